@@ -1,0 +1,21 @@
+"""The one family of exceptions that a user of qgen is meant to read.
+
+Each message says what was given, what is allowed and what to do. The command line shows it as one line, without a
+traceback (`--debug` shows it).
+"""
+
+
+class QgenError(Exception):
+    """Something that the user can mend; the message says how."""
+
+
+class CircuitError(QgenError, ValueError):
+    """A circuit, its parameters or its observables are not what a quantum layer can be."""
+
+
+class BackendError(QgenError, ValueError):
+    """A backend does not exist, or cannot run what it was given."""
+
+
+class InputError(QgenError, ValueError):
+    """The numbers handed to a circuit have the wrong shape, or are not finite."""
