@@ -1,0 +1,98 @@
+"""Parameter expressions as differentiable torch functions: from inputs and weights to rotation angles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import sympy
+import torch
+from qiskit.circuit import Parameter, ParameterExpression
+
+from qgen.errors import CircuitError
+
+Expression = Callable[..., torch.Tensor]
+
+# What Qiskit's ParameterExpression can contain, in torch's words.
+_TORCH: dict[str, Any] = {
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "tan": torch.tan,
+    "asin": torch.asin,
+    "acos": torch.acos,
+    "atan": torch.atan,
+    "exp": torch.exp,
+    "log": torch.log,
+    "sqrt": torch.sqrt,
+    "Abs": torch.abs,
+    "sign": torch.sign,
+    "conjugate": lambda value: value,  # angles and parameters are real
+    "pi": np.pi,
+    "E": np.e,
+}
+
+
+class Angles:
+    """A group of angles, evaluated together: an affine map for most, a function each for the rest."""
+
+    def __init__(self, expressions: Sequence[ParameterExpression], parameters: Sequence[Parameter]) -> None:
+        self.count = len(expressions)
+        column = {parameter: k for k, parameter in enumerate(parameters)}
+        offset = np.zeros(self.count)
+        slope = np.zeros((len(parameters), self.count))
+        self._curved: list[tuple[int, list[int], Expression]] = []
+        for k, expression in enumerate(expressions):
+            line = affine(expression)
+            if line is None:
+                names = sorted(expression.parameters, key=lambda parameter: column[parameter])
+                self._curved.append((k, [column[name] for name in names], _lambdify(expression, names)))
+                continue
+            offset[k] = line[0]
+            for parameter, coefficient in line[1].items():
+                slope[column[parameter], k] = coefficient
+        self._offset, self._slope = torch.from_numpy(offset), torch.from_numpy(slope)
+
+    def __call__(self, parameters: torch.Tensor) -> torch.Tensor:
+        """(rows, P) -> (rows, angles), both float64, differentiable."""
+        if self._slope.device != parameters.device:
+            self._offset, self._slope = self._offset.to(parameters.device), self._slope.to(parameters.device)
+        angles = torch.addmm(self._offset, parameters, self._slope)
+        if not self._curved:
+            return angles
+        columns = list(angles.unbind(-1))
+        for k, wanted, function in self._curved:
+            columns[k] = torch.broadcast_to(function(*(parameters[:, j] for j in wanted)), columns[k].shape)
+        return torch.stack(columns, dim=-1)
+
+
+def affine(expression: ParameterExpression) -> tuple[float, dict[Parameter, float]] | None:
+    """(constant, slopes) of an expression that is linear in its parameters; None of any other."""
+    slopes: dict[Parameter, float] = {}
+    for parameter in expression.parameters:
+        gradient = expression.gradient(parameter)
+        if isinstance(gradient, ParameterExpression):
+            if gradient.parameters:
+                return None
+            gradient = gradient.numeric()
+        slopes[parameter] = _real(gradient, expression)
+    at_zero = expression.bind(dict.fromkeys(expression.parameters, 0.0))
+    return _real(at_zero.numeric(), expression), slopes
+
+
+def _real(value: Any, expression: ParameterExpression) -> float:
+    number = complex(value)
+    if number.imag or not np.isfinite(number.real):
+        raise CircuitError(f"the angle `{expression}` is not a finite real number: angles have to be")
+    return number.real
+
+
+def _lambdify(expression: ParameterExpression, parameters: list[Parameter]) -> Expression:
+    symbols = [sympy.Symbol(f"p{k}", real=True) for k in range(len(parameters))]
+    body = sympy.sympify(expression.sympify())
+    by_name = {parameter.name: symbol for parameter, symbol in zip(parameters, symbols, strict=True)}
+    body = body.xreplace({symbol: by_name[symbol.name] for symbol in body.free_symbols})
+    if body.has(sympy.I):
+        raise CircuitError(f"the angle `{expression}` is complex: angles have to be real")
+    function: Expression = sympy.lambdify(symbols, body, modules=[_TORCH], cse=True)
+    return function

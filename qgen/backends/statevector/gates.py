@@ -1,0 +1,273 @@
+"""Qiskit instructions as products of 2 x 2 unitaries under controls: the only thing that the engine executes.
+
+Every instruction is rewritten, exactly (global phase aside), into `GateOp`s: one target wire, any number of control
+wires with their values, and a list of 2 x 2 factors. Two-qubit rotations become a pair of oppositely controlled
+rotations, swaps a relabelling of wires, and everything else is unfolded through Qiskit's own definitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import ControlledGate, Gate, Instruction, Operation, ParameterExpression
+from qiskit.circuit.library import UnitaryGate
+
+from qgen.errors import CircuitError
+
+Matrix = npt.NDArray[np.complex128]
+Angle = ParameterExpression | float
+
+
+class Kind(IntEnum):
+    """The elementary 2 x 2 factors: F(angle), or a constant."""
+
+    RX = 0
+    RY = 1
+    RZ = 2
+    P = 3  # diag(1, exp(i angle))
+    PHASE = 4  # exp(i angle) times the identity: matters under a control
+    CONST = 5
+
+
+DIAGONAL_KINDS = frozenset({Kind.RZ, Kind.P, Kind.PHASE})
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One 2 x 2 unitary: a rotation by `angle`, or the constant `matrix`."""
+
+    kind: Kind
+    angle: ParameterExpression | None = None
+    matrix: Matrix | None = None
+
+    @property
+    def diagonal(self) -> bool:
+        """Whether the off-diagonal entries are zero whatever the angle."""
+        if self.matrix is not None:
+            return bool(self.matrix[0, 1] == 0 and self.matrix[1, 0] == 0)
+        return self.kind in DIAGONAL_KINDS
+
+
+@dataclass(frozen=True)
+class GateOp:
+    """`factors` (first one applied first) on wire `target` where every control wire has its value."""
+
+    target: int
+    controls: tuple[tuple[int, int], ...]
+    factors: tuple[Factor, ...]
+
+    @property
+    def wires(self) -> tuple[int, ...]:
+        return (self.target, *(wire for wire, _ in self.controls))
+
+    @property
+    def diagonal(self) -> bool:
+        return all(factor.diagonal for factor in self.factors)
+
+    @property
+    def flips(self) -> bool:
+        """Whether this is exactly a Pauli X (under its controls): amplitudes trade places, nothing is multiplied."""
+        return all(f.matrix is not None for f in self.factors) and np.array_equal(self.constant(), _X)
+
+    def constant(self) -> Matrix:
+        """The product of the factors, all of them constant."""
+        product = np.eye(2, dtype=np.complex128)
+        for factor in self.factors:
+            if factor.matrix is None:
+                raise ValueError("this op has parameters: it is no constant")
+            product = factor.matrix @ product
+        return product
+
+
+_X = np.array([[0, 1], [1, 0]], dtype=np.complex128)
+_H = np.array([[1, 1], [1, -1]], dtype=np.complex128) / np.sqrt(2)
+
+
+def rotation_matrix(kind: Kind, angle: float) -> Matrix:
+    """The 2 x 2 matrix (complex128) of an elementary rotation by `angle` radians, in Qiskit's conventions."""
+    half = angle / 2
+    c, s = np.cos(half), np.sin(half)
+    entries: dict[Kind, list[list[complex]]] = {
+        Kind.RX: [[c, -1j * s], [-1j * s, c]],
+        Kind.RY: [[c, -s], [s, c]],
+        Kind.RZ: [[np.exp(-1j * half), 0], [0, np.exp(1j * half)]],
+        Kind.P: [[1, 0], [0, np.exp(1j * angle)]],
+        Kind.PHASE: [[np.exp(1j * angle), 0], [0, np.exp(1j * angle)]],
+    }
+    return np.array(entries[kind], dtype=np.complex128)
+
+
+def _turn(kind: Kind, angle: Angle) -> Factor:
+    if isinstance(angle, ParameterExpression):
+        if angle.parameters:
+            return Factor(kind, angle=angle)
+        angle = float(angle.numeric())
+    return Factor(Kind.CONST, matrix=rotation_matrix(kind, float(angle)))
+
+
+def _single(gate: Instruction) -> list[Factor] | None:
+    """The factors of a one-qubit gate, phase included; None where it must be unfolded."""
+    p = gate.params
+    match gate.name:
+        case "rx" | "ry" | "rz":
+            return [_turn(Kind[gate.name.upper()], p[0])]
+        case "p" | "u1":
+            return [_turn(Kind.P, p[0])]
+        case "u" | "u3":
+            return [_turn(Kind.P, p[2]), _turn(Kind.RY, p[0]), _turn(Kind.P, p[1])]
+        case "u2":
+            return [_turn(Kind.P, p[1]), _turn(Kind.RY, np.pi / 2), _turn(Kind.P, p[0])]
+        case "r":
+            return [_turn(Kind.RZ, -p[1]), _turn(Kind.RX, p[0]), _turn(Kind.RZ, p[1])]
+    if isinstance(gate, Gate) and not gate.is_parameterized():
+        try:
+            return [Factor(Kind.CONST, matrix=np.asarray(gate.to_matrix(), dtype=np.complex128))]
+        except Exception:  # Gate.to_matrix raises CircuitError of several kinds where there is no matrix: unfold instead
+            return None
+    return None
+
+
+def _multiplexed(kind: Kind, angle: Angle, control: int, target: int) -> list[GateOp]:
+    """exp(-i angle/2 Z_control (x) A_target): a turn by +angle where the control is 0, by -angle where it is 1."""
+    return [
+        GateOp(target, ((control, 0),), (_turn(kind, angle),)),
+        GateOp(target, ((control, 1),), (_turn(kind, -angle),)),
+    ]
+
+
+def _constant(matrix: Matrix, wire: int) -> GateOp:
+    return GateOp(wire, (), (Factor(Kind.CONST, matrix=matrix),))
+
+
+def _rotation_pair(gate: Instruction, wires: list[int]) -> list[GateOp]:
+    a, b = wires
+    angle = gate.params[0]
+    match gate.name:
+        case "rzz":
+            return _multiplexed(Kind.RZ, angle, a, b)
+        case "rzx":
+            return _multiplexed(Kind.RX, angle, a, b)
+        case "rxx":
+            return [_constant(_H, a), *_multiplexed(Kind.RX, angle, a, b), _constant(_H, a)]
+        case _:  # ryy: a quarter turn about X takes Y to Z on the first wire
+            to_z = rotation_matrix(Kind.RX, np.pi / 2)
+            return [_constant(to_z, a), *_multiplexed(Kind.RY, angle, a, b), _constant(to_z.conj().T, a)]
+
+
+def _controlled(gate: ControlledGate, wires: list[int]) -> list[GateOp] | None:
+    """A controlled one-qubit gate as one op; None where it must be unfolded."""
+    count = gate.num_ctrl_qubits
+    if gate.num_qubits != count + 1:
+        return None
+    factors = _single(gate.base_gate)
+    if factors is None:
+        return None
+    if gate.name == "cu":  # its fourth parameter is a phase that the base gate does not carry
+        factors.append(_turn(Kind.PHASE, gate.params[3]))
+    controls = tuple((wires[k], gate.ctrl_state >> k & 1) for k in range(count))
+    return [GateOp(wires[count], controls, tuple(factors))]
+
+
+_IGNORED = frozenset({"barrier", "id", "delay", "global_phase"})
+_REFUSED = frozenset({"measure", "reset", "initialize"})
+_PAIRS = frozenset({"rxx", "ryy", "rzz", "rzx"})
+
+
+def _unfold(operation: Operation) -> QuantumCircuit:
+    """The operation written in simpler ones; raises where Qiskit has nothing simpler."""
+    definition = getattr(operation, "definition", None)
+    if definition is not None:
+        return definition
+    if getattr(operation, "to_matrix", None) is not None and not operation.params:
+        unfolded: QuantumCircuit | None = UnitaryGate(operation.to_matrix()).definition
+        if unfolded is not None:
+            return unfolded
+    alone = QuantumCircuit(operation.num_qubits)
+    alone.append(operation, alone.qubits)
+    return transpile(alone, basis_gates=["u", "cx"], optimization_level=0)
+
+
+def gate_ops(circuit: QuantumCircuit) -> tuple[list[GateOp], list[int]]:
+    """Rewrite a circuit as `GateOp`s.
+
+    Returns:
+        The ops in order, and for each qubit the wire that it ends on (swaps only relabel wires).
+
+    Raises:
+        CircuitError: an instruction is not unitary or has no definition; it is named with its position.
+    """
+    place = list(range(circuit.num_qubits))
+
+    def expand(inner: QuantumCircuit, qubits: list[int]) -> Iterator[GateOp]:
+        for instruction in inner.data:
+            on = [qubits[inner.find_bit(bit).index] for bit in instruction.qubits]
+            yield from emit(instruction.operation, on)
+
+    def emit(operation: Operation, on: list[int]) -> Iterator[GateOp]:
+        if operation.name in _IGNORED:
+            return
+        if operation.name == "swap":
+            place[on[0]], place[on[1]] = place[on[1]], place[on[0]]
+            return
+        wires = [place[qubit] for qubit in on]
+        ops = _direct(operation, wires)
+        if ops is not None:
+            yield from ops
+        elif operation.name in _REFUSED or getattr(operation, "num_clbits", 0) or hasattr(operation, "blocks"):
+            raise ValueError("it is not unitary")
+        else:
+            yield from expand(_unfold(operation), on)
+
+    found: list[GateOp] = []
+    for position, instruction in enumerate(circuit.data):
+        on = [circuit.find_bit(bit).index for bit in instruction.qubits]
+        try:
+            found.extend(emit(instruction.operation, on))
+        except Exception as error:  # Qiskit raises many kinds here; all of them mean that this instruction is not for us
+            raise CircuitError(
+                f"instruction {position} (`{instruction.operation.name}` on qubits {on}) cannot run on the exact engine: "
+                f"{error}. Allowed: unitary gates that Qiskit can unfold; observables say what is measured."
+            ) from error
+    return found, place
+
+
+def _direct(operation: Operation, wires: list[int]) -> list[GateOp] | None:
+    if operation.name in _PAIRS:
+        return _rotation_pair(operation, wires)
+    if isinstance(operation, ControlledGate):
+        return _controlled(operation, wires)
+    if operation.num_qubits == 1 and isinstance(operation, Instruction):
+        factors = _single(operation)
+        return None if factors is None else [GateOp(wires[0], (), tuple(factors))]
+    return None
+
+
+Rule = Callable[[GateOp, GateOp], bool]
+
+
+def fuse(ops: list[GateOp]) -> list[GateOp]:
+    """Merge each op into an earlier one with the same target and controls, where nothing in between touches them.
+
+    CRZ then CRX on one pair, or RZ, RY, RZ on one wire, become a single 2 x 2 matrix.
+    """
+    fused: list[GateOp] = []
+    latest: dict[int, int] = {}  # wire -> index in `fused` of the last op on it
+    for op in ops:
+        before = {latest.get(wire, -1) for wire in op.wires}
+        index = before.pop()
+        if not before and index >= 0 and _same_place(fused[index], op):
+            fused[index] = GateOp(op.target, op.controls, fused[index].factors + op.factors)
+            continue
+        for wire in op.wires:
+            latest[wire] = len(fused)
+        fused.append(op)
+    return fused
+
+
+def _same_place(first: GateOp, second: GateOp) -> bool:
+    return first.target == second.target and set(first.controls) == set(second.controls)

@@ -1,0 +1,359 @@
+"""Gates on a tile of states: the inner loops of the engine, forward and adjoint.
+
+A tile holds `S` samples. Its numbers are rows of `V` lanes (16 float32 or 8 float64); a lane is one sample and the
+amplitude's lowest bits, a row the other bits, stored as V real parts then V imaginary parts. A gate on a row bit
+combines two rows, a gate on a lane bit shuffles within a row; controls on row bits are skipped rows, controls on lane
+bits are lanes whose coefficients are the identity. ADJOINT.md derives what the adjoint loops sum.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+
+from qgen.backends.statevector.lanes import accumulate, flip, load, store, width, zeros_like
+
+# Columns of the integer table that describes an op (see layout.py).
+CODE, BIT, FREE, BASE, OUTER, OUTER_VALUE, LANE_CONTROLS, LANE_VALUES, LANE_TARGET, FIRST, LAST, PER_ROW = range(12)
+# What the loop over an op's rows does.
+PAIR, PAIR_DIAGONAL, PAIR_FLIP, LANE, LANE_DIAGONAL = range(5)
+# Columns of the table of sweeps.
+SWEEP_FIRST, SWEEP_LAST, SWEEP_INNER, SWEEP_DEAD = range(4)
+
+Array = Any
+
+
+@njit(nogil=True, cache=True)
+def deposit(index: int, mask: int) -> int:
+    """The `index`-th number, in rising order, whose bits all lie in `mask`."""
+    result = 0
+    while mask and index:
+        low = mask & -mask
+        if index & 1:
+            result |= low
+        mask ^= low
+        index >>= 1
+    return result
+
+
+@njit(nogil=True, cache=True)
+def _copy(source: Array, to: Array, inner: int, outer: int, gather: bool) -> None:
+    """Rows outer | (any bits of inner), in rising order, to the front of `to`; or back again."""
+    V = width(source)
+    row, local = 0, 0
+    while True:
+        far, near = (row | outer) * 2 * V, local * 2 * V
+        if gather:
+            store(to, near, load(source, far))
+            store(to, near + V, load(source, far + V))
+        else:
+            store(source, far, load(to, near))
+            store(source, far + V, load(to, near + V))
+        local += 1
+        row = (row - inner) & inner
+        if row == 0:
+            return
+
+
+@njit(nogil=True, cache=True)
+def _pair(s: Array, free: int, base: int, bit: int, ar: Any, ai: Any, br: Any, bi: Any, cr: Any, ci: Any, dr: Any, di: Any) -> None:  # fmt: skip  # noqa: E501
+    """[[a, b], [c, d]] on every pair of rows that differ in `bit`; the other bits are `base` and any of `free`."""
+    V = width(s)
+    i = 0
+    while True:
+        p = (i | base) * 2 * V
+        q = (i | base | bit) * 2 * V
+        xr, xi, yr, yi = load(s, p), load(s, p + V), load(s, q), load(s, q + V)
+        store(s, p, ar * xr - ai * xi + br * yr - bi * yi)
+        store(s, p + V, ar * xi + ai * xr + br * yi + bi * yr)
+        store(s, q, cr * xr - ci * xi + dr * yr - di * yi)
+        store(s, q + V, cr * xi + ci * xr + dr * yi + di * yr)
+        i = (i - free) & free
+        if i == 0:
+            return
+
+
+@njit(nogil=True, cache=True)
+def _rows(s: Array, free: int, base: int, dr: Any, di: Any) -> None:
+    """Multiply rows by one complex number a lane."""
+    V = width(s)
+    i = 0
+    while True:
+        p = (i | base) * 2 * V
+        xr, xi = load(s, p), load(s, p + V)
+        store(s, p, dr * xr - di * xi)
+        store(s, p + V, dr * xi + di * xr)
+        i = (i - free) & free
+        if i == 0:
+            return
+
+
+@njit(nogil=True, cache=True)
+def _swap(s: Array, free: int, base: int, bit: int) -> None:
+    """Exchange the rows that differ in `bit`."""
+    V = width(s)
+    i = 0
+    while True:
+        p = (i | base) * 2 * V
+        q = (i | base | bit) * 2 * V
+        xr, xi = load(s, p), load(s, p + V)
+        store(s, p, load(s, q))
+        store(s, p + V, load(s, q + V))
+        store(s, q, xr)
+        store(s, q + V, xi)
+        i = (i - free) & free
+        if i == 0:
+            return
+
+
+@njit(nogil=True, inline="always")
+def _lane_rows(s, free, base, bit, dr, di, hr, hi):  # type: ignore[no-untyped-def]
+    V = width(s)
+    i = 0
+    while True:
+        p = (i | base) * 2 * V
+        xr, xi = load(s, p), load(s, p + V)
+        yr, yi = flip(xr, bit), flip(xi, bit)
+        store(s, p, dr * xr - di * xi + hr * yr - hi * yi)
+        store(s, p + V, dr * xi + di * xr + hr * yi + hi * yr)
+        i = (i - free) & free
+        if i == 0:
+            break
+
+
+@njit(nogil=True, cache=True)
+def _lane(s: Array, free: int, base: int, bit: int, dr: Any, di: Any, hr: Any, hi: Any) -> None:
+    """d * (own lane) + h * (the lane across `bit`), within each row."""
+    if bit == 0:
+        _lane_rows(s, free, base, 0, dr, di, hr, hi)
+    elif bit == 1:
+        _lane_rows(s, free, base, 1, dr, di, hr, hi)
+    elif bit == 2:
+        _lane_rows(s, free, base, 2, dr, di, hr, hi)
+    else:
+        _lane_rows(s, free, base, 3, dr, di, hr, hi)
+
+
+@njit(nogil=True, cache=True)
+def _apply(s: Array, op: Array, c: Array, at: int, inverse: bool) -> None:
+    """One op, or its inverse, on the rows of one block; `at` is where its coefficients begin."""
+    V = width(s)
+    code, bit, free, base = op[CODE], op[BIT], op[FREE], op[BASE]
+    if code == PAIR_FLIP:
+        _swap(s, free, base, bit)
+        return
+    ar, ai, br, bi = load(c, at), load(c, at + V), load(c, at + 2 * V), load(c, at + 3 * V)
+    zero = zeros_like(ar)
+    if code == LANE or code == LANE_DIAGONAL:
+        if inverse:
+            ai, br, bi = zero - ai, flip(br, bit), zero - flip(bi, bit)
+        if code == LANE:
+            _lane(s, free, base, bit, ar, ai, br, bi)
+        else:
+            _rows(s, free, base, ar, ai)
+        return
+    cr, ci = load(c, at + 4 * V), load(c, at + 5 * V)
+    dr, di = load(c, at + 6 * V), load(c, at + 7 * V)
+    if inverse:
+        ai, di = zero - ai, zero - di
+        br, bi, cr, ci = cr, zero - ci, br, zero - bi
+    if code == PAIR:
+        _pair(s, free, base, bit, ar, ai, br, bi, cr, ci, dr, di)
+    else:
+        _rows(s, free, base, ar, ai)
+        _rows(s, free, base | bit, dr, di)
+
+
+@njit(nogil=True, cache=True)
+def forward_sweep(
+    state: Array, scratch: Array, sweep: Array, ops: Array, coefficients: Array, rows: int, first: int, last: int
+) -> None:
+    """Apply one sweep's ops to blocks [first, last) of the state; each block is brought into cache once."""
+    V = width(state)
+    inner, dead = sweep[SWEEP_INNER], sweep[SWEEP_DEAD]
+    whole = inner == rows - 1
+    block_rows = state if whole else scratch
+    for block in range(first, last):
+        outer = deposit(block, (rows - 1) & ~inner)
+        if outer & dead:
+            continue
+        if not whole:
+            _copy(state, scratch, inner, outer, True)
+        for k in range(sweep[SWEEP_FIRST], sweep[SWEEP_LAST]):
+            if outer & ops[k, OUTER] == ops[k, OUTER_VALUE]:
+                _apply(block_rows, ops[k], coefficients, k * 8 * V, False)
+        if not whole:
+            _copy(state, scratch, inner, outer, False)
+
+
+@njit(nogil=True, cache=True)
+def _pair_adjoint(s: Array, t: Array, free: int, base: int, bit: int, c: Array, at: int, sums: Array) -> None:
+    """Undo a pair op on psi (`s`) and lambda (`t`), adding lambda_a conj(psi_b) of all pairs to `sums`."""
+    V = width(s)
+    ar, ai, br, bi = load(c, at), load(c, at + V), load(c, at + 2 * V), load(c, at + 3 * V)
+    cr, ci, dr, di = load(c, at + 4 * V), load(c, at + 5 * V), load(c, at + 6 * V), load(c, at + 7 * V)
+    m0r = m0i = m1r = m1i = m2r = m2i = m3r = m3i = zeros_like(ar)
+    i = 0
+    while True:
+        p = (i | base) * 2 * V
+        q = (i | base | bit) * 2 * V
+        xr, xi, yr, yi = load(s, p), load(s, p + V), load(s, q), load(s, q + V)
+        ur = ar * xr + ai * xi + cr * yr + ci * yi
+        ui = ar * xi - ai * xr + cr * yi - ci * yr
+        vr = br * xr + bi * xi + dr * yr + di * yi
+        vi = br * xi - bi * xr + dr * yi - di * yr
+        store(s, p, ur)
+        store(s, p + V, ui)
+        store(s, q, vr)
+        store(s, q + V, vi)
+        xr, xi, yr, yi = load(t, p), load(t, p + V), load(t, q), load(t, q + V)
+        m0r += xr * ur + xi * ui
+        m0i += xi * ur - xr * ui
+        m1r += xr * vr + xi * vi
+        m1i += xi * vr - xr * vi
+        m2r += yr * ur + yi * ui
+        m2i += yi * ur - yr * ui
+        m3r += yr * vr + yi * vi
+        m3i += yi * vr - yr * vi
+        store(t, p, ar * xr + ai * xi + cr * yr + ci * yi)
+        store(t, p + V, ar * xi - ai * xr + cr * yi - ci * yr)
+        store(t, q, br * xr + bi * xi + dr * yr + di * yi)
+        store(t, q + V, br * xi - bi * xr + dr * yi - di * yr)
+        i = (i - free) & free
+        if i == 0:
+            break
+    accumulate(sums, at, m0r)
+    accumulate(sums, at + V, m0i)
+    accumulate(sums, at + 2 * V, m1r)
+    accumulate(sums, at + 3 * V, m1i)
+    accumulate(sums, at + 4 * V, m2r)
+    accumulate(sums, at + 5 * V, m2i)
+    accumulate(sums, at + 6 * V, m3r)
+    accumulate(sums, at + 7 * V, m3i)
+
+
+@njit(nogil=True, cache=True)
+def _rows_adjoint(s: Array, t: Array, free: int, base: int, c: Array, at: int, sums: Array) -> None:
+    """Undo a diagonal op on the rows of one value of its bit, adding lambda conj(psi) to `sums`."""
+    V = width(s)
+    dr, di = load(c, at), load(c, at + V)
+    mr = mi = zeros_like(dr)
+    i = 0
+    while True:
+        p = (i | base) * 2 * V
+        xr, xi, yr, yi = load(s, p), load(s, p + V), load(t, p), load(t, p + V)
+        ur = dr * xr + di * xi
+        ui = dr * xi - di * xr
+        mr += yr * ur + yi * ui
+        mi += yi * ur - yr * ui
+        store(s, p, ur)
+        store(s, p + V, ui)
+        store(t, p, dr * yr + di * yi)
+        store(t, p + V, dr * yi - di * yr)
+        i = (i - free) & free
+        if i == 0:
+            break
+    accumulate(sums, at, mr)
+    accumulate(sums, at + V, mi)
+
+
+@njit(nogil=True, inline="always")
+def _lane_rows_adjoint(s, t, free, base, bit, c, at, sums):  # type: ignore[no-untyped-def]
+    V = width(s)
+    dr, di, hr, hi = load(c, at), load(c, at + V), flip(load(c, at + 2 * V), bit), flip(load(c, at + 3 * V), bit)
+    mr = mi = nr = ni = zeros_like(dr)
+    i = 0
+    while True:
+        p = (i | base) * 2 * V
+        xr, xi = load(s, p), load(s, p + V)
+        yr, yi = flip(xr, bit), flip(xi, bit)
+        ur = dr * xr + di * xi + hr * yr + hi * yi
+        ui = dr * xi - di * xr + hr * yi - hi * yr
+        store(s, p, ur)
+        store(s, p + V, ui)
+        vr, vi = flip(ur, bit), flip(ui, bit)
+        xr, xi = load(t, p), load(t, p + V)
+        yr, yi = flip(xr, bit), flip(xi, bit)
+        mr += xr * ur + xi * ui
+        mi += xi * ur - xr * ui
+        nr += xr * vr + xi * vi
+        ni += xi * vr - xr * vi
+        store(t, p, dr * xr + di * xi + hr * yr + hi * yi)
+        store(t, p + V, dr * xi - di * xr + hr * yi - hi * yr)
+        i = (i - free) & free
+        if i == 0:
+            break
+    accumulate(sums, at, mr)
+    accumulate(sums, at + V, mi)
+    accumulate(sums, at + 2 * V, nr)
+    accumulate(sums, at + 3 * V, ni)
+
+
+@njit(nogil=True, cache=True)
+def _lane_adjoint(s: Array, t: Array, free: int, base: int, bit: int, c: Array, at: int, sums: Array) -> None:
+    """The same for an op across lanes: own-lane sums first, then the sums with the lane across `bit`."""
+    if bit == 0:
+        _lane_rows_adjoint(s, t, free, base, 0, c, at, sums)
+    elif bit == 1:
+        _lane_rows_adjoint(s, t, free, base, 1, c, at, sums)
+    elif bit == 2:
+        _lane_rows_adjoint(s, t, free, base, 2, c, at, sums)
+    else:
+        _lane_rows_adjoint(s, t, free, base, 3, c, at, sums)
+
+
+@njit(nogil=True, cache=True)
+def _apply_adjoint(s: Array, t: Array, op: Array, c: Array, at: int, sums: Array) -> None:
+    V = width(s)
+    code, bit, free, base = op[CODE], op[BIT], op[FREE], op[BASE]
+    if code == PAIR:
+        _pair_adjoint(s, t, free, base, bit, c, at, sums)
+    elif code == PAIR_DIAGONAL:
+        _rows_adjoint(s, t, free, base, c, at, sums)
+        _rows_adjoint(s, t, free, base | bit, c, at + 6 * V, sums)
+    elif code == LANE:
+        _lane_adjoint(s, t, free, base, bit, c, at, sums)
+    elif code == LANE_DIAGONAL:
+        _rows_adjoint(s, t, free, base, c, at, sums)
+
+
+@njit(nogil=True, cache=True)
+def adjoint_sweep(
+    psi: Array, adjoint: Array, scratch: Array, sweep: Array, ops: Array, wanted: Array, coefficients: Array,
+    sums: Array, rows: int, first: int, last: int,
+) -> None:  # fmt: skip
+    """Undo one sweep on blocks [first, last) of psi and lambda, adding to `sums` for the ops that are `wanted`.
+
+    Ops before the first wanted one are not undone: nothing needs the states there. `scratch` holds two blocks.
+    """
+    V = width(psi)
+    inner, dead = sweep[SWEEP_INNER], sweep[SWEEP_DEAD]
+    start = sweep[SWEEP_FIRST]
+    while start < sweep[SWEEP_LAST] and wanted[start] < 0:
+        start += 1
+    if start == sweep[SWEEP_LAST]:
+        return
+    whole = inner == rows - 1
+    half = len(scratch) // 2
+    scratch_psi, scratch_adjoint = scratch[:half], scratch[half:]
+    s = psi if whole else scratch_psi
+    t = adjoint if whole else scratch_adjoint
+    for block in range(first, last):
+        outer = deposit(block, (rows - 1) & ~inner)
+        if outer & dead:
+            continue
+        if not whole:
+            _copy(psi, scratch_psi, inner, outer, True)
+            _copy(adjoint, scratch_adjoint, inner, outer, True)
+        for k in range(sweep[SWEEP_LAST] - 1, start - 1, -1):
+            if outer & ops[k, OUTER] != ops[k, OUTER_VALUE]:
+                continue
+            if wanted[k] > 0:
+                _apply_adjoint(s, t, ops[k], coefficients, k * 8 * V, sums)
+            else:
+                _apply(s, ops[k], coefficients, k * 8 * V, True)
+                _apply(t, ops[k], coefficients, k * 8 * V, True)
+        if not whole:
+            _copy(psi, scratch_psi, inner, outer, False)
+            _copy(adjoint, scratch_adjoint, inner, outer, False)
