@@ -1,0 +1,42 @@
+"""The reference: Qiskit's own `Statevector`, one sample at a time. Slow, obvious, and the definition of right."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from qiskit.quantum_info import Statevector
+
+from qgen.backends.base import Backend, Batch, Capabilities, Executable
+from qgen.circuits import LayerCircuit
+
+
+class ReferenceBackend(Backend):
+    """Exact values by `qiskit.quantum_info.Statevector`, for tests and for doubts; no gradients."""
+
+    @property
+    def name(self) -> str:
+        return "reference"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(exact=True)
+
+    def compile(self, circuit: LayerCircuit) -> Executable:
+        return ReferenceExecutable(circuit, self)
+
+
+class ReferenceExecutable(Executable):
+    """See `ReferenceBackend`."""
+
+    def evaluate(self, batch: Batch) -> torch.Tensor:
+        conditional = self.circuit.conditional
+        circuit = conditional.circuit
+        values = np.empty((len(batch.inputs), conditional.num_observables))
+        for n, inputs in enumerate(batch.inputs.tolist()):
+            weights = batch.weights[batch.weight_rows[n]].tolist()
+            bound = circuit.assign_parameters(
+                {**dict(zip(conditional.inputs, inputs, strict=True)), **dict(zip(conditional.weights, weights, strict=True))}
+            )
+            state = Statevector(bound)
+            values[n] = [state.expectation_value(observable).real for observable in conditional.observables]
+        return torch.from_numpy(values)

@@ -1,0 +1,280 @@
+"""The engine on any torch device: the same program and the same adjoint, gate by gate over the whole batch.
+
+Used for tensors that do not lie in the processor's memory; nothing is copied through it. The tests run it on CPU
+tensors, where cpu.py is faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from qgen.backends.statevector.gates import Factor, GateOp, Kind
+from qgen.backends.statevector.program import Program
+
+COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
+MOST_BYTES = 1 << 30  # of one state of a chunk of samples; about five of them are alive at the peak
+
+
+class DeviceEngine:
+    """Expectation values and adjoint gradients of one program, with torch operations."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._matrices: dict[torch.device, _Matrices] = {}
+        self._signs: dict[torch.device, list[_Group]] = {}
+
+    def values(
+        self, shared: torch.Tensor, own: torch.Tensor, rows: torch.Tensor, dtype: torch.dtype
+    ) -> torch.Tensor:
+        """Expectation values (N, O), float64; `shared` (R, ·) and `own` (N, ·) are the angles, `rows` (N,)."""
+        matrices = self._on(shared.device)
+        parts = []
+        for part in self._chunks(len(rows), dtype):
+            table = matrices(shared, own[part], rows[part])
+            parts.append(self._measure(self._forward(table, rows[part], dtype)))
+        return torch.cat(parts) if parts else own.new_zeros(0, self.program.circuit.num_observables)
+
+    def gradients(
+        self, shared: torch.Tensor, own: torch.Tensor, rows: torch.Tensor, upstream: torch.Tensor, dtype: torch.dtype
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gradients of sum(upstream (N, O) * values) for `shared` and `own`."""
+        matrices = self._on(shared.device)
+        d_shared, d_own = torch.zeros_like(shared), torch.zeros_like(own)
+        for part in self._chunks(len(rows), dtype):
+            with torch.enable_grad():
+                leaves = shared.detach().requires_grad_(), own[part].detach().requires_grad_()
+                table = matrices(*leaves, rows[part])
+            psi = self._forward(_detached(table), rows[part], dtype)
+            sums = self._backward(_detached(table), rows[part], psi, self._seed(psi, upstream[part]))
+            outputs = [(entry, d) for entry, d in zip(table, sums, strict=True) if entry.requires_grad]
+            if outputs:
+                found = torch.autograd.grad(
+                    [entry for entry, _ in outputs],
+                    leaves,
+                    [d for _, d in outputs],
+                    allow_unused=True,
+                    materialize_grads=True,
+                )
+                d_shared += found[0]
+                d_own[part] = found[1]
+        return d_shared, d_own
+
+    def _on(self, device: torch.device) -> _Matrices:
+        if device not in self._matrices:
+            self._matrices[device] = _Matrices(self.program, device)
+            self._signs[device] = list(_groups(self.program, device))
+        return self._matrices[device]
+
+    def _chunks(self, samples: int, dtype: torch.dtype) -> Iterator[slice]:
+        size = max(1, MOST_BYTES // (COMPLEX[dtype].itemsize << self.program.wires))
+        return (slice(start, start + size) for start in range(0, samples, size))
+
+    def _forward(self, table: Table, rows: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """psi: (N, 2^n)."""
+        kind = COMPLEX[dtype]
+        psi = torch.zeros(len(rows), 1 << self.program.wires, dtype=kind, device=rows.device)
+        psi[:, 0] = 1
+        for k, op in enumerate(self.program.ops):
+            zero, one = _halves(psi.unsqueeze(0), op, self.program.wires)
+            _apply(zero, one, self._on(rows.device).entry(table, k, rows, kind))
+        return psi
+
+    def _measure(self, psi: torch.Tensor) -> torch.Tensor:
+        values = torch.zeros(
+            len(psi), self.program.circuit.num_observables, dtype=torch.float64, device=psi.device
+        )
+        for group in self._signs[psi.device]:
+            product = psi[:, group.flipped].conj() * psi if group.flipped is not None else psi.abs().square()
+            for imaginary, signs, observables in group.parts:
+                part = product.imag if imaginary else product.real
+                values.index_add_(1, observables, part.double() @ signs.double())
+        return values
+
+    def _seed(self, psi: torch.Tensor, upstream: torch.Tensor) -> torch.Tensor:
+        """lambda = sum_o upstream_o H_o psi, (N, 2^n)."""
+        total = torch.zeros_like(psi)
+        for group in self._signs[psi.device]:
+            partner = psi if group.flipped is None else psi[:, group.flipped]
+            for imaginary, signs, observables in group.parts:
+                diagonal = (upstream[:, observables].double() @ signs.double().T).to(psi.real.dtype)
+                total += diagonal * partner * (1j if imaginary else 1)
+        return total
+
+    def _backward(self, table: Table, rows: torch.Tensor, psi: torch.Tensor, adjoint: torch.Tensor) -> Table:
+        """The gradients of the table's matrices: 2 sum lambda_a conj(psi_b), op by op, last one first."""
+        matrices = self._on(psi.device)
+        sums = Table(torch.zeros_like(table.shared), torch.zeros_like(table.own))
+        both = torch.stack([psi, adjoint])
+        for k in range(len(self.program.ops) - 1, -1, -1):
+            zero, one = _halves(both, self.program.ops[k], self.program.wires)
+            entry = matrices.entry(table, k, rows, psi.dtype)
+            if matrices.varies(k):
+                after = zero[1].clone(), one[1].clone()
+                _apply(zero, one, entry.mH)
+                found = torch.stack([_inner(a, b[0]) for a in after for b in (zero, one)], dim=-1).reshape(-1, 2, 2)
+                matrices.add(sums, k, rows, 2 * found)
+            else:
+                _apply(zero, one, entry.mH)
+        return sums
+
+
+class Table(NamedTuple):
+    """The 2 x 2 matrices of all ops: (R, ops, 2, 2) of those shared by samples, (N, ops, 2, 2) of the others."""
+
+    shared: torch.Tensor
+    own: torch.Tensor
+
+
+def _detached(table: Table) -> Table:
+    return Table(table.shared.detach(), table.own.detach())
+
+
+class _Matrices:
+    """From angles to the matrices of all ops, differentiable: every factor is A + cos B + sin C + exp(i angle) D."""
+
+    def __init__(self, program: Program, device: torch.device) -> None:
+        row = set(program.row_angles)
+        own = [any(factor.angle in row for factor in op.factors) for op in program.ops]
+        self._place: list[tuple[bool, int]] = [(is_own, own[:k].count(is_own)) for k, is_own in enumerate(own)]
+        self._varies = [any(factor.angle is not None for factor in op.factors) for op in program.ops]
+        angles = {angle: k for k, angle in enumerate((*program.weight_angles, *program.row_angles))}
+        self._shared = _Stack([op for op, is_own in zip(program.ops, own, strict=True) if not is_own], angles, device)
+        self._own = _Stack([op for op, is_own in zip(program.ops, own, strict=True) if is_own], angles, device)
+
+    def __call__(self, shared: torch.Tensor, own: torch.Tensor, rows: torch.Tensor) -> Table:
+        return Table(self._shared(shared), self._own(torch.cat([shared[rows], own], dim=1)))
+
+    def varies(self, k: int) -> bool:
+        return self._varies[k]
+
+    def entry(self, table: Table, k: int, rows: torch.Tensor, kind: torch.dtype) -> torch.Tensor:
+        """Op k's matrices: (N, 2, 2), or (1, 2, 2) where all samples share one."""
+        is_own, place = self._place[k]
+        if is_own:
+            return table.own[:, place].to(kind)
+        matrices = table.shared[:, place].to(kind)
+        return matrices if len(matrices) == 1 else matrices[rows]
+
+    def add(self, sums: Table, k: int, rows: torch.Tensor, found: torch.Tensor) -> None:
+        is_own, place = self._place[k]
+        wide = found.to(torch.complex128)
+        if is_own:
+            sums.own[:, place] = wide
+        elif len(sums.shared) == 1:
+            sums.shared[0, place] = wide.sum(dim=0)
+        else:
+            sums.shared[:, place] = torch.zeros_like(sums.shared[:, place]).index_add_(0, rows, wide)
+
+
+class _Stack:
+    """The products of several ops' factors at once; shorter ops are filled up with identities."""
+
+    def __init__(self, ops: list[GateOp], angles: dict[object, int], device: torch.device) -> None:
+        depth = max((len(op.factors) for op in ops), default=1)
+        self._terms = torch.zeros(len(ops), depth, 4, 2, 2, dtype=torch.complex128)
+        self._terms[:, :, 0] = torch.eye(2)
+        self._index = torch.zeros(len(ops), depth, dtype=torch.long)
+        for k, op in enumerate(ops):
+            for j, factor in enumerate(op.factors):
+                self._terms[k, j] = torch.from_numpy(_TERMS[factor.kind] if factor.angle is not None else _fixed(factor))
+                self._index[k, j] = angles[factor.angle] if factor.angle is not None else 0
+        self._terms, self._index = self._terms.to(device), self._index.to(device)
+
+    def __call__(self, angles: torch.Tensor) -> torch.Tensor:
+        """(rows, angles) float64 -> (rows, ops, 2, 2) complex128."""
+        if not angles.shape[1]:
+            angles = angles.new_zeros(len(angles), 1)
+        angle = angles[:, self._index]
+        half = angle / 2
+        basis = torch.stack([torch.ones_like(half), half.cos(), half.sin(), torch.exp(1j * angle)], dim=-1)
+        factors = torch.einsum("rojt,ojtab->jroab", basis, self._terms)
+        product = factors[0]
+        for later in factors[1:]:
+            product = later @ product
+        return product
+
+
+def _fixed(factor: Factor) -> np.ndarray[tuple[int, ...], np.dtype[np.complex128]]:
+    terms = np.zeros((4, 2, 2), dtype=np.complex128)
+    terms[0] = factor.matrix
+    return terms
+
+
+_O, _I = np.zeros((2, 2)), np.eye(2)
+_X, _Y, _Z = np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]]), np.diag([1.0, -1.0])
+_TERMS = {
+    kind: np.array(terms, dtype=np.complex128)
+    for kind, terms in {
+        Kind.RX: [_O, _I, -1j * _X, _O],
+        Kind.RY: [_O, _I, -1j * _Y, _O],
+        Kind.RZ: [_O, _I, -1j * _Z, _O],
+        Kind.P: [np.diag([1, 0]), _O, _O, np.diag([0, 1])],
+        Kind.PHASE: [_O, _O, _O, _I],
+    }.items()
+}
+
+
+def _halves(states: torch.Tensor, op: GateOp, wires: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Views of states (S, N, 2^n) where the op's controls are met: its target at 0, its target at 1."""
+    fixed = dict(op.controls)
+    chosen = sorted({op.target, *fixed}, reverse=True)
+    shape, above = [], wires
+    for wire in chosen:
+        shape += [1 << (above - wire - 1), 2]
+        above = wire
+    view = states.view(*states.shape[:2], *shape, 1 << above)
+    select: list[slice | int] = [slice(None)] * view.dim()
+    for place, wire in enumerate(chosen):
+        if wire in fixed:
+            select[2 + 2 * place + 1] = fixed[wire]
+    target = 2 + 2 * chosen.index(op.target) + 1
+    zero, one = list(select), list(select)
+    zero[target], one[target] = 0, 1
+    return view[tuple(zero)], view[tuple(one)]
+
+
+def _apply(zero: torch.Tensor, one: torch.Tensor, matrix: torch.Tensor) -> None:
+    """In place: (zero, one) <- matrix (N or 1, 2, 2) applied to (zero, one)."""
+    u = matrix.reshape(1, -1, 2, 2, *[1] * (zero.dim() - 2))
+    new_zero = torch.addcmul(u[:, :, 0, 0] * zero, u[:, :, 0, 1], one)
+    new_one = torch.addcmul(u[:, :, 1, 0] * zero, u[:, :, 1, 1], one)
+    zero.copy_(new_zero)
+    one.copy_(new_one)
+
+
+def _inner(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """sum left conj(right) over all axes but the first, in float64: (N,)."""
+    return (left * right.conj()).flatten(1).sum(dim=1, dtype=torch.complex128)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Pauli strings with the same flips: indices of the partner amplitudes, and per part the signs (2^n, strings)."""
+
+    flipped: torch.Tensor | None
+    parts: tuple[tuple[bool, torch.Tensor, torch.Tensor], ...]
+
+
+def _groups(program: Program, device: torch.device) -> Iterator[_Group]:
+    index = torch.arange(1 << program.wires, device=device)
+    for x in sorted({string.x for string in program.strings}):
+        parts = []
+        for imaginary in (False, True):
+            found = [string for string in program.strings if string.x == x and string.imaginary == imaginary]
+            if found:
+                signs = torch.stack([string.signed_coefficient * _signs(index, string.z) for string in found], dim=1)
+                parts.append((imaginary, signs, torch.tensor([string.observable for string in found], device=device)))
+        yield _Group(index ^ x if x else None, tuple(parts))
+
+
+def _signs(index: torch.Tensor, z: int) -> torch.Tensor:
+    """(-1)^(bits of index under z), float32."""
+    parity = index & z
+    for shift in (32, 16, 8, 4, 2, 1):
+        parity = parity ^ (parity >> shift)
+    return 1.0 - 2.0 * (parity & 1).float()
