@@ -1,0 +1,185 @@
+"""QuantumLayer: the one bridge between circuits and torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from qiskit_machine_learning.connectors import TorchConnector
+from qiskit_machine_learning.neural_networks import NeuralNetwork
+from torch.autograd.function import once_differentiable
+
+from qgen.backends import Backend, Executable, GradientMethod, open_backend, resolve_gradient
+from qgen.circuits import LayerCircuit
+from qgen.errors import BackendError, InputError
+from qgen.initialisers import Initialiser, UniformAngle
+
+Array = npt.NDArray[np.float64]
+
+
+class CircuitNetwork(NeuralNetwork):  # type: ignore[misc]  # qiskit-machine-learning carries no type hints
+    """A compiled circuit as a qiskit-machine-learning `NeuralNetwork`, for use under a stock `TorchConnector`.
+
+    Its `backward` answers whole Jacobians, as that interface asks for; `QuantumLayer` asks for products, which are
+    O times cheaper.
+
+    Args:
+        circuit: the circuit.
+        backend: a backend, or the name of one.
+        gradient: a gradient method, or the name of one.
+    """
+
+    def __init__(
+        self, circuit: LayerCircuit, backend: str | Backend = "statevector", gradient: str | GradientMethod = "auto"
+    ) -> None:
+        opened = open_backend(backend) if isinstance(backend, str) else backend
+        self.circuit = circuit
+        self.executable: Executable = opened.compile(circuit)
+        self.gradient = resolve_gradient(gradient, self.executable)
+        super().__init__(
+            circuit.num_inputs,
+            circuit.num_weights,
+            sparse=False,
+            output_shape=circuit.num_observables,
+            input_gradients=True,
+        )
+
+    def _forward(self, input_data: Array | None, weights: Array | None) -> npt.NDArray[Any]:
+        return self.executable.expectations(*self._arrays(input_data, weights))
+
+    def _backward(self, input_data: Array | None, weights: Array | None) -> tuple[Array | None, Array | None]:
+        """Jacobians (N, O, I) and (N, O, W): one product an observable, all of them in one call."""
+        inputs, theta = (torch.from_numpy(array) for array in self._arrays(input_data, weights))
+        outputs, samples = self.circuit.num_observables, len(inputs)
+        upstream = torch.eye(outputs, dtype=inputs.dtype).unsqueeze(0).expand(samples, -1, -1)
+        d_inputs, d_weights = self.gradient.product(
+            self.executable,
+            inputs.unsqueeze(1).expand(-1, outputs, -1).contiguous(),
+            theta.expand(samples, outputs, -1).contiguous(),
+            upstream,
+            (self.input_gradients and self.num_inputs > 0, self.num_weights > 0),
+        )
+        return tuple(None if d is None else d.numpy() for d in (d_inputs, d_weights))  # type: ignore[return-value]
+
+    def _arrays(self, input_data: Array | None, weights: Array | None) -> tuple[Array, Array]:
+        return (
+            np.zeros((1, 0)) if input_data is None else input_data,
+            np.zeros(0) if weights is None else weights,
+        )
+
+
+class _Expectations(torch.autograd.Function):
+    """Values forward, vector-Jacobian products backward, for whichever of inputs and weights want one."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: torch.Tensor, weights: torch.Tensor, network: CircuitNetwork) -> torch.Tensor:
+        ctx.save_for_backward(inputs, weights)
+        ctx.network = network
+        return network.executable.expectations(inputs, weights)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
+        network: CircuitNetwork = ctx.network
+        wants = tuple(ctx.needs_input_grad[:2])
+        d_inputs, d_weights = network.gradient.product(network.executable, *ctx.saved_tensors, upstream, wants)
+        return d_inputs, d_weights, None
+
+
+class QuantumLayer(TorchConnector):  # type: ignore[misc]  # qiskit-machine-learning carries no type hints
+    """A parameterised circuit as a torch module: inputs (..., I) -> expectation values (..., O).
+
+    It drops in wherever a `TorchConnector` is expected. Unlike one, it takes any number of leading axes, keeps the
+    device and the floating-point type, computes only the gradients that are wanted, and evaluates a batch at once.
+    Inputs and weights on a GPU stay there (backend `statevector`).
+
+    Args:
+        circuit: the circuit, with its inputs, weights and observables.
+        backend: where it runs: a name (`qgen.backends.backend_names()`) or a `Backend`.
+        gradient: how it is differentiated: a name or a `GradientMethod`; `auto` takes the backend's best.
+        shots: for backends that sample; exact backends take None only.
+        seed: of the initial weights; None draws them from torch's global generator. Layers with equal circuits and
+            equal seeds start with equal weights.
+        initial: the initial weights: an `Initialiser`, or the W numbers themselves.
+
+    Attributes:
+        weight: the weights, a parameter of shape (W,).
+
+    Raises:
+        BackendError, CircuitError: the backend or its gradient cannot serve this circuit.
+        InputError: from a call whose input has another last axis than I, or (on the CPU) holds NaN or infinity.
+    """
+
+    def __init__(
+        self,
+        circuit: LayerCircuit,
+        backend: str | Backend = "statevector",
+        gradient: str | GradientMethod = "auto",
+        shots: int | None = None,
+        seed: int | None = 0,
+        initial: Initialiser | npt.ArrayLike | None = None,
+    ) -> None:
+        network = CircuitNetwork(circuit, backend, gradient)
+        if shots is not None and network.executable.backend.capabilities.exact:
+            raise BackendError(
+                f"backend `{network.executable.backend.name}` is exact: shots={shots} would change nothing. "
+                "Leave shots out."
+            )
+        super().__init__(network, initial_weights=_initial_weights(circuit, initial, seed))
+        del self._parameters["_weights"]  # the connector registers its weights twice; `state_dict` needs them once
+
+    @property
+    def circuit(self) -> LayerCircuit:
+        """The circuit."""
+        network: CircuitNetwork = self._neural_network
+        return network.circuit
+
+    @property
+    def weight(self) -> torch.nn.Parameter:
+        """The weights (W,)."""
+        found = self.__dict__.get("_replicated", self._parameters.get("weight"))
+        if found is None:
+            raise AttributeError("weight")  # torch asks before it registers the parameter
+        return found  # type: ignore[no-any-return]
+
+    @weight.setter
+    def weight(self, value: torch.Tensor) -> None:
+        # Only torch's replication sets a bare tensor: in a replica, weights are no leaves and hence no parameters.
+        self.__dict__["_replicated"] = value
+
+    @torch.compiler.disable
+    def forward(self, input_data: torch.Tensor | None = None) -> torch.Tensor:
+        """Expectation values (..., O) of the circuit at inputs (..., I); a circuit without inputs may go without."""
+        if input_data is None:
+            input_data = self.weight.new_zeros(0)
+        if not isinstance(input_data, torch.Tensor):
+            raise InputError(f"a quantum layer takes a tensor (..., {self.circuit.num_inputs}), not {input_data!r}")
+        values: torch.Tensor = _Expectations.apply(input_data, self.weight, self._neural_network)
+        return values
+
+    def extra_repr(self) -> str:
+        """The line that torch prints for this module."""
+        backend = self._neural_network.executable.backend.name
+        circuit = self.circuit
+        return (
+            f"qubits={circuit.qubits}, inputs={circuit.num_inputs}, weights={circuit.num_weights}, "
+            f"observables={circuit.num_observables}, backend={backend}"
+        )
+
+
+def _initial_weights(
+    circuit: LayerCircuit, initial: Initialiser | npt.ArrayLike | None, seed: int | None
+) -> npt.NDArray[np.float64]:
+    if initial is None or isinstance(initial, Initialiser):
+        generator = torch.Generator()
+        generator.manual_seed(int(torch.randint(2**62, ()).item()) if seed is None else seed)
+        weights = (initial or UniformAngle()).draw(circuit, generator).numpy()
+    else:
+        weights = np.asarray(initial, dtype=np.float64)
+    if weights.shape != (circuit.num_weights,) or not np.isfinite(weights).all():
+        raise InputError(
+            f"initial weights have shape {weights.shape}; give {circuit.num_weights} finite numbers, one a weight"
+        )
+    return weights
