@@ -138,13 +138,11 @@ class _Matrices:
     """From angles to the matrices of all ops, differentiable: every factor is A + cos B + sin C + exp(i angle) D."""
 
     def __init__(self, program: Program, device: torch.device) -> None:
-        row = set(program.row_angles)
-        own = [any(factor.angle in row for factor in op.factors) for op in program.ops]
+        own = [any(place is not None and place.per_row for place in places) for places in program.places]
         self._place: list[tuple[bool, int]] = [(is_own, own[:k].count(is_own)) for k, is_own in enumerate(own)]
-        self._varies = [any(factor.angle is not None for factor in op.factors) for op in program.ops]
-        angles = {angle: k for k, angle in enumerate((*program.weight_angles, *program.row_angles))}
-        self._shared = _Stack([op for op, is_own in zip(program.ops, own, strict=True) if not is_own], angles, device)
-        self._own = _Stack([op for op, is_own in zip(program.ops, own, strict=True) if is_own], angles, device)
+        self._varies = [any(place is not None for place in places) for places in program.places]
+        self._shared = _Stack(program, [k for k, is_own in enumerate(own) if not is_own], device)
+        self._own = _Stack(program, [k for k, is_own in enumerate(own) if is_own], device)
 
     def __call__(self, shared: torch.Tensor, own: torch.Tensor, rows: torch.Tensor) -> Table:
         return Table(self._shared(shared), self._own(torch.cat([shared[rows], own], dim=1)))
@@ -174,15 +172,18 @@ class _Matrices:
 class _Stack:
     """The products of several ops' factors at once; shorter ops are filled up with identities."""
 
-    def __init__(self, ops: list[GateOp], angles: dict[object, int], device: torch.device) -> None:
-        depth = max((len(op.factors) for op in ops), default=1)
-        self._terms = torch.zeros(len(ops), depth, 4, 2, 2, dtype=torch.complex128)
+    def __init__(self, program: Program, members: list[int], device: torch.device) -> None:
+        depth = max((len(program.places[k]) for k in members), default=1)
+        self._terms = torch.zeros(len(members), depth, 4, 2, 2, dtype=torch.complex128)
         self._terms[:, :, 0] = torch.eye(2)
-        self._index = torch.zeros(len(ops), depth, dtype=torch.long)
-        for k, op in enumerate(ops):
-            for j, factor in enumerate(op.factors):
-                self._terms[k, j] = torch.from_numpy(_TERMS[factor.kind] if factor.angle is not None else _fixed(factor))
-                self._index[k, j] = angles[factor.angle] if factor.angle is not None else 0
+        self._index = torch.zeros(len(members), depth, dtype=torch.long)
+        for row, k in enumerate(members):
+            for j, (factor, place) in enumerate(zip(program.ops[k].factors, program.places[k], strict=True)):
+                if place is None:
+                    self._terms[row, j] = torch.from_numpy(_fixed(factor))
+                else:
+                    self._terms[row, j] = torch.from_numpy(_TERMS[factor.kind])
+                    self._index[row, j] = place.index + (len(program.weight_angles) if place.per_row else 0)
         self._terms, self._index = self._terms.to(device), self._index.to(device)
 
     def __call__(self, angles: torch.Tensor) -> torch.Tensor:

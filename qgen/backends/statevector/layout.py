@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qgen.backends.statevector import pauli, sweep
-from qgen.backends.statevector.gates import Factor, GateOp, Kind
+from qgen.backends.statevector.gates import GateOp, Kind
 from qgen.backends.statevector.program import Program
 
 Table = npt.NDArray[np.int64]
@@ -193,22 +193,16 @@ def _squeeze(bits: int, mask: int) -> int:
 
 
 def _factors(program: Program, order: list[int]) -> tuple[Table, npt.NDArray[np.complex128], list[tuple[int, int]]]:
-    shared = {angle: k for k, angle in enumerate(program.weight_angles)}
-    row = {angle: k for k, angle in enumerate(program.row_angles)}
     table: list[tuple[int, int, int]] = []
     constants: list[npt.NDArray[np.complex128]] = []
     spans: list[tuple[int, int]] = []
-
-    def describe(factor: Factor) -> tuple[int, int, int]:
-        if factor.angle is None:
-            return Kind.CONST, CONSTANT, 0
-        source = SHARED if factor.angle in shared else ROW
-        return factor.kind, source, (shared if source == SHARED else row)[factor.angle]
-
     for index in order:
         start = len(table)
-        for factor in program.ops[index].factors:
-            table.append(describe(factor))
+        for factor, place in zip(program.ops[index].factors, program.places[index], strict=True):
+            if place is None:
+                table.append((Kind.CONST, CONSTANT, 0))
+            else:
+                table.append((factor.kind, ROW if place.per_row else SHARED, place.index))
             constants.append(np.eye(2, dtype=np.complex128) if factor.matrix is None else factor.matrix)
         spans.append((start, len(table)))
     stacked = np.array(constants, dtype=np.complex128).reshape(-1, 4)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 from qiskit.circuit import ParameterExpression
 from qiskit.quantum_info import SparsePauliOp
 
-from qgen.backends.statevector.gates import GateOp, fuse, gate_ops
+from qgen.backends.statevector.gates import Factor, GateOp, fuse, gate_ops
 from qgen.circuits import LayerCircuit
 
 
@@ -32,37 +32,32 @@ class PauliString:
         return self.coefficient * (1, -1, -1, 1)[(self.x & self.z).bit_count() % 4]
 
 
+class AnglePlace(NamedTuple):
+    """Where a factor finds its angle: number `index` of the program's `row_angles` or of its `weight_angles`."""
+
+    per_row: bool
+    index: int
+
+
 @dataclass(frozen=True)
 class Program:
     """Ops, the angles they turn by, and the Pauli strings measured at the end.
 
     `weight_angles` depend on weights alone: they are the same for all samples that share their weights.
-    `row_angles` depend on an input, and are evaluated for every sample.
+    `row_angles` depend on an input, and are evaluated for every sample. `places` follows the factors of the ops;
+    a factor without an angle has None there.
     """
 
     circuit: LayerCircuit
     ops: tuple[GateOp, ...]
+    weight_angles: tuple[ParameterExpression, ...]
+    row_angles: tuple[ParameterExpression, ...]
+    places: tuple[tuple[AnglePlace | None, ...], ...]
     strings: tuple[PauliString, ...]
 
     @property
     def wires(self) -> int:
         return self.circuit.qubits
-
-    @cached_property
-    def angles(self) -> tuple[ParameterExpression, ...]:
-        """The distinct angles, in order of first use."""
-        found = (factor.angle for op in self.ops for factor in op.factors if factor.angle is not None)
-        return tuple(dict.fromkeys(found))
-
-    @cached_property
-    def weight_angles(self) -> tuple[ParameterExpression, ...]:
-        weights = set(self.circuit.weights)
-        return tuple(angle for angle in self.angles if set(angle.parameters) <= weights)
-
-    @cached_property
-    def row_angles(self) -> tuple[ParameterExpression, ...]:
-        alone = set(self.weight_angles)
-        return tuple(angle for angle in self.angles if angle not in alone)
 
 
 def compile_program(circuit: LayerCircuit) -> Program:
@@ -71,11 +66,24 @@ def compile_program(circuit: LayerCircuit) -> Program:
     Raises:
         CircuitError: an instruction that is not unitary, named with its position.
     """
-    ops, place = gate_ops(circuit.circuit)
+    found, place = gate_ops(circuit.circuit)
+    ops = fuse(found)
     strings = tuple(
         string for index, observable in enumerate(circuit.observables) for string in _strings(index, observable, place)
     )
-    return Program(circuit, tuple(fuse(ops)), strings)
+    weights = set(circuit.weights)
+    angles: dict[bool, list[ParameterExpression]] = {True: [], False: []}
+
+    def file(factor: Factor) -> AnglePlace | None:
+        # Equal angles are not merged: hash() of a Qiskit expression can overflow, and a column costs next to nothing.
+        if factor.angle is None:
+            return None
+        per_row = not set(factor.angle.parameters) <= weights
+        angles[per_row].append(factor.angle)
+        return AnglePlace(per_row, len(angles[per_row]) - 1)
+
+    places = tuple(tuple(file(factor) for factor in op.factors) for op in ops)
+    return Program(circuit, tuple(ops), tuple(angles[False]), tuple(angles[True]), places, strings)
 
 
 def _strings(index: int, observable: SparsePauliOp, place: list[int]) -> list[PauliString]:

@@ -1,0 +1,165 @@
+"""What every ansatz is made of: an encoding, then layers of the same pattern with fresh weights."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterExpression, ParameterVector
+
+from qgen.circuits.arguments import suggestion, whole_number
+from qgen.circuits.encodings import Encoding
+from qgen.circuits.layer_circuit import LayerCircuit
+from qgen.circuits.mixture import Mixture
+from qgen.circuits.observables import z_on
+from qgen.errors import CircuitError
+
+#: Appends one layer to a circuit, given that layer's weights and its index from 0.
+AppendLayer = Callable[[QuantumCircuit, Sequence[ParameterExpression], int], None]
+
+
+def _nothing(circuit: QuantumCircuit) -> None:
+    pass
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The pattern of an ansatz on a given number of data qubits.
+
+    Attributes:
+        weights: how many weights one layer takes.
+        append: appends one layer, with that many weights, to the circuit.
+        ancillas: further qubits, after the data qubits; they take no input and are not measured.
+        prepare: gates that follow the first encoding, once.
+        mixture: parameters that are averaged over.
+    """
+
+    weights: int
+    append: AppendLayer
+    ancillas: int = 0
+    prepare: Callable[[QuantumCircuit], None] = _nothing
+    mixture: Mixture | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Ansatz:
+    """A family of circuits: one for each number of data qubits and of layers.
+
+    Attributes:
+        name: the word by which the catalogue knows it.
+        summary: one line for people.
+        figure: a text drawing of one layer.
+        reference: authors, year, title, where.
+        qubits: the default number of data qubits; also `layers`, `encoding`.
+        layer: from a number of data qubits and the options to the pattern.
+        qubit_unit: the number of data qubits is a multiple of this, and at least `fewest_qubits`.
+        options: the keyword options of `layer`, each with a line of help.
+    """
+
+    name: str
+    summary: str
+    figure: str
+    reference: str
+    qubits: int
+    layers: int
+    encoding: Encoding
+    layer: Callable[..., Layer]
+    qubit_unit: int = 1
+    fewest_qubits: int = 1
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def weights_per_layer(self, qubits: int | None = None, **options: Any) -> int:
+        """How many weights one layer takes on that many data qubits.
+
+        Raises:
+            CircuitError: a number of qubits or an option that the ansatz does not take.
+        """
+        return self._pattern(qubits, options).weights
+
+    def build(
+        self,
+        qubits: int | None = None,
+        layers: int | None = None,
+        encoding: Encoding | None = None,
+        mirrored: bool = False,
+        **options: Any,
+    ) -> LayerCircuit:
+        """The circuit: inputs `x`, one a data qubit; weights `w`, layer after layer; Z on every data qubit.
+
+        Args:
+            qubits: the number of data qubits; None, here and below: the ansatz' own default.
+            layers: the number of layers.
+            encoding: how inputs become angles. With `reupload` it is repeated before each layer, or, in a mirrored
+                circuit, before each pair of layers.
+            mirrored: layer 2k+1 is layer 2k backwards and inverted, with weights of its own in the same order: equal
+                weights in both make the pair the identity, a start away from barren plateaus (Grant et al. 2019, "An
+                initialization strategy for addressing barren plateaus in parametrized quantum circuits", Quantum 3,
+                214, arXiv:1903.05076).
+            **options: the ansatz' own options.
+
+        Raises:
+            CircuitError: a number of qubits or layers, or an option, that the ansatz does not take.
+        """
+        pattern = self._pattern(qubits, options)
+        data = self.qubits if qubits is None else int(qubits)
+        count = self._checked_layers(layers, mirrored)
+        encode = self._checked_encoding(encoding)
+        x, w = ParameterVector("x", data), ParameterVector("w", count * pattern.weights)
+        circuit = QuantumCircuit(data + pattern.ancillas)
+        for index in range(count):
+            if index == 0 or (encode.reupload and not (mirrored and index % 2)):
+                encode.append(circuit, x)
+            if index == 0:
+                pattern.prepare(circuit)
+            weights = w[index * pattern.weights : (index + 1) * pattern.weights]
+            if mirrored and index % 2:
+                _append_inverse(circuit, pattern, weights, index - 1)
+            else:
+                pattern.append(circuit, weights, index)
+        return LayerCircuit(circuit, x, w, z_on(range(data), circuit.num_qubits), pattern.mixture)
+
+    def _pattern(self, qubits: int | None, options: Mapping[str, Any]) -> Layer:
+        for option in options:
+            if option not in self.options:
+                raise CircuitError(
+                    f"The ansatz {self.name!r} has no option {option!r}. "
+                    f"It has: {', '.join(self.options) or 'none'}.{suggestion(option, self.options)}"
+                )
+        return self.layer(self._checked_qubits(qubits), **options)
+
+    def _checked_qubits(self, qubits: int | None) -> int:
+        number = self.qubits if qubits is None else whole_number("qubits", qubits)
+        if number % self.qubit_unit:
+            raise CircuitError(
+                f"The ansatz {self.name!r} takes a multiple of {self.qubit_unit} qubits, not {number}; "
+                f"the default is {self.qubits}."
+            )
+        return whole_number(f"qubits of the ansatz {self.name!r}", number, self.fewest_qubits)
+
+    def _checked_layers(self, layers: int | None, mirrored: bool) -> int:
+        number = self.layers if layers is None else whole_number("layers", layers)
+        if not isinstance(mirrored, bool):
+            raise CircuitError(f"mirrored must be True or False, not {mirrored!r}.")
+        if mirrored and number % 2:
+            raise CircuitError(
+                f"A mirrored circuit is made of pairs of layers, so layers must be even, not {number}; "
+                f"give layers={number + 1}."
+            )
+        return number
+
+    def _checked_encoding(self, encoding: Encoding | None) -> Encoding:
+        if encoding is None:
+            return self.encoding
+        if not isinstance(encoding, Encoding):
+            raise CircuitError(f"encoding must be an Encoding, such as Encoding('ry', 'arctan'), not {encoding!r}.")
+        return encoding
+
+
+def _append_inverse(
+    circuit: QuantumCircuit, pattern: Layer, weights: Sequence[ParameterExpression], index: int
+) -> None:
+    forward = QuantumCircuit(circuit.num_qubits)
+    pattern.append(forward, weights, index)
+    circuit.compose(forward.inverse(), inplace=True)

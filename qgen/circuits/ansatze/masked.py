@@ -1,0 +1,113 @@
+"""Rotations that a coin switches on, qubit by qubit: with ancillas, as published, or as the average they amount to."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterExpression, ParameterVector
+
+from qgen.circuits.ansatze.base import Ansatz, Layer
+from qgen.circuits.arguments import one_of, whole_number
+from qgen.circuits.encodings import Encoding
+from qgen.circuits.mixture import Mixture
+from qgen.circuits.rotations import append_cnot_ring, append_controlled_rot, append_rot
+from qgen.errors import CircuitError
+
+_FIGURE = """\
+One layer on n data qubits, n = 3; weights (n, 3): phi, theta, omega of each qubit.
+form="ancilla", 2n qubits; H on each ancilla once, before the first layer; ancillas are not measured:
+  q0 -Rot-----------o-----x--     Rot(phi, theta, omega) = RZ(phi), RY(theta), RZ(omega),
+  q1 --|---Rot------x--o--|--     controlled: CRZ, CRY, CRZ
+  q2 --|----|---Rot----x--o--
+  a0 --o----|----|-----------
+  a1 -------o----|-----------
+  a2 ------------o-----------
+form="mixture", n qubits: an ancilla is only ever a control, so the output is exactly the average over the 2^n masks m:
+  q0 -Rot(m0*phi, m0*theta, m0*omega)--o-----x--
+  q1 -Rot(m1*...)----------------------x--o--|--
+  q2 -Rot(m2*...)-------------------------x--o--
+Weights a layer: 3n. The last layer's omega do not change the expectation of Z: they commute with what is measured."""
+
+#: All 2^n masks are evaluated up to this many qubits: 4096 circuits a value.
+_MOST_QUBITS_FOR_ALL_MASKS = 12
+#: A mask is drawn as one 64-bit integer.
+_MOST_QUBITS = 62
+
+
+def _layer(qubits: int, form: str = "mixture", masks: int | None = None, seed: int | None = None) -> Layer:
+    if one_of("The form of the ansatz 'masked'", form, ("mixture", "ancilla")) == "mixture":
+        return _mixture_layer(qubits, _masks(qubits, masks, seed))
+    if masks is not None or seed is not None:
+        raise CircuitError("The options masks and seed belong to form='mixture'; with form='ancilla', leave them out.")
+    return _ancilla_layer(qubits)
+
+
+def _ancilla_layer(qubits: int) -> Layer:
+    def prepare(circuit: QuantumCircuit) -> None:
+        circuit.h(range(qubits, 2 * qubits))
+
+    def append(circuit: QuantumCircuit, weights: Sequence[ParameterExpression], index: int) -> None:
+        for qubit in range(qubits):
+            append_controlled_rot(circuit, weights[3 * qubit : 3 * qubit + 3], qubits + qubit, qubit)
+        append_cnot_ring(circuit, qubits)
+
+    return Layer(weights=3 * qubits, append=append, ancillas=qubits, prepare=prepare)
+
+
+def _mixture_layer(qubits: int, masks: NDArray[np.float64]) -> Layer:
+    m = ParameterVector("m", qubits)
+
+    def append(circuit: QuantumCircuit, weights: Sequence[ParameterExpression], index: int) -> None:
+        for qubit in range(qubits):
+            append_rot(circuit, [m[qubit] * weight for weight in weights[3 * qubit : 3 * qubit + 3]], qubit)
+        append_cnot_ring(circuit, qubits)
+
+    return Layer(weights=3 * qubits, append=append, mixture=Mixture(m, masks))
+
+
+def _masks(qubits: int, masks: int | None, seed: int | None) -> NDArray[np.float64]:
+    """Masks of shape `(K, n)`, 0 or 1: all 2^n, or K drawn without replacement, so that their average is unbiased."""
+    if qubits > _MOST_QUBITS:
+        raise CircuitError(
+            f"The ansatz 'masked' takes at most {_MOST_QUBITS} qubits with form='mixture', not {qubits}."
+        )
+    if masks is None:
+        if seed is not None:
+            raise CircuitError("The option seed draws some of the masks; give masks= too, or leave seed out.")
+        if qubits > _MOST_QUBITS_FOR_ALL_MASKS:
+            raise CircuitError(
+                f"{qubits} qubits have 2^{qubits} masks, too many to evaluate all (the most is "
+                f"2^{_MOST_QUBITS_FOR_ALL_MASKS}); set masks= to draw that many at random, for example masks=64."
+            )
+        return _bits(np.arange(2**qubits), qubits)
+    count = whole_number("masks", masks)
+    if count > 2**qubits:
+        raise CircuitError(f"{qubits} qubits have {2**qubits} masks; masks={count} cannot be drawn, leave masks out.")
+    generator = np.random.default_rng(0 if seed is None else whole_number("seed", seed, minimum=0))
+    return _bits(generator.choice(2**qubits, size=count, replace=False), qubits)
+
+
+def _bits(numbers: NDArray[np.int64], qubits: int) -> NDArray[np.float64]:
+    # (K, 1) shifted by (n,) -> (K, n)
+    return ((numbers[:, None] >> np.arange(qubits)) & 1).astype(np.float64)
+
+
+ANSATZ = Ansatz(
+    name="masked",
+    summary="Rotations that a fair coin for each qubit switches on in all layers, averaged over the coins.",
+    figure=_FIGURE,
+    reference=(
+        "The circuit of the code utai-utai/quantum-diffusion-model-anime (2026), after Y. Yao, Y. Hasegawa (2025), "
+        "'Avoiding barren plateaus with entanglement', Physical Review A 111, 022426, arXiv:2406.03748."
+    ),
+    qubits=4,
+    layers=2,
+    encoding=Encoding("ry", "arctan"),
+    layer=_layer,
+    options={
+        "form": "'mixture' (default): n qubits, averaged over masks; 'ancilla': 2n qubits, as published",
+        "masks": "how many masks to draw at random without replacement; default: all 2^n, up to 12 qubits",
+        "seed": "the seed of that draw; default 0",
+    },
+)

@@ -1,0 +1,43 @@
+"""Checks that every constructor here shares: a word from a list, a whole number, with errors that name the way out."""
+
+import operator
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from qgen.errors import CircuitError
+
+
+def suggestion(given: object, allowed: Iterable[str]) -> str:
+    """The nearest allowed word as the sentence " Did you mean ...?", or "" where none is near."""
+    near = get_close_matches(str(given).lower(), list(allowed), n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def one_of(what: str, given: object, allowed: Iterable[str]) -> str:
+    """`given`, if it is one of the `allowed` words.
+
+    Raises:
+        CircuitError: it is not; the message lists the allowed words and the nearest one.
+    """
+    words = tuple(allowed)
+    if isinstance(given, str) and given in words:
+        return given
+    listed = ", ".join(words) if words else "none"
+    raise CircuitError(f"{what} {given!r} does not exist. Allowed: {listed}.{suggestion(given, words)}")
+
+
+def whole_number(what: str, given: object, minimum: int = 1) -> int:
+    """`given` as an int, if it is a whole number of at least `minimum` (NumPy integers included).
+
+    Raises:
+        CircuitError: it is not an integer, is a bool, or is too small.
+    """
+    try:
+        number = operator.index(given)  # type: ignore[arg-type]  # whatever has no __index__ raises TypeError here
+    except TypeError:
+        number = None
+    if number is None or isinstance(given, bool):
+        raise CircuitError(f"{what} must be a whole number of at least {minimum}, not {given!r}.")
+    if number < minimum:
+        raise CircuitError(f"{what} must be at least {minimum}, not {number}.")
+    return number

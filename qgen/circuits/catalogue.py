@@ -1,0 +1,72 @@
+"""The ansaetze by name. A new one is a file in `ansatze/` and a line here."""
+
+from types import MappingProxyType
+from typing import Any
+
+from qgen.circuits.ansatze import (
+    basic,
+    fqconv,
+    hardware_efficient,
+    hqconv,
+    hqconv_published,
+    masked,
+    strongly_entangling,
+)
+from qgen.circuits.ansatze.base import Ansatz
+from qgen.circuits.arguments import one_of
+from qgen.circuits.encodings import Encoding
+from qgen.circuits.layer_circuit import LayerCircuit
+
+_CATALOGUE = MappingProxyType(
+    {
+        known.name: known
+        for known in (
+            hqconv.ANSATZ,
+            fqconv.ANSATZ,
+            hqconv_published.ANSATZ,
+            basic.ANSATZ,
+            strongly_entangling.ANSATZ,
+            hardware_efficient.ANSATZ,
+            masked.ANSATZ,
+        )
+    }
+)
+
+
+def ansatz_names() -> tuple[str, ...]:
+    """The names that `ansatz` knows."""
+    return tuple(_CATALOGUE)
+
+
+def get_ansatz(name: str) -> Ansatz:
+    """The ansatz of this name: its summary, figure, reference, defaults and options.
+
+    Raises:
+        CircuitError: no ansatz has this name.
+    """
+    return _CATALOGUE[one_of("The ansatz", name, _CATALOGUE)]
+
+
+def ansatz(
+    name: str,
+    *,
+    qubits: int | None = None,
+    layers: int | None = None,
+    encoding: Encoding | None = None,
+    mirrored: bool = False,
+    **options: Any,
+) -> LayerCircuit:
+    """The circuit of this name, with one input a data qubit and Z measured on each.
+
+    Args:
+        name: one of `ansatz_names()`.
+        qubits: the number of data qubits; None, here and below: the ansatz' own default.
+        layers: the number of layers.
+        encoding: how inputs become angles.
+        mirrored: layers in pairs that are the identity where their weights are equal; see `Ansatz.build`.
+        **options: the ansatz' own options; `get_ansatz(name).options` lists them.
+
+    Raises:
+        CircuitError: an unknown name or option, or a number of qubits or layers that the ansatz does not take.
+    """
+    return get_ansatz(name).build(qubits, layers, encoding, mirrored, **options)

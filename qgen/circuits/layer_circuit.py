@@ -1,0 +1,187 @@
+"""A quantum layer as a value: a circuit, what goes in, what is learned, and what is measured."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import final
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.quantum_info import SparsePauliOp
+
+from qgen.circuits import storage
+from qgen.circuits.instructions import check_instructions
+from qgen.circuits.mixture import Mixture
+from qgen.circuits.observables import ObservableLike, as_observables, default_observables, terms
+from qgen.circuits.parameters import as_parameters, check_roles
+from qgen.errors import CircuitError
+
+
+@final
+@dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
+class LayerCircuit:
+    """A parameterised circuit with I inputs, W weights and O observables: what a backend compiles.
+
+    It never changes. Two are equal if circuit, parameters (in order), observables and mixture are; the circuit's name
+    and metadata do not count.
+
+    Args:
+        circuit: any unitary Qiskit circuit; barriers are fine, measurements are not. It is copied.
+        inputs: the I parameters that vary with every image, in the order of the input axis `(..., I)`.
+        weights: the W parameters that are learned, in the order of the weight axis `(..., W)`.
+        observables: the O Hermitian operators whose expectations are the outputs `(..., O)`; None: Z on every qubit, in
+            qubit order.
+        mixture: further parameters, over whose settings the expectations are averaged.
+
+    Attributes:
+        inputs: as given, as a tuple; also `weights`.
+        observables: as `SparsePauliOp` in canonical form: like terms joined, sorted, real coefficients.
+        mixture: as given.
+
+    Raises:
+        CircuitError: parameters in no role, in two, or not in the circuit; observables that are not Hermitian or not on
+            the circuit's qubits; instructions that are not unitary; angles that are not finite.
+    """
+
+    _circuit: QuantumCircuit
+    inputs: tuple[Parameter, ...]
+    weights: tuple[Parameter, ...]
+    observables: tuple[SparsePauliOp, ...]
+    mixture: Mixture | None
+
+    def __init__(
+        self,
+        circuit: QuantumCircuit,
+        inputs: Iterable[Parameter],
+        weights: Iterable[Parameter],
+        observables: Iterable[ObservableLike] | ObservableLike | None = None,
+        mixture: Mixture | None = None,
+    ) -> None:
+        copy = _private_copy(circuit)
+        check_instructions(copy)
+        roles = {"inputs": as_parameters("inputs", inputs), "weights": as_parameters("weights", weights)}
+        check_roles(copy, roles | {"mixture parameters": _mixed(mixture)})
+        measured = (
+            default_observables(copy.num_qubits)
+            if observables is None
+            else as_observables(observables, copy.num_qubits)
+        )
+        for name, value in {"_circuit": copy, **roles, "observables": measured, "mixture": mixture}.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def circuit(self) -> QuantumCircuit:
+        """A fresh copy of the circuit: changing it does not change this value."""
+        return self._circuit.copy()
+
+    @property
+    def qubits(self) -> int:
+        """The number of qubits."""
+        return int(self._circuit.num_qubits)
+
+    @property
+    def num_inputs(self) -> int:
+        """The number I of inputs."""
+        return len(self.inputs)
+
+    @property
+    def num_weights(self) -> int:
+        """The number W of weights."""
+        return len(self.weights)
+
+    @property
+    def num_observables(self) -> int:
+        """The number O of observables."""
+        return len(self.observables)
+
+    @property
+    def conditional(self) -> "LayerCircuit":
+        """The same circuit at one setting of its mixture: the M mixture parameters follow the inputs.
+
+        A backend evaluates it at all K points on a leading axis and averages over that axis. Without a mixture it is
+        the circuit itself.
+        """
+        if self.mixture is None:
+            return self
+        return LayerCircuit(
+            self._circuit, self.inputs + self.mixture.parameters, self.weights, self.observables, mixture=None
+        )
+
+    def to_json(self) -> str:
+        """One JSON text, from which `from_json` makes an equal value: every gate, parameter and number."""
+        return storage.encode(storage.Parts(self._circuit, self.inputs, self.weights, self.observables, self.mixture))
+
+    @classmethod
+    def from_json(cls, text: str) -> "LayerCircuit":
+        """The circuit that `to_json` wrote.
+
+        Raises:
+            CircuitError: the text is not a qgen circuit, is damaged, or is of a newer version.
+        """
+        return cls(*storage.decode(text))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the circuit to a file, whole or not at all; an existing file is replaced.
+
+        Raises:
+            CircuitError: the file cannot be written.
+        """
+        storage.write(path, self.to_json())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "LayerCircuit":
+        """The circuit that `save` wrote.
+
+        Raises:
+            CircuitError: the file cannot be read, or is not a whole qgen circuit; the message names the file.
+        """
+        text = storage.read(path)
+        try:
+            return cls.from_json(text)
+        except CircuitError as error:
+            raise CircuitError(f"{os.fspath(path)}: {error}") from error
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LayerCircuit):
+            return NotImplemented
+        return (
+            self.inputs == other.inputs
+            and self.weights == other.weights
+            and self.mixture == other.mixture
+            and self._measured() == other._measured()
+            and bool(self._circuit == other._circuit)
+        )
+
+    def __hash__(self) -> int:
+        # Circuits have no hash; what surely agrees between equal ones is enough to tell most apart.
+        size = (self.qubits, len(self._circuit.data))
+        return hash((size, self.inputs, self.weights, self.mixture, self._measured()))
+
+    def __repr__(self) -> str:
+        mixture = f", mixture={self.mixture!r}" if self.mixture is not None else ""
+        return (
+            f"LayerCircuit(qubits={self.qubits}, inputs={self.num_inputs}, weights={self.num_weights}, "
+            f"observables={self.num_observables}{mixture})"
+        )
+
+    def _measured(self) -> tuple[tuple[tuple[str, float], ...], ...]:
+        return tuple(tuple(terms(observable)) for observable in self.observables)
+
+
+def _private_copy(circuit: QuantumCircuit) -> QuantumCircuit:
+    if not isinstance(circuit, QuantumCircuit):
+        raise CircuitError(f"A layer needs a qiskit QuantumCircuit, not {circuit!r} ({type(circuit).__name__}).")
+    if circuit.num_qubits == 0:
+        raise CircuitError("The circuit has no qubits; give at least one.")
+    copy = circuit.copy()
+    # Metadata need not be storable, and says nothing about what the circuit computes.
+    copy.metadata = {}
+    return copy
+
+
+def _mixed(mixture: Mixture | None) -> tuple[Parameter, ...]:
+    if mixture is None:
+        return ()
+    if not isinstance(mixture, Mixture):
+        raise CircuitError(f"mixture must be a qgen Mixture or None, not {mixture!r} ({type(mixture).__name__}).")
+    return mixture.parameters

@@ -1,0 +1,101 @@
+"""What a layer measures: Hermitian sums of Paulis, in one canonical form."""
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import numpy as np
+from qiskit.exceptions import QiskitError
+from qiskit.quantum_info import Pauli, SparseObservable, SparsePauliOp
+
+from qgen.errors import CircuitError
+
+#: What may be given as one observable; a `str` is a Pauli label in Qiskit's order (qubit 0 on the right).
+ObservableLike: TypeAlias = SparsePauliOp | SparseObservable | Pauli | str
+
+#: Rounding in a product of Pauli operators leaves imaginary parts of about this size, relative to the largest part.
+_IMAGINARY_TOLERANCE = 1e-12
+
+
+def default_observables(qubits: int) -> tuple[SparsePauliOp, ...]:
+    """Z on each qubit, in qubit order."""
+    return as_observables(z_on(range(qubits), qubits), qubits)
+
+
+def z_on(measured: Iterable[int], qubits: int) -> list[SparsePauliOp]:
+    """Z on each of the `measured` ones among `qubits` qubits."""
+    return [SparsePauliOp.from_sparse_list([("Z", [qubit], 1.0)], num_qubits=qubits) for qubit in measured]
+
+
+def as_observables(given: Iterable[ObservableLike] | ObservableLike, qubits: int) -> tuple[SparsePauliOp, ...]:
+    """The given observables in canonical form: like terms joined, zero terms dropped, sorted, real coefficients.
+
+    One observable alone counts as a list of one.
+
+    Raises:
+        CircuitError: no observable, something else than an observable, another number of qubits than `qubits`, or
+            coefficients that are complex, not finite or parameters.
+    """
+    listed = [given] if isinstance(given, ObservableLike) else list(_iterated(given))
+    if not listed:
+        raise CircuitError("No observables: give at least one, or observables=None for Z on every qubit.")
+    return tuple(_canonical(f"Observable {index}", one, qubits) for index, one in enumerate(listed))
+
+
+def terms(observable: SparsePauliOp) -> list[tuple[str, float]]:
+    """The terms of a canonical observable: Pauli label (qubit 0 on the right) and real coefficient."""
+    return [(label, float(coefficient.real)) for label, coefficient in observable.to_list()]
+
+
+def observable_text(observable: SparsePauliOp) -> str:
+    """A canonical observable for people: `Z0`, `0.5*Z0Z1+X2`, with `I` for the identity; coefficients to 6 digits."""
+    text = ""
+    for label, coefficient in terms(observable):
+        paulis = "".join(f"{pauli}{k}" for k, pauli in enumerate(reversed(label)) if pauli != "I") or "I"
+        size = "" if abs(coefficient) == 1 else f"{abs(coefficient):.6g}*"
+        sign = "-" if coefficient < 0 else "+" if text else ""
+        text += sign + size + paulis
+    return text
+
+
+def _iterated(given: Any) -> Iterable[Any]:
+    if not isinstance(given, Iterable):
+        raise CircuitError(f"Observables must be a list of SparsePauliOp or Pauli labels, not {given!r}.")
+    return given
+
+
+def _canonical(what: str, given: Any, qubits: int) -> SparsePauliOp:
+    operator = _as_sparse_pauli(what, given)
+    if operator.num_qubits != qubits:
+        raise CircuitError(
+            f"{what} acts on {operator.num_qubits} qubits, but the circuit has {qubits}; give one Pauli for every "
+            "qubit, with I where nothing is measured."
+        )
+    coefficients = np.asarray(operator.coeffs)
+    if coefficients.dtype == object:
+        raise CircuitError(f"{what} has parameters among its coefficients; give numbers.")
+    if not np.isfinite(coefficients).all():
+        raise CircuitError(f"{what} has a coefficient that is NaN or infinite; give finite numbers.")
+    # Zero tolerance: a small coefficient is the user's choice, and saving must lose nothing.
+    operator = operator.simplify(atol=0, rtol=0).sort()
+    largest = float(np.abs(operator.coeffs).max())
+    if np.abs(operator.coeffs.imag).max() > _IMAGINARY_TOLERANCE * largest:
+        raise CircuitError(
+            f"{what} is not Hermitian: it has complex coefficients. Give real ones (for A + iB, measure A and B)."
+        )
+    # The real part and + 0.0 leave one form of each number, so that equal observables have equal bytes.
+    canonical = SparsePauliOp(operator.paulis, operator.coeffs.real + 0.0)
+    canonical.coeffs.setflags(write=False)
+    return canonical
+
+
+def _as_sparse_pauli(what: str, given: Any) -> SparsePauliOp:
+    try:
+        if isinstance(given, SparseObservable):
+            return SparsePauliOp.from_sparse_observable(given)
+        if isinstance(given, ObservableLike):
+            return SparsePauliOp(given)
+    except QiskitError as error:
+        raise CircuitError(f"{what} ({given!r}) is not a Pauli label such as 'ZIX': {error.message}") from error
+    raise CircuitError(
+        f"{what} is {given!r} ({type(given).__name__}); give a SparsePauliOp, a Pauli, or a label such as 'ZIX'."
+    )

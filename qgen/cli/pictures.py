@@ -1,0 +1,34 @@
+"""Drawings of a circuit as files."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qgen.errors import QgenError
+
+if TYPE_CHECKING:
+    from qgen.circuits import LayerCircuit
+
+ENDINGS = (".png", ".svg", ".pdf", ".txt")
+
+
+def save_drawing(circuit: "LayerCircuit", path: Path) -> None:
+    """Draws the circuit into a file: text, unfolded, where it ends in `.txt`; otherwise a picture.
+
+    Raises:
+        QgenError: the file cannot be written, or drawing pictures needs the extra `plot`.
+    """
+    from qiskit.exceptions import MissingOptionalLibraryError
+
+    drawn = circuit.circuit
+    try:
+        if path.suffix == ".txt":
+            path.write_text(f"{drawn.draw('text', fold=-1)}\n", encoding="utf-8")
+        else:
+            import matplotlib
+
+            matplotlib.use("agg")  # needs no display, and opens no window
+            drawn.draw("mpl", fold=25, filename=str(path))
+    except (ImportError, MissingOptionalLibraryError) as error:
+        raise QgenError(f"Drawing {path.suffix} needs more packages: pip install 'qgen[plot]'.") from error
+    except OSError as error:
+        raise QgenError(f"Cannot write {path}: {error.strerror or error}.") from error

@@ -1,0 +1,82 @@
+"""The catalogue is complete, and says what it does not have."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qgen.circuits.ansatze
+from qgen.circuits import Ansatz, LayerCircuit, ansatz, ansatz_names, get_ansatz
+from qgen.errors import CircuitError
+
+FILES = [path.stem for path in Path(qgen.circuits.ansatze.__file__).parent.glob("*.py")]
+
+
+def test_every_file_is_in_the_catalogue() -> None:
+    modules = [import_module(f"qgen.circuits.ansatze.{file}") for file in FILES if file not in ("__init__", "base")]
+    assert sorted(module.ANSATZ.name for module in modules) == sorted(ansatz_names())
+    for module in modules:
+        assert get_ansatz(module.ANSATZ.name) is module.ANSATZ
+        assert module.__name__.endswith("." + module.ANSATZ.name.replace("-", "_"))
+
+
+@pytest.mark.parametrize("name", ansatz_names())
+def test_every_ansatz_is_documented(name: str) -> None:
+    known = get_ansatz(name)
+    assert isinstance(known, Ansatz)
+    assert known.summary.endswith(".")
+    assert "\n" not in known.summary
+    assert "Weights a layer" in known.figure or "weights a layer" in known.figure
+    assert "arXiv:" in known.reference
+
+
+@pytest.mark.parametrize("name", ansatz_names())
+def test_the_defaults_are_those_that_are_stated(name: str) -> None:
+    known, made = get_ansatz(name), ansatz(name)
+    assert made.num_inputs == made.num_observables == known.qubits
+    assert made.num_weights == known.layers * known.weights_per_layer()
+    encoding = {str(instruction.operation.name) for instruction in made.circuit.data[: known.qubits]}
+    assert encoding == {known.encoding.gate}
+
+
+@pytest.mark.parametrize("name", ansatz_names())
+def test_every_ansatz_survives_a_file(name: str, tmp_path: Path) -> None:
+    made = ansatz(name)
+    made.save(tmp_path / "circuit.json")
+    assert LayerCircuit.load(tmp_path / "circuit.json") == made
+
+
+def test_numpy_integers_are_whole_numbers() -> None:
+    assert ansatz("basic", qubits=np.int64(3), layers=np.int32(2)).num_weights == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("hqcnv", {}, r"The ansatz 'hqcnv' does not exist\. Allowed: hqconv, fqconv, .*Did you mean 'hqconv'\?"),
+        ("HQConv", {}, r"Did you mean 'hqconv'\?"),
+        (None, {}, r"The ansatz None does not exist"),
+        ("basic", {"qubits": 0}, "qubits must be at least 1, not 0"),
+        ("basic", {"qubits": -2}, "qubits must be at least 1, not -2"),
+        ("basic", {"qubits": 2.0}, "qubits must be a whole number of at least 1, not 2.0"),
+        ("basic", {"qubits": "4"}, "qubits must be a whole number of at least 1, not '4'"),
+        ("basic", {"qubits": True}, "qubits must be a whole number of at least 1, not True"),
+        ("basic", {"layers": 0}, "layers must be at least 1, not 0"),
+        ("basic", {"layers": 1.5}, "layers must be a whole number"),
+        ("hqconv", {"qubits": 10}, "takes a multiple of 4 qubits, not 10; the default is 12"),
+        ("fqconv", {"qubits": 4}, "qubits of the ansatz 'fqconv' must be at least 8, not 4"),
+        ("hqconv-published", {"qubits": 4}, "must be at least 8, not 4"),
+        ("basic", {"coupling": "line"}, r"'basic' has no option 'coupling'\. It has: none\."),
+        ("masked", {"mask": 3}, r"no option 'mask'\. It has: form, masks, seed\. Did you mean 'masks'\?"),
+        ("hardware-efficient", {"coupling": "heavyhex"}, r"coupling 'heavyhex' .*Did you mean 'heavy-hex'\?"),
+        ("hardware-efficient", {"coupling": "heavy-hex", "qubits": 500}, "has at most [0-9]+ qubits, not 500"),
+        ("hqconv", {"mirrored": True}, "layers must be even, not 3; give layers=4"),
+        ("basic", {"mirrored": 1}, "mirrored must be True or False"),
+        ("basic", {"encoding": "rx"}, "encoding must be an Encoding"),
+    ],
+)
+def test_bad_arguments_are_refused(name: Any, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(CircuitError, match=message):
+        ansatz(name, **arguments)
