@@ -108,7 +108,7 @@ class StatevectorExecutable(Executable):
     def _engine_values(
         self, shared: torch.Tensor, own: torch.Tensor, rows: torch.Tensor, dtype: torch.dtype
     ) -> torch.Tensor:
-        if own.device.type != "cpu":
+        if not on_processor(own):
             return self._device.values(shared, own, rows, dtype)
         values = self._cpu.values(AngleRows(shared.numpy(), own.numpy(), rows.numpy()), _numpy_type(dtype))
         return torch.from_numpy(values)
@@ -123,11 +123,16 @@ class StatevectorExecutable(Executable):
         wants: tuple[bool, bool],
     ) -> tuple[torch.Tensor, torch.Tensor]:
         shared, own = shared.detach(), own.detach()
-        if own.device.type != "cpu":
+        if not on_processor(own):
             return self._device.gradients(shared, own, rows, upstream, dtype)
         angles = AngleRows(shared.numpy(), own.numpy(), rows.numpy())
         found = self._cpu.gradients(angles, _numpy_type(dtype), upstream.double().numpy(), *wants)
         return torch.from_numpy(found[0]), torch.from_numpy(found[1])
+
+
+def on_processor(tensor: torch.Tensor) -> bool:
+    """Whether a tensor lies in the processor's memory."""
+    return tensor.device.type == "cpu"
 
 
 def _numpy_type(dtype: torch.dtype) -> type[np.floating[Any]]:

@@ -1,0 +1,21 @@
+.PHONY: install test lint types bench ci
+
+install:
+	python -m pip install -e ".[dev]"
+
+test:
+	pytest
+
+lint:
+	ruff check
+	ruff format --check
+	lint-imports
+
+types:
+	mypy
+
+bench:
+	python benchmarks/layer.py
+
+ci:
+	.ci/run

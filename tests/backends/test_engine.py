@@ -1,0 +1,209 @@
+"""The exact engine against Qiskit's own Statevector, over circuits drawn at random."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from drawn import layer_circuits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qgen.backends import Executable, open_backend
+from qgen.backends.statevector import backend as glue
+from qgen.backends.statevector import layout
+from qgen.circuits import LayerCircuit, ansatz, ansatz_names
+
+EXACT, SINGLE = 1e-10, 1e-5  # tolerances in float64 and float32, for observables of norm 1
+STEP = 1e-5  # of central differences: their error is about STEP**2 and 1e-16 / STEP
+DIFFERENCE = 2e-8
+
+shapes = st.sampled_from([((), ()), ((1,), ()), ((3,), ()), ((2, 3), ()), ((2, 1), (3,)), ((), (2,)), ((17,), (17,))])
+engines = pytest.mark.parametrize("engine", ["cpu", "device", "blocks"])
+
+
+@pytest.fixture
+def use_engine(engine: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The processor's engine as it is, the torch engine on CPU tensors, or the former cutting tiles into blocks."""
+    if engine == "device":
+        monkeypatch.setattr(glue, "on_processor", lambda tensor: False)
+    if engine == "blocks":
+        monkeypatch.setattr(layout, "LARGEST_WHOLE_TILE", 1)
+        monkeypatch.setattr(layout, "BLOCK", 2)
+    yield
+
+
+def drawn_numbers(circuit: LayerCircuit, shape: tuple[tuple[int, ...], tuple[int, ...]], seed: int) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    sizes = (*shape[0], circuit.num_inputs), (*shape[1], circuit.num_weights)
+    return [torch.randn(size, generator=generator, dtype=torch.float64) for size in sizes]
+
+
+def norm(circuit: LayerCircuit) -> float:
+    return max(float(np.abs(observable.coeffs).sum()) for observable in circuit.observables)
+
+
+def central_differences(executable: Executable, inputs: torch.Tensor, weights: torch.Tensor, upstream: torch.Tensor) -> list[torch.Tensor]:
+    """Gradients of sum(upstream * values) by moving one number at a time, on the given executable."""
+    gradients = []
+    for tensor in (inputs, weights):
+        gradient = torch.zeros_like(tensor)
+        for place in np.ndindex(tensor.shape):
+            kept = tensor[place].item()
+            ends = []
+            for moved in (kept + STEP, kept - STEP):
+                tensor[place] = moved
+                ends.append((upstream * executable.expectations(inputs, weights)).sum().item())
+            tensor[place] = kept
+            gradient[place] = (ends[0] - ends[1]) / (2 * STEP)
+        gradients.append(gradient)
+    return gradients
+
+
+@engines
+@pytest.mark.usefixtures("use_engine")
+@given(circuit=layer_circuits(), shape=shapes, seed=st.integers(0, 2**31))
+@settings(max_examples=60)
+def test_values_are_those_of_the_reference(
+    circuit: LayerCircuit, shape: tuple[tuple[int, ...], tuple[int, ...]], seed: int
+) -> None:
+    inputs, weights = drawn_numbers(circuit, shape, seed)
+    wanted = open_backend("reference").compile(circuit).expectations(inputs, weights)
+    engine = open_backend("statevector").compile(circuit)
+    found = engine.expectations(inputs, weights)
+    assert found.shape == (*torch.broadcast_shapes(*shape), circuit.num_observables)
+    assert found.dtype == torch.float64
+    torch.testing.assert_close(found, wanted, rtol=0, atol=EXACT * max(1, norm(circuit)))
+    # float32 rounds the inputs too: compare at the numbers that it sees
+    wanted = open_backend("reference").compile(circuit).expectations(inputs.float().double(), weights.float().double())
+    found = engine.expectations(inputs.float(), weights.float())
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), wanted, rtol=0, atol=SINGLE * max(1, norm(circuit)))
+
+
+@engines
+@pytest.mark.usefixtures("use_engine")
+@given(circuit=layer_circuits(most_qubits=5, most_gates=10), seed=st.integers(0, 2**31))
+@settings(max_examples=25)
+def test_gradients_are_central_differences_of_the_reference(circuit: LayerCircuit, seed: int) -> None:
+    inputs, weights = drawn_numbers(circuit, ((2,), ()), seed)
+    upstream = torch.randn(2, circuit.num_observables, dtype=torch.float64)
+    wanted = central_differences(open_backend("reference").compile(circuit), inputs, weights, upstream)
+    found = open_backend("statevector").compile(circuit).adjoint(inputs, weights, upstream, (True, True))
+    # The drawn expressions have third derivatives up to about 1e3: the differences' own error grows with them.
+    for one, other in zip(found, wanted, strict=True):
+        assert one is not None
+        scale = max(1.0, norm(circuit)) * max(1.0, other.abs().max().item() if other.numel() else 1.0)
+        torch.testing.assert_close(one, other, rtol=0, atol=100 * DIFFERENCE * scale)
+
+
+@engines
+@pytest.mark.usefixtures("use_engine")
+@given(circuit=layer_circuits(most_qubits=7), shape=shapes, seed=st.integers(0, 2**31))
+@settings(max_examples=25)
+def test_float32_gradients_agree_with_float64(
+    circuit: LayerCircuit, shape: tuple[tuple[int, ...], tuple[int, ...]], seed: int
+) -> None:
+    inputs, weights = (numbers.float() for numbers in drawn_numbers(circuit, shape, seed))
+    upstream = torch.randn(*torch.broadcast_shapes(*shape), circuit.num_observables)
+    engine = open_backend("statevector").compile(circuit)
+    single = engine.adjoint(inputs, weights, upstream, (True, True))
+    double = engine.adjoint(inputs.double(), weights.double(), upstream.double(), (True, True))
+    for one, other, like in zip(single, double, (inputs, weights), strict=True):
+        assert one is not None and other is not None
+        assert one.shape == like.shape and one.dtype == torch.float32
+        scale = max(1.0, norm(circuit)) * max(1.0, other.abs().max().item() if other.numel() else 1.0)
+        torch.testing.assert_close(one.double(), other, rtol=0, atol=SINGLE * scale)
+
+
+@engines
+@pytest.mark.usefixtures("use_engine")
+@pytest.mark.parametrize("name", ansatz_names())
+def test_each_ansatz_of_the_catalogue(name: str) -> None:
+    circuit = ansatz(name, layers=2)
+    inputs, weights = torch.randn(2, circuit.num_inputs).double(), torch.rand(circuit.num_weights).double()
+    reference, engine = (open_backend(where).compile(circuit) for where in ("reference", "statevector"))
+    wanted = reference.expectations(inputs, weights)
+    torch.testing.assert_close(engine.expectations(inputs, weights), wanted, rtol=0, atol=EXACT)
+    upstream = torch.randn_like(wanted)
+    d_inputs, d_weights = engine.adjoint(inputs, weights, upstream, (True, True))
+    differences = central_differences(engine, inputs, weights, upstream)
+    torch.testing.assert_close(d_inputs, differences[0], rtol=0, atol=1e-6)
+    torch.testing.assert_close(d_weights, differences[1], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("wants", [(True, False), (False, True), (False, False)])
+def test_only_wanted_gradients_are_computed_and_they_are_the_same(wants: tuple[bool, bool]) -> None:
+    circuit = ansatz("hqconv", qubits=8, layers=2)
+    engine = open_backend("statevector").compile(circuit)
+    inputs, weights = torch.randn(5, 8).double(), torch.rand(circuit.num_weights).double()
+    upstream = torch.randn(5, 8).double()
+    both = engine.adjoint(inputs, weights, upstream, (True, True))
+    some = engine.adjoint(inputs, weights, upstream, wants)
+    for wanted, found, known in zip(wants, some, both, strict=True):
+        if wanted:
+            torch.testing.assert_close(found, known, rtol=0, atol=1e-13)
+        else:
+            assert found is None
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_number_of_threads_changes_nothing_but_time(threads: int) -> None:
+    circuit = ansatz("fqconv", qubits=8, layers=1)
+    engine = open_backend("statevector").compile(circuit)
+    inputs, weights = torch.randn(37, 8).double(), torch.rand(37, circuit.num_weights).double()
+    upstream = torch.randn(37, 8).double()
+    before = torch.get_num_threads()
+    known = engine.expectations(inputs, weights), *engine.adjoint(inputs, weights, upstream, (True, True))
+    try:
+        torch.set_num_threads(threads)
+        found = engine.expectations(inputs, weights), *engine.adjoint(inputs, weights, upstream, (True, True))
+    finally:
+        torch.set_num_threads(before)
+    for one, other in zip(found, known, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+
+
+def test_amplitudes_too_small_for_float32_are_no_trouble() -> None:
+    """Twelve angles of 1e-5 make amplitudes of 1e-63: they count as zero, and the values stay right."""
+    circuit = ansatz("hqconv", layers=1)
+    engine = open_backend("statevector").compile(circuit)
+    inputs = torch.full((3, 12), 1e-5)
+    weights = torch.rand(circuit.num_weights)
+    single = engine.expectations(inputs, weights)
+    double = engine.expectations(inputs.double(), weights.double())
+    torch.testing.assert_close(single.double(), double, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("qubits", [16])
+def test_float32_keeps_its_digits_on_long_states(qubits: int) -> None:
+    circuit = ansatz("hqconv", qubits=qubits, layers=1)
+    engine = open_backend("statevector").compile(circuit)
+    inputs, weights, upstream = torch.randn(2, qubits), torch.rand(circuit.num_weights), torch.randn(2, qubits)
+    single = engine.adjoint(inputs, weights, upstream, (True, True))
+    double = engine.adjoint(inputs.double(), weights.double(), upstream.double(), (True, True))
+    for one, other in zip(single, double, strict=True):
+        assert one is not None and other is not None
+        torch.testing.assert_close(one.double(), other, rtol=0, atol=1e-5)
+
+
+def test_no_samples_give_no_values() -> None:
+    circuit = ansatz("basic")
+    engine = open_backend("statevector").compile(circuit)
+    assert engine.expectations(torch.zeros(0, 4), torch.zeros(16)).shape == (0, 4)
+    d_inputs, d_weights = engine.adjoint(torch.zeros(0, 4), torch.zeros(16), torch.zeros(0, 4), (True, True))
+    assert d_inputs is not None and d_inputs.shape == (0, 4)
+    assert d_weights is not None and not d_weights.any()
+
+
+def test_arrays_give_arrays() -> None:
+    circuit = ansatz("basic")
+    engine = open_backend("statevector").compile(circuit)
+    inputs, weights = np.random.default_rng().normal(size=(3, 4)), np.zeros(16)
+    found = engine.expectations(inputs, weights)
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_allclose(
+        found, open_backend("reference").compile(circuit).expectations(inputs, weights), atol=EXACT
+    )

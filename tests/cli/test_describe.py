@@ -1,0 +1,156 @@
+"""`qgen describe`: it reports what the circuit is, and says which word is wrong."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from typer.testing import CliRunner
+
+from qgen.circuits import LayerCircuit, ansatz, ansatz_names, get_ansatz
+from qgen.cli.main import app
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def describe(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["describe", *arguments])
+
+
+def described(*arguments: str) -> Any:
+    result = describe(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_numbers_of_hqconv_are_those_of_the_paper() -> None:
+    # 28 weights a layer: 8 for each of 3 channels, 2 for each of 2 neighbouring pairs; each is a controlled rotation.
+    facts = described("--circuit", "hqconv:12,3")
+    assert facts["parameters"] == facts["quantum_parameters"] == facts["weights"] == 3 * 28
+    assert facts["two_qubit_gates"] == 3 * 28
+    assert (facts["qubits"], facts["inputs"], facts["circuits_per_image"]) == (12, 12, 1)
+    assert facts["observables"] == [f"Z{qubit}" for qubit in range(12)]
+    assert facts["reference"] == get_ansatz("hqconv").reference
+
+
+@pytest.mark.parametrize("name", ansatz_names())
+def test_every_ansatz_is_described(name: str) -> None:
+    result = describe("--circuit", name)
+    assert result.exit_code == 0
+    circuit, about = ansatz(name), get_ansatz(name)
+    shown = " ".join(result.stdout.split())
+    assert f"weights {circuit.num_weights} " in shown
+    assert " ".join(about.reference.split()) in shown
+    assert about.figure in result.stdout
+    assert "q_0:" in result.stdout.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "size"),
+    [("basic", (4, 16)), ("basic:3", (3, 12)), ("basic:3,2", (3, 6)), ("basic:,2", (4, 8)), ("basic:", (4, 16))],
+)
+def test_qubits_and_layers(words: str, size: tuple[int, int]) -> None:
+    facts = described("--circuit", words)
+    assert (facts["qubits"], facts["weights"]) == size
+
+
+def test_options_reach_the_ansatz_and_its_encoding() -> None:
+    circuit = ("--circuit", "basic:3,2")
+    plain = described(*circuit)["gates"]
+    assert plain == {"rx": 9, "cx": 6}
+    assert described(*circuit, "--option", "encoding.gate=ry")["gates"] == {"cx": 6, "rx": 6, "ry": 3}
+    assert described(*circuit, "--option", "encoding.reupload=True")["gates"] == {"rx": 12, "cx": 6}
+    assert described("--circuit", "masked:3", "--option", "form=ancilla")["qubits"] == 6
+    assert described("--circuit", "masked:3", "--option", "masks=4", "--option", "seed=1")["circuits_per_image"] == 4
+    assert described("--circuit", "basic", "--option", "qubits=2", "--option", "layers=2")["weights"] == 4
+    assert describe("--circuit", "basic:3,3", "--option", "mirrored=true").exit_code == 1
+
+
+def test_a_saved_circuit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    x, w = Parameter("x"), Parameter("w")
+    circuit = QuantumCircuit(2)
+    circuit.rx(x, 0)
+    circuit.ryy(w, 0, 1)
+    LayerCircuit(circuit, [x], [w], observables=["ZZ"]).save("mine.json")
+    facts = described("--circuit", "mine.json")
+    assert (facts["qubits"], facts["parameters"], facts["two_qubit_gates"]) == (2, 1, 1)
+    assert facts["observables"] == ["Z0Z1"]
+    assert describe("--circuit", "mine.json", "--option", "mirrored=true").exit_code == 2
+    shown = describe("--circuit", "mine.json")
+    assert shown.exit_code == 0
+    assert "mine.json" in shown.stdout
+
+
+def test_list_names_every_ansatz_with_summary_and_reference() -> None:
+    shown = " ".join(describe("--list").stdout.split())
+    rows = {row["name"]: row for row in described("--list")}
+    assert tuple(rows) == ansatz_names()
+    for name in ansatz_names():
+        assert name in shown
+        assert rows[name]["reference"] == get_ansatz(name).reference
+
+
+def test_the_drawing_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = {}
+    for columns in (60, 120):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        drawing = describe("--circuit", "hqconv").stdout.partition("\n\n")[0]
+        longest[columns] = max(map(len, drawing.splitlines()))
+    assert longest[60] <= 60 < longest[120] <= 120
+
+
+@pytest.mark.parametrize(("ending", "start"), [(".png", PNG), (".svg", b"<?xml"), (".pdf", b"%PDF")])
+def test_pictures(ending: str, start: bytes, tmp_path: Path) -> None:
+    path = tmp_path / f"basic{ending}"
+    assert describe("--circuit", "basic:2,1", "--figure", str(path)).exit_code == 0
+    assert path.read_bytes().startswith(start)
+
+
+def test_a_text_drawing_is_not_folded(tmp_path: Path) -> None:
+    path = tmp_path / "hqconv.txt"
+    assert describe("--circuit", "hqconv", "--figure", str(path)).exit_code == 0
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 2 * 12 + 1
+    assert len(set(map(len, lines))) == 1
+
+
+def test_without_matplotlib_the_error_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    result = describe("--circuit", "basic", "--figure", str(tmp_path / "basic.png"))
+    assert result.exit_code == 1
+    assert result.stderr == "qgen: Drawing .png needs more packages: pip install 'qgen[plot]'.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "named"),
+    [
+        ((), 2, "--circuit or --list"),
+        (("--list", "--circuit", "basic"), 2, "--circuit or --list"),
+        (("--circuit", "basic:a"), 2, "'basic:a'"),
+        (("--circuit", "basic:1,2,3"), 2, "hqconv:12,3"),
+        (("--circuit", "basic", "--option", "mirrored"), 2, "KEY=VALUE"),
+        (("--circuit", "basic:4", "--option", "qubits=5"), 2, "given twice"),
+        (("--circuit", "basic", "--figure", "basic.gif"), 2, ".png, .svg, .pdf, .txt"),
+        (("--circuit", "basik"), 1, "Did you mean 'basic'?"),
+        (("--circuit", "basic", "--option", "mirored=true"), 1, "Did you mean 'mirrored'?"),
+        (("--circuit", "basic", "--option", "encoding.gate=rw"), 1, "rx, ry"),
+        (("--circuit", "basic:0"), 1, "at least 1"),
+        (("--circuit", "none.json"), 1, "none.json"),
+        (("--circuit", "basic", "--figure", "no/such/folder/basic.txt"), 1, "No such file"),
+        (("--circuit", "basic", "--figure", "no/such/folder/basic.png"), 1, "No such file"),
+    ],
+)
+def test_errors_name_what_is_wrong(
+    arguments: tuple[str, ...], code: int, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = describe(*arguments)
+    assert result.exit_code == code
+    assert named in result.stderr
+    assert not result.stdout
+    if code == 1:
+        assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,97 @@
+"""The command line as such: help, version, what an error looks like, exit codes."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from qgen import QgenError, __version__
+from qgen.cli import main as command_line
+
+COMMANDS = ("describe",)
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(command_line.app, list(arguments))
+
+
+def failing_app(error: BaseException) -> typer.Typer:
+    """An app with the options and the error boundary of `qgen`, and one command that fails."""
+    app = typer.Typer(cls=command_line._ErrorBoundary, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.callback()(command_line.options)
+
+    @app.command()
+    def fail() -> None:
+        raise error
+
+    return app
+
+
+def test_version() -> None:
+    result = invoke("--version")
+    assert (result.exit_code, result.stdout) == (0, f"qgen {__version__}\n")
+
+
+def test_without_arguments_it_shows_the_help_as_wrong_usage() -> None:
+    result = invoke()
+    assert result.exit_code == 2
+    assert "describe" in result.output
+
+
+@pytest.mark.parametrize("arguments", [(), *((command,) for command in COMMANDS)])
+def test_help_fits_eighty_columns_and_its_examples_run(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = invoke(*arguments, "--help")
+    assert result.exit_code == 0
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    examples = re.findall(r"^    qgen (.+)$", result.stdout.partition("Examples:")[2], flags=re.MULTILINE)
+    assert len(examples) >= 3
+    for example in examples:
+        done = invoke(*shlex.split(example))
+        assert done.exit_code == 0, f"{example}: {done.output}"
+
+
+def test_an_unknown_command_is_wrong_usage() -> None:
+    result = invoke("descrbe")
+    assert result.exit_code == 2
+    assert "describe" in result.stderr
+
+
+def test_an_error_is_one_line_and_exit_code_1() -> None:
+    result = CliRunner().invoke(failing_app(QgenError("No such thing.\n  Give another.")), ["fail"])
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "qgen: No such thing. Give another.\n")
+
+
+def test_debug_lets_the_traceback_through() -> None:
+    error = QgenError("No such thing.")
+    assert CliRunner().invoke(failing_app(error), ["--debug", "fail"]).exception is error
+
+
+def test_a_defect_is_not_disguised_as_an_error_of_the_user() -> None:
+    defect = RuntimeError("a defect")
+    assert CliRunner().invoke(failing_app(defect), ["fail"]).exception is defect
+
+
+def test_ctrl_c_is_exit_code_130() -> None:
+    result = CliRunner().invoke(failing_app(KeyboardInterrupt()), ["fail"])
+    assert (result.exit_code, result.stderr) == (130, "qgen: interrupted\n")
+
+
+def test_python_dash_m_is_the_same_command_with_the_same_exit_codes() -> None:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        done = subprocess.run([sys.executable, "-m", "qgen", *arguments], capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+    assert run("--version") == (0, f"qgen {__version__}\n", "")
+    assert run("describe")[0] == 2
+    code, out, err = run("describe", "--circuit", "hqcnv")
+    assert (code, out) == (1, "")
+    assert re.fullmatch(r"qgen: .*Did you mean 'hqconv'\?\n", err)

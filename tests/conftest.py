@@ -1,0 +1,23 @@
+"""What every test shares: how hard hypothesis tries, and random numbers whose seed a failure prints."""
+
+import os
+import secrets
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A first call may compile; that says nothing about the test.
+settings.register_profile(
+    "default", deadline=None, max_examples=25, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """Random numbers that differ from run to run; a failure prints the seed that repeats them."""
+    seed = int(os.environ.get("QGEN_TEST_SEED") or secrets.randbits(64))
+    request.node.add_report_section("call", "random seed", f"repeat with QGEN_TEST_SEED={seed}")
+    return np.random.default_rng(seed)

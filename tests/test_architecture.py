@@ -1,0 +1,98 @@
+"""The shape of the code base: floors, links at the root, quick start-up, file sizes, what a wheel contains."""
+
+import ast
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LINKS = {"circuits": "qgen/circuits", "backends": "qgen/backends", "cli": "qgen/cli"}
+LONGEST_FILE = 400
+HEAVY = {"torch", "qiskit", "qiskit_machine_learning", "numba", "numpy", "scipy", "sympy", "rich", "matplotlib"}
+
+
+def sources() -> list[Path]:
+    """Every Python file that people write here."""
+    folders = ("qgen", "tests", "benchmarks", "examples")
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def imported_names(path: Path) -> set[str]:
+    """The first part of every absolute import in the file, wherever it stands."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def test_imports_only_point_down() -> None:
+    report = run_python("import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))")
+    assert "3 kept, 0 broken" in report
+
+
+@pytest.mark.parametrize(("link", "target"), LINKS.items())
+def test_root_links_are_relative_and_point_into_the_package(link: str, target: str) -> None:
+    path = ROOT / link
+    assert path.is_symlink()
+    assert os.readlink(path) == target
+    assert (path / "__init__.py").is_file()
+
+
+def test_nothing_is_imported_through_the_links() -> None:
+    guilty = [str(path.relative_to(ROOT)) for path in sources() if imported_names(path) & LINKS.keys()]
+    assert not guilty
+
+
+def test_files_are_short() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in sources()}
+    assert lengths
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "import qgen; qgen.QgenError; qgen.__version__; dir(qgen)",
+        "from qgen.cli.main import app; app(['--help'], standalone_mode=False)",
+        "from qgen.cli.main import app; app(['describe', '--help'], standalone_mode=False)",
+    ],
+    ids=["import qgen", "qgen --help", "qgen describe --help"],
+)
+def test_starting_up_imports_nothing_heavy(start: str) -> None:
+    loaded = set(run_python(f"{start}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})").split())
+    assert "qgen" in loaded
+    assert not HEAVY & loaded
+
+
+def test_lazy_names_are_the_real_ones() -> None:
+    import qgen
+    from qgen.circuits import LayerCircuit
+    from qgen.layer import QuantumLayer
+
+    assert qgen.LayerCircuit is LayerCircuit
+    assert qgen.QuantumLayer is QuantumLayer
+    assert {"LayerCircuit", "QuantumLayer", "QgenError"} <= set(dir(qgen))
+    with pytest.raises(AttributeError, match="no attribute 'QuantumLayr'"):
+        qgen.QuantumLayr  # noqa: B018
+
+
+def test_the_wheel_contains_the_package_and_nothing_else(tmp_path: Path) -> None:
+    run_python(f"from hatchling.build import build_wheel; build_wheel({str(tmp_path)!r})")
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"qgen"}
+    assert "qgen/py.typed" in names
+    assert "qgen/cli/main.py" in names

@@ -1,0 +1,63 @@
+"""What the README shows works: its Python runs, its commands exist, and CI runs its first two word for word."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from qgen.cli.main import app
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+
+
+def inline_commands() -> list[str]:
+    return re.findall(r"`((?:qgen|python|pytest|make|pip) [^`]+)`", README)
+
+
+SHELL = [line for block in blocks("bash") for line in block.splitlines()] + inline_commands()
+COMMANDS = sorted({part.strip() for line in SHELL for part in line.split("&&")})
+
+
+def test_the_readme_has_examples() -> None:
+    assert len(blocks("python")) >= 2
+    assert "qgen describe --circuit hqconv" in COMMANDS
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_blocks_run(code: str) -> None:
+    exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("qgen ")])
+def test_qgen_commands_run(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, shlex.split(command)[1:])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if not command.startswith("qgen ")])
+def test_other_commands_name_what_exists(command: str) -> None:
+    program, *arguments = shlex.split(command)
+    if program == "python":
+        assert (ROOT / arguments[0]).is_file()
+    else:
+        assert program in ("pip", "pytest")
+
+
+def test_ci_runs_the_first_two_commands() -> None:
+    first_two = [block.strip() for block in blocks("bash")[:2]]
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert [line for line in ci if "pip install" in line] == [f"({command})" for command in first_two]
+
+
+def test_local_links_exist() -> None:
+    targets = re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r'src="([^":]+)"', README)
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
