@@ -111,4 +111,4 @@ def _is_identity(circuit: LayerCircuit, weights: torch.Tensor) -> bool:
     for instruction in bound.data:
         if not instruction.operation.params or not instruction.is_parameterized():
             learned.append(instruction.operation, [bound.find_bit(qubit).index for qubit in instruction.qubits])
-    return abs(before.inner(Statevector(learned))) > 1 - 1e-9
+    return bool(abs(before.inner(Statevector(learned))) > 1 - 1e-9)

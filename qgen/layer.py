@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from qgen.initialisers import Initialiser, UniformAngle
 Array = npt.NDArray[np.float64]
 
 
-class CircuitNetwork(NeuralNetwork):  # type: ignore[misc]  # qiskit-machine-learning carries no type hints
+class CircuitNetwork(NeuralNetwork):
     """A compiled circuit as a qiskit-machine-learning `NeuralNetwork`, for use under a stock `TorchConnector`.
 
     Its `backward` answers whole Jacobians, as that interface asks for; `QuantumLayer` asks for products, which are
@@ -83,12 +83,13 @@ class _Expectations(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
         network: CircuitNetwork = ctx.network
-        wants = tuple(ctx.needs_input_grad[:2])
-        d_inputs, d_weights = network.gradient.product(network.executable, *ctx.saved_tensors, upstream, wants)
+        inputs, weights = ctx.saved_tensors
+        wants = (ctx.needs_input_grad[0], ctx.needs_input_grad[1])
+        d_inputs, d_weights = network.gradient.product(network.executable, inputs, weights, upstream, wants)
         return d_inputs, d_weights, None
 
 
-class QuantumLayer(TorchConnector):  # type: ignore[misc]  # qiskit-machine-learning carries no type hints
+class QuantumLayer(TorchConnector):
     """A parameterised circuit as a torch module: inputs (..., I) -> expectation values (..., O).
 
     It drops in wherever a `TorchConnector` is expected. Unlike one, it takes any number of leading axes, keeps the
@@ -131,10 +132,14 @@ class QuantumLayer(TorchConnector):  # type: ignore[misc]  # qiskit-machine-lear
         del self._parameters["_weights"]  # the connector registers its weights twice; `state_dict` needs them once
 
     @property
+    def network(self) -> CircuitNetwork:
+        """The compiled circuit, as a qiskit-machine-learning network."""
+        return cast(CircuitNetwork, self._neural_network)
+
+    @property
     def circuit(self) -> LayerCircuit:
         """The circuit."""
-        network: CircuitNetwork = self._neural_network
-        return network.circuit
+        return self.network.circuit
 
     @property
     def weight(self) -> torch.nn.Parameter:
@@ -149,19 +154,19 @@ class QuantumLayer(TorchConnector):  # type: ignore[misc]  # qiskit-machine-lear
         # Only torch's replication sets a bare tensor: in a replica, weights are no leaves and hence no parameters.
         self.__dict__["_replicated"] = value
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # the graph goes around the circuit
     def forward(self, input_data: torch.Tensor | None = None) -> torch.Tensor:
         """Expectation values (..., O) of the circuit at inputs (..., I); a circuit without inputs may go without."""
         if input_data is None:
             input_data = self.weight.new_zeros(0)
         if not isinstance(input_data, torch.Tensor):
             raise InputError(f"a quantum layer takes a tensor (..., {self.circuit.num_inputs}), not {input_data!r}")
-        values: torch.Tensor = _Expectations.apply(input_data, self.weight, self._neural_network)
+        values: torch.Tensor = _Expectations.apply(input_data, self.weight, self.network)  # type: ignore[no-untyped-call]
         return values
 
     def extra_repr(self) -> str:
         """The line that torch prints for this module."""
-        backend = self._neural_network.executable.backend.name
+        backend = self.network.executable.backend.name
         circuit = self.circuit
         return (
             f"qubits={circuit.qubits}, inputs={circuit.num_inputs}, weights={circuit.num_weights}, "

@@ -59,15 +59,8 @@ class Bench:
         return [self._summary(self._reuse(row, cell), cell) for row in rows]
 
     def _empty_row(self, peer: str, cell: Cell) -> dict[str, Any]:
-        size = {"qubits": cell.qubits, "layers": cell.layers, "batch": cell.batch}
-        return {
-            "peer": peer,
-            "name": _module({"peer": peer}).NAME,
-            **size,
-            "status": "skipped",
-            "reason": "",
-            "round_seconds": [],
-        }
+        row = {"peer": peer, "name": "", "qubits": cell.qubits, "layers": cell.layers, "batch": cell.batch}
+        return {**row, "name": _module(row).NAME, "status": "skipped", "reason": "", "round_seconds": []}
 
     def _reuse(self, row: dict[str, Any], cell: Cell) -> dict[str, Any]:
         """A contender measured on a few samples takes the same measurement to every larger batch."""

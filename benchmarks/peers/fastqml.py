@@ -4,7 +4,7 @@ from __future__ import annotations
 
 NAME = "fastQML"
 REQUIRES = {"fastqml": "fastqml>=0.2", "torch": "torch>=2.6,<2.14"}
-STATES = (4.0, 4.0)
+STATES = (2.5, 4.0)
 DEVICES = ("cpu", "cuda")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 NAME = "FlagQuantum"
 REQUIRES = {"flagquantum": "flagquantum>=0.3.1", "torch": "torch>=2.10,<2.14"}
-STATES = (2.0, 4.0)
+STATES = (1.5, 4.0)
 DEVICES = ("cpu", "cuda")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 NAME = "PennyLane lightning"
 REQUIRES = {"pennylane": "pennylane>=0.45", "pennylane_lightning": "pennylane-lightning>=0.45", "torch": "torch>=2.6"}
-STATES = (0.0, 2.0)
+STATES = (0.0, 0.0)
 DEVICES = ("cpu",)
 
 

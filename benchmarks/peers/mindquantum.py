@@ -4,7 +4,7 @@ from __future__ import annotations
 
 NAME = "MindQuantum"
 REQUIRES = {"mindquantum": "mindquantum>=0.12"}
-STATES = (0.0, 1.0)
+STATES = (0.0, 0.0)
 DEVICES = ("cpu",)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 NAME = "PennyLane + JAX"
 REQUIRES = {"pennylane": "pennylane>=0.45", "jax": "jax>=0.7"}
-STATES = (3.0, 4.0)
+STATES = (2.0, 4.0)
 DEVICES = ("cpu",)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 NAME = "pyqtorch"
 REQUIRES = {"pyqtorch": "pyqtorch>=1.7", "torch": "torch>=2.6,<2.14"}
-STATES = (3.0, 4.0)
+STATES = (2.0, 4.0)
 DEVICES = ("cpu", "cuda")
 
 

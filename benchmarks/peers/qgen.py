@@ -6,7 +6,7 @@ import math
 
 NAME = "qgen"
 REQUIRES = {"torch": "torch>=2.6,<2.14", "numba": "numba", "qgen.layer": "qgen", "qgen.circuits": "qgen"}
-STATES = (0.0, 8.0)
+STATES = (0.0, 0.0)
 DEVICES = ("cpu", "cuda")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 NAME = "qulacs"
 REQUIRES = {"qulacs": "qulacs>=0.6"}
-STATES = (0.0, 1.0)
+STATES = (0.0, 0.0)
 DEVICES = ("cpu",)
 
 

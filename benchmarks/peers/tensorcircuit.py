@@ -4,7 +4,7 @@ from __future__ import annotations
 
 NAME = "TensorCircuit + JAX"
 REQUIRES = {"tensorcircuit": "tensorcircuit-ng>=1.10", "jax": "jax>=0.7"}
-STATES = (3.0, 4.0)
+STATES = (2.0, 4.0)
 DEVICES = ("cpu",)
 
 

@@ -7,7 +7,7 @@ from unittest import mock
 
 NAME = "torchquantum-ng"
 REQUIRES = {"torchquantum": "torchquantum-ng>=0.2", "torch": "torch>=2.6,<2.14"}
-STATES = (3.0, 4.0)
+STATES = (2.0, 4.0)
 DEVICES = ("cpu", "cuda")
 
 

@@ -115,8 +115,7 @@ class Executable(ABC):
             InputError: a wrong last axis, leading axes that do not broadcast, NaN or infinity (checked on the CPU).
         """
         if not (isinstance(inputs, torch.Tensor) or isinstance(weights, torch.Tensor)):
-            values: Floats = self.expectations(_tensor(inputs), _tensor(weights)).numpy()
-            return values
+            return self.expectations(_tensor(inputs), _tensor(weights)).numpy()
         inputs, weights = _together(inputs, weights)
         batch, lead = self._batch(inputs, weights)
         values = self.evaluate(batch).reshape(*lead, self.circuit.num_observables)

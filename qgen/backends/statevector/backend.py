@@ -79,6 +79,8 @@ class StatevectorExecutable(Executable):
     def pull_back(
         self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool]
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        if not any(wants):
+            return None, None
         inputs = batch.inputs.detach().requires_grad_(wants[0])
         weights = batch.weights.detach().requires_grad_(wants[1])
         with torch.enable_grad():

@@ -92,7 +92,7 @@ class DeviceEngine:
             product = psi[:, group.flipped].conj() * psi if group.flipped is not None else psi.abs().square()
             for imaginary, signs, observables in group.parts:
                 part = product.imag if imaginary else product.real
-                values.index_add_(1, observables, part.double() @ signs.double())
+                values.index_add_(1, observables, part.double() @ signs)
         return values
 
     def _seed(self, psi: torch.Tensor, upstream: torch.Tensor) -> torch.Tensor:
@@ -101,7 +101,7 @@ class DeviceEngine:
         for group in self._signs[psi.device]:
             partner = psi if group.flipped is None else psi[:, group.flipped]
             for imaginary, signs, observables in group.parts:
-                diagonal = (upstream[:, observables].double() @ signs.double().T).to(psi.real.dtype)
+                diagonal = (upstream[:, observables].double() @ signs.T).to(psi.real.dtype)
                 total += diagonal * partner * (1j if imaginary else 1)
         return total
 
@@ -183,7 +183,7 @@ class _Stack:
                     self._terms[row, j] = torch.from_numpy(_fixed(factor))
                 else:
                     self._terms[row, j] = torch.from_numpy(_TERMS[factor.kind])
-                    self._index[row, j] = place.index + (len(program.weight_angles) if place.per_row else 0)
+                    self._index[row, j] = place.number + (len(program.weight_angles) if place.per_row else 0)
         self._terms, self._index = self._terms.to(device), self._index.to(device)
 
     def __call__(self, angles: torch.Tensor) -> torch.Tensor:
@@ -255,7 +255,8 @@ def _inner(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class _Group:
-    """Pauli strings with the same flips: indices of the partner amplitudes, and per part the signs (2^n, strings)."""
+    """Pauli strings with the same flips: indices of the partner amplitudes, and per part the coefficients with their
+    signs (2^n, strings), float64, and the observables that they belong to."""
 
     flipped: torch.Tensor | None
     parts: tuple[tuple[bool, torch.Tensor, torch.Tensor], ...]
@@ -274,8 +275,8 @@ def _groups(program: Program, device: torch.device) -> Iterator[_Group]:
 
 
 def _signs(index: torch.Tensor, z: int) -> torch.Tensor:
-    """(-1)^(bits of index under z), float32."""
+    """(-1)^(bits of index under z), float64."""
     parity = index & z
     for shift in (32, 16, 8, 4, 2, 1):
         parity = parity ^ (parity >> shift)
-    return 1.0 - 2.0 * (parity & 1).float()
+    return 1.0 - 2.0 * (parity & 1).double()

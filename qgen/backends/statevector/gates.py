@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from qiskit.circuit.library import UnitaryGate
 from qgen.errors import CircuitError
 
 Matrix = npt.NDArray[np.complex128]
-Angle = ParameterExpression | float
+Angle: TypeAlias = ParameterExpression | float
 
 
 class Kind(IntEnum):
@@ -218,7 +219,7 @@ def gate_ops(circuit: QuantumCircuit) -> tuple[list[GateOp], list[int]]:
         ops = _direct(operation, wires)
         if ops is not None:
             yield from ops
-        elif operation.name in _REFUSED or getattr(operation, "num_clbits", 0) or hasattr(operation, "blocks"):
+        elif operation.name in _REFUSED or getattr(operation, "num_clbits", 0) > 0 or hasattr(operation, "blocks"):
             raise ValueError("it is not unitary")
         else:
             yield from expand(_unfold(operation), on)

@@ -47,7 +47,7 @@ def load(typing: Any, array: Any, index: Any) -> Any:
     lanes = LanesType(array.dtype)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        address = _address(context, builder, signature.args[0], *args, context.get_value_type(lanes))
+        address = _address(context, builder, signature.args[0], args[0], args[1], context.get_value_type(lanes))
         return builder.load(address, align=array.dtype.bitwidth // 8)
 
     return lanes(array, types.intp), codegen

@@ -202,7 +202,7 @@ def _factors(program: Program, order: list[int]) -> tuple[Table, npt.NDArray[np.
             if place is None:
                 table.append((Kind.CONST, CONSTANT, 0))
             else:
-                table.append((factor.kind, ROW if place.per_row else SHARED, place.index))
+                table.append((factor.kind, ROW if place.per_row else SHARED, place.number))
             constants.append(np.eye(2, dtype=np.complex128) if factor.matrix is None else factor.matrix)
         spans.append((start, len(table)))
     stacked = np.array(constants, dtype=np.complex128).reshape(-1, 4)

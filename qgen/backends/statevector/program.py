@@ -33,10 +33,10 @@ class PauliString:
 
 
 class AnglePlace(NamedTuple):
-    """Where a factor finds its angle: number `index` of the program's `row_angles` or of its `weight_angles`."""
+    """Where a factor finds its angle: number `number` of the program's `row_angles` or of its `weight_angles`."""
 
     per_row: bool
-    index: int
+    number: int
 
 
 @dataclass(frozen=True)
