@@ -9,7 +9,6 @@ import numpy.typing as npt
 import torch
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import NeuralNetwork
-from torch.autograd.function import once_differentiable
 
 from qgen.backends import Backend, Executable, GradientMethod, open_backend, resolve_gradient
 from qgen.circuits import LayerCircuit
@@ -80,13 +79,33 @@ class _Expectations(torch.autograd.Function):
         return network.executable.expectations(inputs, weights)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
-        network: CircuitNetwork = ctx.network
         inputs, weights = ctx.saved_tensors
         wants = (ctx.needs_input_grad[0], ctx.needs_input_grad[1])
-        d_inputs, d_weights = network.gradient.product(network.executable, inputs, weights, upstream, wants)
+        d_inputs, d_weights = _Products.apply(inputs, weights, upstream, ctx.network, wants)  # type: ignore[no-untyped-call]
         return d_inputs, d_weights, None
+
+
+class _Products(torch.autograd.Function):
+    """The vector-Jacobian products, as a step of the graph of their own: what depends on them must not look constant."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        inputs: torch.Tensor,
+        weights: torch.Tensor,
+        upstream: torch.Tensor,
+        network: CircuitNetwork,
+        wants: tuple[bool, bool],
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        return network.gradient.product(network.executable, inputs, weights, upstream, wants)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: torch.Tensor) -> None:
+        raise BackendError(
+            "a second derivative of a QuantumLayer was asked for (a gradient penalty, or create_graph=True followed "
+            "by backward), and there is none. Penalise finite differences of the layer's values instead, or its weights."
+        )
 
 
 class QuantumLayer(TorchConnector):

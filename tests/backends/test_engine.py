@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from drawn import layer_circuits
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from qgen.backends import Executable, open_backend
@@ -65,7 +65,6 @@ def central_differences(executable: Executable, inputs: torch.Tensor, weights: t
 @engines
 @pytest.mark.usefixtures("use_engine")
 @given(circuit=layer_circuits(), shape=shapes, seed=st.integers(0, 2**31))
-@settings(max_examples=60)
 def test_values_are_those_of_the_reference(
     circuit: LayerCircuit, shape: tuple[tuple[int, ...], tuple[int, ...]], seed: int
 ) -> None:
@@ -86,7 +85,6 @@ def test_values_are_those_of_the_reference(
 @engines
 @pytest.mark.usefixtures("use_engine")
 @given(circuit=layer_circuits(most_qubits=5, most_gates=10), seed=st.integers(0, 2**31))
-@settings(max_examples=25)
 def test_gradients_are_central_differences_of_the_reference(circuit: LayerCircuit, seed: int) -> None:
     inputs, weights = drawn_numbers(circuit, ((2,), ()), seed)
     upstream = torch.randn(2, circuit.num_observables, dtype=torch.float64)
@@ -102,7 +100,6 @@ def test_gradients_are_central_differences_of_the_reference(circuit: LayerCircui
 @engines
 @pytest.mark.usefixtures("use_engine")
 @given(circuit=layer_circuits(most_qubits=7), shape=shapes, seed=st.integers(0, 2**31))
-@settings(max_examples=25)
 def test_float32_gradients_agree_with_float64(
     circuit: LayerCircuit, shape: tuple[tuple[int, ...], tuple[int, ...]], seed: int
 ) -> None:
