@@ -87,7 +87,7 @@ class _Expectations(torch.autograd.Function):
 
 
 class _Products(torch.autograd.Function):
-    """The vector-Jacobian products, as a step of the graph of their own: what depends on them must not look constant."""
+    """The vector-Jacobian products as a step of the graph: to a second derivative they must not look constant."""
 
     @staticmethod
     def forward(
@@ -104,7 +104,7 @@ class _Products(torch.autograd.Function):
     def backward(ctx: Any, *upstream: torch.Tensor) -> None:
         raise BackendError(
             "a second derivative of a QuantumLayer was asked for (a gradient penalty, or create_graph=True followed "
-            "by backward), and there is none. Penalise finite differences of the layer's values instead, or its weights."
+            "by backward), and there is none. Penalise finite differences of its values instead, or its weights."
         )
 
 

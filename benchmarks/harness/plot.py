@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ STYLE = {
 def caption(machine: dict[str, Any], device: str) -> str:
     """One line that says where the numbers are from."""
     where = "GPU" if device == "cuda" else f"{machine['threads']} threads"
-    return f"{machine['cpu']}, {where}, float32, {machine['date'][:10]}"
+    return f"{machine['cpu']}, {where}, float32 where a library can, {machine['date'][:10]}"
 
 
 def comparison(rows: list[Row], note: str, path: Path) -> None:
@@ -49,6 +50,8 @@ def comparison(rows: list[Row], note: str, path: Path) -> None:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.9 * columns, 3.9 * lines + 0.3), layout="constrained")
         axes = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
+        axes[0].set_yscale("log")
+        axes[0].set_ylim(min(r["seconds_low"] for r in measured) / 2, 2 * max(r["seconds_high"] for r in measured))
         for axis, batch in zip(axes, batches, strict=False):
             _panel(axis, [r for r in measured if r["batch"] == batch], looks)
             axis.set_title(f"batch {batch}")
@@ -73,7 +76,6 @@ def _panel(axis: Axes, rows: list[Row], looks: dict[str, dict[str, Any]]) -> Non
         axis.plot(x, y, **{"linewidth": 1.1, "markersize": 3.5, **look})
         axis.vlines(x, low, high, color=look["color"], linewidth=1, alpha=0.6)
         ends.append((x[-1], y[-1], name, look["color"]))
-    axis.set_yscale("log")
     qubits = sorted({r["qubits"] for r in rows})
     axis.xaxis.set_major_locator(FixedLocator(qubits))
     axis.set_xlabel("qubits")
@@ -81,29 +83,40 @@ def _panel(axis: Axes, rows: list[Row], looks: dict[str, dict[str, Any]]) -> Non
 
 
 def _label_ends(axis: Axes, ends: list[tuple[float, float, str, str]], right: float, span: float) -> None:
-    """Names in one column to the right, moved apart where they would overlap, each tied to its line."""
-    low, high = axis.get_ylim()
-    ratio = (high / low) ** 0.047  # one line of text, as a share of the height
-    axis.set_xlim(axis.get_xlim()[0], right + 0.62 * span)
-    at = low
-    for x, y, name, colour in sorted(ends, key=lambda end: end[1]):
-        at = max(y, at * ratio)
+    """Names in one column to the right, each tied to the end of its line."""
+    low, high = (math.log10(y) for y in axis.get_ylim())
+    ends = sorted(ends, key=lambda end: end[1])
+    heights = _spread([math.log10(y) for _, y, _, _ in ends], gap=0.047 * (high - low))
+    for (x, y, name, colour), height in zip(ends, heights, strict=True):
         axis.annotate(
             name,
             (x, y),
-            xytext=(right + 0.1 * span, at),
+            xytext=(right + 0.12 * span, 10**height),
             textcoords="data",
             color=colour,
             va="center",
             fontsize=7,
             fontweight="bold" if name == "qgen" else "normal",
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.6, "shrinkA": 0, "shrinkB": 3},
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "relpos": (0, 0.5), "shrinkA": 0},
         )
-    axis.set_ylim(low, max(high, at * ratio))
+    axis.set_xlim(axis.get_xlim()[0], right + 0.62 * span)
+
+
+def _spread(heights: list[float], gap: float) -> list[float]:
+    """The nearest heights that are `gap` apart, in least squares: isotonic regression of ascending ones."""
+    blocks: list[tuple[float, int]] = []  # mean of height - rank * gap, and how many
+    for rank, height in enumerate(heights):
+        mean, count = height - rank * gap, 1
+        while blocks and blocks[-1][0] > mean:
+            before, members = blocks.pop()
+            mean, count = (before * members + mean * count) / (members + count), members + count
+        blocks.append((mean, count))
+    return [mean + rank * gap for rank, mean in enumerate(m for m, count in blocks for _ in range(count))]
 
 
 def scaling(rows: list[Row], sweeps: dict[str, list[int]], note: str, path: Path) -> None:
     """Time (above) and memory (below) of a step, against qubits, layers and batch, the others held."""
+    memory = [r["peak_mib"] for r in rows if "peak_mib" in r]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 5.4), layout="constrained")
         axes = figure.subplots(2, 3, sharex="col", sharey="row")
@@ -114,15 +127,24 @@ def scaling(rows: list[Row], sweeps: dict[str, list[int]], note: str, path: Path
                 axes[0, column].set_title(", ".join(text.format(chosen[0][k]) for k, text in held.items() if k != name))
             x = [r[name] for r in chosen]
             for axis, key in zip(axes[:, column], ("seconds", "peak_mib"), strict=True):
-                y = [max(r.get(key, 0.0), 0.5 if key == "peak_mib" else 0.0) for r in chosen]
-                axis.plot(x, y, color="#0072B2" if key == "seconds" else "#D55E00", marker="o", markersize=4)
-                axis.set_yscale("log")
+                axis.plot(
+                    x,
+                    [r.get(key) for r in chosen],
+                    color="#0072B2" if key == "seconds" else "#D55E00",
+                    marker="o",
+                    markersize=4,
+                )
                 axis.set_xscale("linear" if name == "qubits" else "log", **({} if name == "qubits" else {"base": 2}))
                 axis.xaxis.set_major_locator(FixedLocator(numbers))
                 axis.xaxis.set_minor_locator(NullLocator())
                 axis.xaxis.set_minor_formatter(NullFormatter())
                 axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes[1, column].set_xlabel(name)
+        axes[0, 0].set_yscale("log")
+        if memory and max(memory) > 10 * min(memory):
+            axes[1, 0].set_yscale("log")
+        else:
+            axes[1, 0].set_ylim(bottom=0)
         axes[0, 0].set_ylabel("seconds a step")
         axes[1, 0].set_ylabel("peak MiB")
         figure.supxlabel(f"qgen, HQConv. {note}", fontsize=7, color="#555555")

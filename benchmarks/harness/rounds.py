@@ -51,7 +51,7 @@ class Bench:
                 for row, contender in random.Random(number).sample(running, len(running)):
                     self._time(row, contender, cell)
             for row, contender in running:
-                if row["status"] != "failed":
+                if row["status"] == "measured":
                     row["peak_mib"] = contender.ask("peak", self.give_up_seconds)["peak_mib"]
         finally:
             for _, contender in running:
@@ -103,6 +103,7 @@ class Bench:
             row["right"] = max(row["errors"].values()) <= TOLERANCE
             row["status"] = "measured"
         except ContenderError as error:
+            contender.close()
             self._fail(row, cell, error)
 
     def _time(self, row: dict[str, Any], contender: Contender, cell: Cell) -> None:

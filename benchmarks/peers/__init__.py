@@ -4,7 +4,7 @@ A contender's file imports its library only inside `build`, so that anyone can r
 
     NAME              how tables and figures call it
     REQUIRES          {import name: pip requirement}; imported before the baseline of memory is taken
-    STATES            (a gate, always): batches of states alive at the peak of a step, (0, 0) where samples go one by one
+    STATES            (a gate, always): batches of states alive at the peak of a step; (0, 0) if one by one
     DEVICES           ("cpu",), or ("cpu", "cuda")
     build(spec, device) -> step
     step(x (B, n), w (P,), g (B, n)) -> values (B, n), grad_x (B, n), grad_w (P,)     NumPy, float32 in; angles: radians

@@ -67,7 +67,8 @@ def test_any_number_of_batch_axes(circuit: LayerCircuit, shape: tuple[int, ...])
     flat = layer(inputs.detach().reshape(-1, 8)).reshape(*shape, 8)
     torch.testing.assert_close(values, flat, rtol=0, atol=1e-6)
     values.sum().backward()
-    assert inputs.grad is not None and inputs.grad.shape == inputs.shape
+    assert inputs.grad is not None
+    assert inputs.grad.shape == inputs.shape
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -77,8 +78,10 @@ def test_type_is_kept(circuit: LayerCircuit, dtype: torch.dtype) -> None:
     values = layer(inputs)
     values.sum().backward()
     assert values.dtype == dtype
-    assert inputs.grad is not None and inputs.grad.dtype == dtype
-    assert layer.weight.grad is not None and layer.weight.grad.dtype == dtype
+    assert inputs.grad is not None
+    assert inputs.grad.dtype == dtype
+    assert layer.weight.grad is not None
+    assert layer.weight.grad.dtype == dtype
 
 
 def test_half_precision_inputs_work(circuit: LayerCircuit) -> None:
@@ -87,7 +90,8 @@ def test_half_precision_inputs_work(circuit: LayerCircuit) -> None:
     values = layer(inputs)
     assert values.dtype == torch.bfloat16
     values.float().sum().backward()
-    assert inputs.grad is not None and inputs.grad.dtype == torch.bfloat16
+    assert inputs.grad is not None
+    assert inputs.grad.dtype == torch.bfloat16
 
 
 def test_frozen_weights_and_plain_inputs_get_no_gradient(circuit: LayerCircuit) -> None:
@@ -95,11 +99,13 @@ def test_frozen_weights_and_plain_inputs_get_no_gradient(circuit: LayerCircuit) 
     layer.weight.requires_grad_(False)
     inputs = torch.randn(3, 8, requires_grad=True)
     layer(inputs).sum().backward()
-    assert layer.weight.grad is None and inputs.grad is not None
+    assert layer.weight.grad is None
+    assert inputs.grad is not None
     layer.weight.requires_grad_(True)
     plain = torch.randn(3, 8)
     layer(plain).sum().backward()
-    assert layer.weight.grad is not None and plain.grad is None
+    assert layer.weight.grad is not None
+    assert plain.grad is None
     assert not layer.requires_grad_(False)(plain).requires_grad
 
 
@@ -139,7 +145,8 @@ def test_copies_are_independent_and_equal(circuit: LayerCircuit, twin_of: object
     assert torch.equal(twin(inputs), before)
     with torch.no_grad():
         twin.weight += 0.1
-    assert torch.equal(layer(inputs), before) and not torch.allclose(twin(inputs), before)
+    assert torch.equal(layer(inputs), before)
+    assert not torch.allclose(twin(inputs), before)
 
 
 def test_replicas_send_their_gradients_home(circuit: LayerCircuit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from qgen.backends.base import Backend, Batch, Capabilities, Executable
 from qgen.backends.statevector.angles import Angles
-from qgen.backends.statevector.cpu import AngleRows, CpuEngine
+from qgen.backends.statevector.cpu import CpuEngine, angle_rows
 from qgen.backends.statevector.device import DeviceEngine
 from qgen.backends.statevector.program import compile_program
 from qgen.circuits import LayerCircuit
@@ -112,7 +112,7 @@ class StatevectorExecutable(Executable):
     ) -> torch.Tensor:
         if not on_processor(own):
             return self._device.values(shared, own, rows, dtype)
-        values = self._cpu.values(AngleRows(shared.numpy(), own.numpy(), rows.numpy()), _numpy_type(dtype))
+        values = self._cpu.values(angle_rows(shared.numpy(), own.numpy(), rows.numpy()), _numpy_type(dtype))
         return torch.from_numpy(values)
 
     def _engine_gradients(
@@ -127,7 +127,7 @@ class StatevectorExecutable(Executable):
         shared, own = shared.detach(), own.detach()
         if not on_processor(own):
             return self._device.gradients(shared, own, rows, upstream, dtype)
-        angles = AngleRows(shared.numpy(), own.numpy(), rows.numpy())
+        angles = angle_rows(shared.numpy(), own.numpy(), rows.numpy())
         found = self._cpu.gradients(angles, _numpy_type(dtype), upstream.double().numpy(), *wants)
         return torch.from_numpy(found[0]), torch.from_numpy(found[1])
 

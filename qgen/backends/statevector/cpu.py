@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from qgen.backends.statevector import pauli, tile
+from qgen.backends.statevector import tile
 from qgen.backends.statevector.layout import Layout, choose_samples, make_layout
 from qgen.backends.statevector.program import Program
+from qgen.backends.statevector.split import SplitTile
 from qgen.backends.statevector.threads import run_all, shares
+from qgen.backends.statevector.workspace import Workspace, make_workspace
 
 Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
@@ -21,21 +23,22 @@ Integers = npt.NDArray[np.int64]
 LANES = {np.dtype(np.float32): 16, np.dtype(np.float64): 8}  # lanes.WIDTH
 
 
-@dataclass(frozen=True)
-class AngleRows:
+class AngleRows(NamedTuple):
     """The angles of a batch of N samples.
 
-    shared: (R, weight angles), one row for each distinct row of weights; own: (N, row angles);
-    weight_rows: (N,), the row of `shared` that each sample uses.
+    shared: (R, weight angles), a row for each distinct row of weights; own: (N, row angles);
+    weight_rows: (N,), the row of `shared` that each sample uses; order: (N,), the samples, sorted by weight_rows.
     """
 
     shared: Doubles
     own: Doubles
     weight_rows: Integers
+    order: Integers
 
-    def order(self) -> Integers:
-        """The samples, those with the same weights next to each other."""
-        return np.argsort(self.weight_rows, kind="stable")
+
+def angle_rows(shared: Doubles, own: Doubles, weight_rows: Integers) -> AngleRows:
+    """Angles with their order: samples that share their weights come next to each other."""
+    return AngleRows(shared, own, weight_rows, np.argsort(weight_rows, kind="stable"))
 
 
 class CpuEngine:
@@ -45,13 +48,17 @@ class CpuEngine:
         self.program = program
         self.observables = program.circuit.num_observables
         self._layouts: dict[tuple[int, int], Layout] = {}
-        self._idle: dict[tuple[int, np.dtype[Any]], list[Any]] = {}
+        self._wants: dict[tuple[int, int, bool, bool], npt.NDArray[np.int8]] = {}
+        self._idle: dict[tuple[int, np.dtype[Any]], list[Workspace]] = {}
 
     def values(self, angles: AngleRows, dtype: npt.DTypeLike) -> Doubles:
         """Expectation values (N, O), computed with float32 or float64 amplitudes."""
         values = np.zeros((len(angles.weight_rows), self.observables))
-        call = _Call(self, angles, np.dtype(dtype))
-        call.on_tiles(lambda *where: partial(tile.values_of_tiles, *where, values))
+        with _Call(self, angles, np.dtype(dtype)) as call:
+            call.on_tiles(
+                lambda worker, first, last: tile.values_of_tiles(*call.arguments(worker), first, last, values),
+                lambda split, number: split.values(number, values),
+            )
         return values
 
     def gradients(
@@ -66,33 +73,33 @@ class CpuEngine:
             inputs: whether anything upstream of the inputs wants a gradient.
             weights: whether the weights want one.
         """
-        call = _Call(self, angles, np.dtype(dtype))
-        wanted = self._wanted(call.layout, inputs, weights)
-        d_own = np.zeros_like(angles.own)
-        # Threads meet on a row of weights, so each sums for itself; rows that belong to one sample are met by one.
-        private = len(angles.shared) < len(angles.own)
-        d_shared: list[Doubles] = []
+        with _Call(self, angles, np.dtype(dtype)) as call:
+            wanted = self._wanted(call.layout, inputs, weights)
+            d_own = np.zeros_like(angles.own)
+            # Threads meet on a row of weights, so each sums for itself, but where every sample has a row of its own.
+            copies = len(call.works) if len(angles.shared) < len(angles.own) else 1
+            d_shared = np.zeros((copies, *angles.shared.shape))
 
-        def task(*where: Any) -> Any:
-            if private or not d_shared:
-                d_shared.append(np.zeros_like(angles.shared))
-            return partial(tile.gradients_of_tiles, *where, wanted, upstream, d_shared[-1], d_own)
+            def some(worker: int, first: int, last: int) -> None:
+                mine = d_shared[worker % copies]
+                tile.gradients_of_tiles(*call.arguments(worker), first, last, wanted, upstream, mine, d_own)
 
-        call.on_tiles(task)
-        return np.sum(d_shared, axis=0), d_own
+            call.on_tiles(some, lambda split, number: split.gradients(number, wanted, upstream, d_shared[0], d_own))
+        return d_shared.sum(axis=0), d_own
 
     def _wanted(self, layout: Layout, inputs: bool, weights: bool) -> npt.NDArray[np.int8]:
         """For each op: 1 where a gradient is wanted, 0 where the op is only undone, -1 before the first wanted one."""
-        of_inputs = set(self.program.circuit.inputs)
-        wanted = np.zeros(len(layout.order), dtype=np.int8)
-        for k, index in enumerate(layout.order):
-            for factor in self.program.ops[index].factors:
-                if factor.angle is not None:
-                    names = set(factor.angle.parameters)
+        key = (layout.shape.samples, layout.lanes, inputs, weights)
+        if key not in self._wants:
+            of_inputs = set(self.program.circuit.inputs)
+            wanted = np.zeros(len(layout.order), dtype=np.int8)
+            for k, index in enumerate(layout.order):
+                for factor in self.program.ops[index].factors:
+                    names = set() if factor.angle is None else set(factor.angle.parameters)
                     wanted[k] |= (inputs and bool(names & of_inputs)) or (weights and bool(names - of_inputs))
-        first = int(np.argmax(wanted)) if wanted.any() else len(wanted)
-        wanted[:first] = -1
-        return wanted
+            wanted[: int(np.argmax(wanted)) if wanted.any() else len(wanted)] = -1
+            self._wants[key] = wanted
+        return self._wants[key]
 
     def layout(self, samples: int, lanes: int) -> Layout:
         """The tables for tiles of this shape, made once."""
@@ -101,64 +108,53 @@ class CpuEngine:
             self._layouts[key] = make_layout(self.program, samples, lanes)
         return self._layouts[key]
 
-    def borrow(self, layout: Layout, dtype: np.dtype[Any]) -> Any:
+    def borrow(self, layout: Layout, dtype: np.dtype[Any]) -> Workspace:
         """A workspace that no other thread uses; give it back with `give_back`."""
-        idle = self._idle.setdefault((layout.samples, dtype), [])
+        idle = self._idle.setdefault((layout.shape.samples, dtype), [])
         try:
             return idle.pop()
         except IndexError:
-            return _workspace(layout, dtype)
+            return make_workspace(layout, dtype)
 
-    def give_back(self, layout: Layout, dtype: np.dtype[Any], work: Any) -> None:
-        self._idle[layout.samples, dtype].append(work)
+    def give_back(self, layout: Layout, dtype: np.dtype[Any], work: Workspace) -> None:
+        self._idle[layout.shape.samples, dtype].append(work)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_idle": {}}  # workspaces are scratch: copies and pickles go without
 
 
 class _Call:
-    """One call of the engine: its layout, its tables and how its tiles are shared out."""
+    """One call of the engine: its layout, its tables, and its tiles shared out among threads with workspaces."""
 
     def __init__(self, engine: CpuEngine, angles: AngleRows, dtype: np.dtype[Any]) -> None:
         self.engine, self.dtype = engine, dtype
         batch, workers = len(angles.weight_rows), torch.get_num_threads()
         samples = choose_samples(engine.program.wires, batch, LANES[dtype], workers)
         self.layout = layout = engine.layout(samples, LANES[dtype])
-        self.shares = shares(-(-batch // samples), workers)
-        self.tables = (
-            layout.ops, layout.sweeps, layout.factors, layout.constants, layout.groups, layout.strings, layout.signed
-        )  # fmt: skip
-        self.angles = (angles.shared, angles.own, angles.weight_rows, angles.order())
+        self.tiles = -(-batch // samples)
+        self.split = self.tiles < workers and layout.shape.blocks >= 2 * workers
+        self.ranges = shares(self.tiles, workers)
+        self.angles = angles
+        self.works: list[Workspace] = []
+        self.count = workers if self.split else len(self.ranges)
 
-    def on_tiles(self, make_task: Any) -> None:
-        layout = self.layout
-        work = [self.engine.borrow(layout, self.dtype) for _ in self.shares]
-        shape = (layout.samples, layout.samples.bit_length() - 1, layout.rows, layout.blocks, layout.chunks)
-        tasks = [
-            make_task(self.tables, self.angles, mine, *shape, first, last)
-            for mine, (first, last) in zip(work, self.shares, strict=True)
-        ]
-        run_all(tasks)
-        for mine in work:
-            self.engine.give_back(layout, self.dtype, mine)
+    def __enter__(self) -> _Call:
+        self.works = [self.engine.borrow(self.layout, self.dtype) for _ in range(self.count)]
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        for work in self.works:
+            self.engine.give_back(self.layout, self.dtype, work)
 
-def _workspace(layout: Layout, dtype: np.dtype[Any]) -> Any:
-    """psi, lambda, scratch, coefficients, sums, Walsh-Hadamard buffer, totals, upstream weights."""
-    lanes = LANES[dtype]
-    state = layout.rows * 2 * lanes
-    scratch = (4 * lanes << layout.block_bits) if layout.blocks > 1 else 0
-    table, strings = len(layout.ops) * 8 * lanes, len(layout.strings) * lanes
-    double = np.dtype(np.float64)
-    sizes = (
-        (state, dtype), (state, dtype), (scratch, dtype), (table, dtype), (table, double),
-        (min(layout.rows, pauli.CHUNK) * 2 * lanes, dtype), (strings, double), (strings, dtype),
-    )  # fmt: skip
-    return tuple(_aligned(size, kind) for size, kind in sizes)
+    def arguments(self, worker: int) -> tuple[Any, ...]:
+        """What the kernels over tiles take first."""
+        return self.layout.tables, self.angles, self.works[worker], self.layout.shape
 
-
-def _aligned(size: int, dtype: np.dtype[Any]) -> Any:
-    """A zeroed flat array on a cache line's boundary: an unaligned vector would touch two lines."""
-    raw = np.zeros(size * dtype.itemsize + 64, dtype=np.uint8)
-    offset = -raw.ctypes.data % 64
-    return raw[offset : offset + size * dtype.itemsize].view(dtype)
+    def on_tiles(self, some: Callable[[int, int, int], None], one: Callable[[SplitTile, int], None]) -> None:
+        """Run `some` on ranges of tiles at the same time, or `one` on each tile with all threads."""
+        if self.split:
+            split = SplitTile(self.layout, self.angles, self.works)
+            for number in range(self.tiles):
+                one(split, number)
+        elif self.tiles:
+            run_all([partial(some, worker, *bounds) for worker, bounds in enumerate(self.ranges)])

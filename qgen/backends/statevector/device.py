@@ -28,9 +28,7 @@ class DeviceEngine:
         self._matrices: dict[torch.device, _Matrices] = {}
         self._signs: dict[torch.device, list[_Group]] = {}
 
-    def values(
-        self, shared: torch.Tensor, own: torch.Tensor, rows: torch.Tensor, dtype: torch.dtype
-    ) -> torch.Tensor:
+    def values(self, shared: torch.Tensor, own: torch.Tensor, rows: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """Expectation values (N, O), float64; `shared` (R, ·) and `own` (N, ·) are the angles, `rows` (N,)."""
         matrices = self._on(shared.device)
         parts = []
@@ -85,9 +83,7 @@ class DeviceEngine:
         return psi
 
     def _measure(self, psi: torch.Tensor) -> torch.Tensor:
-        values = torch.zeros(
-            len(psi), self.program.circuit.num_observables, dtype=torch.float64, device=psi.device
-        )
+        values = torch.zeros(len(psi), self.program.circuit.num_observables, dtype=torch.float64, device=psi.device)
         for group in self._signs[psi.device]:
             product = psi[:, group.flipped].conj() * psi if group.flipped is not None else psi.abs().square()
             for imaginary, signs, observables in group.parts:

@@ -128,7 +128,9 @@ def _single(gate: Instruction) -> list[Factor] | None:
     if isinstance(gate, Gate) and not gate.is_parameterized():
         try:
             return [Factor(Kind.CONST, matrix=np.asarray(gate.to_matrix(), dtype=np.complex128))]
-        except Exception:  # Gate.to_matrix raises CircuitError of several kinds where there is no matrix: unfold instead
+        except (
+            Exception
+        ):  # Gate.to_matrix raises CircuitError of several kinds where there is no matrix: unfold instead
             return None
     return None
 
@@ -229,7 +231,9 @@ def gate_ops(circuit: QuantumCircuit) -> tuple[list[GateOp], list[int]]:
         on = [circuit.find_bit(bit).index for bit in instruction.qubits]
         try:
             found.extend(emit(instruction.operation, on))
-        except Exception as error:  # Qiskit raises many kinds here; all of them mean that this instruction is not for us
+        except (
+            Exception
+        ) as error:  # Qiskit raises many kinds here; all of them mean that this instruction is not for us
             raise CircuitError(
                 f"instruction {position} (`{instruction.operation.name}` on qubits {on}) cannot run on the exact engine: "
                 f"{error}. Allowed: unitary gates that Qiskit can unfold; observables say what is measured."

@@ -8,6 +8,7 @@ once for many gates.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,36 +24,37 @@ BLOCK = 7  # row bits in a block of a larger tile: 2 x 16 KB, in the first-level
 CONSTANT, SHARED, ROW = 0, 1, 2  # where a factor's angle comes from
 
 
-@dataclass(frozen=True)
-class Layout:
-    """The tables of one program for tiles of `samples` samples, `lane_bits` amplitude bits in the lanes."""
+class Tables(NamedTuple):
+    """What the kernels read: a row for each op, sweep, factor, group of Pauli strings, and string."""
 
-    samples: int
-    lane_bits: int
-    row_bits: int
-    block_bits: int
-    order: tuple[int, ...]  # indices of the program's ops in the order of execution
-    ops: Table
-    sweeps: Table
-    factors: Table  # (F, 3): kind, source, index of the angle
-    constants: npt.NDArray[np.complex128]  # (F, 4)
-    groups: Table
-    strings: Table
+    ops: Table  # columns in sweep.py
+    sweeps: Table  # columns in sweep.py
+    factors: Table  # kind, source, number of the angle
+    constants: npt.NDArray[np.complex128]  # (factors, 4): the entries of those without an angle
+    groups: Table  # columns in pauli.py
+    strings: Table  # columns in pauli.py
     signed: npt.NDArray[np.float64]  # (strings, lanes): each string's coefficient with its sign in every lane
 
-    @property
-    def rows(self) -> int:
-        return 1 << self.row_bits
 
-    @property
-    def blocks(self) -> int:
-        """Blocks of rows in one sweep."""
-        return 1 << (self.row_bits - self.block_bits)
+class Shape(NamedTuple):
+    """The shape of a tile, as the kernels read it."""
 
-    @property
-    def chunks(self) -> int:
-        """Chunks of rows in a measurement."""
-        return max(1, self.rows // pauli.CHUNK)
+    samples: int
+    sample_bits: int  # a lane's lowest bits number the sample, those above are the amplitude's
+    rows: int
+    blocks: int  # blocks of rows in one sweep
+    chunks: int  # chunks of rows in a measurement
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One program for tiles of one shape, in vectors of `lanes` numbers."""
+
+    shape: Shape
+    lanes: int
+    block_rows: int
+    order: tuple[int, ...]  # indices of the program's ops in the order of execution
+    tables: Tables
 
 
 def choose_samples(wires: int, batch: int, lanes: int, workers: int) -> int:
@@ -89,9 +91,10 @@ def make_layout(program: Program, samples: int, lanes: int) -> Layout:
             done += 1
         sweeps[number, [sweep.SWEEP_INNER, sweep.SWEEP_DEAD]] = inner, dead & ~inner
     groups, strings, signed = _observables(program, positions, lane_bits, samples)
-    return Layout(
-        samples, lane_bits, row_bits, block_bits, tuple(order), ops, sweeps, factors, constants, groups, strings, signed
-    )
+    tables = Tables(ops, sweeps, factors, constants, groups, strings, signed)
+    rows = 1 << row_bits
+    shape = Shape(samples, samples.bit_length() - 1, rows, rows >> block_bits, max(1, rows // pauli.CHUNK))
+    return Layout(shape, lanes, 1 << block_bits, tuple(order), tables)
 
 
 def _positions(program: Program, lane_bits: int) -> list[int]:
@@ -143,9 +146,7 @@ def _plan(
     return plan
 
 
-def _op_row(
-    op: GateOp, positions: list[int], lane_bits: int, samples: int, inner: int, dead: int
-) -> list[int]:
+def _op_row(op: GateOp, positions: list[int], lane_bits: int, samples: int, inner: int, dead: int) -> list[int]:
     lane_mask = lane_values = row_mask = row_values = 0
     for wire, value in op.controls:
         position = positions[wire]

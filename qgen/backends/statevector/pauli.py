@@ -56,13 +56,11 @@ def _across(value: Any, x_lane: int, first_bit: int) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def measure(
-    psi: Array, groups: Array, strings: Array, lane_bit: int, rows: int, buffer: Array, totals: Array,
-    first: int, last: int,
-) -> None:  # fmt: skip
-    """Add every string's lane sums over chunks [first, last) of the rows to `totals` (strings * V, float64)."""
+def measure(states: Any, own: Any, tables: Any, shape: Any, first: int, last: int) -> None:
+    """Add every string's lane sums over chunks [first, last) of the rows of `states.psi` to `own.totals`."""
+    psi, buffer, groups, strings = states.psi, own.buffer, tables.groups, tables.strings
     V = width(psi)
-    chunk = min(rows, CHUNK)
+    chunk = min(shape.rows, CHUNK)
     imag = chunk * V
     for block in range(first, last):
         origin = block * chunk
@@ -71,8 +69,8 @@ def measure(
             for i in range(chunk):
                 at, other = (origin + i) * 2 * V, ((origin + i) ^ x_row) * 2 * V
                 re, im = load(psi, at), load(psi, at + V)
-                pr = _across(load(psi, other), x_lane, lane_bit)
-                pi = _across(load(psi, other + V), x_lane, lane_bit)
+                pr = _across(load(psi, other), x_lane, shape.sample_bits)
+                pi = _across(load(psi, other + V), x_lane, shape.sample_bits)
                 if groups[g, HAS_REAL]:
                     store(buffer, i * V, pr * re + pi * im)
                 if groups[g, HAS_IMAG]:
@@ -86,20 +84,19 @@ def measure(
                 value = load(buffer, (imag if strings[k, IMAG] else 0) + (z & (chunk - 1)) * V)
                 if odd(z & origin):
                     value = zeros_like(value) - value
-                accumulate(totals, k * V, value)
+                accumulate(own.totals, k * V, value)
 
 
 @njit(nogil=True, cache=True)
-def seed_adjoint(
-    psi: Array, adjoint: Array, groups: Array, strings: Array, weights: Array, lane_bit: int, rows: int,
-    buffer: Array, first: int, last: int,
-) -> None:  # fmt: skip
+def seed_adjoint(states: Any, own: Any, tables: Any, shape: Any, first: int, last: int) -> None:
     """lambda = sum over strings of weight * P psi, for chunks [first, last) of lambda's rows.
 
-    `weights` (strings * V): the upstream gradient times the string's coefficient, with the lanes' signs.
+    The weights (a vector a string) are the upstream gradient times the string's coefficient, with the lanes' signs.
     """
+    psi, adjoint, weights, buffer = states.psi, states.adjoint, states.weights, own.buffer
+    groups, strings = tables.groups, tables.strings
     V = width(psi)
-    chunk = min(rows, CHUNK)
+    chunk = min(shape.rows, CHUNK)
     imag = chunk * V
     zero = zeros_like(load(psi, 0))
     for block in range(first, last):
@@ -122,8 +119,8 @@ def seed_adjoint(
                 _walsh_hadamard(buffer, imag, chunk)
             for i in range(chunk):
                 at, other = (origin + i) * 2 * V, ((origin + i) ^ x_row) * 2 * V
-                pr = _across(load(psi, other), x_lane, lane_bit)
-                pi = _across(load(psi, other + V), x_lane, lane_bit)
+                pr = _across(load(psi, other), x_lane, shape.sample_bits)
+                pi = _across(load(psi, other + V), x_lane, shape.sample_bits)
                 dr, di = load(buffer, i * V), load(buffer, imag + i * V)
                 re, im = dr * pr - di * pi, dr * pi + di * pr
                 if g > 0:

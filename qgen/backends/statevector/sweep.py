@@ -166,25 +166,33 @@ def _apply(s: Array, op: Array, c: Array, at: int, inverse: bool) -> None:
 
 
 @njit(nogil=True, cache=True)
-def forward_sweep(
-    state: Array, scratch: Array, sweep: Array, ops: Array, coefficients: Array, rows: int, first: int, last: int
-) -> None:
-    """Apply one sweep's ops to blocks [first, last) of the state; each block is brought into cache once."""
-    V = width(state)
-    inner, dead = sweep[SWEEP_INNER], sweep[SWEEP_DEAD]
-    whole = inner == rows - 1
-    block_rows = state if whole else scratch
+def forward_sweep(states: Any, own: Any, tables: Any, number: int, shape: Any, first: int, last: int) -> None:
+    """Apply sweep `number` to blocks [first, last) of a tile; each block is brought into cache once.
+
+    Args:
+        states: the workspace that holds the tile's states and coefficients.
+        own: the workspace of this thread.
+        tables: the layout's tables.
+        number: of the sweep.
+        shape: of the tile.
+        first: the first block.
+        last: the block after the last.
+    """
+    psi, one, ops = states.psi, tables.sweeps[number], tables.ops
+    V, inner, outside = width(psi), one[SWEEP_INNER], (shape.rows - 1) & ~one[SWEEP_INNER]
+    block_rows = own.scratch if outside else psi
     for block in range(first, last):
-        outer = deposit(block, (rows - 1) & ~inner)
-        if outer & dead:
+        outer = deposit(block, outside)
+        if outer & one[SWEEP_DEAD]:
             continue
-        if not whole:
-            _copy(state, scratch, inner, outer, True)
-        for k in range(sweep[SWEEP_FIRST], sweep[SWEEP_LAST]):
+        if outside:
+            _copy(psi, block_rows, inner, outer, True)
+        for k in range(one[SWEEP_FIRST], one[SWEEP_LAST]):
             if outer & ops[k, OUTER] == ops[k, OUTER_VALUE]:
-                _apply(block_rows, ops[k], coefficients, k * 8 * V, False)
-        if not whole:
-            _copy(state, scratch, inner, outer, False)
+                _apply(block_rows, ops[k], states.coefficients, k * 8 * V, False)
+        if outside:
+            _copy(psi, block_rows, inner, outer, False)
+
 
 
 @njit(nogil=True, cache=True)
@@ -320,40 +328,38 @@ def _apply_adjoint(s: Array, t: Array, op: Array, c: Array, at: int, sums: Array
 
 @njit(nogil=True, cache=True)
 def adjoint_sweep(
-    psi: Array, adjoint: Array, scratch: Array, sweep: Array, ops: Array, wanted: Array, coefficients: Array,
-    sums: Array, rows: int, first: int, last: int,
-) -> None:  # fmt: skip
-    """Undo one sweep on blocks [first, last) of psi and lambda, adding to `sums` for the ops that are `wanted`.
+    states: Any, own: Any, tables: Any, wanted: Array, number: int, shape: Any, first: int, last: int
+) -> None:
+    """Undo sweep `number` on blocks [first, last) of psi and lambda, summing for the ops that are `wanted`.
 
-    Ops before the first wanted one are not undone: nothing needs the states there. `scratch` holds two blocks.
+    Ops before the first wanted one are not undone: nothing needs the states there. The rest is as for
+    `forward_sweep`; the sums go to this thread's own.
     """
-    V = width(psi)
-    inner, dead = sweep[SWEEP_INNER], sweep[SWEEP_DEAD]
-    start = sweep[SWEEP_FIRST]
-    while start < sweep[SWEEP_LAST] and wanted[start] < 0:
+    psi, adjoint, one, ops = states.psi, states.adjoint, tables.sweeps[number], tables.ops
+    V, inner, outside = width(psi), one[SWEEP_INNER], (shape.rows - 1) & ~one[SWEEP_INNER]
+    start = one[SWEEP_FIRST]
+    while start < one[SWEEP_LAST] and wanted[start] < 0:
         start += 1
-    if start == sweep[SWEEP_LAST]:
+    if start == one[SWEEP_LAST]:
         return
-    whole = inner == rows - 1
-    half = len(scratch) // 2
-    scratch_psi, scratch_adjoint = scratch[:half], scratch[half:]
-    s = psi if whole else scratch_psi
-    t = adjoint if whole else scratch_adjoint
+    half = len(own.scratch) // 2
+    s = own.scratch[:half] if outside else psi
+    t = own.scratch[half:] if outside else adjoint
     for block in range(first, last):
-        outer = deposit(block, (rows - 1) & ~inner)
-        if outer & dead:
+        outer = deposit(block, outside)
+        if outer & one[SWEEP_DEAD]:
             continue
-        if not whole:
-            _copy(psi, scratch_psi, inner, outer, True)
-            _copy(adjoint, scratch_adjoint, inner, outer, True)
-        for k in range(sweep[SWEEP_LAST] - 1, start - 1, -1):
+        if outside:
+            _copy(psi, s, inner, outer, True)
+            _copy(adjoint, t, inner, outer, True)
+        for k in range(one[SWEEP_LAST] - 1, start - 1, -1):
             if outer & ops[k, OUTER] != ops[k, OUTER_VALUE]:
                 continue
             if wanted[k] > 0:
-                _apply_adjoint(s, t, ops[k], coefficients, k * 8 * V, sums)
+                _apply_adjoint(s, t, ops[k], states.coefficients, k * 8 * V, own.sums)
             else:
-                _apply(s, ops[k], coefficients, k * 8 * V, True)
-                _apply(t, ops[k], coefficients, k * 8 * V, True)
-        if not whole:
-            _copy(psi, scratch_psi, inner, outer, False)
-            _copy(adjoint, scratch_adjoint, inner, outer, False)
+                _apply(s, ops[k], states.coefficients, k * 8 * V, True)
+                _apply(t, ops[k], states.coefficients, k * 8 * V, True)
+        if outside:
+            _copy(psi, s, inner, outer, False)
+            _copy(adjoint, t, inner, outer, False)

@@ -6,6 +6,10 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
+from numba import njit
+
+from qgen.backends.statevector.lanes import flush_denormals, restore_denormals
+
 _pool: ThreadPoolExecutor | None = None
 
 
@@ -17,18 +21,28 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)  # threads do not survive a fork
 
 
+@njit(cache=True)
+def _flush() -> int:
+    """Tiny numbers count as zero on this thread from now on; returns the mode to restore."""
+    return flush_denormals()
+
+
+@njit(cache=True)
+def _restore(mode: int) -> None:
+    restore_denormals(mode)
+
+
 def run_all(tasks: Sequence[Callable[[], None]]) -> None:
     """Run the tasks at the same time, one of them on this thread; raises the first error after all have ended."""
     global _pool
-    if len(tasks) == 1:
-        tasks[0]()
-        return
-    if _pool is None:
-        _pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="qgen")
-    others = [_pool.submit(task) for task in tasks[1:]]
+    if _pool is None and len(tasks) > 1:
+        _pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="qgen", initializer=_flush)
+    others = [_pool.submit(task) for task in tasks[1:]] if _pool else []
+    mode = _flush()
     try:
         tasks[0]()
     finally:
+        _restore(mode)
         wait(others)
     for other in others:
         other.result()

@@ -13,11 +13,10 @@ import numpy as np
 from numba import njit
 
 from qgen.backends.statevector import pauli, sweep
-from qgen.backends.statevector.lanes import flush_denormals, restore_denormals, width
+from qgen.backends.statevector.lanes import width
 
 FIRST, LAST, PER_ROW = sweep.FIRST, sweep.LAST, sweep.PER_ROW
 LANE_CONTROLS, LANE_VALUES, LANE_TARGET = sweep.LANE_CONTROLS, sweep.LANE_VALUES, sweep.LANE_TARGET
-SWEEP_LAST = sweep.SWEEP_LAST
 RX, RY, RZ, P, PHASE, CONST = range(6)  # gates.Kind
 SHARED = 1  # layout.SHARED
 OBSERVABLE = pauli.OBSERVABLE
@@ -77,17 +76,19 @@ def _dagger(a: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def _angle(factors: Array, f: int, shared: Array, own: Array) -> float:
-    return shared[factors[f, 2]] if factors[f, 1] == SHARED else own[factors[f, 2]]
+def _turn(factor: Array, shared: Array, own: Array) -> Any:
+    """A factor's kind and angle."""
+    if factor[0] == CONST:
+        return factor[0], 0.0
+    return factor[0], shared[factor[2]] if factor[1] == SHARED else own[factor[2]]
 
 
 @njit(nogil=True, cache=True)
-def _matrix(op: Array, factors: Array, constants: Array, shared: Array, own: Array) -> Any:
+def _matrix(op: Array, tables: Any, shared: Array, own: Array) -> Any:
     product = (1 + 0j, 0j, 0j, 1 + 0j)
     for f in range(op[FIRST], op[LAST]):
-        kind = factors[f, 0]
-        angle = 0.0 if kind == CONST else _angle(factors, f, shared, own)
-        product = _times(_factor(kind, angle, constants[f]), product)
+        kind, angle = _turn(tables.factors[f], shared, own)
+        product = _times(_factor(kind, angle, tables.constants[f]), product)
     return product
 
 
@@ -114,21 +115,20 @@ def _write(op: Array, u: Any, coefficients: Array, at: int, sample: int, samples
 
 
 @njit(nogil=True, cache=True)
-def fill(
-    ops: Array, factors: Array, constants: Array, shared: Array, own: Array, members: Array, weight_rows: Array,
-    coefficients: Array, fresh: bool,
-) -> None:  # fmt: skip
+def fill(tables: Any, angles: Any, members: Array, coefficients: Array, fresh: bool) -> None:
     """Coefficients of all ops for the tile of samples `members`; where not `fresh`, only of those with inputs."""
     V, samples = width(coefficients), len(members)
+    ops, rows = tables.ops, angles.weight_rows
     for k in range(len(ops)):
         if not (fresh or ops[k, PER_ROW]):
             continue
         u = (1 + 0j, 0j, 0j, 1 + 0j)
         for s in range(samples):
-            row = weight_rows[members[s]]
-            if s == 0 or ops[k, PER_ROW] or row != weight_rows[members[s - 1]]:
-                u = _matrix(ops[k], factors, constants, shared[row], own[members[s]])
+            row = rows[members[s]]
+            if s == 0 or ops[k, PER_ROW] or row != rows[members[s - 1]]:
+                u = _matrix(ops[k], tables, angles.shared[row], angles.own[members[s]])
             _write(ops[k], u, coefficients, k * 8 * V, s, samples)
+
 
 
 @njit(nogil=True, cache=True)
@@ -155,36 +155,34 @@ def _read(op: Array, sums: Array, at: int, V: int, sample: int, samples: int) ->
 
 
 @njit(nogil=True, cache=True)
-def _pull_back(
-    op: Array, m: Any, factors: Array, constants: Array, shared: Array, own: Array, d_shared: Array, d_own: Array
-) -> None:
+def _pull_back(op: Array, m: Any, tables: Any, shared: Array, own: Array, d_shared: Array, d_own: Array) -> None:
     """Add the gradient of each of an op's angles, given that of its matrix: the product rule, last factor first."""
-    before = _matrix(op, factors, constants, shared, own)
+    before = _matrix(op, tables, shared, own)
     for f in range(op[LAST] - 1, op[FIRST] - 1, -1):
-        kind = factors[f, 0]
-        angle = 0.0 if kind == CONST else _angle(factors, f, shared, own)
-        inverse = _dagger(_factor(kind, angle, constants[f]))
+        kind, angle = _turn(tables.factors[f], shared, own)
+        inverse = _dagger(_factor(kind, angle, tables.constants[f]))
         before = _times(inverse, before)  # the factors that act before this one
         if kind != CONST:
             slope = _slope(kind, angle, _times(m, _dagger(before)))
-            if factors[f, 1] == SHARED:
-                d_shared[factors[f, 2]] += slope
+            number = tables.factors[f, 2]
+            if tables.factors[f, 1] == SHARED:
+                d_shared[number] += slope
             else:
-                d_own[factors[f, 2]] += slope
+                d_own[number] += slope
         m = _times(inverse, m)
 
 
 @njit(nogil=True, cache=True)
 def reduce(
-    ops: Array, wanted: Array, factors: Array, constants: Array, shared: Array, own: Array, members: Array, count: int,
-    weight_rows: Array, sums: Array, V: int, flush: bool, d_shared: Array, d_own: Array,
+    tables: Any, angles: Any, wanted: Array, members: Array, count: int, sums: Array, flush: bool, d_shared: Array,
+    d_own: Array,
 ) -> None:  # fmt: skip
     """Turn a tile's sums into gradients of angles, and clear them.
 
     Sums of ops without inputs go on growing over tiles with the same weights until they are flushed (`flush`); their
     lanes may then be added up whatever the sample.
     """
-    samples = len(members)
+    ops, V, samples = tables.ops, tables.signed.shape[1], len(members)
     for k in range(len(ops)):
         if wanted[k] <= 0 or not (flush or ops[k, PER_ROW]):
             continue
@@ -192,23 +190,23 @@ def reduce(
         for s in range(samples):
             if s < count or not ops[k, PER_ROW]:
                 m = _read(ops[k], sums, at, V, s, samples)
-                row = weight_rows[members[s]]
-                _pull_back(
-                    ops[k], m, factors, constants, shared[row], own[members[s]], d_shared[row], d_own[members[s]]
-                )
+                n = members[s]
+                row = angles.weight_rows[n]
+                _pull_back(ops[k], m, tables, angles.shared[row], angles.own[n], d_shared[row], d_own[n])
         sums[at : at + 8 * V] = 0.0
 
 
 @njit(nogil=True, cache=True)
-def _start(psi: Array, samples: int) -> None:
+def start(psi: Array, samples: int) -> None:
     """|0...0> for every sample."""
     psi[:] = 0.0
     psi[:samples] = 1.0
 
 
 @njit(nogil=True, cache=True)
-def write_values(strings: Array, signed: Array, totals: Array, members: Array, count: int, values: Array) -> None:
+def write_values(tables: Any, totals: Array, members: Array, count: int, values: Array) -> None:
     """Add the measured strings, times their coefficients, to the observables' values of the tile's samples."""
+    strings, signed = tables.strings, tables.signed
     V, samples = signed.shape[1], len(members)
     for k in range(len(strings)):
         for s in range(count):
@@ -219,8 +217,9 @@ def write_values(strings: Array, signed: Array, totals: Array, members: Array, c
 
 
 @njit(nogil=True, cache=True)
-def upstream_weights(strings: Array, signed: Array, upstream: Array, members: Array, count: int, weights: Array) -> None:
+def upstream_weights(tables: Any, upstream: Array, members: Array, count: int, weights: Array) -> None:
     """Each string's coefficient times the upstream gradient of its observable, lane by lane; 0 for idle samples."""
+    strings, signed = tables.strings, tables.signed
     V, samples = signed.shape[1], len(members)
     for k in range(len(strings)):
         for lane in range(V):
@@ -239,65 +238,49 @@ def choose_members(order: Array, number: int, members: Array) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _uniform_row(order: Array, number: int, samples: int, weight_rows: Array) -> int:
+def _uniform_row(angles: Any, number: int, samples: int) -> int:
     """The row of weights that all samples of a tile share, or -1."""
     first = number * samples
-    last = min(first + samples, len(order)) - 1
-    row = weight_rows[order[first]]
-    return row if weight_rows[order[last]] == row else -1  # samples are ordered by their row of weights
+    last = min(first + samples, len(angles.order)) - 1
+    row = angles.weight_rows[angles.order[first]]
+    return row if angles.weight_rows[angles.order[last]] == row else -1  # samples are ordered by their row of weights
 
 
 @njit(nogil=True, cache=True)
-def values_of_tiles(
-    tables: Any, angles: Any, work: Any, samples: int, lane_bit: int, rows: int, blocks: int, chunks: int,
-    first: int, last: int, values: Array,
-) -> None:  # fmt: skip
+def values_of_tiles(tables: Any, angles: Any, work: Any, shape: Any, first: int, last: int, values: Array) -> None:
     """Expectation values of the samples of tiles [first, last)."""
-    ops, sweeps, factors, constants, groups, strings, signed = tables
-    shared, own, weight_rows, order = angles
-    psi, _, scratch, coefficients, _, buffer, totals, _ = work
-    mode = flush_denormals()
-    members = np.empty(samples, dtype=np.int64)
+    members = np.empty(shape.samples, dtype=np.int64)
     row = -1
     for number in range(first, last):
-        count = choose_members(order, number, members)
-        before, row = row, _uniform_row(order, number, samples, weight_rows)
-        fill(ops, factors, constants, shared, own, members, weight_rows, coefficients, row < 0 or row != before)
-        _start(psi, samples)
-        for k in range(len(sweeps)):
-            sweep.forward_sweep(psi, scratch, sweeps[k], ops, coefficients, rows, 0, blocks)
-        totals[:] = 0.0
-        pauli.measure(psi, groups, strings, lane_bit, rows, buffer, totals, 0, chunks)
-        write_values(strings, signed, totals, members, count, values)
-    restore_denormals(mode)
+        count = choose_members(angles.order, number, members)
+        before, row = row, _uniform_row(angles, number, shape.samples)
+        fill(tables, angles, members, work.coefficients, row < 0 or row != before)
+        start(work.psi, shape.samples)
+        for k in range(len(tables.sweeps)):
+            sweep.forward_sweep(work, work, tables, k, shape, 0, shape.blocks)
+        work.totals[:] = 0.0
+        pauli.measure(work, work, tables, shape, 0, shape.chunks)
+        write_values(tables, work.totals, members, count, values)
 
 
 @njit(nogil=True, cache=True)
 def gradients_of_tiles(
-    tables: Any, angles: Any, work: Any, samples: int, lane_bit: int, rows: int, blocks: int, chunks: int,
-    first: int, last: int, wanted: Array, upstream: Array, d_shared: Array, d_own: Array,
+    tables: Any, angles: Any, work: Any, shape: Any, first: int, last: int, wanted: Array, upstream: Array,
+    d_shared: Array, d_own: Array,
 ) -> None:  # fmt: skip
     """Gradients of the angles of tiles [first, last), for an upstream gradient (samples, observables)."""
-    ops, sweeps, factors, constants, groups, strings, signed = tables
-    shared, own, weight_rows, order = angles
-    psi, adjoint, scratch, coefficients, sums, buffer, _, weights = work
-    mode = flush_denormals()
-    V = width(psi)
-    members = np.empty(samples, dtype=np.int64)
+    members = np.empty(shape.samples, dtype=np.int64)
     row = -1
     for number in range(first, last):
-        count = choose_members(order, number, members)
-        before, row = row, _uniform_row(order, number, samples, weight_rows)
-        fill(ops, factors, constants, shared, own, members, weight_rows, coefficients, row < 0 or row != before)
-        _start(psi, samples)
-        for k in range(len(sweeps)):
-            sweep.forward_sweep(psi, scratch, sweeps[k], ops, coefficients, rows, 0, blocks)
-        upstream_weights(strings, signed, upstream, members, count, weights)
-        pauli.seed_adjoint(psi, adjoint, groups, strings, weights, lane_bit, rows, buffer, 0, chunks)
-        for k in range(len(sweeps) - 1, -1, -1):
-            sweep.adjoint_sweep(psi, adjoint, scratch, sweeps[k], ops, wanted, coefficients, sums, rows, 0, blocks)
-        ends = number == last - 1 or row < 0 or _uniform_row(order, number + 1, samples, weight_rows) != row
-        reduce(
-            ops, wanted, factors, constants, shared, own, members, count, weight_rows, sums, V, ends, d_shared, d_own
-        )
-    restore_denormals(mode)
+        count = choose_members(angles.order, number, members)
+        before, row = row, _uniform_row(angles, number, shape.samples)
+        fill(tables, angles, members, work.coefficients, row < 0 or row != before)
+        start(work.psi, shape.samples)
+        for k in range(len(tables.sweeps)):
+            sweep.forward_sweep(work, work, tables, k, shape, 0, shape.blocks)
+        upstream_weights(tables, upstream, members, count, work.weights)
+        pauli.seed_adjoint(work, work, tables, shape, 0, shape.chunks)
+        for k in range(len(tables.sweeps) - 1, -1, -1):
+            sweep.adjoint_sweep(work, work, tables, wanted, k, shape, 0, shape.blocks)
+        ends = number == last - 1 or row < 0 or _uniform_row(angles, number + 1, shape.samples) != row
+        reduce(tables, angles, wanted, members, count, work.sums, ends, d_shared, d_own)
