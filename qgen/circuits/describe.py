@@ -23,7 +23,6 @@ class Description:
     Attributes:
         qubits: the number of qubits; likewise `inputs`, `weights`.
         observables: what is measured, as `Z0` or `0.5*Z0Z1+X2`.
-        parameters: the number of parameters of the circuit: inputs, weights and those of the mixture.
         depth: the number of time steps, all gates.
         two_qubit_gates: the number of gates on two qubits.
         two_qubit_depth: the number of time steps, two-qubit gates only.
@@ -36,7 +35,6 @@ class Description:
     inputs: int
     weights: int
     observables: tuple[str, ...]
-    parameters: int
     depth: int
     two_qubit_gates: int
     two_qubit_depth: int
@@ -59,7 +57,6 @@ def describe(circuit: LayerCircuit, *, fold: int = 100) -> Description:
         inputs=circuit.num_inputs,
         weights=circuit.num_weights,
         observables=tuple(observable_text(observable) for observable in circuit.observables),
-        parameters=drawn.num_parameters,
         depth=flat.depth(),
         two_qubit_gates=flat.size(_is_two_qubit_gate),
         two_qubit_depth=flat.depth(_is_two_qubit_gate),

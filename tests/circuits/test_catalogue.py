@@ -72,6 +72,8 @@ def test_numpy_integers_are_whole_numbers() -> None:
         ("masked", {"mask": 3}, r"no option 'mask'\. It has: form, masks, seed\. Did you mean 'masks'\?"),
         ("hardware-efficient", {"coupling": "heavyhex"}, r"coupling 'heavyhex' .*Did you mean 'heavy-hex'\?"),
         ("hardware-efficient", {"coupling": "heavy-hex", "qubits": 500}, "has at most [0-9]+ qubits, not 500"),
+        ("basic", {"qubits": 10**9}, "1,000,000,000 qubits with .* more than any backend runs"),
+        ("basic", {"layers": 10**15}, "give fewer qubits or layers"),
         ("hqconv", {"mirrored": True}, "layers must be even, not 3; give layers=4"),
         ("basic", {"mirrored": 1}, "mirrored must be True or False"),
         ("basic", {"encoding": "rx"}, "encoding must be an Encoding"),

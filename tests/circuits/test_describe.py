@@ -23,7 +23,7 @@ def test_the_known_costs_of_the_convolutions(name: str, gates: int, depth: int) 
     assert (facts.two_qubit_gates, facts.two_qubit_depth) == (gates, depth)
     assert facts.depth == depth + 1
     assert dict(facts.gates) == {"rx": 12, "crx": gates // 2, "crz": gates // 2}
-    assert (facts.qubits, facts.inputs, facts.weights, facts.parameters) == (12, 12, gates, 12 + gates)
+    assert (facts.qubits, facts.inputs, facts.weights) == (12, 12, gates)
     assert facts.observables == tuple(f"Z{qubit}" for qubit in range(12))
     assert facts.circuits_per_evaluation == 1
 
@@ -31,7 +31,7 @@ def test_the_known_costs_of_the_convolutions(name: str, gates: int, depth: int) 
 def test_a_mixture_costs_a_circuit_a_point() -> None:
     facts = describe(ansatz("masked"))
     assert facts.circuits_per_evaluation == 16
-    assert facts.parameters == 4 + 24 + 4
+    assert (facts.inputs, facts.weights) == (4, 24)
 
 
 def test_observables_are_written_short() -> None:

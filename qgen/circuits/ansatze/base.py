@@ -14,6 +14,8 @@ from qgen.circuits.mixture import Mixture
 from qgen.circuits.observables import z_on
 from qgen.errors import CircuitError
 
+MOST_QUBITS, MOST_WEIGHTS = 1_000, 1_000_000
+
 #: Appends one layer to a circuit, given that layer's weights and its index from 0.
 AppendLayer = Callable[[QuantumCircuit, Sequence[ParameterExpression], int], None]
 
@@ -105,6 +107,7 @@ class Ansatz:
         pattern = self._pattern(qubits, options)
         data = self.qubits if qubits is None else int(qubits)
         count = self._checked_layers(layers, mirrored)
+        _check_size(data + pattern.ancillas, count * pattern.weights)
         encode = self._checked_encoding(encoding)
         x, w = ParameterVector("x", data), ParameterVector("w", count * pattern.weights)
         circuit = QuantumCircuit(data + pattern.ancillas)
@@ -155,6 +158,15 @@ class Ansatz:
         if not isinstance(encoding, Encoding):
             raise CircuitError(f"encoding must be an Encoding, such as Encoding('ry', 'arctan'), not {encoding!r}.")
         return encoding
+
+
+def _check_size(qubits: int, weights: int) -> None:
+    """Refuses slips of the keyboard before they fill the memory."""
+    if qubits > MOST_QUBITS or weights > MOST_WEIGHTS:
+        raise CircuitError(
+            f"{qubits:,} qubits with {weights:,} weights are more than any backend runs; "
+            f"give fewer qubits or layers: at most {MOST_QUBITS:,} qubits and {MOST_WEIGHTS:,} weights."
+        )
 
 
 def _append_inverse(
