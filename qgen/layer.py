@@ -82,7 +82,11 @@ class _Expectations(torch.autograd.Function):
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
         inputs, weights = ctx.saved_tensors
         wants = (ctx.needs_input_grad[0], ctx.needs_input_grad[1])
-        d_inputs, d_weights = _Products.apply(inputs, weights, upstream, ctx.network, wants)  # type: ignore[no-untyped-call]
+        arguments = (inputs, weights, upstream, ctx.network, wants)
+        if torch.is_grad_enabled():  # somebody asked for create_graph
+            d_inputs, d_weights = _Products.apply(*arguments)  # type: ignore[no-untyped-call]
+        else:
+            d_inputs, d_weights = _Products.forward(None, *arguments)
         return d_inputs, d_weights, None
 
 

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from math import prod
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from qgen.backends.flattening import Batch as Batch
+from qgen.backends.flattening import FlatteningPlan, check_finite, make_plan
 from qgen.circuits import LayerCircuit
-from qgen.errors import BackendError, InputError
+from qgen.errors import BackendError
 
 Floats = npt.NDArray[np.floating[Any]]
-FLOAT_TYPES = (torch.float32, torch.float64)
+MOST_PLANS = 64  # batch shapes remembered by one executable
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,6 @@ class Capabilities:
     remote: bool = False
     adjoint: bool = False
     devices: tuple[str, ...] = ("cpu",)
-
-
-class Batch(NamedTuple):
-    """Broadcast inputs and weights, flattened: sample n has inputs[n] and weights[weight_rows[n]].
-
-    inputs: (N, I) and weights: (R, W), float32 or float64, both of one type; weight_rows: (N,), int64.
-    """
-
-    inputs: torch.Tensor
-    weights: torch.Tensor
-    weight_rows: torch.Tensor
 
 
 class Backend(ABC):
@@ -83,6 +73,7 @@ class Executable(ABC):
     def __init__(self, circuit: LayerCircuit, backend: Backend) -> None:
         self.circuit = circuit
         self.backend = backend
+        self._plans: dict[Any, FlatteningPlan] = {}
 
     @abstractmethod
     def evaluate(self, batch: Batch) -> torch.Tensor:
@@ -117,11 +108,11 @@ class Executable(ABC):
         if not (isinstance(inputs, torch.Tensor) or isinstance(weights, torch.Tensor)):
             return self.expectations(_tensor(inputs), _tensor(weights)).numpy()
         inputs, weights = _together(inputs, weights)
-        batch, lead = self._batch(inputs, weights)
-        values = self.evaluate(batch).reshape(*lead, self.circuit.num_observables)
+        plan = self._plan(inputs, weights)
+        values = self.evaluate(plan.flatten(inputs, weights)).reshape(*plan.lead, self.circuit.num_observables)
         if self.circuit.mixture is not None:
             values = values.mean(dim=-2)
-        return values.to(torch.promote_types(inputs.dtype, weights.dtype))
+        return values.to(plan.result)
 
     def adjoint(
         self, inputs: torch.Tensor, weights: torch.Tensor, upstream: torch.Tensor, wants: tuple[bool, bool]
@@ -137,69 +128,34 @@ class Executable(ABC):
         Returns:
             Gradients of the shapes and types of inputs and weights.
         """
-        batch, lead = self._batch(inputs, weights)
+        plan = self._plan(inputs, weights)
+        batch = plan.flatten(inputs, weights)
         mixture = self.circuit.mixture
         if mixture is not None:
-            upstream = (upstream / len(mixture)).unsqueeze(-2).expand(*lead, self.circuit.num_observables)
-        flat = upstream.reshape(-1, self.circuit.num_observables).to(batch.inputs.dtype)
+            upstream = (upstream / len(mixture)).unsqueeze(-2).expand(*plan.lead, self.circuit.num_observables)
+        flat = upstream.reshape(len(batch.inputs), self.circuit.num_observables)
         d_inputs, d_weights = self.pull_back(batch, flat, wants)
         if d_inputs is not None:
-            d_inputs = d_inputs.reshape(*lead, d_inputs.shape[-1])
-            if mixture is not None:
-                d_inputs = d_inputs[..., : self.circuit.num_inputs].sum(dim=-2)
-            d_inputs = d_inputs.sum_to_size(inputs.shape).to(inputs.dtype)
+            d_inputs = plan.gather_inputs(d_inputs, inputs.shape).to(inputs.dtype)
         if d_weights is not None:
-            d_weights = d_weights.reshape(weights.shape).to(weights.dtype)
+            d_weights = plan.gather_weights(d_weights, weights.shape).to(weights.dtype)
         return d_inputs, d_weights
 
-    def _batch(self, inputs: torch.Tensor, weights: torch.Tensor) -> tuple[Batch, tuple[int, ...]]:
-        """The flattened batch, and its leading axes; a mixture adds a last one, for its points."""
-        lead = self._check(inputs, weights)
-        kind = torch.promote_types(inputs.dtype, weights.dtype)
-        kind = kind if kind in FLOAT_TYPES else torch.float32
-        inputs, weights = inputs.to(kind), weights.to(kind)
-        inputs = inputs.expand(*lead, inputs.shape[-1])
-        rows = torch.arange(prod(weights.shape[:-1]), device=inputs.device).reshape(weights.shape[:-1]).expand(lead)
-        mixture = self.circuit.mixture
-        if mixture is not None:
-            points = torch.tensor(mixture.points, dtype=kind, device=inputs.device)
-            lead = (*lead, len(mixture))
-            inputs = torch.cat(
-                [inputs.unsqueeze(-2).expand(*lead, inputs.shape[-1]), points.expand(*lead, points.shape[-1])], dim=-1
-            )
-            rows = rows.unsqueeze(-1).expand(lead)
-        # Sizes are spelt out, since -1 says nothing where a circuit has no inputs or no weights.
-        batch = Batch(
-            inputs.reshape(prod(lead), inputs.shape[-1]),
-            weights.reshape(prod(weights.shape[:-1]), weights.shape[-1]),
-            rows.reshape(-1),
-        )
-        return batch, lead
+    def _plan(self, inputs: torch.Tensor, weights: torch.Tensor) -> FlatteningPlan:
+        """How tensors of these shapes become a batch; checks shapes once and numbers always.
 
-    def _check(self, inputs: torch.Tensor, weights: torch.Tensor) -> tuple[int, ...]:
-        for name, tensor, wanted in (
-            ("inputs", inputs, self.circuit.num_inputs),
-            ("weights", weights, self.circuit.num_weights),
-        ):
-            if not tensor.is_floating_point():
-                raise InputError(f"{name} are of type {tensor.dtype}; give real floating-point numbers")
-            if tensor.dim() == 0 or tensor.shape[-1] != wanted:
-                raise InputError(
-                    f"{name} have shape {tuple(tensor.shape)}, but this circuit has {wanted} {name}: "
-                    f"give shape (..., {wanted})"
-                )
-            if tensor.device.type == "cpu" and not torch.isfinite(tensor).all():
-                first = (~torch.isfinite(tensor)).nonzero()[0].tolist()
-                raise InputError(f"{name}{first} is {tensor[tuple(first)].item()}: angles must be finite")
-        if inputs.device != weights.device:
-            raise InputError(f"inputs are on {inputs.device}, weights on {weights.device}: move one to the other")
-        try:
-            return tuple(torch.broadcast_shapes(inputs.shape[:-1], weights.shape[:-1]))
-        except RuntimeError:
-            raise InputError(
-                f"leading axes {tuple(inputs.shape[:-1])} of inputs and {tuple(weights.shape[:-1])} of weights "
-                "do not broadcast: they must be equal, or 1, from the last one backwards"
-            ) from None
+        Raises:
+            InputError: see `expectations`.
+        """
+        key = (inputs.shape, weights.shape, inputs.dtype, weights.dtype, inputs.device, weights.device)
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
+            plan = self._plans[key] = make_plan(self.circuit, inputs, weights)
+        check_finite("inputs", inputs)
+        check_finite("weights", weights)
+        return plan
 
 
 def _tensor(array: npt.ArrayLike) -> torch.Tensor:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import sympy
 import torch
 from qiskit.circuit import Parameter, ParameterExpression
 
 from qgen.errors import CircuitError
 
+Doubles = npt.NDArray[np.float64]
 Expression = Callable[..., torch.Tensor]
 
 # What Qiskit's ParameterExpression can contain, in torch's words.
@@ -34,30 +36,55 @@ _TORCH: dict[str, Any] = {
 
 
 class Angles:
-    """A group of angles, evaluated together: an affine map for most, a function each for the rest."""
+    """A group of angles, evaluated together: an affine map for most, a function each for the rest.
+
+    Args:
+        expressions: the angles.
+        parameters: what they depend on: the columns of what the methods take.
+    """
 
     def __init__(self, expressions: Sequence[ParameterExpression], parameters: Sequence[Parameter]) -> None:
         self.count = len(expressions)
         column = {parameter: k for k, parameter in enumerate(parameters)}
-        offset = np.zeros(self.count)
-        slope = np.zeros((len(parameters), self.count))
+        self._offset = np.zeros(self.count)
+        self._slope = np.zeros((len(parameters), self.count))
         self._curved: list[tuple[int, list[int], Expression]] = []
+        self._tensors: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
         for k, expression in enumerate(expressions):
             line = affine(expression)
             if line is None:
                 names = sorted(expression.parameters, key=lambda parameter: column[parameter])
                 self._curved.append((k, [column[name] for name in names], _lambdify(expression, names)))
                 continue
-            offset[k] = line[0]
+            self._offset[k] = line[0]
             for parameter, coefficient in line[1].items():
-                slope[column[parameter], k] = coefficient
-        self._offset, self._slope = torch.from_numpy(offset), torch.from_numpy(slope)
+                self._slope[column[parameter], k] = coefficient
+
+    def values(self, parameters: Doubles) -> Doubles:
+        """(rows, P) -> (rows, angles)."""
+        if self._curved:
+            with torch.no_grad():
+                return self(torch.from_numpy(parameters)).numpy()
+        return parameters @ self._slope + self._offset
+
+    def pull_back(self, parameters: Doubles, upstream: Doubles) -> Doubles:
+        """The gradient of sum(upstream (rows, angles) * values) for the parameters (rows, P)."""
+        if not self._curved:
+            return upstream @ self._slope.T
+        leaf = torch.from_numpy(parameters).requires_grad_()
+        with torch.enable_grad():
+            angles = self(leaf)
+        return torch.autograd.grad(angles, leaf, torch.from_numpy(upstream))[0].numpy()
 
     def __call__(self, parameters: torch.Tensor) -> torch.Tensor:
-        """(rows, P) -> (rows, angles), both float64, differentiable."""
-        if self._slope.device != parameters.device:
-            self._offset, self._slope = self._offset.to(parameters.device), self._slope.to(parameters.device)
-        angles = torch.addmm(self._offset, parameters, self._slope)
+        """The same as `values` for a tensor on any device, float64, differentiable."""
+        if parameters.device not in self._tensors:
+            self._tensors[parameters.device] = (
+                torch.from_numpy(self._offset).to(parameters.device),
+                torch.from_numpy(self._slope).to(parameters.device),
+            )
+        offset, slope = self._tensors[parameters.device]
+        angles = torch.addmm(offset, parameters, slope)
         if not self._curved:
             return angles
         columns = list(angles.unbind(-1))

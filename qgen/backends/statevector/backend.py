@@ -10,7 +10,7 @@ import torch
 
 from qgen.backends.base import Backend, Batch, Capabilities, Executable
 from qgen.backends.statevector.angles import Angles
-from qgen.backends.statevector.cpu import CpuEngine, angle_rows
+from qgen.backends.statevector.cpu import AngleRows, CpuEngine, Doubles, half_turns
 from qgen.backends.statevector.device import DeviceEngine
 from qgen.backends.statevector.program import compile_program
 from qgen.circuits import LayerCircuit
@@ -62,9 +62,12 @@ class StatevectorExecutable(Executable):
         super().__init__(circuit, backend)
         self._program = compile_program(circuit.conditional)
         conditional = self._program.circuit
+        weights = set(conditional.weights)
+        self._mixed = any(weights & set(angle.parameters) for angle in self._program.row_angles)
         self._weight_angles = Angles(self._program.weight_angles, conditional.weights)
-        self._row_angles = Angles(self._program.row_angles, (*conditional.inputs, *conditional.weights))
-        self._mixed = any(set(conditional.weights) & set(angle.parameters) for angle in self._program.row_angles)
+        self._row_angles = Angles(
+            self._program.row_angles, conditional.inputs + (conditional.weights if self._mixed else ())
+        )
         self._cpu = CpuEngine(self._program)
         self._device = DeviceEngine(self._program)
 
@@ -72,64 +75,69 @@ class StatevectorExecutable(Executable):
         return StatevectorExecutable, (self.circuit, self.backend)  # compiled functions do not pickle: compile again
 
     def evaluate(self, batch: Batch) -> torch.Tensor:
-        with torch.no_grad():
-            shared, own, rows = self._angles(batch)
-            return self._engine_values(shared, own, rows, batch.inputs.dtype)
+        if not on_processor(batch.inputs):
+            with torch.no_grad():
+                shared, own = self._angles(batch.inputs.double(), batch.weights.double(), batch.weight_rows)
+            return self._device.values(shared, own, batch.weight_rows, batch.inputs.dtype)
+        _, _, angles = self._arrays(batch)
+        return torch.from_numpy(self._cpu.values(angles, _numpy_type(batch)))
 
     def pull_back(
         self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool]
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         if not any(wants):
             return None, None
-        inputs = batch.inputs.detach().requires_grad_(wants[0])
-        weights = batch.weights.detach().requires_grad_(wants[1])
+        if not on_processor(batch.inputs):
+            return self._pull_back_on_device(batch, upstream, wants)
+        weights, parameters, angles = self._arrays(batch)
+        d_shared, d_own = self._cpu.gradients(angles, _numpy_type(batch), upstream.double().numpy(), *wants)
+        d_parameters = self._row_angles.pull_back(parameters, d_own)
+        inputs = batch.inputs.shape[1]
+        d_inputs = torch.from_numpy(d_parameters[:, :inputs]) if wants[0] else None
+        if not wants[1]:
+            return d_inputs, None
+        d_weights = self._weight_angles.pull_back(weights, d_shared)
+        if self._mixed:
+            np.add.at(d_weights, angles.weight_rows, d_parameters[:, inputs:])
+        return d_inputs, torch.from_numpy(d_weights)
+
+    def _arrays(self, batch: Batch) -> tuple[Doubles, Doubles, AngleRows]:
+        """Weights (R, W), parameters of the samples' own angles (N, ·), and all angles."""
+        inputs, weights = batch.inputs.detach().numpy(), batch.weights.detach().numpy()
+        rows = batch.weight_rows.numpy()
+        wide = weights.astype(np.float64)
+        parameters = inputs.astype(np.float64)
+        if self._mixed:
+            parameters = np.concatenate([parameters, wide[rows]], axis=1)
+        shared, own = self._weight_angles.values(wide), self._row_angles.values(parameters)
+        angles = AngleRows(half_turns(shared), half_turns(own), rows, batch.order.numpy())
+        return wide, parameters, angles
+
+    def _angles(
+        self, inputs: torch.Tensor, weights: torch.Tensor, rows: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Angles of weights (R, ·) and of samples (N, ·), differentiable, on any device."""
+        parameters = torch.cat([inputs, weights[rows]], dim=1) if self._mixed else inputs
+        return self._weight_angles(weights), self._row_angles(parameters)
+
+    def _pull_back_on_device(
+        self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool]
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        inputs = batch.inputs.detach().double().requires_grad_(wants[0])
+        weights = batch.weights.detach().double().requires_grad_(wants[1])
         with torch.enable_grad():
-            shared, own, rows = self._angles(Batch(inputs, weights, batch.weight_rows))
-        d_shared, d_own = self._engine_gradients(shared, own, rows, upstream, batch.inputs.dtype, wants)
-        outputs = [(angle, d) for angle, d in ((shared, d_shared), (own, d_own)) if angle.requires_grad]
-        leaves = [leaf for leaf in (inputs, weights) if leaf.requires_grad]
+            angles = self._angles(inputs, weights, batch.weight_rows)
+        shared, own = (angle.detach() for angle in angles)
+        gradients = self._device.gradients(shared, own, batch.weight_rows, upstream, batch.inputs.dtype)
+        outputs = [(angle, d) for angle, d in zip(angles, gradients, strict=True) if angle.requires_grad]
         found = torch.autograd.grad(
             [angle for angle, _ in outputs],
-            leaves,
+            [leaf for leaf in (inputs, weights) if leaf.requires_grad],
             [d for _, d in outputs],
             allow_unused=True,
             materialize_grads=True,
         )
-        gradients = iter(found)
-        return next(gradients) if wants[0] else None, next(gradients) if wants[1] else None
-
-    def _angles(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Angles of weights (R, ·), angles of samples (N, ·), and the row of the former that each sample uses."""
-        weights, rows = batch.weights.double(), batch.weight_rows
-        if len(weights) > 1 and 4 * len(weights) > len(rows):  # hardly anything to share: a row for every sample
-            weights, rows = weights[rows], torch.arange(len(rows), device=rows.device)
-        own_weights = weights[rows] if self._mixed else weights.new_zeros(len(rows), weights.shape[1])
-        own = self._row_angles(torch.cat([batch.inputs.double(), own_weights], dim=1))
-        return self._weight_angles(weights), own, rows
-
-    def _engine_values(
-        self, shared: torch.Tensor, own: torch.Tensor, rows: torch.Tensor, dtype: torch.dtype
-    ) -> torch.Tensor:
-        if not on_processor(own):
-            return self._device.values(shared, own, rows, dtype)
-        values = self._cpu.values(angle_rows(shared.numpy(), own.numpy(), rows.numpy()), _numpy_type(dtype))
-        return torch.from_numpy(values)
-
-    def _engine_gradients(
-        self,
-        shared: torch.Tensor,
-        own: torch.Tensor,
-        rows: torch.Tensor,
-        upstream: torch.Tensor,
-        dtype: torch.dtype,
-        wants: tuple[bool, bool],
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        shared, own = shared.detach(), own.detach()
-        if not on_processor(own):
-            return self._device.gradients(shared, own, rows, upstream, dtype)
-        angles = angle_rows(shared.numpy(), own.numpy(), rows.numpy())
-        found = self._cpu.gradients(angles, _numpy_type(dtype), upstream.double().numpy(), *wants)
-        return torch.from_numpy(found[0]), torch.from_numpy(found[1])
+        return found[0] if wants[0] else None, found[-1] if wants[1] else None
 
 
 def on_processor(tensor: torch.Tensor) -> bool:
@@ -137,5 +145,5 @@ def on_processor(tensor: torch.Tensor) -> bool:
     return tensor.device.type == "cpu"
 
 
-def _numpy_type(dtype: torch.dtype) -> type[np.floating[Any]]:
-    return np.float32 if dtype == torch.float32 else np.float64
+def _numpy_type(batch: Batch) -> type[np.floating[Any]]:
+    return np.float32 if batch.inputs.dtype == torch.float32 else np.float64

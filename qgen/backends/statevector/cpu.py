@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,26 +20,45 @@ from qgen.backends.statevector.workspace import Workspace, make_workspace
 
 Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
+Complexes = npt.NDArray[np.complex128]
 Integers = npt.NDArray[np.int64]
+WAKING = 60_000  # nanoseconds of work that pay for a thread
 LANES = {np.dtype(np.float32): 16, np.dtype(np.float64): 8}  # lanes.WIDTH
 
 
 class AngleRows(NamedTuple):
-    """The angles of a batch of N samples.
+    """The half turns exp(i angle / 2) of a batch of N samples, complex128.
 
     shared: (R, weight angles), a row for each distinct row of weights; own: (N, row angles);
     weight_rows: (N,), the row of `shared` that each sample uses; order: (N,), the samples, sorted by weight_rows.
     """
 
-    shared: Doubles
-    own: Doubles
+    shared: Complexes
+    own: Complexes
     weight_rows: Integers
     order: Integers
 
 
-def angle_rows(shared: Doubles, own: Doubles, weight_rows: Integers) -> AngleRows:
-    """Angles with their order: samples that share their weights come next to each other."""
-    return AngleRows(shared, own, weight_rows, np.argsort(weight_rows, kind="stable"))
+def half_turns(angles: Doubles) -> Complexes:
+    """exp(i angle / 2) of angles in radians, as fast as numpy's real cosine is."""
+    turns = np.empty(angles.shape, dtype=np.complex128)
+    np.cos(angles * 0.5, out=turns.real)
+    np.sin(angles * 0.5, out=turns.imag)
+    return turns
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    """How a batch of some size is worked off: its layout, and the range of tiles of each worker.
+
+    split: all workers on one tile at a time.
+    """
+
+    layout: Layout
+    tiles: int
+    workers: int
+    ranges: list[tuple[int, int]]
+    split: bool
 
 
 class CpuEngine:
@@ -48,23 +68,26 @@ class CpuEngine:
         self.program = program
         self.observables = program.circuit.num_observables
         self._layouts: dict[tuple[int, int], Layout] = {}
+        self._schedules: dict[tuple[int, np.dtype[Any], int], _Schedule] = {}
         self._wants: dict[tuple[int, int, bool, bool], npt.NDArray[np.int8]] = {}
         self._idle: dict[tuple[int, np.dtype[Any]], list[Workspace]] = {}
 
     def values(self, angles: AngleRows, dtype: npt.DTypeLike) -> Doubles:
         """Expectation values (N, O), computed with float32 or float64 amplitudes."""
         values = np.zeros((len(angles.weight_rows), self.observables))
-        with _Call(self, angles, np.dtype(dtype)) as call:
-            call.on_tiles(
-                lambda worker, first, last: tile.values_of_tiles(*call.arguments(worker), first, last, values),
-                lambda split, number: split.values(number, values),
-            )
+        schedule = self._schedule(len(values), np.dtype(dtype))
+        tables, shape = schedule.layout.tables, schedule.layout.shape
+
+        def some(work: Workspace, worker: int, first: int, last: int) -> None:
+            tile.values_of_tiles(tables, angles, work, shape, first, last, values)
+
+        self._work_off(schedule, np.dtype(dtype), angles, some, lambda split, number: split.values(number, values))
         return values
 
     def gradients(
         self, angles: AngleRows, dtype: npt.DTypeLike, upstream: Doubles, inputs: bool, weights: bool
     ) -> tuple[Doubles, Doubles]:
-        """Gradients of sum(upstream * values) for `angles.shared` and `angles.own`.
+        """Gradients of sum(upstream * values) for the angles of weights (R, ·) and of samples (N, ·).
 
         Args:
             angles: the angles, as for `values`.
@@ -73,19 +96,57 @@ class CpuEngine:
             inputs: whether anything upstream of the inputs wants a gradient.
             weights: whether the weights want one.
         """
-        with _Call(self, angles, np.dtype(dtype)) as call:
-            wanted = self._wanted(call.layout, inputs, weights)
-            d_own = np.zeros_like(angles.own)
-            # Threads meet on a row of weights, so each sums for itself, but where every sample has a row of its own.
-            copies = len(call.works) if len(angles.shared) < len(angles.own) else 1
-            d_shared = np.zeros((copies, *angles.shared.shape))
+        schedule = self._schedule(len(angles.weight_rows), np.dtype(dtype))
+        tables, shape = schedule.layout.tables, schedule.layout.shape
+        wanted = self._wanted(schedule.layout, inputs, weights)
+        d_own = np.zeros(angles.own.shape)
+        # Threads meet on a row of weights, so each sums for itself, but where every sample has a row of its own.
+        copies = schedule.workers if len(angles.shared) < len(d_own) else 1
+        d_shared = np.zeros((copies, *angles.shared.shape))
 
-            def some(worker: int, first: int, last: int) -> None:
-                mine = d_shared[worker % copies]
-                tile.gradients_of_tiles(*call.arguments(worker), first, last, wanted, upstream, mine, d_own)
+        def some(work: Workspace, worker: int, first: int, last: int) -> None:
+            mine = d_shared[worker % copies]
+            tile.gradients_of_tiles(tables, angles, work, shape, first, last, wanted, upstream, mine, d_own)
 
-            call.on_tiles(some, lambda split, number: split.gradients(number, wanted, upstream, d_shared[0], d_own))
+        def one(split: SplitTile, number: int) -> None:
+            split.gradients(number, wanted, upstream, d_shared[0], d_own)
+
+        self._work_off(schedule, np.dtype(dtype), angles, some, one)
         return d_shared.sum(axis=0), d_own
+
+    def _work_off(
+        self,
+        schedule: _Schedule,
+        dtype: np.dtype[Any],
+        angles: AngleRows,
+        some: Callable[[Workspace, int, int, int], None],
+        one: Callable[[SplitTile, int], None],
+    ) -> None:
+        """Run `some` on ranges of tiles at the same time, or `one` on each tile with all threads."""
+        layout = schedule.layout
+        idle = self._idle.setdefault((layout.shape.samples, dtype), [])
+        works = [idle.pop() if idle else make_workspace(layout, dtype) for _ in range(schedule.workers)]
+        if schedule.split:
+            split = SplitTile(layout, angles, works)
+            for number in range(schedule.tiles):
+                one(split, number)
+        elif schedule.tiles:
+            run_all([partial(some, works[k], k, *bounds) for k, bounds in enumerate(schedule.ranges)])
+        idle.extend(works)  # after an error they are not clean, and not kept
+
+    def _schedule(self, batch: int, dtype: np.dtype[Any]) -> _Schedule:
+        key = (batch, dtype, torch.get_num_threads())
+        if key not in self._schedules:
+            self._schedules[key] = self._make_schedule(*key)
+        return self._schedules[key]
+
+    def _make_schedule(self, batch: int, dtype: np.dtype[Any], threads: int) -> _Schedule:
+        samples = choose_samples(self.program.wires, batch, LANES[dtype], threads)
+        layout, tiles = self.layout(samples, LANES[dtype]), -(-batch // samples)
+        if tiles < threads and layout.shape.blocks >= 2 * threads:
+            return _Schedule(layout, tiles, threads, [], split=True)
+        ranges = shares(tiles, min(threads, worthwhile_workers(layout, tiles)))
+        return _Schedule(layout, tiles, len(ranges), ranges, split=False)
 
     def _wanted(self, layout: Layout, inputs: bool, weights: bool) -> npt.NDArray[np.int8]:
         """For each op: 1 where a gradient is wanted, 0 where the op is only undone, -1 before the first wanted one."""
@@ -108,53 +169,12 @@ class CpuEngine:
             self._layouts[key] = make_layout(self.program, samples, lanes)
         return self._layouts[key]
 
-    def borrow(self, layout: Layout, dtype: np.dtype[Any]) -> Workspace:
-        """A workspace that no other thread uses; give it back with `give_back`."""
-        idle = self._idle.setdefault((layout.shape.samples, dtype), [])
-        try:
-            return idle.pop()
-        except IndexError:
-            return make_workspace(layout, dtype)
-
-    def give_back(self, layout: Layout, dtype: np.dtype[Any], work: Workspace) -> None:
-        self._idle[layout.shape.samples, dtype].append(work)
-
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_idle": {}}  # workspaces are scratch: copies and pickles go without
 
 
-class _Call:
-    """One call of the engine: its layout, its tables, and its tiles shared out among threads with workspaces."""
-
-    def __init__(self, engine: CpuEngine, angles: AngleRows, dtype: np.dtype[Any]) -> None:
-        self.engine, self.dtype = engine, dtype
-        batch, workers = len(angles.weight_rows), torch.get_num_threads()
-        samples = choose_samples(engine.program.wires, batch, LANES[dtype], workers)
-        self.layout = layout = engine.layout(samples, LANES[dtype])
-        self.tiles = -(-batch // samples)
-        self.split = self.tiles < workers and layout.shape.blocks >= 2 * workers
-        self.ranges = shares(self.tiles, workers)
-        self.angles = angles
-        self.works: list[Workspace] = []
-        self.count = workers if self.split else len(self.ranges)
-
-    def __enter__(self) -> _Call:
-        self.works = [self.engine.borrow(self.layout, self.dtype) for _ in range(self.count)]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for work in self.works:
-            self.engine.give_back(self.layout, self.dtype, work)
-
-    def arguments(self, worker: int) -> tuple[Any, ...]:
-        """What the kernels over tiles take first."""
-        return self.layout.tables, self.angles, self.works[worker], self.layout.shape
-
-    def on_tiles(self, some: Callable[[int, int, int], None], one: Callable[[SplitTile, int], None]) -> None:
-        """Run `some` on ranges of tiles at the same time, or `one` on each tile with all threads."""
-        if self.split:
-            split = SplitTile(self.layout, self.angles, self.works)
-            for number in range(self.tiles):
-                one(split, number)
-        elif self.tiles:
-            run_all([partial(some, worker, *bounds) for worker, bounds in enumerate(self.ranges)])
+def worthwhile_workers(layout: Layout, tiles: int) -> int:
+    """How many threads a number of tiles keeps busy for longer than it takes to wake them."""
+    shape, ops = layout.shape, len(layout.tables.ops)
+    nanoseconds = tiles * ops * (3 * shape.rows + 50 * shape.samples)
+    return max(1, nanoseconds // WAKING)

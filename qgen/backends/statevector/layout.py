@@ -21,7 +21,7 @@ Table = npt.NDArray[np.int64]
 LARGEST_WHOLE_TILE = 10  # row bits up to which a tile is swept in place: 2 x 128 KB, in the second-level cache
 BLOCK = 7  # row bits in a block of a larger tile: 2 x 16 KB, in the first-level cache
 
-CONSTANT, SHARED, ROW = 0, 1, 2  # where a factor's angle comes from
+CONSTANT, SHARED, OWN = 0, 1, 2  # where a factor's angle comes from
 
 
 class Tables(NamedTuple):
@@ -87,7 +87,7 @@ def make_layout(program: Program, samples: int, lanes: int) -> Layout:
                 dead &= ~(1 << (position - lane_bits))
             ops[done] = _op_row(op, positions, lane_bits, samples, inner, dead)
             ops[done, [sweep.FIRST, sweep.LAST]] = spans[done]
-            ops[done, sweep.PER_ROW] = np.any(factors[spans[done][0] : spans[done][1], 1] == ROW)
+            ops[done, sweep.PER_ROW] = np.any(factors[spans[done][0] : spans[done][1], 1] == OWN)
             done += 1
         sweeps[number, [sweep.SWEEP_INNER, sweep.SWEEP_DEAD]] = inner, dead & ~inner
     groups, strings, signed = _observables(program, positions, lane_bits, samples)
@@ -203,7 +203,7 @@ def _factors(program: Program, order: list[int]) -> tuple[Table, npt.NDArray[np.
             if place is None:
                 table.append((Kind.CONST, CONSTANT, 0))
             else:
-                table.append((factor.kind, ROW if place.per_row else SHARED, place.number))
+                table.append((factor.kind, OWN if place.per_row else SHARED, place.number))
             constants.append(np.eye(2, dtype=np.complex128) if factor.matrix is None else factor.matrix)
         spans.append((start, len(table)))
     stacked = np.array(constants, dtype=np.complex128).reshape(-1, 4)

@@ -6,7 +6,6 @@ all samples that share a row of weights.
 
 from __future__ import annotations
 
-import cmath
 from typing import Any
 
 import numpy as np
@@ -18,46 +17,41 @@ from qgen.backends.statevector.lanes import width
 FIRST, LAST, PER_ROW = sweep.FIRST, sweep.LAST, sweep.PER_ROW
 LANE_CONTROLS, LANE_VALUES, LANE_TARGET = sweep.LANE_CONTROLS, sweep.LANE_VALUES, sweep.LANE_TARGET
 RX, RY, RZ, P, PHASE, CONST = range(6)  # gates.Kind
-SHARED = 1  # layout.SHARED
+SHARED, OWN = 1, 2  # layout's sources of angles
 OBSERVABLE = pauli.OBSERVABLE
 
 Array = Any
 
 
 @njit(nogil=True, cache=True)
-def _factor(kind: int, angle: float, constant: Array) -> Any:
-    """The entries 00, 01, 10, 11 of an elementary factor."""
-    half = 0.5 * angle
-    c, s = complex(np.cos(half)), np.sin(half)
+def _factor(kind: int, half: complex, k0: complex, k1: complex, k2: complex, k3: complex) -> Any:
+    """The entries 00, 01, 10, 11 of an elementary factor; half is exp(i angle / 2), k the entries of a constant."""
+    c, s = half.real, half.imag
     if kind == RX:
-        return c, -1j * s, -1j * s, c
+        return complex(c), complex(0, -s), complex(0, -s), complex(c)
     if kind == RY:
-        return c, complex(-s), complex(s), c
+        return complex(c), complex(-s), complex(s), complex(c)
     if kind == RZ:
-        return c - 1j * s, 0j, 0j, c + 1j * s
-    if kind == P:
-        return 1 + 0j, 0j, 0j, cmath.exp(1j * angle)
-    if kind == PHASE:
-        return cmath.exp(1j * angle), 0j, 0j, cmath.exp(1j * angle)
-    return constant[0], constant[1], constant[2], constant[3]
+        return complex(c, -s), 0j, 0j, complex(c, s)
+    if kind == CONST:
+        return k0, k1, k2, k3
+    turn = complex(c * c - s * s, 2 * c * s)
+    return 1 + 0j if kind == P else turn, 0j, 0j, turn
 
 
 @njit(nogil=True, cache=True)
-def _slope(kind: int, angle: float, m: Any) -> float:
+def _slope(kind: int, half: complex, m: Any) -> float:
     """Re sum conj(m) dF/d(angle), for the gradient m of a factor's entries."""
-    half = 0.5 * angle
-    c, s = 0.5 * np.cos(half), 0.5 * np.sin(half)
+    c, s = half.real, half.imag
     m0, m1, m2, m3 = m
     if kind == RX:
-        return -s * (m0.real + m3.real) - c * (m1.imag + m2.imag)
+        return -0.5 * (s * (m0.real + m3.real) + c * (m1.imag + m2.imag))
     if kind == RY:
-        return -s * (m0.real + m3.real) + c * (m2.real - m1.real)
+        return -0.5 * (s * (m0.real + m3.real) + c * (m1.real - m2.real))
     if kind == RZ:
-        return -s * (m0.real + m3.real) + c * (m3.imag - m0.imag)
-    turn = 1j * cmath.exp(1j * angle)
-    if kind == P:
-        return (m3.conjugate() * turn).real
-    return ((m0 + m3).conjugate() * turn).real
+        return -0.5 * (s * (m0.real + m3.real) + c * (m0.imag - m3.imag))
+    turned = m3 if kind == P else m0 + m3
+    return turned.imag * (c * c - s * s) - turned.real * 2 * c * s
 
 
 @njit(nogil=True, cache=True)
@@ -71,35 +65,48 @@ def _times(a: Any, b: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
+def _plus(a: Any, b: Any) -> Any:
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]
+
+
+@njit(nogil=True, cache=True)
 def _dagger(a: Any) -> Any:
     return a[0].conjugate(), a[2].conjugate(), a[1].conjugate(), a[3].conjugate()
 
 
-@njit(nogil=True, cache=True)
-def _turn(factor: Array, shared: Array, own: Array) -> Any:
-    """A factor's kind and angle."""
-    if factor[0] == CONST:
-        return factor[0], 0.0
-    return factor[0], shared[factor[2]] if factor[1] == SHARED else own[factor[2]]
+# The helpers below take arrays and numbers, not tuples or rows of arrays: numba counts references to those in each
+# call, which takes longer than the arithmetic.
 
 
-@njit(nogil=True, cache=True)
-def _matrix(op: Array, tables: Any, shared: Array, own: Array) -> Any:
-    product = (1 + 0j, 0j, 0j, 1 + 0j)
-    for f in range(op[FIRST], op[LAST]):
-        kind, angle = _turn(tables.factors[f], shared, own)
-        product = _times(_factor(kind, angle, tables.constants[f]), product)
+@njit(nogil=True, inline="always")
+def _get(factors, constants, shared, own, f, row, sample):  # type: ignore[no-untyped-def]
+    """Factor f, and the half turn that it makes."""
+    half = 1 + 0j
+    if factors[f, 1] == SHARED:
+        half = shared[row, factors[f, 2]]
+    elif factors[f, 1] == OWN:
+        half = own[sample, factors[f, 2]]
+    k0, k1, k2, k3 = constants[f, 0], constants[f, 1], constants[f, 2], constants[f, 3]
+    return half, _factor(factors[f, 0], half, k0, k1, k2, k3)
+
+
+@njit(nogil=True, inline="always")
+def _matrix(factors, constants, shared, own, first, last, row, sample):  # type: ignore[no-untyped-def]
+    """The product of factors [first, last), for a row of weights and a sample."""
+    _, product = _get(factors, constants, shared, own, first, row, sample)
+    for f in range(first + 1, last):
+        _, factor = _get(factors, constants, shared, own, f, row, sample)
+        product = _times(factor, product)
     return product
 
 
-@njit(nogil=True, cache=True)
-def _write(op: Array, u: Any, coefficients: Array, at: int, sample: int, samples: int) -> None:
+@njit(nogil=True, inline="always")
+def _write(coefficients, at, u, samples, sample, target, controls, values):  # type: ignore[no-untyped-def]
     """Put a sample's 2 x 2 matrix into its lanes, as the loops of sweep.py want it."""
     V = width(coefficients)
-    target = op[LANE_TARGET]
     for amplitude in range(V // samples):
         lane = at + amplitude * samples + sample
-        met = amplitude & op[LANE_CONTROLS] == op[LANE_VALUES]
+        met = amplitude & controls == values
         if target >= 0:
             upper = amplitude >> target & 1 == 1
             own, across = (u[3], u[2]) if upper else (u[0], u[1])
@@ -108,68 +115,80 @@ def _write(op: Array, u: Any, coefficients: Array, at: int, sample: int, samples
             coefficients[lane + 2 * V] = across.real if met else 0.0
             coefficients[lane + 3 * V] = across.imag if met else 0.0
         else:
-            for k in range(4):
-                one = 1.0 if k == 0 or k == 3 else 0.0
-                coefficients[lane + 2 * k * V] = u[k].real if met else one
-                coefficients[lane + (2 * k + 1) * V] = u[k].imag if met else 0.0
+            coefficients[lane] = u[0].real if met else 1.0
+            coefficients[lane + V] = u[0].imag if met else 0.0
+            coefficients[lane + 2 * V] = u[1].real if met else 0.0
+            coefficients[lane + 3 * V] = u[1].imag if met else 0.0
+            coefficients[lane + 4 * V] = u[2].real if met else 0.0
+            coefficients[lane + 5 * V] = u[2].imag if met else 0.0
+            coefficients[lane + 6 * V] = u[3].real if met else 1.0
+            coefficients[lane + 7 * V] = u[3].imag if met else 0.0
 
 
 @njit(nogil=True, cache=True)
 def fill(tables: Any, angles: Any, members: Array, coefficients: Array, fresh: bool) -> None:
     """Coefficients of all ops for the tile of samples `members`; where not `fresh`, only of those with inputs."""
     V, samples = width(coefficients), len(members)
-    ops, rows = tables.ops, angles.weight_rows
+    ops, factors, constants = tables.ops, tables.factors, tables.constants
+    shared, own, rows = angles.shared, angles.own, angles.weight_rows
     for k in range(len(ops)):
-        if not (fresh or ops[k, PER_ROW]):
+        per_row, first, last = ops[k, PER_ROW], ops[k, FIRST], ops[k, LAST]
+        if not (fresh or per_row):
             continue
         u = (1 + 0j, 0j, 0j, 1 + 0j)
+        before = -1
         for s in range(samples):
-            row = rows[members[s]]
-            if s == 0 or ops[k, PER_ROW] or row != rows[members[s - 1]]:
-                u = _matrix(ops[k], tables, angles.shared[row], angles.own[members[s]])
-            _write(ops[k], u, coefficients, k * 8 * V, s, samples)
+            n = members[s]
+            row = rows[n]
+            if per_row or row != before:
+                u = _matrix(factors, constants, shared, own, first, last, row, n)
+                before = row
+            target, controls, values = ops[k, LANE_TARGET], ops[k, LANE_CONTROLS], ops[k, LANE_VALUES]
+            _write(coefficients, k * 8 * V, u, samples, s, target, controls, values)
 
 
-
-@njit(nogil=True, cache=True)
-def _read(op: Array, sums: Array, at: int, V: int, sample: int, samples: int) -> Any:
+@njit(nogil=True, inline="always")
+def _read(sums, at, V, samples, sample, target, controls, values):  # type: ignore[no-untyped-def]
     """A sample's 2 x 2 gradient 2 sum lambda_a conj(psi_b), gathered from its lanes."""
     m0 = m1 = m2 = m3 = 0j
-    target = op[LANE_TARGET]
     for amplitude in range(V // samples):
-        if amplitude & op[LANE_CONTROLS] != op[LANE_VALUES]:
+        if amplitude & controls != values:
             continue
         lane = at + amplitude * samples + sample
+        a, b = complex(sums[lane], sums[lane + V]), complex(sums[lane + 2 * V], sums[lane + 3 * V])
         if target < 0:
-            m0 += complex(sums[lane], sums[lane + V])
-            m1 += complex(sums[lane + 2 * V], sums[lane + 3 * V])
+            m0 += a
+            m1 += b
             m2 += complex(sums[lane + 4 * V], sums[lane + 5 * V])
             m3 += complex(sums[lane + 6 * V], sums[lane + 7 * V])
         elif amplitude >> target & 1:
-            m3 += complex(sums[lane], sums[lane + V])
-            m2 += complex(sums[lane + 2 * V], sums[lane + 3 * V])
+            m3 += a
+            m2 += b
         else:
-            m0 += complex(sums[lane], sums[lane + V])
-            m1 += complex(sums[lane + 2 * V], sums[lane + 3 * V])
+            m0 += a
+            m1 += b
     return 2 * m0, 2 * m1, 2 * m2, 2 * m3
 
 
-@njit(nogil=True, cache=True)
-def _pull_back(op: Array, m: Any, tables: Any, shared: Array, own: Array, d_shared: Array, d_own: Array) -> None:
-    """Add the gradient of each of an op's angles, given that of its matrix: the product rule, last factor first."""
-    before = _matrix(op, tables, shared, own)
-    for f in range(op[LAST] - 1, op[FIRST] - 1, -1):
-        kind, angle = _turn(tables.factors[f], shared, own)
-        inverse = _dagger(_factor(kind, angle, tables.constants[f]))
-        before = _times(inverse, before)  # the factors that act before this one
-        if kind != CONST:
-            slope = _slope(kind, angle, _times(m, _dagger(before)))
-            number = tables.factors[f, 2]
-            if tables.factors[f, 1] == SHARED:
-                d_shared[number] += slope
-            else:
-                d_own[number] += slope
-        m = _times(inverse, m)
+@njit(nogil=True, inline="always")
+def _pull_back(factors, constants, shared, own, first, last, row, sample, m, d_shared, d_own):  # type: ignore[no-untyped-def]
+    """Add the gradient of each factor's angle, given that of their product: the product rule, last factor first."""
+    alone = last - first == 1
+    before = (1 + 0j, 0j, 0j, 1 + 0j)
+    if not alone:
+        before = _matrix(factors, constants, shared, own, first, last, row, sample)
+    for f in range(last - 1, first - 1, -1):
+        half, factor = _get(factors, constants, shared, own, f, row, sample)
+        share = m
+        if not alone:
+            inverse = _dagger(factor)
+            before = _times(inverse, before)  # the factors that act before this one
+            share = _times(m, _dagger(before))
+            m = _times(inverse, m)
+        if factors[f, 1] == SHARED:
+            d_shared[row, factors[f, 2]] += _slope(factors[f, 0], half, share)
+        elif factors[f, 1] == OWN:
+            d_own[sample, factors[f, 2]] += _slope(factors[f, 0], half, share)
 
 
 @njit(nogil=True, cache=True)
@@ -182,17 +201,23 @@ def reduce(
     Sums of ops without inputs go on growing over tiles with the same weights until they are flushed (`flush`); their
     lanes may then be added up whatever the sample.
     """
-    ops, V, samples = tables.ops, tables.signed.shape[1], len(members)
+    ops, factors, constants, V = tables.ops, tables.factors, tables.constants, tables.signed.shape[1]
+    shared, own, rows, samples = angles.shared, angles.own, angles.weight_rows, len(members)
     for k in range(len(ops)):
-        if wanted[k] <= 0 or not (flush or ops[k, PER_ROW]):
+        per_row, first, last = ops[k, PER_ROW], ops[k, FIRST], ops[k, LAST]
+        if wanted[k] <= 0 or not (flush or per_row):
             continue
+        target, controls, values = ops[k, LANE_TARGET], ops[k, LANE_CONTROLS], ops[k, LANE_VALUES]
         at = k * 8 * V
+        m = (0j, 0j, 0j, 0j)
         for s in range(samples):
-            if s < count or not ops[k, PER_ROW]:
-                m = _read(ops[k], sums, at, V, s, samples)
-                n = members[s]
-                row = angles.weight_rows[n]
-                _pull_back(ops[k], m, tables, angles.shared[row], angles.own[n], d_shared[row], d_own[n])
+            n = members[s]
+            row = rows[n]
+            m = _plus(m, _read(sums, at, V, samples, s, target, controls, values))
+            more = s + 1 < samples and rows[members[s + 1]] == row
+            if (per_row and s < count) or not (per_row or more):
+                _pull_back(factors, constants, shared, own, first, last, row, n, m, d_shared, d_own)
+                m = (0j, 0j, 0j, 0j)
         sums[at : at + 8 * V] = 0.0
 
 

@@ -1,0 +1,147 @@
+"""From inputs and weights of any leading axes to one flat batch, and from the batch's gradients back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from qgen.circuits import LayerCircuit
+from qgen.errors import InputError
+
+FLOAT_TYPES = (torch.float32, torch.float64)
+
+
+class Batch(NamedTuple):
+    """Broadcast inputs and weights, flattened: sample n has inputs[n] and weights[weight_rows[n]].
+
+    inputs: (N, I) and weights: (R, W), both float32 or both float64; weight_rows: (N,), int64; order: (N,), int64, the
+    samples sorted by their row of weights. Where hardly any sample shares its weights with another, R is N.
+    """
+
+    inputs: torch.Tensor
+    weights: torch.Tensor
+    weight_rows: torch.Tensor
+    order: torch.Tensor
+
+
+@dataclass(frozen=True)
+class FlatteningPlan:
+    """How inputs and weights of given shapes and types become a `Batch`.
+
+    Attributes:
+        lead: the broadcast leading axes; a mixture adds a last one, for its points.
+        kind: float32 or float64, what is computed with.
+        result: the type that inputs and weights promote to, which the values have.
+        weight_rows, order: see `Batch`.
+        points: (K, M), the settings of a mixture; None without one.
+        expand: whether every sample gets a row of weights of its own.
+        plain: inputs are (N, I), weights (W,), and there is nothing to rearrange.
+    """
+
+    lead: tuple[int, ...]
+    kind: torch.dtype
+    result: torch.dtype
+    weight_rows: torch.Tensor
+    order: torch.Tensor
+    points: torch.Tensor | None
+    expand: bool
+    plain: bool
+
+    def flatten(self, inputs: torch.Tensor, weights: torch.Tensor) -> Batch:
+        """The batch, for tensors of the plan's shapes."""
+        inputs, weights = inputs.to(self.kind), weights.to(self.kind)
+        if self.plain:
+            return Batch(inputs, weights.unsqueeze(0), self.weight_rows, self.order)
+        if self.points is not None:
+            wide = inputs.unsqueeze(-2).expand(*self.lead, inputs.shape[-1])
+            inputs = torch.cat([wide, self.points.expand(*self.lead, self.points.shape[-1])], dim=-1)
+        if self.expand:
+            weights = weights.unsqueeze(-2) if self.points is not None else weights
+            weights = weights.expand(*self.lead, weights.shape[-1])
+        # Sizes are spelt out, since -1 says nothing where a circuit has no inputs or no weights.
+        flat = inputs.expand(*self.lead, inputs.shape[-1]).reshape(prod(self.lead), inputs.shape[-1])
+        rows = weights.reshape(prod(weights.shape[:-1]), weights.shape[-1])
+        return Batch(flat, rows, self.weight_rows, self.order)
+
+    def gather_inputs(self, d_inputs: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+        """Gradients (N, I) of a batch's inputs, in the shape that the inputs came in; a mixture's are left out."""
+        if self.plain:
+            return d_inputs
+        d_inputs = d_inputs.reshape(*self.lead, d_inputs.shape[-1])
+        if self.points is not None:
+            d_inputs = d_inputs[..., : shape[-1]].sum(dim=-2)
+        return d_inputs.sum_to_size(shape)
+
+    def gather_weights(self, d_weights: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+        """Gradients (R, W) of a batch's weights, in the shape that the weights came in."""
+        if not self.expand:
+            return d_weights.reshape(shape)
+        d_weights = d_weights.reshape(*self.lead, shape[-1])
+        return (d_weights.sum(dim=-2) if self.points is not None else d_weights).sum_to_size(shape)
+
+
+def make_plan(circuit: LayerCircuit, inputs: torch.Tensor, weights: torch.Tensor) -> FlatteningPlan:
+    """The plan for tensors like these.
+
+    Raises:
+        InputError: a wrong last axis, types that are not floating-point, different devices, or leading axes that do
+            not broadcast.
+    """
+    _check_last_axis("inputs", inputs, circuit.num_inputs)
+    _check_last_axis("weights", weights, circuit.num_weights)
+    if inputs.device != weights.device:
+        raise InputError(f"inputs are on {inputs.device}, weights on {weights.device}: move one to the other")
+    lead = _broadcast(inputs, weights)
+    result = torch.promote_types(inputs.dtype, weights.dtype)
+    kind = result if result in FLOAT_TYPES else torch.float32
+    rows = torch.arange(prod(weights.shape[:-1])).reshape(weights.shape[:-1]).expand(lead)
+    points = None
+    if circuit.mixture is not None:
+        points = torch.tensor(circuit.mixture.points, dtype=kind, device=inputs.device)
+        lead = (*lead, len(points))
+        rows = rows.unsqueeze(-1).expand(lead)
+    samples, weight_rows = prod(lead), rows.reshape(-1)
+    different = prod(weights.shape[:-1])
+    expand = different > 1 and 4 * different > samples  # hardly anything to share
+    weight_rows = torch.arange(samples) if expand else weight_rows
+    order = torch.argsort(weight_rows, stable=True)
+    plain = inputs.dim() == 2 and weights.dim() == 1 and points is None
+    places = weight_rows.to(inputs.device), order.to(inputs.device)
+    return FlatteningPlan(lead, kind, result, *places, points, expand, plain)
+
+
+def check_finite(name: str, tensor: torch.Tensor) -> None:
+    """Refuse NaN and infinity, where looking costs no wait for a device.
+
+    Raises:
+        InputError: the first number that is not finite, by its place.
+    """
+    if tensor.device.type != "cpu":
+        return
+    finite = torch.isfinite(tensor) if tensor.dtype not in FLOAT_TYPES else np.isfinite(tensor.detach().numpy())
+    if not finite.all():
+        first = tuple(np.argwhere(~np.asarray(finite))[0].tolist())
+        raise InputError(f"{name}{list(first)} is {tensor[first].item()}: angles must be finite")
+
+
+def _check_last_axis(name: str, tensor: torch.Tensor, wanted: int) -> None:
+    if not tensor.is_floating_point():
+        raise InputError(f"{name} are of type {tensor.dtype}; give real floating-point numbers")
+    if tensor.dim() == 0 or tensor.shape[-1] != wanted:
+        raise InputError(
+            f"{name} have shape {tuple(tensor.shape)}, but this circuit has {wanted} {name}: give shape (..., {wanted})"
+        )
+
+
+def _broadcast(inputs: torch.Tensor, weights: torch.Tensor) -> tuple[int, ...]:
+    try:
+        return tuple(torch.broadcast_shapes(inputs.shape[:-1], weights.shape[:-1]))
+    except RuntimeError:
+        raise InputError(
+            f"leading axes {tuple(inputs.shape[:-1])} of inputs and {tuple(weights.shape[:-1])} of weights "
+            "do not broadcast: they must be equal, or 1, from the last one backwards"
+        ) from None
