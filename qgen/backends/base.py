@@ -109,6 +109,8 @@ class Executable(ABC):
             return self.expectations(_tensor(inputs), _tensor(weights)).numpy()
         inputs, weights = _together(inputs, weights)
         plan = self._plan(inputs, weights)
+        check_finite("inputs", inputs)
+        check_finite("weights", weights)
         values = self.evaluate(plan.flatten(inputs, weights)).reshape(*plan.lead, self.circuit.num_observables)
         if self.circuit.mixture is not None:
             values = values.mean(dim=-2)
@@ -142,7 +144,7 @@ class Executable(ABC):
         return d_inputs, d_weights
 
     def _plan(self, inputs: torch.Tensor, weights: torch.Tensor) -> FlatteningPlan:
-        """How tensors of these shapes become a batch; checks shapes once and numbers always.
+        """How tensors of these shapes become a batch; shapes are checked at their first sight.
 
         Raises:
             InputError: see `expectations`.
@@ -153,8 +155,6 @@ class Executable(ABC):
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
             plan = self._plans[key] = make_plan(self.circuit, inputs, weights)
-        check_finite("inputs", inputs)
-        check_finite("weights", weights)
         return plan
 
 
@@ -171,4 +171,4 @@ def _together(inputs: Any, weights: Any) -> tuple[torch.Tensor, torch.Tensor]:
         inputs = _tensor(inputs).to(weights.device)
     if not isinstance(weights, torch.Tensor):
         weights = _tensor(weights).to(inputs.device)
-    return inputs.detach(), weights.detach()
+    return inputs, weights

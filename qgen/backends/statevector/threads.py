@@ -43,7 +43,8 @@ def run_all(tasks: Sequence[Callable[[], None]]) -> None:
         tasks[0]()
     finally:
         _restore(mode)
-        wait(others)
+        if others:
+            wait(others)
     for other in others:
         other.result()
 
