@@ -107,7 +107,7 @@ class Ansatz:
         pattern = self._pattern(qubits, options)
         data = self.qubits if qubits is None else int(qubits)
         count = self._checked_layers(layers, mirrored)
-        _check_size(data + pattern.ancillas, count * pattern.weights)
+        _at_most("weights", count * pattern.weights, MOST_WEIGHTS)
         encode = self._checked_encoding(encoding)
         x, w = ParameterVector("x", data), ParameterVector("w", count * pattern.weights)
         circuit = QuantumCircuit(data + pattern.ancillas)
@@ -134,6 +134,7 @@ class Ansatz:
 
     def _checked_qubits(self, qubits: int | None) -> int:
         number = self.qubits if qubits is None else whole_number("qubits", qubits)
+        _at_most("qubits", number, MOST_QUBITS)
         if number % self.qubit_unit:
             raise CircuitError(
                 f"The ansatz {self.name!r} takes a multiple of {self.qubit_unit} qubits, not {number}; "
@@ -160,12 +161,12 @@ class Ansatz:
         return encoding
 
 
-def _check_size(qubits: int, weights: int) -> None:
+def _at_most(what: str, number: int, most: int) -> None:
     """Refuses slips of the keyboard before they fill the memory."""
-    if qubits > MOST_QUBITS or weights > MOST_WEIGHTS:
+    if number > most:
         raise CircuitError(
-            f"{qubits:,} qubits with {weights:,} weights are more than any backend runs; "
-            f"give fewer qubits or layers: at most {MOST_QUBITS:,} qubits and {MOST_WEIGHTS:,} weights."
+            f"{number:,} {what} are more than any backend runs: "
+            f"give fewer qubits or layers, {most:,} {what} at most."
         )
 
 
