@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from qgen.backends import Executable, open_backend
 from qgen.backends.statevector import backend as glue
-from qgen.backends.statevector import layout
+from qgen.backends.statevector import device, layout
 from qgen.circuits import LayerCircuit, ansatz, ansatz_names
 
 EXACT, SINGLE = 1e-10, 1e-5  # tolerances in float64 and float32, for observables of norm 1
@@ -29,6 +29,7 @@ def use_engine(engine: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The processor's engine as it is, the torch engine on CPU tensors, or the former cutting tiles into blocks."""
     if engine == "device":
         monkeypatch.setattr(glue, "on_processor", lambda tensor: False)
+        monkeypatch.setattr(device, "MOST_BYTES", 1024)  # chunks of 1 to 64 samples
     if engine == "blocks":
         monkeypatch.setattr(layout, "LARGEST_WHOLE_TILE", 1)
         monkeypatch.setattr(layout, "BLOCK", 2)

@@ -8,7 +8,7 @@ import pickle
 import pytest
 import torch
 from drawn import layer_circuits
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.circuit.library import efficient_su2, real_amplitudes, zz_feature_map
@@ -29,7 +29,6 @@ def circuit() -> LayerCircuit:
 
 
 @given(circuit=layer_circuits(most_qubits=4, most_gates=8))
-@settings(max_examples=15)
 def test_gradcheck(circuit: LayerCircuit) -> None:
     assume(circuit.num_inputs + circuit.num_weights > 0)
     layer = QuantumLayer(circuit).double()

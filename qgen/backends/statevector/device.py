@@ -26,7 +26,7 @@ class DeviceEngine:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._matrices: dict[torch.device, _Matrices] = {}
-        self._signs: dict[torch.device, list[_Group]] = {}
+        self._groups: dict[torch.device, list[_Group]] = {}
 
     def values(self, shared: torch.Tensor, own: torch.Tensor, rows: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """Expectation values (N, O), float64; `shared` (R, ·) and `own` (N, ·) are the angles, `rows` (N,)."""
@@ -65,7 +65,7 @@ class DeviceEngine:
     def _on(self, device: torch.device) -> _Matrices:
         if device not in self._matrices:
             self._matrices[device] = _Matrices(self.program, device)
-            self._signs[device] = list(_groups(self.program, device))
+            self._groups[device] = list(_make_groups(self.program, device))
         return self._matrices[device]
 
     def _chunks(self, samples: int, dtype: torch.dtype) -> Iterator[slice]:
@@ -84,21 +84,24 @@ class DeviceEngine:
 
     def _measure(self, psi: torch.Tensor) -> torch.Tensor:
         values = torch.zeros(len(psi), self.program.circuit.num_observables, dtype=torch.float64, device=psi.device)
-        for group in self._signs[psi.device]:
-            product = psi[:, group.flipped].conj() * psi if group.flipped is not None else psi.abs().square()
-            for imaginary, signs, observables in group.parts:
-                part = product.imag if imaginary else product.real
-                values.index_add_(1, observables, part.double() @ signs)
+        for group in self._groups[psi.device]:
+            if group.partner is None:
+                parts = (psi.real.square() + psi.imag.square(),)
+            else:
+                product = psi[:, group.partner].conj() * psi
+                parts = (product.real, product.imag)
+            for part, diagonals in zip(parts, group.diagonals, strict=False):
+                values[:, group.observables] += part.double() @ diagonals
         return values
 
     def _seed(self, psi: torch.Tensor, upstream: torch.Tensor) -> torch.Tensor:
         """lambda = sum_o upstream_o H_o psi, (N, 2^n)."""
         total = torch.zeros_like(psi)
-        for group in self._signs[psi.device]:
-            partner = psi if group.flipped is None else psi[:, group.flipped]
-            for imaginary, signs, observables in group.parts:
-                diagonal = (upstream[:, observables].double() @ signs.T).to(psi.real.dtype)
-                total += diagonal * partner * (1j if imaginary else 1)
+        for group in self._groups[psi.device]:
+            partner = psi if group.partner is None else psi[:, group.partner]
+            for unit, diagonals in zip((1, 1j), group.diagonals, strict=False):
+                diagonal = (upstream[:, group.observables].double() @ diagonals.T).to(psi.real.dtype)
+                total += unit * diagonal * partner
         return total
 
     def _backward(self, table: Table, rows: torch.Tensor, psi: torch.Tensor, adjoint: torch.Tensor) -> Table:
@@ -251,23 +254,29 @@ def _inner(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class _Group:
-    """Pauli strings with the same flips: indices of the partner amplitudes, and per part the coefficients with their
-    signs (2^n, strings), float64, and the observables that they belong to."""
+    """The Pauli strings with the same flips.
 
-    flipped: torch.Tensor | None
-    parts: tuple[tuple[bool, torch.Tensor, torch.Tensor], ...]
+    partner: (2^n,), the index of the amplitude that each one meets; None where nothing is flipped.
+    observables: the observables that the strings belong to.
+    diagonals: for strings with a real phase, and for those with an imaginary one, their signs times their coefficients,
+        added up for each of these observables: (2^n, observables), float64.
+    """
+
+    partner: torch.Tensor | None
+    observables: list[int]
+    diagonals: tuple[torch.Tensor, ...]
 
 
-def _groups(program: Program, device: torch.device) -> Iterator[_Group]:
+def _make_groups(program: Program, device: torch.device) -> Iterator[_Group]:
     index = torch.arange(1 << program.wires, device=device)
     for x in sorted({string.x for string in program.strings}):
-        parts = []
-        for imaginary in (False, True):
-            found = [string for string in program.strings if string.x == x and string.imaginary == imaginary]
-            if found:
-                signs = torch.stack([string.signed_coefficient * _signs(index, string.z) for string in found], dim=1)
-                parts.append((imaginary, signs, torch.tensor([string.observable for string in found], device=device)))
-        yield _Group(index ^ x if x else None, tuple(parts))
+        members = [string for string in program.strings if string.x == x]
+        observables = sorted({string.observable for string in members})
+        diagonals = torch.zeros(2 if x else 1, len(index), len(observables), dtype=torch.float64, device=device)
+        for string in members:
+            column = observables.index(string.observable)
+            diagonals[int(string.imaginary), :, column] += string.signed_coefficient * _signs(index, string.z)
+        yield _Group(index ^ x if x else None, observables, tuple(diagonals))
 
 
 def _signs(index: torch.Tensor, z: int) -> torch.Tensor:
