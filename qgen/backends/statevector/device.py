@@ -85,6 +85,7 @@ class DeviceEngine:
     def _measure(self, psi: torch.Tensor) -> torch.Tensor:
         values = torch.zeros(len(psi), self.program.circuit.num_observables, dtype=torch.float64, device=psi.device)
         for group in self._groups[psi.device]:
+            parts: tuple[torch.Tensor, ...]
             if group.partner is None:
                 parts = (psi.real.square() + psi.imag.square(),)
             else:
