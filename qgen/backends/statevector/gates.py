@@ -15,8 +15,21 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 from qiskit import QuantumCircuit, transpile
-from qiskit.circuit import ControlledGate, Gate, Instruction, Operation, ParameterExpression
-from qiskit.circuit.library import UnitaryGate
+from qiskit.circuit import (
+    Barrier,
+    ControlFlowOp,
+    ControlledGate,
+    Delay,
+    Gate,
+    Instruction,
+    Measure,
+    Operation,
+    ParameterExpression,
+    Reset,
+    library,
+)
+from qiskit.circuit.library import Initialize, UnitaryGate
+from qiskit.exceptions import QiskitError
 
 from qgen.errors import CircuitError
 
@@ -111,26 +124,33 @@ def _turn(kind: Kind, angle: Angle) -> Factor:
     return Factor(Kind.CONST, matrix=rotation_matrix(kind, float(angle)))
 
 
+def _rotation(kind: Kind) -> Callable[..., list[Factor]]:
+    return lambda angle: [_turn(kind, angle)]
+
+
+# By class, not by name: anybody may call a gate of their own `rx`.
+_SINGLE: dict[type, Callable[..., list[Factor]]] = {
+    library.RXGate: _rotation(Kind.RX),
+    library.RYGate: _rotation(Kind.RY),
+    library.RZGate: _rotation(Kind.RZ),
+    library.PhaseGate: _rotation(Kind.P),
+    library.U1Gate: _rotation(Kind.P),
+    library.U2Gate: lambda phi, lam: [_turn(Kind.P, lam), _turn(Kind.RY, np.pi / 2), _turn(Kind.P, phi)],
+    library.UGate: lambda theta, phi, lam: [_turn(Kind.P, lam), _turn(Kind.RY, theta), _turn(Kind.P, phi)],
+    library.U3Gate: lambda theta, phi, lam: [_turn(Kind.P, lam), _turn(Kind.RY, theta), _turn(Kind.P, phi)],
+    library.RGate: lambda theta, phi: [_turn(Kind.RZ, -phi), _turn(Kind.RX, theta), _turn(Kind.RZ, phi)],
+}
+
+
 def _single(gate: Instruction) -> list[Factor] | None:
     """The factors of a one-qubit gate, phase included; None where it must be unfolded."""
-    p = gate.params
-    match gate.name:
-        case "rx" | "ry" | "rz":
-            return [_turn(Kind[gate.name.upper()], p[0])]
-        case "p" | "u1":
-            return [_turn(Kind.P, p[0])]
-        case "u" | "u3":
-            return [_turn(Kind.P, p[2]), _turn(Kind.RY, p[0]), _turn(Kind.P, p[1])]
-        case "u2":
-            return [_turn(Kind.P, p[1]), _turn(Kind.RY, np.pi / 2), _turn(Kind.P, p[0])]
-        case "r":
-            return [_turn(Kind.RZ, -p[1]), _turn(Kind.RX, p[0]), _turn(Kind.RZ, p[1])]
+    known = _SINGLE.get(gate.base_class)
+    if known is not None:
+        return known(*gate.params)
     if isinstance(gate, Gate) and not gate.is_parameterized():
         try:
             return [Factor(Kind.CONST, matrix=np.asarray(gate.to_matrix(), dtype=np.complex128))]
-        except (
-            Exception
-        ):  # Gate.to_matrix raises CircuitError of several kinds where there is no matrix: unfold instead
+        except QiskitError:  # it has a definition only
             return None
     return None
 
@@ -147,19 +167,18 @@ def _constant(matrix: Matrix, wire: int) -> GateOp:
     return GateOp(wire, (), (Factor(Kind.CONST, matrix=matrix),))
 
 
-def _rotation_pair(gate: Instruction, wires: list[int]) -> list[GateOp]:
-    a, b = wires
-    angle = gate.params[0]
-    match gate.name:
-        case "rzz":
-            return _multiplexed(Kind.RZ, angle, a, b)
-        case "rzx":
-            return _multiplexed(Kind.RX, angle, a, b)
-        case "rxx":
-            return [_constant(_H, a), *_multiplexed(Kind.RX, angle, a, b), _constant(_H, a)]
-        case _:  # ryy: a quarter turn about X takes Y to Z on the first wire
-            to_z = rotation_matrix(Kind.RX, np.pi / 2)
-            return [_constant(to_z, a), *_multiplexed(Kind.RY, angle, a, b), _constant(to_z.conj().T, a)]
+def _conjugated(kind: Kind, basis: Matrix, angle: Angle, a: int, b: int) -> list[GateOp]:
+    """`_multiplexed` with Z on wire a replaced by what `basis` takes to Z."""
+    return [_constant(basis, a), *_multiplexed(kind, angle, a, b), _constant(basis.conj().T, a)]
+
+
+_PAIRS: dict[type, Callable[[Angle, int, int], list[GateOp]]] = {
+    library.RZZGate: lambda angle, a, b: _multiplexed(Kind.RZ, angle, a, b),
+    library.RZXGate: lambda angle, a, b: _multiplexed(Kind.RX, angle, a, b),
+    library.RXXGate: lambda angle, a, b: _conjugated(Kind.RX, _H, angle, a, b),
+    # a quarter turn about X takes Y to Z
+    library.RYYGate: lambda angle, a, b: _conjugated(Kind.RY, rotation_matrix(Kind.RX, np.pi / 2), angle, a, b),
+}
 
 
 def _controlled(gate: ControlledGate, wires: list[int]) -> list[GateOp] | None:
@@ -170,15 +189,14 @@ def _controlled(gate: ControlledGate, wires: list[int]) -> list[GateOp] | None:
     factors = _single(gate.base_gate)
     if factors is None:
         return None
-    if gate.name == "cu":  # its fourth parameter is a phase that the base gate does not carry
+    if gate.base_class is library.CUGate:  # its fourth parameter is a phase that the base gate does not carry
         factors.append(_turn(Kind.PHASE, gate.params[3]))
     controls = tuple((wires[k], gate.ctrl_state >> k & 1) for k in range(count))
     return [GateOp(wires[count], controls, tuple(factors))]
 
 
-_IGNORED = frozenset({"barrier", "id", "delay", "global_phase"})
-_REFUSED = frozenset({"measure", "reset", "initialize"})
-_PAIRS = frozenset({"rxx", "ryy", "rzz", "rzx"})
+_IGNORED = (Barrier, Delay, library.IGate, library.GlobalPhaseGate)
+_NOT_UNITARY = (ControlFlowOp, Initialize, Measure, Reset)
 
 
 def _unfold(operation: Operation) -> QuantumCircuit:
@@ -212,16 +230,16 @@ def gate_ops(circuit: QuantumCircuit) -> tuple[list[GateOp], list[int]]:
             yield from emit(instruction.operation, on)
 
     def emit(operation: Operation, on: list[int]) -> Iterator[GateOp]:
-        if operation.name in _IGNORED:
+        if isinstance(operation, _IGNORED):
             return
-        if operation.name == "swap":
+        if isinstance(operation, library.SwapGate):
             place[on[0]], place[on[1]] = place[on[1]], place[on[0]]
             return
         wires = [place[qubit] for qubit in on]
         ops = _direct(operation, wires)
         if ops is not None:
             yield from ops
-        elif operation.name in _REFUSED or getattr(operation, "num_clbits", 0) > 0 or hasattr(operation, "blocks"):
+        elif isinstance(operation, _NOT_UNITARY):
             raise ValueError("it is not unitary")
         else:
             yield from expand(_unfold(operation), on)
@@ -231,9 +249,8 @@ def gate_ops(circuit: QuantumCircuit) -> tuple[list[GateOp], list[int]]:
         on = [circuit.find_bit(bit).index for bit in instruction.qubits]
         try:
             found.extend(emit(instruction.operation, on))
-        except (
-            Exception
-        ) as error:  # Qiskit raises many kinds here; all of them mean that this instruction is not for us
+        # Qiskit raises many kinds here; all of them mean that this instruction is not for us.
+        except Exception as error:
             raise CircuitError(
                 f"instruction {position} (`{instruction.operation.name}` on qubits {on}) cannot run on the exact engine: "
                 f"{error}. Allowed: unitary gates that Qiskit can unfold; observables say what is measured."
@@ -242,17 +259,16 @@ def gate_ops(circuit: QuantumCircuit) -> tuple[list[GateOp], list[int]]:
 
 
 def _direct(operation: Operation, wires: list[int]) -> list[GateOp] | None:
-    if operation.name in _PAIRS:
-        return _rotation_pair(operation, wires)
+    if not isinstance(operation, Instruction):
+        return None
+    if operation.base_class in _PAIRS:
+        return _PAIRS[operation.base_class](operation.params[0], *wires)
     if isinstance(operation, ControlledGate):
         return _controlled(operation, wires)
-    if operation.num_qubits == 1 and isinstance(operation, Instruction):
+    if operation.num_qubits == 1:
         factors = _single(operation)
         return None if factors is None else [GateOp(wires[0], (), tuple(factors))]
     return None
-
-
-Rule = Callable[[GateOp, GateOp], bool]
 
 
 def fuse(ops: list[GateOp]) -> list[GateOp]:

@@ -12,7 +12,7 @@ import platform
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
@@ -39,6 +39,19 @@ class _LanesModel(models.PrimitiveModel):
 def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any, vector: Any) -> Any:
     data = context.make_array(array_type)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
+
+
+def kernel(function: Any) -> Any:
+    """Compile without the GIL, once for all processes; in each of them where there is nowhere to keep the result."""
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # numba found no folder that it may write to
+        return njit(nogil=True)(function)
+
+
+def inlined(function: Any) -> Any:
+    """Compile into its callers: constants among the arguments are constants inside, and no references are counted."""
+    return njit(nogil=True, inline="always")(function)
 
 
 @intrinsic

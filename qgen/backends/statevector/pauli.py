@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
-from qgen.backends.statevector.lanes import accumulate, flip, load, store, width, zeros_like
+from qgen.backends.statevector.lanes import accumulate, flip, kernel, load, store, width, zeros_like
 
 # Columns of the table of groups (strings with equal x) and of the table of strings.
 GROUP_FIRST, GROUP_LAST, X_ROW, X_LANE, HAS_REAL, HAS_IMAG = range(6)
@@ -21,7 +19,7 @@ CHUNK = 128  # rows in a Walsh-Hadamard transform: its buffers stay in the first
 Array = Any
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def odd(x: int) -> bool:
     """Whether `x` has an odd number of one bits."""
     x ^= x >> 32
@@ -33,7 +31,7 @@ def odd(x: int) -> bool:
     return x & 1 == 1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _walsh_hadamard(buffer: Array, start: int, rows: int) -> None:
     V = width(buffer)
     step = 1
@@ -47,7 +45,7 @@ def _walsh_hadamard(buffer: Array, start: int, rows: int) -> None:
         step *= 2
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _across(value: Any, x_lane: int, first_bit: int) -> Any:
     for k in range(4):
         if x_lane >> k & 1:
@@ -55,7 +53,7 @@ def _across(value: Any, x_lane: int, first_bit: int) -> Any:
     return value
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def measure(states: Any, own: Any, tables: Any, shape: Any, first: int, last: int) -> None:
     """Add every string's lane sums over chunks [first, last) of the rows of `states.psi` to `own.totals`."""
     psi, buffer, groups, strings = states.psi, own.buffer, tables.groups, tables.strings
@@ -87,7 +85,7 @@ def measure(states: Any, own: Any, tables: Any, shape: Any, first: int, last: in
                 accumulate(own.totals, k * V, value)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def seed_adjoint(states: Any, own: Any, tables: Any, shape: Any, first: int, last: int) -> None:
     """lambda = sum over strings of weight * P psi, for chunks [first, last) of lambda's rows.
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
-from qgen.backends.statevector.lanes import accumulate, flip, load, store, width, zeros_like
+from qgen.backends.statevector.lanes import accumulate, flip, inlined, kernel, load, store, width, zeros_like
 
 # Columns of the integer table that describes an op (see layout.py).
 CODE, BIT, FREE, BASE, OUTER, OUTER_VALUE, LANE_CONTROLS, LANE_VALUES, LANE_TARGET, FIRST, LAST, PER_ROW = range(12)
@@ -24,7 +22,7 @@ SWEEP_FIRST, SWEEP_LAST, SWEEP_INNER, SWEEP_DEAD = range(4)
 Array = Any
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def deposit(index: int, mask: int) -> int:
     """The `index`-th number, in rising order, whose bits all lie in `mask`."""
     result = 0
@@ -37,7 +35,7 @@ def deposit(index: int, mask: int) -> int:
     return result
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _copy(source: Array, to: Array, inner: int, outer: int, gather: bool) -> None:
     """Rows outer | (any bits of inner), in rising order, to the front of `to`; or back again."""
     V = width(source)
@@ -56,7 +54,7 @@ def _copy(source: Array, to: Array, inner: int, outer: int, gather: bool) -> Non
             return
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _pair(s: Array, free: int, base: int, bit: int, ar: Any, ai: Any, br: Any, bi: Any, cr: Any, ci: Any, dr: Any, di: Any) -> None:  # fmt: skip  # noqa: E501
     """[[a, b], [c, d]] on every pair of rows that differ in `bit`; the other bits are `base` and any of `free`."""
     V = width(s)
@@ -74,7 +72,7 @@ def _pair(s: Array, free: int, base: int, bit: int, ar: Any, ai: Any, br: Any, b
             return
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _rows(s: Array, free: int, base: int, dr: Any, di: Any) -> None:
     """Multiply rows by one complex number a lane."""
     V = width(s)
@@ -89,7 +87,7 @@ def _rows(s: Array, free: int, base: int, dr: Any, di: Any) -> None:
             return
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _swap(s: Array, free: int, base: int, bit: int) -> None:
     """Exchange the rows that differ in `bit`."""
     V = width(s)
@@ -107,7 +105,7 @@ def _swap(s: Array, free: int, base: int, bit: int) -> None:
             return
 
 
-@njit(nogil=True, inline="always")
+@inlined
 def _lane_rows(s, free, base, bit, dr, di, hr, hi):  # type: ignore[no-untyped-def]
     V = width(s)
     i = 0
@@ -122,7 +120,7 @@ def _lane_rows(s, free, base, bit, dr, di, hr, hi):  # type: ignore[no-untyped-d
             break
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _lane(s: Array, free: int, base: int, bit: int, dr: Any, di: Any, hr: Any, hi: Any) -> None:
     """d * (own lane) + h * (the lane across `bit`), within each row."""
     if bit == 0:
@@ -135,7 +133,7 @@ def _lane(s: Array, free: int, base: int, bit: int, dr: Any, di: Any, hr: Any, h
         _lane_rows(s, free, base, 3, dr, di, hr, hi)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _apply(s: Array, op: Array, c: Array, at: int, inverse: bool) -> None:
     """One op, or its inverse, on the rows of one block; `at` is where its coefficients begin."""
     V = width(s)
@@ -165,7 +163,7 @@ def _apply(s: Array, op: Array, c: Array, at: int, inverse: bool) -> None:
         _rows(s, free, base | bit, dr, di)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def forward_sweep(states: Any, own: Any, tables: Any, number: int, shape: Any, first: int, last: int) -> None:
     """Apply sweep `number` to blocks [first, last) of a tile; each block is brought into cache once.
 
@@ -195,7 +193,7 @@ def forward_sweep(states: Any, own: Any, tables: Any, number: int, shape: Any, f
 
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _pair_adjoint(s: Array, t: Array, free: int, base: int, bit: int, c: Array, at: int, sums: Array) -> None:
     """Undo a pair op on psi (`s`) and lambda (`t`), adding lambda_a conj(psi_b) of all pairs to `sums`."""
     V = width(s)
@@ -241,7 +239,7 @@ def _pair_adjoint(s: Array, t: Array, free: int, base: int, bit: int, c: Array, 
     accumulate(sums, at + 7 * V, m3i)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _rows_adjoint(s: Array, t: Array, free: int, base: int, c: Array, at: int, sums: Array) -> None:
     """Undo a diagonal op on the rows of one value of its bit, adding lambda conj(psi) to `sums`."""
     V = width(s)
@@ -266,7 +264,7 @@ def _rows_adjoint(s: Array, t: Array, free: int, base: int, c: Array, at: int, s
     accumulate(sums, at + V, mi)
 
 
-@njit(nogil=True, inline="always")
+@inlined
 def _lane_rows_adjoint(s, t, free, base, bit, c, at, sums):  # type: ignore[no-untyped-def]
     V = width(s)
     dr, di, hr, hi = load(c, at), load(c, at + V), flip(load(c, at + 2 * V), bit), flip(load(c, at + 3 * V), bit)
@@ -298,7 +296,7 @@ def _lane_rows_adjoint(s, t, free, base, bit, c, at, sums):  # type: ignore[no-u
     accumulate(sums, at + 3 * V, ni)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _lane_adjoint(s: Array, t: Array, free: int, base: int, bit: int, c: Array, at: int, sums: Array) -> None:
     """The same for an op across lanes: own-lane sums first, then the sums with the lane across `bit`."""
     if bit == 0:
@@ -311,7 +309,7 @@ def _lane_adjoint(s: Array, t: Array, free: int, base: int, bit: int, c: Array, 
         _lane_rows_adjoint(s, t, free, base, 3, c, at, sums)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _apply_adjoint(s: Array, t: Array, op: Array, c: Array, at: int, sums: Array) -> None:
     V = width(s)
     code, bit, free, base = op[CODE], op[BIT], op[FREE], op[BASE]
@@ -326,7 +324,7 @@ def _apply_adjoint(s: Array, t: Array, op: Array, c: Array, at: int, sums: Array
         _rows_adjoint(s, t, free, base, c, at, sums)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def adjoint_sweep(
     states: Any, own: Any, tables: Any, wanted: Array, number: int, shape: Any, first: int, last: int
 ) -> None:

@@ -6,9 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from numba import njit
-
-from qgen.backends.statevector.lanes import flush_denormals, restore_denormals
+from qgen.backends.statevector.lanes import flush_denormals, kernel, restore_denormals
 
 _pool: ThreadPoolExecutor | None = None
 
@@ -21,13 +19,13 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)  # threads do not survive a fork
 
 
-@njit(cache=True)
+@kernel
 def _flush() -> int:
     """Tiny numbers count as zero on this thread from now on; returns the mode to restore."""
     return flush_denormals()
 
 
-@njit(cache=True)
+@kernel
 def _restore(mode: int) -> None:
     restore_denormals(mode)
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from qgen.backends.statevector import pauli, sweep
-from qgen.backends.statevector.lanes import width
+from qgen.backends.statevector.lanes import inlined, kernel, width
 
 FIRST, LAST, PER_ROW = sweep.FIRST, sweep.LAST, sweep.PER_ROW
 LANE_CONTROLS, LANE_VALUES, LANE_TARGET = sweep.LANE_CONTROLS, sweep.LANE_VALUES, sweep.LANE_TARGET
@@ -23,7 +22,7 @@ OBSERVABLE = pauli.OBSERVABLE
 Array = Any
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _factor(kind: int, half: complex, k0: complex, k1: complex, k2: complex, k3: complex) -> Any:
     """The entries 00, 01, 10, 11 of an elementary factor; half is exp(i angle / 2), k the entries of a constant."""
     c, s = half.real, half.imag
@@ -39,7 +38,7 @@ def _factor(kind: int, half: complex, k0: complex, k1: complex, k2: complex, k3:
     return 1 + 0j if kind == P else turn, 0j, 0j, turn
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _slope(kind: int, half: complex, m: Any) -> float:
     """Re sum conj(m) dF/d(angle), for the gradient m of a factor's entries."""
     c, s = half.real, half.imag
@@ -54,7 +53,7 @@ def _slope(kind: int, half: complex, m: Any) -> float:
     return turned.imag * (c * c - s * s) - turned.real * 2 * c * s
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _times(a: Any, b: Any) -> Any:
     return (
         a[0] * b[0] + a[1] * b[2],
@@ -64,12 +63,12 @@ def _times(a: Any, b: Any) -> Any:
     )
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _plus(a: Any, b: Any) -> Any:
     return a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _dagger(a: Any) -> Any:
     return a[0].conjugate(), a[2].conjugate(), a[1].conjugate(), a[3].conjugate()
 
@@ -78,7 +77,7 @@ def _dagger(a: Any) -> Any:
 # call, which takes longer than the arithmetic.
 
 
-@njit(nogil=True, inline="always")
+@inlined
 def _get(factors, constants, shared, own, f, row, sample):  # type: ignore[no-untyped-def]
     """Factor f, and the half turn that it makes."""
     half = 1 + 0j
@@ -90,7 +89,7 @@ def _get(factors, constants, shared, own, f, row, sample):  # type: ignore[no-un
     return half, _factor(factors[f, 0], half, k0, k1, k2, k3)
 
 
-@njit(nogil=True, inline="always")
+@inlined
 def _matrix(factors, constants, shared, own, first, last, row, sample):  # type: ignore[no-untyped-def]
     """The product of factors [first, last), for a row of weights and a sample."""
     _, product = _get(factors, constants, shared, own, first, row, sample)
@@ -100,7 +99,7 @@ def _matrix(factors, constants, shared, own, first, last, row, sample):  # type:
     return product
 
 
-@njit(nogil=True, inline="always")
+@inlined
 def _write(coefficients, at, u, samples, sample, target, controls, values):  # type: ignore[no-untyped-def]
     """Put a sample's 2 x 2 matrix into its lanes, as the loops of sweep.py want it."""
     V = width(coefficients)
@@ -125,7 +124,7 @@ def _write(coefficients, at, u, samples, sample, target, controls, values):  # t
             coefficients[lane + 7 * V] = u[3].imag if met else 0.0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def fill(tables: Any, angles: Any, members: Array, coefficients: Array, fresh: bool) -> None:
     """Coefficients of all ops for the tile of samples `members`; where not `fresh`, only of those with inputs."""
     V, samples = width(coefficients), len(members)
@@ -147,7 +146,7 @@ def fill(tables: Any, angles: Any, members: Array, coefficients: Array, fresh: b
             _write(coefficients, k * 8 * V, u, samples, s, target, controls, values)
 
 
-@njit(nogil=True, inline="always")
+@inlined
 def _read(sums, at, V, samples, sample, target, controls, values):  # type: ignore[no-untyped-def]
     """A sample's 2 x 2 gradient 2 sum lambda_a conj(psi_b), gathered from its lanes."""
     m0 = m1 = m2 = m3 = 0j
@@ -170,7 +169,7 @@ def _read(sums, at, V, samples, sample, target, controls, values):  # type: igno
     return 2 * m0, 2 * m1, 2 * m2, 2 * m3
 
 
-@njit(nogil=True, inline="always")
+@inlined
 def _pull_back(factors, constants, shared, own, first, last, row, sample, m, d_shared, d_own):  # type: ignore[no-untyped-def]
     """Add the gradient of each factor's angle, given that of their product: the product rule, last factor first."""
     alone = last - first == 1
@@ -191,7 +190,7 @@ def _pull_back(factors, constants, shared, own, first, last, row, sample, m, d_s
             d_own[sample, factors[f, 2]] += _slope(factors[f, 0], half, share)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def reduce(
     tables: Any, angles: Any, wanted: Array, members: Array, count: int, sums: Array, flush: bool, d_shared: Array,
     d_own: Array,
@@ -221,14 +220,14 @@ def reduce(
         sums[at : at + 8 * V] = 0.0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def start(psi: Array, samples: int) -> None:
     """|0...0> for every sample."""
     psi[:] = 0.0
     psi[:samples] = 1.0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def write_values(tables: Any, totals: Array, members: Array, count: int, values: Array) -> None:
     """Add the measured strings, times their coefficients, to the observables' values of the tile's samples."""
     strings, signed = tables.strings, tables.signed
@@ -241,7 +240,7 @@ def write_values(tables: Any, totals: Array, members: Array, count: int, values:
             values[members[s], strings[k, OBSERVABLE]] += total
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def upstream_weights(tables: Any, upstream: Array, members: Array, count: int, weights: Array) -> None:
     """Each string's coefficient times the upstream gradient of its observable, lane by lane; 0 for idle samples."""
     strings, signed = tables.strings, tables.signed
@@ -253,7 +252,7 @@ def upstream_weights(tables: Any, upstream: Array, members: Array, count: int, w
             weights[k * V + lane] = g * signed[k, lane]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def choose_members(order: Array, number: int, members: Array) -> int:
     """The samples of tile `number`; the last tile repeats its last sample to be full. Returns how many count."""
     samples = len(members)
@@ -262,7 +261,7 @@ def choose_members(order: Array, number: int, members: Array) -> int:
     return min(samples, len(order) - number * samples)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _uniform_row(angles: Any, number: int, samples: int) -> int:
     """The row of weights that all samples of a tile share, or -1."""
     first = number * samples
@@ -271,7 +270,7 @@ def _uniform_row(angles: Any, number: int, samples: int) -> int:
     return row if angles.weight_rows[angles.order[last]] == row else -1  # samples are ordered by their row of weights
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def values_of_tiles(tables: Any, angles: Any, work: Any, shape: Any, first: int, last: int, values: Array) -> None:
     """Expectation values of the samples of tiles [first, last)."""
     members = np.empty(shape.samples, dtype=np.int64)
@@ -288,7 +287,7 @@ def values_of_tiles(tables: Any, angles: Any, work: Any, shape: Any, first: int,
         write_values(tables, work.totals, members, count, values)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def gradients_of_tiles(
     tables: Any, angles: Any, work: Any, shape: Any, first: int, last: int, wanted: Array, upstream: Array,
     d_shared: Array, d_own: Array,
