@@ -10,6 +10,7 @@ import torch
 from drawn import layer_circuits
 from hypothesis import given
 from hypothesis import strategies as st
+from qiskit import QuantumCircuit
 
 from qgen.backends import Executable, open_backend
 from qgen.backends.statevector import backend as glue
@@ -205,3 +206,22 @@ def test_arrays_give_arrays() -> None:
     np.testing.assert_allclose(
         found, open_backend("reference").compile(circuit).expectations(inputs, weights), atol=EXACT
     )
+
+
+@engines
+@pytest.mark.usefixtures("use_engine")
+def test_a_gate_is_what_it_does_not_what_it_is_called() -> None:
+    """A user's own gate may bear the name of one of Qiskit's."""
+    circuit = QuantumCircuit(2)
+    for name in ("rx", "swap", "id", "rzz"):
+        inner = QuantumCircuit(2, name=name)
+        inner.h(0)
+        inner.ry(0.7, 1)
+        inner.cx(0, 1)
+        circuit.append(inner.to_gate(), [0, 1])
+    layer = LayerCircuit(circuit, [], [], ["ZI", "IX", "XY"])
+    nothing = torch.zeros(0, dtype=torch.float64)
+    wanted, found = (
+        open_backend(name).compile(layer).expectations(nothing, nothing) for name in ("reference", "statevector")
+    )
+    torch.testing.assert_close(found, wanted, rtol=0, atol=EXACT)
