@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -186,6 +188,38 @@ def test_float32_keeps_its_digits_on_long_states(qubits: int) -> None:
     for one, other in zip(single, double, strict=True):
         assert one is not None and other is not None
         torch.testing.assert_close(one.double(), other, rtol=0, atol=1e-5)
+
+
+def test_memory_of_a_backward_pass_does_not_grow_with_depth() -> None:
+    """Two states of 2 MB, whatever the depth; a table of coefficients grows by 1.5 KB an op."""
+    peaks = []
+    for layers in (1, 8):
+        circuit = ansatz("basic", qubits=18, layers=layers)
+        engine = open_backend("statevector").compile(circuit)
+        inputs, weights, upstream = torch.randn(1, 18), torch.rand(circuit.num_weights), torch.randn(1, 18)
+        tracemalloc.start()
+        engine.adjoint(inputs, weights, upstream, (True, True))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[0] > 2 * 8 << 18
+    assert peaks[1] < 1.3 * peaks[0]
+
+
+def test_concurrent_calls_do_not_disturb_each_other() -> None:
+    circuit = ansatz("hqconv", qubits=8, layers=1)
+    engine = open_backend("statevector").compile(circuit)
+    cases = [(torch.randn(40, 8).double(), torch.rand(circuit.num_weights).double()) for _ in range(8)]
+    upstream = torch.ones(40, 8).double()
+
+    def call(case: tuple[torch.Tensor, torch.Tensor]) -> list[torch.Tensor | None]:
+        return [engine.expectations(*case), *engine.adjoint(*case, upstream, (True, True))]
+
+    alone = [call(case) for case in cases]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(call, cases))
+    for one, other in zip(alone, together, strict=True):
+        for a, b in zip(one, other, strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
 
 
 def test_no_samples_give_no_values() -> None:

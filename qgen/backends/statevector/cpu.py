@@ -125,7 +125,7 @@ class CpuEngine:
         """Run `some` on ranges of tiles at the same time, or `one` on each tile with all threads."""
         layout = schedule.layout
         idle = self._idle.setdefault((layout.shape.samples, dtype), [])
-        works = [idle.pop() if idle else make_workspace(layout, dtype) for _ in range(schedule.workers)]
+        works = [_take(idle) or make_workspace(layout, dtype) for _ in range(schedule.workers)]
         if schedule.split:
             split = SplitTile(layout, angles, works)
             for number in range(schedule.tiles):
@@ -169,8 +169,12 @@ class CpuEngine:
             self._layouts[key] = make_layout(self.program, samples, lanes)
         return self._layouts[key]
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_idle": {}}  # workspaces are scratch: copies and pickles go without
+
+def _take(idle: list[Workspace]) -> Workspace | None:
+    try:
+        return idle.pop()
+    except IndexError:  # other threads take from the same list: asking first would not be safe
+        return None
 
 
 def worthwhile_workers(layout: Layout, tiles: int) -> int:
