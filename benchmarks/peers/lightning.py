@@ -18,7 +18,7 @@ def build(spec, device="cpu"):
     operations = {"rx": qml.RX, "crz": qml.CRZ, "crx": qml.CRX}
     simulator = qml.device("lightning.qubit", wires=spec.qubits, c_dtype=np.complex64)
 
-    @qml.qnode(simulator, interface="torch", diff_method="adjoint")
+    @qml.qnode(simulator, interface="torch", diff_method="adjoint", device_vjp=True)
     def circuit(x, w):
         for gate in spec.gates:
             angle = x[:, gate.index] if gate.source == "x" else w[gate.index]

@@ -35,7 +35,10 @@ class ReferenceExecutable(Executable):
         for n, inputs in enumerate(batch.inputs.tolist()):
             weights = batch.weights[batch.weight_rows[n]].tolist()
             bound = circuit.assign_parameters(
-                {**dict(zip(conditional.inputs, inputs, strict=True)), **dict(zip(conditional.weights, weights, strict=True))}
+                {
+                    **dict(zip(conditional.inputs, inputs, strict=True)),
+                    **dict(zip(conditional.weights, weights, strict=True)),
+                }
             )
             state = Statevector(bound)
             values[n] = [state.expectation_value(observable).real for observable in conditional.observables]

@@ -39,7 +39,9 @@ def use_engine(engine: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-def drawn_numbers(circuit: LayerCircuit, shape: tuple[tuple[int, ...], tuple[int, ...]], seed: int) -> list[torch.Tensor]:
+def drawn_numbers(
+    circuit: LayerCircuit, shape: tuple[tuple[int, ...], tuple[int, ...]], seed: int
+) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     sizes = (*shape[0], circuit.num_inputs), (*shape[1], circuit.num_weights)
     return [torch.randn(size, generator=generator, dtype=torch.float64) for size in sizes]
@@ -49,7 +51,9 @@ def norm(circuit: LayerCircuit) -> float:
     return max(float(np.abs(observable.coeffs).sum()) for observable in circuit.observables)
 
 
-def central_differences(executable: Executable, inputs: torch.Tensor, weights: torch.Tensor, upstream: torch.Tensor) -> list[torch.Tensor]:
+def central_differences(
+    executable: Executable, inputs: torch.Tensor, weights: torch.Tensor, upstream: torch.Tensor
+) -> list[torch.Tensor]:
     """Gradients of sum(upstream * values) by moving one number at a time, on the given executable."""
     gradients = []
     for tensor in (inputs, weights):

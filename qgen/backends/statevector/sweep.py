@@ -192,7 +192,6 @@ def forward_sweep(states: Any, own: Any, tables: Any, number: int, shape: Any, f
             _copy(psi, block_rows, inner, outer, False)
 
 
-
 @kernel
 def _pair_adjoint(s: Array, t: Array, free: int, base: int, bit: int, c: Array, at: int, sums: Array) -> None:
     """Undo a pair op on psi (`s`) and lambda (`t`), adding lambda_a conj(psi_b) of all pairs to `sums`."""

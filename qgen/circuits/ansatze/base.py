@@ -165,8 +165,7 @@ def _at_most(what: str, number: int, most: int) -> None:
     """Refuses slips of the keyboard before they fill the memory."""
     if number > most:
         raise CircuitError(
-            f"{number:,} {what} are more than any backend runs: "
-            f"give fewer qubits or layers, {most:,} {what} at most."
+            f"{number:,} {what} are more than any backend runs: give fewer qubits or layers, {most:,} {what} at most."
         )
 
 

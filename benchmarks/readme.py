@@ -1,0 +1,64 @@
+"""Writes the measured table of README.md from a results file.
+
+python benchmarks/readme.py benchmarks/results/layer.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness.report import duration
+
+README = Path(__file__).parents[1] / "README.md"
+START, END = "<!-- benchmark:start -->", "<!-- benchmark:end -->"
+PENNYLANE = "PennyLane + JAX"
+
+Row = dict[str, Any]
+
+
+def block(results: dict[str, Any]) -> str:
+    """What stands between the markers: a row for each size that qgen and at least one peer were measured at."""
+    machine = results["machine"]
+    rows = [row for row in results["rows"] if "seconds" in row and row["right"] and not row["extrapolated"]]
+    peers = sorted({row["name"] for row in rows if row["peer"] != "qgen"})
+    lines = [
+        START,
+        f"Values and both gradients of HQConv ({rows[0]['layers']} layers, one step, float32) on {machine['cores']} cores "
+        f"({machine['cpu']}), medians of {results['settings']['rounds']} interleaved rounds, {machine['date'][:10]}. "
+        f"The fastest of {len(peers)} libraries that gave right gradients stands beside qgen; "
+        "[benchmarks/results](benchmarks/results) has them all, with memory and compile times.",
+        "",
+        "| qubits | batch | qgen | fastest peer | | times slower | PennyLane + JAX, times slower |",
+        "|---:|---:|---:|---|---:|---:|---:|",
+    ]
+    for size in sorted({(row["qubits"], row["batch"]) for row in rows}):
+        lines += _line(size, [row for row in rows if (row["qubits"], row["batch"]) == size])
+    return "\n".join([*lines, "", f"Libraries: {', '.join(peers)}.", END])
+
+
+def _line(size: tuple[int, int], members: list[Row]) -> list[str]:
+    own = [row for row in members if row["peer"] == "qgen"]
+    others = sorted((row for row in members if row["peer"] != "qgen"), key=lambda row: row["seconds"])
+    if not own or not others:
+        return []
+    seconds, best = own[0]["seconds"], others[0]
+    pennylane = next((f"{row['seconds'] / seconds:.1f}" for row in others if row["name"] == PENNYLANE), "-")
+    ratio = f"{best['seconds'] / seconds:.1f}"
+    return [
+        f"| {size[0]} | {size[1]} | {duration(seconds)} | {best['name']} | {duration(best['seconds'])} "
+        f"| **{ratio}** | {pennylane} |"
+    ]
+
+
+def main() -> None:
+    results = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    text = README.read_text(encoding="utf-8")
+    before, rest = text.split(START)
+    README.write_text(before + block(results) + rest.split(END)[1], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
