@@ -26,10 +26,10 @@ def block(results: dict[str, Any]) -> str:
     peers = sorted({row["name"] for row in rows if row["peer"] != "qgen"})
     lines = [
         START,
-        f"Values and both gradients of HQConv ({rows[0]['layers']} layers, one step, float32) on {machine['cores']} cores "
+        f"One step (values and both gradients) of HQConv, {rows[0]['layers']} layers, on {machine['cores']} cores "
         f"({machine['cpu']}), medians of {results['settings']['rounds']} interleaved rounds, {machine['date'][:10]}. "
-        f"The fastest of {len(peers)} libraries that gave right gradients stands beside qgen; "
-        "[benchmarks/results](benchmarks/results) has them all, with memory and compile times.",
+        f"The fastest of {len(peers)} libraries that gave right gradients stands beside qgen; float32 where a library "
+        "can. [benchmarks/results](benchmarks/results) has them all, with memory and first calls.",
         "",
         "| qubits | batch | qgen | fastest peer | | times slower | PennyLane + JAX, times slower |",
         "|---:|---:|---:|---|---:|---:|---:|",

@@ -205,9 +205,12 @@ def _initial_weights(
         generator.manual_seed(int(torch.randint(2**62, ()).item()) if seed is None else seed)
         weights = (initial or UniformAngle()).draw(circuit, generator).numpy()
     else:
-        weights = np.asarray(initial, dtype=np.float64)
-    if weights.shape != (circuit.num_weights,) or not np.isfinite(weights).all():
+        given = initial.detach().cpu() if isinstance(initial, torch.Tensor) else initial
+        weights = np.asarray(given, dtype=np.float64)
+    if weights.shape != (circuit.num_weights,):
         raise InputError(
-            f"initial weights have shape {weights.shape}; give {circuit.num_weights} finite numbers, one a weight"
+            f"initial weights have shape {weights.shape}; give {circuit.num_weights} numbers, one a weight"
         )
+    if not np.isfinite(weights).all():
+        raise InputError("initial weights hold NaN or infinity; give finite numbers")
     return weights

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import sys
 
 import numpy as np
 import pytest
@@ -21,3 +22,10 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     seed = int(os.environ.get("QGEN_TEST_SEED") or secrets.randbits(64))
     request.node.add_report_section("call", "random seed", f"repeat with QGEN_TEST_SEED={seed}")
     return np.random.default_rng(seed)
+
+
+@pytest.fixture(autouse=True)
+def _seed_torch(rng: np.random.Generator) -> None:
+    """Torch's global generator starts from the same printed seed."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(int(rng.integers(2**62)))

@@ -1,6 +1,8 @@
 """What the README shows works: its Python runs, its commands exist, and CI runs its first two word for word."""
 
+import json
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -61,3 +63,11 @@ def test_local_links_exist() -> None:
     targets = re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r'src="([^":]+)"', README)
     assert targets
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_measured_table_is_what_the_results_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python benchmarks/readme.py benchmarks/results/layer.json` writes it."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    block = runpy.run_path(str(ROOT / "benchmarks" / "readme.py"))["block"]
+    results = json.loads((ROOT / "benchmarks" / "results" / "layer.json").read_text(encoding="utf-8"))
+    assert block(results) in README

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from qgen.backends.flattening import Batch as Batch
-from qgen.backends.flattening import FlatteningPlan, check_finite, make_plan
+from qgen.backends.batching import Batch as Batch
+from qgen.backends.batching import BatchPlan, check_finite, make_plan
 from qgen.circuits import LayerCircuit
-from qgen.errors import BackendError
+from qgen.errors import BackendError, InputError
 
 Floats = npt.NDArray[np.floating[Any]]
 MOST_PLANS = 64  # batch shapes remembered by one executable
@@ -34,14 +34,12 @@ class Capabilities:
         noisy: a model of a device's errors, or a device, is behind the values.
         remote: running costs somebody's time or money.
         adjoint: gradients by the adjoint method.
-        devices: torch device types whose tensors are used where they lie.
     """
 
     exact: bool
     noisy: bool = False
     remote: bool = False
     adjoint: bool = False
-    devices: tuple[str, ...] = ("cpu",)
 
 
 class Backend(ABC):
@@ -73,7 +71,7 @@ class Executable(ABC):
     def __init__(self, circuit: LayerCircuit, backend: Backend) -> None:
         self.circuit = circuit
         self.backend = backend
-        self._plans: dict[Any, FlatteningPlan] = {}
+        self._plans: dict[Any, BatchPlan] = {}
 
     @abstractmethod
     def evaluate(self, batch: Batch) -> torch.Tensor:
@@ -135,7 +133,7 @@ class Executable(ABC):
         mixture = self.circuit.mixture
         if mixture is not None:
             upstream = (upstream / len(mixture)).unsqueeze(-2).expand(*plan.lead, self.circuit.num_observables)
-        flat = upstream.reshape(len(batch.inputs), self.circuit.num_observables)
+        flat = upstream.reshape(len(batch.inputs), self.circuit.num_observables).contiguous()
         d_inputs, d_weights = self.pull_back(batch, flat, wants)
         if d_inputs is not None:
             d_inputs = plan.gather_inputs(d_inputs, inputs.shape).to(inputs.dtype)
@@ -143,7 +141,7 @@ class Executable(ABC):
             d_weights = plan.gather_weights(d_weights, weights.shape).to(weights.dtype)
         return d_inputs, d_weights
 
-    def _plan(self, inputs: torch.Tensor, weights: torch.Tensor) -> FlatteningPlan:
+    def _plan(self, inputs: torch.Tensor, weights: torch.Tensor) -> BatchPlan:
         """How tensors of these shapes become a batch; shapes are checked at their first sight.
 
         Raises:
@@ -160,9 +158,9 @@ class Executable(ABC):
 
 def _tensor(array: npt.ArrayLike) -> torch.Tensor:
     numbers = np.asarray(array)
-    if not np.issubdtype(numbers.dtype, np.floating):
-        numbers = numbers.astype(np.float64)
-    return torch.from_numpy(np.ascontiguousarray(numbers))
+    if not (np.isrealobj(numbers) and np.can_cast(numbers.dtype, np.float64)):
+        raise InputError(f"inputs and weights have to be real numbers, not of type {numbers.dtype}")
+    return torch.tensor(numbers if np.issubdtype(numbers.dtype, np.floating) else numbers.astype(np.float64))
 
 
 def _together(inputs: Any, weights: Any) -> tuple[torch.Tensor, torch.Tensor]:

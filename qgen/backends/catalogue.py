@@ -36,7 +36,7 @@ def open_backend(name: str) -> Backend:
         BackendError: there is none; the message lists those there are.
     """
     if name not in _BACKENDS:
-        near = get_close_matches(name, _BACKENDS, 1)
-        hint = f", did you mean `{near[0]}`?" if near else ""
-        raise BackendError(f"there is no backend `{name}`{hint} Known: {', '.join(_BACKENDS)}")
+        near = get_close_matches(str(name), _BACKENDS, 1)
+        hint = f", did you mean `{near[0]}`?" if near else "."
+        raise BackendError(f"there is no backend `{name}`{hint} Known: {', '.join(_BACKENDS)}.")
     return _BACKENDS[name]()

@@ -47,7 +47,8 @@ class Adjoint:
         return executable.adjoint(inputs, weights, upstream, wants)
 
 
-_METHODS = {"adjoint": Adjoint}
+# The best that a backend has: today one method serves all backends that have gradients.
+_METHODS = {"auto": Adjoint, "adjoint": Adjoint}
 
 
 def resolve_gradient(method: str | GradientMethod, executable: Executable) -> GradientMethod:
@@ -56,19 +57,19 @@ def resolve_gradient(method: str | GradientMethod, executable: Executable) -> Gr
     Raises:
         BackendError: no such method, or none that this backend can serve.
     """
-    adjoint = executable.backend.capabilities.adjoint
-    if method == "auto" and adjoint:
-        return Adjoint()
-    if method in ("auto", "adjoint") and not adjoint:
+    if isinstance(method, str):
+        if method not in _METHODS:
+            near = get_close_matches(method, _METHODS, 1)
+            hint = f", did you mean `{near[0]}`?" if near else "."
+            raise BackendError(f"there is no gradient method `{method}`{hint} Known: {', '.join(_METHODS)}.")
+        method = _METHODS[method]()
+    if not callable(getattr(method, "product", None)):
+        raise BackendError(
+            f"{method!r} is no gradient method: give a `GradientMethod`, or one of {', '.join(_METHODS)}"
+        )
+    if isinstance(method, Adjoint) and not executable.backend.capabilities.adjoint:
         raise BackendError(
             f"backend `{executable.backend.name}` has no adjoint gradients: "
             "use backend `statevector`, or call `expectations` alone"
         )
-    if not isinstance(method, str):
-        return method
-    if method not in _METHODS:
-        known = ("auto", *_METHODS)
-        near = get_close_matches(method, known, 1)
-        hint = f"; did you mean `{near[0]}`?" if near else ""
-        raise BackendError(f"there is no gradient method `{method}`{hint} Known: {', '.join(known)}")
-    return _METHODS[method]()
+    return method

@@ -42,4 +42,4 @@ class ReferenceExecutable(Executable):
             )
             state = Statevector(bound)
             values[n] = [state.expectation_value(observable).real for observable in conditional.observables]
-        return torch.from_numpy(values)
+        return torch.from_numpy(values).to(batch.inputs.device)

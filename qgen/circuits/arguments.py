@@ -6,6 +6,9 @@ from difflib import get_close_matches
 
 from qgen.errors import CircuitError
 
+#: Python writes no integer of more than 4300 digits into a message.
+_TOO_LARGE = 10**100
+
 
 def suggestion(given: object, allowed: Iterable[str]) -> str:
     """The nearest allowed word as the sentence " Did you mean ...?", or "" where none is near."""
@@ -30,7 +33,7 @@ def whole_number(what: str, given: object, minimum: int = 1) -> int:
     """`given` as an int, if it is a whole number of at least `minimum` (NumPy integers included).
 
     Raises:
-        CircuitError: it is not an integer, is a bool, or is too small.
+        CircuitError: it is not an integer, is a bool, is too small, or has more than 100 digits.
     """
     try:
         number = operator.index(given)  # type: ignore[arg-type]  # whatever has no __index__ raises TypeError here
@@ -38,6 +41,8 @@ def whole_number(what: str, given: object, minimum: int = 1) -> int:
         number = None
     if number is None or isinstance(given, bool):
         raise CircuitError(f"{what} must be a whole number of at least {minimum}, not {given!r}.")
+    if abs(number) >= _TOO_LARGE:
+        raise CircuitError(f"{what} must be at least {minimum}, and have at most 100 digits.")
     if number < minimum:
         raise CircuitError(f"{what} must be at least {minimum}, not {number}.")
     return number

@@ -74,5 +74,5 @@ class Encoding:
 def _is_real(value: Any) -> bool:
     try:
         return not isinstance(value, (bool, str)) and float(value) == value
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False

@@ -108,8 +108,26 @@ class LayerCircuit:
         )
 
     def to_json(self) -> str:
-        """One JSON text, from which `from_json` makes an equal value: every gate, parameter and number."""
-        return storage.encode(storage.Parts(self._circuit, self.inputs, self.weights, self.observables, self.mixture))
+        """One JSON text, from which `from_json` makes an equal value: every gate, parameter and number.
+
+        QPY, Qiskit's binary format, does not know a gate class of your own: it comes back as a plain `Gate` of the same
+        name, parameters and definition. The circuit then computes the same numbers, but is not equal; likewise with a
+        few gates of Qiskit's library, such as `DiagonalGate`.
+
+        Raises:
+            CircuitError: QPY loses what the circuit needs, such as a gate that has a matrix but no definition.
+        """
+        parts = storage.Parts(self._circuit, self.inputs, self.weights, self.observables, self.mixture)
+        try:
+            text = storage.encode(parts)
+            LayerCircuit.from_json(text)
+        # What QPY cannot hold makes its writer or its reader fail in ways that it does not list.
+        except Exception as error:
+            raise CircuitError(
+                "Qiskit's format QPY cannot hold this circuit: write its special gates out with circuit.decompose(), "
+                f"or as a UnitaryGate. ({error})"
+            ) from error
+        return text
 
     @classmethod
     def from_json(cls, text: str) -> "LayerCircuit":
@@ -121,10 +139,10 @@ class LayerCircuit:
         return cls(*storage.decode(text))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the circuit to a file, whole or not at all; an existing file is replaced.
+        """Writes the text of `to_json` to a file, whole or not at all; an existing file is replaced.
 
         Raises:
-            CircuitError: the file cannot be written.
+            CircuitError: the file cannot be written, or `to_json` refuses the circuit.
         """
         storage.write(path, self.to_json())
 

@@ -9,8 +9,10 @@ from qgen.circuits.layer_circuit import LayerCircuit
 def angle_scales(circuit: LayerCircuit) -> tuple[float, ...]:
     """For each weight, the largest |d angle / d weight| over the gates that it appears in: W positive floats.
 
-    Where an angle is not affine in the weight (its derivative is not a number), that gate counts as 1.0. A weight that
-    is uniform over [0, 2*pi / scale) turns its gate once around: scale 2*pi for `hqconv`, whose weights are turns.
+    Where an angle is not affine in the weight (its derivative is not a number), that gate counts as 1.0. The angle of
+    a weight that is uniform over [0, 2*pi / scale) is uniform over one turn (scale 2*pi for `hqconv`, whose weights are
+    turns). One turn is a period of a rotation, up to the global phase -1; of a controlled rotation it is half a period,
+    because its control sees that phase.
     """
     scales = dict.fromkeys(circuit.weights, 0.0)
     flat = flattened(circuit.circuit)
@@ -23,7 +25,10 @@ def angle_scales(circuit: LayerCircuit) -> tuple[float, ...]:
 
 
 def _slope(angle: ParameterExpression, weight: Parameter) -> float:
-    derivative = angle.gradient(weight)
+    try:
+        derivative = angle.gradient(weight)
+    except RuntimeError:  # Qiskit differentiates all functions but sign()
+        return 1.0
     if isinstance(derivative, ParameterExpression):
         if derivative.parameters:
             return 1.0

@@ -118,7 +118,7 @@ def _names(parameters: Sequence[Parameter]) -> list[str]:
 def _content(text: str) -> dict[str, Any]:
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CircuitError(f"This is not a qgen circuit: the text is not JSON ({error}).") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CircuitError(f'This is not a qgen circuit: the JSON text has no "format": "{FORMAT}".')

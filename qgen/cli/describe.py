@@ -1,5 +1,6 @@
 """`qgen describe`: what a circuit is."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,20 +12,27 @@ from qgen.cli import pictures, words
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from qgen.circuits import Description
+    from qgen.circuits import Description, LayerCircuit
+
+#: A drawing of more lines than this is cut to as few layers as there can be.
+_MOST_LINES = 60
+_ABOUT = ("name", "figure", "reference", "data_qubits", "layers", "encoding", "options")
 
 
 def describe(
-    circuit: Annotated[
+    name: Annotated[
         str | None,
-        typer.Option(metavar="NAME[:QUBITS,LAYERS]", help="An ansatz by name (see --list), or a saved FILE.json."),
+        typer.Argument(
+            metavar="CIRCUIT", help="An ansatz as NAME[:QUBITS,LAYERS] (see --list), or the file of a saved circuit."
+        ),
     ] = None,
+    circuit: Annotated[str | None, typer.Option(metavar="CIRCUIT", help="The same as the argument CIRCUIT.")] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KEY=VALUE",
-            help="What the ansatz offers: mirrored, encoding.gate, encoding.map, encoding.scale, encoding.reupload, "
-            "or an option of its own. Repeatable.",
+            help="What the ansatz offers: qubits, layers, mirrored, encoding.gate, encoding.map, encoding.scale, "
+            "encoding.reupload, or an option of its own. Repeatable.",
         ),
     ] = None,
     figure: Annotated[
@@ -37,39 +45,64 @@ def describe(
 
     Depth and gates are those of the circuit as written, not transpiled to a device.
     """
-    if list_ == (circuit is not None):
-        raise typer.BadParameter("Give either --circuit or --list; for example --circuit hqconv.")
-    if figure and figure.suffix not in pictures.ENDINGS:
+    given = [word for word in (name, circuit) if word is not None]
+    if len(given) + list_ != 1:
+        raise typer.BadParameter("Give one circuit, as with --circuit hqconv, or --list.")
+    if list_ and (option or figure):
+        raise typer.BadParameter("--list takes neither --option nor --figure.")
+    if figure and figure.suffix.lower() not in pictures.ENDINGS:
         raise typer.BadParameter(
             f"{str(figure)!r} does not end in one of {', '.join(pictures.ENDINGS)}.", param_hint="--figure"
         )
-    if circuit is None:
+    if list_:
         _print_list(as_json)
     else:
-        _print_circuit(circuit, option or [], figure, as_json)
+        _print_circuit(given[0], option or [], figure, as_json)
 
 
 def _print_circuit(circuit: str, options: list[str], figure: Path | None, as_json: bool) -> None:
     from rich.console import Console
 
-    from qgen.circuits import describe, get_ansatz
+    from qgen.circuits import LayerCircuit, describe
 
-    layer_circuit = words.read_circuit(circuit, options)
-    known = None if words.is_file(circuit) else get_ansatz(words.ansatz_name(circuit))
+    recipe = words.read_recipe(circuit, options)
+    layer_circuit = recipe.build() if recipe else LayerCircuit.load(circuit)
     console = Console(highlight=False)
     facts = describe(layer_circuit, fold=console.width)
     if figure:
         pictures.save_drawing(layer_circuit, figure)
     if as_json:
-        about = {"name": known.name, "figure": known.figure, "reference": known.reference} if known else {}
-        typer.echo(json.dumps(about | _numbers(facts), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(_about(recipe, layer_circuit) | _numbers(facts), indent=2, ensure_ascii=False))
         return
     # The facts come last: a long drawing scrolls away, and what one asked for stays in sight.
-    typer.echo(facts.drawing)
-    if known:
+    typer.echo(_drawing(facts, recipe, console.width))
+    rows = {"file": circuit}
+    if recipe:
+        known = recipe.ansatz
         typer.echo(f"\n{known.figure}")
-    rows = {"ansatz": f"{known.name}: {known.summary}", "reference": known.reference} if known else {"file": circuit}
+        rows = {"ansatz": f"{known.name}: {known.summary}", "reference": known.reference}
     _print_rows(console, rows | _rows(facts) | ({"drawn into": str(figure)} if figure else {}))
+
+
+def _drawing(facts: "Description", recipe: words.Recipe | None, columns: int) -> str:
+    from qgen.circuits import describe
+
+    if recipe is None or len(facts.drawing.splitlines()) <= _MOST_LINES:
+        return facts.drawing
+    fewest = 2 if recipe.options.get("mirrored") else 1
+    if recipe.layers <= fewest:
+        return facts.drawing
+    part = describe(recipe.build(layers=fewest), fold=columns).drawing
+    return f"{part}\n\nDrawn: {fewest} of {recipe.layers} layers; --figure FILE.txt draws all of them."
+
+
+def _about(recipe: words.Recipe | None, circuit: "LayerCircuit") -> dict[str, object]:
+    """What tells one circuit of the catalogue from another; all None for a saved one."""
+    if recipe is None:
+        return dict.fromkeys(_ABOUT)
+    known = recipe.ansatz
+    identity = (circuit.num_inputs, recipe.layers, dataclasses.asdict(recipe.encoding), recipe.options)
+    return dict(zip(_ABOUT, (known.name, known.figure, known.reference, *identity), strict=True))
 
 
 def _numbers(facts: "Description") -> dict[str, object]:
@@ -86,8 +119,7 @@ def _numbers(facts: "Description") -> dict[str, object]:
 def _rows(facts: "Description") -> dict[str, str]:
     return {
         "qubits": str(facts.qubits),
-        "inputs": str(facts.inputs),
-        "weights": f"{facts.weights} (the parameters that are learned)",
+        "parameters": f"{facts.weights} learned + {facts.inputs} inputs",
         "observables": f"{len(facts.observables)}: {', '.join(facts.observables)}",
         "depth": f"{facts.depth} ({facts.two_qubit_depth} counting two-qubit gates only)",
         "two-qubit gates": str(facts.two_qubit_gates),
@@ -119,8 +151,9 @@ def _print_list(as_json: bool) -> None:
     ansaetze = [get_ansatz(name) for name in ansatz_names()]
     if as_json:
         rows = [
-            {"name": a.name, "summary": a.summary, "qubits": a.qubits, "layers": a.layers, "reference": a.reference}
-            | {"options": dict(a.options)}
+            {"name": a.name, "summary": a.summary, "reference": a.reference, "layers": a.layers}
+            | {"qubits": a.qubits, "qubit_unit": a.qubit_unit, "fewest_qubits": a.fewest_qubits}
+            | {"encoding": dataclasses.asdict(a.encoding), "options": dict(a.options)}
             for a in ansaetze
         ]
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -129,7 +162,8 @@ def _print_list(as_json: bool) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
     for a in ansaetze:
-        text = Text(f"{a.summary}\n").append(a.reference, style="dim")
+        text = Text(f"{a.summary}\n").append(f"{a.reference}\n", style="dim")
+        text.append(f"default: {a.qubits} qubits, {a.layers} layers")
         for option, meaning in a.options.items():
             text.append(f"\n--option {option}=...  {meaning}")
         table.add_row(a.name, text.append("\n"))

@@ -59,7 +59,7 @@ app.command(
     epilog="\b\nExamples:"
     "\n  qgen describe --list"
     "\n  qgen describe --circuit hqconv"
-    "\n  qgen describe --circuit hqconv:12,3 --json"
+    "\n  qgen describe hqconv:12,3 --json"
     "\n  qgen describe --circuit basic --option mirrored=true --figure basic.png"
 )(describe)
 
@@ -67,7 +67,3 @@ app.command(
 def main() -> None:
     """Run the command line of this process."""
     app(prog_name="qgen")
-
-
-if __name__ == "__main__":
-    main()

@@ -21,7 +21,7 @@ def save_drawing(circuit: "LayerCircuit", path: Path) -> None:
 
     drawn = circuit.circuit
     try:
-        if path.suffix == ".txt":
+        if path.suffix.lower() == ".txt":
             path.write_text(f"{drawn.draw('text', fold=-1)}\n", encoding="utf-8")
         else:
             import matplotlib

@@ -2,64 +2,80 @@
 
 import dataclasses
 import json
+import os
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
 if TYPE_CHECKING:
-    from qgen.circuits import LayerCircuit
+    from qgen.circuits import Ansatz, Encoding, LayerCircuit
 
-_NAME = re.compile(r"(?P<name>[^:,]+)(?::(?P<qubits>\d*)(?:,(?P<layers>\d*))?)?")
+_NAME = re.compile(r"(?P<name>[^:,]+)(?::(?P<qubits>\d{0,100})(?:,(?P<layers>\d{0,100}))?)?")
 _ENCODING = "encoding."
 
 
-def is_file(circuit: str) -> bool:
-    """Whether the words name a saved circuit rather than an ansatz."""
-    return circuit.endswith(".json")
+class Recipe(NamedTuple):
+    """An ansatz, and what to build it with: `arguments` are those of `Ansatz.build`, as far as they are given."""
+
+    ansatz: "Ansatz"
+    encoding: "Encoding"
+    arguments: dict[str, Any]
+
+    @property
+    def layers(self) -> int:
+        """The number of layers, given or default."""
+        given = self.arguments.get("layers")
+        return self.ansatz.layers if given is None else int(given)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """`mirrored` and the ansatz' own options, as far as they are given."""
+        return {key: value for key, value in self.arguments.items() if key not in ("qubits", "layers")}
+
+    def build(self, **changes: Any) -> "LayerCircuit":
+        """The circuit, with these arguments changed."""
+        return self.ansatz.build(encoding=self.encoding, **self.arguments | changes)
 
 
-def ansatz_name(circuit: str) -> str:
-    """The NAME in `NAME[:QUBITS,LAYERS]`."""
-    return _parts(circuit)["name"]
+def read_recipe(circuit: str, options: Sequence[str]) -> Recipe | None:
+    """What the words tell to build; None where they name the file of a saved circuit.
 
-
-def read_circuit(circuit: str, options: Sequence[str]) -> "LayerCircuit":
-    """The circuit that the words name.
+    The name of an ansatz is never a file; a name that ends in `.json` always is.
 
     Raises:
         typer.BadParameter: the words do not have the form.
-        CircuitError: no such ansatz, option or file, or a number that the ansatz does not take.
+        CircuitError: no such ansatz or option, or an encoding that does not exist.
     """
-    from qgen.circuits import LayerCircuit, get_ansatz
+    from qgen.circuits import ansatz_names, get_ansatz
     from qgen.circuits.arguments import one_of
 
-    given = dict(_key_value(option) for option in options)
-    if is_file(circuit):
-        if given:
+    if circuit not in ansatz_names() and (circuit.endswith(".json") or os.path.isfile(circuit)):
+        if options:
             raise typer.BadParameter("A saved circuit takes no options.", param_hint="--option")
-        return LayerCircuit.load(circuit)
+        return None
 
     parts = _parts(circuit)
     known = get_ansatz(parts["name"])
     fields = [_ENCODING + field.name for field in dataclasses.fields(known.encoding)]
-    arguments: dict[str, Any] = {key: int(parts[key]) for key in ("qubits", "layers") if parts[key]}
-    for key in given:
+    given: dict[str, Any] = {key: int(parts[key]) for key in ("qubits", "layers") if parts[key]}
+    for option in options:
+        key, value = _key_value(option)
         one_of("The option", key, ("qubits", "layers", "mirrored", *fields, *known.options))
-        if key in arguments:
-            raise typer.BadParameter(f"{key!r} is given twice: {circuit}, {key}={given[key]}.", param_hint="--option")
-    encoding = {key.removeprefix(_ENCODING): value for key, value in given.items() if key in fields}
-    arguments |= {key: value for key, value in given.items() if key not in fields}
-    return known.build(encoding=dataclasses.replace(known.encoding, **encoding), **arguments)
+        if key in given:
+            raise typer.BadParameter(f"{key!r} is given twice; give it once.", param_hint="--option")
+        given[key] = value
+    encoding = {field.removeprefix(_ENCODING): given.pop(field) for field in fields if field in given}
+    return Recipe(known, dataclasses.replace(known.encoding, **encoding), given)
 
 
 def _parts(circuit: str) -> dict[str, str]:
     match = _NAME.fullmatch(circuit)
     if not match:
         raise typer.BadParameter(
-            f"{circuit!r} is not NAME, NAME:QUBITS, NAME:QUBITS,LAYERS or FILE.json; for example hqconv:12,3.",
-            param_hint="--circuit",
+            f"{circuit!r} is not NAME, NAME:QUBITS, NAME:QUBITS,LAYERS or a file; for example hqconv:12,3.",
+            param_hint="CIRCUIT",
         )
     return match.groupdict(default="")
 
@@ -72,5 +88,5 @@ def _key_value(option: str) -> tuple[str, Any]:
         return key, text.lower() == "true"
     try:
         return key, json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return key, text

@@ -5,6 +5,8 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,30 +15,39 @@ from drawn import layer_circuits
 from hypothesis import given
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.circuit.library import CUGate
 
 from qgen.backends import Executable, open_backend
 from qgen.backends.statevector import backend as glue
-from qgen.backends.statevector import device, layout
+from qgen.backends.statevector import cpu, device, layout
 from qgen.circuits import LayerCircuit, ansatz, ansatz_names
+from qgen.errors import BackendError, InputError
 
 EXACT, SINGLE = 1e-10, 1e-5  # tolerances in float64 and float32, for observables of norm 1
 STEP = 1e-5  # of central differences: their error is about STEP**2 and 1e-16 / STEP
 DIFFERENCE = 2e-8
 
 shapes = st.sampled_from([((), ()), ((1,), ()), ((3,), ()), ((2, 3), ()), ((2, 1), (3,)), ((), (2,)), ((17,), (17,))])
-engines = pytest.mark.parametrize("engine", ["cpu", "device", "blocks"])
+engines = pytest.mark.parametrize("engine", ["cpu", "device", "blocks", "split"])
 
 
 @pytest.fixture
 def use_engine(engine: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The processor's engine as it is, the torch engine on CPU tensors, or the former cutting tiles into blocks."""
+    """The processor's engine as it is, with tiles cut into blocks, with blocks split among threads; or torch's."""
     if engine == "device":
         monkeypatch.setattr(glue, "on_processor", lambda tensor: False)
         monkeypatch.setattr(device, "MOST_BYTES", 1024)  # chunks of 1 to 64 samples
-    if engine == "blocks":
+    if engine in ("blocks", "split"):
         monkeypatch.setattr(layout, "LARGEST_WHOLE_TILE", 1)
-        monkeypatch.setattr(layout, "BLOCK", 2)
+        monkeypatch.setattr(layout, "BLOCK", 1)
+    threads = torch.get_num_threads()
+    if engine == "split":  # more threads than tiles: all of them on each tile in turn
+        monkeypatch.setattr(cpu, "choose_samples", lambda *_: 1)
+        monkeypatch.setattr(cpu, "LEAST_BLOCKS", 0)
+        torch.set_num_threads(3)
     yield
+    torch.set_num_threads(threads)
 
 
 def drawn_numbers(
@@ -95,7 +106,7 @@ def test_values_are_those_of_the_reference(
 @given(circuit=layer_circuits(most_qubits=5, most_gates=10), seed=st.integers(0, 2**31))
 def test_gradients_are_central_differences_of_the_reference(circuit: LayerCircuit, seed: int) -> None:
     inputs, weights = drawn_numbers(circuit, ((2,), ()), seed)
-    upstream = torch.randn(2, circuit.num_observables, dtype=torch.float64)
+    upstream = torch.from_numpy(np.random.default_rng(seed).normal(size=(2, circuit.num_observables)))
     wanted = central_differences(open_backend("reference").compile(circuit), inputs, weights, upstream)
     found = open_backend("statevector").compile(circuit).adjoint(inputs, weights, upstream, (True, True))
     # The drawn expressions have third derivatives up to about 1e3: the differences' own error grows with them.
@@ -112,13 +123,16 @@ def test_float32_gradients_agree_with_float64(
     circuit: LayerCircuit, shape: tuple[tuple[int, ...], tuple[int, ...]], seed: int
 ) -> None:
     inputs, weights = (numbers.float() for numbers in drawn_numbers(circuit, shape, seed))
-    upstream = torch.randn(*torch.broadcast_shapes(*shape), circuit.num_observables)
+    size = (*torch.broadcast_shapes(*shape), circuit.num_observables)
+    upstream = torch.from_numpy(np.random.default_rng(seed).normal(size=size)).float()
     engine = open_backend("statevector").compile(circuit)
     single = engine.adjoint(inputs, weights, upstream, (True, True))
     double = engine.adjoint(inputs.double(), weights.double(), upstream.double(), (True, True))
     for one, other, like in zip(single, double, (inputs, weights), strict=True):
-        assert one is not None and other is not None
-        assert one.shape == like.shape and one.dtype == torch.float32
+        assert one is not None
+        assert other is not None
+        assert one.shape == like.shape
+        assert one.dtype == torch.float32
         scale = max(1.0, norm(circuit)) * max(1.0, other.abs().max().item() if other.numel() else 1.0)
         torch.testing.assert_close(one.double(), other, rtol=0, atol=SINGLE * scale)
 
@@ -154,11 +168,15 @@ def test_only_wanted_gradients_are_computed_and_they_are_the_same(wants: tuple[b
             assert found is None
 
 
+@pytest.mark.parametrize("rows", [(), (37,)])
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_the_number_of_threads_changes_nothing_but_time(threads: int) -> None:
+def test_the_number_of_threads_changes_nothing_but_time(
+    threads: int, rows: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpu, "WAKING", 1)  # every thread is worth its while
     circuit = ansatz("fqconv", qubits=8, layers=1)
     engine = open_backend("statevector").compile(circuit)
-    inputs, weights = torch.randn(37, 8).double(), torch.rand(37, circuit.num_weights).double()
+    inputs, weights = torch.randn(37, 8).double(), torch.rand(*rows, circuit.num_weights).double()
     upstream = torch.randn(37, 8).double()
     before = torch.get_num_threads()
     known = engine.expectations(inputs, weights), *engine.adjoint(inputs, weights, upstream, (True, True))
@@ -190,14 +208,17 @@ def test_float32_keeps_its_digits_on_long_states(qubits: int) -> None:
     single = engine.adjoint(inputs, weights, upstream, (True, True))
     double = engine.adjoint(inputs.double(), weights.double(), upstream.double(), (True, True))
     for one, other in zip(single, double, strict=True):
-        assert one is not None and other is not None
+        assert one is not None
+        assert other is not None
         torch.testing.assert_close(one.double(), other, rtol=0, atol=1e-5)
 
 
 def test_memory_of_a_backward_pass_does_not_grow_with_depth() -> None:
     """Two states of 2 MB, whatever the depth; a table of coefficients grows by 1.5 KB an op."""
     peaks = []
-    for layers in (1, 8):
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for layers in (1, 1, 8):  # the first one compiles
         circuit = ansatz("basic", qubits=18, layers=layers)
         engine = open_backend("statevector").compile(circuit)
         inputs, weights, upstream = torch.randn(1, 18), torch.rand(circuit.num_weights), torch.randn(1, 18)
@@ -205,8 +226,9 @@ def test_memory_of_a_backward_pass_does_not_grow_with_depth() -> None:
         engine.adjoint(inputs, weights, upstream, (True, True))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[0] > 2 * 8 << 18
-    assert peaks[1] < 1.3 * peaks[0]
+    torch.set_num_threads(before)
+    assert peaks[1] > 2 * 8 << 18
+    assert peaks[2] < 1.3 * peaks[1]
 
 
 def test_concurrent_calls_do_not_disturb_each_other() -> None:
@@ -231,8 +253,10 @@ def test_no_samples_give_no_values() -> None:
     engine = open_backend("statevector").compile(circuit)
     assert engine.expectations(torch.zeros(0, 4), torch.zeros(16)).shape == (0, 4)
     d_inputs, d_weights = engine.adjoint(torch.zeros(0, 4), torch.zeros(16), torch.zeros(0, 4), (True, True))
-    assert d_inputs is not None and d_inputs.shape == (0, 4)
-    assert d_weights is not None and not d_weights.any()
+    assert d_inputs is not None
+    assert d_inputs.shape == (0, 4)
+    assert d_weights is not None
+    assert not d_weights.any()
 
 
 def test_arrays_give_arrays() -> None:
@@ -263,3 +287,41 @@ def test_a_gate_is_what_it_does_not_what_it_is_called() -> None:
         open_backend(name).compile(layer).expectations(nothing, nothing) for name in ("reference", "statevector")
     )
     torch.testing.assert_close(found, wanted, rtol=0, atol=EXACT)
+
+
+@pytest.mark.parametrize(
+    ("expression", "value", "message"),
+    [
+        (lambda x: x.log(), -0.5, r"The angle log\(x\) is nan at sample 1"),
+        (lambda x: x.arccos(), 1.5, "is nan at sample 1"),
+        (lambda x: 1 / x, 0.0, "is inf at sample 1"),
+    ],
+)
+def test_angles_that_are_not_finite_are_named(expression: Any, value: float, message: str) -> None:
+    x = Parameter("x")
+    circuit = QuantumCircuit(1)
+    circuit.ry(expression(x), 0)
+    engine = open_backend("statevector").compile(LayerCircuit(circuit, [x], []))
+    with pytest.raises(InputError, match=message):
+        engine.expectations(torch.tensor([[0.5], [value]]), torch.zeros(0))
+
+
+def test_gates_under_several_controls_keep_their_phases() -> None:
+    circuit = QuantumCircuit(4)
+    circuit.h(range(4))
+    circuit.append(CUGate(0.3, 0.5, 0.7, 1.1).control(2, annotated=False), [0, 1, 2, 3])
+    circuit.h(range(4))
+    layer = LayerCircuit(circuit, [], [], ["IIZX", "XIII", "YYII"])
+    nothing = torch.zeros(0, dtype=torch.float64)
+    wanted, found = (
+        open_backend(name).compile(layer).expectations(nothing, nothing) for name in ("reference", "statevector")
+    )
+    torch.testing.assert_close(found, wanted, rtol=0, atol=EXACT)
+
+
+def test_states_that_do_not_fit_are_refused_with_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = open_backend("statevector").compile(ansatz("basic", qubits=16, layers=1))
+    monkeypatch.setattr(cpu.psutil, "virtual_memory", lambda: SimpleNamespace(available=1_500_000))
+    engine.expectations(torch.zeros(4, 16), torch.zeros(16))  # two states of 512 KB: one worker fits
+    with pytest.raises(BackendError, match="need 2,097,152 bytes in float64, and 1,500,000 bytes are available"):
+        engine.expectations(torch.zeros(4, 16).double(), torch.zeros(16).double())

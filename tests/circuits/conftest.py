@@ -1,4 +1,4 @@
-"""A random generator whose seed is printed when a test fails, and the slow reference: qiskit's own Statevector."""
+"""The slow reference: qiskit's own Statevector."""
 
 from collections.abc import Callable
 
@@ -10,13 +10,6 @@ from qiskit.quantum_info import Statevector
 from qgen.circuits import LayerCircuit
 
 Expectations = Callable[[LayerCircuit, ArrayLike, ArrayLike], NDArray[np.float64]]
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    seed = np.random.SeedSequence().entropy
-    print(f"rng seed: {seed}")  # noqa: T201
-    return np.random.default_rng(seed)
 
 
 @pytest.fixture

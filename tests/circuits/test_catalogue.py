@@ -29,6 +29,7 @@ def test_every_ansatz_is_documented(name: str) -> None:
     assert known.summary.endswith(".")
     assert "\n" not in known.summary
     assert "Weights a layer" in known.figure or "weights a layer" in known.figure
+    assert max(map(len, known.figure.splitlines())) <= 80
     assert "arXiv:" in known.reference
 
 
@@ -65,6 +66,7 @@ def test_numpy_integers_are_whole_numbers() -> None:
         ("basic", {"qubits": True}, "qubits must be a whole number of at least 1, not True"),
         ("basic", {"layers": 0}, "layers must be at least 1, not 0"),
         ("basic", {"layers": 1.5}, "layers must be a whole number"),
+        ("basic", {"layers": 10**5000}, "layers must be at least 1, and have at most 100 digits"),
         ("hqconv", {"qubits": 10}, "takes a multiple of 4 qubits, not 10; the default is 12"),
         ("fqconv", {"qubits": 4}, "qubits of the ansatz 'fqconv' must be at least 8, not 4"),
         ("hqconv-published", {"qubits": 4}, "must be at least 8, not 4"),

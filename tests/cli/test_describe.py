@@ -42,7 +42,7 @@ def test_every_ansatz_is_described(name: str) -> None:
     assert result.exit_code == 0
     circuit, about = ansatz(name), get_ansatz(name)
     shown = " ".join(result.stdout.split())
-    assert f"weights {circuit.num_weights} " in shown
+    assert f"parameters {circuit.num_weights} learned + {circuit.num_inputs} inputs " in shown
     assert " ".join(about.reference.split()) in shown
     assert about.figure in result.stdout
     assert "q_0:" in result.stdout.replace(" ", "")
@@ -80,9 +80,33 @@ def test_a_saved_circuit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (facts["qubits"], facts["parameters"], facts["two_qubit_gates"]) == (2, 1, 1)
     assert facts["observables"] == ["Z0Z1"]
     assert describe("--circuit", "mine.json", "--option", "mirrored=true").exit_code == 2
-    shown = describe("--circuit", "mine.json")
-    assert shown.exit_code == 0
-    assert "mine.json" in shown.stdout
+    assert (facts["name"], facts["figure"], facts["reference"], facts["layers"]) == (None,) * 4
+    for file in ("mine.json", "mine.qc", "basic:3"):
+        Path("mine.json").rename(file)
+        shown = describe("--circuit", file)
+        assert shown.exit_code == 0
+        assert file in shown.stdout
+        Path(file).rename("mine.json")
+
+
+def test_the_name_of_an_ansatz_is_never_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("basic").touch()
+    assert described("--circuit", "basic")["name"] == "basic"
+
+
+def test_the_argument_is_the_option() -> None:
+    assert described("basic:3,2") == described("--circuit", "basic:3,2")
+
+
+def test_json_identifies_the_circuit() -> None:
+    words = ("masked:3", "--option", "form=ancilla", "--option", "encoding.gate=rx", "--option", "layers=4")
+    facts = described(*words, "--option", "mirrored=true")
+    assert (facts["name"], facts["data_qubits"], facts["qubits"], facts["layers"]) == ("masked", 3, 6, 4)
+    assert facts["encoding"] == {"gate": "rx", "map": "arctan", "scale": 1.0, "reupload": False}
+    assert facts["options"] == {"form": "ancilla", "mirrored": True}
+    plain = described("basic")
+    assert (plain["data_qubits"], plain["layers"], plain["options"]) == (4, 4, {})
 
 
 def test_list_names_every_ansatz_with_summary_and_reference() -> None:
@@ -92,6 +116,25 @@ def test_list_names_every_ansatz_with_summary_and_reference() -> None:
     for name in ansatz_names():
         assert name in shown
         assert rows[name]["reference"] == get_ansatz(name).reference
+    assert rows["fqconv"]["encoding"] == {"gate": "rx", "map": "raw", "scale": 1.0, "reupload": False}
+    assert (rows["fqconv"]["qubit_unit"], rows["fqconv"]["fewest_qubits"]) == (4, 8)
+    assert "default: 12 qubits, 3 layers" in shown
+
+
+@pytest.mark.parametrize(("options", "every", "part"), [((), 3, 1), (("--option", "mirrored=true"), 4, 2)])
+def test_a_long_drawing_is_cut_to_as_few_layers_as_there_can_be(
+    options: tuple[str, ...], every: int, part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    drawing, line, _ = describe(f"hqconv:,{every}", *options).stdout.split("\n\n", maxsplit=2)
+    assert line == f"Drawn: {part} of {every} layers; --figure FILE.txt draws all of them."
+    assert describe(f"hqconv:,{part}", *options).stdout.startswith(f"{drawing}\n\nOne layer on")
+
+
+@pytest.mark.parametrize("circuit", ["hqconv:,1", "basic"])
+def test_other_drawings_are_whole(circuit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "Drawn:" not in describe(circuit).stdout
 
 
 def test_the_drawing_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +146,7 @@ def test_the_drawing_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert longest[60] <= 60 < longest[120] <= 120
 
 
-@pytest.mark.parametrize(("ending", "start"), [(".png", PNG), (".svg", b"<?xml"), (".pdf", b"%PDF")])
+@pytest.mark.parametrize(("ending", "start"), [(".png", PNG), (".PNG", PNG), (".svg", b"<?xml"), (".pdf", b"%PDF")])
 def test_pictures(ending: str, start: bytes, tmp_path: Path) -> None:
     path = tmp_path / f"basic{ending}"
     assert describe("--circuit", "basic:2,1", "--figure", str(path)).exit_code == 0
@@ -128,12 +171,22 @@ def test_without_matplotlib_the_error_names_the_extra(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize(
     ("arguments", "code", "named"),
     [
-        ((), 2, "--circuit or --list"),
-        (("--list", "--circuit", "basic"), 2, "--circuit or --list"),
+        ((), 2, "Give one circuit"),
+        (("--list", "--circuit", "basic"), 2, "or --list"),
+        (("basic", "--circuit", "basic"), 2, "Give one circuit"),
+        (("--list", "--option", "layers=2"), 2, "--list takes neither"),
+        (("--list", "--figure", "basic.png"), 2, "--list takes neither"),
         (("--circuit", "basic:a"), 2, "'basic:a'"),
         (("--circuit", "basic:1,2,3"), 2, "hqconv:12,3"),
         (("--circuit", "basic", "--option", "mirrored"), 2, "KEY=VALUE"),
         (("--circuit", "basic:4", "--option", "qubits=5"), 2, "given twice"),
+        (("basic", "--option", "layers=2", "--option", "layers=3"), 2, "'layers' is given twice"),
+        (("basic:" + "9" * 5000,), 2, "NAME:QUBITS"),
+        (("basic:" + "9" * 100,), 1, "1,000 qubits at most"),
+        (("basic", "--option", "layers=" + "9" * 4300), 1, "at most 100 digits"),
+        (("basic", "--option", "qubits=" + "[" * 100_000), 1, "whole number"),
+        (("basic", "--option", "encoding.map=scaled", "--option", f"encoding.scale={10**400}"), 1, "finite number"),
+        (("masked:13",), 1, "set the option masks, for example masks=64"),
         (("--circuit", "basic", "--figure", "basic.gif"), 2, ".png, .svg, .pdf, .txt"),
         (("--circuit", "basik"), 1, "Did you mean 'basic'?"),
         (("--circuit", "basic", "--option", "mirored=true"), 1, "Did you mean 'mirrored'?"),

@@ -14,17 +14,17 @@ from qgen.initialisers import IdentityBlock, Normal, Uniform, UniformAngle
 
 
 def drawn(initialiser: object, name: str = "hqconv", **options: object) -> torch.Tensor:
-    layer = QuantumLayer(ansatz(name, **options), initial=initialiser, seed=torch.seed() % 2**31)
+    layer = QuantumLayer(ansatz(name, **options), initial=initialiser, seed=None)
     return layer.weight.detach()
 
 
 def test_angles_cover_one_turn() -> None:
-    """84 uniform numbers miss the last tenth of their range with probability 1e-4."""
+    """84 uniform numbers miss the upper half of their range with probability 1e-25."""
     assert drawn(UniformAngle()).min() >= 0
-    assert 0.9 < drawn(UniformAngle()).max() < 1
+    assert 0.5 < drawn(UniformAngle()).max() < 1
     weights = drawn(UniformAngle(), "basic", qubits=4, layers=30)
     assert weights.min() >= 0
-    assert 0.9 * 2 * pi < weights.max() < 2 * pi
+    assert pi < weights.max() < 2 * pi
 
 
 def test_uniform_and_normal_keep_to_their_range() -> None:

@@ -12,8 +12,6 @@ from qiskit.circuit.library import (
     DiagonalGate,
     PauliEvolutionGate,
     PauliGate,
-    RXGate,
-    RYGate,
     UGate,
     UnitaryGate,
     get_standard_gate_name_mapping,
@@ -43,8 +41,14 @@ def expressions() -> st.SearchStrategy[ParameterExpression | float]:
         pair.map(lambda t: t[2] * t[0] - 0.5 * t[1] + 0.3),
         pair.map(lambda t: 2 * (np.pi - t[0]) * (1.5 - t[1])),
         pair.map(lambda t: t[0].arctan() + t[2] * t[1].sin()),
+        pair.map(lambda t: t[0].sign() * t[1] - abs(t[0])),
         pair.map(lambda t: (t[0] * t[0] + 1.0) ** 0.5 * t[1].cos() - (0.3 * t[0]).exp()),
     )
+
+
+def _standard(draw: Callable[..., object], name: str) -> Gate:
+    gate = STANDARD[name]
+    return gate.base_class(*[draw(expressions()) for _ in gate.params]) if gate.params else gate.copy()
 
 
 def _special(draw: Callable[..., object], qubits: int) -> Gate:
@@ -56,7 +60,8 @@ def _special(draw: Callable[..., object], qubits: int) -> Gate:
     if kind == "controlled" and qubits > 1:
         controls = draw(st.integers(1, min(qubits - 1, 3)))
         state = draw(st.integers(0, 2**controls - 1))
-        base = draw(st.sampled_from([RXGate, RYGate]))(draw(expressions()))
+        names = sorted(name for name, gate in STANDARD.items() if gate.num_qubits == 1)
+        base = _standard(draw, draw(st.sampled_from(names)))
         return base.control(controls, ctrl_state=state, annotated=False)
     if kind == "wrapped":
         inner = QuantumCircuit(size, global_phase=0.7)
@@ -80,12 +85,11 @@ def layer_circuits(draw: Callable[..., object], most_qubits: int = 7, most_gates
     qubits = draw(st.integers(1, most_qubits))
     circuit = QuantumCircuit(qubits, global_phase=draw(numbers))
     fitting = sorted(name for name, gate in STANDARD.items() if gate.num_qubits <= qubits)
-    for _ in range(draw(st.integers(1, most_gates))):
+    for _ in range(draw(st.integers(0, most_gates))):
         if draw(st.integers(0, 5)) == 0:
             gate = _special(draw, qubits)
         else:
-            gate = STANDARD[draw(st.sampled_from(fitting))].copy()
-            gate = gate.base_class(*[draw(expressions()) for _ in gate.params]) if gate.params else gate
+            gate = _standard(draw, draw(st.sampled_from(fitting)))
         places = draw(st.permutations(range(qubits)))
         circuit.append(gate, places[: gate.num_qubits])
     return LayerCircuit(

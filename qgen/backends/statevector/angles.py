@@ -11,7 +11,7 @@ import sympy
 import torch
 from qiskit.circuit import Parameter, ParameterExpression
 
-from qgen.errors import CircuitError
+from qgen.errors import CircuitError, InputError
 
 Doubles = npt.NDArray[np.float64]
 Expression = Callable[..., torch.Tensor]
@@ -28,11 +28,12 @@ _TORCH: dict[str, Any] = {
     "log": torch.log,
     "sqrt": torch.sqrt,
     "Abs": torch.abs,
-    "sign": torch.sign,
+    "torch_sign": torch.sign,
     "conjugate": lambda value: value,  # angles and parameters are real
     "pi": np.pi,
     "E": np.e,
 }
+_SIGN = sympy.Function("torch_sign")
 
 
 class Angles:
@@ -44,6 +45,7 @@ class Angles:
     """
 
     def __init__(self, expressions: Sequence[ParameterExpression], parameters: Sequence[Parameter]) -> None:
+        self._expressions = tuple(expressions)
         self.count = len(expressions)
         column = {parameter: k for k, parameter in enumerate(parameters)}
         self._offset = np.zeros(self.count)
@@ -61,11 +63,23 @@ class Angles:
                 self._slope[column[parameter], k] = coefficient
 
     def values(self, parameters: Doubles) -> Doubles:
-        """(rows, P) -> (rows, angles)."""
+        """(rows, P) -> (rows, angles).
+
+        Raises:
+            InputError: an angle is NaN or infinite, though its parameters are not.
+        """
         if self._curved:
             with torch.no_grad():
-                return self(torch.from_numpy(parameters)).numpy()
-        return parameters @ self._slope + self._offset
+                angles = self(torch.from_numpy(parameters)).numpy()
+        else:
+            angles = parameters @ self._slope + self._offset
+        if not np.isfinite(angles).all():
+            row, k = np.argwhere(~np.isfinite(angles))[0]
+            raise InputError(
+                f"The angle {self._expressions[k]} is {angles[row, k]} at sample {row}: "
+                "keep its parameters where the expression is finite."
+            )
+        return angles
 
     def pull_back(self, parameters: Doubles, upstream: Doubles) -> Doubles:
         """The gradient of sum(upstream (rows, angles) * values) for the parameters (rows, P)."""
@@ -97,7 +111,10 @@ def affine(expression: ParameterExpression) -> tuple[float, dict[Parameter, floa
     """(constant, slopes) of an expression that is linear in its parameters; None of any other."""
     slopes: dict[Parameter, float] = {}
     for parameter in expression.parameters:
-        gradient = expression.gradient(parameter)
+        try:
+            gradient = expression.gradient(parameter)
+        except RuntimeError:  # Qiskit differentiates all functions but sign()
+            return None
         if isinstance(gradient, ParameterExpression):
             if gradient.parameters:
                 return None
@@ -110,7 +127,7 @@ def affine(expression: ParameterExpression) -> tuple[float, dict[Parameter, floa
 def _real(value: Any, expression: ParameterExpression) -> float:
     number = complex(value)
     if number.imag or not np.isfinite(number.real):
-        raise CircuitError(f"the angle `{expression}` is not a finite real number: angles have to be")
+        raise CircuitError(f"The angle {expression} is not a finite real number: angles have to be.")
     return number.real
 
 
@@ -120,6 +137,7 @@ def _lambdify(expression: ParameterExpression, parameters: list[Parameter]) -> E
     by_name = {parameter.name: symbol for parameter, symbol in zip(parameters, symbols, strict=True)}
     body = body.xreplace({symbol: by_name[symbol.name] for symbol in body.free_symbols})
     if body.has(sympy.I):
-        raise CircuitError(f"the angle `{expression}` is complex: angles have to be real")
+        raise CircuitError(f"The angle {expression} is complex: angles have to be real.")
+    body = body.replace(sympy.sign, _SIGN)  # sympy would print a sign as a conditional, which no tensor can decide
     function: Expression = sympy.lambdify(symbols, body, modules=[_TORCH], cse=True)
     return function

@@ -29,7 +29,7 @@ class StatevectorBackend(Backend):
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(exact=True, adjoint=True, devices=("cpu", "cuda"))
+        return Capabilities(exact=True, adjoint=True)
 
     def compile(self, circuit: LayerCircuit) -> Executable:
         _check_memory(circuit.qubits)

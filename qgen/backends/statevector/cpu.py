@@ -9,21 +9,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 import torch
 
 from qgen.backends.statevector import tile
+from qgen.backends.statevector.lanes import WIDTH
 from qgen.backends.statevector.layout import Layout, choose_samples, make_layout
 from qgen.backends.statevector.program import Program
 from qgen.backends.statevector.split import SplitTile
 from qgen.backends.statevector.threads import run_all, shares
 from qgen.backends.statevector.workspace import Workspace, make_workspace
+from qgen.errors import BackendError
 
 Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
 Complexes = npt.NDArray[np.complex128]
 Integers = npt.NDArray[np.int64]
+LEAST_BLOCKS = 2  # blocks a thread, below which a tile is not split
+MOST_SCHEDULES = 64  # batch sizes remembered by one engine
 WAKING = 60_000  # nanoseconds of work that pay for a thread
-LANES = {np.dtype(np.float32): 16, np.dtype(np.float64): 8}  # lanes.WIDTH
+LANES = {np.dtype(str(scalar)): lanes for scalar, lanes in WIDTH.items()}
 
 
 class AngleRows(NamedTuple):
@@ -137,15 +142,18 @@ class CpuEngine:
     def _schedule(self, batch: int, dtype: np.dtype[Any]) -> _Schedule:
         key = (batch, dtype, torch.get_num_threads())
         if key not in self._schedules:
+            if len(self._schedules) >= MOST_SCHEDULES:
+                self._schedules.clear()
             self._schedules[key] = self._make_schedule(*key)
         return self._schedules[key]
 
     def _make_schedule(self, batch: int, dtype: np.dtype[Any], threads: int) -> _Schedule:
         samples = choose_samples(self.program.wires, batch, LANES[dtype], threads)
         layout, tiles = self.layout(samples, LANES[dtype]), -(-batch // samples)
-        if tiles < threads and layout.shape.blocks >= 2 * threads:
-            return _Schedule(layout, tiles, threads, [], split=True)
-        ranges = shares(tiles, min(threads, worthwhile_workers(layout, tiles)))
+        fitting = _fitting_workers(layout, dtype)
+        if tiles < threads and layout.shape.blocks >= LEAST_BLOCKS * threads:
+            return _Schedule(layout, tiles, threads, [], split=True)  # the workers share the states of one
+        ranges = shares(tiles, min(threads, fitting, worthwhile_workers(layout, tiles)))
         return _Schedule(layout, tiles, len(ranges), ranges, split=False)
 
     def _wanted(self, layout: Layout, inputs: bool, weights: bool) -> npt.NDArray[np.int8]:
@@ -168,6 +176,18 @@ class CpuEngine:
         if key not in self._layouts:
             self._layouts[key] = make_layout(self.program, samples, lanes)
         return self._layouts[key]
+
+
+def _fitting_workers(layout: Layout, dtype: np.dtype[Any]) -> int:
+    """How many workers' states fit into memory, refused here where not even one's do."""
+    needed = 2 * layout.shape.rows * 2 * layout.lanes * dtype.itemsize
+    available = int(psutil.virtual_memory().available)
+    if needed > available:
+        raise BackendError(
+            f"the two states of one gradient need {needed:,} bytes in {dtype}, and {available:,} bytes are available: "
+            "use fewer qubits, or float32"
+        )
+    return available // needed
 
 
 def _take(idle: list[Workspace]) -> Workspace | None:

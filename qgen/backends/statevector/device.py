@@ -7,17 +7,17 @@ tensors, where cpu.py is faster.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from qgen.backends.statevector.gates import Factor, GateOp, Kind
-from qgen.backends.statevector.program import Program
+from qgen.backends.statevector.program import PauliString, Program
 
 COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
-MOST_BYTES = 1 << 30  # of one state of a chunk of samples; about five of them are alive at the peak
+MOST_BYTES = 1 << 30  # of one state and one table of matrices of a chunk of samples; a few are alive at the peak
+MATRIX_BYTES = 64  # 2 x 2 complex128
 
 
 class DeviceEngine:
@@ -26,7 +26,9 @@ class DeviceEngine:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._matrices: dict[torch.device, _Matrices] = {}
-        self._groups: dict[torch.device, list[_Group]] = {}
+        self._groups: dict[int, list[PauliString]] = {}  # those with the same flips
+        for string in program.strings:
+            self._groups.setdefault(string.x, []).append(string)
 
     def values(self, shared: torch.Tensor, own: torch.Tensor, rows: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """Expectation values (N, O), float64; `shared` (R, ·) and `own` (N, ·) are the angles, `rows` (N,)."""
@@ -65,11 +67,12 @@ class DeviceEngine:
     def _on(self, device: torch.device) -> _Matrices:
         if device not in self._matrices:
             self._matrices[device] = _Matrices(self.program, device)
-            self._groups[device] = list(_make_groups(self.program, device))
         return self._matrices[device]
 
     def _chunks(self, samples: int, dtype: torch.dtype) -> Iterator[slice]:
-        size = max(1, MOST_BYTES // (COMPLEX[dtype].itemsize << self.program.wires))
+        factors = sum(len(op.factors) for op in self.program.ops)
+        bytes_each = (COMPLEX[dtype].itemsize << self.program.wires) + MATRIX_BYTES * factors
+        size = max(1, MOST_BYTES // bytes_each)
         return (slice(start, start + size) for start in range(0, samples, size))
 
     def _forward(self, table: Table, rows: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -83,26 +86,28 @@ class DeviceEngine:
         return psi
 
     def _measure(self, psi: torch.Tensor) -> torch.Tensor:
+        """Values (N, O): string by string, so that no table of 2^n signs a string is kept."""
         values = torch.zeros(len(psi), self.program.circuit.num_observables, dtype=torch.float64, device=psi.device)
-        for group in self._groups[psi.device]:
-            parts: tuple[torch.Tensor, ...]
-            if group.partner is None:
-                parts = (psi.real.square() + psi.imag.square(),)
-            else:
-                product = psi[:, group.partner].conj() * psi
-                parts = (product.real, product.imag)
-            for part, diagonals in zip(parts, group.diagonals, strict=False):
-                values[:, group.observables] += part.double() @ diagonals
+        index = torch.arange(psi.shape[1], device=psi.device)
+        for x, members in self._groups.items():
+            products = psi[:, index ^ x].conj() * psi if x else psi.real.square() + psi.imag.square()
+            for string in members:
+                part = products.imag if string.imaginary else products.real
+                found = (part * _signs(index, string.z).to(part.dtype)).sum(dim=1, dtype=torch.float64)
+                values[:, string.observable] += string.signed_coefficient * found
         return values
 
     def _seed(self, psi: torch.Tensor, upstream: torch.Tensor) -> torch.Tensor:
         """lambda = sum_o upstream_o H_o psi, (N, 2^n)."""
         total = torch.zeros_like(psi)
-        for group in self._groups[psi.device]:
-            partner = psi if group.partner is None else psi[:, group.partner]
-            for unit, diagonals in zip((1, 1j), group.diagonals, strict=False):
-                diagonal = (upstream[:, group.observables].double() @ diagonals.T).to(psi.real.dtype)
-                total += unit * diagonal * partner
+        index = torch.arange(psi.shape[1], device=psi.device)
+        for x, members in self._groups.items():
+            diagonal = torch.zeros_like(psi)
+            for string in members:
+                weight = string.signed_coefficient * upstream[:, string.observable].unsqueeze(1)
+                unit = 1j if string.imaginary else 1
+                diagonal += unit * (weight * _signs(index, string.z)).to(psi.real.dtype)
+            total += diagonal * (psi[:, index ^ x] if x else psi)
         return total
 
     def _backward(self, table: Table, rows: torch.Tensor, psi: torch.Tensor, adjoint: torch.Tensor) -> Table:
@@ -251,33 +256,6 @@ def _apply(zero: torch.Tensor, one: torch.Tensor, matrix: torch.Tensor) -> None:
 def _inner(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """sum left conj(right) over all axes but the first, in float64: (N,)."""
     return (left * right.conj()).flatten(1).sum(dim=1, dtype=torch.complex128)
-
-
-@dataclass(frozen=True)
-class _Group:
-    """The Pauli strings with the same flips.
-
-    partner: (2^n,), the index of the amplitude that each one meets; None where nothing is flipped.
-    observables: the observables that the strings belong to.
-    diagonals: for strings with a real phase, and for those with an imaginary one, their signs times their coefficients,
-        added up for each of these observables: (2^n, observables), float64.
-    """
-
-    partner: torch.Tensor | None
-    observables: list[int]
-    diagonals: tuple[torch.Tensor, ...]
-
-
-def _make_groups(program: Program, device: torch.device) -> Iterator[_Group]:
-    index = torch.arange(1 << program.wires, device=device)
-    for x in sorted({string.x for string in program.strings}):
-        members = [string for string in program.strings if string.x == x]
-        observables = sorted({string.observable for string in members})
-        diagonals = torch.zeros(2 if x else 1, len(index), len(observables), dtype=torch.float64, device=device)
-        for string in members:
-            column = observables.index(string.observable)
-            diagonals[int(string.imaginary), :, column] += string.signed_coefficient * _signs(index, string.z)
-        yield _Group(index ^ x if x else None, observables, tuple(diagonals))
 
 
 def _signs(index: torch.Tensor, z: int) -> torch.Tensor:

@@ -17,18 +17,14 @@ import numpy.typing as npt
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import (
     Barrier,
-    ControlFlowOp,
     ControlledGate,
-    Delay,
     Gate,
     Instruction,
-    Measure,
     Operation,
     ParameterExpression,
-    Reset,
     library,
 )
-from qiskit.circuit.library import Initialize, UnitaryGate
+from qiskit.circuit.library import UnitaryGate
 from qiskit.exceptions import QiskitError
 
 from qgen.errors import CircuitError
@@ -146,7 +142,10 @@ def _single(gate: Instruction) -> list[Factor] | None:
     """The factors of a one-qubit gate, phase included; None where it must be unfolded."""
     known = _SINGLE.get(gate.base_class)
     if known is not None:
-        return known(*gate.params)
+        factors = known(*gate.params[:3])
+        if len(gate.params) > 3:  # a U gate under several controls has the phase of a CU gate as a fourth parameter
+            factors.append(_turn(Kind.PHASE, gate.params[3]))
+        return factors
     if isinstance(gate, Gate) and not gate.is_parameterized():
         try:
             return [Factor(Kind.CONST, matrix=np.asarray(gate.to_matrix(), dtype=np.complex128))]
@@ -189,14 +188,13 @@ def _controlled(gate: ControlledGate, wires: list[int]) -> list[GateOp] | None:
     factors = _single(gate.base_gate)
     if factors is None:
         return None
-    if gate.base_class is library.CUGate:  # its fourth parameter is a phase that the base gate does not carry
+    if gate.base_class is library.CUGate:  # its fourth parameter is a phase that the base gate does not know of
         factors.append(_turn(Kind.PHASE, gate.params[3]))
     controls = tuple((wires[k], gate.ctrl_state >> k & 1) for k in range(count))
     return [GateOp(wires[count], controls, tuple(factors))]
 
 
-_IGNORED = (Barrier, Delay, library.IGate, library.GlobalPhaseGate)
-_NOT_UNITARY = (ControlFlowOp, Initialize, Measure, Reset)
+_IGNORED = (Barrier, library.IGate, library.GlobalPhaseGate)
 
 
 def _unfold(operation: Operation) -> QuantumCircuit:
@@ -239,8 +237,6 @@ def gate_ops(circuit: QuantumCircuit) -> tuple[list[GateOp], list[int]]:
         ops = _direct(operation, wires)
         if ops is not None:
             yield from ops
-        elif isinstance(operation, _NOT_UNITARY):
-            raise ValueError("it is not unitary")
         else:
             yield from expand(_unfold(operation), on)
 
@@ -252,8 +248,8 @@ def gate_ops(circuit: QuantumCircuit) -> tuple[list[GateOp], list[int]]:
         # Qiskit raises many kinds here; all of them mean that this instruction is not for us.
         except Exception as error:
             raise CircuitError(
-                f"instruction {position} (`{instruction.operation.name}` on qubits {on}) cannot run on the exact engine: "
-                f"{error}. Allowed: unitary gates that Qiskit can unfold; observables say what is measured."
+                f"Instruction {position} ({instruction.operation.name} on qubits {on}) cannot run on the exact "
+                f"engine: {error}. Allowed: unitary gates that Qiskit can unfold; observables say what is measured."
             ) from error
     return found, place
 

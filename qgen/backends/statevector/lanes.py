@@ -8,11 +8,14 @@ vectors to whatever width the processor has.
 from __future__ import annotations
 
 import operator
+import os
 import platform
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
@@ -41,12 +44,38 @@ def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any
     return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
 
 
+def _cache_folder() -> Path | None:
+    """Where compiled kernels of exactly these sources are kept; None where nothing can be written.
+
+    numba by itself looks only at the file that holds a kernel, not at the files of those that it calls, and would run
+    old code after an update.
+    """
+    here = Path(__file__).parent
+    digest = sha256(b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))).hexdigest()[:16]
+    given = [Path(config.CACHE_DIR)] if config.CACHE_DIR else []
+    for base in (*given, here / "__pycache__", Path.home() / ".cache" / "qgen"):
+        folder = base / f"kernels-{digest}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    return None
+
+
+_CACHE = _cache_folder()
+
+
 def kernel(function: Any) -> Any:
     """Compile without the GIL, once for all processes; in each of them where there is nowhere to keep the result."""
+    if _CACHE is None:
+        return njit(nogil=True)(function)
+    before, config.CACHE_DIR = config.CACHE_DIR, str(_CACHE)
     try:
         return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # numba found no folder that it may write to
-        return njit(nogil=True)(function)
+    finally:
+        config.CACHE_DIR = before
 
 
 def inlined(function: Any) -> Any:

@@ -143,7 +143,7 @@ def _apply(s: Array, op: Array, c: Array, at: int, inverse: bool) -> None:
         return
     ar, ai, br, bi = load(c, at), load(c, at + V), load(c, at + 2 * V), load(c, at + 3 * V)
     zero = zeros_like(ar)
-    if code == LANE or code == LANE_DIAGONAL:
+    if code in (LANE, LANE_DIAGONAL):
         if inverse:
             ai, br, bi = zero - ai, flip(br, bit), zero - flip(bi, bit)
         if code == LANE:

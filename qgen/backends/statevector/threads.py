@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -51,4 +52,4 @@ def shares(count: int, workers: int) -> list[tuple[int, int]]:
     """`count` items as at most `workers` ranges of nearly equal length, none of them empty."""
     workers = max(1, min(workers, count))
     bounds = [count * k // workers for k in range(workers + 1)]
-    return list(zip(bounds, bounds[1:], strict=False))
+    return list(itertools.pairwise(bounds))

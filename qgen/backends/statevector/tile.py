@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from qgen.backends.statevector import pauli, sweep
+from qgen.backends.statevector.gates import Kind
 from qgen.backends.statevector.lanes import inlined, kernel, width
+from qgen.backends.statevector.layout import OWN, SHARED
 
 FIRST, LAST, PER_ROW = sweep.FIRST, sweep.LAST, sweep.PER_ROW
 LANE_CONTROLS, LANE_VALUES, LANE_TARGET = sweep.LANE_CONTROLS, sweep.LANE_VALUES, sweep.LANE_TARGET
-RX, RY, RZ, P, PHASE, CONST = range(6)  # gates.Kind
-SHARED, OWN = 1, 2  # layout's sources of angles
+RX, RY, RZ, P, PHASE, CONST = (int(kind) for kind in Kind)
 OBSERVABLE = pauli.OBSERVABLE
 
 Array = Any

@@ -35,7 +35,10 @@ ANSATZ = Ansatz(
     name="basic",
     summary="One RX a qubit, then CNOTs in a ring.",
     figure=_FIGURE,
-    reference="F. De Falco et al. (2024), arXiv:2402.16147 (the circuit of the last, single channel).",
+    reference=(
+        "F. De Falco et al. (2024), 'Towards Efficient Quantum Hybrid Diffusion Models', arXiv:2402.16147 "
+        "(the circuit of the last, single channel)."
+    ),
     qubits=4,
     layers=4,
     encoding=Encoding("rx", "raw"),

@@ -10,11 +10,13 @@ from qgen.circuits.ansatze.base import Ansatz, Layer
 from qgen.circuits.encodings import Encoding
 
 _FIGURE = """\
-One layer on C channels of 2x2 pixels; wire 4c+p holds pixel p of channel c. Angles are 2*pi*w.
+One layer on C channels of 2x2 pixels; angles are 2*pi*w.
+Wire 4c+p holds pixel p of channel c.
   ch 0 ==o=========x==   each control-target pair of channels is
-  ch 1 ==|====x====o==     4 CRZ on the pixels 3, 2, 1, 0, then 4 CRX on the same:
+  ch 1 ==|====x====o==     4 CRZ on the pixels 3, 2, 1, 0, then 4 CRX likewise:
   ch 2 ==x====o=======     wire 4c+p controls wire 4c'+p
-Controls c = 0, C-1, ..., 1; targets c' = (c-1) mod C     (C = 3: 0 -> 2, 2 -> 1, 1 -> 0)
+Controls c = 0, C-1, ..., 1; targets c' = (c-1) mod C
+(C = 3: 0 -> 2, 2 -> 1, 1 -> 0).
 Weights a layer: 8C; 24 for C = 3."""
 
 
@@ -42,8 +44,9 @@ ANSATZ = Ansatz(
     summary="Flat quantum convolution: each channel controls the one before it, pixel by pixel.",
     figure=_FIGURE,
     reference=(
-        "F. De Falco et al. (2024), arXiv:2402.16147, after Y. Jing et al. (2022), 'RGB image classification with "
-        "quantum convolutional ansatz', Quantum Information Processing, arXiv:2107.11099."
+        "F. De Falco et al. (2024), 'Towards Efficient Quantum Hybrid Diffusion Models', arXiv:2402.16147, "
+        "after Y. Jing et al. (2022), 'RGB image classification with quantum convolutional ansatz', "
+        "Quantum Information Processing, arXiv:2107.11099."
     ),
     qubits=12,
     layers=3,

@@ -13,13 +13,16 @@ from qgen.circuits.lattices import heavy_hex, line
 _COUPLINGS = {"line": line, "heavy-hex": heavy_hex}
 
 _FIGURE = """\
-One layer on n qubits, n = 4, coupling="line": even edges, odd edges, then two rotations.
+One layer on n qubits, n = 4, coupling="line": even edges, odd edges, then two
+rotations; `o--o` is CZ.
   q0 --o------RZ(w0)-RY(w4)--
   q1 --o--o---RZ(w1)-RY(w5)--
   q2 --o--o---RZ(w2)-RY(w6)--
   q3 --o------RZ(w3)-RY(w7)--
-coupling="heavy-hex": CZ on every edge of a patch of IBM's lattice; 12 qubits are one hexagon, 21 two, 28 three.
-The rotations come last: before the measurement of Z, a last RZ or CZ would have no effect.
+coupling="heavy-hex": CZ on every edge of a patch of IBM's lattice; 12 qubits
+are one hexagon, 21 two, 28 three.
+The rotations come last: before the measurement of Z, a last RZ or CZ would have
+no effect.
 Weights a layer: 2n."""
 
 
@@ -42,8 +45,8 @@ ANSATZ = Ansatz(
     summary="CZ between the qubits that a device couples, then RZ and RY on each; needs no SWAP.",
     figure=_FIGURE,
     reference=(
-        "A. Kandala et al. (2017), 'Hardware-efficient variational quantum eigensolver for small molecules and quantum "
-        "magnets', Nature 549, 242, arXiv:1704.05242."
+        "After A. Kandala et al. (2017), 'Hardware-efficient variational quantum eigensolver for small molecules and "
+        "quantum magnets', Nature 549, 242, arXiv:1704.05242, whose circuit differs in detail."
     ),
     qubits=4,
     layers=2,

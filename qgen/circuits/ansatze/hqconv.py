@@ -1,4 +1,8 @@
-"""HQConv as its authors describe it: within each channel, then from channel to channel."""
+"""HQConv: within each channel (block A), then from channel to channel (block B).
+
+The directions are those of the code that its authors released, with its block A repaired: as released, the loop over A
+is empty (see `hqconv_published`). The formula in the paper has control and target the other way round.
+"""
 
 from collections.abc import Iterator, Sequence
 from math import tau
@@ -10,15 +14,19 @@ from qgen.circuits.ansatze.base import Ansatz, Layer
 from qgen.circuits.encodings import Encoding
 
 _FIGURE = """\
-One layer on C channels of 2x2 pixels; wire 4c+p holds pixel p of channel c. Angles are 2*pi*w.
-A, on the wires w0..w3 of each channel, the last channel first (8 weights a channel):
-  w0 --o-------------------x--   each control-target pair is CRZ, then CRX:
-  w1 --|-------------x-----o--     w0 -> w3
-  w2 --|------x------o--------     w3 -> w2
-  w3 --x------o---------------     w2 -> w1, w1 -> w0
-B, from the first wire of each channel to that of the next, the last pair first (2 weights a pair):
-  CRZ, CRX: 4c -> 4(c+1), for c = C-2, ..., 0        (C = 3: 4 -> 8, then 0 -> 4)
-Weights a layer: 8C + 2(C-1); 28 for C = 3."""
+One layer on C channels of 2x2 pixels; angles are 2*pi*w.
+Wire 4c+p holds pixel p of channel c.
+A, on the wires q0..q3 of each channel, the last channel first (8 weights each):
+  q0 --o-------------------x--   each control-target pair is CRZ, then CRX:
+  q1 --|-------------x-----o--     q0 -> q3
+  q2 --|------x------o--------     q3 -> q2
+  q3 --x------o---------------     q2 -> q1, q1 -> q0
+B, from the first wire of a channel to that of the next, the last pair first
+(2 weights a pair):
+  CRZ, CRX: 4c -> 4(c+1), for c = C-2, ..., 0     (C = 3: 4 -> 8, then 0 -> 4)
+Weights a layer: 8C + 2(C-1); 28 for C = 3.
+Directions as in the released code, where A never runs: hqconv-published. The
+paper's formula has control and target the other way round."""
 
 
 def append_pair(circuit: QuantumCircuit, weights: Iterator[ParameterExpression], control: int, target: int) -> None:
@@ -55,8 +63,9 @@ ANSATZ = Ansatz(
     summary="Hierarchical quantum convolution: controlled rotations within each channel, then between channels.",
     figure=_FIGURE,
     reference=(
-        "F. De Falco et al. (2024), arXiv:2402.16147, after Y. Jing et al. (2022), 'RGB image classification with "
-        "quantum convolutional ansatz', Quantum Information Processing, arXiv:2107.11099."
+        "F. De Falco et al. (2024), 'Towards Efficient Quantum Hybrid Diffusion Models', arXiv:2402.16147, "
+        "after Y. Jing et al. (2022), 'RGB image classification with quantum convolutional ansatz', "
+        "Quantum Information Processing, arXiv:2107.11099."
     ),
     qubits=12,
     layers=3,

@@ -15,19 +15,25 @@ from qgen.circuits.rotations import append_cnot_ring, append_controlled_rot, app
 from qgen.errors import CircuitError
 
 _FIGURE = """\
-One layer on n data qubits, n = 3; weights (n, 3): phi, theta, omega of each qubit.
-form="ancilla", 2n qubits; H on each ancilla once, before the first layer; ancillas are not measured:
-  q0 -Rot-----------o-----x--     Rot(phi, theta, omega) = RZ(phi), RY(theta), RZ(omega),
-  q1 --|---Rot------x--o--|--     controlled: CRZ, CRY, CRZ
-  q2 --|----|---Rot----x--o--
+One layer on n data qubits, n = 3; weights (n, 3): phi, theta, omega of each.
+form="ancilla", 2n qubits; H on each ancilla once, before the first layer;
+ancillas are not measured:
+  q0 -Rot-----------o-----x--   Rot(phi, theta, omega) =
+  q1 --|---Rot------x--o--|--     RZ(phi), RY(theta), RZ(omega);
+  q2 --|----|---Rot----x--o--   controlled: CRZ, CRY, CRZ
   a0 --o----|----|-----------
   a1 -------o----|-----------
   a2 ------------o-----------
-form="mixture", n qubits: an ancilla is only ever a control, so the output is exactly the average over the 2^n masks m:
+form="mixture", n qubits: an ancilla is only ever a control, so the output is
+exactly the average over the 2^n masks m:
   q0 -Rot(m0*phi, m0*theta, m0*omega)--o-----x--
   q1 -Rot(m1*...)----------------------x--o--|--
   q2 -Rot(m2*...)-------------------------x--o--
-Weights a layer: 3n. The last layer's omega do not change the expectation of Z: they commute with what is measured."""
+The option masks draws K of them, which stay the same for a given seed: their
+average is unbiased over seeds only.
+Yao and Hasegawa remove the control qubits after the start; here they stay.
+Weights a layer: 3n. The last layer's omega do not change the expectation of Z:
+they commute with what is measured."""
 
 #: All 2^n masks are evaluated up to this many qubits: 4096 circuits a value.
 _MOST_QUBITS_FOR_ALL_MASKS = 12
@@ -67,23 +73,26 @@ def _mixture_layer(qubits: int, masks: NDArray[np.float64]) -> Layer:
 
 
 def _masks(qubits: int, masks: int | None, seed: int | None) -> NDArray[np.float64]:
-    """Masks of shape `(K, n)`, 0 or 1: all 2^n, or K drawn without replacement, so that their average is unbiased."""
+    """Masks of shape `(K, n)`, 0 or 1: all 2^n, or K drawn without replacement: unbiased over seeds."""
     if qubits > _MOST_QUBITS:
         raise CircuitError(
             f"The ansatz 'masked' takes at most {_MOST_QUBITS} qubits with form='mixture', not {qubits}."
         )
     if masks is None:
         if seed is not None:
-            raise CircuitError("The option seed draws some of the masks; give masks= too, or leave seed out.")
+            raise CircuitError(
+                "The option seed draws masks: set the option masks, for example masks=64, or leave seed out."
+            )
         if qubits > _MOST_QUBITS_FOR_ALL_MASKS:
             raise CircuitError(
                 f"{qubits} qubits have 2^{qubits} masks, too many to evaluate all (the most is "
-                f"2^{_MOST_QUBITS_FOR_ALL_MASKS}); set masks= to draw that many at random, for example masks=64."
+                f"2^{_MOST_QUBITS_FOR_ALL_MASKS}); set the option masks, for example masks=64, to draw that "
+                "many at random."
             )
         return _bits(np.arange(2**qubits), qubits)
     count = whole_number("masks", masks)
     if count > 2**qubits:
-        raise CircuitError(f"{qubits} qubits have {2**qubits} masks; masks={count} cannot be drawn, leave masks out.")
+        raise CircuitError(f"{qubits} qubits have {2**qubits} masks; {count} cannot be drawn; leave masks out.")
     generator = np.random.default_rng(0 if seed is None else whole_number("seed", seed, minimum=0))
     return _bits(generator.choice(2**qubits, size=count, replace=False), qubits)
 
@@ -107,7 +116,7 @@ ANSATZ = Ansatz(
     layer=_layer,
     options={
         "form": "'mixture' (default): n qubits, averaged over masks; 'ancilla': 2n qubits, as published",
-        "masks": "how many masks to draw at random without replacement; default: all 2^n, up to 12 qubits",
-        "seed": "the seed of that draw; default 0",
+        "masks": "how many masks to draw at random, once, without replacement; default: all 2^n, up to 12 qubits",
+        "seed": "the seed of that draw; default 0; the masks stay the same for a given seed",
     },
 )

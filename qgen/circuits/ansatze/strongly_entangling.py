@@ -10,12 +10,15 @@ from qgen.circuits.encodings import Encoding
 from qgen.circuits.rotations import append_cnot_ring, append_rot
 
 _FIGURE = """\
-Layer l on n qubits; CNOT i -> (i + r) mod n with reach r = (l mod (n-1)) + 1. n = 4, l = 0:
-  q0 -Rot(w0, w1, w2)---o--------x--     Rot(phi, theta, omega) = RZ(phi), RY(theta), RZ(omega)
+Layer l on n qubits; CNOT i -> (i + r) mod n with reach r = (l mod (n-1)) + 1.
+n = 4, l = 0:
+  q0 -Rot(w0, w1, w2)---o--------x--
   q1 -Rot(w3, w4, w5)---x--o-----|--
   q2 -Rot(w6, w7, w8)------x--o--|--
   q3 -Rot(w9, w10, w11)-------x--o--
-Weights a layer: 3n. The last layer's omega do not change the expectation of Z: they commute with what is measured."""
+Rot(phi, theta, omega) = RZ(phi), RY(theta), RZ(omega). One qubit has no CNOT.
+Weights a layer: 3n. The last layer's omega do not change the expectation of Z:
+they commute with what is measured."""
 
 
 def _layer(qubits: int) -> Layer:

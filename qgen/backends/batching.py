@@ -29,7 +29,7 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FlatteningPlan:
+class BatchPlan:
     """How inputs and weights of given shapes and types become a `Batch`.
 
     Attributes:
@@ -84,7 +84,7 @@ class FlatteningPlan:
         return (d_weights.sum(dim=-2) if self.points is not None else d_weights).sum_to_size(shape)
 
 
-def make_plan(circuit: LayerCircuit, inputs: torch.Tensor, weights: torch.Tensor) -> FlatteningPlan:
+def make_plan(circuit: LayerCircuit, inputs: torch.Tensor, weights: torch.Tensor) -> BatchPlan:
     """The plan for tensors like these.
 
     Raises:
@@ -104,14 +104,14 @@ def make_plan(circuit: LayerCircuit, inputs: torch.Tensor, weights: torch.Tensor
         points = torch.tensor(circuit.mixture.points, dtype=kind, device=inputs.device)
         lead = (*lead, len(points))
         rows = rows.unsqueeze(-1).expand(lead)
-    samples, weight_rows = prod(lead), rows.reshape(-1)
+    samples, weight_rows = prod(lead), rows.reshape(-1).contiguous()
     different = prod(weights.shape[:-1])
     expand = different > 1 and 4 * different > samples  # hardly anything to share
     weight_rows = torch.arange(samples) if expand else weight_rows
     order = torch.argsort(weight_rows, stable=True)
     plain = inputs.dim() == 2 and weights.dim() == 1 and points is None
     places = weight_rows.to(inputs.device), order.to(inputs.device)
-    return FlatteningPlan(lead, kind, result, *places, points, expand, plain)
+    return BatchPlan(lead, kind, result, *places, points, expand, plain)
 
 
 def check_finite(name: str, tensor: torch.Tensor) -> None:
