@@ -16,7 +16,7 @@ from qgen.backends.statevector.program import compile_program
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError
 
-AMPLITUDE_BYTES = {torch.float32: 8, torch.float64: 16}
+STATES_BYTES = 2 * 8  # an amplitude in each of the two states of one gradient, float32
 MOST_QUBITS = 40  # beyond it even the count of amplitudes is out of reach, whatever the memory
 
 
@@ -38,9 +38,9 @@ class StatevectorBackend(Backend):
 
 def _check_memory(qubits: int) -> None:
     """A gradient holds two states at the least: refuse before anything is allocated."""
-    needed, available = 2 * 8 << qubits, _memory()
+    needed, available = STATES_BYTES << qubits, _memory()
     if qubits > MOST_QUBITS or needed > available:
-        most = max(0, (available // 16).bit_length() - 1)
+        most = max(0, (available // STATES_BYTES).bit_length() - 1)
         raise BackendError(
             f"{qubits} qubits need {needed:,} bytes for the two states of one gradient in float32; "
             f"{available:,} bytes are available, enough for {most} qubits"

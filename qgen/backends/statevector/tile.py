@@ -272,17 +272,27 @@ def _uniform_row(angles: Any, number: int, samples: int) -> int:
 
 
 @kernel
+def _run(tables: Any, angles: Any, work: Any, shape: Any, number: int, members: Array, before: int) -> Any:
+    """Bring the states of tile `number` into `work.psi`; `before` is the row of weights of the last tile.
+
+    Returns how many of `members` count, and the row of weights that they share, or -1.
+    """
+    count = choose_members(angles.order, number, members)
+    row = _uniform_row(angles, number, shape.samples)
+    fill(tables, angles, members, work.coefficients, row < 0 or row != before)
+    start(work.psi, shape.samples)
+    for k in range(len(tables.sweeps)):
+        sweep.forward_sweep(work, work, tables, k, shape, 0, shape.blocks)
+    return count, row
+
+
+@kernel
 def values_of_tiles(tables: Any, angles: Any, work: Any, shape: Any, first: int, last: int, values: Array) -> None:
     """Expectation values of the samples of tiles [first, last)."""
     members = np.empty(shape.samples, dtype=np.int64)
     row = -1
     for number in range(first, last):
-        count = choose_members(angles.order, number, members)
-        before, row = row, _uniform_row(angles, number, shape.samples)
-        fill(tables, angles, members, work.coefficients, row < 0 or row != before)
-        start(work.psi, shape.samples)
-        for k in range(len(tables.sweeps)):
-            sweep.forward_sweep(work, work, tables, k, shape, 0, shape.blocks)
+        count, row = _run(tables, angles, work, shape, number, members, row)
         work.totals[:] = 0.0
         pauli.measure(work, work, tables, shape, 0, shape.chunks)
         write_values(tables, work.totals, members, count, values)
@@ -297,12 +307,7 @@ def gradients_of_tiles(
     members = np.empty(shape.samples, dtype=np.int64)
     row = -1
     for number in range(first, last):
-        count = choose_members(angles.order, number, members)
-        before, row = row, _uniform_row(angles, number, shape.samples)
-        fill(tables, angles, members, work.coefficients, row < 0 or row != before)
-        start(work.psi, shape.samples)
-        for k in range(len(tables.sweeps)):
-            sweep.forward_sweep(work, work, tables, k, shape, 0, shape.blocks)
+        count, row = _run(tables, angles, work, shape, number, members, row)
         upstream_weights(tables, upstream, members, count, work.weights)
         pauli.seed_adjoint(work, work, tables, shape, 0, shape.chunks)
         for k in range(len(tables.sweeps) - 1, -1, -1):
