@@ -1,6 +1,6 @@
-"""Writes the measured table of README.md from a results file.
+"""Writes the measured table of README.md from the results of layer.py.
 
-python benchmarks/readme.py benchmarks/results/layer.json
+python benchmarks/readme.py benchmarks/results/layer*.json
 """
 
 from __future__ import annotations
@@ -19,15 +19,19 @@ PENNYLANE = "PennyLane + JAX"
 Row = dict[str, Any]
 
 
-def block(results: dict[str, Any]) -> str:
-    """What stands between the markers: a row for each size that qgen and at least one peer were measured at."""
-    machine = results["machine"]
-    rows = [row for row in results["rows"] if "seconds" in row and row["right"] and not row["extrapolated"]]
+def block(files: list[Path]) -> str:
+    """What stands between the markers: a row for each size that qgen and at least one peer were measured at.
+
+    A size stands in one file only, so that the contenders of a row were measured in one run.
+    """
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(files)]
+    machine, rounds = runs[0]["machine"], min(run["settings"]["rounds"] for run in runs)
+    rows = [row for run in runs for row in run["rows"] if "seconds" in row and row["right"] and not row["extrapolated"]]
     peers = sorted({row["name"] for row in rows if row["peer"] != "qgen"})
     lines = [
         START,
         f"One step (values and both gradients) of HQConv, {rows[0]['layers']} layers, on {machine['cores']} cores "
-        f"({machine['cpu']}), medians of {results['settings']['rounds']} interleaved rounds, {machine['date'][:10]}. "
+        f"({machine['cpu']}), medians of at least {rounds} interleaved rounds, {machine['date'][:10]}. "
         f"The fastest of {len(peers)} libraries that gave right gradients stands beside qgen; float32 where a library "
         "can. [benchmarks/results](benchmarks/results) has them all, with memory and first calls.",
         "",
@@ -54,10 +58,9 @@ def _line(size: tuple[int, int], members: list[Row]) -> list[str]:
 
 
 def main() -> None:
-    results = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(START)
-    README.write_text(before + block(results) + rest.split(END)[1], encoding="utf-8")
+    README.write_text(before + block([Path(name) for name in sys.argv[1:]]) + rest.split(END)[1], encoding="utf-8")
 
 
 if __name__ == "__main__":
