@@ -59,7 +59,7 @@ def _cells(row: Row, own: float | None) -> list[str]:
         f"{seconds / own:,.{2 if seconds < 100 * own else 0}f}" if own else "-",
         f"{row['peak_mib']:.0f}" if "peak_mib" in row else "-",
         duration(row["first_seconds"]),
-        f"{'right' if row['right'] else 'WRONG'} ({max(row['errors'].values()):.0e})",
+        f"{'right' if row['right'] else 'off'} ({max(row['errors'].values()):.0e})",
     ]
 
 
