@@ -1,4 +1,4 @@
-"""pyqtorch with torch's autograd; its adjoint is wrong where the control's number is above the target's."""
+"""pyqtorch with torch's autograd; its adjoint failed our check where a control's number is above its target's."""
 
 from __future__ import annotations
 

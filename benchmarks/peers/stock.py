@@ -27,7 +27,7 @@ def build(spec, device="cpu"):
     circuit = QuantumCircuit(spec.qubits)
     for gate in spec.gates:
         getattr(circuit, gate.name)(angles[gate.source][gate.index], *gate.qubits)
-    # Aer 0.18.2 binds the parameters of controlled rotations to wrong angles, and says nothing; plain gates are right.
+    # With Aer 0.18.2 under qiskit 2.6.2, bound parameters of controlled rotations failed our check; plain gates pass.
     circuit = transpile(circuit, basis_gates=["rx", "ry", "rz", "cx"])
     estimator = EstimatorV2(options={"default_precision": 0.0})
     network = EstimatorQNN(
