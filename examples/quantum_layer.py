@@ -1,4 +1,4 @@
-"""A quantum layer in the middle of a torch model, trained on scikit-learn's 8 x 8 digits for a minute.
+"""A quantum layer in the middle of a torch model, trained on scikit-learn's 8 x 8 digits for half a minute.
 
 pip install -e . scikit-learn && python examples/quantum_layer.py
 """
