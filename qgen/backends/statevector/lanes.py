@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 import os
 import platform
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,11 @@ def _cache_folder() -> Path | None:
     """
     here = Path(__file__).parent
     digest = sha256(b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))).hexdigest()[:16]
-    given = [Path(config.CACHE_DIR)] if config.CACHE_DIR else []
-    for base in (*given, here / "__pycache__", Path.home() / ".cache" / "qgen"):
+    bases = [Path(config.CACHE_DIR)] if config.CACHE_DIR else []
+    bases.append(here / "__pycache__")
+    with suppress(RuntimeError):  # not every user has a home
+        bases.append(Path.home() / ".cache" / "qgen")
+    for base in bases:
         folder = base / f"kernels-{digest}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
