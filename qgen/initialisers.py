@@ -82,7 +82,8 @@ class IdentityBlock(Initialiser):
     plateaus in parametrized quantum circuits", Quantum 3, 214 (2019), arXiv:1903.05076.
 
     Args:
-        layers: how many layers the circuit has: an even number that divides its weights.
+        layers: how many layers the circuit has: an even number that divides its weights. Up to 20 qubits, that they
+            do undo each other is checked.
     """
 
     layers: int

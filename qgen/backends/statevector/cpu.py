@@ -21,7 +21,6 @@ from qgen.backends.statevector.threads import run_all, shares
 from qgen.backends.statevector.workspace import Workspace, make_workspace
 from qgen.errors import BackendError
 
-Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
 Complexes = npt.NDArray[np.complex128]
 Integers = npt.NDArray[np.int64]

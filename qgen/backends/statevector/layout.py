@@ -230,11 +230,11 @@ def _observables(
         z_row, z_lane = split(string.z)
         groups[-1][pauli.GROUP_LAST] = k + 1
         groups[-1][pauli.HAS_IMAG if string.imaginary else pauli.HAS_REAL] = 1
-        table.append([z_row, z_lane, string.observable, int(string.imaginary)])
+        table.append([z_row, string.observable, int(string.imaginary)])
         parity = np.array([(int(lane) & z_lane).bit_count() & 1 for lane in lanes])
         signed[k] = string.signed_coefficient * (1 - 2 * parity)
     return (
         np.array(groups, dtype=np.int64).reshape(-1, 6),
-        np.array(table, dtype=np.int64).reshape(-1, 4),
+        np.array(table, dtype=np.int64).reshape(-1, 3),
         signed,
     )

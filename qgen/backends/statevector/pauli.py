@@ -13,7 +13,7 @@ from qgen.backends.statevector.lanes import accumulate, flip, kernel, load, stor
 
 # Columns of the table of groups (strings with equal x) and of the table of strings.
 GROUP_FIRST, GROUP_LAST, X_ROW, X_LANE, HAS_REAL, HAS_IMAG = range(6)
-Z_ROW, Z_LANE, OBSERVABLE, IMAG = range(4)
+Z_ROW, OBSERVABLE, IMAG = range(3)
 CHUNK = 128  # rows in a Walsh-Hadamard transform: its buffers stay in the first-level cache
 
 Array = Any

@@ -33,7 +33,7 @@ class PauliString:
 
 
 class AnglePlace(NamedTuple):
-    """Where a factor finds its angle: number `number` of the program's `row_angles` or of its `weight_angles`."""
+    """Where a factor finds its angle: entry `number` of the program's `row_angles` or `weight_angles`."""
 
     per_row: bool
     number: int

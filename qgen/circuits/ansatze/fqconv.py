@@ -7,6 +7,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterExpression
 
 from qgen.circuits.ansatze.base import Ansatz, Layer
+from qgen.circuits.ansatze.hqconv import REFERENCE
 from qgen.circuits.encodings import Encoding
 
 _FIGURE = """\
@@ -43,11 +44,7 @@ ANSATZ = Ansatz(
     name="fqconv",
     summary="Flat quantum convolution: each channel controls the one before it, pixel by pixel.",
     figure=_FIGURE,
-    reference=(
-        "F. De Falco et al. (2024), 'Towards Efficient Quantum Hybrid Diffusion Models', arXiv:2402.16147, "
-        "after Y. Jing et al. (2022), 'RGB image classification with quantum convolutional ansatz', "
-        "Quantum Information Processing, arXiv:2107.11099."
-    ),
+    reference=REFERENCE,
     qubits=12,
     layers=3,
     encoding=Encoding("rx", "raw"),

@@ -58,15 +58,17 @@ def _layer(qubits: int) -> Layer:
     return Layer(weights=8 * channels + 2 * (channels - 1), append=append)
 
 
+REFERENCE = (
+    "F. De Falco et al. (2024), 'Towards Efficient Quantum Hybrid Diffusion Models', arXiv:2402.16147, "
+    "after Y. Jing et al. (2022), 'RGB image classification with quantum convolutional ansatz', "
+    "Quantum Information Processing, arXiv:2107.11099."
+)
+
 ANSATZ = Ansatz(
     name="hqconv",
     summary="Hierarchical quantum convolution: controlled rotations within each channel, then between channels.",
     figure=_FIGURE,
-    reference=(
-        "F. De Falco et al. (2024), 'Towards Efficient Quantum Hybrid Diffusion Models', arXiv:2402.16147, "
-        "after Y. Jing et al. (2022), 'RGB image classification with quantum convolutional ansatz', "
-        "Quantum Information Processing, arXiv:2107.11099."
-    ),
+    reference=REFERENCE,
     qubits=12,
     layers=3,
     encoding=Encoding("rx", "raw"),
