@@ -12,8 +12,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from qgen.circuits import LayerCircuit as LayerCircuit
     from qgen.layer import QuantumLayer as QuantumLayer
+    from qgen.layer import QuantumLayers as QuantumLayers
 else:
-    _HOME = {"LayerCircuit": "qgen.circuits", "QuantumLayer": "qgen.layer"}
+    _HOME = {"LayerCircuit": "qgen.circuits", "QuantumLayer": "qgen.layer", "QuantumLayers": "qgen.layer"}
 
     def __getattr__(name: str) -> object:
         from importlib import import_module

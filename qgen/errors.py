@@ -19,3 +19,15 @@ class BackendError(QgenError, ValueError):
 
 class InputError(QgenError, ValueError):
     """The numbers handed to a circuit have the wrong shape, or are not finite."""
+
+
+class ConfigError(QgenError, ValueError):
+    """A configuration holds an unknown key, a value that is not allowed, or values that contradict each other."""
+
+
+class DataError(QgenError, ValueError):
+    """Images are missing, damaged, or not what was asked for."""
+
+
+class RunError(QgenError, RuntimeError):
+    """A run folder or a checkpoint is missing, damaged, or of another model or version; or training had to stop."""

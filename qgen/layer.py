@@ -1,4 +1,4 @@
-"""QuantumLayer: the one bridge between circuits and torch."""
+"""QuantumLayer, and QuantumLayers for several at once: the one bridge between circuits and torch."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from qgen.backends import Backend, Executable, GradientMethod, open_backend, res
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError, InputError
 from qgen.initialisers import Initialiser, UniformAngle
+from qgen.randomness import derive
 
 Array = npt.NDArray[np.float64]
 
@@ -194,6 +195,65 @@ class QuantumLayer(TorchConnector):
         return (
             f"qubits={circuit.qubits}, inputs={circuit.num_inputs}, weights={circuit.num_weights}, "
             f"observables={circuit.num_observables}, backend={backend}"
+        )
+
+
+class QuantumLayers(torch.nn.Module):
+    """Several circuits of one form, each with weights of its own: inputs (..., K, I) -> values (..., K, O).
+
+    All of them, for all leading axes (images, patches), are one call of the backend. With K = 1 it is a `QuantumLayer`
+    with one more axis.
+
+    Args:
+        circuit: the circuit that all K share.
+        count: K, how many of them.
+        backend: where they run: a name or a `Backend`.
+        gradient: how they are differentiated: a name or a `GradientMethod`.
+        seed: of the initial weights, which differ among the K; None draws them from torch's global generator.
+        initial: where the weights start.
+
+    Attributes:
+        weight: the weights, a parameter of shape (K, W).
+
+    Raises:
+        BackendError, CircuitError: the backend or its gradient cannot serve this circuit.
+        InputError: from a call whose input does not end in (K, I), or (on the CPU) holds NaN or infinity.
+    """
+
+    def __init__(
+        self,
+        circuit: LayerCircuit,
+        count: int,
+        backend: str | Backend = "statevector",
+        gradient: str | GradientMethod = "auto",
+        seed: int | None = 0,
+        initial: Initialiser | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = CircuitNetwork(circuit, backend, gradient)
+        # One more number mixed in for each, so that K circuits of one seed do not start as copies of one another.
+        seeds = [None if seed is None else derive(seed, "circuit", k) for k in range(count)]
+        weights = np.stack([_initial_weights(circuit, initial, each) for each in seeds])
+        self.weight = torch.nn.Parameter(torch.tensor(weights, dtype=torch.get_default_dtype()))
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # the graph goes around the circuit
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Expectation values (..., K, O) at inputs (..., K, I)."""
+        count, circuit = len(self.weight), self.network.circuit
+        if inputs.shape[-2:] != (count, circuit.num_inputs):
+            raise InputError(
+                f"these quantum layers take inputs (..., {count}, {circuit.num_inputs}), not {tuple(inputs.shape)}"
+            )
+        values: torch.Tensor = _Expectations.apply(inputs, self.weight, self.network)  # type: ignore[no-untyped-call]
+        return values
+
+    def extra_repr(self) -> str:
+        """The line that torch prints for this module."""
+        circuit = self.network.circuit
+        return (
+            f"circuits={len(self.weight)}, qubits={circuit.qubits}, inputs={circuit.num_inputs}, "
+            f"weights={circuit.num_weights}, observables={circuit.num_observables}, "
+            f"backend={self.network.executable.backend.name}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Lossless text of a layer circuit, and files that are either whole or absent."""
+"""Lossless text of a layer circuit, and the files that hold it."""
 
 import base64
 import binascii
@@ -9,12 +9,12 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 from qiskit import QuantumCircuit, qpy
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 
+from qgen import storage
 from qgen.circuits.mixture import Mixture
 from qgen.circuits.observables import terms
 from qgen.errors import CircuitError
@@ -78,23 +78,15 @@ def decode(text: str) -> Parts:
 
 
 def write(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a file that a reader sees whole or not at all: aside first, then renamed.
+    """Writes a file that a reader sees whole or not at all.
 
     Raises:
         CircuitError: the folder does not exist or cannot be written.
     """
-    target = Path(path)
-    aside = target.with_name(f".{target.name}.{uuid4().hex}.tmp")
     try:
-        with open(aside, "x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, target)
+        storage.write_text(path, text)
     except OSError as error:
-        raise CircuitError(f"Cannot write the circuit to {target}: {error.strerror or error}.") from error
-    finally:
-        aside.unlink(missing_ok=True)
+        raise CircuitError(f"Cannot write the circuit to {path}: {error.strerror or error}.") from error
 
 
 def read(path: str | os.PathLike[str]) -> str:

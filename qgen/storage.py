@@ -1,0 +1,49 @@
+"""Files that are either whole or absent: written aside, flushed to the disk, then renamed."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+
+@contextmanager
+def aside(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A path in the same folder, to write to; what lies there replaces `path` at once when the block ends well.
+
+    A block that fails leaves `path` as it was, and nothing else. The name ends as `path` does, for writers that choose
+    a format by it.
+
+    Raises:
+        OSError: the folder does not exist or cannot be written, or the disk is full.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{uuid4().hex}.tmp{target.suffix}")
+    try:
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, target)
+        _sync_folder(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a whole UTF-8 file.
+
+    Raises:
+        OSError: see `aside`.
+    """
+    with aside(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _sync_folder(folder: Path) -> None:
+    # A rename outlasts a power cut once its folder is on the disk; where folders cannot be opened, nothing can be done.
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
