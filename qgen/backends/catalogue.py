@@ -15,13 +15,19 @@ def _statevector() -> Backend:
     return StatevectorBackend()
 
 
+def _aer() -> Backend:
+    from qgen.backends.aer import AerBackend
+
+    return AerBackend()
+
+
 def _reference() -> Backend:
     from qgen.backends.reference import ReferenceBackend
 
     return ReferenceBackend()
 
 
-_BACKENDS: dict[str, Callable[[], Backend]] = {"statevector": _statevector, "reference": _reference}
+_BACKENDS: dict[str, Callable[[], Backend]] = {"statevector": _statevector, "aer": _aer, "reference": _reference}
 
 
 def backend_names() -> tuple[str, ...]:

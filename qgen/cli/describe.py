@@ -1,37 +1,41 @@
-"""`qgen describe`: what a circuit is."""
+"""`qgen describe`: what a circuit, a model or a run is."""
 
-import dataclasses
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from qgen.cli import pictures, words
+from qgen.cli import describe_circuit, describe_model, pictures
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from qgen.circuits import Description, LayerCircuit
-
-#: A drawing of more lines than this is cut to as few layers as there can be.
-_MOST_LINES = 60
-_ABOUT = ("name", "figure", "reference", "data_qubits", "layers", "encoding", "options")
+EXAMPLES = """\b
+Examples:
+  qgen describe qvunet-1hq                       a preset: its layers and circuits
+  qgen describe quanvunet --set model.variant=published --json
+  qgen describe runs/first-try                   a run
+  qgen describe --list                           circuits from the literature
+  qgen describe --circuit hqconv
+  qgen describe hqconv:12,3 --json
+  qgen describe --circuit basic --option mirrored=true --figure basic.png"""
 
 
 def describe(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="CIRCUIT", help="An ansatz as NAME[:QUBITS,LAYERS] (see --list), or the file of a saved circuit."
+            metavar="WHAT",
+            help="A preset, a YAML file of settings, the folder of a run; or a circuit: NAME[:QUBITS,LAYERS], or the "
+            "file of a saved one.",
         ),
     ] = None,
-    circuit: Annotated[str | None, typer.Option(metavar="CIRCUIT", help="The same as the argument CIRCUIT.")] = None,
+    circuit: Annotated[str | None, typer.Option(metavar="CIRCUIT", help="A circuit, and nothing else.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of a model. Repeatable.")
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KEY=VALUE",
-            help="What the ansatz offers: qubits, layers, mirrored, encoding.gate, encoding.map, encoding.scale, "
+            help="What an ansatz offers: qubits, layers, mirrored, encoding.gate, encoding.map, encoding.scale, "
             "encoding.reupload, or an option of its own. Repeatable.",
         ),
     ] = None,
@@ -41,130 +45,26 @@ def describe(
     list_: Annotated[bool, typer.Option("--list", help="List the ansaetze instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Draw a circuit and list what it consists of.
+    """Say what a model, a run or a circuit is: layers, parameters, circuits.
 
-    Depth and gates are those of the circuit as written, not transpiled to a device.
+    Depth and gates are those of a circuit as written, not transpiled to a device.
     """
     given = [word for word in (name, circuit) if word is not None]
     if len(given) + list_ != 1:
-        raise typer.BadParameter("Give one circuit, as with --circuit hqconv, or --list.")
-    if list_ and (option or figure):
-        raise typer.BadParameter("--list takes neither --option nor --figure.")
+        raise typer.BadParameter("Give one thing to describe, as with --circuit hqconv, or --list.")
+    if list_ and (option or figure or set_):
+        raise typer.BadParameter("--list takes neither --option nor --figure nor --set.")
     if figure and figure.suffix.lower() not in pictures.ENDINGS:
         raise typer.BadParameter(
             f"{str(figure)!r} does not end in one of {', '.join(pictures.ENDINGS)}.", param_hint="--figure"
         )
     if list_:
-        _print_list(as_json)
+        describe_circuit.print_list(as_json)
+    elif name is not None and describe_model.is_model(name):
+        if option or figure:
+            raise typer.BadParameter("--option and --figure are for circuits; change a model with --set.")
+        describe_model.print_model(name, set_ or [], as_json)
     else:
-        _print_circuit(given[0], option or [], figure, as_json)
-
-
-def _print_circuit(circuit: str, options: list[str], figure: Path | None, as_json: bool) -> None:
-    from rich.console import Console
-
-    from qgen.circuits import LayerCircuit, describe
-
-    recipe = words.read_recipe(circuit, options)
-    layer_circuit = recipe.build() if recipe else LayerCircuit.load(circuit)
-    console = Console(highlight=False)
-    facts = describe(layer_circuit, fold=console.width)
-    if figure:
-        pictures.save_drawing(layer_circuit, figure)
-    if as_json:
-        typer.echo(json.dumps(_about(recipe, layer_circuit) | _numbers(facts), indent=2, ensure_ascii=False))
-        return
-    # The facts come last: a long drawing scrolls away, and what one asked for stays in sight.
-    typer.echo(_drawing(facts, recipe, console.width))
-    rows = {"file": circuit}
-    if recipe:
-        known = recipe.ansatz
-        typer.echo(f"\n{known.figure}")
-        rows = {"ansatz": f"{known.name}: {known.summary}", "reference": known.reference}
-    _print_rows(console, rows | _rows(facts) | ({"drawn into": str(figure)} if figure else {}))
-
-
-def _drawing(facts: "Description", recipe: words.Recipe | None, columns: int) -> str:
-    from qgen.circuits import describe
-
-    if recipe is None or len(facts.drawing.splitlines()) <= _MOST_LINES:
-        return facts.drawing
-    fewest = 2 if recipe.options.get("mirrored") else 1
-    if recipe.layers <= fewest:
-        return facts.drawing
-    part = describe(recipe.build(layers=fewest), fold=columns).drawing
-    return f"{part}\n\nDrawn: {fewest} of {recipe.layers} layers; --figure FILE.txt draws all of them."
-
-
-def _about(recipe: words.Recipe | None, circuit: "LayerCircuit") -> dict[str, object]:
-    """What tells one circuit of the catalogue from another; all None for a saved one."""
-    if recipe is None:
-        return dict.fromkeys(_ABOUT)
-    known = recipe.ansatz
-    identity = (circuit.num_inputs, recipe.layers, dataclasses.asdict(recipe.encoding), recipe.options)
-    return dict(zip(_ABOUT, (known.name, known.figure, known.reference, *identity), strict=True))
-
-
-def _numbers(facts: "Description") -> dict[str, object]:
-    # The same three names as for a whole model, where parameters are those that are learned and one evaluation is one
-    # of many; a bare circuit learns its weights.
-    numbers = {name: value for name, value in facts.to_dict().items() if name != "drawing"}
-    return numbers | {
-        "parameters": facts.weights,
-        "quantum_parameters": facts.weights,
-        "circuits_per_image": facts.circuits_per_evaluation,
-    }
-
-
-def _rows(facts: "Description") -> dict[str, str]:
-    return {
-        "qubits": str(facts.qubits),
-        "parameters": f"{facts.weights} learned + {facts.inputs} inputs",
-        "observables": f"{len(facts.observables)}: {', '.join(facts.observables)}",
-        "depth": f"{facts.depth} ({facts.two_qubit_depth} counting two-qubit gates only)",
-        "two-qubit gates": str(facts.two_qubit_gates),
-        "all gates": ", ".join(f"{count} {name}" for name, count in facts.gates),
-        "circuits per evaluation": str(facts.circuits_per_evaluation),
-    }
-
-
-def _print_rows(console: "Console", rows: dict[str, str]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows.items():
-        table.add_row(name, Text(value))
-    console.print()
-    console.print(table)
-
-
-def _print_list(as_json: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from qgen.circuits import ansatz_names, get_ansatz
-
-    ansaetze = [get_ansatz(name) for name in ansatz_names()]
-    if as_json:
-        rows = [
-            {"name": a.name, "summary": a.summary, "reference": a.reference, "layers": a.layers}
-            | {"qubits": a.qubits, "qubit_unit": a.qubit_unit, "fewest_qubits": a.fewest_qubits}
-            | {"encoding": dataclasses.asdict(a.encoding), "options": dict(a.options)}
-            for a in ansaetze
-        ]
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column()
-    for a in ansaetze:
-        text = Text(f"{a.summary}\n").append(f"{a.reference}\n", style="dim")
-        text.append(f"default: {a.qubits} qubits, {a.layers} layers")
-        for option, meaning in a.options.items():
-            text.append(f"\n--option {option}=...  {meaning}")
-        table.add_row(a.name, text.append("\n"))
-    Console(highlight=False).print(table)
+        if set_:
+            raise typer.BadParameter("--set is for models; change a circuit with --option.")
+        describe_circuit.print_circuit(given[0], option or [], figure, as_json)

@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from qgen import __version__
-from qgen.cli.describe import describe
+from qgen.cli import data, describe, sample, train
 from qgen.errors import QgenError
 
 
@@ -35,7 +35,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="\b\nExamples:\n  qgen describe --list\n  qgen describe --circuit hqconv\n  qgen describe --help",
+    epilog="\b\nExamples:\n  qgen train --backend aer\n  qgen sample\n  qgen describe qvunet-1hq\n  qgen train --help",
 )
 
 
@@ -55,13 +55,10 @@ def options(
     """Hybrid quantum-classical image generators on Qiskit."""
 
 
-app.command(
-    epilog="\b\nExamples:"
-    "\n  qgen describe --list"
-    "\n  qgen describe --circuit hqconv"
-    "\n  qgen describe hqconv:12,3 --json"
-    "\n  qgen describe --circuit basic --option mirrored=true --figure basic.png"
-)(describe)
+app.command(epilog=train.EXAMPLES)(train.train)
+app.command(epilog=sample.EXAMPLES)(sample.sample)
+app.command(epilog=describe.EXAMPLES)(describe.describe)
+app.command(epilog=data.EXAMPLES)(data.data)
 
 
 def main() -> None:

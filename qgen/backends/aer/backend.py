@@ -1,0 +1,72 @@
+"""Backend `aer`: values from Aer, gradients from the exact engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from qgen.backends.aer.lowering import Lowering
+from qgen.backends.aer.readout import Readout
+from qgen.backends.aer.runner import Runner
+from qgen.backends.base import Backend, Batch, Capabilities, Executable
+from qgen.backends.statevector import StatevectorBackend
+from qgen.backends.statevector.program import compile_program
+from qgen.circuits import LayerCircuit
+from qgen.errors import BackendError
+
+
+class AerBackend(Backend):
+    """Exact expectation values by Aer's statevector method, always in double precision.
+
+    Aer has no adjoint gradients: they come from the engine of backend `statevector`, which is exact too.
+
+    Raises:
+        BackendError: qiskit-aer is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import qiskit_aer  # noqa: F401
+        except ImportError as error:
+            raise BackendError(
+                f"backend `aer` needs qiskit-aer ({error}): install it with `pip install qiskit-aer`, "
+                "or use backend `statevector`"
+            ) from error
+
+    @property
+    def name(self) -> str:
+        return "aer"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(exact=True, adjoint=True)
+
+    def compile(self, circuit: LayerCircuit) -> Executable:
+        return AerExecutable(circuit, self)
+
+
+class AerExecutable(Executable):
+    """A circuit on Aer; tensors on a GPU are evaluated on the processor, and their values go back."""
+
+    def __init__(self, circuit: LayerCircuit, backend: Backend) -> None:
+        super().__init__(circuit, backend)
+        self._engine = StatevectorBackend().compile(circuit)
+        program = compile_program(circuit.conditional)
+        self._lowering = Lowering(program)
+        readout = Readout(program.strings, program.wires, circuit.num_observables)
+        self._runner = Runner(self._lowering, readout, program.wires)
+
+    def __reduce__(self) -> Any:
+        return AerExecutable, (self.circuit, self.backend)  # what is compiled does not pickle: compile again
+
+    def evaluate(self, batch: Batch) -> torch.Tensor:
+        if not len(batch.inputs):
+            return batch.inputs.new_zeros(0, self.circuit.num_observables)
+        values = self._runner.values(self._lowering.table(batch))
+        return torch.from_numpy(values).to(batch.inputs.device)
+
+    def pull_back(
+        self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool]
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        return self._engine.pull_back(batch, upstream, wants)

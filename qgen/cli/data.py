@@ -1,0 +1,198 @@
+"""`qgen data`: which images there are to learn from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qgen.cli.describe_circuit import print_rows
+from qgen.cli.progress import progress
+from qgen.errors import DataError, QgenError
+
+if TYPE_CHECKING:
+    from qgen.data import DataSettings, ImageSet, SetStatus
+    from qgen.data.inspection import FolderReport
+    from qgen.data.sets import KnownSet
+
+EXAMPLES = """\b
+Examples:
+  qgen data
+  qgen data digits --figure digits.png
+  qgen data fashion-mnist --json"""
+
+_MOST_NAMED = 10
+_FIGURE_IMAGES = 100
+#: Pixels in height and width that the images of a folder get in a figure where they differ in size.
+_FIGURE_SIZE = 64
+
+
+def data(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="A data set, or a folder of images; without it, all sets are listed."),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(envvar="QGEN_DATA", metavar="FOLDER", help="Where data sets lie, and are downloaded to."),
+    ] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch what is missing of the set.")] = False,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Also draw some of the images into a file.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show which images there are, and where they lie or would come from.
+
+    Files of MNIST and Fashion-MNIST are looked for in --data-dir, the user's data folder and /usr/share/datasets, and
+    are checked by SHA-256. Nothing is fetched without --download.
+    """
+    if name is None and (download or figure):
+        raise typer.BadParameter("--download and --figure go with the name of a data set, as in qgen data digits.")
+    if figure and figure.suffix.lower() != ".png":
+        raise typer.BadParameter(f"{str(figure)!r} does not end in .png.", param_hint="--figure")
+    if name is None:
+        _print_list(data_dir, as_json)
+        return
+    from qgen.data.opening import find_folder
+    from qgen.data.sets import KNOWN
+
+    if name in KNOWN:
+        _show_set(KNOWN[name], data_dir, download, figure, as_json)
+        return
+    folder = find_folder(name)
+    if download:
+        raise typer.BadParameter(f"{name} is a folder of images; only {', '.join(KNOWN)} can be downloaded.")
+    _show_folder(folder, figure, as_json)
+
+
+def _print_list(data_dir: Path | None, as_json: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from qgen.data import list_sets
+
+    sets = list_sets(data_dir)
+    if as_json:
+        _print_json([dataclasses.asdict(status) for status in sets])
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for status in sets:
+        text = Text(f"{status.about}; {_extent(status)}\n")
+        text.append(f"{status.reference}. {status.licence}\n", style="dim").append(f"{_whereabouts(status)}\n")
+        table.add_row(status.name, text)
+    table.add_row("FOLDER", "any folder of images")
+    Console(highlight=False).print(table)
+
+
+def _extent(status: SetStatus) -> str:
+    form = f"{status.size}x{status.size}, grey, in {len(status.class_names)} classes"
+    return f"{status.train:,} images and {status.test:,} for testing, {form}"
+
+
+def _whereabouts(status: SetStatus) -> str:
+    if status.present:
+        return f"here: {status.present}"
+    if status.problem:
+        return f"not usable: {status.problem}"
+    megabytes = f"{status.download_bytes / 1e6:.0f} MB"
+    return f"not here: qgen data {status.name} --download fetches {megabytes} from {status.origin}"
+
+
+def _show_set(known: KnownSet, data_dir: Path | None, download: bool, figure: Path | None, as_json: bool) -> None:
+    from rich.console import Console
+
+    from qgen.data import DataSettings, open_images
+    from qgen.data.catalogue import describe_set
+    from qgen.data.published import fetch_all
+
+    if download:
+        with progress(Console(stderr=True), f"fetching {known.name}") as told:
+            fetch_all(known, data_dir, told)
+    status = describe_set(known, data_dir)
+    if status.problem:
+        raise DataError(status.problem)
+    parts: dict[str, ImageSet] = {}
+    if status.present:
+        for split in ("train", "test"):
+            parts[split] = open_images(DataSettings(name=known.name, split=split), data_dir, download=False)
+    if figure:
+        _draw(DataSettings(name=known.name, limit=min(_FIGURE_IMAGES, known.train)), data_dir, figure)
+    if as_json:
+        counts = {split: {"counts": part.count_labels(), "sha256": part.sha256} for split, part in parts.items()}
+        _print_json(dataclasses.asdict(status) | {"parts": counts, "figure": figure and str(figure)})
+        return
+    rows = {
+        "data set": f"{status.name}: {status.about}",
+        "images": _extent(status),
+        "where": _whereabouts(status),
+        **({"files": "each has the published SHA-256"} if status.present and known.idx else {}),
+        **{f"classes, {split}": _counted(part.count_labels()) for split, part in parts.items()},
+        "reference": status.reference,
+        "licence": status.licence,
+    }
+    print_rows(Console(highlight=False), rows | ({"drawn into": str(figure)} if figure else {}))
+
+
+def _show_folder(folder: Path, figure: Path | None, as_json: bool) -> None:
+    from rich.console import Console
+
+    from qgen.data import DataSettings
+    from qgen.data.inspection import inspect_folder
+
+    with progress(Console(stderr=True), "reading images") as told:
+        report = inspect_folder(folder, told)
+    if figure:
+        limit, size = min(_FIGURE_IMAGES, report.images) or None, report.size or _FIGURE_SIZE
+        name = str(folder.absolute())  # no known set is called like that
+        _draw(DataSettings(name=name, limit=limit, size=size, skip_unreadable=True), None, figure)
+    if as_json:
+        _print_json(dataclasses.asdict(report) | {"figure": figure and str(figure)})
+        return
+    print_rows(Console(highlight=False), _folder_rows(report) | ({"drawn into": str(figure)} if figure else {}))
+
+
+def _folder_rows(report: FolderReport) -> dict[str, str]:
+    alike = "all alike" if report.size else "set data.size to train on them"
+    rows = {"folder": report.path, "images": f"{report.images or 'none'} that can be read"}
+    if report.images:
+        rows |= {
+            "sizes": f"{_counted(report.sizes)} ({alike})",
+            "kinds": f"{_counted(report.modes)} (read as {'grey' if report.channels == 1 else 'RGB'})",
+            "classes": _counted(report.counts) if report.counts else "none: not all images lie in sub-folders",
+        }
+    if report.unreadable:
+        named = [f"{file} ({reason})" for file, reason in report.unreadable.items()]
+        rows[f"{len(named):,} unreadable"] = _shortened(named)
+    return rows
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return _shortened([f"{name}: {count:,}" for name, count in counts.items()])
+
+
+def _shortened(words: list[str]) -> str:
+    more = len(words) - _MOST_NAMED
+    return ", ".join([*words[:_MOST_NAMED], *([f"and {more:,} more"] if more > 0 else [])])
+
+
+def _draw(settings: DataSettings, data_dir: Path | None, figure: Path) -> None:
+    """Draws these images, sorted by class where they have classes."""
+    from qgen.data import open_images, save_grid
+
+    chosen = open_images(settings, data_dir, download=False)
+    images = chosen.images if chosen.labels is None else chosen.images[chosen.labels.argsort(stable=True)]
+    try:
+        save_grid(images, figure)
+    except OSError as error:
+        raise QgenError(f"Cannot write {figure}: {error.strerror or error}.") from error
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

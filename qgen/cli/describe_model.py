@@ -1,0 +1,103 @@
+"""`qgen describe` of a preset, a file of settings or a run: the model's layers, parameters and circuits."""
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from qgen.cli.describe_circuit import print_rows
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from qgen.models import ModelDescription
+    from qgen.runs import DiffusionGenerator, Run, RunConfig
+
+
+def is_model(what: str) -> bool:
+    """Whether these words name a preset, a file of settings or a folder, rather than a circuit."""
+    preset = resources.files("qgen") / "runs" / "presets" / f"{what}.yaml"
+    return what.endswith((".yaml", ".yml")) or Path(what).is_dir() or (Path(what).name == what and preset.is_file())
+
+
+def print_model(what: str, changes: list[str], as_json: bool) -> None:
+    """Lists the layers of a model, with what each has to learn, and what a run of it has come to."""
+    from rich.console import Console
+
+    from qgen.models import describe_model
+    from qgen.runs import Run, build_generator, find_run, override_config, read_config
+
+    run: Run | None = None
+    if Path(what).is_dir():
+        run = find_run(Path(what))
+        config = override_config(run.config(), changes)
+    else:
+        config = read_config(what, changes)
+    generator = build_generator(config, _shape(config))
+    facts = describe_model(generator.network)
+    about = _about(config, generator) | (_progress(run) if run else {})
+    if as_json:
+        typer.echo(json.dumps({"name": what} | facts.to_dict() | about, indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    console.print(_layers(facts))
+    print_rows(console, _rows(what, facts, about))
+
+
+def _shape(config: "RunConfig") -> tuple[int, int, int]:
+    from qgen.data import image_shape
+
+    return image_shape(config.data)
+
+
+def _about(config: "RunConfig", generator: "DiffusionGenerator") -> dict[str, Any]:
+    return {
+        "image": list(generator.shape),
+        "data": config.data.name,
+        "variant": config.model.variant,
+        "sampling": config.sampling.plain(),
+        "circuits_per_image": generator.circuits_per_image,
+        "backend": config.backend.name,
+    }
+
+
+def _progress(run: "Run") -> dict[str, Any]:
+    from qgen.runs import load_checkpoint
+
+    saved = run.checkpoints()
+    return {
+        "run": str(run.path),
+        "steps_done": load_checkpoint(saved[-1]).step if saved else 0,
+        "provenance": run.provenance(),
+    }
+
+
+def _layers(facts: "ModelDescription") -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("layer")
+    for column in ("output", "parameters", "circuits"):
+        table.add_column(column, justify="right")
+    for row in facts.rows:
+        shape = "x".join(map(str, row.shape))
+        table.add_row(row.name, shape, f"{row.parameters:,}", f"{row.circuits:,}" if row.circuits else "")
+    return table
+
+
+def _rows(what: str, facts: "ModelDescription", about: dict[str, Any]) -> dict[str, str]:
+    channels, height, width = about["image"]
+    rows = {
+        "model": f"{what} ({about['variant']})",
+        "images": f"{about['data']}, {height}x{width}, {'grey' if channels == 1 else 'RGB'}",
+        "parameters": f"{facts.parameters:,}, of which {facts.quantum_parameters:,} in circuits",
+        "circuits": f"{facts.circuits_per_call:,} for an image in each step, "
+        f"{about['circuits_per_image']:,} to sample one ({about['sampling']['sampler']})",
+    }
+    for circuit in facts.circuits:
+        rows[f"  {circuit.ansatz}"] = f"{circuit.qubits} qubits, {circuit.layers} layers"
+    if "run" in about:
+        rows["trained"] = f"{about['steps_done']:,} steps, circuits on {about['backend']}"
+    return rows

@@ -1,0 +1,81 @@
+"""`qgen sample`: images from a run, on any backend."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from qgen.cli.progress import progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from qgen.runs import Samples
+
+EXAMPLES = """\b
+Examples:
+  qgen sample                                    64 images from the latest run
+  qgen sample runs/first-try --count 256 --seed 7
+  qgen sample --backend aer --steps 10
+  qgen sample --sampler ancestral                all 1000 steps, as published
+  qgen sample --out digits.png --single"""
+
+
+def sample(
+    run: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="The folder of a run; default: the latest.")
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where the circuits run; default: as in training.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Each image has a seed of its own, from this one and the image's number.")
+    ] = 0,
+    sampler: Annotated[
+        str | None, typer.Option(metavar="NAME", help="How noise becomes an image: dpm-solver, ddim or ancestral.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of the sampler; each runs the circuits.")] = None,
+    eta: Annotated[float | None, typer.Option(min=0, help="Noise that ddim adds, from 0 (none) to 1.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="The grid; default: in the run's folder `samples`.")
+    ] = None,
+    single: Annotated[bool, typer.Option("--single", help="Write every image as a file too.")] = False,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the classical layers run.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Sample images from a trained run: a grid, and a JSON file beside it that says where it came from."""
+    from rich.console import Console
+
+    from qgen.runs import find_run, open_trained, sample_run
+    from qgen.training import choose_device
+
+    if out is not None and out.suffix.lower() != ".png":
+        raise typer.BadParameter(f"{str(out)!r} does not end in .png.", param_hint="--out")
+    console = Console(highlight=False, stderr=as_json)
+    given: dict[str, Any] = {"sampler": sampler, "steps": steps, "eta": eta}
+    changes = {key: value for key, value in given.items() if value is not None}
+    if "sampler" in changes:  # another sampler has another usual number of steps
+        changes = {"steps": None, "eta": 0.0} | changes
+    trained = open_trained(find_run(run), backend, changes)
+    circuits = trained.generator.circuits_per_image * count
+    if not as_json:
+        what = f"{count} images of {trained.run.path} after {trained.step:,} steps"
+        console.print(f"{what}: {circuits:,} circuits on {trained.backend.name}", soft_wrap=True)
+    with progress(console, "sampling") as told:
+        samples = sample_run(trained, out, count, seed, single, choose_device(device), told)
+    _conclude(console, samples, as_json)
+
+
+def _conclude(console: Console, samples: Samples, as_json: bool) -> None:
+    if as_json:
+        files = {"grid": str(samples.grid), "provenance": str(samples.provenance)}
+        singles = {"singles": [str(path) for path in samples.singles]}
+        typer.echo(json.dumps(files | singles | samples.facts, indent=2, ensure_ascii=False))
+        return
+    console.print(f"samples: {samples.grid}", soft_wrap=True)
+    if samples.singles:
+        console.print(f"each one: {samples.singles[0].parent}", soft_wrap=True)

@@ -1,0 +1,165 @@
+"""`qgen train`: a generator from a preset or a file, or one that goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from qgen.cli.progress import progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from qgen.runs import Run, RunConfig
+    from qgen.training import Finished
+
+EXAMPLES = """\b
+Examples:
+  qgen train                                        a small hybrid on real 8x8 digits
+  qgen train --backend aer --set training.steps=200
+  qgen train qvunet-1hq --data-dir ~/datasets       the published QVU-Net on Fashion-MNIST
+  qgen train quanvunet --set model.variant=published --set data.limit=10000
+  qgen train my.yaml --name first-try
+  qgen train --resume                               go on with the latest run
+  qgen train runs/first-try --resume --set training.epochs=30
+  qgen train qvunet-1fq --from runs/unet --set training.epochs=1    transfer learning
+  qgen train --list"""
+
+
+def train(
+    config: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CONFIG]", help="A preset (see --list) or a YAML file; with --resume, the folder of a run."
+        ),
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where the circuits run: statevector, aer, ...")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting. Repeatable.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run: CONFIG, or the latest.")] = False,
+    from_: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="RUN", help="Take over encoder and decoder of another run; the vertex is new."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The run's folder is runs/NAME.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The run's folder.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(envvar="QGEN_DATA", metavar="FOLDER", help="Where data sets lie.")
+    ] = None,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the classical layers run.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="How many devices train together.")] = 1,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write metrics for TensorBoard too.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the presets instead.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Train a generator of images. Ctrl-C ends it after the step in hand; --resume goes on.
+
+    The run's folder holds its settings, metrics.jsonl, checkpoints and grids of samples.
+    """
+    if list_:
+        _print_presets(as_json)
+        return
+    if name is not None and out is not None:
+        raise typer.BadParameter("Give --name or --out, not both.")
+    new_only = {"--backend": backend, "--from": from_, "--name": name, "--out": out}
+    if resume and any(value is not None for value in new_only.values()):
+        raise typer.BadParameter(f"--resume goes on with a run as it is; it takes none of {', '.join(new_only)}.")
+    changes = set_ or []
+    if resume:
+        run, settings = _old_run(config, changes)
+    else:
+        settings = _new_settings(config, backend, from_, changes)
+        run = _new_run(config, name, out)
+    _train(run, settings, resume, data_dir, device, devices, tensorboard, as_json)
+
+
+def _new_settings(config: str | None, backend: str | None, source: Path | None, changes: list[str]) -> RunConfig:
+    from qgen.runs import find_run, read_config
+
+    if source is not None:
+        find_run(source)
+        changes = [f"start.run={json.dumps(str(source))}", *changes]
+    if backend is not None:
+        changes = [*changes, f"backend.name={json.dumps(backend)}"]
+    return read_config(config, changes)
+
+
+def _new_run(config: str | None, name: str | None, out: Path | None) -> Run:
+    from qgen.runs import new_run
+    from qgen.runs.folder import HOME
+    from qgen.runs.words import DEFAULT_PRESET
+
+    if name is not None and (not name or Path(name).name != name):
+        raise typer.BadParameter(f"{name!r} is not the name of a folder; for a path use --out.", param_hint="--name")
+    return new_run(Path(config or DEFAULT_PRESET).stem, HOME / name if name is not None else out)
+
+
+def _old_run(folder: str | None, changes: list[str]) -> tuple[Run, RunConfig]:
+    from qgen.runs import find_run
+    from qgen.training import extended
+
+    run = find_run(Path(folder) if folder is not None else None)
+    return run, extended(run, changes)
+
+
+def _train(
+    run: Run,
+    settings: RunConfig,
+    resume: bool,
+    data_dir: Path | None,
+    device: Literal["auto", "cpu", "cuda"],
+    devices: int,
+    tensorboard: bool,
+    as_json: bool,
+) -> None:
+    from rich.console import Console
+
+    from qgen.data import open_images
+    from qgen.training import ConsoleReport, Report, TensorBoardReport, Trainer, go_on, make_fabric, start
+
+    console = Console(highlight=False, stderr=as_json)
+    with progress(console, "fetching images") as told:
+        images = open_images(settings.data, data_dir, progress=told)
+    fabric = make_fabric(settings, device, devices)
+    run = fabric.broadcast(run)  # the first process names the folder; another one may look at its clock a second later
+    report: Report = ConsoleReport(console) if fabric.is_global_zero else Report()
+    if tensorboard and fabric.is_global_zero:
+        report = TensorBoardReport(run.path / "tensorboard", report)
+    trainer = Trainer.build(run, settings, images, fabric)
+    if fabric.is_global_zero:
+        what = f"{len(images):,} images of {images.name} ({images.source})"
+        console.print(f"training on {what}, circuits on {settings.backend.name}, into {run.path}", soft_wrap=True)
+    finished = (go_on if resume else start)(trainer, report)
+    if fabric.is_global_zero:
+        _conclude(console, run, finished, as_json)
+
+
+def _conclude(console: Console, run: Run, finished: Finished, as_json: bool) -> None:
+    grid = run.grid(finished.step)
+    if as_json:
+        facts = {"run": str(run.path), "steps": finished.step, "stopped": finished.stopped, "metrics": finished.row}
+        typer.echo(json.dumps(facts | {"grid": str(grid) if grid.exists() else None}, indent=2))
+        return
+    if finished.stopped:
+        console.print(f"stopped after step {finished.step}; go on with: qgen train {run.path} --resume", soft_wrap=True)
+        return
+    if grid.exists():
+        console.print(f"samples: {grid}", soft_wrap=True)
+    console.print(f"more of them: qgen sample {run.path}", soft_wrap=True)
+
+
+def _print_presets(as_json: bool) -> None:
+    from qgen.runs import preset_names, preset_summary
+
+    rows = {name: preset_summary(name) for name in preset_names()}
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for name, summary in rows.items():
+        typer.echo(f"{name:<15} {summary}")

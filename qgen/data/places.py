@@ -1,0 +1,55 @@
+"""Where the files of a data set may lie."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+VARIABLE = "QGEN_DATA"
+_SYSTEM = (Path("/usr/share/datasets"), Path("/usr/local/share/datasets"))
+
+
+def roots(data_dir: Path | None) -> list[Path]:
+    """The folders to look in, first to last: the one given, that of `QGEN_DATA`, the user's and the system's."""
+    given = [data_dir, _from_environment(), user_folder(sys.platform, os.environ)]
+    return list(dict.fromkeys([*filter(None, given), *_SYSTEM]))
+
+
+def download_root(data_dir: Path | None) -> Path | None:
+    """The folder that downloads go to: the one given, that of `QGEN_DATA`, or the user's; None without a home."""
+    return data_dir or _from_environment() or user_folder(sys.platform, os.environ)
+
+
+def find_files(name: str, data_dir: Path | None, folders: tuple[str, ...]) -> Iterator[Path]:
+    """Where `name.gz` or `name` lies: of each root first in these sub-folders, then in itself."""
+    for root in roots(data_dir):
+        for folder in (*folders, "."):
+            for candidate in (root / folder / f"{name}.gz", root / folder / name):
+                if os.path.isfile(candidate):  # also where a folder may not be looked into
+                    yield candidate
+
+
+def user_folder(platform: str, environ: Mapping[str, str]) -> Path | None:
+    """The user's data folder of qgen by the platform's custom; None where the user has no home.
+
+    Args:
+        platform: as `sys.platform`.
+        environ: the environment variables.
+    """
+    variable, inside = {
+        "win32": ("LOCALAPPDATA", "AppData/Local"),
+        "darwin": ("", "Library/Application Support"),
+    }.get(platform, ("XDG_DATA_HOME", ".local/share"))
+    if os.path.isabs(environ.get(variable, "")):
+        return Path(environ[variable], "qgen")
+    try:
+        return Path.home() / inside / "qgen"
+    except RuntimeError:
+        return None
+
+
+def _from_environment() -> Path | None:
+    given = os.environ.get(VARIABLE)
+    return Path(given).expanduser() if given else None

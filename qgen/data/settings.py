@@ -1,0 +1,47 @@
+"""Which images a generator learns from: a group of a user's configuration."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from qgen.settings import Settings
+
+
+class DataSettings(Settings):
+    """The images to learn from.
+
+    Every choice is a function of these settings alone, not of a run's seed: runs that differ in their seed learn from
+    the same images.
+    """
+
+    name: str = Field(default="digits", min_length=1)
+    """A known data set (`qgen data` lists them), or the path of a folder of images."""
+
+    split: Literal["train", "test"] = "train"
+    """The part of a known data set. A folder of images is all `train`."""
+
+    size: int | None = Field(default=None, ge=1)
+    """Resize to this many pixels in height and width; null: as the images are, which must then agree."""
+
+    channels: Literal[1, 3] | None = None
+    """1: grey, 3: RGB; null: as the images are, which is grey for a folder only if all of it is."""
+
+    limit: int | None = Field(default=None, ge=1)
+    """Keep this many images: a fixed choice, the same in every run, with as many of each class as can be.
+
+    A smaller limit keeps a part of what a larger one does.
+    """
+
+    classes: tuple[int, ...] | None = Field(default=None, min_length=1)
+    """Keep only images with these labels, which stay as they are."""
+
+    skip_unreadable: bool = False
+    """Go on without the files of a folder that cannot be read. Otherwise they are named and nothing is trained."""
+
+    @model_validator(mode="after")
+    def _no_class_twice(self) -> Self:
+        if self.classes is not None and len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"`classes` names a label twice: {', '.join(map(str, self.classes))}")
+        return self

@@ -1,0 +1,158 @@
+"""How much of an image each diffusion step leaves, as one frozen table from which everything else follows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from qgen.errors import ConfigError, InputError
+
+CLEAN = -1
+"""The time of an image without noise: one before the first step, where alphas_bar is 1."""
+
+
+class Level(NamedTuple):
+    """What an image at one time consists of: x_t = signal x_0 + spread noise."""
+
+    time: int
+    alpha_bar: float
+
+    @property
+    def signal(self) -> float:
+        """sqrt(alpha_bar), in (0, 1]."""
+        return math.sqrt(self.alpha_bar)
+
+    @property
+    def spread(self) -> float:
+        """sqrt(1 - alpha_bar), in [0, 1)."""
+        return math.sqrt(1 - self.alpha_bar)
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """A noise schedule in the notation of Ho et al. 2020, arXiv:2006.11239; step t in code is their t + 1.
+
+    Attributes:
+        alphas_bar: (T,) float64 on the CPU, strictly falling within (0, 1): the share of an image's variance that is
+            left of the clean image after steps 0..t.
+
+    Raises:
+        InputError: `alphas_bar` is not such a table.
+    """
+
+    alphas_bar: Tensor
+
+    def __post_init__(self) -> None:
+        table = self.alphas_bar
+        if table.ndim != 1 or table.dtype != torch.float64 or table.device.type != "cpu" or not len(table):
+            raise InputError(
+                f"alphas_bar must be a float64 table (T,) on the CPU with T of at least 1, "
+                f"not {table.dtype} {tuple(table.shape)} on {table.device}"
+            )
+        if not ((self.betas > 0).all() and table[-1] > 0 and table[0] < 1):
+            raise InputError("alphas_bar must fall from step to step and lie between 0 and 1, both excluded")
+
+    @property
+    def steps(self) -> int:
+        """T, the number of diffusion steps."""
+        return len(self.alphas_bar)
+
+    @cached_property
+    def alphas(self) -> Tensor:
+        """(T,) float64: the share of the variance that step t alone leaves."""
+        return self.alphas_bar / torch.cat([torch.ones(1, dtype=torch.float64), self.alphas_bar[:-1]])
+
+    @cached_property
+    def betas(self) -> Tensor:
+        """(T,) float64: the variance of the noise that step t adds."""
+        return 1 - self.alphas
+
+    @cached_property
+    def snr(self) -> Tensor:
+        """(T,) float64: the signal-to-noise ratio alphas_bar / (1 - alphas_bar), a ratio of variances."""
+        return self.alphas_bar / (1 - self.alphas_bar)
+
+    def level(self, time: int) -> Level:
+        """The composition of an image at one time, 0..T-1 or `CLEAN`."""
+        return Level(time, 1.0 if time == CLEAN else float(self.alphas_bar[time]))
+
+    def levels(self, times: Sequence[int]) -> list[Level]:
+        """`level` of each time.
+
+        Raises:
+            InputError: a time is neither a step of this schedule nor `CLEAN`.
+        """
+        wrong = [time for time in times if not CLEAN <= time < self.steps]
+        if wrong:
+            raise InputError(f"times {wrong} are not steps of this schedule, which are 0..{self.steps - 1} ({CLEAN}: clean)")
+        return [self.level(time) for time in times]
+
+    def add_noise(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """Images after step t, sqrt(abar_t) x0 + sqrt(1 - abar_t) noise (Ho et al. 2020, arXiv:2006.11239, eq. 4).
+
+        Args:
+            x0: clean images (B, C, H, W), floating point, in [-1, 1].
+            t: steps (B,), int64, in 0..T-1.
+            noise: standard normal (B, C, H, W).
+
+        Returns:
+            Noisy images (B, C, H, W) in the dtype and on the device of `x0`.
+
+        Raises:
+            InputError: the images are integers.
+        """
+        if not x0.is_floating_point():
+            raise InputError(f"images must be floating-point numbers in [-1, 1], not {x0.dtype}")
+        signal = per_image(self.alphas_bar.sqrt(), t, x0)
+        spread = per_image((1 - self.alphas_bar).sqrt(), t, x0)
+        return signal * x0 + spread * noise.to(x0)
+
+
+def per_image(table: Tensor, t: Tensor, like: Tensor) -> Tensor:
+    """Entries `t` (B,) of a float64 table (T,) as (B, 1, ..., 1), in the dtype and on the device of `like` (B, ...)."""
+    rounded = table.to(like.dtype).to(like.device)  # in this order: not every device has float64
+    return rounded[t.to(like.device)].view(-1, *[1] * (like.ndim - 1))
+
+
+def cosine(steps: int, s: float = 0.008, largest_beta: float = 0.999) -> Schedule:
+    """The cosine schedule of Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 17, with betas clipped as they advise.
+
+    alphas_bar is the product of the clipped 1 - beta, so that it is not zero after the last step.
+
+    Raises:
+        ConfigError: fewer than one step.
+    """
+    _check(steps)
+    u = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    f = torch.cos((u + s) / (1 + s) * math.pi / 2) ** 2
+    betas = (1 - f[1:] / f[:-1]).clamp(max=largest_beta)
+    return Schedule(torch.cumprod(1 - betas, 0))
+
+
+def linear(steps: int, first: float = 1e-4, last: float = 0.02) -> Schedule:
+    """The linear schedule of Ho et al. 2020, arXiv:2006.11239, section 4; `first` and `last` beta are for 1000 steps.
+
+    With other numbers of steps both are scaled by 1000 / steps, which keeps the amount of noise at the end.
+
+    Raises:
+        ConfigError: so few steps that the scaled `last` reaches 1.
+    """
+    _check(steps)
+    scale = 1000 / steps
+    if scale * last >= 1:
+        raise ConfigError(
+            f"a linear schedule of {steps} steps would add more noise in its last step than there can be (beta = "
+            f"{scale * last:.3g}, less than 1 is allowed); take more than {math.floor(1000 * last)} steps, or `cosine`"
+        )
+    return Schedule(torch.cumprod(1 - torch.linspace(scale * first, scale * last, steps, dtype=torch.float64), 0))
+
+
+def _check(steps: int) -> None:
+    if steps < 1:
+        raise ConfigError(f"a diffusion has at least one step, not {steps}")

@@ -1,0 +1,201 @@
+"""What a U-Net is made of, as settings that refuse what cannot be built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+
+from qgen.circuits import Encoding, LayerCircuit, ansatz
+from qgen.errors import ConfigError
+from qgen.settings import Settings
+
+Variant = Literal["paper", "published"]
+PATCH = 2  # a circuit sees PATCH x PATCH pixels of each of its channels, one a qubit
+
+
+class HybridSettings(Settings):
+    """The circuits that stand in for a convolution, on some of its channels."""
+
+    ansatz: str = "hqconv"
+    """name of the circuit (`qgen describe --list`)"""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """further options of the ansatz; `encoding` as {gate, map, scale, reupload}"""
+    group_channels: PositiveInt = 3
+    """channels that one circuit sees, 2x2 pixels of each: it has four times as many data qubits"""
+
+    @field_validator("options")
+    @classmethod
+    def _check_options(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for key, instead in (("qubits", "group_channels"), ("layers", "layers")):
+            if key in options:
+                raise ValueError(f"`{key}` is no option here: set `{instead}`, beside `options`")
+        encoding = options.get("encoding")
+        if not isinstance(encoding, Mapping):
+            return options
+        try:
+            return options | {"encoding": Encoding(**encoding)}
+        except TypeError as error:
+            raise ValueError(f"`encoding` has gate, map, scale and reupload, not {', '.join(encoding)}") from error
+
+    def ansatz_name(self, variant: Variant) -> str:
+        """The ansatz that runs: in the published code, block A of `hqconv` never does."""
+        return "hqconv-published" if variant == "published" and self.ansatz == "hqconv" else self.ansatz
+
+    def circuit(self, layers: int, variant: Variant) -> LayerCircuit:
+        """The circuit that runs for one group: one input and one output a pixel.
+
+        Raises:
+            CircuitError: the ansatz is unknown, or does not take this number of qubits or layers or these options.
+        """
+        return self._build(self.ansatz_name(variant), layers)
+
+    def counted_weights(self, layers: int) -> int:
+        """The weights of the circuit that is named: in `published` more of `hqconv` than run."""
+        return self._build(self.ansatz, layers).num_weights
+
+    def _build(self, name: str, layers: int) -> LayerCircuit:
+        return ansatz(name, qubits=PATCH**2 * self.group_channels, layers=layers, **self.options)
+
+
+class VertexSettings(HybridSettings):
+    """The bottom of the U: classical, or with circuits in both of its residual blocks."""
+
+    groups: NonNegativeInt | Literal["all"] = 0
+    """groups of channels that go to circuits; 0: classical; `all`: no convolution is left"""
+    layers: PositiveInt = 3
+    """layers of each circuit"""
+
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _check_groups(cls, groups: object) -> object:
+        if groups == "all" or (isinstance(groups, int) and not isinstance(groups, bool) and groups >= 0):
+            return groups
+        raise ValueError("give a whole number from 0, or `all`")
+
+
+class QuanvolutionSettings(HybridSettings):
+    """A level of the encoder whose residual blocks have circuits, on all 2x2 patches of the feature map."""
+
+    level: NonNegativeInt = 1
+    """the level, counted from 0 at the full size"""
+    groups: PositiveInt = 1
+    """groups of channels that go to circuits"""
+    layers: PositiveInt | None = None
+    """layers of each circuit; default: 1 in `paper`, 3 in `published`"""
+    shared: bool | None = None
+    """whether both stages of a block use the same circuits; default: yes in `paper`, no in `published`"""
+
+
+class UNetSettings(Settings):
+    """The U-Net of De Falco et al. (2024), arXiv:2402.16147, and its hybrids."""
+
+    kind: Literal["unet"] = "unet"
+    """the kind of generator"""
+    dim: int = Field(10, ge=4)
+    """channels at the full size; the embedding of time is four times as wide"""
+    mults: tuple[PositiveInt, ...] = Field((1, 2, 3, 4), min_length=1)
+    """one a level: its multiple of `dim` is the number of channels on the way up"""
+    norm_groups: PositiveInt = 10
+    """groups of the group normalisations; they divide `dim`"""
+    heads: PositiveInt = 4
+    """heads of the attentions"""
+    head_dim: PositiveInt = 32
+    """features of a head"""
+    variant: Variant = "paper"
+    """`paper`: as the text has it; `published`: with the quirks of the published code, to compare with its numbers"""
+    vertex: VertexSettings = VertexSettings()
+    """the bottom of the U"""
+    quanvolution: QuanvolutionSettings | None = None
+    """circuits in a level of the encoder"""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The channels of each level of the encoder."""
+        return (self.dim, *(self.dim * mult for mult in self.mults[:-1]))
+
+    @property
+    def bottom(self) -> int:
+        """The channels at the vertex."""
+        return self.dim * self.mults[-1]
+
+    @property
+    def quanvolution_layers(self) -> int:
+        """Layers of a quanvolutional circuit, as given or as the variant has it."""
+        given = self.quanvolution.layers if self.quanvolution else None
+        return given or (1 if self.variant == "paper" else 3)
+
+    @property
+    def quanvolution_shared(self) -> bool:
+        """Whether the two stages of a quanvolutional block share circuits, as given or as the variant has it."""
+        given = self.quanvolution.shared if self.quanvolution else None
+        return self.variant == "paper" if given is None else given
+
+    def map_sizes(self, size: int) -> tuple[int, ...]:
+        """The side of the feature maps of each level, the vertex' last, for images of this side.
+
+        Each level halves the side with a 4x4 convolution; the last one may have a 7x7 one: see `last_kernel`.
+
+        Raises:
+            ConfigError: the images are too small for so many levels, or a map that is cut into 2x2 patches is odd.
+        """
+        sizes = [size]
+        for level in range(1, len(self.mults)):
+            kernel = last_kernel(sizes[-1]) if level == len(self.mults) - 1 else 4
+            sizes.append((sizes[-1] + 2 - kernel) // 2 + 1)
+        if sizes[-1] < PATCH:
+            raise ConfigError(
+                f"{size}x{size} images are too small for {len(sizes)} levels, whose feature maps would have sides "
+                f"{', '.join(map(str, sizes))}: give fewer `mults`, or larger images"
+            )
+        hybrid = ([("vertex", len(sizes) - 1)] if self.vertex.groups else []) + (
+            [("quanvolution", self.quanvolution.level)] if self.quanvolution else []
+        )
+        for part, level in hybrid:
+            if sizes[level] % PATCH:
+                raise ConfigError(
+                    f"`{part}` cuts feature maps into 2x2 patches, but with {size}x{size} images they are "
+                    f"{sizes[level]}x{sizes[level]} there: choose another level, other `mults` or another image size"
+                )
+        return tuple(sizes)
+
+    @model_validator(mode="after")
+    def _check_norms(self) -> UNetSettings:
+        if self.dim % self.norm_groups:
+            raise ValueError(f"`norm_groups` ({self.norm_groups}) must divide `dim` ({self.dim})")
+        return self
+
+    @model_validator(mode="after")
+    def _check_vertex(self) -> UNetSettings:
+        wanted = 1 if self.vertex.groups == "all" else self.vertex.groups
+        _check_channels("vertex", wanted * self.vertex.group_channels, self.bottom)
+        self.vertex.circuit(self.vertex.layers, self.variant)
+        return self
+
+    @model_validator(mode="after")
+    def _check_quanvolution(self) -> UNetSettings:
+        given = self.quanvolution
+        if given is None:
+            return self
+        if given.level >= len(self.mults):
+            raise ValueError(
+                f"`quanvolution.level` is {given.level}, but {len(self.mults)} `mults` make levels 0 to "
+                f"{len(self.mults) - 1}"
+            )
+        _check_channels("quanvolution", given.groups * given.group_channels, self.widths[given.level])
+        given.circuit(self.quanvolution_layers, self.variant)
+        return self
+
+
+def last_kernel(size: int) -> int:
+    """The kernel of the last downsampling, from maps of this side: 7x7 takes 7 or 8 to 2, 4x4 takes 4 to 2."""
+    return 7 if size > 4 else 4
+
+
+def _check_channels(part: str, wanted: int, there: int) -> None:
+    if wanted > there:
+        raise ValueError(
+            f"the groups of `{part}` take {wanted} channels, but there are {there}: "
+            f"give fewer `{part}.groups`, or fewer `{part}.group_channels`"
+        )

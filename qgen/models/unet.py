@@ -1,0 +1,258 @@
+"""The U-Net: an encoder, a vertex and a decoder, each classical or hybrid."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from qgen.backends import Backend, GradientMethod, open_backend
+from qgen.errors import ConfigError, InputError
+from qgen.models.attention import FullAttention, LinearAttention
+from qgen.models.blocks import ResBlock, Stages, TimeEmbedding, Upsample
+from qgen.models.hybrids import quanvolution_hybrid, vertex_hybrid
+from qgen.models.quantum import Engine, Hybrid, HybridStages
+from qgen.models.settings import UNetSettings, last_kernel
+from qgen.randomness import derive, generator
+
+TIME_FACTOR = 4  # the width of the embedding of time, in multiples of `dim`
+CUT_SPREAD = 0.87962566103423978  # the standard deviation of a standard normal that is cut at 2
+
+
+class EncoderLevel(nn.Module):
+    """Two residual blocks, attention, and where there is a level below, a smaller map for it.
+
+    Args:
+        settings: the U-Net's.
+        level: the level, from 0.
+        size: the side of its feature maps.
+        hybrid: the stages of its residual blocks; None: convolutions.
+        engine: where circuits run.
+    """
+
+    def __init__(self, settings: UNetSettings, level: int, size: int, hybrid: Hybrid | None, engine: Engine) -> None:
+        super().__init__()
+        channels, last = settings.widths[level], len(settings.mults) - 1
+        self.block_0, self.block_1 = (_block(settings, channels, hybrid, engine.at(index)) for index in range(2))
+        self.attention = LinearAttention(channels, settings.heads, settings.head_dim)
+        kernel = last_kernel(size) if level == last - 1 else 4
+        below = settings.widths[level + 1] if level < last else None
+        self.down = nn.Identity() if below is None else nn.Conv2d(channels, below, kernel, stride=2, padding=1)
+
+    def forward(self, maps: torch.Tensor, time: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """From maps (B, C, H, W) and time (B, 4 dim) to two maps for the decoder, and those of the level below."""
+        first = self.block_0(maps, time)
+        second = self.attention(self.block_1(first, time))
+        return first, second, self.down(second)
+
+
+class Encoder(nn.Module):
+    """From images to a small feature map, the maps that the decoder will want, and the embedding of time.
+
+    Args:
+        settings: the U-Net's.
+        channels: of the images.
+        sizes: the side of the feature maps of each level.
+        hybrid: the stages of the residual blocks of the quanvolutional level, if there is one.
+        engine: where its circuits run.
+    """
+
+    def __init__(
+        self, settings: UNetSettings, channels: int, sizes: tuple[int, ...], hybrid: Hybrid | None, engine: Engine
+    ) -> None:
+        super().__init__()
+        self.time = TimeEmbedding(settings.dim, TIME_FACTOR * settings.dim)
+        self.init = nn.Conv2d(channels, settings.dim, 7, padding=3)
+        place = settings.quanvolution.level if settings.quanvolution else None
+        self.levels = nn.ModuleList(
+            EncoderLevel(settings, level, size, hybrid if level == place else None, engine.at(level))
+            for level, size in enumerate(sizes)
+        )
+        self.out = nn.Conv2d(settings.widths[-1], settings.bottom, 3, padding=1)
+
+    def forward(
+        self, images: torch.Tensor, times: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]:
+        """From images (B, C, H, W) and times (B,) to maps, skipped maps (the deepest last), and time (B, 4 dim)."""
+        time = self.time(times)
+        maps = self.init(_channels_last(images))
+        skips = [maps]
+        for level in self.levels:
+            *kept, maps = level(maps, time)
+            skips += kept
+        return self.out(maps), skips, time
+
+
+class Vertex(nn.Module):
+    """Two residual blocks with full attention between them, at the smallest maps.
+
+    Args:
+        settings: the U-Net's.
+        hybrid: the stages of the residual blocks; None: convolutions.
+        engine: where circuits run.
+    """
+
+    def __init__(self, settings: UNetSettings, hybrid: Hybrid | None, engine: Engine) -> None:
+        super().__init__()
+        self.block_0, self.block_1 = (_block(settings, settings.bottom, hybrid, engine.at(index)) for index in range(2))
+        self.attention = FullAttention(settings.bottom, settings.heads, settings.head_dim, settings.variant)
+
+    def forward(self, maps: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        """From maps (B, C, H, W) and time (B, 4 dim) to maps of the same shape."""
+        return self.block_1(self.attention(self.block_0(maps, time)), time)  # type: ignore[no-any-return]
+
+
+class DecoderLevel(nn.Module):
+    """Two residual blocks that each take a map of the encoder in, attention, and a larger map with fewer channels.
+
+    Args:
+        settings: the U-Net's.
+        level: the level, from 0.
+        size: the side of the maps that come out: that of the level above, or at level 0 its own.
+    """
+
+    def __init__(self, settings: UNetSettings, level: int, size: int) -> None:
+        super().__init__()
+        channels, skipped = settings.dim * settings.mults[level], settings.widths[level]
+        self.block_0, self.block_1 = (
+            ResBlock(channels + skipped, channels, TIME_FACTOR * settings.dim, settings.norm_groups) for _ in range(2)
+        )
+        self.attention = LinearAttention(channels, settings.heads, settings.head_dim)
+        self.up = Upsample(channels, skipped, size)
+
+    def forward(
+        self, maps: torch.Tensor, second: torch.Tensor, first: torch.Tensor, time: torch.Tensor
+    ) -> torch.Tensor:
+        """From maps, the two maps of the encoder's level (B, C, H, W), and time to maps (B, C', size, size)."""
+        maps = self.block_0(torch.cat([maps, second], dim=1), time)
+        maps = self.block_1(torch.cat([maps, first], dim=1), time)
+        return self.up(self.attention(maps))  # type: ignore[no-any-return]
+
+
+class Decoder(nn.Module):
+    """From the vertex' maps and those that the encoder kept to images.
+
+    Args:
+        settings: the U-Net's.
+        channels: of the images.
+        sizes: the side of the feature maps of each level.
+    """
+
+    def __init__(self, settings: UNetSettings, channels: int, sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        above = (sizes[0], *sizes[:-1])
+        self.levels = nn.ModuleDict(
+            {str(level): DecoderLevel(settings, level, above[level]) for level in reversed(range(len(sizes)))}
+        )
+        self.final = ResBlock(2 * settings.dim, settings.dim, TIME_FACTOR * settings.dim, settings.norm_groups)
+        self.out = nn.Conv2d(settings.dim, channels, 1)
+
+    def forward(self, maps: torch.Tensor, skips: list[torch.Tensor], time: torch.Tensor) -> torch.Tensor:
+        """From maps, the encoder's `skips` and time (B, 4 dim) to (B, C, H, W)."""
+        for level in self.levels.values():
+            *skips, first, second = skips
+            maps = level(maps, second, first, time)
+        return self.out(self.final(torch.cat([maps, *skips], dim=1), time))  # type: ignore[no-any-return]
+
+
+class UNet(nn.Module):
+    """Predicts the noise in images: the U-Net of De Falco et al. (2024), arXiv:2402.16147, or one of its hybrids.
+
+    `build_unet` makes one. The names of its parameters begin with `encoder`, `vertex` or `decoder`, so that these parts
+    can be taken over from another one.
+
+    Attributes:
+        settings: what it was built from.
+        image_shape: (C, H, W) of its images.
+        sizes: the side of the feature maps of each level, the vertex' last.
+    """
+
+    def __init__(self, settings: UNetSettings, channels: int, size: int, engine: Engine) -> None:
+        super().__init__()
+        self.settings, self.image_shape, self.sizes = settings, (channels, size, size), settings.map_sizes(size)
+        at_level, at_vertex = quanvolution_hybrid(settings), vertex_hybrid(settings)
+        self.encoder = Encoder(settings, channels, self.sizes, at_level, engine.at("encoder"))
+        self.vertex = Vertex(settings, at_vertex, engine.at("vertex"))
+        self.decoder = Decoder(settings, channels, self.sizes)
+
+    def forward(self, images: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        """The noise (B, C, H, W) in noisy images (B, C, H, W) at times (B,), in steps 0..T-1, whole or not.
+
+        Raises:
+            InputError: images of another shape, or not one time for each.
+        """
+        if images.shape[1:] != self.image_shape or times.shape != images.shape[:1]:
+            raise InputError(
+                f"this model takes images {('B', *self.image_shape)} and times ('B',), "
+                f"not {tuple(images.shape)} and {tuple(times.shape)}"
+            )
+        maps, skips, time = self.encoder(images, times)
+        return self.decoder(self.vertex(maps, time), skips, time)  # type: ignore[no-any-return]
+
+    @property
+    def circuits_per_call(self) -> int:
+        """Circuits that are run for one image in one call."""
+        parts = [*zip(self.encoder.levels, self.sizes, strict=True), (self.vertex, self.sizes[-1])]
+        return sum(
+            module.circuits_per_image(size)
+            for part, size in parts
+            for module in part.modules()
+            if isinstance(module, Stages)
+        )
+
+
+def build_unet(
+    settings: UNetSettings,
+    channels: int,
+    size: int,
+    backend: str | Backend = "statevector",
+    gradient: str | GradientMethod = "auto",
+    seed: int = 0,
+) -> UNet:
+    """The U-Net of these settings, with its initial weights.
+
+    Weights start as in Flax: normal with variance 1 / (inputs of a unit), cut at two standard deviations (LeCun et al.
+    1998, "Efficient BackProp"); biases at 0. They depend on the seed and on their name alone, so that parts which two
+    models share start equal; torch's global generator is neither used nor changed.
+
+    Args:
+        settings: what to build.
+        channels: of the images, 1 for grey, 3 for colour.
+        size: the side of the square images, in pixels.
+        backend: where circuits run: a name or a `Backend`.
+        gradient: how circuits are differentiated: a name or a `GradientMethod`.
+        seed: of all initial weights.
+
+    Raises:
+        ConfigError: the images are too small for the levels, or a part that is cut into 2x2 patches has odd maps.
+        CircuitError, BackendError: the backend or its gradient cannot serve the circuits.
+    """
+    settings.map_sizes(size)
+    if channels < 1:
+        raise ConfigError(f"images have {channels} channels: give 1 for grey or 3 for colour")
+    opened = open_backend(backend) if isinstance(backend, str) else backend
+    with torch.random.fork_rng(devices=[]):  # torch's layers draw weights of their own first
+        model = UNet(settings, channels, size, Engine(opened, gradient, derive(seed, "circuits")))
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            _initialise(module, generator(seed, "weights", name))
+    return model
+
+
+def _initialise(module: nn.Conv2d | nn.Linear, drawn: torch.Generator) -> None:
+    spread = 1 / (CUT_SPREAD * math.sqrt(module.weight[0].numel()))
+    nn.init.trunc_normal_(module.weight, std=spread, a=-2 * spread, b=2 * spread, generator=drawn)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
+def _block(settings: UNetSettings, channels: int, hybrid: Hybrid | None, engine: Engine) -> ResBlock:
+    stages = None if hybrid is None else HybridStages(hybrid, engine)
+    return ResBlock(channels, channels, TIME_FACTOR * settings.dim, settings.norm_groups, stages)
+
+
+def _channels_last(images: torch.Tensor) -> torch.Tensor:
+    """The same images in torch's channels-last format, its strides unambiguous also with one channel."""
+    rows = images.permute(0, 2, 3, 1)
+    return rows.reshape(-1).view(rows.shape).permute(0, 3, 1, 2)

@@ -1,0 +1,161 @@
+"""A run is a folder: its settings, its metrics, its checkpoints, its pictures, and where all that came from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from qgen import storage
+from qgen.errors import ConfigError, RunError
+from qgen.runs.config import RunConfig
+
+HOME = Path("runs")
+_CHECKPOINT = re.compile(r"step-(\d+)\.safetensors")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of a run, new or old. Nothing is written until a method says so."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.name
+
+    @property
+    def samples(self) -> Path:
+        """Where the grids of samples lie."""
+        return self.path / "samples"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line; see `qgen.training.Metrics`."""
+        return self.path / "metrics.jsonl"
+
+    def grid(self, step: int) -> Path:
+        """The picture of the samples drawn after so many steps."""
+        return self.samples / f"step-{step:08d}.png"
+
+    def checkpoint(self, step: int) -> Path:
+        """The file of the checkpoint after so many steps."""
+        return self.path / "checkpoints" / f"step-{step:08d}.safetensors"
+
+    def checkpoints(self) -> list[Path]:
+        """All checkpoints, oldest first."""
+        found = [
+            (match, path) for path in self.path.glob("checkpoints/*") if (match := _CHECKPOINT.fullmatch(path.name))
+        ]
+        return [path for _, path in sorted(found, key=lambda pair: int(pair[0][1]))]
+
+    def config(self) -> RunConfig:
+        """The settings that the run was started with.
+
+        Raises:
+            RunError: the folder is not a run, or its settings are of another version of qgen or damaged.
+        """
+        file = self.path / "config.yaml"
+        try:
+            plain = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise RunError(f"{self.path} is not the folder of a run: it has no readable config.yaml") from error
+        except yaml.YAMLError as error:
+            raise RunError(f"{file} is damaged: it is not YAML") from error
+        if not isinstance(plain, dict):
+            raise RunError(f"{file} is damaged: it does not hold settings")
+        try:
+            return RunConfig.read(plain)
+        except ConfigError as error:
+            raise RunError(f"{file} is damaged or of another version of qgen: {error}") from error
+
+    def provenance(self) -> dict[str, Any]:
+        """What the run was made with: versions, machine, data; empty where the file is missing or damaged."""
+        try:
+            found = json.loads((self.path / "provenance.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def start(self, config: RunConfig, provenance: dict[str, Any]) -> None:
+        """Makes the folder of a new run.
+
+        Raises:
+            RunError: there is something at this place already, or it cannot be written.
+        """
+        with writing(self.path):
+            self.path.mkdir(parents=True)
+            self.path.joinpath("checkpoints").mkdir()
+            self.samples.mkdir()
+            self.write_provenance(provenance)
+            self.write_config(config)  # last: a folder with settings is a run
+
+    def write_config(self, config: RunConfig) -> None:
+        """Replaces `config.yaml`."""
+        text = yaml.safe_dump(config.plain(), sort_keys=False, allow_unicode=True)
+        storage.write_text(self.path / "config.yaml", text)
+
+    def write_provenance(self, provenance: dict[str, Any]) -> None:
+        """Replaces `provenance.json`."""
+        storage.write_text(self.path / "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False) + "\n")
+
+
+def new_run(name: str, out: Path | None = None) -> Run:
+    """A run that does not exist yet: at `out`, or under `runs/` with the time and a name.
+
+    Raises:
+        RunError: there is something at `out` already.
+    """
+    if out is not None:
+        if out.exists():
+            raise RunError(f"{out} exists already; name another folder with --out, or continue it with --resume")
+        return Run(out)
+    path = HOME / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
+    taken = 1
+    while path.exists():
+        taken += 1
+        path = path.with_name(f"{path.name.removesuffix(f'-{taken - 1}')}-{taken}")
+    return Run(path)
+
+
+def find_run(path: Path | None = None) -> Run:
+    """The run in this folder; None: the one under `runs/` whose last checkpoint is the newest.
+
+    Raises:
+        RunError: there is none.
+    """
+    if path is not None:
+        if not path.joinpath("config.yaml").is_file():
+            raise RunError(f"{path} is not the folder of a run: it has no config.yaml")
+        return Run(path)
+    runs = [Run(config.parent) for config in HOME.glob("*/config.yaml")]
+    trained = [(run.checkpoints()[-1].stat().st_mtime, run.name, run) for run in runs if run.checkpoints()]
+    if not trained:
+        raise RunError(
+            f"there is no run with a checkpoint under {HOME.resolve()}: train one with `qgen train`, or name the folder"
+        )
+    return max(trained)[2]
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What goes wrong while writing below `path` becomes one line that says so.
+
+    Raises:
+        RunError: the disk is full, the folder is taken, or it cannot be written.
+    """
+    try:
+        yield
+    except FileExistsError as error:
+        raise RunError(f"{path} exists already; name another folder with --out") from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RunError(f"cannot write {error.filename or path}: {reason}. What was written before is whole.") from error

@@ -1,0 +1,152 @@
+"""Generators of images, made from settings: what a run trains and what it samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import nn
+
+from qgen.backends import Backend, open_backend
+from qgen.diffusion import NoisePrediction, SamplingSettings, Schedule, cosine, denoiser_calls, linear, p2_weights, sample
+from qgen.models import UNet, build_unet
+from qgen.randomness import derive
+from qgen.runs.config import RunConfig
+
+Shape = tuple[int, int, int]
+Progress = Callable[[int, int], None]
+
+#: How samples are drawn on the way, where the run's own sampler takes longer.
+QUICK = SamplingSettings(sampler="dpm-solver")
+
+
+class Turn(NamedTuple):
+    """What one player does in a step: the objective that it lowers, and the parameters that it may change.
+
+    `objective.draw(count, shape, generator)` draws what the objective needs for a whole batch;
+    `objective(images, draws)` is its loss. A diffusion model has one turn, a GAN two.
+    """
+
+    name: str
+    objective: nn.Module
+    trained: dict[str, nn.Parameter]
+
+
+class ImageGenerator(Protocol):
+    """What training and sampling ask of a generator of any kind."""
+
+    @property
+    def shape(self) -> Shape:
+        """Of an image: channels, height, width."""
+        ...
+
+    @property
+    def network(self) -> nn.Module:
+        """All that is learned; what a checkpoint holds."""
+        ...
+
+    @property
+    def averaged(self) -> nn.Module:
+        """The part whose weights are averaged while training, and which samples."""
+        ...
+
+    def turns(self) -> tuple[Turn, ...]:
+        """The turns of one training step, in order."""
+        ...
+
+    @property
+    def circuits_per_training_image(self) -> int:
+        """Circuits evaluated forward for one image of one training step."""
+        ...
+
+    @property
+    def circuits_per_image(self) -> int:
+        """Circuits run to sample one image."""
+        ...
+
+    def sample(
+        self,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
+        progress: Progress | None = None,
+        quick: bool = False,
+    ) -> torch.Tensor:
+        """Images (N, C, H, W), float32 in [-1, 1], one a seed; `quick`: good enough to see how training goes."""
+        ...
+
+
+@dataclass(frozen=True)
+class DiffusionGenerator:
+    """A denoising network and the diffusion that it undoes."""
+
+    network: UNet
+    schedule: Schedule
+    sampling: SamplingSettings
+    objective: NoisePrediction
+    shape: Shape
+
+    @property
+    def averaged(self) -> nn.Module:
+        return self.network
+
+    def turns(self) -> tuple[Turn, ...]:
+        trained = {name: weight for name, weight in self.network.named_parameters() if weight.requires_grad}
+        return (Turn("denoiser", self.objective, trained),)
+
+    @property
+    def circuits_per_training_image(self) -> int:
+        return self.network.circuits_per_call
+
+    @property
+    def circuits_per_image(self) -> int:
+        return self.network.circuits_per_call * denoiser_calls(self.sampling, self.schedule)
+
+    def sample(
+        self,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
+        progress: Progress | None = None,
+        quick: bool = False,
+    ) -> torch.Tensor:
+        sampling = self.sampling
+        if quick and denoiser_calls(sampling, self.schedule) > denoiser_calls(QUICK, self.schedule):
+            sampling = QUICK
+        was_training = self.network.training
+        self.network.eval()
+        try:
+            return sample(self.network, self.schedule, sampling, seeds, self.shape, device, progress=progress)
+        finally:
+            self.network.train(was_training)
+
+
+def build_generator(config: RunConfig, shape: Shape, backend: Backend | None = None) -> DiffusionGenerator:
+    """The generator that settings describe, for images of shape (C, H, W), with its initial weights.
+
+    Args:
+        config: the settings.
+        shape: channels, height and width; images are square.
+        backend: where its circuits run; None: as the settings say.
+
+    Raises:
+        ConfigError, BackendError, CircuitError: the settings contradict each other, or the backend cannot serve them.
+    """
+    channels, size, _ = shape
+    network = build_unet(
+        config.model,
+        channels,
+        size,
+        backend=backend or open_backend(config.backend.name),
+        gradient=config.backend.gradient if backend is None else "auto",
+        seed=derive(config.training.seed, "weights"),
+    )
+    diffusion = config.diffusion
+    schedule = {"cosine": cosine, "linear": linear}[diffusion.schedule](diffusion.steps)
+    objective = NoisePrediction(network, schedule, p2_weights(schedule, diffusion.p2_gamma, diffusion.p2_k))
+    return DiffusionGenerator(network, schedule, config.sampling, objective, shape)
+
+
+def image_seeds(seed: int, count: int, first: int = 0) -> list[int]:
+    """The seeds of images number `first`, `first` + 1, ...: image 17 has the same one whatever is sampled beside it."""
+    return [derive(seed, "image", number) for number in range(first, first + count)]

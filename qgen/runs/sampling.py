@@ -1,0 +1,158 @@
+"""Images from a finished run, on any backend, with a note of where they came from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from qgen import storage
+from qgen.backends import Backend, open_backend
+from qgen.data import save_grid, save_single
+from qgen.errors import RunError
+from qgen.runs import provenance
+from qgen.runs.checkpoint import Checkpoint, fingerprint, load_checkpoint
+from qgen.runs.config import RunConfig
+from qgen.runs.folder import Run, writing
+from qgen.runs.generators import DiffusionGenerator, Progress, build_generator, image_seeds
+from qgen.settings import Settings
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A generator with the weights that a run gave it.
+
+    Attributes:
+        run: the run.
+        config: its settings.
+        generator: with averaged weights, on its backend.
+        backend: where its circuits run.
+        step: after how many steps of training.
+    """
+
+    run: Run
+    config: RunConfig
+    generator: DiffusionGenerator
+    backend: Backend
+    step: int
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What `sample_run` wrote.
+
+    Attributes:
+        grid: the picture of all images.
+        provenance: the JSON file beside it.
+        singles: the files of the single images, if they were wanted.
+        facts: what the JSON file says.
+    """
+
+    grid: Path
+    provenance: Path
+    singles: tuple[Path, ...]
+    facts: dict[str, Any]
+
+
+def open_trained(run: Run, backend: str | None = None, sampling: dict[str, Any] | None = None) -> Trained:
+    """The generator of a run, with the averaged weights of its last checkpoint.
+
+    Args:
+        run: the run.
+        backend: where its circuits run; None: where it was trained.
+        sampling: changes to the run's settings of the sampler, as `{"steps": 50}`.
+
+    Raises:
+        RunError: the run has no checkpoint, or a damaged one, or of another model.
+        ConfigError, BackendError: the sampler or the backend cannot be had.
+    """
+    config = run.config()
+    if sampling:
+        changed = {**config.sampling.plain(), **sampling}
+        config = RunConfig.read(config.plain() | {"sampling": changed})
+    saved = run.checkpoints()
+    if not saved:
+        raise RunError(f"{run.path} has no checkpoint yet: continue it with `qgen train {run.path} --resume`")
+    checkpoint = load_checkpoint(saved[-1])
+    shape = tuple(checkpoint.numbers["shape"])
+    opened = open_backend(backend or config.backend.name)
+    generator = build_generator(config, shape, opened)
+    _load_average(generator, checkpoint, saved[-1], model_fingerprint(config.model, shape))
+    return Trained(run, config, generator, opened, checkpoint.step)
+
+
+def model_fingerprint(model: Settings, shape: tuple[int, int, int]) -> str:
+    """What two runs have in common if the weights of one fit the other."""
+    return fingerprint(model.plain() | {"shape": list(shape)})
+
+
+def sample_run(
+    trained: Trained,
+    out: Path | None = None,
+    count: int = 64,
+    seed: int = 0,
+    single: bool = False,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+) -> Samples:
+    """Samples images and writes a grid, a provenance file, and, if wanted, each image.
+
+    Args:
+        trained: the generator.
+        out: the PNG file of the grid; None: in the run's `samples` folder, named after backend, sampler and seed.
+        count: how many images.
+        seed: of the images; each has one of its own that follows from this and its number.
+        single: also write every image as a PNG file, in a folder beside the grid.
+        device: where the classical layers run.
+        progress: told how far it is.
+
+    Raises:
+        RunError: the files cannot be written.
+    """
+    sampling = trained.generator.sampling
+    grid = out or trained.run.samples / f"{trained.backend.name}-{sampling.sampler}-seed{seed}-{count}.png".replace(
+        ":", "-"
+    )
+    with writing(grid):
+        grid.parent.mkdir(parents=True, exist_ok=True)
+    trained.generator.network.to(device)
+    images = trained.generator.sample(image_seeds(seed, count), device, progress)
+    with writing(grid):
+        save_grid(images, grid)
+        singles: list[Path] = []
+        if single:
+            folder = grid.with_suffix("")
+            singles = save_single(images, folder, [f"{number:05d}" for number in range(count)])
+        facts = _facts(trained, count, seed, torch.device(device))
+        note = grid.with_suffix(".json")
+        storage.write_text(note, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+    return Samples(grid, note, tuple(singles), facts)
+
+
+def _load_average(generator: DiffusionGenerator, checkpoint: Checkpoint, path: Path, model: str) -> None:
+    if checkpoint.model != model:
+        raise RunError(f"{path} was made by a model with other settings than its config.yaml says")
+    try:
+        # Frozen weights and buffers are not averaged.
+        generator.network.load_state_dict(checkpoint.tensors["weights"] | checkpoint.tensors["ema"])
+    except (KeyError, RuntimeError) as error:
+        raise RunError(f"{path} does not fit this model; was it made by another version of qgen?") from error
+
+
+def _facts(trained: Trained, count: int, seed: int, device: torch.device) -> dict[str, Any]:
+    generator = trained.generator
+    return {
+        "run": str(trained.run.path),
+        "step": trained.step,
+        "created": provenance.now(),
+        "images": count,
+        "seed": seed,
+        "sampling": generator.sampling.plain(),
+        "backend": provenance.backend_facts(trained.backend),
+        "circuits_per_image": generator.circuits_per_image,
+        "circuits": generator.circuits_per_image * count,
+        "machine": provenance.machine(device),
+    }

@@ -1,0 +1,48 @@
+"""Transfer learning: a network that starts from parts of another run's network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from qgen.errors import RunError
+from qgen.runs.checkpoint import load_checkpoint
+from qgen.runs.config import TransferSettings
+from qgen.runs.folder import find_run
+
+
+def transfer(network: nn.Module, settings: TransferSettings) -> None:
+    """Copies the weights of some parts of another run's network; the other parts keep what they start with.
+
+    De Falco et al., arXiv:2402.16147, section 3.3, take over encoder and decoder and train a new vertex with them.
+
+    Args:
+        network: has its parts as attributes `encoder`, `vertex` and `decoder`.
+        settings: which run, which parts, and which of its weights.
+
+    Raises:
+        RunError: there is no such run, it has no checkpoint, or its parts have other shapes.
+    """
+    run = find_run(Path(settings.run))
+    saved = run.checkpoints()
+    if not saved:
+        raise RunError(f"{run.path} has no checkpoint to start from")
+    given = load_checkpoint(saved[-1]).tensors["weights" if settings.weights == "raw" else "ema"]
+    for part in settings.parts:
+        prefix = f"{part}."
+        theirs = {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
+        module = network.get_submodule(part)
+        ours = {name: value.shape for name, value in module.state_dict().items()}
+        other = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != _shape(theirs.get(name)))
+        if other:
+            raise RunError(
+                f"the {part} of {run.path} has other weights than this model's ({other[0]} for one): "
+                "give both runs the same model settings, but for the vertex, and images of the same size"
+            )
+        module.load_state_dict(theirs)
+
+
+def _shape(tensor: torch.Tensor | None) -> torch.Size | None:
+    return None if tensor is None else tensor.shape

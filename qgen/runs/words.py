@@ -1,0 +1,119 @@
+"""From a preset's name, a YAML file and `--set KEY=VALUE` to the settings of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from qgen.errors import ConfigError
+from qgen.runs.config import RunConfig
+
+DEFAULT_PRESET = "digits"
+#: Of two keys that say the same thing in two ways, the one given last counts.
+_EITHER = (("training", "steps", "epochs"),)
+
+Plain = dict[str, Any]
+
+
+def preset_names() -> tuple[str, ...]:
+    """The names of the presets that qgen ships."""
+    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in _presets().iterdir() if entry.suffix == ".yaml"))
+
+
+def preset_summary(name: str) -> str:
+    """The first comment of a shipped preset: one line on what it is."""
+    return (_presets() / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+
+
+def read_config(source: str | None = None, overrides: Sequence[str] = ()) -> RunConfig:
+    """The settings that a preset's name or a YAML file gives, changed by overrides.
+
+    A file may begin from a preset, or from another file beside it, with the key `preset`.
+
+    Args:
+        source: a preset's name or a file; None: the default preset.
+        overrides: `KEY=VALUE` with dotted keys and YAML values, as `training.steps=200`.
+
+    Raises:
+        ConfigError: no such preset or file, not YAML, an unknown key, or a value that is not allowed.
+    """
+    return _read(_load(source or DEFAULT_PRESET, ()), overrides)
+
+
+def override_config(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
+    """The same settings, changed by overrides.
+
+    Raises:
+        ConfigError: an unknown key, or a value that is not allowed.
+    """
+    return _read(config.plain(), overrides)
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Plain:
+    """Two mappings as one: groups are merged key by key, everything else is replaced."""
+    result = dict(below)
+    for group, *either in _EITHER:
+        given = above.get(group)
+        if isinstance(given, Mapping) and isinstance(result.get(group), Mapping) and set(either) & given.keys():
+            result[group] = {key: value for key, value in result[group].items() if key not in either}
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def _read(plain: Plain, overrides: Sequence[str]) -> RunConfig:
+    for override in overrides:
+        plain = merged(plain, _override(override))
+    return RunConfig.read(plain)
+
+
+def _load(source: str, seen: tuple[str, ...], beside: Path | None = None) -> Plain:
+    if source in seen:
+        raise ConfigError(f"the presets {' -> '.join((*seen, source))} begin from one another; end the circle")
+    path, text = _text(source, beside)
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source} is not YAML: {' '.join(str(error).split())}") from error
+    content = {} if content is None else content
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise ConfigError(f"{source} does not hold settings: its top level has to be `key: value` lines")
+    base = content.pop("preset", None)
+    if base is None:
+        return content
+    return merged(_load(str(base), (*seen, source), path.parent if path else None), content)
+
+
+def _text(source: str, beside: Path | None) -> tuple[Path | None, str]:
+    if source in preset_names():
+        return None, (_presets() / f"{source}.yaml").read_text(encoding="utf-8")
+    path = (beside or Path()) / source
+    try:
+        return path, path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"`{source}` is neither a preset nor a readable file. Presets: {', '.join(preset_names())}."
+        ) from error
+
+
+def _override(words: str) -> Plain:
+    key, equals, text = words.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigError(f"--set takes KEY=VALUE, as in training.steps=200; {words!r} is not of that form")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {words!r}: the value is not YAML") from error
+    for part in reversed(parts):
+        value = {part: value}
+    return value  # type: ignore[no-any-return]
+
+
+def _presets() -> Path:
+    return Path(str(resources.files("qgen.runs") / "presets"))

@@ -1,0 +1,70 @@
+"""The moving average of the weights that sampling uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from qgen.errors import RunError
+from qgen.runs.config import EMASettings
+
+
+def decay_at(step: int, settings: EMASettings) -> float:
+    """The decay of the update after step `step` (0-based): De Falco et al., arXiv:2402.16147, section 4.1 and code.
+
+    1 - (1 + max(0, step - after - 1))^-power, between 0 and `settings.decay`.
+    """
+    grown: float = 1 - (1 + max(0, step - settings.after - 1)) ** -settings.power
+    return min(max(grown, 0.0), settings.decay)
+
+
+class MovingAverage:
+    """An exponential moving average of a module's parameters: a copy at first, then updated every few steps.
+
+    Args:
+        module: whose parameters to follow; they stay its own.
+        settings: decay, warm-up, and how often.
+    """
+
+    def __init__(self, module: nn.Module, settings: EMASettings) -> None:
+        self._settings = settings
+        self._followed = dict(module.named_parameters())
+        self.values = {name: weight.detach().clone() for name, weight in self._followed.items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Follows the parameters after step `step` (0-based)."""
+        if step + 1 <= self._settings.after or self._settings.decay == 0:
+            decay = 0.0
+        elif (step + 1) % self._settings.every == 0:
+            decay = decay_at(step, self._settings)
+        else:
+            return
+        for name, weight in self._followed.items():
+            self.values[name].lerp_(weight, 1 - decay)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Within this block the module has the average as its parameters."""
+        own = {name: weight.data for name, weight in self._followed.items()}
+        try:
+            for name, weight in self._followed.items():
+                weight.data = self.values[name]
+            yield
+        finally:
+            for name, weight in self._followed.items():
+                weight.data = own[name]
+
+    def load(self, values: Mapping[str, torch.Tensor]) -> None:
+        """Goes on from saved values.
+
+        Raises:
+            RunError: they are those of another model.
+        """
+        if {name: value.shape for name, value in values.items()} != {k: v.shape for k, v in self.values.items()}:
+            raise RunError("the checkpoint's averaged weights are those of another model")
+        for name, value in values.items():
+            self.values[name].copy_(value)

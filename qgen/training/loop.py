@@ -1,0 +1,209 @@
+"""The one training loop, for every kind of generator."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from lightning_fabric import Fabric
+
+from qgen.data import ImageSet, batch_indices, save_grid
+from qgen.errors import RunError
+from qgen.randomness import derive, generator
+from qgen.runs import (
+    ImageGenerator,
+    Run,
+    RunConfig,
+    TrainingSettings,
+    build_generator,
+    image_seeds,
+    model_fingerprint,
+    transfer,
+    writing,
+)
+from qgen.training import metrics, state
+from qgen.training.ema import MovingAverage
+from qgen.training.interrupt import StopRequest
+from qgen.training.metrics import Pace, Window
+from qgen.training.player import DivergedError, Outcome, Player
+from qgen.training.report import Report
+
+
+class Finished(NamedTuple):
+    """How training ended.
+
+    Attributes:
+        step: how many steps were taken in all.
+        stopped: whether somebody asked it to stop before its last step.
+        row: the last row of metrics, if there is one.
+    """
+
+    step: int
+    stopped: bool
+    row: metrics.Row | None
+
+
+def train(trainer: Trainer, report: Report) -> Finished:
+    """Trains a run from its last checkpoint, or from the beginning, to its last step.
+
+    Everything random is a function of the run's seed and the step, so a run that goes on from a checkpoint takes the
+    same steps as one that was never stopped.
+
+    Args:
+        trainer: a run with its data and its devices; its folder exists.
+        report: where progress is shown.
+
+    Raises:
+        RunError: the checkpoint is damaged or of another model, the disk is full, or the loss is no longer finite.
+    """
+    run, total = trainer.run, trainer.total
+    first = trainer.restore()
+    row = None
+    with StopRequest() as stop, report.over(first, total):
+        if first and not run.grid(first).exists():  # a crash may have come between a checkpoint and its picture
+            trainer.picture(first, report)
+        for done in range(first + 1, total + 1):
+            trainer.window.add(trainer.step(done - 1))
+            stopping = trainer.agreed(stop.wanted)
+            if done % trainer.settings.log_every == 0 or done == total or stopping:
+                row = trainer.log(done)
+                report.row(row)
+            report.step(done)
+            trainer.save(done, wanted=done == total or stopping)
+            trainer.picture(done, report)
+            if stopping:
+                return Finished(done, done < total, row)
+    return Finished(total, False, row)
+
+
+@dataclass
+class Trainer:
+    """What the loop turns: the generator, its players, the average of its weights, and where results go."""
+
+    run: Run
+    config: RunConfig
+    images: ImageSet
+    fabric: Fabric
+    generator: ImageGenerator
+    players: list[Player]
+    average: MovingAverage
+    window: Window
+    pace: Pace
+
+    @classmethod
+    def build(cls, run: Run, config: RunConfig, images: ImageSet, fabric: Fabric) -> Trainer:
+        """Everything at its initial value, on its device; nothing is written.
+
+        Args:
+            run: where it will go.
+            config: the settings.
+            images: the data set.
+            fabric: launched; the devices that train. The settings' batch is that of all devices together.
+
+        Raises:
+            ConfigError, BackendError, CircuitError, RunError: the settings cannot be met.
+        """
+        generator = build_generator(config, images.shape)
+        if config.start is not None:
+            transfer(generator.network, config.start)
+        players = [Player(turn, config.training, fabric) for turn in generator.turns()]
+        average = MovingAverage(generator.averaged, config.training.ema)
+        window = Window(config.training.batch, generator.circuits_per_training_image)
+        return cls(run, config, images, fabric, generator, players, average, window, Pace())
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """How long and how fast."""
+        return self.config.training
+
+    @property
+    def total(self) -> int:
+        """How many steps the run takes in all."""
+        return self.settings.total_steps(len(self.images))
+
+    def step(self, step: int) -> dict[str, Outcome]:
+        """One step of every player; `step` counts from 0."""
+        settings, fabric = self.settings, self.fabric
+        share = settings.batch // fabric.world_size
+        mine = slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
+        # For modules that draw from torch's own generator, dropout for one.
+        torch.manual_seed(derive(settings.seed, "step", step, fabric.global_rank))
+        index = batch_indices(settings.seed, step, settings.batch, len(self.images))[mine]
+        batch = self.images.scaled(index).to(fabric.device)
+        outcomes = {}
+        for player in self.players:
+            draws = player.draw(settings.batch, self.generator.shape, generator(settings.seed, player.name, step))
+            try:
+                rate = learning_rate(step, self.total, settings)
+                outcomes[player.name] = player.step(batch, draws.part(mine).to(fabric.device), rate)
+            except DivergedError as error:
+                raise RunError(self._diverged(step, error)) from error
+        self.average.update(step)
+        return outcomes
+
+    def agreed(self, wanted: bool) -> bool:
+        """Whether any device was asked to stop."""
+        if self.fabric.world_size == 1:
+            return wanted
+        asked = torch.tensor(float(wanted), device=self.fabric.device)
+        return bool(self.fabric.all_reduce(asked, reduce_op="sum"))
+
+    def log(self, done: int) -> metrics.Row:
+        """Writes a row of metrics."""
+        row = self.window.row(done, learning_rate(done - 1, self.total, self.settings))
+        if self.fabric.is_global_zero:
+            with writing(self.run.metrics):
+                metrics.append(self.run.metrics, row)
+        return row
+
+    def save(self, done: int, wanted: bool) -> None:
+        """Writes a checkpoint if it is wanted, or due; the last two stay."""
+        every = self.settings.checkpoint_every
+        due = done % every == 0 if every else self.pace.due()
+        if self.fabric.is_global_zero and (wanted or due):
+            with self.window.paused() as spent, writing(self.run.path):
+                state.save(self.run, self._state(done))
+            self.pace.took(spent.seconds)
+
+    def picture(self, done: int, report: Report) -> None:
+        """Writes a grid of samples if one is due, with the averaged weights and the same seeds each time."""
+        every = self.settings.sample_every
+        if not self.settings.samples or not (done == self.total or (every and done % every == 0)):
+            return
+        if self.fabric.is_global_zero:
+            seeds = image_seeds(self.settings.seed, self.settings.samples)
+            with self.window.paused(), self.average.applied(), report.sampling() as progress, writing(self.run.samples):
+                drawn = self.generator.sample(seeds, self.fabric.device, progress, quick=done < self.total)
+                save_grid(drawn, self.run.grid(done))
+        self.fabric.barrier()
+
+    def restore(self) -> int:
+        """Goes on from the last checkpoint, if there is one; how many steps were taken before it."""
+        first = state.restore(self.run, self._state(0))
+        if self.fabric.is_global_zero:
+            with writing(self.run.metrics):
+                state.forget_after(self.run, first)
+        return first
+
+    def _state(self, done: int) -> state.State:
+        model = model_fingerprint(self.config.model, self.generator.shape)
+        return state.State(done, self.settings.seed, model, self.generator, self.players, self.average, self.window)
+
+    def _diverged(self, step: int, error: DivergedError) -> str:
+        saved = self.run.checkpoints()
+        kept = f"the last good checkpoint is {saved[-1]}" if saved else "no checkpoint had been written yet"
+        return (
+            f"step {step + 1}: {error}. Training stopped; {kept}. "
+            "Try a lower learning rate (--set training.learning_rate=...) or bounded gradients (--set training.clip=1)."
+        )
+
+
+def learning_rate(step: int, total: int, settings: TrainingSettings) -> float:
+    """The learning rate of step `step` (0-based) of `total`."""
+    rising = min(1.0, (step + 1) / settings.warm_up) if settings.warm_up else 1.0
+    if settings.decay == "none":
+        return settings.learning_rate * rising
+    passed = max(0, step - settings.warm_up) / max(1, total - settings.warm_up)
+    return settings.learning_rate * rising * 0.5 * (1 + math.cos(math.pi * passed))

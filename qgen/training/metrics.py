@@ -1,0 +1,123 @@
+"""The numbers of a training run: one JSON object a line in `metrics.jsonl`, every few steps."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qgen import storage
+from qgen.training.player import Outcome
+
+Row = dict[str, float | int]
+
+
+@dataclass
+class Stopwatch:
+    """How many seconds something took, once it is over."""
+
+    seconds: float = 0.0
+
+
+class Pace:
+    """When to write a checkpoint unasked: after every step, unless that would take too much of the time."""
+
+    SHARE = 0.03
+
+    def __init__(self) -> None:
+        self._last, self._cost = -float("inf"), 0.0
+
+    def due(self) -> bool:
+        """Whether enough time has passed since the last one, measured by what it cost."""
+        return time.perf_counter() - self._last >= self._cost / self.SHARE
+
+    def took(self, seconds: float) -> None:
+        """One was written just now, in so many seconds."""
+        self._last, self._cost = time.perf_counter(), seconds
+
+
+class Window:
+    """Means over the steps since the last row, and rates over the time since then.
+
+    Args:
+        batch: images a step.
+        circuits: circuits evaluated forward for one image of a step.
+    """
+
+    def __init__(self, batch: int, circuits: int) -> None:
+        self._batch, self._circuits = batch, circuits
+        self._sums: dict[str, float] = {}
+        self._steps = self._timed = 0
+        self._since = time.perf_counter()
+
+    def add(self, outcomes: Mapping[str, Outcome]) -> None:
+        """The outcomes of one step, by player."""
+        self._steps += 1
+        self._timed += 1
+        for player, outcome in outcomes.items():
+            prefix = f"{player}_" if len(outcomes) > 1 else ""
+            for name, value in outcome._asdict().items():
+                self._sums[prefix + name] = self._sums.get(prefix + name, 0.0) + value
+
+    def row(self, step: int, learning_rate: float) -> Row:
+        """The row after so many steps; the window starts anew."""
+        now = time.perf_counter()
+        rate = self._timed * self._batch / max(now - self._since, 1e-9)
+        means = {name: total / self._steps for name, total in self._sums.items()}
+        self._sums, self._steps, self._timed, self._since = {}, 0, 0, now
+        return (
+            {"step": step, "images": step * self._batch}
+            | means
+            | {"learning_rate": learning_rate, "images_per_second": round(rate, 1)}
+            | {"circuits_per_second": round(rate * self._circuits, 1)}
+        )
+
+    @contextmanager
+    def paused(self) -> Iterator[Stopwatch]:
+        """What takes place in this block does not count as time for steps; how long it took."""
+        watch, started = Stopwatch(), time.perf_counter()
+        try:
+            yield watch
+        finally:
+            watch.seconds = time.perf_counter() - started
+            self._since += watch.seconds
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of a window that is not full."""
+        return {"sums": self._sums, "steps": self._steps}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a kept state; time counts from now."""
+        self._sums, self._steps, self._timed = dict(state["sums"]), state["steps"], 0
+        self._since = time.perf_counter()
+
+
+def append(path: Path, row: Row) -> None:
+    """Adds a row to the file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def read(path: Path) -> list[Row]:
+    """All rows; a last one that was cut short by a crash is left out."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    rows = []
+    for line in lines[:-1]:  # what follows the last line's end is empty, or a row that was being written
+        rows.append(json.loads(line))
+    return rows
+
+
+def cut(path: Path, step: int) -> None:
+    """Leaves out the rows after so many steps, as a run goes on from there."""
+    kept = [json.dumps(row) + "\n" for row in read(path) if row["step"] <= step]
+    storage.write_text(path, "".join(kept))

@@ -1,0 +1,131 @@
+"""Where a run's progress is shown: a bar on a terminal, a line per row of metrics elsewhere, TensorBoard if wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from qgen.errors import RunError
+from qgen.training.metrics import Row
+
+Callback = Callable[[int, int], None]
+
+
+class Report:
+    """Shows nothing: for other devices than the first, and for tests."""
+
+    @contextmanager
+    def over(self, first: int, total: int) -> Iterator[None]:
+        """Around the loop, from step `first` to `total`."""
+        yield
+
+    def step(self, done: int) -> None:
+        """So many steps are done."""
+
+    def row(self, row: Row) -> None:
+        """A row of metrics was written."""
+
+    def sampling(self) -> AbstractContextManager[Callback | None]:
+        """Around the drawing of samples; what it yields is told how far it is."""
+        return nullcontext()
+
+
+class ConsoleReport(Report):
+    """A bar with loss, rates and time left on a terminal; elsewhere a line of fixed width for each tenth row or so.
+
+    Args:
+        console: where to print.
+        lines: about how many lines to print in all where there is no terminal.
+    """
+
+    def __init__(self, console: Console, lines: int = 40) -> None:
+        self._console, self._lines = console, lines
+        self._progress: Progress | None = None
+        self._task: Any = None
+        self._total = self._next = 0
+
+    @contextmanager
+    def over(self, first: int, total: int) -> Iterator[None]:
+        self._total = total
+        if not self._console.is_terminal:
+            yield
+            return
+        columns = (SpinnerColumn(), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"))
+        with Progress(*columns, TimeRemainingColumn(), console=self._console) as self._progress:
+            self._task = self._progress.add_task("starting", total=total, completed=first)
+            yield
+        self._progress = None
+
+    def step(self, done: int) -> None:
+        if self._progress is not None:
+            self._progress.update(self._task, completed=done)
+
+    def row(self, row: Row) -> None:
+        if self._progress is not None:
+            self._progress.update(self._task, description=summary(row))
+        elif row["step"] >= self._next:
+            self._next = int(row["step"]) + self._total // self._lines
+            self._console.print(f"step {row['step']:>7} of {self._total}  {summary(row)}", soft_wrap=True)
+
+    @contextmanager
+    def sampling(self) -> Iterator[Callback | None]:
+        if self._progress is None:
+            yield None
+            return
+        progress, task = self._progress, self._progress.add_task("sampling", total=None)
+        try:
+            yield lambda done, total: progress.update(task, completed=done, total=total)
+        finally:
+            progress.remove_task(task)
+
+
+class TensorBoardReport(Report):
+    """Writes the metrics for TensorBoard too, and shows progress as another report does.
+
+    Raises:
+        RunError: tensorboard is not installed.
+    """
+
+    def __init__(self, folder: Path, beside: Report) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise RunError('--tensorboard needs an extra: pip install "qgen[tensorboard]"') from error
+        self._open: Callable[[], Any] = partial(SummaryWriter, folder)
+        self._beside = beside
+
+    @contextmanager
+    def over(self, first: int, total: int) -> Iterator[None]:
+        self._writer = self._open()  # not before: the folder of a new run does not exist yet
+        try:
+            with self._beside.over(first, total):
+                yield
+        finally:
+            self._writer.close()
+
+    def step(self, done: int) -> None:
+        self._beside.step(done)
+
+    def row(self, row: Row) -> None:
+        for name, value in row.items():
+            if name != "step":
+                self._writer.add_scalar(name, value, row["step"])
+        self._beside.row(row)
+
+    def sampling(self) -> AbstractContextManager[Callback | None]:
+        return self._beside.sampling()
+
+
+def summary(row: Row) -> str:
+    """A row of metrics as one short text of fixed width."""
+    losses = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name.endswith("loss"))
+    rates = f"{row['images_per_second']:>6,.0f} images/s"
+    if row["circuits_per_second"]:
+        rates += f"  {row['circuits_per_second']:>7,.0f} circuits/s"
+    return f"{losses}  {rates}"

@@ -1,0 +1,119 @@
+"""Starts a training run, or goes on with one, on the devices that are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+
+from qgen.backends import open_backend
+from qgen.errors import ConfigError, RunError
+from qgen.runs import Run, RunConfig, override_config, provenance
+from qgen.runs.folder import writing
+from qgen.training.loop import Finished, Trainer, train
+from qgen.training.report import Report
+
+Device = Literal["auto", "cpu", "cuda"]
+#: What a run that goes on may change.
+_FREE = ("steps", "epochs", "sample_every", "samples", "checkpoint_every", "log_every")
+
+
+def choose_device(device: Device = "auto") -> Literal["cpu", "cuda"]:
+    """Where classical layers run: `auto` is a GPU where torch finds one.
+
+    Raises:
+        ConfigError: CUDA is wanted and there is none.
+    """
+    found = torch.cuda.is_available()
+    if device == "cuda" and not found:
+        raise ConfigError("torch finds no CUDA GPU here: leave --device out, or install a CUDA build of torch")
+    return "cuda" if found and device != "cpu" else "cpu"
+
+
+def make_fabric(config: RunConfig, device: Device = "auto", devices: int = 1) -> Fabric:
+    """The devices that train, launched: with more than one, this process becomes the first of several.
+
+    Raises:
+        ConfigError: CUDA is wanted and there is none, or the batch does not divide among the devices.
+    """
+    kind = choose_device(device)
+    if kind == "cuda" and devices > torch.cuda.device_count():
+        raise ConfigError(f"--devices {devices}: there are {torch.cuda.device_count()} GPUs here")
+    if config.training.batch % devices:
+        raise ConfigError(
+            f"training.batch = {config.training.batch} does not divide among {devices} devices; choose a multiple"
+        )
+    if kind == "cuda":  # the same numbers each time, for a little speed
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+    precision: Any = {"32": "32-true", "bf16": "bf16-mixed"}[config.training.precision]
+    fabric = Fabric(accelerator=kind, devices=devices, strategy="ddp" if devices > 1 else "auto", precision=precision)
+    fabric.launch()
+    return fabric
+
+
+def start(trainer: Trainer, report: Report) -> Finished:
+    """Trains a new run.
+
+    Raises:
+        RunError: the folder is taken or cannot be written; or see `train`.
+    """
+    if trainer.fabric.is_global_zero:
+        trainer.run.start(trainer.config, _facts(trainer))
+    trainer.fabric.barrier()
+    return train(trainer, report)
+
+
+def go_on(trainer: Trainer, report: Report) -> Finished:
+    """Continues a run from its last checkpoint, with the settings that `extended` gave.
+
+    Raises:
+        RunError: the images are not those that it was started with; or see `train`.
+    """
+    run, images = trainer.run, trainer.images
+    facts = run.provenance()
+    began_with = facts.get("data", {})
+    if began_with.get("sha256", images.sha256) != images.sha256:
+        raise RunError(
+            f"{run.path} was trained on other images ({began_with.get('source')}) than those at hand "
+            f"({images.source}); bring those back, or start a new run"
+        )
+    if trainer.fabric.is_global_zero:
+        resumed = [*facts.get("resumed", []), _machine(trainer.fabric)]
+        with writing(run.path):
+            run.write_config(trainer.config)
+            run.write_provenance(facts | {"resumed": resumed})
+    trainer.fabric.barrier()
+    return train(trainer, report)
+
+
+def extended(run: Run, overrides: Sequence[str]) -> RunConfig:
+    """The settings of a run that goes on, with changes to how long it lasts and what it writes.
+
+    Raises:
+        ConfigError: a change to anything that the steps taken so far depend on.
+    """
+    config = run.config()
+    changed = override_config(config, overrides)
+    freed = dict.fromkeys(_FREE) | {"steps": 1, "samples": 0, "log_every": 1}
+    same = [each.model_copy(update={"training": each.training.model_copy(update=freed)}) for each in (config, changed)]
+    if same[0] != same[1]:
+        raise ConfigError(
+            f"a run that goes on keeps its settings; --set can change training.{', training.'.join(_FREE)} only. "
+            "For other settings start a new run, with --from to begin from this one's weights."
+        )
+    return changed
+
+
+def _facts(trainer: Trainer) -> dict[str, Any]:
+    return _machine(trainer.fabric) | {
+        "backend": provenance.backend_facts(open_backend(trainer.config.backend.name)),
+        "data": provenance.data_facts(trainer.images),
+        "seed": trainer.settings.seed,
+    }
+
+
+def _machine(fabric: Fabric) -> dict[str, Any]:
+    return {"created": provenance.now(), "machine": provenance.machine(fabric.device, fabric.world_size)}

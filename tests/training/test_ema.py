@@ -1,0 +1,56 @@
+"""The moving average: the published decays, and that the average is one."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from qgen.errors import RunError
+from qgen.runs import EMASettings
+from qgen.training import MovingAverage, decay_at
+
+
+@pytest.mark.parametrize(("step", "decay"), [(99, 0.0), (101, 0.0), (199, 0.953), (499, 0.982), (999, 0.9892)])
+def test_decays_of_the_published_code(step: int, decay: float) -> None:
+    """De Falco et al., arXiv:2402.16147: clip(1 - (1 + max(0, step - 101))^(-2/3), 0, 0.995) at 0-based steps."""
+    assert decay_at(step, EMASettings()) == pytest.approx(decay, abs=5e-4)
+
+
+def test_the_decay_grows_to_its_limit_near_step_2927() -> None:
+    settings = EMASettings()
+    decays = [decay_at(step, settings) for step in range(4000)]
+    assert decays == sorted(decays)
+    assert next(step for step, decay in enumerate(decays) if decay == 0.995) == pytest.approx(2927, abs=3)
+
+
+def test_it_copies_first_then_averages_every_few_steps(rng: np.random.Generator) -> None:
+    settings = EMASettings(after=5, every=3, decay=0.9)
+    module = nn.Linear(2, 2)
+    average = MovingAverage(module, settings)
+    expected = module.weight.detach().clone()
+    for step in range(40):
+        with torch.no_grad():
+            module.weight.copy_(torch.from_numpy(rng.normal(size=(2, 2))))
+        average.update(step)
+        if step < 5:
+            expected = module.weight.detach().clone()
+        elif (step + 1) % 3 == 0:
+            decay = min(max(1 - (1 + max(0, step - 6)) ** (-2 / 3), 0), 0.9)
+            expected = decay * expected + (1 - decay) * module.weight.detach()
+        assert torch.allclose(average.values["weight"], expected, atol=1e-6)
+
+
+def test_applied_lends_the_average_and_gives_the_weights_back() -> None:
+    module = nn.Linear(3, 1)
+    own = module.weight.detach().clone()
+    average = MovingAverage(module, EMASettings())
+    average.values["weight"].fill_(7.0)
+    with average.applied():
+        assert module.weight.eq(7).all()
+        assert module(torch.ones(3)).item() == pytest.approx(21 + module.bias.item(), rel=1e-6)
+    assert torch.equal(module.weight, own)
+
+
+def test_values_of_another_model_are_refused() -> None:
+    with pytest.raises(RunError, match="another model"):
+        MovingAverage(nn.Linear(2, 2), EMASettings()).load(MovingAverage(nn.Linear(2, 3), EMASettings()).values)

@@ -1,0 +1,210 @@
+"""The loop: a broken run goes on to the same numbers, and what ends one keeps what was won."""
+
+import errno
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_runs import resume_small, small_config, train_small, trainer
+
+from qgen.errors import ConfigError, RunError
+from qgen.runs import Checkpoint, Run, find_run, load_checkpoint, new_run, read_config
+from qgen.training import Report, metrics, start
+from qgen.training.loop import learning_rate
+
+
+class HaltError(Exception):
+    """What a test raises in place of a crash."""
+
+
+class StopAt(Report):
+    """Asks the run to stop, or breaks it, at a step."""
+
+    def __init__(self, step: int, *, crash: bool = False) -> None:
+        self.at, self.crash = step, crash
+
+    def step(self, done: int) -> None:
+        if done == self.at:
+            if self.crash:
+                raise HaltError
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def last(run: Run) -> Checkpoint:
+    return load_checkpoint(run.checkpoints()[-1])
+
+
+def equal(one: Checkpoint, other: Checkpoint) -> bool:
+    flat = [
+        {f"{group}/{name}": tensor for group, tensors in each.tensors.items() for name, tensor in tensors.items()}
+        for each in (one, other)
+    ]
+    return (
+        one.step == other.step
+        and one.numbers == other.numbers
+        and flat[0].keys() == flat[1].keys()
+        and all(torch.equal(flat[0][key], flat[1][key]) for key in flat[0])
+    )
+
+
+def timeless(run: Run) -> list[dict[str, float | int]]:
+    return [{k: v for k, v in row.items() if not k.endswith("per_second")} for row in metrics.read(run.metrics)]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run, finished = train_small(tmp_path_factory.mktemp("runs") / "unbroken")
+    assert (finished.step, finished.stopped) == (12, False)
+    return run
+
+
+def test_a_run_leaves_what_is_promised(unbroken: Run) -> None:
+    assert unbroken.config() == small_config()
+    assert [row["step"] for row in metrics.read(unbroken.metrics)] == [5, 10, 12]
+    assert [path.name for path in unbroken.checkpoints()] == ["step-00000009.safetensors", "step-00000012.safetensors"]
+    assert unbroken.grid(12).read_bytes().startswith(b"\x89PNG")
+    facts = json.loads((unbroken.path / "provenance.json").read_text())
+    assert facts["data"]["images"] == 64
+    assert facts["backend"]["name"] == "statevector"
+    assert {"torch", "qiskit"} <= facts["machine"]["packages"].keys()
+    assert len(list(unbroken.path.rglob("*.tmp*"))) == 0
+
+
+def test_a_crashed_run_goes_on_to_the_same_bits(unbroken: Run, rng: np.random.Generator, tmp_path: Path) -> None:
+    run = new_run("test", tmp_path / "crashed")
+    with pytest.raises(HaltError):
+        start(trainer(run, small_config()), StopAt(int(rng.integers(1, 12)), crash=True))
+    resume_small(run)
+    assert equal(last(run), last(unbroken))
+    assert timeless(run) == timeless(unbroken)
+    assert run.grid(12).read_bytes() == unbroken.grid(12).read_bytes()
+
+
+def test_ctrl_c_finishes_the_step_and_saves(unbroken: Run, rng: np.random.Generator, tmp_path: Path) -> None:
+    at = int(rng.integers(1, 11))
+    run, finished = train_small(tmp_path / "stopped", report=StopAt(at))
+    assert (finished.step, finished.stopped) == (at + 1, True)  # the request came between two steps
+    assert last(run).step == at + 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    resume_small(run)
+    assert equal(last(run), last(unbroken))
+
+
+def test_a_finished_run_can_go_on_for_longer(unbroken: Run, tmp_path: Path) -> None:
+    run, _ = train_small(tmp_path / "short", "training.steps=7")
+    resume_small(run, ["training.steps=12"])
+    assert equal(last(run), last(unbroken))
+
+
+def test_two_runs_of_one_seed_are_equal_and_of_two_differ(unbroken: Run, tmp_path: Path) -> None:
+    same, _ = train_small(tmp_path / "same")
+    other, _ = train_small(tmp_path / "other", "training.seed=1")
+    assert equal(last(same), last(unbroken))
+    assert not equal(last(other), last(unbroken))
+
+
+def test_a_run_that_goes_on_keeps_its_settings(unbroken: Run) -> None:
+    with pytest.raises(ConfigError, match="keeps its settings"):
+        resume_small(unbroken, ["training.batch=4"])
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_serves(unbroken: Run, tmp_path: Path) -> None:
+    run, _ = train_small(tmp_path / "damaged")
+    latest = run.checkpoints()[-1]
+    latest.write_bytes(latest.read_bytes()[:-100])
+    with pytest.raises(RunError, match=f"{latest.name} is damaged"):
+        resume_small(run)
+    latest.unlink()
+    resume_small(run)
+    assert equal(last(run), last(unbroken))
+
+
+def test_a_checkpoint_of_another_model_is_refused(unbroken: Run, tmp_path: Path) -> None:
+    run, _ = train_small(tmp_path / "other", "training.steps=3", "model.dim=4")
+    theirs, ours = run.checkpoints()[-1], run.checkpoint(99)
+    ours.write_bytes(unbroken.checkpoints()[-1].read_bytes())
+    with pytest.raises(RunError, match="other settings"):
+        resume_small(run, ["training.steps=100"])
+    assert theirs.exists()
+
+
+def test_other_images_are_refused(tmp_path: Path) -> None:
+    run, _ = train_small(tmp_path / "run", "training.steps=2")
+    config = run.config()
+    run.write_config(config.model_copy(update={"data": config.data.model_copy(update={"limit": 32})}))
+    with pytest.raises(RunError, match="other images"):
+        resume_small(run)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint(tmp_path: Path) -> None:
+    class Poison(Report):
+        def step(self, done: int) -> None:
+            if done == 7:
+                with torch.no_grad():
+                    next(p for n, p in made.generator.network.named_parameters() if n.startswith("decoder")).fill_(1e30)
+
+    run = new_run("test", tmp_path / "nan")
+    made = trainer(run, small_config())
+    with pytest.raises(RunError) as caught:
+        start(made, Poison())
+    said = str(caught.value)
+    assert said.startswith("step 8: the ")
+    assert "step-00000006.safetensors" in said
+    assert "decoder" in said
+    assert last(run).step == 6
+    assert all(tensor.isfinite().all() for group in last(run).tensors.values() for tensor in group.values())
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from qgen.runs import checkpoint
+
+    run = new_run("test", tmp_path / "full")
+    write, count = checkpoint.save_file, [0]
+
+    def full(*arguments: object) -> None:
+        count[0] += 1
+        if count[0] == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(*arguments)
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(RunError, match="no space left on device"):
+        start(trainer(run, small_config()), Report())
+    assert last(run).step == 6
+    assert len(list(run.path.glob("checkpoints/*"))) == 2
+
+
+def test_a_taken_folder_is_left_alone(unbroken: Run) -> None:
+    before = unbroken.checkpoints()[-1].read_bytes()
+    with pytest.raises(RunError, match="exists already"):
+        new_run("x", unbroken.path)
+    with pytest.raises(RunError, match="exists already"):
+        start(trainer(unbroken, small_config("training.seed=9")), Report())
+    assert unbroken.checkpoints()[-1].read_bytes() == before
+
+
+def test_the_latest_run_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError, match="no run with a checkpoint"):
+        find_run()
+    for name in ("b", "a"):
+        train_small(Path("runs") / name, "training.steps=1", "training.samples=0")
+    Path("runs/empty").mkdir()
+    assert find_run().name == "a"
+    with pytest.raises(RunError, match=r"no config\.yaml"):
+        find_run(Path("runs/empty"))
+
+
+def test_learning_rates() -> None:
+    settings = read_config("unet", ["training.warm_up=4", "training.decay=cosine"]).training
+    rates = [learning_rate(step, 104, settings) / settings.learning_rate for step in range(104)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert rates[54] == pytest.approx(0.5)
+    assert rates[-1] == pytest.approx(0, abs=1e-3)
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+    constant = read_config("unet").training
+    assert {learning_rate(step, 10, constant) for step in range(10)} == {1e-3}
