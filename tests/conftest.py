@@ -3,6 +3,7 @@
 import os
 import secrets
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,14 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     seed = int(os.environ.get("QGEN_TEST_SEED") or secrets.randbits(64))
     request.node.add_report_section("call", "random seed", f"repeat with QGEN_TEST_SEED={seed}")
     return np.random.default_rng(seed)
+
+
+@pytest.fixture
+def example_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which the commands of help and README can be tried; `qgen train` stops before it trains."""
+    from example_folders import prepare
+
+    return prepare(tmp_path, monkeypatch)
 
 
 @pytest.fixture(autouse=True)

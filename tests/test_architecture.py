@@ -12,7 +12,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LINKS = {"circuits": "qgen/circuits", "backends": "qgen/backends", "cli": "qgen/cli"}
 LONGEST_FILE = 400
-HEAVY = {"torch", "qiskit", "qiskit_machine_learning", "numba", "numpy", "scipy", "sympy", "rich", "matplotlib"}
+COMMANDS = ("train", "sample", "describe", "data")
+HEAVY = {"torch", "qiskit", "qiskit_machine_learning", "numba", "numpy", "scipy", "sympy", "rich", "matplotlib"} | {
+    *("PIL", "sklearn", "pydantic", "yaml", "lightning_fabric", "qiskit_aer")
+}
 
 
 def sources() -> list[Path]:
@@ -67,9 +70,9 @@ def test_files_are_short() -> None:
     [
         "import qgen; qgen.QgenError; qgen.__version__; dir(qgen)",
         "from qgen.cli.main import app; app(['--help'], standalone_mode=False)",
-        "from qgen.cli.main import app; app(['describe', '--help'], standalone_mode=False)",
+        *(f"from qgen.cli.main import app; app(['{name}', '--help'], standalone_mode=False)" for name in COMMANDS),
     ],
-    ids=["import qgen", "qgen --help", "qgen describe --help"],
+    ids=["import qgen", "qgen --help", *(f"qgen {name} --help" for name in COMMANDS)],
 )
 def test_starting_up_imports_nothing_heavy(start: str) -> None:
     loaded = set(run_python(f"{start}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})").split())

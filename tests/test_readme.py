@@ -37,9 +37,8 @@ def test_python_blocks_run(code: str) -> None:
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("qgen ")])
-def test_qgen_commands_run(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(app, shlex.split(command)[1:])
+def test_qgen_commands_run(command: str, example_folder: Path) -> None:
+    result = CliRunner().invoke(app, shlex.split(command, comments=True)[1:])
     assert result.exit_code == 0, result.output
 
 

@@ -9,10 +9,10 @@ from qgen.cli import describe_circuit, describe_model, pictures
 
 EXAMPLES = """\b
 Examples:
-  qgen describe qvunet-1hq                       a preset: its layers and circuits
+  qgen describe qvunet-1hq  # a preset: its layers and circuits
   qgen describe quanvunet --set model.variant=published --json
-  qgen describe runs/first-try                   a run
-  qgen describe --list                           circuits from the literature
+  qgen describe runs/first-try
+  qgen describe --list
   qgen describe --circuit hqconv
   qgen describe hqconv:12,3 --json
   qgen describe --circuit basic --option mirrored=true --figure basic.png"""
@@ -51,7 +51,7 @@ def describe(
     """
     given = [word for word in (name, circuit) if word is not None]
     if len(given) + list_ != 1:
-        raise typer.BadParameter("Give one thing to describe, as with --circuit hqconv, or --list.")
+        raise typer.BadParameter("Give one circuit, preset or run, as with --circuit hqconv, or --list.")
     if list_ and (option or figure or set_):
         raise typer.BadParameter("--list takes neither --option nor --figure nor --set.")
     if figure and figure.suffix.lower() not in pictures.ENDINGS:

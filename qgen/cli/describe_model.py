@@ -1,6 +1,7 @@
 """`qgen describe` of a preset, a file of settings or a run: the model's layers, parameters and circuits."""
 
 import json
+import os
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 def is_model(what: str) -> bool:
     """Whether these words name a preset, a file of settings or a folder, rather than a circuit."""
-    preset = resources.files("qgen") / "runs" / "presets" / f"{what}.yaml"
-    return what.endswith((".yaml", ".yml")) or Path(what).is_dir() or (Path(what).name == what and preset.is_file())
+    presets = {entry.name for entry in (resources.files("qgen") / "runs" / "presets").iterdir()}
+    return what.endswith((".yaml", ".yml")) or os.path.isdir(what) or f"{what}.yaml" in presets
 
 
 def print_model(what: str, changes: list[str], as_json: bool) -> None:
@@ -30,7 +31,7 @@ def print_model(what: str, changes: list[str], as_json: bool) -> None:
     from qgen.runs import Run, build_generator, find_run, override_config, read_config
 
     run: Run | None = None
-    if Path(what).is_dir():
+    if os.path.isdir(what):
         run = find_run(Path(what))
         config = override_config(run.config(), changes)
     else:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  qgen sample                                    64 images from the latest run
+  qgen sample  # 64 images from the latest run
   qgen sample runs/first-try --count 256 --seed 7
   qgen sample --backend aer --steps 10
-  qgen sample --sampler ancestral                all 1000 steps, as published
+  qgen sample --sampler ancestral  # all steps, as published
   qgen sample --out digits.png --single"""
 
 
@@ -36,10 +36,10 @@ def sample(
         int, typer.Option(min=0, help="Each image has a seed of its own, from this one and the image's number.")
     ] = 0,
     sampler: Annotated[
-        str | None, typer.Option(metavar="NAME", help="How noise becomes an image: dpm-solver, ddim or ancestral.")
+        str | None, typer.Option(metavar="NAME", help="dpm-solver, unipc, ddim or ancestral.")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of the sampler; each runs the circuits.")] = None,
-    eta: Annotated[float | None, typer.Option(min=0, help="Noise that ddim adds, from 0 (none) to 1.")] = None,
+    eta: Annotated[float | None, typer.Option(min=0, help="Noise that ddim or dpm-solver adds, from 0 to 1.")] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="The grid; default: in the run's folder `samples`.")
     ] = None,

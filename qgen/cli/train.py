@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  qgen train                                        a small hybrid on real 8x8 digits
+  qgen train  # a small hybrid on real 8x8 digits
   qgen train --backend aer --set training.steps=200
-  qgen train qvunet-1hq --data-dir ~/datasets       the published QVU-Net on Fashion-MNIST
+  qgen train qvunet-1hq --data-dir ~/datasets  # as published
   qgen train quanvunet --set model.variant=published --set data.limit=10000
-  qgen train my.yaml --name first-try
-  qgen train --resume                               go on with the latest run
+  qgen train my.yaml --name second-try
+  qgen train --resume  # go on with the latest run
   qgen train runs/first-try --resume --set training.epochs=30
-  qgen train qvunet-1fq --from runs/unet --set training.epochs=1    transfer learning
+  qgen train qvunet-1fq --from runs/first-try --set training.epochs=1
   qgen train --list"""
 
 

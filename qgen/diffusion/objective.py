@@ -79,6 +79,6 @@ class NoisePrediction(nn.Module):
             draws: as many, on any device.
         """
         t, noise = draws.to(images.device)
-        predicted = self.denoiser(self.schedule.add_noise(images, t, noise), t)
-        errors = (predicted - noise).square()  # float32 at least, as the noise is
+        predicted: Tensor = self.denoiser(self.schedule.add_noise(images, t, noise), t)
+        errors = (predicted - noise).square().flatten(1).mean(1)  # (B,), in float32 as the noise is
         return (per_image(self.weights, t, errors) * errors).mean()

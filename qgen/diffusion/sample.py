@@ -1,20 +1,95 @@
-from __future__ import annotations
-import torch
-from qgen.diffusion.noise import ImageNoise
+"""From seeds to images."""
 
-def denoiser_calls(settings, schedule):
-    return settings.steps or {"ancestral": schedule.steps, "ddim": 50, "dpm-solver": 20}[settings.sampler]
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from qgen.diffusion.noise import ImageNoise
+from qgen.diffusion.samplers import ancestral, ddim
+from qgen.diffusion.schedules import Schedule
+from qgen.diffusion.settings import SamplingSettings
+from qgen.diffusion.solvers import dpm_solver, unipc
+from qgen.diffusion.steps import Denoiser, Progress, Sampler
+from qgen.diffusion.times import sampling_times
+from qgen.errors import InputError
+
+DEFAULT_CALLS = {"ddim": 50, "dpm-solver": 20, "unipc": 20}
+
+
+def denoiser_calls(settings: SamplingSettings, schedule: Schedule) -> int:
+    """Denoiser calls that an image takes, of which those in one batch share each: exactly so many are made.
+
+    Raises:
+        ConfigError: more steps than the schedule has.
+    """
+    return len(_times(settings, schedule)) - 1
+
+
+def _times(settings: SamplingSettings, schedule: Schedule) -> tuple[int, ...]:
+    default = min(DEFAULT_CALLS.get(settings.sampler, schedule.steps), schedule.steps)
+    return sampling_times(schedule, settings.steps or default)
+
 
 @torch.no_grad()
-def sample(denoiser, schedule, settings, seeds, shape, device="cpu", batch=64, progress=None):
-    ab = schedule.alphas_bar.float(); out = []
-    k = denoiser_calls(settings, schedule)
-    for i in range(0, len(seeds), batch):
-        noise = ImageNoise(seeds[i:i+batch], shape, device); x = noise.next(); n = len(x)
-        ts = torch.linspace(schedule.steps - 1, 0, k + 1).round().long()
-        for j, (a, b) in enumerate(zip(ts[:-1], ts[1:])):
-            e = denoiser(x, a.expand(n)); x0 = ((x-(1-ab[a]).sqrt()*e)/ab[a].sqrt()).clamp(-1,1)
-            e = (x-ab[a].sqrt()*x0)/(1-ab[a]).sqrt(); x = ab[b].sqrt()*x0+(1-ab[b]).sqrt()*e
-            if progress: progress(i * k + j * n, len(seeds) * k)
-        out.append(x0)
-    return torch.cat(out)
+def sample(
+    denoiser: Denoiser,
+    schedule: Schedule,
+    settings: SamplingSettings,
+    seeds: Sequence[int],
+    shape: Sequence[int],
+    device: torch.device | str = "cpu",
+    batch: int = 64,
+    progress: Progress | None = None,
+) -> Tensor:
+    """One image for each seed: the same one, but for the denoiser's own rounding, whatever `batch` and the other seeds.
+
+    Args:
+        denoiser: (x (B, C, H, W), t (B,) int64) -> predicted noise (B, C, H, W), on `device`, already in evaluation
+            mode. Each batch takes exactly `denoiser_calls(settings, schedule)` calls.
+        schedule: the noise schedule that it was trained with.
+        settings: which sampler, and how many steps.
+        seeds: one per image, each at least 0.
+        shape: of one image, (C, H, W).
+        device: where to compute.
+        batch: images at once, at most.
+        progress: called with (steps done, steps in all), counted over all batches.
+
+    Returns:
+        Images (len(seeds), C, H, W), float32 in [-1, 1], on the CPU.
+
+    Raises:
+        ConfigError: more steps than the schedule has.
+        InputError: a batch of less than one image.
+    """
+    if batch < 1:
+        raise InputError(f"a batch holds at least one image, not {batch}")
+    times, run = _times(settings, schedule), _sampler(settings)
+    calls = len(times) - 1
+    starts = range(0, len(seeds), batch)
+    images = torch.empty(len(seeds), *shape)
+    for done, start in enumerate(starts):
+        noise = ImageNoise(seeds[start : start + batch], shape, device)
+        tick = progress and _shifted(progress, done * calls, len(starts) * calls)
+        x = run(denoiser, noise.next(), schedule, times, noise.next, clip=settings.clip, progress=tick)
+        images[start : start + batch] = x
+    return images.clamp_(-1, 1)
+
+
+def _sampler(settings: SamplingSettings) -> Sampler:
+    match settings.sampler:
+        case "ancestral":
+            return ancestral
+        case "ddim":
+            return partial(ddim, eta=settings.eta)
+        case "dpm-solver":
+            return partial(dpm_solver, eta=settings.eta)
+        case "unipc":
+            return unipc
+
+
+def _shifted(progress: Progress, before: int, total: int) -> Progress:
+    return lambda step, _: progress(before + step, total)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -33,6 +34,11 @@ class Level(NamedTuple):
         """sqrt(1 - alpha_bar), in [0, 1)."""
         return math.sqrt(1 - self.alpha_bar)
 
+    @property
+    def half_log_snr(self) -> float:
+        """lambda = log(signal / spread), infinite for a clean image."""
+        return math.log(self.signal / self.spread) if self.spread else math.inf
+
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
@@ -55,7 +61,7 @@ class Schedule:
                 f"alphas_bar must be a float64 table (T,) on the CPU with T of at least 1, "
                 f"not {table.dtype} {tuple(table.shape)} on {table.device}"
             )
-        if not ((self.betas > 0).all() and table[-1] > 0 and table[0] < 1):
+        if not (table[0] < 1 and (table.diff() < 0).all() and table[-1] > 0):
             raise InputError("alphas_bar must fall from step to step and lie between 0 and 1, both excluded")
 
     @property
@@ -78,20 +84,19 @@ class Schedule:
         """(T,) float64: the signal-to-noise ratio alphas_bar / (1 - alphas_bar), a ratio of variances."""
         return self.alphas_bar / (1 - self.alphas_bar)
 
-    def level(self, time: int) -> Level:
-        """The composition of an image at one time, 0..T-1 or `CLEAN`."""
-        return Level(time, 1.0 if time == CLEAN else float(self.alphas_bar[time]))
-
     def levels(self, times: Sequence[int]) -> list[Level]:
-        """`level` of each time.
+        """What images consist of at each of some strictly falling times, 0..T-1 or `CLEAN`.
 
         Raises:
-            InputError: a time is neither a step of this schedule nor `CLEAN`.
+            InputError: the times do not fall, or one of them is not a step of this schedule.
         """
-        wrong = [time for time in times if not CLEAN <= time < self.steps]
-        if wrong:
-            raise InputError(f"times {wrong} are not steps of this schedule, which are 0..{self.steps - 1} ({CLEAN}: clean)")
-        return [self.level(time) for time in times]
+        inside = all(CLEAN <= time < self.steps for time in times)
+        if not inside or any(later >= earlier for earlier, later in pairwise(times)):
+            raise InputError(
+                f"times must fall strictly within {self.steps - 1}..0, the steps of this schedule, or end in {CLEAN} "
+                f"(clean), not {list(times)}"
+            )
+        return [Level(time, 1.0 if time == CLEAN else float(self.alphas_bar[time])) for time in times]
 
     def add_noise(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """Images after step t, sqrt(abar_t) x0 + sqrt(1 - abar_t) noise (Ho et al. 2020, arXiv:2006.11239, eq. 4).

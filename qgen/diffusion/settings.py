@@ -1,17 +1,61 @@
-"""Settings of the diffusion and of its samplers."""
+"""What a user chooses about diffusion: how images are noised in training, and how they are sampled."""
+
 from __future__ import annotations
-from typing import Literal
-from pydantic import Field
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from qgen.diffusion.objective import p2_weights
+from qgen.diffusion.schedules import Schedule, cosine, linear
 from qgen.settings import Settings
 
+
 class DiffusionSettings(Settings):
+    """The noise schedule and the weights of the loss; the defaults are those of De Falco et al., arXiv:2402.16147."""
+
     schedule: Literal["cosine", "linear"] = "cosine"
-    steps: int = Field(1000, gt=0)
-    p2_gamma: float = 1.0
-    p2_k: float = 1.0
+    """How fast noise takes over: `cosine` (Nichol & Dhariwal 2021) or `linear` (Ho et al. 2020)."""
+    steps: int = Field(1000, ge=1, le=100_000)
+    """Diffusion steps T."""
+    p2_gamma: float = Field(1.0, ge=0)
+    """Strength of the P2 weighting (k + SNR)^-gamma of the loss (Choi et al. 2022); 0 weighs all steps alike."""
+    p2_k: float = Field(1.0, gt=0)
+    """The k of the P2 weighting."""
+
+    @model_validator(mode="after")
+    def _schedule_exists(self) -> Self:
+        self.noise_schedule()
+        return self
+
+    def noise_schedule(self) -> Schedule:
+        """The schedule that these settings describe."""
+        return {"cosine": cosine, "linear": linear}[self.schedule](self.steps)
+
+    def loss_weights(self) -> Tensor:
+        """The weight of each step's loss, (T,) float64."""
+        return p2_weights(self.noise_schedule(), self.p2_gamma, self.p2_k)
+
 
 class SamplingSettings(Settings):
-    sampler: Literal["ancestral", "ddim", "dpm-solver"] = "dpm-solver"
-    steps: int | None = Field(None, gt=0)
-    eta: float = 0.0
+    """How an image is made from noise. Every step is one denoiser call, and costs that call's circuits."""
+
+    sampler: Literal["ancestral", "ddim", "dpm-solver", "unipc"] = "dpm-solver"
+    """`ancestral`: as published, all steps; `ddim`: first order; `dpm-solver`: DPM-Solver++(2M), second order; `unipc`:
+    UniPC-2, third order. The last two need the fewest steps."""
+    steps: int | None = Field(None, ge=1)
+    """Denoiser calls an image; None: all for `ancestral`, 50 for `ddim`, 20 for `dpm-solver` and `unipc`."""
+    eta: float = Field(0.0, ge=0, le=1)
+    """For `ddim` and `dpm-solver`: fresh noise in each step, from none (0) to as much as `ancestral` has (1)."""
     clip: bool = True
+    """Clip predicted clean images to [-1, 1], the range of the data."""
+
+    @model_validator(mode="after")
+    def _eta_has_a_meaning(self) -> Self:
+        if self.eta and self.sampler not in ("ddim", "dpm-solver"):
+            raise ValueError(
+                f"eta = {self.eta} means nothing to the sampler `{self.sampler}`; leave it out, or take `ddim` or "
+                "`dpm-solver`"
+            )
+        return self

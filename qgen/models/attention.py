@@ -69,7 +69,7 @@ class LinearAttention(Attention):
         outputs = self.out.weight.view(-1, self.heads, self.features)
         with torch.autocast(pixels.device.type, enabled=False):  # its sums over pixels want their digits
             read = linear_attention(pixels, queries, keys, values, outputs)
-            return self.out_norm(read + self.out.bias)
+            return self.out_norm(read + self.out.bias)  # type: ignore[no-any-return]
 
 
 class FullAttention(Attention):

@@ -6,6 +6,8 @@ from qgen.circuits import ansatz
 from qgen.models.quantum import Bank, Hybrid
 from qgen.models.settings import PATCH, HybridSettings, UNetSettings
 
+SINGLE_LAYERS = 4  # of the circuit of a single channel
+
 
 def vertex_hybrid(settings: UNetSettings) -> Hybrid | None:
     """The hybrid stages of both blocks at the vertex; None, if it is classical.

@@ -120,12 +120,13 @@ class PatchCircuits(nn.Module):
         """Maps (B, count * channels, H, W) as inputs (B, patches, count, channels * 4) of the circuits."""
         split = maps.unflatten(3, (-1, PATCH)).unflatten(2, (-1, PATCH)).unflatten(1, (self.bank.count, -1))
         order = (0, 3, 5, 1, 2, 4, 6) if self.variant == "paper" else (0, 3, 5, 1, 4, 6, 2)
-        return split.permute(order).flatten(4).flatten(1, 2)
+        patches: torch.Tensor = split.permute(order)
+        return patches.flatten(4).flatten(1, 2)
 
     def join(self, values: torch.Tensor, shape: torch.Size) -> torch.Tensor:
         """Values (B, patches, count, channels * 4) as maps of the shape that was cut, in the channels-last format."""
         wires = (-1, PATCH, PATCH) if self.variant == "paper" else (PATCH, PATCH, -1)
-        split = values.unflatten(3, wires).unflatten(1, (shape[2] // PATCH, shape[3] // PATCH))
+        split: torch.Tensor = values.unflatten(3, wires).unflatten(1, (shape[2] // PATCH, shape[3] // PATCH))
         order = (0, 1, 5, 2, 6, 3, 4) if self.variant == "paper" else (0, 1, 4, 2, 5, 3, 6)
         return split.permute(order).reshape(shape[0], *shape[2:], shape[1]).permute(0, 3, 1, 2)
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from qgen.backends import Backend, open_backend
-from qgen.diffusion import NoisePrediction, SamplingSettings, Schedule, cosine, denoiser_calls, linear, p2_weights, sample
+from qgen.diffusion import NoisePrediction, SamplingSettings, Schedule, denoiser_calls, sample
 from qgen.models import UNet, build_unet
 from qgen.randomness import derive
 from qgen.runs.config import RunConfig
@@ -141,9 +141,8 @@ def build_generator(config: RunConfig, shape: Shape, backend: Backend | None = N
         gradient=config.backend.gradient if backend is None else "auto",
         seed=derive(config.training.seed, "weights"),
     )
-    diffusion = config.diffusion
-    schedule = {"cosine": cosine, "linear": linear}[diffusion.schedule](diffusion.steps)
-    objective = NoisePrediction(network, schedule, p2_weights(schedule, diffusion.p2_gamma, diffusion.p2_k))
+    schedule = config.diffusion.noise_schedule()
+    objective = NoisePrediction(network, schedule, config.diffusion.loss_weights())
     return DiffusionGenerator(network, schedule, config.sampling, objective, shape)
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from qgen import QgenError, __version__
 from qgen.cli import main as command_line
 
-COMMANDS = ("describe",)
+COMMANDS = ("train", "sample", "describe", "data")
 
 
 def invoke(*arguments: str) -> Any:
@@ -45,17 +45,14 @@ def test_without_arguments_it_shows_the_help_as_wrong_usage() -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), *((command,) for command in COMMANDS)])
-def test_help_fits_eighty_columns_and_its_examples_run(
-    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_help_fits_eighty_columns_and_its_examples_run(arguments: tuple[str, ...], example_folder: Path) -> None:
     result = invoke(*arguments, "--help")
     assert result.exit_code == 0
     assert max(map(len, result.stdout.splitlines())) <= 80
     examples = re.findall(r"^    qgen (.+)$", result.stdout.partition("Examples:")[2], flags=re.MULTILINE)
     assert len(examples) >= 3
     for example in examples:
-        done = invoke(*shlex.split(example))
+        done = invoke(*shlex.split(example, comments=True))
         assert done.exit_code == 0, f"{example}: {done.output}"
 
 

@@ -20,6 +20,7 @@ SMALL = (
     "training.batch=8",
     "training.samples=4",
     "training.sample_every=null",
+    "training.decay=none",
     "training.log_every=5",
     "training.checkpoint_every=3",
     "training.ema.after=2",

@@ -1,0 +1,195 @@
+"""`qgen train` and `qgen sample`: what they leave behind, and one clear line for every mistake."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_runs import SMALL
+from typer.testing import CliRunner
+
+from qgen.cli.main import app
+from qgen.runs import Run, find_run, preset_names
+
+SETS = [word for change in SMALL for word in ("--set", change)]
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def train(*arguments: str) -> Any:
+    return invoke("train", "--device", "cpu", *SETS, "--set", "training.steps=3", *arguments)
+
+
+def failure(result: Any, code: int = 1) -> str:
+    assert result.exit_code == code, result.output
+    assert result.stderr
+    if code == 1:
+        assert result.stderr.count("\n") == 1
+    return str(result.stderr)
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image).astype(int)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    result = train("--out", str(folder), "--backend", "aer")
+    assert result.exit_code == 0, result.output
+    assert "circuits on aer" in result.stdout
+    return Run(folder)
+
+
+def test_train_reports_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = train("--name", "first", "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert (facts["run"], facts["steps"], facts["stopped"]) == (str(Path("runs/first")), 3, False)
+    assert facts["metrics"]["step"] == 3
+    assert Path(facts["grid"]).is_file()
+    assert find_run().name == "first"
+
+
+def test_train_goes_on(tmp_path: Path) -> None:
+    out = str(tmp_path / "run")
+    assert train("--out", out).exit_code == 0
+    result = invoke("train", out, "--resume", "--device", "cpu", "--set", "training.steps=5", "--json")
+    assert json.loads(result.stdout)["steps"] == 5
+
+
+def test_tensorboard(tmp_path: Path) -> None:
+    assert train("--out", str(tmp_path / "run"), "--tensorboard").exit_code == 0
+    assert list((tmp_path / "run" / "tensorboard").glob("events*"))
+
+
+def test_samples_and_their_provenance(trained: Run, tmp_path: Path) -> None:
+    grid = tmp_path / "grid.png"
+    result = invoke(
+        "sample", str(trained.path), "--count", "5", "--steps", "2", "--out", str(grid), "--single", "--json"
+    )
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert facts == json.loads(grid.with_suffix(".json").read_text()) | {
+        key: facts[key] for key in ("grid", "provenance", "singles")
+    }
+    assert (facts["images"], facts["step"], facts["backend"]["name"]) == (5, 3, "aer")
+    assert facts["circuits"] == 5 * facts["circuits_per_image"] == 5 * 2 * 4
+    assert [pixels(Path(path)).shape for path in facts["singles"]] == [(8, 8)] * 5
+    assert pixels(grid).shape[0] >= 100
+
+
+def test_image_number_k_is_the_same_whatever_is_sampled_beside_it(trained: Run, tmp_path: Path) -> None:
+    def single(count: int, backend: str) -> np.ndarray:
+        out = tmp_path / f"{backend}-{count}.png"
+        words = ("--count", str(count), "--backend", backend, "--single", "--out", str(out))
+        assert invoke("sample", str(trained.path), *words).exit_code == 0
+        return pixels(tmp_path / f"{backend}-{count}" / "00001.png")
+
+    two, seven, aer = single(2, "statevector"), single(7, "statevector"), single(2, "aer")
+    assert np.abs(two - seven).max() <= 1  # the last bit of a float may round a grey level the other way
+    assert np.abs(two - aer).max() <= 1
+
+
+def test_samplers(trained: Run, tmp_path: Path) -> None:
+    for words in (["--sampler", "ancestral"], ["--sampler", "ddim", "--steps", "3", "--eta", "0.5"]):
+        result = invoke("sample", str(trained.path), "--count", "2", "--out", str(tmp_path / "x.png"), *words)
+        assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "x.json").read_text())["sampling"]["eta"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["train", "nowhere"], 1, "`nowhere` is neither a preset nor a readable file"),
+        (["train", "--set", "training.stepz=3"], 1, "Did you mean `training.steps`?"),
+        (["train", "--set", "training.steps"], 1, "KEY=VALUE"),
+        (["train", "--backend", "arer"], 1, "did you mean `aer`?"),
+        (["train", "--set", "data.name=digit"], 1, "did you mean `digits`?"),
+        (["train", "--set", "model.vertex.groups=99"], 1, "fewer"),
+        (["train", "--set", "model.vertex.ansatz=hqcnv"], 1, "hqconv"),
+        (["train", "--from", "nowhere"], 1, "not the folder of a run"),
+        (["train", "nowhere", "--resume"], 1, "not the folder of a run"),
+        (["train", "--resume", "--backend", "aer"], 2, "--resume"),
+        (["train", "--name", "a", "--out", "b"], 2, "not both"),
+        (["train", "--name", "a/b"], 2, "--out"),
+        (["train", "--devices", "3"], 1, "does not divide among 3 devices"),
+        (["train", "--steps", "3"], 2, "No such option"),
+        (["sample", "nowhere"], 1, "not the folder of a run"),
+        (["sample"], 1, "no run with a checkpoint"),
+        (["sample", "--out", "x.jpg"], 2, "does not end in .png"),
+        (["sample", "--count", "0"], 2, "--count"),
+        (["describe", "nowhere.yaml"], 1, "neither a preset nor a readable file"),
+        (["describe", "unet", "--option", "a=b"], 2, "--set"),
+        (["describe", "hqconv", "--set", "a=b"], 2, "--option"),
+    ],
+)
+def test_mistakes_are_one_clear_line_and_leave_nothing(
+    arguments: list[str], code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = invoke(*arguments)
+    assert said in " ".join(failure(result, code).split())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--sampler", "dim"], "'ddim'"),
+        (["--steps", "999"], "more than diffusion.steps = 50"),
+        (["--sampler", "unipc", "--eta", "0.5"], "eta = 0.5 means nothing"),
+        (["--backend", "nowhere"], "there is no backend `nowhere`"),
+    ],
+)
+def test_mistakes_in_sampling(arguments: list[str], said: str, trained: Run) -> None:
+    before = sorted(trained.path.rglob("*"))
+    assert said in failure(invoke("sample", str(trained.path), *arguments))
+    assert sorted(trained.path.rglob("*")) == before
+
+
+def test_a_taken_folder_is_left_alone(trained: Run) -> None:
+    before = {path: path.stat().st_mtime_ns for path in trained.path.rglob("*")}
+    assert "exists already" in failure(train("--out", str(trained.path)))
+    assert {path: path.stat().st_mtime_ns for path in trained.path.rglob("*")} == before
+
+
+def test_the_presets_are_listed() -> None:
+    assert set(json.loads(invoke("train", "--list", "--json").stdout)) == set(preset_names())
+    assert all(name in invoke("train", "--list").stdout for name in preset_names())
+
+
+@pytest.mark.parametrize(
+    ("words", "parameters"),
+    [
+        (["unet"], 483_321),
+        (["qvunet-1hq"], 475_329),
+        (["qvunet-1fq"], 475_281),
+        (["qvunet-7hq"], 440_985),
+        (["qvunet-7fq"], 440_649),
+        (["qvunet-full-hq"], 429_993),
+        (["qvunet-full-fq"], 429_369),
+        (["quanvunet"], 474_293),
+        (["quanvunet", "--set", "model.variant=published"], 473_817),
+    ],
+)
+def test_describe_counts_the_published_parameters(words: list[str], parameters: int) -> None:
+    result = invoke("describe", *words, "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert facts["parameters"] == parameters == sum(row["parameters"] for row in facts["rows"])
+    assert facts["circuits_per_image"] == 1000 * facts["circuits_per_call"]
+
+
+def test_describe_says_what_a_run_is(trained: Run) -> None:
+    facts = json.loads(invoke("describe", str(trained.path), "--json").stdout)
+    assert (facts["steps_done"], facts["image"], facts["backend"]) == (3, [1, 8, 8], "aer")
+    shown = invoke("describe", str(trained.path))
+    assert shown.exit_code == 0
+    assert "3 steps, circuits on aer" in shown.stdout

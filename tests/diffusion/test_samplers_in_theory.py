@@ -1,0 +1,189 @@
+"""Samplers on data whose perfect denoiser is known, where theory says what must come out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from qgen.diffusion import (
+    CLEAN,
+    Sampler,
+    Schedule,
+    ancestral,
+    cosine,
+    ddim,
+    ddim_invert,
+    dpm_solver,
+    linear,
+    sampling_times,
+    unipc,
+)
+
+MEAN, SD = 0.25, 0.15  # of the Gaussian data; 5 deviations stay inside [-1, 1]
+MODE, WIDTH = 0.6, 0.05  # of the mixture of two
+SCHEDULES = {"cosine": cosine(1000), "linear": linear(1000)}
+
+Answer = Callable[[Tensor, Tensor], Tensor]
+
+
+def no_noise() -> Tensor:
+    raise AssertionError("a deterministic sampler asked for noise")
+
+
+def normal(count: int) -> Tensor:
+    return torch.randn(count, 1, 1, 1, dtype=torch.float64)
+
+
+def gaussian_denoiser(schedule: Schedule) -> Answer:
+    """The expected noise in x if the data are N(MEAN, SD^2)."""
+
+    def predict(x: Tensor, t: Tensor) -> Tensor:
+        left = schedule.alphas_bar[t].view(-1, 1, 1, 1)
+        return (1 - left).sqrt() * (x - left.sqrt() * MEAN) / (left * SD**2 + 1 - left)
+
+    return predict
+
+
+def gaussian_flow(x: Tensor, schedule: Schedule, start: int, end: int) -> Tensor:
+    """The solution of the probability-flow equation: an image keeps its number of deviations from the mean."""
+    before, after = (1.0 if time == CLEAN else schedule.alphas_bar[time].item() for time in (start, end))
+    wider = math.sqrt((after * SD**2 + 1 - after) / (before * SD**2 + 1 - before))
+    return math.sqrt(after) * MEAN + wider * (x - math.sqrt(before) * MEAN)
+
+
+def mixture_denoiser(schedule: Schedule) -> Answer:
+    """The expected noise in x if the data are N(MODE, WIDTH^2) or N(-MODE, WIDTH^2), as often the one as the other."""
+
+    def predict(x: Tensor, t: Tensor) -> Tensor:
+        left = schedule.alphas_bar[t].view(-1, 1, 1, 1).to(x)
+        variance = left * WIDTH**2 + 1 - left
+        mode = MODE * torch.tanh(left.sqrt() * MODE * x / variance)
+        clean = mode + left.sqrt() * WIDTH**2 / variance * (x - left.sqrt() * mode)
+        return (x - left.sqrt() * clean) / (1 - left).sqrt()
+
+    return predict
+
+
+@pytest.mark.parametrize(("sampler", "order"), [(ddim, 1), (dpm_solver, 2), (unipc, 3)])
+def test_order_of_convergence(sampler: Sampler, order: int) -> None:
+    """The slope of the error against the number of steps, down to where the grid of times is still smooth."""
+    schedule = cosine(100_000)
+    x, start, end = normal(32), 80_000, 20_000
+    exact = gaussian_flow(x, schedule, start, end)
+    calls = np.array([32, 64, 128, 256])
+    errors = []
+    for count in calls:
+        times = tuple(np.linspace(start, end, count + 1).round().astype(int).tolist())
+        found = sampler(gaussian_denoiser(schedule), x, schedule, times, no_noise, clip=False)
+        errors.append((found - exact).abs().max().item())
+    slope = np.polyfit(np.log(calls), np.log(errors), 1)[0]
+    assert -slope == pytest.approx(order, abs=0.2)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize(
+    ("sampler", "calls", "accuracy"), [(ddim, 1000, 2e-3), (dpm_solver, 50, 2e-3), (unipc, 50, 2e-3)]
+)
+def test_deterministic_samplers_reach_the_gaussian(name: str, sampler: Sampler, calls: int, accuracy: float) -> None:
+    schedule = SCHEDULES[name]
+    times = sampling_times(schedule, calls)
+    deviations = torch.linspace(-4, 4, 33, dtype=torch.float64).view(-1, 1, 1, 1)
+    start = schedule.alphas_bar[-1].item()
+    x = math.sqrt(start) * MEAN + math.sqrt(start * SD**2 + 1 - start) * deviations
+    found = sampler(gaussian_denoiser(schedule), x, schedule, times, no_noise)
+    torch.testing.assert_close(found, MEAN + SD * deviations, rtol=0, atol=accuracy * 4)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("calls", [1000, 100])
+def test_ancestral_sampling_has_the_mean_and_variance_that_theory_gives_it(name: str, calls: int) -> None:
+    """With Gaussian data every step is linear, so the distribution it leads to is exactly known."""
+    schedule, count = SCHEDULES[name], 20_000
+    times = sampling_times(schedule, calls)
+    x = torch.randn(count, 1, 1, 1)
+    gaussian = gaussian_denoiser(schedule)
+    found = ancestral(lambda x, t: gaussian(x, t).float(), x, schedule, times, lambda: torch.randn_like(x))
+    mean, variance = gaussian_after_ancestral(schedule, times)
+    assert (found.mean().item() - mean) ** 2 < 25 * variance / count
+    assert abs(found.var().item() / variance - 1) < 5 * math.sqrt(2 / count)
+    if calls == 1000:
+        assert mean == pytest.approx(MEAN, abs=1e-3)
+        assert math.sqrt(variance) == pytest.approx(SD, rel=0.03)
+
+
+def gaussian_after_ancestral(schedule: Schedule, times: tuple[int, ...]) -> tuple[float, float]:
+    """Mean and variance after steps x' = a E[x0 | x] + b x + c noise, in the notation of Ho et al., eq. 7."""
+    mean, variance = 0.0, 1.0
+    table = [*schedule.alphas_bar.tolist(), 1.0]  # its entry -1 is a clean image
+    for t, s in zip(times, times[1:], strict=False):
+        alpha, left, after = table[t] / table[s], table[t], table[s]
+        a = math.sqrt(after) * (1 - alpha) / (1 - left)
+        b = math.sqrt(alpha) * (1 - after) / (1 - left)
+        gain = math.sqrt(left) * SD**2 / (left * SD**2 + 1 - left)  # E[x0 | x] = MEAN + gain (x - sqrt(left) MEAN)
+        mean = a * (MEAN + gain * (mean - math.sqrt(left) * MEAN)) + b * mean
+        variance = (a * gain + b) ** 2 * variance + (1 - after) / (1 - left) * (1 - alpha)
+    return mean, variance
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize("name", ["ancestral", "ddim", "dpm_solver", "unipc"])
+def test_both_modes_of_a_mixture_appear(name: str, eta: float) -> None:
+    """As often, within 5 deviations of the binomial distribution, and each image within 6 widths of one."""
+    sampler: Sampler = {"ancestral": ancestral, "ddim": ddim, "dpm_solver": dpm_solver, "unipc": unipc}[name]
+    options = {"eta": eta} if name in ("ddim", "dpm_solver") else {}
+    schedule, count = SCHEDULES["cosine"], 2000
+    times = sampling_times(schedule, 1000 if name == "ancestral" else 50)
+    x = torch.randn(count, 1, 1, 1)
+    found = sampler(mixture_denoiser(schedule), x, schedule, times, lambda: torch.randn_like(x), **options)
+    assert found.dtype == torch.float32
+    assert abs((found > 0).float().mean().item() - 0.5) < 5 * 0.5 / math.sqrt(count)
+    assert (found.abs() - MODE).abs().max() < 6 * WIDTH
+
+
+@pytest.mark.parametrize("clip", [True, False])
+def test_ddim_with_full_noise_is_ancestral_sampling(clip: bool) -> None:
+    """Song et al. 2021, section 4.1. Here also with clipping, as the noise is what the clipped image leaves."""
+    schedule = SCHEDULES["cosine"]
+    x, times = normal(64), sampling_times(schedule, 30)
+    draws = torch.randn(30, 64, 1, 1, 1, dtype=torch.float64)
+    denoiser = mixture_denoiser(schedule)
+    one = ancestral(denoiser, x, schedule, times, iter(draws).__next__, clip=clip)
+    other = ddim(denoiser, x, schedule, times, iter(draws).__next__, eta=1.0, clip=clip)
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-9)
+
+
+def test_without_noise_the_second_order_solver_starts_as_ddim() -> None:
+    """One step of it has nothing to extrapolate from (Lu et al. 2022, section 4.1)."""
+    schedule = SCHEDULES["linear"]
+    denoiser = mixture_denoiser(schedule)
+    x = normal(8)
+    one, other = (sampler(denoiser, x, schedule, (999, 500), no_noise) for sampler in (ddim, dpm_solver))
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_ddim_inverts(name: str) -> None:
+    """With all steps and no noise: from images to the noise they come from, and back."""
+    schedule = SCHEDULES[name]
+    denoiser, times = mixture_denoiser(schedule), sampling_times(schedule, 1000)
+    images = torch.cat([MODE + WIDTH * normal(16), -MODE + WIDTH * normal(16)])
+    errors = []
+    for refinements in (0, 3):
+        noise = ddim_invert(denoiser, images, schedule, times, refinements=refinements)
+        assert (noise.sign() == images.sign()).all()  # the flow never crosses the middle
+        back = ddim(denoiser, noise, schedule, times, no_noise, clip=False)
+        errors.append((back - images).abs().max().item())
+    assert errors[0] < 0.05
+    assert errors[1] < 1e-4
+
+
+def test_inversion_of_a_gaussian_is_the_flow_backwards() -> None:
+    schedule = cosine(1000)
+    images = MEAN + SD * normal(16)
+    noise = ddim_invert(gaussian_denoiser(schedule), images, schedule, sampling_times(schedule, 1000))
+    torch.testing.assert_close(noise, gaussian_flow(images, schedule, CLEAN, 999), rtol=0, atol=0.03)

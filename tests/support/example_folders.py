@@ -1,0 +1,18 @@
+"""A folder in which every command that help and README show can be tried in seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small_runs import train_small
+
+
+def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Goes to this folder, makes the runs and files that examples name, and lets `qgen train` stop before it trains."""
+    monkeypatch.chdir(folder)
+    train_small(Path("runs/first-try"), "training.steps=2")
+    Path("my.yaml").write_text("preset: unet\n")
+    # What comes after the settings were read and the folder was chosen takes minutes; other tests train.
+    monkeypatch.setattr("qgen.cli.train._train", lambda *arguments: None)
+    return folder
