@@ -35,9 +35,7 @@ def sample(
     seed: Annotated[
         int, typer.Option(min=0, help="Each image has a seed of its own, from this one and the image's number.")
     ] = 0,
-    sampler: Annotated[
-        str | None, typer.Option(metavar="NAME", help="dpm-solver, unipc, ddim or ancestral.")
-    ] = None,
+    sampler: Annotated[str | None, typer.Option(metavar="NAME", help="dpm-solver, unipc, ddim or ancestral.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of the sampler; each runs the circuits.")] = None,
     eta: Annotated[float | None, typer.Option(min=0, help="Noise that ddim or dpm-solver adds, from 0 to 1.")] = None,
     out: Annotated[

@@ -16,9 +16,13 @@ from qgen.storage import aside
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-GAP = 2  # pixels between the tiles of a grid
-_GAP_GREY = 128
+_GAP_GREY = 90
 _WIDTH = 750  # pixels that a grid should be wide, about
+
+
+def gap(scale: int) -> int:
+    """Pixels between the tiles of a grid: as many as an image's pixel takes, so that what touches an edge ends there."""
+    return max(2, scale)
 
 
 def to_uint8(images: torch.Tensor) -> torch.Tensor:
@@ -60,9 +64,11 @@ def save_grid(
     columns = columns or math.ceil(math.sqrt(count))
     scale = scale or _scale(columns, width)
     height, width, rows = height * scale, width * scale, math.ceil(count / columns)
-    grid = torch.full((channels, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP), _GAP_GREY).to(torch.uint8)
+    between = gap(scale)
+    size = (rows * (height + between) - between, columns * (width + between) - between)
+    grid = torch.full((channels, *size), _GAP_GREY, dtype=torch.uint8)
     for place, tile in enumerate(tiles):
-        top, left = place // columns * (height + GAP), place % columns * (width + GAP)
+        top, left = place // columns * (height + between), place % columns * (width + between)
         enlarged = tile.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
         grid[:, top : top + height, left : left + width] = enlarged
     _save(_picture(grid), path)
@@ -101,7 +107,7 @@ def _as_bytes(images: torch.Tensor) -> torch.Tensor:
 
 def _scale(columns: int, width: int) -> int:
     """The whole number that brings a row nearest to the width it should have; at least 1."""
-    return max(1, round((_WIDTH - (columns - 1) * GAP) / (columns * width)))
+    return max(1, round(_WIDTH / (columns * (width + 1) - 1)))
 
 
 def _picture(pixels: torch.Tensor) -> Image:

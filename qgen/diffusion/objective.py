@@ -72,7 +72,7 @@ class NoisePrediction(nn.Module):
         return Draws(t, torch.randn(count, *shape, generator=generator))
 
     def forward(self, images: Tensor, draws: Draws) -> Tensor:
-        """The loss, a scalar in float32 even where the denoiser computes in less: the mean over images of weight x MSE.
+        """The mean over images of weight x mean squared error: a scalar, in float32 even where the denoiser uses less.
 
         Args:
             images: clean images (B, C, H, W) in [-1, 1].

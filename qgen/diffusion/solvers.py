@@ -58,7 +58,7 @@ def unipc(
     clip: bool = True,
     progress: Progress | None = None,
 ) -> Tensor:
-    """UniPC-2, of third order (Zhao et al. 2023, arXiv:2302.04867, algorithms 5-8 with B(h) = e^h - 1).
+    """UniPC-2 of predictions of x0, of third order (Zhao et al. 2023, arXiv:2302.04867, with their B_2).
 
     The predictor is DPM-Solver++(2M). Once x0 is known at the end of a step, the step is repeated with it from where it
     began; that costs no denoiser call. Deterministic: `noises` is never called. The other arguments, the result and

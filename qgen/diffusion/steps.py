@@ -11,7 +11,10 @@ A sampler is a plain function of
     clip       predicted clean images are clipped to [-1, 1]
     progress   called with (step, steps) after each step
 
-In the samplers, `here` is the level of noise before a step, `there` the one after it, and x0 the clean image to which
+and returns the images at the last of the times. It switches neither gradients nor training mode off; `sample` does the
+former.
+
+In their code, `here` is the level of noise before a step, `there` the one after it, and x0 the clean image to which
 the denoiser's prediction amounts: x = signal x0 + spread noise.
 """
 

@@ -12,6 +12,7 @@ from qgen.backends import open_backend
 from qgen.errors import ConfigError, RunError
 from qgen.runs import Run, RunConfig, override_config, provenance
 from qgen.runs.folder import writing
+from qgen.training.allocator import keep_memory
 from qgen.training.loop import Finished, Trainer, train
 from qgen.training.report import Report
 
@@ -45,6 +46,7 @@ def make_fabric(config: RunConfig, device: Device = "auto", devices: int = 1) ->
         raise ConfigError(
             f"training.batch = {config.training.batch} does not divide among {devices} devices; choose a multiple"
         )
+    keep_memory()
     if kind == "cuda":  # the same numbers each time, for a little speed
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False

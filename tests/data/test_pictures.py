@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from qgen.data import save_grid, save_single, to_uint8
-from qgen.data.pictures import GAP
+from qgen.data.pictures import gap
 from qgen.errors import DataError
 
 
@@ -51,19 +51,19 @@ def test_every_tile_is_where_it_belongs(
     save_grid(images, tmp_path / "grid.png", columns=columns, scale=scale)
     grid = pixels(tmp_path / "grid.png")
     rows, height, width = -(-count // columns), 3 * scale, 5 * scale
-    assert grid.shape[:2] == (rows * height + (rows - 1) * GAP, columns * width + (columns - 1) * GAP)
+    assert grid.shape[:2] == (rows * height + (rows - 1) * gap(scale), columns * width + (columns - 1) * gap(scale))
     assert grid.ndim == (2 if channels == 1 else 3)
     rest = np.ones(grid.shape[:2], bool)
     for place, image in enumerate(images):
         row, column = divmod(place, columns)
         part = (
-            slice(row * (height + GAP), row * (height + GAP) + height),
-            slice(column * (width + GAP), column * (width + GAP) + width),
+            slice(row * (height + gap(scale)), row * (height + gap(scale)) + height),
+            slice(column * (width + gap(scale)), column * (width + gap(scale)) + width),
         )
         rest[part] = False
         expected = np.kron(image.permute(1, 2, 0), np.ones((scale, scale, 1), np.uint8))
         np.testing.assert_array_equal(grid[part].reshape(expected.shape), expected)
-    assert (grid[rest] == 128).all()  # gaps and empty places
+    assert (grid[rest] == 90).all()  # gaps and empty places
 
 
 def test_numbers_are_drawn_as_their_bytes(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -84,7 +84,7 @@ def test_a_grid_is_square_and_of_a_size_to_look_at(count: int, side: int, tmp_pa
 
 def test_many_large_images_are_not_enlarged(tmp_path: Path) -> None:
     save_grid(torch.zeros(100, 1, 128, 128), tmp_path / "grid.png")
-    assert pixels(tmp_path / "grid.png").shape == (1280 + 9 * GAP, 1280 + 9 * GAP)
+    assert pixels(tmp_path / "grid.png").shape == (1280 + 9 * 2, 1280 + 9 * 2)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

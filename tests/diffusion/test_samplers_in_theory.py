@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -86,24 +87,22 @@ def test_order_of_convergence(sampler: Sampler, order: int) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-@pytest.mark.parametrize(
-    ("sampler", "calls", "accuracy"), [(ddim, 1000, 2e-3), (dpm_solver, 50, 2e-3), (unipc, 50, 2e-3)]
-)
-def test_deterministic_samplers_reach_the_gaussian(name: str, sampler: Sampler, calls: int, accuracy: float) -> None:
+@pytest.mark.parametrize(("sampler", "calls"), [(ddim, 1000), (dpm_solver, 200), (unipc, 200)])
+def test_deterministic_samplers_reach_the_gaussian(name: str, sampler: Sampler, calls: int) -> None:
+    """Each number of deviations from the mean of the noise is, within 2 %, the same one of the data."""
     schedule = SCHEDULES[name]
-    times = sampling_times(schedule, calls)
     deviations = torch.linspace(-4, 4, 33, dtype=torch.float64).view(-1, 1, 1, 1)
     start = schedule.alphas_bar[-1].item()
     x = math.sqrt(start) * MEAN + math.sqrt(start * SD**2 + 1 - start) * deviations
-    found = sampler(gaussian_denoiser(schedule), x, schedule, times, no_noise)
-    torch.testing.assert_close(found, MEAN + SD * deviations, rtol=0, atol=accuracy * 4)
+    found = sampler(gaussian_denoiser(schedule), x, schedule, sampling_times(schedule, calls), no_noise)
+    torch.testing.assert_close((found - MEAN) / SD, deviations, rtol=0.02, atol=0.01)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("calls", [1000, 100])
 def test_ancestral_sampling_has_the_mean_and_variance_that_theory_gives_it(name: str, calls: int) -> None:
     """With Gaussian data every step is linear, so the distribution it leads to is exactly known."""
-    schedule, count = SCHEDULES[name], 20_000
+    schedule, count = SCHEDULES[name], 4000
     times = sampling_times(schedule, calls)
     x = torch.randn(count, 1, 1, 1)
     gaussian = gaussian_denoiser(schedule)
@@ -120,7 +119,7 @@ def gaussian_after_ancestral(schedule: Schedule, times: tuple[int, ...]) -> tupl
     """Mean and variance after steps x' = a E[x0 | x] + b x + c noise, in the notation of Ho et al., eq. 7."""
     mean, variance = 0.0, 1.0
     table = [*schedule.alphas_bar.tolist(), 1.0]  # its entry -1 is a clean image
-    for t, s in zip(times, times[1:], strict=False):
+    for t, s in pairwise(times):
         alpha, left, after = table[t] / table[s], table[t], table[s]
         a = math.sqrt(after) * (1 - alpha) / (1 - left)
         b = math.sqrt(alpha) * (1 - after) / (1 - left)
@@ -133,7 +132,10 @@ def gaussian_after_ancestral(schedule: Schedule, times: tuple[int, ...]) -> tupl
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 @pytest.mark.parametrize("name", ["ancestral", "ddim", "dpm_solver", "unipc"])
 def test_both_modes_of_a_mixture_appear(name: str, eta: float) -> None:
-    """As often, within 5 deviations of the binomial distribution, and each image within 6 widths of one."""
+    """As often, within 5 deviations of the binomial distribution, and 99 % of the images within 6 widths of one.
+
+    With finitely many steps some that start at the watershed between the modes stay between them.
+    """
     sampler: Sampler = {"ancestral": ancestral, "ddim": ddim, "dpm_solver": dpm_solver, "unipc": unipc}[name]
     options = {"eta": eta} if name in ("ddim", "dpm_solver") else {}
     schedule, count = SCHEDULES["cosine"], 2000
@@ -142,15 +144,18 @@ def test_both_modes_of_a_mixture_appear(name: str, eta: float) -> None:
     found = sampler(mixture_denoiser(schedule), x, schedule, times, lambda: torch.randn_like(x), **options)
     assert found.dtype == torch.float32
     assert abs((found > 0).float().mean().item() - 0.5) < 5 * 0.5 / math.sqrt(count)
-    assert (found.abs() - MODE).abs().max() < 6 * WIDTH
+    assert (found.abs() - MODE).abs().quantile(0.99) < 6 * WIDTH
 
 
 @pytest.mark.parametrize("clip", [True, False])
 def test_ddim_with_full_noise_is_ancestral_sampling(clip: bool) -> None:
-    """Song et al. 2021, section 4.1. Here also with clipping, as the noise is what the clipped image leaves."""
+    """Song et al. 2021, section 4.1. Here also with clipping, as the noise is what the clipped image leaves.
+
+    Neither asks for noise in the last step, which would be added to the finished image.
+    """
     schedule = SCHEDULES["cosine"]
     x, times = normal(64), sampling_times(schedule, 30)
-    draws = torch.randn(30, 64, 1, 1, 1, dtype=torch.float64)
+    draws = torch.randn(29, 64, 1, 1, 1, dtype=torch.float64)
     denoiser = mixture_denoiser(schedule)
     one = ancestral(denoiser, x, schedule, times, iter(draws).__next__, clip=clip)
     other = ddim(denoiser, x, schedule, times, iter(draws).__next__, eta=1.0, clip=clip)
@@ -158,7 +163,7 @@ def test_ddim_with_full_noise_is_ancestral_sampling(clip: bool) -> None:
 
 
 def test_without_noise_the_second_order_solver_starts_as_ddim() -> None:
-    """One step of it has nothing to extrapolate from (Lu et al. 2022, section 4.1)."""
+    """One step of it has nothing to extrapolate from (Lu et al. 2022, algorithm 2)."""
     schedule = SCHEDULES["linear"]
     denoiser = mixture_denoiser(schedule)
     x = normal(8)

@@ -21,6 +21,9 @@ BINDING_BYTES = 8192  # of a binding's result, beside the state
 # amplitude of an instruction that sets the state.
 BINDING, INSTRUCTION, AMPLITUDE = 30.0, 5.0, 0.04
 MOST_COPIES = 16
+# From so many qubits on Aer takes several threads. Its OpenMP shares libgomp with torch's, which lets waiting threads
+# sleep at once when both have threads: small layers around a small circuit then take nearly twice as long.
+SHARED_WIRES = 12
 
 
 class Runner:
@@ -57,7 +60,7 @@ class Runner:
         bindings = -(-len(table) // copies)
         full = table[np.minimum(np.arange(bindings * copies), len(table) - 1)]  # the last sample fills the last binding
         columns = full.reshape(bindings, -1).T.tolist()
-        threads = torch.get_num_threads()
+        threads = torch.get_num_threads() if self._wires >= SHARED_WIRES else 1
         result = self._simulator.run(
             circuit,
             parameter_binds=[dict(zip(parameters, columns, strict=True))] if parameters else None,

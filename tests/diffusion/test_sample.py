@@ -1,0 +1,226 @@
+"""From seeds to images: one seed per image, exact numbers of denoiser calls, settings and their refusals."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from qgen.diffusion import (
+    DiffusionSettings,
+    ImageNoise,
+    SamplingSettings,
+    Schedule,
+    cosine,
+    ddim_invert,
+    denoiser_calls,
+    linear,
+    sample,
+    sampling_times,
+)
+from qgen.errors import ConfigError, InputError
+
+SHAPE = (2, 5, 5)
+SAMPLERS = ["ancestral", "ddim", "dpm-solver", "unipc"]
+NOISY = [{"sampler": "ancestral"}, {"sampler": "ddim", "eta": 0.5}, {"sampler": "dpm-solver", "eta": 1.0}]
+QUIET = [{"sampler": "ddim"}, {"sampler": "dpm-solver"}, {"sampler": "unipc"}, {"sampler": "unipc", "clip": False}]
+
+
+def elementwise(x: Tensor, t: Tensor) -> Tensor:
+    """A denoiser of sums, products and quotients only, so that its rounding does not depend on the batch."""
+    later = (t.view(-1, 1, 1, 1) + 1) / 50
+    return (x + 0.3 * later) / (1 + later * x * x) + 0.2 * later * x
+
+
+# One seed per image
+
+
+@given(st.data())
+def test_an_images_noise_is_the_same_in_every_company(data: st.DataObject) -> None:
+    seeds = data.draw(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=8))
+    shape = data.draw(st.tuples(*[st.integers(1, 9)] * 3))
+    together = ImageNoise(seeds, shape)
+    alone = [ImageNoise([seed], shape) for seed in seeds]
+    for _ in range(3):
+        noise = together.next()
+        assert noise.shape == (len(seeds), *shape)
+        assert torch.equal(noise, torch.cat([one.next() for one in alone]))
+
+
+def test_noise_is_normal_and_independent() -> None:
+    """Bounds of 5 deviations, over 100 neighbouring seeds."""
+    noise = ImageNoise(range(100), (3, 16, 16))
+    first, second = noise.next(), noise.next()
+    count = first.numel()
+    assert first.mean().abs() < 5 / math.sqrt(count)
+    assert (first.square().mean() - 1).abs() < 5 * math.sqrt(2 / count)
+    assert (first * second).mean().abs() < 5 / math.sqrt(count)
+    assert (first[:-1] * first[1:]).mean().abs() < 5 / math.sqrt(count * 0.99)
+
+
+@pytest.mark.parametrize("given_settings", NOISY + QUIET, ids=str)
+def test_an_image_is_the_same_in_every_batch(given_settings: dict[str, Any]) -> None:
+    schedule, settings = cosine(50), SamplingSettings.read({**given_settings, "steps": 12})
+    seeds = [5, 17, 3, 2**62, 0, 17, 9]
+    images = sample(elementwise, schedule, settings, seeds, SHAPE)
+    assert images.shape == (7, *SHAPE)
+    assert images.dtype == torch.float32
+    assert images.abs().max() <= 1
+    assert images.std(0).max() > 0.01  # seeds matter
+    assert torch.equal(images[1], images[5])
+    for batch in (1, 2, 3, 7, 100):
+        assert torch.equal(sample(elementwise, schedule, settings, seeds, SHAPE, batch=batch), images)
+    assert torch.equal(sample(elementwise, schedule, settings, seeds[::-1], SHAPE, batch=4), images.flip(0))
+
+
+@pytest.mark.parametrize("given_settings", NOISY, ids=str)
+def test_samplers_with_noise_use_fresh_noise_in_each_step(given_settings: dict[str, Any]) -> None:
+    """From the same first noise they end elsewhere than the same sampler without its noise."""
+    schedule = cosine(50)
+    quiet = "ddim" if given_settings["sampler"] == "ancestral" else given_settings["sampler"]
+    images = [
+        sample(elementwise, schedule, SamplingSettings.read({**chosen, "steps": 12}), [1, 2, 3], SHAPE)
+        for chosen in (given_settings, {"sampler": quiet})
+    ]
+    assert (images[0] - images[1]).abs().max() > 0.01
+
+
+def test_no_seeds_make_no_images() -> None:
+    assert sample(elementwise, cosine(50), SamplingSettings(), [], SHAPE).shape == (0, *SHAPE)
+
+
+# Denoiser calls
+
+
+@given(
+    sampler=st.sampled_from(SAMPLERS),
+    schedule=st.one_of(st.builds(cosine, st.integers(1, 60)), st.builds(linear, st.integers(21, 60))),
+    data=st.data(),
+)
+def test_there_are_exactly_as_many_calls_as_steps(sampler: str, schedule: Schedule, data: st.DataObject) -> None:
+    steps = data.draw(st.none() | st.integers(1, schedule.steps))
+    images, batch = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 5))
+    settings = SamplingSettings(sampler=sampler, steps=steps)  # type: ignore[arg-type]
+    calls: Counter[int] = Counter()
+    heard: list[tuple[int, int]] = []
+
+    def denoiser(x: Tensor, t: Tensor) -> Tensor:
+        assert t.dtype == torch.int64
+        assert t.shape == (len(x),)
+        assert (t == t[0]).all()
+        assert not torch.is_grad_enabled()
+        calls[int(t[0])] += 1
+        return torch.zeros_like(x)
+
+    report = lambda done, total: heard.append((done, total))  # noqa: E731
+    sample(denoiser, schedule, settings, range(images), (1, 2, 2), batch=batch, progress=report)
+    expected, batches = denoiser_calls(settings, schedule), math.ceil(images / batch)
+    if steps is not None:
+        assert expected == steps
+    assert len(calls) == expected  # each at another time
+    assert calls == Counter(dict.fromkeys(sampling_times(schedule, expected)[:-1], batches))
+    assert heard == [(done, expected * batches) for done in range(1, expected * batches + 1)]
+
+
+@pytest.mark.parametrize(("sampler", "calls"), [("ancestral", 1000), ("ddim", 50), ("dpm-solver", 20), ("unipc", 20)])
+def test_default_steps(sampler: str, calls: int) -> None:
+    settings = SamplingSettings.read({"sampler": sampler})
+    assert denoiser_calls(settings, cosine(1000)) == calls
+    assert denoiser_calls(settings, cosine(10)) == 10
+
+
+def test_inversion_makes_the_calls_it_says() -> None:
+    calls: list[int] = []
+    heard: list[tuple[int, int]] = []
+
+    def denoiser(x: Tensor, t: Tensor) -> Tensor:
+        calls.append(int(t[0]))
+        return 0.5 * x
+
+    schedule = cosine(20)
+    report = lambda done, total: heard.append((done, total))  # noqa: E731
+    ddim_invert(denoiser, torch.rand(2, *SHAPE), schedule, sampling_times(schedule, 20), refinements=1, progress=report)
+    assert calls == sorted(2 * list(range(20)))
+    assert heard == [(step, 20) for step in range(1, 21)]
+
+
+# Settings
+
+
+def test_defaults_are_the_published_diffusion() -> None:
+    settings = DiffusionSettings()
+    assert torch.equal(settings.noise_schedule().alphas_bar, cosine(1000).alphas_bar)
+    assert (settings.p2_gamma, settings.p2_k) == (1, 1)
+    assert SamplingSettings().sampler == "dpm-solver"
+    linear_one = DiffusionSettings.read({"schedule": "linear", "steps": 200, "p2_gamma": 0})
+    assert torch.equal(linear_one.noise_schedule().alphas_bar, linear(200).alphas_bar)
+    assert (linear_one.loss_weights() == 1).all()
+
+
+@pytest.mark.parametrize("settings", [DiffusionSettings(steps=7), SamplingSettings(sampler="ddim", eta=0.3)])
+def test_settings_survive_writing(settings: DiffusionSettings | SamplingSettings) -> None:
+    assert type(settings).read(settings.plain()) == settings
+
+
+@pytest.mark.parametrize(
+    ("given_settings", "message"),
+    [
+        ({"sampler": "ancestral", "eta": 0.5}, "eta = 0.5 means nothing to the sampler `ancestral`; leave it out, or"),
+        ({"sampler": "unipc", "eta": 1}, "means nothing to the sampler `unipc`"),
+        ({"sampler": "ddim", "eta": 1.5}, "`eta`: input should be less than or equal to 1"),
+        ({"sampler": "ddpm"}, "`sampler`: input should be 'ancestral', 'ddim', 'dpm-solver' or 'unipc'"),
+        ({"steps": 0}, "`steps`: input should be greater than or equal to 1"),
+        ({"step": 5}, "Did you mean `steps`"),
+    ],
+)
+def test_contradicting_sampling_settings_are_refused(given_settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        SamplingSettings.read(given_settings)
+
+
+@pytest.mark.parametrize(
+    ("given_settings", "message"),
+    [
+        ({"schedule": "linear", "steps": 20}, "take more than 20 steps, or `cosine`"),
+        ({"schedule": "quadratic"}, "`schedule`: input should be 'cosine' or 'linear'"),
+        ({"steps": 0}, "`steps`: input should be greater than or equal to 1"),
+        ({"p2_gamma": -1}, "`p2_gamma`"),
+        ({"p2_k": 0}, "`p2_k`"),
+    ],
+)
+def test_contradicting_diffusion_settings_are_refused(given_settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        DiffusionSettings.read(given_settings)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_more_steps_than_the_diffusion_has_are_refused_before_any_call(sampler: str) -> None:
+    def never(x: Tensor, t: Tensor) -> Tensor:
+        raise AssertionError("the denoiser was called")
+
+    settings = SamplingSettings.read({"sampler": sampler, "steps": 101})
+    with pytest.raises(ConfigError, match="1 to 100 steps, not in 101"):
+        denoiser_calls(settings, cosine(100))
+    with pytest.raises(ConfigError, match="1 to 100 steps, not in 101"):
+        sample(never, cosine(100), settings, [1], SHAPE)
+    with pytest.raises(InputError, match="at least one image, not 0"):
+        sample(never, cosine(100), SamplingSettings(), [1], SHAPE, batch=0)
+
+
+# A GPU
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("given_settings", NOISY + QUIET, ids=str)
+def test_a_gpu_makes_the_images_of_the_processor(given_settings: dict[str, Any]) -> None:
+    settings = SamplingSettings.read({**given_settings, "steps": 12})
+    assert torch.equal(ImageNoise([1, 2], SHAPE, "cuda").next().cpu(), ImageNoise([1, 2], SHAPE).next())
+    one, other = (sample(elementwise, cosine(50), settings, [1, 2], SHAPE, device) for device in ("cpu", "cuda"))
+    assert other.device.type == "cpu"
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-4)
