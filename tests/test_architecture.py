@@ -14,7 +14,7 @@ LINKS = {"circuits": "qgen/circuits", "backends": "qgen/backends", "cli": "qgen/
 LONGEST_FILE = 400
 COMMANDS = ("train", "sample", "describe", "data")
 HEAVY = {"torch", "qiskit", "qiskit_machine_learning", "numba", "numpy", "scipy", "sympy", "rich", "matplotlib"} | {
-    *("PIL", "sklearn", "pydantic", "yaml", "lightning_fabric", "qiskit_aer")
+    *("PIL", "sklearn", "yaml", "lightning_fabric", "qiskit_aer")
 }
 
 

@@ -21,7 +21,7 @@ _WIDTH = 750  # pixels that a grid should be wide, about
 
 
 def gap(scale: int) -> int:
-    """Pixels between the tiles of a grid: as many as an image's pixel takes, so that what touches an edge ends there."""
+    """Pixels between the tiles of a grid: as wide as a pixel of the images, so that what touches an edge ends there."""
     return max(2, scale)
 
 

@@ -35,8 +35,9 @@ def vertex_hybrid(settings: UNetSettings) -> Hybrid | None:
 def quanvolution_hybrid(settings: UNetSettings) -> Hybrid | None:
     """The hybrid stages of both blocks at the quanvolutional level of the encoder; None, if there is none.
 
-    The published code's second stage reads what came into the block, and its convolutions only what the circuits
-    leave; the count of parameters in the paper is that of convolutions which read all channels.
+    In the published code the second stage's circuits read what came into the block, and the convolutions read only
+    what the circuits leave: the first stage's circuits run, but change nothing if each channel has a norm of its own.
+    The number of parameters in the paper is that of convolutions which read all channels.
 
     Raises:
         CircuitError: the ansatz does not take these settings.

@@ -13,8 +13,8 @@ _NEVER_TRIM, _LARGEST = 2**31 - 1, 2**30
 def keep_memory() -> bool:
     """Tells glibc to keep freed blocks; whether it was told (on Linux with glibc only).
 
-    By default large tensors are mapped anew from the system each time, and every page of them is cleared: a training step
-    of the U-Nets at batch 128 then takes a tenth longer. The peak of memory stays what it is.
+    By default large tensors are mapped anew from the system each time, and every page of them is cleared: a training
+    step of the U-Nets at batch 128 then takes a tenth longer. The peak of memory stays what it is.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -105,14 +105,14 @@ def test_digits_are_counted_and_drawn(tmp_path: Path) -> None:
 def test_a_figure_has_a_class_a_row(tmp_path: Path) -> None:
     assert run("digits", "--figure", tmp_path / "digits.png").exit_code == 0
     with Image.open(tmp_path / "digits.png") as picture:
-        side, digits = (picture.width - 9 * 2) // 10, load_digits()
+        step, digits = picture.width // (10 * 8 + 9), load_digits()  # the gaps are a pixel of the digits wide
         grid = np.asarray(picture).astype(int)
     bytes_of = np.rint(digits.images * 255 / 16).astype(int)
     known = {image.tobytes(): label for image, label in zip(bytes_of, digits.target, strict=True)}
-    step = side // 8
+    side = 8 * step
     for row in range(10):
         for column in range(10):
-            top, left = row * (side + 2), column * (side + 2)
+            top, left = row * (side + step), column * (side + step)
             tile = grid[top : top + side : step, left : left + side : step]
             assert known[tile.tobytes()] == row
 

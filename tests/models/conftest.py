@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from qgen.models import UNetSettings
+from qgen.models import UNet, UNetSettings, build_unet
 
 ONE_HQ = {"groups": 1}
 PRESETS: dict[str, dict[str, Any]] = {
@@ -26,11 +26,18 @@ SMALL = {"dim": 7, "mults": (1, 1, 2), "norm_groups": 7, "heads": 2, "head_dim":
 class Presets:
     """Settings by the name of a preset."""
 
-    names = tuple(PRESETS)
+    def __init__(self) -> None:
+        self._built: dict[tuple[str, str], UNet] = {}
 
     def __call__(self, name: str, variant: str = "paper") -> UNetSettings:
         """As published: for 28x28 images."""
         return UNetSettings.read(PRESETS[name] | {"variant": variant})
+
+    def built(self, name: str, variant: str = "paper") -> UNet:
+        """Built for 28x28 images; shared by all tests, which leave it as it is."""
+        if (name, variant) not in self._built:
+            self._built[name, variant] = build_unet(self(name, variant), 1, 28)
+        return self._built[name, variant]
 
     def small(self, name: str, variant: str = "paper", **changes: Any) -> UNetSettings:
         """Of the same structure, for 8x8 images; three groups where there are seven."""

@@ -17,18 +17,15 @@ from qgen.models import build_unet
         ("unet", "paper"),
         ("1hq", "paper"),
         ("1fq", "paper"),
-        ("7hq", "paper"),
-        ("7fq", "paper"),
         ("full-hq", "paper"),
-        ("full-fq", "paper"),
         ("quanvunet", "paper"),
-        ("1hq", "published"),
-        ("full-hq", "published"),
         ("quanvunet", "published"),
+        *(pytest.param(preset, "paper", marks=pytest.mark.slow) for preset in ("7hq", "7fq", "full-fq")),
+        *(pytest.param(preset, "published", marks=pytest.mark.slow) for preset in ("1hq", "full-hq")),
     ],
 )
 def test_one_batch_is_learned(presets: Any, preset: str, variant: str) -> None:
-    model = build_unet(presets.small(preset, variant), 1, 8)
+    model = build_unet(presets.small(preset, variant, mults=(1, 2)), 1, 8)
     images, noises = 2 * torch.rand(4, 1, 8, 8) - 1, torch.randn(4, 1, 8, 8)
     times = torch.tensor([50, 350, 650, 950])
     kept = torch.cos(times / 1000 * math.pi / 2).view(4, 1, 1, 1)

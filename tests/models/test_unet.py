@@ -128,8 +128,8 @@ def test_values_and_gradients_are_those_of_plain_operations(given: dict[str, Any
         torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-8, msg=lambda text, name=name: f"{name}: {text}")
 
 
-def test_float32_is_the_plain_operations_up_to_rounding() -> None:
-    model = build_unet(UNetSettings(), 1, 28)
+def test_float32_is_the_plain_operations_up_to_rounding(presets: Any) -> None:
+    model = presets.built("unet")
     images, times = noise(model)
     exact = PlainUNet(model.settings, {name: each.double() for name, each in model.state_dict().items()})
     wanted = exact(images.double(), times)
@@ -163,7 +163,7 @@ def test_float32_is_the_plain_operations_up_to_rounding() -> None:
 def test_the_published_numbers_of_parameters(
     presets: Any, preset: str, variant: str, parameters: int, circuits: int
 ) -> None:
-    model = build_unet(presets(preset, variant), 1, 28)
+    model = presets.built(preset, variant)
     assert sum(parameter.numel() for parameter in model.parameters()) == parameters
     assert model.circuits_per_call == circuits
 
@@ -226,8 +226,8 @@ def test_parts_that_two_models_share_start_equal(presets: Any) -> None:
     assert all(torch.equal(classical[name], hybrid[name]) for name in shared)
 
 
-def test_weights_start_as_in_flax() -> None:
-    model = build_unet(UNetSettings(), 1, 28)
+def test_weights_start_as_in_flax(presets: Any) -> None:
+    model = presets.built("unet")
     drawn = {name: p for name, p in model.named_parameters() if name.endswith("weight") and p.dim() > 1}
     blocks, attentions, other_convs, time_layers = 19, 9, 10, 2
     assert len(drawn) == 3 * blocks + 9 + 2 * attentions + other_convs + time_layers  # 9 blocks have a shortcut

@@ -15,7 +15,7 @@ from small_runs import SMALL
 from qgen.runs import Run, load_checkpoint
 from qgen.training import metrics
 
-STEPS = 40
+STEPS = 30
 
 
 def command(out: Path, *words: str, steps: int = STEPS) -> list[str]:
@@ -43,7 +43,7 @@ def killed(folder: Path, after: int) -> None:
         while len(metrics.read(folder / "metrics.jsonl")) < after:
             assert process.poll() is None, "it ended by itself"
             assert time.monotonic() < deadline
-            time.sleep(0.002)
+            time.sleep(0.02)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
