@@ -6,6 +6,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+#: In the name of a file that is being written; after a crash it may be left.
+UNFINISHED = ".tmp"
+
 
 @contextmanager
 def aside(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -18,7 +21,7 @@ def aside(path: str | os.PathLike[str]) -> Iterator[Path]:
         OSError: the folder does not exist or cannot be written, or the disk is full.
     """
     target = Path(path)
-    temporary = target.with_name(f".{uuid4().hex}.tmp{target.suffix}")
+    temporary = target.with_name(f".{uuid4().hex}{UNFINISHED}{target.suffix}")
     try:
         yield temporary
         with open(temporary, "rb") as written:

@@ -36,7 +36,7 @@ def print_model(what: str, changes: list[str], as_json: bool) -> None:
         config = override_config(run.config(), changes)
     else:
         config = read_config(what, changes)
-    generator = build_generator(config, _shape(config))
+    generator = build_generator(config, _shape(config, run))
     facts = describe_model(generator.network)
     about = _about(config, generator) | (_progress(run) if run else {})
     if as_json:
@@ -47,9 +47,14 @@ def print_model(what: str, changes: list[str], as_json: bool) -> None:
     print_rows(console, _rows(what, facts, about))
 
 
-def _shape(config: "RunConfig") -> tuple[int, int, int]:
+def _shape(config: "RunConfig", run: "Run | None") -> tuple[int, int, int]:
     from qgen.data import image_shape
+    from qgen.runs import load_checkpoint
 
+    saved = run.checkpoints() if run else []
+    if saved:  # its images may be gone
+        channels, height, width = load_checkpoint(saved[-1]).numbers["shape"]
+        return channels, height, width
     return image_shape(config.data)
 
 

@@ -21,6 +21,12 @@ class _ErrorBoundary(TyperGroup):
                 raise
             typer.echo(f"qgen: {' '.join(str(error).split())}", err=True)
             raise typer.Exit(1) from error
+        except OSError as error:
+            if isinstance(error, BrokenPipeError) or ctx.params["debug"]:
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            typer.echo(f"qgen: {where}{error.strerror or error}", err=True)
+            raise typer.Exit(1) from error
         except KeyboardInterrupt:
             typer.echo("qgen: interrupted", err=True)
             raise typer.Exit(130) from None

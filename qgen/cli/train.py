@@ -80,14 +80,19 @@ def train(
 
 
 def _new_settings(config: str | None, backend: str | None, source: Path | None, changes: list[str]) -> RunConfig:
-    from qgen.runs import find_run, read_config
+    from qgen.data.sets import KNOWN
+    from qgen.runs import find_run, override_config, read_config
 
     if source is not None:
         find_run(source)
-        changes = [f"start.run={json.dumps(str(source))}", *changes]
+        changes = [f"start.run={json.dumps(str(source.resolve()), ensure_ascii=False)}", *changes]
     if backend is not None:
-        changes = [*changes, f"backend.name={json.dumps(backend)}"]
-    return read_config(config, changes)
+        changes = [*changes, f"backend.name={json.dumps(backend, ensure_ascii=False)}"]
+    settings = read_config(config, changes)
+    folder = Path(settings.data.name).expanduser()
+    if settings.data.name not in KNOWN and folder.is_dir():  # the run may go on from another place
+        settings = override_config(settings, [f"data.name={json.dumps(str(folder.resolve()), ensure_ascii=False)}"])
+    return settings
 
 
 def _new_run(config: str | None, name: str | None, out: Path | None) -> Run:
@@ -121,22 +126,27 @@ def _train(
     from rich.console import Console
 
     from qgen.data import open_images
-    from qgen.training import ConsoleReport, Report, TensorBoardReport, Trainer, go_on, make_fabric, start
+    from qgen.training import ConsoleReport, Report, TensorBoardReport, Trainer, end_others, go_on, make_fabric, start
 
     console = Console(highlight=False, stderr=as_json)
     with progress(console, "fetching images") as told:
         images = open_images(settings.data, data_dir, progress=told)
+    report: Report = ConsoleReport(console)
+    if tensorboard:
+        report = TensorBoardReport(run.path / "tensorboard", report)
     fabric = make_fabric(settings, device, devices)
     run = fabric.broadcast(run)  # the first process names the folder; another one may look at its clock a second later
-    report: Report = ConsoleReport(console) if fabric.is_global_zero else Report()
-    if tensorboard and fabric.is_global_zero:
-        report = TensorBoardReport(run.path / "tensorboard", report)
-    trainer = Trainer.build(run, settings, images, fabric)
-    if fabric.is_global_zero:
-        what = f"{len(images):,} images of {images.name} ({images.source})"
-        console.print(f"training on {what}, circuits on {settings.backend.name}, into {run.path}", soft_wrap=True)
-    finished = (go_on if resume else start)(trainer, report)
-    if fabric.is_global_zero:
+    first = fabric.is_global_zero
+    try:
+        trainer = Trainer.build(run, settings, images, fabric)
+        if first:
+            what = f"{len(images):,} images of {images.name} ({images.source})"
+            console.print(f"training on {what}, circuits on {settings.backend.name}, into {run.path}", soft_wrap=True)
+        finished = (go_on if resume else start)(trainer, report if first else Report())
+    except BaseException:
+        end_others(fabric)
+        raise
+    if first:
         _conclude(console, run, finished, as_json)
 
 

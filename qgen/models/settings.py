@@ -28,7 +28,7 @@ class HybridSettings(Settings):
     @field_validator("options")
     @classmethod
     def _check_options(cls, options: dict[str, Any]) -> dict[str, Any]:
-        for key, instead in (("qubits", "group_channels"), ("layers", "layers")):
+        for key, instead in (("qubits", "group_channels"), ("layers", "layers"), ("name", "ansatz")):
             if key in options:
                 raise ValueError(f"`{key}` is no option here: set `{instead}`, beside `options`")
         encoding = options.get("encoding")
@@ -37,7 +37,9 @@ class HybridSettings(Settings):
         try:
             return options | {"encoding": Encoding(**encoding)}
         except TypeError as error:
-            raise ValueError(f"`encoding` has gate, map, scale and reupload, not {', '.join(encoding)}") from error
+            raise ValueError(
+                f"`encoding` has gate, map, scale and reupload, not {', '.join(map(str, encoding))}"
+            ) from error
 
     def ansatz_name(self, variant: Variant) -> str:
         """The ansatz that runs: in the published code, block A of `hqconv` never does."""

@@ -52,10 +52,13 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         for group, tensors in checkpoint.tensors.items()
         for name, tensor in tensors.items()
     }
-    content = {"step": checkpoint.step, "seed": checkpoint.seed, "model": checkpoint.model} | {
+    content = {
+        "step": checkpoint.step,
+        "seed": checkpoint.seed,
+        "model": checkpoint.model,
         "numbers": checkpoint.numbers,
-        "sha256": _digest(flat),
     }
+    content["sha256"] = _digest(flat, content)
     with storage.aside(path) as temporary:
         try:
             save_file(flat, temporary, {"format": FORMAT, "version": str(VERSION), "qgen": json.dumps(content)})
@@ -78,16 +81,30 @@ def load_checkpoint(path: Path, model: str | None = None) -> Checkpoint:
         raise RunError(f"{path} is a safetensors file, but not a checkpoint of qgen")
     if meta.get("version") != str(VERSION):
         raise RunError(f"{path} has version {meta.get('version')}; this qgen reads version {VERSION}. Update qgen.")
-    content = json.loads(meta["qgen"])
-    if content["sha256"] != _digest(flat):
-        raise RunError(_damaged(path, "its numbers do not have the digest that was written with them"))
-    if model is not None and content["model"] != model:
+    found = _interpret(path, flat, meta.get("qgen", ""))
+    if model is not None and found.model != model:
         raise RunError(f"{path} was made by a model with other settings than this run's config.yaml says")
+    return found
+
+
+def _interpret(path: Path, flat: Tensors, text: str) -> Checkpoint:
+    try:
+        content = json.loads(text)
+        told = content.pop("sha256")
+        made = Checkpoint(content["step"], content["seed"], content["model"], _grouped(flat), content["numbers"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(_damaged(path, "its description cannot be read")) from error
+    if told != _digest(flat, content):
+        raise RunError(_damaged(path, "its content does not have the digest that was written with it"))
+    return made
+
+
+def _grouped(flat: Tensors) -> dict[str, dict[str, torch.Tensor]]:
     tensors: dict[str, dict[str, torch.Tensor]] = {}
     for key, tensor in flat.items():
         group, _, name = key.partition("/")
         tensors.setdefault(group, {})[name] = tensor
-    return Checkpoint(content["step"], content["seed"], content["model"], tensors, content["numbers"])
+    return tensors
 
 
 def fingerprint(settings: Mapping[str, Any]) -> str:
@@ -101,16 +118,18 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+    except (SafetensorError, ValueError) as error:
         raise RunError(_damaged(path, str(error))) from error
 
 
 def _damaged(path: Path, why: str) -> str:
-    return f"the checkpoint {path} is damaged ({why}). Delete it to go on from the one before it."
+    return f"the checkpoint {path} is damaged ({why}). Delete it to go on from the one before it, if there is one."
 
 
-def _digest(flat: Tensors) -> str:
-    digest = hashlib.sha256()
+def _digest(flat: Tensors, content: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for key in sorted(flat):
         tensor = flat[key]
         digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from qgen.data import DataSettings
 from qgen.diffusion import DiffusionSettings, SamplingSettings
@@ -78,6 +78,11 @@ class TrainingSettings(Settings):
     """Images in such a grid; 0: none."""
     checkpoint_every: int | None = Field(None, gt=0)
     """Steps from one checkpoint to the next; None: after every step, unless that took more than 3 % of the time."""
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _precision_as_text(cls, value: object) -> object:
+        return str(value) if type(value) is int else value
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:

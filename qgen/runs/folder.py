@@ -39,7 +39,7 @@ class Run:
 
     @property
     def metrics(self) -> Path:
-        """One JSON object a line; see `qgen.training.Metrics`."""
+        """One JSON object a line; see `qgen.training.metrics`."""
         return self.path / "metrics.jsonl"
 
     def grid(self, step: int) -> Path:
@@ -68,7 +68,7 @@ class Run:
             plain = yaml.safe_load(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise RunError(f"{self.path} is not the folder of a run: it has no readable config.yaml") from error
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise RunError(f"{file} is damaged: it is not YAML") from error
         if not isinstance(plain, dict):
             raise RunError(f"{file} is damaged: it does not hold settings")
@@ -97,6 +97,27 @@ class Run:
             self.samples.mkdir()
             self.write_provenance(provenance)
             self.write_config(config)  # last: a folder with settings is a run
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within this block no other process trains this run (where the system has file locks).
+
+        Raises:
+            RunError: another one does.
+        """
+        try:
+            import fcntl
+        except ImportError:  # not on Windows
+            yield
+            return
+        with writing(self.path):
+            file = open(self.path / ".lock", "w")  # noqa: SIM115
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunError(f"{self.path} is being trained by another process") from error
+            yield
 
     def write_config(self, config: RunConfig) -> None:
         """Replaces `config.yaml`."""

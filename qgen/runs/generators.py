@@ -100,8 +100,13 @@ class DiffusionGenerator:
         return self.network.circuits_per_call
 
     @property
+    def denoiser_calls(self) -> int:
+        """Calls of the network that sampling one image takes."""
+        return denoiser_calls(self.sampling, self.schedule)
+
+    @property
     def circuits_per_image(self) -> int:
-        return self.network.circuits_per_call * denoiser_calls(self.sampling, self.schedule)
+        return self.network.circuits_per_call * self.denoiser_calls
 
     def sample(
         self,
@@ -146,6 +151,6 @@ def build_generator(config: RunConfig, shape: Shape, backend: Backend | None = N
     return DiffusionGenerator(network, schedule, config.sampling, objective, shape)
 
 
-def image_seeds(seed: int, count: int, first: int = 0) -> list[int]:
-    """The seeds of images number `first`, `first` + 1, ...: image 17 has the same one whatever is sampled beside it."""
-    return [derive(seed, "image", number) for number in range(first, first + count)]
+def image_seeds(seed: int, count: int) -> list[int]:
+    """The seeds of images number 0 to `count` - 1: image 17 has the same one whatever is sampled beside it."""
+    return [derive(seed, "image", number) for number in range(count)]

@@ -27,14 +27,12 @@ class Trained:
 
     Attributes:
         run: the run.
-        config: its settings.
         generator: with averaged weights, on its backend.
         backend: where its circuits run.
         step: after how many steps of training.
     """
 
     run: Run
-    config: RunConfig
     generator: DiffusionGenerator
     backend: Backend
     step: int
@@ -81,7 +79,7 @@ def open_trained(run: Run, backend: str | None = None, sampling: dict[str, Any] 
     opened = open_backend(backend or config.backend.name)
     generator = build_generator(config, shape, opened)
     _load_average(generator, checkpoint, saved[-1], model_fingerprint(config.model, shape))
-    return Trained(run, config, generator, opened, checkpoint.step)
+    return Trained(run, generator, opened, checkpoint.step)
 
 
 def model_fingerprint(model: Settings, shape: tuple[int, int, int]) -> str:
@@ -112,19 +110,18 @@ def sample_run(
     Raises:
         RunError: the files cannot be written.
     """
-    sampling = trained.generator.sampling
-    grid = out or trained.run.samples / f"{trained.backend.name}-{sampling.sampler}-seed{seed}-{count}.png".replace(
-        ":", "-"
-    )
+    grid = out or trained.run.samples / f"{_name(trained, count, seed)}.png"
+    folder = grid.with_suffix("")
     with writing(grid):
         grid.parent.mkdir(parents=True, exist_ok=True)
+        if single and folder.exists():
+            raise RunError(f"{folder} exists already, and single images go there; name another --out, or remove it")
     trained.generator.network.to(device)
     images = trained.generator.sample(image_seeds(seed, count), device, progress)
     with writing(grid):
         save_grid(images, grid)
         singles: list[Path] = []
         if single:
-            folder = grid.with_suffix("")
             singles = save_single(images, folder, [f"{number:05d}" for number in range(count)])
         facts = _facts(trained, count, seed, torch.device(device))
         note = grid.with_suffix(".json")
@@ -132,11 +129,18 @@ def sample_run(
     return Samples(grid, note, tuple(singles), facts)
 
 
+def _name(trained: Trained, count: int, seed: int) -> str:
+    """A name that says what the samples depend on, so that other ones do not replace them."""
+    sampling, calls = trained.generator.sampling, trained.generator.denoiser_calls
+    how = f"{sampling.sampler}{calls}" + (f"-eta{sampling.eta:g}" if sampling.eta else "")
+    return f"{trained.backend.name.replace(':', '-')}-step{trained.step}-{how}-seed{seed}-{count}"
+
+
 def _load_average(generator: DiffusionGenerator, checkpoint: Checkpoint, path: Path, model: str) -> None:
     if checkpoint.model != model:
         raise RunError(f"{path} was made by a model with other settings than its config.yaml says")
     try:
-        # Frozen weights and buffers are not averaged.
+        # What an average does not follow, buffers for one, is taken as it was trained.
         generator.network.load_state_dict(checkpoint.tensors["weights"] | checkpoint.tensors["ema"])
     except (KeyError, RuntimeError) as error:
         raise RunError(f"{path} does not fit this model; was it made by another version of qgen?") from error

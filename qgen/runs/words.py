@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -78,7 +79,7 @@ def _load(source: str, seen: tuple[str, ...], beside: Path | None = None) -> Pla
     path, text = _text(source, beside)
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{source} is not YAML: {' '.join(str(error).split())}") from error
     content = {} if content is None else content
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
@@ -93,6 +94,8 @@ def _text(source: str, beside: Path | None) -> tuple[Path | None, str]:
     if source in preset_names():
         return None, (_presets() / f"{source}.yaml").read_text(encoding="utf-8")
     path = (beside or Path()) / source
+    if os.path.isfile(path / "config.yaml"):
+        raise ConfigError(f"{source} is the folder of a run; go on with it by --resume, or begin from it by --from")
     try:
         return path, path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -108,7 +111,7 @@ def _override(words: str) -> Plain:
         raise ConfigError(f"--set takes KEY=VALUE, as in training.steps=200; {words!r} is not of that form")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"--set {words!r}: the value is not YAML") from error
     for part in reversed(parts):
         value = {part: value}

@@ -45,8 +45,8 @@ class Finished(NamedTuple):
     row: metrics.Row | None
 
 
-def train(trainer: Trainer, report: Report) -> Finished:
-    """Trains a run from its last checkpoint, or from the beginning, to its last step.
+def train(trainer: Trainer, report: Report, first: int = 0) -> Finished:
+    """Trains a run to its last step.
 
     Everything random is a function of the run's seed and the step, so a run that goes on from a checkpoint takes the
     same steps as one that was never stopped.
@@ -54,27 +54,27 @@ def train(trainer: Trainer, report: Report) -> Finished:
     Args:
         trainer: a run with its data and its devices; its folder exists.
         report: where progress is shown.
+        first: how many steps were taken already (`Trainer.restore`).
 
     Raises:
-        RunError: the checkpoint is damaged or of another model, the disk is full, or the loss is no longer finite.
+        RunError: the disk is full, or the loss is no longer finite.
     """
-    run, total = trainer.run, trainer.total
-    first = trainer.restore()
-    row = None
+    total, row = trainer.total, None
     with StopRequest() as stop, report.over(first, total):
-        if first and not run.grid(first).exists():  # a crash may have come between a checkpoint and its picture
-            trainer.picture(first, report)
+        if first:  # a crash may have come between a checkpoint and its picture
+            trainer.picture(first, report, again=False)
         for done in range(first + 1, total + 1):
             trainer.window.add(trainer.step(done - 1))
-            stopping = trainer.agreed(stop.wanted)
-            if done % trainer.settings.log_every == 0 or done == total or stopping:
+            stopping = trainer.agreed(stop.wanted) and done < total
+            if done % trainer.settings.log_every == 0 or done == total:
                 row = trainer.log(done)
                 report.row(row)
-            report.step(done)
+            # After the row: should a crash come between, the row is cut and written again.
             trainer.save(done, wanted=done == total or stopping)
-            trainer.picture(done, report)
             if stopping:
-                return Finished(done, done < total, row)
+                return Finished(done, True, row)
+            report.step(done)
+            trainer.picture(done, report)
     return Finished(total, False, row)
 
 
@@ -106,7 +106,7 @@ class Trainer:
             ConfigError, BackendError, CircuitError, RunError: the settings cannot be met.
         """
         generator = build_generator(config, images.shape)
-        if config.start is not None:
+        if config.start is not None and not run.checkpoints():  # a run that goes on has these weights, trained further
             transfer(generator.network, config.start)
         players = [Player(turn, config.training, fabric) for turn in generator.turns()]
         average = MovingAverage(generator.averaged, config.training.ema)
@@ -167,12 +167,12 @@ class Trainer:
                 state.save(self.run, self._state(done))
             self.pace.took(spent.seconds)
 
-    def picture(self, done: int, report: Report) -> None:
-        """Writes a grid of samples if one is due, with the averaged weights and the same seeds each time."""
+    def picture(self, done: int, report: Report, again: bool = True) -> None:
+        """Writes a grid of samples if one is due (and, unless `again`, missing), with the same seeds each time."""
         every = self.settings.sample_every
         if not self.settings.samples or not (done == self.total or (every and done % every == 0)):
             return
-        if self.fabric.is_global_zero:
+        if self.fabric.is_global_zero and (again or not self.run.grid(done).exists()):
             seeds = image_seeds(self.settings.seed, self.settings.samples)
             with self.window.paused(), self.average.applied(), report.sampling() as progress, writing(self.run.samples):
                 drawn = self.generator.sample(seeds, self.fabric.device, progress, quick=done < self.total)
@@ -180,12 +180,20 @@ class Trainer:
         self.fabric.barrier()
 
     def restore(self) -> int:
-        """Goes on from the last checkpoint, if there is one; how many steps were taken before it."""
+        """Goes on from the last checkpoint, if there is one; how many steps were taken before it.
+
+        Raises:
+            RunError: the checkpoint is damaged, of another model, or of more steps than the run is to take.
+        """
         first = state.restore(self.run, self._state(0))
-        if self.fabric.is_global_zero:
-            with writing(self.run.metrics):
-                state.forget_after(self.run, first)
+        if first > self.total:
+            raise RunError(f"{self.run.path} has taken {first} steps already; it cannot end at step {self.total}")
         return first
+
+    def clear_away(self, first: int) -> None:
+        """Removes what a crash left behind: rows of steps that are taken again, files that were never finished."""
+        with writing(self.run.path):
+            state.forget_after(self.run, first)
 
     def _state(self, done: int) -> state.State:
         model = model_fingerprint(self.config.model, self.generator.shape)

@@ -69,7 +69,7 @@ class ConsoleReport(Report):
     def row(self, row: Row) -> None:
         if self._progress is not None:
             self._progress.update(self._task, description=summary(row))
-        elif row["step"] >= self._next:
+        elif row["step"] >= min(self._next, self._total):
             self._next = int(row["step"]) + self._total // self._lines
             self._console.print(f"step {row['step']:>7} of {self._total}  {summary(row)}", soft_wrap=True)
 
@@ -97,12 +97,12 @@ class TensorBoardReport(Report):
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise RunError('--tensorboard needs an extra: pip install "qgen[tensorboard]"') from error
-        self._open: Callable[[], Any] = partial(SummaryWriter, folder)
+        self._open: Callable[..., Any] = partial(SummaryWriter, folder)
         self._beside = beside
 
     @contextmanager
     def over(self, first: int, total: int) -> Iterator[None]:
-        self._writer = self._open()  # not before: the folder of a new run does not exist yet
+        self._writer = self._open(purge_step=first + 1)  # not before: the folder of a new run does not exist yet
         try:
             with self._beside.over(first, total):
                 yield

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
 
 from qgen.backends import open_backend
 from qgen.errors import ConfigError, RunError
@@ -51,9 +54,19 @@ def make_fabric(config: RunConfig, device: Device = "auto", devices: int = 1) ->
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
     precision: Any = {"32": "32-true", "bf16": "bf16-mixed"}[config.training.precision]
-    fabric = Fabric(accelerator=kind, devices=devices, strategy="ddp" if devices > 1 else "auto", precision=precision)
+    # The others wait while the first one draws samples, and that may take long.
+    idle = config.model.variant == "published"  # some of its weights get no gradient
+    several = DDPStrategy(timeout=timedelta(days=1), find_unused_parameters=idle)
+    strategy = several if devices > 1 else "auto"
+    fabric = Fabric(accelerator=kind, devices=devices, strategy=strategy, precision=precision)
     fabric.launch()
     return fabric
+
+
+def end_others(fabric: Fabric) -> None:
+    """Ends the processes that this one launched: without it they would wait for each other for ever."""
+    for process in getattr(fabric.strategy.launcher, "procs", []):
+        process.kill()
 
 
 def start(trainer: Trainer, report: Report) -> Finished:
@@ -64,8 +77,9 @@ def start(trainer: Trainer, report: Report) -> Finished:
     """
     if trainer.fabric.is_global_zero:
         trainer.run.start(trainer.config, _facts(trainer))
-    trainer.fabric.barrier()
-    return train(trainer, report)
+    with _alone(trainer):
+        trainer.fabric.barrier()
+        return train(trainer, report)
 
 
 def go_on(trainer: Trainer, report: Report) -> Finished:
@@ -82,13 +96,20 @@ def go_on(trainer: Trainer, report: Report) -> Finished:
             f"{run.path} was trained on other images ({began_with.get('source')}) than those at hand "
             f"({images.source}); bring those back, or start a new run"
         )
-    if trainer.fabric.is_global_zero:
-        resumed = [*facts.get("resumed", []), _machine(trainer.fabric)]
-        with writing(run.path):
-            run.write_config(trainer.config)
-            run.write_provenance(facts | {"resumed": resumed})
-    trainer.fabric.barrier()
-    return train(trainer, report)
+    with _alone(trainer):
+        first = trainer.restore()
+        if trainer.fabric.is_global_zero:
+            resumed = [*facts.get("resumed", []), {"from_step": first} | _machine(trainer.fabric)]
+            with writing(run.path):
+                run.write_config(trainer.config)
+                run.write_provenance(facts | {"resumed": resumed})
+            trainer.clear_away(first)
+        trainer.fabric.barrier()
+        return train(trainer, report, first)
+
+
+def _alone(trainer: Trainer) -> AbstractContextManager[None]:
+    return trainer.run.alone() if trainer.fabric.is_global_zero else nullcontext()
 
 
 def extended(run: Run, overrides: Sequence[str]) -> RunConfig:
@@ -99,11 +120,12 @@ def extended(run: Run, overrides: Sequence[str]) -> RunConfig:
     """
     config = run.config()
     changed = override_config(config, overrides)
-    freed = dict.fromkeys(_FREE) | {"steps": 1, "samples": 0, "log_every": 1}
+    free = _FREE if config.training.decay == "none" else _FREE[2:]  # else the rate of each step depends on the last
+    freed = dict.fromkeys(free) | {"samples": 0, "log_every": 1} | ({"steps": 1} if "steps" in free else {})
     same = [each.model_copy(update={"training": each.training.model_copy(update=freed)}) for each in (config, changed)]
     if same[0] != same[1]:
         raise ConfigError(
-            f"a run that goes on keeps its settings; --set can change training.{', training.'.join(_FREE)} only. "
+            f"a run that goes on keeps its settings; --set can change training.{', training.'.join(free)} only. "
             "For other settings start a new run, with --from to begin from this one's weights."
         )
     return changed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qgen import storage
 from qgen.errors import RunError
 from qgen.runs import Checkpoint, ImageGenerator, Run, load_checkpoint, save_checkpoint
 from qgen.training import metrics
@@ -68,6 +69,8 @@ def restore(run: Run, into: State) -> int:
 
 
 def forget_after(run: Run, step: int) -> None:
-    """Leaves out the metrics of steps that are taken again."""
+    """Leaves out the metrics of steps that are taken again, and files that a crash left unfinished."""
+    for unfinished in run.path.rglob(f".*{storage.UNFINISHED}*"):
+        unfinished.unlink(missing_ok=True)
     if run.metrics.exists():
         metrics.cut(run.metrics, step)

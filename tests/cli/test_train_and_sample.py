@@ -154,6 +154,20 @@ def test_mistakes_in_sampling(arguments: list[str], said: str, trained: Run) -> 
     assert sorted(trained.path.rglob("*")) == before
 
 
+def test_a_run_is_not_a_preset(trained: Run) -> None:
+    assert "go on with it by --resume" in failure(invoke("train", str(trained.path)))
+
+
+def test_what_the_system_refuses_is_one_line(trained: Run) -> None:
+    assert "File name too long" in failure(invoke("sample", "x" * 300))
+
+
+def test_single_images_do_not_mix_with_older_ones(trained: Run, tmp_path: Path) -> None:
+    words = ("sample", str(trained.path), "--count", "2", "--single", "--out", str(tmp_path / "x.png"))
+    assert invoke(*words).exit_code == 0
+    assert "exists already" in failure(invoke(*words))
+
+
 def test_a_taken_folder_is_left_alone(trained: Run) -> None:
     before = {path: path.stat().st_mtime_ns for path in trained.path.rglob("*")}
     assert "exists already" in failure(train("--out", str(trained.path)))

@@ -59,6 +59,7 @@ def test_overrides_have_the_last_word() -> None:
     assert config.data.limit == 50
     assert config.training.learning_rate == 2e-3
     assert override_config(config, ["training.epochs=2"]).training.steps is None
+    assert read_config("unet", ["training.precision=32"]).training.precision == "32"
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,8 @@ def test_overrides_have_the_last_word() -> None:
         (["=3"], "KEY=VALUE"),
         (["training..steps=3"], "KEY=VALUE"),
         (["data.name=[1"], "not YAML"),
+        (["data.limit=2001-13-45"], "not YAML"),
+        (["model.vertex.options={name: basic}"], "set `ansatz`"),
     ],
 )
 def test_mistakes_are_named(overrides: list[str], said: str) -> None:

@@ -107,9 +107,43 @@ def test_two_runs_of_one_seed_are_equal_and_of_two_differ(unbroken: Run, tmp_pat
     assert not equal(last(other), last(unbroken))
 
 
-def test_a_run_that_goes_on_keeps_its_settings(unbroken: Run) -> None:
+def test_a_run_that_goes_on_keeps_its_settings(unbroken: Run, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="keeps its settings"):
         resume_small(unbroken, ["training.batch=4"])
+    run = new_run("test", tmp_path / "cosine")
+    run.start(small_config("training.decay=cosine"), {})
+    with pytest.raises(ConfigError, match="keeps its settings"):  # the rate of each step depends on the last one
+        resume_small(run, ["training.steps=20"])
+
+
+def test_a_run_cannot_end_before_where_it_is(unbroken: Run) -> None:
+    before = (unbroken.path / "config.yaml").read_bytes()
+    with pytest.raises(RunError, match="has taken 12 steps already"):
+        resume_small(unbroken, ["training.steps=5"])
+    assert (unbroken.path / "config.yaml").read_bytes() == before
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(unbroken: Run) -> None:
+    with unbroken.alone(), pytest.raises(RunError, match="by another process"):
+        resume_small(unbroken)
+
+
+def test_transfer_takes_over_encoder_and_decoder_and_a_new_vertex(unbroken: Run, tmp_path: Path) -> None:
+    given = last(unbroken).tensors["weights"]
+    other = ("model.vertex.ansatz=fqconv", "training.seed=5", "training.steps=1", "training.learning_rate=1e-30")
+    run, _ = train_small(tmp_path / "transfer", *other, f"start.run={unbroken.path}")
+    taken = last(run).tensors["weights"]
+    for part in ("encoder", "decoder"):
+        names = [name for name in taken if name.startswith(part)]
+        assert names
+        assert all(torch.equal(taken[name], given[name]) for name in names)
+    vertex = [name for name in taken if name.startswith("vertex") and taken[name].ndim > 1]
+    assert all(name not in given or not torch.equal(taken[name], given[name]) for name in vertex)
+    resume_small(run)  # also without the run that it came from
+    with pytest.raises(RunError, match="the encoder of .* has other weights"):
+        train_small(tmp_path / "wider", "model.dim=16", f"start.run={unbroken.path}")
+    with pytest.raises(RunError, match="not the folder of a run"):
+        train_small(tmp_path / "none", f"start.run={tmp_path}")
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_serves(unbroken: Run, tmp_path: Path) -> None:

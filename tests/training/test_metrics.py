@@ -48,7 +48,7 @@ def test_a_row_cut_short_is_left_out_and_later_rows_are_cut(tmp_path: Path) -> N
     for step in (10, 20, 30):
         metrics.append(path, {"step": step, "loss": 0.5})
     with open(path, "a") as file:
-        file.write('{"step": 40, "lo')
+        file.write('\0\0\0\n[]\n{"step": 40, "lo')
     assert [row["step"] for row in metrics.read(path)] == [10, 20, 30]
     metrics.cut(path, 20)
     assert path.read_text() == '{"step": 10, "loss": 0.5}\n{"step": 20, "loss": 0.5}\n'
