@@ -75,8 +75,8 @@ class LinearAttention(Attention):
 class FullAttention(Attention):
     """Cosine attention among all pixels: softmax(10 cos(q, k)) v.
 
-    Source: the full attention of De Falco et al. (2024), arXiv:2402.16147, after Nichol and Dhariwal (2021),
-    arXiv:2102.09672. In its published code, queries and keys are normalised over the pixels, not over the features.
+    Source: Henry et al. (2020), "Query-Key Normalization for Transformers", arXiv:2010.04245, with the factor of De
+    Falco et al. (2024), arXiv:2402.16147, whose published code normalises over the pixels, not over the features.
 
     Args:
         channels: C.

@@ -149,8 +149,8 @@ class CircuitBank(nn.Module):
 class HybridStages(Stages):
     """Circuits in both stages of a residual block.
 
-    Source: De Falco et al. (2024), arXiv:2402.16147, sections 3.2 and 3.3; what is different in its published code is
-    what `Hybrid` has fields for.
+    Source: De Falco et al. (2024), arXiv:2402.16147, sections 3.1 and 3.2; for what its published code does otherwise
+    `Hybrid` has fields.
 
     Args:
         hybrid: what the stages are.

@@ -140,7 +140,7 @@ def test_transfer_takes_over_encoder_and_decoder_and_a_new_vertex(unbroken: Run,
     vertex = [name for name in taken if name.startswith("vertex") and taken[name].ndim > 1]
     assert all(name not in given or not torch.equal(taken[name], given[name]) for name in vertex)
     resume_small(run)  # also without the run that it came from
-    with pytest.raises(RunError, match="the encoder of .* has other weights"):
+    with pytest.raises(RunError, match=r"the encoder of .* has other weights"):
         train_small(tmp_path / "wider", "model.dim=16", f"start.run={unbroken.path}")
     with pytest.raises(RunError, match="not the folder of a run"):
         train_small(tmp_path / "none", f"start.run={tmp_path}")
