@@ -11,7 +11,7 @@ from qgen.training import Finished, Report, Trainer, extended, go_on, make_fabri
 
 SMALL = (
     "model.dim=8",
-    "model.mults=[1, 2, 2]",
+    "model.mults=[1, 2]",
     "model.norm_groups=4",
     "model.heads=2",
     "model.head_dim=4",

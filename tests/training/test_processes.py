@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_runs import SMALL
+from small_runs import SMALL, resume_small, small_config, train_small
 
 from qgen.runs import Run, load_checkpoint
 from qgen.training import metrics
@@ -18,9 +18,11 @@ from qgen.training import metrics
 STEPS = 30
 
 
-def command(out: Path, *words: str, steps: int = STEPS) -> list[str]:
-    changes = (*SMALL, f"training.steps={steps}", "training.checkpoint_every=null", "training.log_every=1")
-    sets = [word for change in changes for word in ("--set", change)]
+CHANGES = (f"training.steps={STEPS}", "training.checkpoint_every=null", "training.log_every=1")
+
+
+def command(out: Path, *words: str) -> list[str]:
+    sets = [word for change in (*SMALL, *CHANGES) for word in ("--set", change)]
     return [sys.executable, "-m", "qgen", "train", "--device", "cpu", "--out", str(out), *sets, *words]
 
 
@@ -50,19 +52,19 @@ def killed(folder: Path, after: int) -> None:
 
 
 def test_a_run_killed_with_9_goes_on_to_the_same_bits(rng: np.random.Generator, tmp_path: Path) -> None:
-    run(command(tmp_path / "unbroken"))
-    folder = tmp_path / "killed"
-    killed(folder, int(rng.integers(1, STEPS - 10)))
-    kept = load_checkpoint(Run(folder).checkpoints()[-1]).step
-    rows = len(metrics.read(folder / "metrics.jsonl"))
-    assert 0 < kept < STEPS
-    assert kept <= rows
-    run([sys.executable, "-m", "qgen", "train", str(folder), "--resume", "--device", "cpu"])
-    unbroken, resumed = weights(tmp_path / "unbroken"), weights(folder)
-    assert unbroken.keys() == resumed.keys()
-    assert [name for name in unbroken if not torch.equal(unbroken[name], resumed[name])] == []
-    assert [row["step"] for row in metrics.read(folder / "metrics.jsonl")] == list(range(1, STEPS + 1))
-    assert not list(folder.rglob(".*tmp*"))
+    unbroken, _ = train_small(tmp_path / "unbroken", *CHANGES)
+    run = Run(tmp_path / "killed")
+    killed(run.path, int(rng.integers(1, STEPS - 10)))
+    kept = [load_checkpoint(path).step for path in run.checkpoints()]  # none, where the first was still being written
+    rows = len(metrics.read(run.metrics))
+    assert all(0 < step <= rows < STEPS for step in kept)
+    assert run.config() == small_config(*CHANGES)
+    resume_small(run)
+    ours, theirs = weights(unbroken.path), weights(run.path)
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+    assert [row["step"] for row in metrics.read(run.metrics)] == list(range(1, STEPS + 1))
+    assert not list(run.path.rglob(".*tmp*"))
 
 
 @pytest.mark.slow
