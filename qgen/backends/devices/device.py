@@ -1,0 +1,98 @@
+"""A device as its snapshot describes it; Qiskit's view of it is built when it is asked for."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from qgen.backends.devices.facts import DeviceFacts, median_of, works
+from qgen.backends.devices.fleet import standing
+
+if TYPE_CHECKING:
+    from qiskit.transpiler import Target
+
+PREFIX = "fake_"
+Coupler = tuple[int, int]
+Values = tuple[float | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Device:
+    """A published snapshot of a machine: what it can do, and how well it did on one day.
+
+    Everything but `backend` and `target` was read from the snapshot's JSON. Values by qubit are in the order of the
+    physical qubits, and None where the snapshot has none. Errors are probabilities; 1 says that a gate could not be
+    calibrated.
+
+    Attributes:
+        name: of the snapshot, as in `fake_brisbane`.
+        qubits: how many.
+        processor: family and revision, as in "Eagle r3"; None in old snapshots.
+        basis: the gates that it runs.
+        two_qubit_gates: those of them that act on two qubits.
+        calibrated: when the values were last updated, with its time zone.
+        coupler_errors: the error of the best two-qubit gate of each coupler (a, b), a < b; None where none is listed.
+        sx_errors, readout_errors, t1_us, t2_us: by qubit; times in microseconds.
+        places: where each qubit lies, as (column, row) from the top left; None where the snapshot does not say.
+    """
+
+    name: str
+    qubits: int
+    processor: str | None
+    basis: tuple[str, ...]
+    two_qubit_gates: tuple[str, ...]
+    calibrated: datetime | None
+    coupler_errors: Mapping[Coupler, float | None] = field(repr=False)
+    sx_errors: Values = field(repr=False)
+    readout_errors: Values = field(repr=False)
+    t1_us: Values = field(repr=False)
+    t2_us: Values = field(repr=False)
+    places: tuple[tuple[int, int], ...] | None = field(repr=False)
+
+    @property
+    def city(self) -> str:
+        """What the machine is called after: `brisbane` of `fake_brisbane`."""
+        return self.name.removeprefix(PREFIX)
+
+    @cached_property
+    def backend(self) -> Any:
+        """The `FakeBackendV2` of qiskit-ibm-runtime; the first use imports that package, which takes a second."""
+        module = import_module(f"qiskit_ibm_runtime.fake_provider.backends.{self.city}")
+        kinds = [kind for kind in vars(module).values() if getattr(kind, "backend_name", None) == self.name]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # FakeNighthawk's, that it is no machine: `facts.note` says so
+            return kinds[0]()
+
+    @property
+    def target(self) -> Target:
+        """The gates, couplers, errors and durations as Qiskit's transpiler wants them; always the same object."""
+        return self.backend.target
+
+    @cached_property
+    def facts(self) -> DeviceFacts:
+        """The medians, and what has become of the machine."""
+        known = standing(self.city)
+        errors = self.coupler_errors.values()
+        return DeviceFacts(
+            name=self.name,
+            qubits=self.qubits,
+            processor=self.processor,
+            basis=self.basis,
+            two_qubit_gates=self.two_qubit_gates,
+            couplers=len(errors),
+            faulty_couplers=sum(not works(error) for error in errors),
+            two_qubit_error=median_of(filter(works, errors)),
+            sx_error=median_of(filter(works, self.sx_errors)),
+            readout_error=median_of(filter(works, self.readout_errors)),
+            t1_us=median_of(self.t1_us),
+            t2_us=median_of(self.t2_us),
+            calibrated=self.calibrated,
+            status=known.status,
+            retired=known.retired,
+            note=known.note,
+        )

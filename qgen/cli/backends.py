@@ -1,0 +1,279 @@
+"""`qgen backends`: where circuits can run, and how good each device is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qgen.cli.describe_circuit import print_rows
+from qgen.errors import BackendError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from qgen.backends import Capabilities
+    from qgen.backends.devices import Device, DeviceFacts
+
+EXAMPLES = """\b
+Examples:
+  qgen backends
+  qgen backends --all  # also the small devices of former years
+  qgen backends show fake_kingston
+  qgen backends show fake_kingston --figure kingston.png
+  qgen backends --json"""
+
+_SHOW_EXAMPLES = """\b
+Examples:
+  qgen backends show aer
+  qgen backends show fake_brisbane --json
+  qgen backends show fake_miami --figure miami.pdf"""
+
+_PROVIDER = "provider:NAME"
+_FORMS = {
+    "aer:DEVICE": "Aer with the noise of a device below, as in aer:fake_brisbane",
+    "aer:FILE.yaml": "Aer with noise of your own",
+    "fake_DEVICE": "a device below through IBM Runtime's local mode",
+    "ibm_DEVICE": "IBM hardware: not in this version",
+    _PROVIDER: "what installed packages offer",
+}
+#: Devices of so many qubits or fewer are left out of a list that was not asked for in full; none of them still runs.
+_SMALL = 27
+_HEADINGS = ("device", "qubits", "gate", "2q err", "readout", "T1 us", "calibrated", "machine")
+_NUMBERS = ("qubits", "2q err", "readout", "T1 us")
+#: Columns of a terminal from which on the table need not save on gaps.
+_ROOMY = 90
+_WORST = 5
+_MOST_NAMED = 10
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.callback(invoke_without_command=True, epilog=EXAMPLES)
+def backends(
+    context: typer.Context,
+    every: Annotated[bool, typer.Option("--all", help=f"List devices of up to {_SMALL} qubits too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all devices.")] = False,
+) -> None:
+    """List where circuits can run: simulators, and devices by their published snapshots.
+
+    Errors are medians, as probabilities; T1 is in microseconds. The last column
+    says whether the physical machine still runs.
+    """
+    if context.invoked_subcommand is not None:
+        if every or as_json:
+            raise typer.BadParameter("--all and --json of the list go without `show`; `show NAME --json` has its own.")
+        return
+    from qgen.backends import backend_names, open_backend
+    from qgen.backends.devices import device_names, open_device
+
+    simulators = {name: open_backend(name).capabilities for name in backend_names()}
+    devices = sorted((open_device(name).facts for name in device_names()), key=_rank)
+    if as_json:
+        listed = [{"name": name, **dataclasses.asdict(able)} for name, able in simulators.items()]
+        forms = [{"form": form, "about": about} for form, about in _FORMS.items()]
+        rows = [facts.to_dict() for facts in devices]
+        _print_json({"backends": listed, "forms": forms, "providers": sorted(_providers()), "devices": rows})
+        return
+    _print_simulators(simulators)
+    _print_devices(devices, every)
+
+
+@app.command(epilog=_SHOW_EXAMPLES)
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A backend, or a device such as fake_brisbane.")],
+    figure: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also draw the map of the device into a file: .png, .svg or .pdf."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show one backend; of a device, its errors and its map too."""
+    from qgen.backends import backend_names
+    from qgen.backends.devices import open_device
+    from qgen.backends.devices.picture import FIGURE_ENDINGS
+
+    if figure and figure.suffix.lower() not in FIGURE_ENDINGS:
+        raise typer.BadParameter(f"{str(figure)!r} does not end in .png, .svg or .pdf.", param_hint="--figure")
+    if name in backend_names() or name in _providers():
+        if figure:
+            raise typer.BadParameter(f"{name} is no device: there is no map to draw.", param_hint="--figure")
+        _show_simulator(name, as_json)
+        return
+    _refuse_misspelt(name)
+    _show_device(open_device(name.removeprefix("aer:")), figure, as_json)
+
+
+def _refuse_misspelt(name: str) -> None:
+    from difflib import get_close_matches
+
+    from qgen.backends import backend_names
+
+    near = get_close_matches(name, [*backend_names(), *_providers()], 1, 0.75)
+    if near:
+        raise BackendError(f"there is no backend `{name}`, did you mean `{near[0]}`?")
+
+
+def _providers() -> dict[str, EntryPoint]:
+    """What installed packages offer, by the names of backends."""
+    from qgen.backends.primitives import provider_offers
+
+    return {f"provider:{name}": offer for name, offer in provider_offers().items()}
+
+
+def _print_simulators(simulators: dict[str, Capabilities]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, able in simulators.items():
+        table.add_row(name, _abilities(able))
+    installed = ", ".join(sorted(_providers())) or "none"
+    for form, about in (_FORMS | {_PROVIDER: f"{_FORMS[_PROVIDER]}: {installed}"}).items():
+        table.add_row(form, about)
+    Console(highlight=False).print(table)
+
+
+def _abilities(able: Capabilities) -> str:
+    values = "exact values" if able.exact else "values from shots"
+    words = [values + " (or from shots)" * able.countable, "a device's noise" if able.noisy else "no noise"]
+    return ", ".join([*words, *(["adjoint gradients"] if able.adjoint else [])])
+
+
+def _rank(facts: DeviceFacts) -> tuple[Any, ...]:
+    """The latest calibrated first, by the month; then the largest."""
+    day = facts.calibrated
+    return (day is None, *((-day.year, -day.month) if day else ()), -facts.qubits, facts.name)
+
+
+def _print_devices(devices: list[DeviceFacts], every: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print()
+    if not devices:
+        console.print("No device snapshots: they come with pip install qiskit-ibm-runtime.")
+        return
+    shown = [facts for facts in devices if every or facts.status == "live" or facts.qubits > _SMALL]
+    gap = 1 if console.width < _ROOMY else 2
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right" if heading in _NUMBERS else "left", no_wrap=True)
+    for facts in shown:
+        table.add_row(*_table_row(facts))
+    console.print(table)
+    if len(shown) < len(devices):
+        console.print(f"\n{len(devices) - len(shown)} small devices of former years more: qgen backends --all")
+
+
+def _table_row(facts: DeviceFacts) -> tuple[str, ...]:
+    gate = "/".join(facts.two_qubit_gates) or "-"
+    errors = _power(facts.two_qubit_error), _power(facts.readout_error)
+    time = f"{facts.t1_us:.0f}" if facts.t1_us is not None else "-"
+    day = f"{facts.calibrated:%Y-%m}, {_age(facts.calibrated, short=True)}" if facts.calibrated else "-"
+    machine = f"retired {facts.retired:%Y}" if facts.retired else facts.status
+    return facts.name, str(facts.qubits), gate, *errors, time, day, machine
+
+
+def _power(error: float | None) -> str:
+    return "-" if error is None else f"{error:.1e}".replace("e-0", "e-")
+
+
+def _age(day: datetime | None, short: bool = False) -> str:
+    if day is None:
+        return "-"
+    days = max((datetime.now(UTC) - (day if day.tzinfo else day.replace(tzinfo=UTC))).days, 0)
+    number, unit = (days, "day") if days < 60 else (days // 30, "month") if days < 730 else (days // 365, "year")
+    if short:
+        return f"{number} {({'day': 'd', 'month': 'mo', 'year': 'y'})[unit]}"
+    return f"{number} {unit}{'s' * (number != 1)}"
+
+
+def _show_simulator(name: str, as_json: bool) -> None:
+    from rich.console import Console
+
+    from qgen.backends import backend_names, open_backend
+
+    if name not in backend_names():
+        entry = _providers()[name]
+        facts = {"name": name, "object": entry.value, "package": entry.dist.name if entry.dist else None}
+        rows = {"backend": name, "object": entry.value, "package": facts["package"] or "-"}
+    else:
+        able = open_backend(name).capabilities
+        facts, rows = {"name": name} | dataclasses.asdict(able), {"backend": name, "gives": _abilities(able)}
+    if as_json:
+        _print_json(facts)
+    else:
+        print_rows(Console(highlight=False), rows)
+
+
+def _show_device(device: Device, figure: Path | None, as_json: bool) -> None:
+    from rich.console import Console
+
+    from qgen.backends.devices import draw_device
+    from qgen.backends.devices.facts import works
+
+    if figure:
+        draw_device(device, figure)
+    readout = [(error, qubit) for qubit, error in enumerate(device.readout_errors) if error and works(error)]
+    gates = [(error, pair) for pair, error in device.coupler_errors.items() if error and works(error)]
+    qubits, couplers = sorted(readout, reverse=True)[:_WORST], sorted(gates, reverse=True)[:_WORST]
+    faulty = [pair for pair, error in device.coupler_errors.items() if not works(error)]
+    if as_json:
+        details = {
+            "worst_qubits": [{"qubit": qubit, "readout_error": error} for error, qubit in qubits],
+            "worst_couplers": [{"qubits": pair, "error": error} for error, pair in couplers],
+            "not_calibrated": faulty,
+        }
+        _print_json(device.facts.to_dict() | details | {"figure": figure and str(figure)})
+        return
+    rows = _device_rows(device.facts) | {
+        "worst readout": ", ".join(f"{qubit}: {_percent(error)}" for error, qubit in qubits) or "-",
+        "worst couplers": ", ".join(f"{a}-{b}: {_percent(error)}" for error, (a, b) in couplers) or "-",
+        **({"not calibrated": _named([f"{a}-{b}" for a, b in faulty])} if faulty else {}),
+        **({"warning": "no two-qubit gate works in this snapshot"} if faulty and not couplers else {}),
+        "use it": f"--backend aer:{device.name}",
+    }
+    print_rows(Console(highlight=False), rows | ({"drawn into": str(figure)} if figure else {}))
+
+
+def _device_rows(facts: DeviceFacts) -> dict[str, str]:
+    from qgen.backends.devices.fleet import AS_OF
+
+    end = f"retired on {facts.retired}" if facts.retired else facts.status
+    day = f"{facts.calibrated:%Y-%m-%d}, {_age(facts.calibrated)} ago" if facts.calibrated else "not said"
+    gates = "/".join(facts.two_qubit_gates)
+    errors = {gates: facts.two_qubit_error, "sx": facts.sx_error, "readout": facts.readout_error}
+    size = f"{facts.qubits} qubit{'s' * (facts.qubits != 1)}, {facts.couplers} couplers"
+    return {
+        "device": ", ".join(filter(None, (facts.name, facts.processor, size))),
+        "gates": ", ".join(facts.basis),
+        "median errors": ", ".join(f"{what} {_percent(error)}" for what, error in errors.items() if error is not None),
+        "median T1, T2": f"{_microseconds(facts.t1_us)}, {_microseconds(facts.t2_us)}",
+        "calibrated": day,
+        "machine": f"{end}{f' ({facts.note})' if facts.note else ''}, as of {AS_OF}",
+    }
+
+
+def _percent(error: float) -> str:
+    return f"{100 * error:.2g}%"
+
+
+def _microseconds(time: float | None) -> str:
+    return "-" if time is None else f"{time:.0f} us"
+
+
+def _named(words: list[str]) -> str:
+    more = len(words) - _MOST_NAMED
+    return ", ".join([*words[:_MOST_NAMED], *([f"and {more} more"] if more > 0 else [])])
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
