@@ -1,0 +1,172 @@
+"""The noise of a device, from the errors and times that its Target reports."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import date
+from math import exp, prod
+from typing import Any
+
+from qiskit.circuit import Measure
+from qiskit.providers import BackendV2, Options
+from qiskit.transpiler import InstructionProperties, QubitProperties, Target
+
+from qgen.backends.noise.source import KINDS, Choice, LocalNoise, aer_noise, confusions
+from qgen.errors import BackendError
+
+NOTHING_LEFT = 1e-9  # of a state after relaxation: too little to tell what else happened to it
+
+
+class DeviceNoise:
+    """What a device's errors do to its gates, by the model of Aer's `NoiseModel.from_backend`.
+
+    After each gate comes a depolarising channel, then relaxation with each qubit's T1 and T2 for as long as the gate
+    takes (a `delay`: for as long as it says). Depolarisation makes up the difference between relaxation and the error
+    that the device reports for the gate, its average infidelity; where relaxation is worse already, there is none. At
+    scale 1, with all kinds on, channels and readout are those of `NoiseModel.from_backend`, and so those of the
+    client-side primitives of IBM Runtime in local mode.
+
+    Scale s takes reported errors to s times theirs, up to full depolarisation; times to s times theirs; and the
+    probabilities of reading wrongly to s times theirs, up to one half. What a device reports beyond such a limit (1
+    for a gate that is out of order) is used as Aer does, and does not grow.
+
+    Kinds are parts of that one model: "gates" alone is the depolarising channel that there is with "relaxation" on
+    too, so that gates and relaxation one after the other are both of them, and a study that takes kinds out one by one
+    sees what each contributes. (Aer's own switch, `thermal_relaxation=False`, means another model, in which the whole
+    reported error is depolarising.)
+
+    Args:
+        target: gates, durations and errors, T1 and T2. Whatever is missing counts as no error.
+        name: of the device.
+        calibrated: when these numbers were measured, if that is known.
+    """
+
+    def __init__(self, target: Target, name: str, calibrated: date | None = None) -> None:
+        self._target, self._name, self._calibrated = target, name, calibrated
+
+    @property
+    def name(self) -> str:
+        """The name of the device."""
+        return self._name
+
+    def target(self, qubits: int) -> Target:
+        """The device, which is the same for all circuits that fit on it.
+
+        Raises:
+            BackendError: the circuit has more qubits than the device.
+        """
+        if qubits > self._target.num_qubits:
+            raise BackendError(
+                f"the circuit has {qubits} qubits, `{self.name}` only {self._target.num_qubits}: "
+                "take a larger device or a smaller circuit"
+            )
+        return self._target
+
+    def local(self, qubits: Sequence[int], scale: float = 1.0, kinds: Collection[str] = KINDS) -> LocalNoise:
+        """The noise on these qubits: see `NoiseSource.local`."""
+        choice = Choice.of(qubits, scale, kinds, self._target.num_qubits)
+        read = self._target.get("measure", {})
+        wrong = [_wrongly_read(read.get((qubit,))) for qubit in choice.qubits]
+        reported = confusions(wrong, choice.scale if "readout" in choice.active else 0)
+        return LocalNoise(self._model(choice), reported, {**self.facts(), **choice.facts()})
+
+    def facts(self) -> dict[str, Any]:
+        """See `NoiseSource.facts`."""
+        return {"name": self.name, "calibrated": self._calibrated.isoformat() if self._calibrated else None}
+
+    def _model(self, choice: Choice) -> Any:
+        gates, relaxation = "gates" in choice.active, "relaxation" in choice.active
+        noise_model = aer_noise().NoiseModel
+        if not choice.qubits or not (gates or relaxation):
+            return noise_model(basis_gates=list(self._target.operation_names))
+        reduced = _Reduced(_reduce(self._target, choice, relaxation))
+        return noise_model.from_backend(reduced, gate_error=gates, thermal_relaxation=relaxation, readout_error=False)
+
+
+class _Reduced(BackendV2):  # type: ignore[misc]  # qiskit ships no types
+    """As much of a backend as Aer looks at to make a model of its noise."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(name="reduced")
+        self._target = target
+
+    @property
+    def target(self) -> Target:
+        return self._target
+
+    @property
+    def max_circuits(self) -> None:
+        return None
+
+    @classmethod
+    def _default_options(cls) -> Options:
+        return Options()
+
+    def run(self, run_input: Any, **options: Any) -> Any:
+        raise NotImplementedError("nothing runs here")
+
+
+def _reduce(device: Target, choice: Choice, relaxation: bool) -> Target:
+    """The device's Target on the chosen qubits, relabelled, with errors and times scaled.
+
+    Without `relaxation` the errors are those of the depolarising channels alone.
+    """
+    wires = {qubit: wire for wire, qubit in enumerate(choice.qubits)}
+    lives = [_life(device, qubit, choice.scale) for qubit in choice.qubits]
+    reduced = Target(num_qubits=len(wires), dt=device.dt, qubit_properties=lives)
+    for name in device.operation_names:
+        operation = device.operation_from_name(name)
+        if isinstance(operation, Measure):
+            continue
+        kept: dict[tuple[int, ...], InstructionProperties | None] = {}
+        for place, reported in (device[name] or {}).items():
+            if reported is not None and place is not None and wires.keys() >= set(place):
+                here = tuple(wires[qubit] for qubit in place)
+                error = _error(reported, [lives[wire] for wire in here], choice.scale, relaxation)
+                kept[here] = InstructionProperties(duration=reported.duration, error=error)
+        if kept:
+            reduced.add_instruction(operation, kept, name=name)
+    return reduced
+
+
+def _life(device: Target, qubit: int, scale: float) -> QubitProperties:
+    """T1 and T2 in seconds, divided by the scale: that is the same as all durations multiplied by it."""
+    known = device.qubit_properties or []
+    reported = known[qubit] if qubit < len(known) else QubitProperties()
+    t1, t2 = (time / scale if time else None for time in (reported.t1, reported.t2))
+    return QubitProperties(t1=t1, t2=t2)
+
+
+def _error(
+    reported: InstructionProperties, lives: Sequence[QubitProperties], scale: float, relaxation: bool
+) -> float | None:
+    """The average infidelity that Aer is told of; None where relaxation alone is worse already.
+
+    With d the dimension and G the process fidelity of relaxation, its average fidelity is F = (d G + 1) / (d + 1) (M.,
+    P. and R. Horodecki, 1999, quant-ph/9807091). A depolarising channel of infidelity x before it makes the infidelity
+    of both e, if x = (d^2 - 1) (e - (1 - F)) / (d^2 G - 1).
+    """
+    if not reported.error:
+        return None
+    d, whole = 1 << len(lives), float(reported.error)
+    error = min(scale * whole, max(whole, 1 - 1 / d), d / (d + 1))
+    survives = prod(_process_fidelity(life, reported.duration or 0) for life in lives)
+    beyond, left = error - d * (1 - survives) / (d + 1), d * d * survives - 1
+    if beyond <= 0 or left < NOTHING_LEFT:
+        return None
+    return error if relaxation else (d * d - 1) * beyond / left
+
+
+def _process_fidelity(life: QubitProperties, duration: float) -> float:
+    """Of relaxation at zero temperature: a quarter of the trace of its Pauli transfer matrix."""
+    rate_1 = 1 / life.t1 if life.t1 else 0.0
+    rate_2 = max(1 / life.t2 if life.t2 else 0.0, rate_1 / 2)  # T2 is at most 2 T1
+    return (1 + exp(-duration * rate_1) + 2 * exp(-duration * rate_2)) / 4
+
+
+def _wrongly_read(reported: Any) -> tuple[float, float]:
+    """How often a prepared 0, and a prepared 1, is read wrongly: as Aer, each where it is reported, else the mean."""
+    mean = float(getattr(reported, "error", None) or 0)
+    if not (hasattr(reported, "prob_meas1_prep0") and hasattr(reported, "prob_meas0_prep1")):
+        return mean, mean
+    return float(reported.prob_meas1_prep0), float(reported.prob_meas0_prep1)

@@ -1,0 +1,170 @@
+"""The noise that a file describes, the same for all qubits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import yaml
+from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import Measure, ParameterVector
+from qiskit.circuit.library import get_standard_gate_name_mapping
+from qiskit.transpiler import InstructionProperties, QubitProperties, Target, TranspilerError
+
+from qgen.backends.noise.settings import TWO_QUBIT_GATES, NoiseSettings, Pair
+from qgen.backends.noise.source import KINDS, Choice, LocalNoise, aer_noise, confusions
+from qgen.errors import BackendError, ConfigError
+
+
+@dataclass(frozen=True)
+class FileNoise:
+    """The noise that settings describe, on a device of as many qubits as a circuit needs.
+
+    After each gate that is not virtual comes a depolarising channel on all its qubits, then relaxation of each of them
+    for as long as the gate takes, as in Aer's models of devices. Scale s takes depolarising probabilities to s times
+    theirs, up to 1; durations to s times theirs; and the probabilities of reading wrongly to s times theirs, up to one
+    half (one beyond that does not grow). Kinds are independent of one another.
+
+    Args:
+        settings: what is in the file.
+        name: what it is called.
+
+    Raises:
+        ConfigError: circuits cannot be rewritten in the basis of the settings.
+    """
+
+    settings: NoiseSettings
+    name: str = "noise.yaml"
+
+    def __post_init__(self) -> None:
+        _check_universal(self.settings.basis)
+
+    def target(self, qubits: int) -> Target:
+        """A device of so many qubits; of all those that `coupling` names, where it is a list of pairs.
+
+        Its gates have their durations and average infidelities, and its qubits T1 and T2 (seconds).
+
+        Raises:
+            BackendError: `coupling` is a list of pairs, and has fewer qubits; or qiskit-aer is not installed.
+        """
+        most = self._most_qubits()
+        if most is not None and qubits > most:
+            raise BackendError(
+                f"the circuit has {qubits} qubits, the pairs in `coupling` of {self.name} only {most}: "
+                "add pairs, or leave `coupling` out for a device of any size"
+            )
+        size = qubits if most is None else most
+        target = Target(num_qubits=size, qubit_properties=[self._life()] * size)
+        pairs = [way for pair in self._pairs(size) for way in (pair, pair[::-1])]
+        for name in self.settings.basis:
+            places: Sequence[tuple[int, ...]] = pairs if name in TWO_QUBIT_GATES else [(k,) for k in range(size)]
+            if places:
+                reported = self._reported(name)
+                target.add_instruction(get_standard_gate_name_mapping()[name], dict.fromkeys(places, reported))
+        read = InstructionProperties(error=sum(self._wrongly_read()) / 2)
+        target.add_instruction(Measure(), {(k,): read for k in range(size)})
+        return target
+
+    def local(self, qubits: Sequence[int], scale: float = 1.0, kinds: Collection[str] = KINDS) -> LocalNoise:
+        """The noise on these qubits: see `NoiseSource.local`."""
+        choice = Choice.of(qubits, scale, kinds, self._most_qubits())
+        model = aer_noise().NoiseModel(basis_gates=list(self.settings.basis))
+        for name in self.settings.basis:
+            error = self._error(name, choice.scale, choice.active)
+            if error is not None:
+                model.add_all_qubit_quantum_error(error, name)
+        wrong = [self._wrongly_read()] * len(choice.qubits)
+        confusion = confusions(wrong, choice.scale if "readout" in choice.active else 0)
+        return LocalNoise(model, confusion, {**self.facts(), **choice.facts()})
+
+    def facts(self) -> dict[str, Any]:
+        """See `NoiseSource.facts`; with `settings`, all that is in the file."""
+        return {"name": self.name, "calibrated": None, "settings": self.settings.plain()}
+
+    def _error(self, gate: str, scale: float, kinds: Collection[str]) -> Any:
+        """Aer's error after this gate, depolarisation first; None where there is none."""
+        aer, width = aer_noise(), 2 if gate in TWO_QUBIT_GATES else 1
+        error = None
+        p = min(1.0, scale * self.settings.probability(gate))
+        if "gates" in kinds and p > 0:
+            error = aer.depolarizing_error(p, width)
+        relaxation, time_us = self.settings.relaxation, scale * self.settings.duration_ns(gate) / 1000
+        if "relaxation" in kinds and relaxation is not None and time_us > 0:
+            one = aer.thermal_relaxation_error(*relaxation.times_us(), time_us)
+            both = one if width == 1 else one.tensor(one)
+            error = both if error is None else error.compose(both)
+        return error
+
+    def _reported(self, gate: str) -> InstructionProperties:
+        from qiskit.quantum_info import average_gate_fidelity
+
+        error = self._error(gate, 1.0, KINDS)
+        infidelity = 0.0 if error is None else 1 - average_gate_fidelity(error)
+        return InstructionProperties(duration=self.settings.duration_ns(gate) * 1e-9, error=infidelity)
+
+    def _life(self) -> QubitProperties:
+        relaxation = self.settings.relaxation
+        times = relaxation.times_us() if relaxation else (inf, inf)
+        t1, t2 = (None if time == inf else time * 1e-6 for time in times)
+        return QubitProperties(t1=t1, t2=t2)
+
+    def _wrongly_read(self) -> tuple[float, float]:
+        readout = self.settings.readout
+        return (0.0, 0.0) if readout is None else (readout[0][1], readout[1][0])
+
+    def _most_qubits(self) -> int | None:
+        coupling = self.settings.coupling
+        return 1 + max(map(max, coupling)) if isinstance(coupling, tuple) else None
+
+    def _pairs(self, size: int) -> list[Pair]:
+        coupling = self.settings.coupling
+        if isinstance(coupling, tuple):
+            return list(coupling)
+        if coupling is None:
+            return list(combinations(range(size), 2))
+        line = [(k, k + 1) for k in range(size - 1)]
+        return [*line, (size - 1, 0)] if coupling == "ring" and size > 2 else line
+
+
+def read_noise(path: str | os.PathLike[str]) -> FileNoise:
+    """The noise that a YAML file describes (`NoiseSettings` says what it may hold).
+
+    Raises:
+        ConfigError: the file cannot be read, is not YAML, or holds something that is not allowed; the message names
+            the file, what was given and what is allowed.
+    """
+    file = Path(path).expanduser()
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise ConfigError(f"the noise file {path} cannot be read: {reason}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"the noise file {path} is not YAML: {' '.join(str(error).split())}") from error
+    content = {} if content is None else content
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise ConfigError(f"the noise file {path} does not hold settings: its top level has to be `key: value` lines")
+    try:
+        return FileNoise(NoiseSettings.read(content), file.name)
+    except ConfigError as error:
+        raise ConfigError(f"the noise file {path}: {error}") from error
+
+
+def _check_universal(basis: Sequence[str]) -> None:
+    angles = ParameterVector("a", 4)
+    circuit = QuantumCircuit(2)
+    circuit.u(*angles[:3], 0)
+    circuit.cx(0, 1)
+    circuit.rzz(angles[3], 0, 1)
+    try:
+        transpile(circuit, basis_gates=list(basis), optimization_level=0)
+    except TranspilerError as error:
+        raise ConfigError(
+            f"circuits cannot be rewritten in the basis {', '.join(basis)}: Qiskit's transpiler finds no way. "
+            "Two kinds of rotations and an entangling gate do, as rz, sx and cx"
+        ) from error
