@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -29,12 +30,17 @@ class CircuitNetwork(NeuralNetwork):
         circuit: the circuit.
         backend: a backend, or the name of one.
         gradient: a gradient method, or the name of one.
+        shots: how often each circuit is measured; for a backend given by name.
     """
 
     def __init__(
-        self, circuit: LayerCircuit, backend: str | Backend = "statevector", gradient: str | GradientMethod = "auto"
+        self,
+        circuit: LayerCircuit,
+        backend: str | Backend = "statevector",
+        gradient: str | GradientMethod = "auto",
+        shots: int | None = None,
     ) -> None:
-        opened = open_backend(backend) if isinstance(backend, str) else backend
+        opened = _opened(backend, shots)
         self.circuit = circuit
         self.executable: Executable = opened.compile(circuit)
         self.gradient = resolve_gradient(gradient, self.executable)
@@ -50,18 +56,15 @@ class CircuitNetwork(NeuralNetwork):
         return self.executable.expectations(*self._arrays(input_data, weights))
 
     def _backward(self, input_data: Array | None, weights: Array | None) -> tuple[Array | None, Array | None]:
-        """Jacobians (N, O, I) and (N, O, W): one product an observable, all of them in one call."""
+        """Jacobians (N, O, I) and (N, O, W): every sample has weights of its own, and one product an observable."""
         inputs, theta = (torch.from_numpy(array) for array in self._arrays(input_data, weights))
-        outputs, samples = self.circuit.num_observables, len(inputs)
-        upstream = torch.eye(outputs, dtype=inputs.dtype).unsqueeze(0).expand(samples, -1, -1)
-        d_inputs, d_weights = self.gradient.product(
-            self.executable,
-            inputs.unsqueeze(1).expand(-1, outputs, -1).contiguous(),
-            theta.expand(samples, outputs, -1).contiguous(),
-            upstream,
-            (self.input_gradients and self.num_inputs > 0, self.num_weights > 0),
+        wants = (self.input_gradients and self.num_inputs > 0, self.num_weights > 0)
+        values, pull_back = self.gradient.record(self.executable, inputs, theta.expand(len(inputs), -1), wants)
+        rows = [pull_back(one.expand_as(values)) for one in torch.eye(values.shape[-1], dtype=values.dtype)]
+        return tuple(  # type: ignore[return-value]
+            torch.stack([row[k] for row in rows], dim=1).numpy() if wanted else None  # type: ignore[misc]
+            for k, wanted in enumerate(wants)
         )
-        return tuple(None if d is None else d.numpy() for d in (d_inputs, d_weights))  # type: ignore[return-value]
 
     def _arrays(self, input_data: Array | None, weights: Array | None) -> tuple[Array, Array]:
         return (
@@ -70,24 +73,31 @@ class CircuitNetwork(NeuralNetwork):
         )
 
 
+def _evaluate(network: CircuitNetwork, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Values (..., O), with all that a gradient takes only where somebody may ask for one."""
+    if torch.is_grad_enabled() and (inputs.requires_grad or weights.requires_grad):
+        return _Expectations.apply(inputs, weights, network)  # type: ignore[no-any-return, no-untyped-call]
+    return network.executable.expectations(inputs, weights)
+
+
 class _Expectations(torch.autograd.Function):
     """Values forward, vector-Jacobian products backward, for whichever of inputs and weights want one."""
 
     @staticmethod
     def forward(ctx: Any, inputs: torch.Tensor, weights: torch.Tensor, network: CircuitNetwork) -> torch.Tensor:
         ctx.save_for_backward(inputs, weights)
-        ctx.network = network
-        return network.executable.expectations(inputs, weights)
+        values, ctx.pull_back = network.gradient.record(
+            network.executable, inputs, weights, (ctx.needs_input_grad[0], ctx.needs_input_grad[1])
+        )
+        return values
 
     @staticmethod
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
-        inputs, weights = ctx.saved_tensors
-        wants = (ctx.needs_input_grad[0], ctx.needs_input_grad[1])
-        arguments = (inputs, weights, upstream, ctx.network, wants)
+        inputs, weights = ctx.saved_tensors  # torch refuses, if they have changed since
         if torch.is_grad_enabled():  # somebody asked for create_graph
-            d_inputs, d_weights = _Products.apply(*arguments)  # type: ignore[no-untyped-call]
+            d_inputs, d_weights = _Products.apply(inputs, weights, upstream, ctx.pull_back)  # type: ignore[no-untyped-call]
         else:
-            d_inputs, d_weights = _Products.forward(None, *arguments)
+            d_inputs, d_weights = ctx.pull_back(upstream)
         return d_inputs, d_weights, None
 
 
@@ -100,10 +110,9 @@ class _Products(torch.autograd.Function):
         inputs: torch.Tensor,
         weights: torch.Tensor,
         upstream: torch.Tensor,
-        network: CircuitNetwork,
-        wants: tuple[bool, bool],
+        pull_back: Callable[[torch.Tensor], tuple[torch.Tensor | None, torch.Tensor | None]],
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        return network.gradient.product(network.executable, inputs, weights, upstream, wants)
+        return pull_back(upstream)
 
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> None:
@@ -124,7 +133,8 @@ class QuantumLayer(TorchConnector):
         circuit: the circuit, with its inputs, weights and observables.
         backend: where it runs: a name (`qgen.backends.backend_names()`) or a `Backend`.
         gradient: how it is differentiated: a name or a `GradientMethod`; `auto` takes the backend's best.
-        shots: for backends that sample; exact backends take None only.
+        shots: how often each circuit is measured, for a backend that can; see `qgen.backends.open_backend`. No two
+            calls share their shots; `torch.manual_seed` repeats them.
         seed: of the initial weights; None draws them from torch's global generator. Layers with equal circuits and
             equal seeds start with equal weights.
         initial: the initial weights: an `Initialiser`, or the W numbers themselves.
@@ -146,12 +156,7 @@ class QuantumLayer(TorchConnector):
         seed: int | None = 0,
         initial: Initialiser | npt.ArrayLike | None = None,
     ) -> None:
-        network = CircuitNetwork(circuit, backend, gradient)
-        if shots is not None and network.executable.backend.capabilities.exact:
-            raise BackendError(
-                f"backend `{network.executable.backend.name}` is exact: shots={shots} would change nothing. "
-                "Leave shots out."
-            )
+        network = CircuitNetwork(circuit, backend, gradient, shots)
         super().__init__(network, initial_weights=_initial_weights(circuit, initial, seed))
         del self._parameters["_weights"]  # the connector registers its weights twice; `state_dict` needs them once
 
@@ -185,8 +190,7 @@ class QuantumLayer(TorchConnector):
             input_data = self.weight.new_zeros(0)
         if not isinstance(input_data, torch.Tensor):
             raise InputError(f"a quantum layer takes a tensor (..., {self.circuit.num_inputs}), not {input_data!r}")
-        values: torch.Tensor = _Expectations.apply(input_data, self.weight, self.network)  # type: ignore[no-untyped-call]
-        return values
+        return _evaluate(self.network, input_data, self.weight)
 
     def extra_repr(self) -> str:
         """The line that torch prints for this module."""
@@ -244,8 +248,7 @@ class QuantumLayers(torch.nn.Module):
             raise InputError(
                 f"these quantum layers take inputs (..., {count}, {circuit.num_inputs}), not {tuple(inputs.shape)}"
             )
-        values: torch.Tensor = _Expectations.apply(inputs, self.weight, self.network)  # type: ignore[no-untyped-call]
-        return values
+        return _evaluate(self.network, inputs, self.weight)
 
     def extra_repr(self) -> str:
         """The line that torch prints for this module."""
@@ -255,6 +258,17 @@ class QuantumLayers(torch.nn.Module):
             f"weights={circuit.num_weights}, observables={circuit.num_observables}, "
             f"backend={self.network.executable.backend.name}"
         )
+
+
+def _opened(backend: str | Backend, shots: int | None) -> Backend:
+    if isinstance(backend, str):
+        return open_backend(backend, shots)
+    if shots not in (None, backend.capabilities.shots):
+        raise BackendError(
+            f"shots = {shots} was given beside the backend `{backend.name}`, which is open already: "
+            f"give them where it is opened, as in open_backend(..., shots={shots})"
+        )
+    return backend
 
 
 def _initial_weights(

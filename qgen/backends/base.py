@@ -9,16 +9,21 @@ told which sample uses which row of weights, so that the difference is never los
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, overload
+from functools import cached_property
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from qgen.backends.angle_form import Frequencies, angle_form
+from qgen.backends.angles import Angles, Doubles
 from qgen.backends.batching import Batch as Batch
-from qgen.backends.batching import BatchPlan, check_finite, make_plan
+from qgen.backends.batching import BatchPlan, check_finite, make_plan, plain_batch
 from qgen.circuits import LayerCircuit
+from qgen.circuits.observables import support
 from qgen.errors import BackendError, InputError
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -34,12 +39,19 @@ class Capabilities:
         noisy: a model of a device's errors, or a device, is behind the values.
         remote: running costs somebody's time or money.
         adjoint: gradients by the adjoint method.
+        shots: how often each circuit is measured, for every sample and every basis that observables share: the standard
+            error of a Pauli string's value is at most 1 / sqrt(shots). None where values are exact.
+        countable: exact values are the default, and shots can be asked for.
+        qubits: how many there are; None: as many as memory allows.
     """
 
     exact: bool
     noisy: bool = False
     remote: bool = False
     adjoint: bool = False
+    shots: int | None = None
+    countable: bool = False
+    qubits: int | None = None
 
 
 class Backend(ABC):
@@ -55,6 +67,10 @@ class Backend(ABC):
     def capabilities(self) -> Capabilities:
         """What it can do."""
 
+    def facts(self) -> dict[str, Any]:
+        """What else a run's provenance should say of it, in plain values: a device, the date of its calibration."""
+        return {}
+
     @abstractmethod
     def compile(self, circuit: LayerCircuit) -> Executable:
         """Prepare a circuit to run: all validation and all refusals happen here, before anything is spent.
@@ -63,6 +79,20 @@ class Backend(ABC):
             CircuitError: the circuit holds an instruction that this backend cannot run.
             BackendError: it has more qubits than fit.
         """
+
+
+class Angled(NamedTuple):
+    """A compiled circuit in its angles, which parameter-shift rules move one by one.
+
+    Attributes:
+        parameters: (rows, I + W), the conditional circuit's inputs and weights -> angles (rows, A).
+        frequencies: of every angle; see `angle_form`.
+        evaluate: angles (N, A) and a seed -> values (N, O).
+    """
+
+    angles: Angles
+    frequencies: tuple[Frequencies, ...]
+    evaluate: Callable[[Doubles, int], torch.Tensor]
 
 
 class Executable(ABC):
@@ -74,8 +104,24 @@ class Executable(ABC):
         self._plans: dict[Any, BatchPlan] = {}
 
     @abstractmethod
-    def evaluate(self, batch: Batch) -> torch.Tensor:
-        """Expectation values (N, O) of the conditional circuit (`LayerCircuit.conditional`)."""
+    def evaluate(self, batch: Batch, seed: int) -> torch.Tensor:
+        """Expectation values (N, O) of the conditional circuit (`LayerCircuit.conditional`).
+
+        Where values are estimated from shots, the seed determines them, on the same machine; each sample's shots are
+        independent of all others'.
+        """
+
+    @cached_property
+    def angled(self) -> Angled:
+        """The circuit in its angles: by default compiled once more on the same backend, with angles for inputs."""
+        conditional = self.circuit.conditional
+        form = angle_form(conditional.circuit, support(conditional.observables))
+        compiled = self.backend.compile(form.layer(conditional.observables))
+
+        def evaluate(angles: Doubles, seed: int) -> torch.Tensor:
+            return compiled.evaluate(plain_batch(torch.from_numpy(angles)), seed)
+
+        return Angled(form.angles(conditional.inputs + conditional.weights), form.frequencies, evaluate)
 
     def pull_back(
         self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool]
@@ -87,15 +133,17 @@ class Executable(ABC):
         )
 
     @overload
-    def expectations(self, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor: ...
+    def expectations(self, inputs: torch.Tensor, weights: torch.Tensor, seed: int | None = None) -> torch.Tensor: ...
     @overload
-    def expectations(self, inputs: npt.ArrayLike, weights: npt.ArrayLike) -> Floats: ...
-    def expectations(self, inputs: Any, weights: Any) -> Any:
+    def expectations(self, inputs: npt.ArrayLike, weights: npt.ArrayLike, seed: int | None = None) -> Floats: ...
+    def expectations(self, inputs: Any, weights: Any, seed: int | None = None) -> Any:
         """Expectation values of all observables.
 
         Args:
             inputs: (..., I), radians or whatever the circuit's expressions take. Tensors stay on their device.
             weights: (..., W). Leading axes broadcast against those of `inputs`.
+            seed: of the shots, in [0, 2^63), where there are any; None: the next number of torch's global generator, so
+                that no two calls share their shots and `torch.manual_seed` repeats them all.
 
         Returns:
             (..., O), of the type that inputs and weights promote to; an array for arrays, a tensor for tensors.
@@ -104,15 +152,9 @@ class Executable(ABC):
             InputError: a wrong last axis, leading axes that do not broadcast, NaN or infinity (checked on the CPU).
         """
         if not (isinstance(inputs, torch.Tensor) or isinstance(weights, torch.Tensor)):
-            return self.expectations(_tensor(inputs), _tensor(weights)).numpy()
-        inputs, weights = _together(inputs, weights)
-        plan = self._plan(inputs, weights)
-        check_finite("inputs", inputs)
-        check_finite("weights", weights)
-        values = self.evaluate(plan.flatten(inputs, weights)).reshape(*plan.lead, self.circuit.num_observables)
-        if self.circuit.mixture is not None:
-            values = values.mean(dim=-2)
-        return values.to(plan.result)
+            return self.expectations(_tensor(inputs), _tensor(weights), seed).numpy()
+        plan, batch = self.batch(*_together(inputs, weights))
+        return plan.values(self.evaluate(batch, self.fresh_seed() if seed is None else seed))
 
     def adjoint(
         self, inputs: torch.Tensor, weights: torch.Tensor, upstream: torch.Tensor, wants: tuple[bool, bool]
@@ -129,17 +171,23 @@ class Executable(ABC):
             Gradients of the shapes and types of inputs and weights.
         """
         plan = self._plan(inputs, weights)
-        batch = plan.flatten(inputs, weights)
-        mixture = self.circuit.mixture
-        if mixture is not None:
-            upstream = (upstream / len(mixture)).unsqueeze(-2).expand(*plan.lead, self.circuit.num_observables)
-        flat = upstream.reshape(len(batch.inputs), self.circuit.num_observables).contiguous()
-        d_inputs, d_weights = self.pull_back(batch, flat, wants)
-        if d_inputs is not None:
-            d_inputs = plan.gather_inputs(d_inputs, inputs.shape).to(inputs.dtype)
-        if d_weights is not None:
-            d_weights = plan.gather_weights(d_weights, weights.shape).to(weights.dtype)
-        return d_inputs, d_weights
+        gradients = self.pull_back(plan.flatten(inputs, weights), plan.upstream(upstream), wants)
+        return plan.gather(gradients, inputs, weights)
+
+    def batch(self, inputs: torch.Tensor, weights: torch.Tensor) -> tuple[BatchPlan, Batch]:
+        """Inputs and weights of any leading axes as one flat batch, and the way back.
+
+        Raises:
+            InputError: see `expectations`.
+        """
+        plan = self._plan(inputs, weights)
+        check_finite("inputs", inputs)
+        check_finite("weights", weights)
+        return plan, plan.flatten(inputs, weights)
+
+    def fresh_seed(self) -> int:
+        """A seed for one evaluation; exact values need none, and leave torch's generator alone."""
+        return 0 if self.backend.capabilities.exact else int(torch.randint(2**62, ()))
 
     def _plan(self, inputs: torch.Tensor, weights: torch.Tensor) -> BatchPlan:
         """How tensors of these shapes become a batch; shapes are checked at their first sight.

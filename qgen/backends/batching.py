@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from qgen.circuits import LayerCircuit
 from qgen.errors import InputError
 
 FLOAT_TYPES = (torch.float32, torch.float64)
+Gradients: TypeAlias = tuple[torch.Tensor | None, torch.Tensor | None]
 
 
 class Batch(NamedTuple):
@@ -51,6 +53,11 @@ class BatchPlan:
     expand: bool
     plain: bool
 
+    @property
+    def samples(self) -> tuple[int, ...]:
+        """The leading axes of values."""
+        return self.lead if self.points is None else self.lead[:-1]
+
     def flatten(self, inputs: torch.Tensor, weights: torch.Tensor) -> Batch:
         """The batch, for tensors of the plan's shapes."""
         inputs, weights = inputs.to(self.kind), weights.to(self.kind)
@@ -67,8 +74,27 @@ class BatchPlan:
         rows = weights.reshape(prod(weights.shape[:-1]), weights.shape[-1])
         return Batch(flat, rows, self.weight_rows, self.order)
 
-    def gather_inputs(self, d_inputs: torch.Tensor, shape: torch.Size) -> torch.Tensor:
-        """Gradients (N, I) of a batch's inputs, in the shape that the inputs came in; a mixture's are left out."""
+    def values(self, values: torch.Tensor) -> torch.Tensor:
+        """Values (N, O) of a batch in the shape and type that belong to the tensors; a mixture's are averaged."""
+        shaped = values.reshape(*self.lead, values.shape[-1])
+        return (shaped if self.points is None else shaped.mean(dim=-2)).to(self.result)
+
+    def upstream(self, upstream: torch.Tensor) -> torch.Tensor:
+        """The transpose of `values`: gradients (..., O) for values, as gradients (N, O) for those of the batch."""
+        outputs = upstream.shape[-1]
+        if self.points is not None:
+            upstream = (upstream / len(self.points)).unsqueeze(-2).expand(*self.lead, outputs)
+        return upstream.reshape(prod(self.lead), outputs).contiguous()
+
+    def gather(self, gradients: Gradients, inputs: torch.Tensor, weights: torch.Tensor) -> Gradients:
+        """The transpose of `flatten`: gradients (N, I) and (R, W), in the shapes and types of inputs and weights."""
+        d_inputs, d_weights = gradients
+        return (
+            None if d_inputs is None else self._gather_inputs(d_inputs, inputs.shape).to(inputs.dtype),
+            None if d_weights is None else self._gather_weights(d_weights, weights.shape).to(weights.dtype),
+        )
+
+    def _gather_inputs(self, d_inputs: torch.Tensor, shape: torch.Size) -> torch.Tensor:
         if self.plain:
             return d_inputs
         d_inputs = d_inputs.reshape(*self.lead, d_inputs.shape[-1])
@@ -76,12 +102,23 @@ class BatchPlan:
             d_inputs = d_inputs[..., : shape[-1]].sum(dim=-2)
         return d_inputs.sum_to_size(shape)
 
-    def gather_weights(self, d_weights: torch.Tensor, shape: torch.Size) -> torch.Tensor:
-        """Gradients (R, W) of a batch's weights, in the shape that the weights came in."""
+    def _gather_weights(self, d_weights: torch.Tensor, shape: torch.Size) -> torch.Tensor:
         if not self.expand:
             return d_weights.reshape(shape)
         d_weights = d_weights.reshape(*self.lead, shape[-1])
         return (d_weights.sum(dim=-2) if self.points is not None else d_weights).sum_to_size(shape)
+
+
+def plain_batch(inputs: torch.Tensor) -> Batch:
+    """Inputs (N, I) of a circuit without weights."""
+    places = torch.zeros(len(inputs), dtype=torch.int64), torch.arange(len(inputs))
+    return Batch(inputs, inputs.new_zeros(1, 0), *places)
+
+
+def parameter_rows(batch: Batch) -> npt.NDArray[np.float64]:
+    """Inputs and weights of each sample side by side, (N, I + W)."""
+    rows = torch.cat([batch.inputs, batch.weights[batch.weight_rows]], dim=1)
+    return rows.detach().double().cpu().numpy()
 
 
 def make_plan(circuit: LayerCircuit, inputs: torch.Tensor, weights: torch.Tensor) -> BatchPlan:

@@ -2,47 +2,170 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qgen.backends.base import Backend
 from qgen.errors import BackendError
 
+if TYPE_CHECKING:
+    from qgen.backends.noise import NoiseSource
 
-def _statevector() -> Backend:
+
+@dataclass(frozen=True)
+class BackendOptions:
+    """How a backend's values come about, where it leaves a choice; None: the backend's usual way.
+
+    Attributes:
+        shots: how often each circuit is measured, for every sample and every basis that observables share; None: values
+            are exact where the backend can compute them, else 1,024 shots.
+        noise_scale: how strong a device's errors are; 1: as they are, 0: none.
+        noise: the kinds of errors that are on: some of `gates`, `relaxation` and `readout`; None: all.
+
+    Raises:
+        BackendError: shots are not a positive whole number.
+    """
+
+    shots: int | None = None
+    noise_scale: float | None = None
+    noise: Collection[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.shots is not None and (type(self.shots) is not int or self.shots < 1):
+            raise BackendError(
+                f"shots = {self.shots!r} must be a whole number from 1 on; leave it out for exact values"
+            )
+
+    def refuse(self, name: str, *unused: str) -> None:
+        """Refuse options that a backend has no use for.
+
+        Raises:
+            BackendError: one of those was given.
+        """
+        for option in unused:
+            value = getattr(self, option)
+            if value is not None:
+                why = "is exact" if option == "shots" else "has no noise of its own to change"
+                way = "`aer` samples" if option == "shots" else "`aer:fake_brisbane`, say, has"
+                raise BackendError(f"backend `{name}` {why}: {option} = {value!r} would change nothing. {way}")
+
+
+def _statevector(options: BackendOptions) -> Backend:
     from qgen.backends.statevector import StatevectorBackend
 
+    options.refuse("statevector", "shots", "noise_scale", "noise")
     return StatevectorBackend()
 
 
-def _aer() -> Backend:
+def _aer(options: BackendOptions) -> Backend:
     from qgen.backends.aer import AerBackend
 
-    return AerBackend()
+    options.refuse("aer", "noise_scale", "noise")
+    return AerBackend(options.shots)
 
 
-def _reference() -> Backend:
+def _reference(options: BackendOptions) -> Backend:
     from qgen.backends.reference import ReferenceBackend
 
+    options.refuse("reference", "shots", "noise_scale", "noise")
     return ReferenceBackend()
 
 
-_BACKENDS: dict[str, Callable[[], Backend]] = {"statevector": _statevector, "aer": _aer, "reference": _reference}
+def _noisy_aer(rest: str, options: BackendOptions) -> Backend:
+    from qgen.backends.aer.noisy import NoisyAerBackend
+    from qgen.backends.noise import KINDS
+
+    scale = 1.0 if options.noise_scale is None else options.noise_scale
+    return NoisyAerBackend(_noise_source(rest), options.shots, scale, KINDS if options.noise is None else options.noise)
+
+
+def _noise_source(rest: str) -> NoiseSource:
+    from qgen.backends.devices import open_device
+    from qgen.backends.noise import DeviceNoise, read_noise
+
+    if rest.endswith((".yaml", ".yml")):
+        return read_noise(Path(rest))
+    device = open_device(rest)
+    return DeviceNoise(device.target, device.name, device.calibrated and device.calibrated.date())
+
+
+def _snapshot(name: str, options: BackendOptions) -> Backend:
+    from qgen.backends.devices import open_device
+    from qgen.backends.primitives import LocalRuntimeBackend
+
+    options.refuse(name, "noise_scale", "noise")
+    return LocalRuntimeBackend(open_device(name), options.shots)
+
+
+def _provider(rest: str, options: BackendOptions) -> Backend:
+    from qgen.backends.primitives import ProviderBackend
+
+    options.refuse(f"provider:{rest}", "noise_scale", "noise")
+    return ProviderBackend(rest, options.shots)
+
+
+_BACKENDS: dict[str, Callable[[BackendOptions], Backend]] = {
+    "statevector": _statevector,
+    "aer": _aer,
+    "reference": _reference,
+}
+#: Families of backends: what their names look like.
+FORMS = ("aer:DEVICE", "aer:FILE.yaml", "fake_DEVICE", "provider:NAME")
 
 
 def backend_names() -> tuple[str, ...]:
-    """The names that `open_backend` knows."""
+    """The names that `open_backend` knows; beside them it takes those of the forms in `FORMS`."""
     return tuple(_BACKENDS)
 
 
-def open_backend(name: str) -> Backend:
+def open_backend(
+    name: str, shots: int | None = None, noise_scale: float | None = None, noise: Collection[str] | None = None
+) -> Backend:
     """The backend of that name.
 
+    Args:
+        name: one of `backend_names()`, or of the forms in `FORMS`.
+        shots: see `BackendOptions`; likewise the others.
+        noise_scale: where the backend has the noise of a device or a file.
+        noise: likewise.
+
     Raises:
-        BackendError: there is none; the message lists those there are.
+        BackendError: there is none, and the message says which there are; or an option that it has no use for.
     """
-    if name not in _BACKENDS:
-        near = get_close_matches(str(name), _BACKENDS, 1)
-        hint = f", did you mean `{near[0]}`?" if near else "."
-        raise BackendError(f"there is no backend `{name}`{hint} Known: {', '.join(_BACKENDS)}.")
-    return _BACKENDS[name]()
+    options, given = BackendOptions(shots, noise_scale, noise), str(name)
+    if given in _BACKENDS:
+        return _BACKENDS[given](options)
+    family, colon, rest = given.partition(":")
+    if colon and family == "aer":
+        return _noisy_aer(rest, options)
+    if colon and family == "provider":
+        return _provider(rest, options)
+    if given.startswith("fake_"):
+        return _snapshot(given, options)
+    raise BackendError(_refusal(given))
+
+
+def _refusal(name: str) -> str:
+    if name.startswith("ibm_") or name == "least_busy":
+        return _hardware(name)
+    near = get_close_matches(name, _BACKENDS, 1)
+    hint = f", did you mean `{near[0]}`?" if near else "."
+    known = ", ".join((*_BACKENDS, *FORMS))
+    return f"there is no backend `{name}`{hint} Known: {known}. `qgen backends` lists devices."
+
+
+def _hardware(name: str) -> str:
+    from qgen.backends.devices import device_names
+    from qgen.backends.devices.fleet import standing
+
+    city = name.removeprefix("ibm_")
+    retired = standing(city).retired
+    past = f"{name} was retired on {retired}. " if retired else ""
+    snapshot = f"fake_{city}" if f"fake_{city}" in device_names() else "fake_kingston"
+    return (
+        f"{past}IBM hardware cannot be reached yet: rehearse on `{snapshot}`, the published snapshot, or on "
+        f"`aer:{snapshot}`, which is faster"
+    )

@@ -28,7 +28,7 @@ class ReferenceBackend(Backend):
 class ReferenceExecutable(Executable):
     """See `ReferenceBackend`."""
 
-    def evaluate(self, batch: Batch) -> torch.Tensor:
+    def evaluate(self, batch: Batch, seed: int) -> torch.Tensor:
         conditional = self.circuit.conditional
         circuit = conditional.circuit
         values = np.empty((len(batch.inputs), conditional.num_observables))

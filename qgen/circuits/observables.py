@@ -41,6 +41,12 @@ def as_observables(given: Iterable[ObservableLike] | ObservableLike, qubits: int
     return tuple(_canonical(f"Observable {index}", one, qubits) for index, one in enumerate(listed))
 
 
+def support(observables: Iterable[SparsePauliOp]) -> list[int]:
+    """The qubits that the observables look at, in order."""
+    looked = [np.any(observable.paulis.x | observable.paulis.z, axis=0) for observable in observables]
+    return np.flatnonzero(np.any(looked, axis=0)).tolist()
+
+
 def terms(observable: SparsePauliOp) -> list[tuple[str, float]]:
     """The terms of a canonical observable: Pauli label (qubit 0 on the right) and real coefficient."""
     return [(label, float(coefficient.real)) for label, coefficient in observable.to_list()]

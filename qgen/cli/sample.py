@@ -20,6 +20,7 @@ Examples:
   qgen sample  # 64 images from the latest run
   qgen sample runs/first-try --count 256 --seed 7
   qgen sample --backend aer --steps 10
+  qgen sample --backend aer --shots 1024 --count 16 --steps 5
   qgen sample --sampler ancestral  # all steps, as published
   qgen sample --out digits.png --single"""
 
@@ -30,6 +31,12 @@ def sample(
     ] = None,
     backend: Annotated[
         str | None, typer.Option(metavar="NAME", help="Where the circuits run; default: as in training.")
+    ] = None,
+    shots: Annotated[
+        int | None, typer.Option(min=1, help="Measure each circuit so often; default: exact where that can be had.")
+    ] = None,
+    noise_scale: Annotated[
+        float | None, typer.Option(min=0, help="Strength of a device's errors: 0 none, 1 as they are.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
     seed: Annotated[
@@ -58,7 +65,8 @@ def sample(
     changes = {key: value for key, value in given.items() if value is not None}
     if "sampler" in changes:  # another sampler has another usual number of steps
         changes = {"steps": None, "eta": 0.0} | changes
-    trained = open_trained(find_run(run), backend, changes)
+    where = {"name": backend, "shots": shots, "noise_scale": noise_scale}
+    trained = open_trained(find_run(run), {key: value for key, value in where.items() if value is not None}, changes)
     circuits = trained.generator.circuits_per_image * count
     if not as_json:
         what = f"{count} images of {trained.run.path} after {trained.step:,} steps"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -22,6 +22,9 @@ Examples:
   qgen train --backend aer --set training.steps=200
   qgen train qvunet-1hq --data-dir ~/datasets  # as published
   qgen train quanvunet --set model.variant=published --set data.limit=10000
+  qgen train --backend aer --shots 256 --set training.steps=20
+  qgen train --backend aer:fake_fez --gradient spsa --set training.steps=5
+  qgen train --gradient parameter-shift:fraction=0.25
   qgen train my.yaml --name second-try
   qgen train --resume  # go on with the latest run
   qgen train runs/first-try --resume --set training.epochs=30
@@ -37,7 +40,19 @@ def train(
         ),
     ] = None,
     backend: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Where the circuits run: statevector, aer, ...")
+        str | None, typer.Option(metavar="NAME", help="Where the circuits run; `qgen backends` lists them.")
+    ] = None,
+    shots: Annotated[
+        int | None, typer.Option(min=1, help="Measure each circuit so often; default: exact where that can be had.")
+    ] = None,
+    gradient: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="adjoint, parameter-shift or spsa; options as in spsa:directions=4,step=0.1."
+        ),
+    ] = None,
+    noise_scale: Annotated[
+        float | None, typer.Option(min=0, help="Strength of a device's errors: 0 none, 1 as they are.")
     ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting. Repeatable.")
@@ -67,27 +82,29 @@ def train(
         return
     if name is not None and out is not None:
         raise typer.BadParameter("Give --name or --out, not both.")
-    new_only = {"--backend": backend, "--from": from_, "--name": name, "--out": out}
+    circuits = {"name": backend, "shots": shots, "gradient": gradient, "noise_scale": noise_scale}
+    new_only: dict[str, Any] = {"--backend": backend, "--shots": shots, "--gradient": gradient}
+    new_only |= {"--noise-scale": noise_scale, "--from": from_, "--name": name, "--out": out}
     if resume and any(value is not None for value in new_only.values()):
         raise typer.BadParameter(f"--resume goes on with a run as it is; it takes none of {', '.join(new_only)}.")
     changes = set_ or []
     if resume:
         run, settings = _old_run(config, changes)
     else:
-        settings = _new_settings(config, backend, from_, changes)
+        settings = _new_settings(config, circuits, from_, changes)
         run = _new_run(config, name, out)
     _train(run, settings, resume, data_dir, device, devices, tensorboard, as_json)
 
 
-def _new_settings(config: str | None, backend: str | None, source: Path | None, changes: list[str]) -> RunConfig:
+def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | None, changes: list[str]) -> RunConfig:
     from qgen.data.sets import KNOWN
     from qgen.runs import find_run, override_config, read_config
 
     if source is not None:
         find_run(source)
         changes = [f"start.run={json.dumps(str(source.resolve()), ensure_ascii=False)}", *changes]
-    if backend is not None:
-        changes = [*changes, f"backend.name={json.dumps(backend, ensure_ascii=False)}"]
+    given = {key: value for key, value in circuits.items() if value is not None}
+    changes = [*changes, *(f"backend.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items())]
     settings = read_config(config, changes)
     folder = Path(settings.data.name).expanduser()
     if settings.data.name not in KNOWN and folder.is_dir():  # the run may go on from another place

@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from qgen.backends import Backend, open_backend
 from qgen.data import DataSettings
 from qgen.diffusion import DiffusionSettings, SamplingSettings
 from qgen.models import UNetSettings
@@ -17,9 +18,24 @@ class BackendSettings(Settings):
     """Where circuits run while training, and how they are differentiated."""
 
     name: str = "statevector"
-    """A name that `qgen.backends.backend_names()` lists."""
+    """As `qgen backends` lists them: `statevector`, `aer`, `aer:fake_brisbane`, `aer:noise.yaml`, ..."""
+    shots: int | None = Field(None, gt=0)
+    """How often each circuit is measured; None: exact values where the backend can compute them, else 1,024 shots."""
+    noise_scale: float | None = Field(None, ge=0)
+    """How strong a device's errors are; None or 1: as they are, 0: none."""
+    noise: tuple[Literal["gates", "relaxation", "readout"], ...] | None = None
+    """Which kinds of a device's errors are on; None: all."""
     gradient: str = "auto"
-    """A gradient method by name; `auto` is the best that the backend has."""
+    """`adjoint`, `parameter-shift`, `spsa`, each with options as in `spsa:directions=4,step=0.1`; `auto` is adjoint
+    where values are exact, else parameter-shift."""
+
+    def open(self) -> Backend:
+        """The backend.
+
+        Raises:
+            BackendError: there is none of that name, or an option that it has no use for.
+        """
+        return open_backend(self.name, self.shots, self.noise_scale, self.noise)
 
 
 class EMASettings(Settings):

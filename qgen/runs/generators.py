@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import nn
 
-from qgen.backends import Backend, open_backend
+from qgen.backends import Backend
 from qgen.diffusion import NoisePrediction, SamplingSettings, Schedule, denoiser_calls, sample
 from qgen.models import UNet, build_unet
 from qgen.randomness import derive
@@ -121,7 +121,10 @@ class DiffusionGenerator:
         was_training = self.network.training
         self.network.eval()
         try:
-            return sample(self.network, self.schedule, sampling, seeds, self.shape, device, progress=progress)
+            # Circuits that are measured draw their shots from torch's global generator.
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(derive(seeds[0] if seeds else 0, "shots"))
+                return sample(self.network, self.schedule, sampling, seeds, self.shape, device, progress=progress)
         finally:
             self.network.train(was_training)
 
@@ -142,7 +145,7 @@ def build_generator(config: RunConfig, shape: Shape, backend: Backend | None = N
         config.model,
         channels,
         size,
-        backend=backend or open_backend(config.backend.name),
+        backend=backend or config.backend.open(),
         gradient=config.backend.gradient if backend is None else "auto",
         seed=derive(config.training.seed, "weights"),
     )

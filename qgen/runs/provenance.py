@@ -34,7 +34,8 @@ def machine(device: torch.device, devices: int = 1) -> dict[str, Any]:
 def backend_facts(backend: Backend) -> dict[str, Any]:
     """Which backend ran, and what its values are."""
     can = backend.capabilities
-    return {"name": backend.name, "exact": can.exact, "noisy": can.noisy, "remote": can.remote}
+    facts = {"name": backend.name, "exact": can.exact, "noisy": can.noisy, "remote": can.remote, "shots": can.shots}
+    return facts | backend.facts()
 
 
 def data_facts(images: ImageSet) -> dict[str, Any]:

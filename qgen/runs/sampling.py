@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from qgen import storage
-from qgen.backends import Backend, open_backend
+from qgen.backends import Backend
 from qgen.data import save_grid, save_single
 from qgen.errors import RunError
 from qgen.runs import provenance
@@ -55,12 +55,13 @@ class Samples:
     facts: dict[str, Any]
 
 
-def open_trained(run: Run, backend: str | None = None, sampling: dict[str, Any] | None = None) -> Trained:
+def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict[str, Any] | None = None) -> Trained:
     """The generator of a run, with the averaged weights of its last checkpoint.
 
     Args:
         run: the run.
-        backend: where its circuits run; None: where it was trained.
+        backend: changes to where its circuits ran in training, as `{"shots": 1024}`; with another `name` nothing else
+            of it stays.
         sampling: changes to the run's settings of the sampler, as `{"steps": 50}`.
 
     Raises:
@@ -68,15 +69,15 @@ def open_trained(run: Run, backend: str | None = None, sampling: dict[str, Any] 
         ConfigError, BackendError: the sampler or the backend cannot be had.
     """
     config = run.config()
-    if sampling:
-        changed = {**config.sampling.plain(), **sampling}
-        config = RunConfig.read(config.plain() | {"sampling": changed})
+    base = {} if "name" in (backend or {}) else config.backend.plain()
+    changes = {"backend": base | (backend or {}), "sampling": config.sampling.plain() | (sampling or {})}
+    config = RunConfig.read(config.plain() | changes)
     saved = run.checkpoints()
     if not saved:
         raise RunError(f"{run.path} has no checkpoint yet: continue it with `qgen train {run.path} --resume`")
     checkpoint = load_checkpoint(saved[-1])
     shape = tuple(checkpoint.numbers["shape"])
-    opened = open_backend(backend or config.backend.name)
+    opened = config.backend.open()
     generator = build_generator(config, shape, opened)
     _load_average(generator, checkpoint, saved[-1], model_fingerprint(config.model, shape))
     return Trained(run, generator, opened, checkpoint.step)

@@ -11,7 +11,6 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
-from qgen.backends import open_backend
 from qgen.errors import ConfigError, RunError
 from qgen.runs import Run, RunConfig, override_config, provenance
 from qgen.runs.folder import writing
@@ -133,7 +132,7 @@ def extended(run: Run, overrides: Sequence[str]) -> RunConfig:
 
 def _facts(trainer: Trainer) -> dict[str, Any]:
     return _machine(trainer.fabric) | {
-        "backend": provenance.backend_facts(open_backend(trainer.config.backend.name)),
+        "backend": provenance.backend_facts(trainer.config.backend.open()),
         "data": provenance.data_facts(trainer.images),
         "seed": trainer.settings.seed,
     }

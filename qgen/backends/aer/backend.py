@@ -1,4 +1,4 @@
-"""Backend `aer`: values from Aer, gradients from the exact engine."""
+"""Backend `aer`: values from Aer, exact or sampled; gradients of exact ones from the exact engine."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ import torch
 
 from qgen.backends.aer.lowering import Lowering
 from qgen.backends.aer.readout import Readout
+from qgen.backends.aer.requirement import require_aer
 from qgen.backends.aer.runner import Runner
+from qgen.backends.aer.sampled import SampledExecutable
 from qgen.backends.base import Backend, Batch, Capabilities, Executable
 from qgen.backends.statevector import StatevectorBackend
 from qgen.backends.statevector.program import compile_program
 from qgen.circuits import LayerCircuit
-from qgen.errors import BackendError
 
 
 class AerBackend(Backend):
-    """Exact expectation values by Aer's statevector method, always in double precision.
+    """Expectation values by Aer's statevector method, always in double precision.
 
-    Aer has no adjoint gradients: they come from the engine of backend `statevector`, which is exact too.
+    Aer has no adjoint gradients: for exact values they come from the engine of backend `statevector`, which is exact
+    too. Sampled values are drawn from the probabilities that Aer computes.
+
+    Args:
+        shots: how often each circuit is measured; None: values are exact.
 
     Raises:
         BackendError: qiskit-aer is not installed.
     """
 
-    def __init__(self) -> None:
-        try:
-            import qiskit_aer  # noqa: F401
-        except ImportError as error:
-            raise BackendError(
-                f"backend `aer` needs qiskit-aer ({error}): install it with `pip install qiskit-aer`, "
-                "or use backend `statevector`"
-            ) from error
+    def __init__(self, shots: int | None = None) -> None:
+        require_aer("aer")
+        self._shots = shots
 
     @property
     def name(self) -> str:
@@ -40,10 +40,13 @@ class AerBackend(Backend):
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(exact=True, adjoint=True)
+        exact = self._shots is None
+        return Capabilities(exact=exact, adjoint=exact, shots=self._shots, countable=exact)
 
     def compile(self, circuit: LayerCircuit) -> Executable:
-        return AerExecutable(circuit, self)
+        if self._shots is None:
+            return AerExecutable(circuit, self)
+        return SampledExecutable(circuit, self, self._shots)
 
 
 class AerExecutable(Executable):
@@ -60,7 +63,7 @@ class AerExecutable(Executable):
     def __reduce__(self) -> Any:
         return AerExecutable, (self.circuit, self.backend)  # what is compiled does not pickle: compile again
 
-    def evaluate(self, batch: Batch) -> torch.Tensor:
+    def evaluate(self, batch: Batch, seed: int) -> torch.Tensor:
         if not len(batch.inputs):
             return batch.inputs.new_zeros(0, self.circuit.num_observables)
         values = self._runner.values(self._lowering.table(batch))

@@ -54,6 +54,30 @@ class Readout:
         return values
 
 
+class Probabilities:
+    """Saves the probabilities of all outcomes; bit q of an outcome is what the q-th of these wires reads.
+
+    Args:
+        wires: at least one.
+    """
+
+    def __init__(self, wires: Sequence[int]) -> None:
+        self._wires = list(wires)
+
+    @property
+    def sample_bytes(self) -> int:
+        """What the probabilities of one sample take."""
+        return 8 << len(self._wires)
+
+    def save(self, circuit: Any, label: str) -> None:
+        """Append the instruction that saves them under this label."""
+        circuit.save_probabilities(self._wires, label=label)
+
+    def values(self, saved: Sequence[Any]) -> Doubles:
+        """(N, 2^n) of N samples, in the forms that Aer gives them."""
+        return np.array([np.asarray(one) for one in saved]).reshape(len(saved), 1 << len(self._wires))
+
+
 class _Group(NamedTuple):
     """Strings with the same flips x, and all with an even or all with an odd number of Y.
 

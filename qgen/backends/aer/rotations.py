@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from qiskit.circuit import Parameter
 
-from qgen.backends.statevector.angles import Angles
+from qgen.backends.angles import Angles
 from qgen.backends.statevector.gates import GateOp, Kind, Matrix
 
 Doubles = npt.NDArray[np.float64]

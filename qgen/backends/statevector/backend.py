@@ -8,8 +8,8 @@ import numpy as np
 import psutil
 import torch
 
+from qgen.backends.angles import Angles
 from qgen.backends.base import Backend, Batch, Capabilities, Executable
-from qgen.backends.statevector.angles import Angles
 from qgen.backends.statevector.cpu import AngleRows, CpuEngine, Doubles, half_turns
 from qgen.backends.statevector.device import DeviceEngine
 from qgen.backends.statevector.program import compile_program
@@ -32,12 +32,16 @@ class StatevectorBackend(Backend):
         return Capabilities(exact=True, adjoint=True)
 
     def compile(self, circuit: LayerCircuit) -> Executable:
-        _check_memory(circuit.qubits)
+        check_memory(circuit.qubits)
         return StatevectorExecutable(circuit, self)
 
 
-def _check_memory(qubits: int) -> None:
-    """A gradient holds two states at the least: refuse before anything is allocated."""
+def check_memory(qubits: int) -> None:
+    """A gradient holds two states at the least: refuse before anything is allocated.
+
+    Raises:
+        BackendError: there is not enough memory; the message says how many qubits fit.
+    """
     needed, available = STATES_BYTES << qubits, _memory()
     if qubits > MOST_QUBITS or needed > available:
         most = max(0, (available // STATES_BYTES).bit_length() - 1)
@@ -74,7 +78,7 @@ class StatevectorExecutable(Executable):
     def __reduce__(self) -> Any:
         return StatevectorExecutable, (self.circuit, self.backend)  # compiled functions do not pickle: compile again
 
-    def evaluate(self, batch: Batch) -> torch.Tensor:
+    def evaluate(self, batch: Batch, seed: int) -> torch.Tensor:
         if not on_processor(batch.inputs):
             with torch.no_grad():
                 shared, own = self._angles(batch.inputs.double(), batch.weights.double(), batch.weight_rows)

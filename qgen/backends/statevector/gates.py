@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from qiskit import QuantumCircuit, transpile
+from qiskit import QuantumCircuit
 from qiskit.circuit import (
     Barrier,
     ControlledGate,
@@ -24,9 +24,9 @@ from qiskit.circuit import (
     ParameterExpression,
     library,
 )
-from qiskit.circuit.library import UnitaryGate
 from qiskit.exceptions import QiskitError
 
+from qgen.backends.unfolding import unfold
 from qgen.errors import CircuitError
 
 Matrix = npt.NDArray[np.complex128]
@@ -197,20 +197,6 @@ def _controlled(gate: ControlledGate, wires: list[int]) -> list[GateOp] | None:
 _IGNORED = (Barrier, library.IGate, library.GlobalPhaseGate)
 
 
-def _unfold(operation: Operation) -> QuantumCircuit:
-    """The operation written in simpler ones; raises where Qiskit has nothing simpler."""
-    definition = getattr(operation, "definition", None)
-    if definition is not None:
-        return definition
-    if getattr(operation, "to_matrix", None) is not None and not operation.params:
-        unfolded: QuantumCircuit | None = UnitaryGate(operation.to_matrix()).definition
-        if unfolded is not None:
-            return unfolded
-    alone = QuantumCircuit(operation.num_qubits)
-    alone.append(operation, alone.qubits)
-    return transpile(alone, basis_gates=["u", "cx"], optimization_level=0)
-
-
 def gate_ops(circuit: QuantumCircuit) -> tuple[list[GateOp], list[int]]:
     """Rewrite a circuit as `GateOp`s.
 
@@ -238,7 +224,7 @@ def gate_ops(circuit: QuantumCircuit) -> tuple[list[GateOp], list[int]]:
         if ops is not None:
             yield from ops
         else:
-            yield from expand(_unfold(operation), on)
+            yield from expand(unfold(operation), on)
 
     found: list[GateOp] = []
     for position, instruction in enumerate(circuit.data):

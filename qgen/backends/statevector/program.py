@@ -45,7 +45,8 @@ class Program:
 
     `weight_angles` depend on weights alone: they are the same for all samples that share their weights.
     `row_angles` depend on an input, and are evaluated for every sample. `places` follows the factors of the ops;
-    a factor without an angle has None there.
+    a factor without an angle has None there. `ends` are the wires that the
+    qubits end on.
     """
 
     circuit: LayerCircuit
@@ -54,6 +55,7 @@ class Program:
     row_angles: tuple[ParameterExpression, ...]
     places: tuple[tuple[AnglePlace | None, ...], ...]
     strings: tuple[PauliString, ...]
+    ends: tuple[int, ...]
 
     @property
     def wires(self) -> int:
@@ -83,7 +85,7 @@ def compile_program(circuit: LayerCircuit) -> Program:
         return AnglePlace(per_row, len(angles[per_row]) - 1)
 
     places = tuple(tuple(file(factor) for factor in op.factors) for op in ops)
-    return Program(circuit, tuple(ops), tuple(angles[False]), tuple(angles[True]), places, strings)
+    return Program(circuit, tuple(ops), tuple(angles[False]), tuple(angles[True]), places, strings, tuple(place))
 
 
 def _strings(index: int, observable: SparsePauliOp, place: list[int]) -> list[PauliString]:

@@ -62,6 +62,14 @@ class Angles:
             for parameter, coefficient in line[1].items():
                 self._slope[column[parameter], k] = coefficient
 
+    @property
+    def depends(self) -> npt.NDArray[np.bool_]:
+        """Whether an angle depends on a parameter, (P, angles)."""
+        found: npt.NDArray[np.bool_] = self._slope != 0
+        for k, wanted, _ in self._curved:
+            found[wanted, k] = True
+        return found
+
     def values(self, parameters: Doubles) -> Doubles:
         """(rows, P) -> (rows, angles).
 

@@ -1,0 +1,93 @@
+"""Runs of a placed circuit with noise on Aer: the whole density matrix, or one noisy state for each shot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+
+from qgen.backends.aer.runner import RUN_BYTES
+from qgen.backends.angles import Doubles
+from qgen.backends.measuring.outcomes import Outcomes
+from qgen.errors import BackendError
+
+SEEDS = 2**31  # Aer's seeds are below it
+LABEL = "read"
+
+
+class _Run:
+    """A circuit and its noise on one of Aer's methods; all bindings of a table are one run."""
+
+    def __init__(self, circuit: QuantumCircuit, parameters: Sequence[Parameter], model: Any, method: str) -> None:
+        from qiskit_aer import AerSimulator
+
+        self._circuit, self._wires = circuit.copy(), circuit.num_qubits
+        self._parameters = [parameter for parameter in parameters if parameter in circuit.parameters]
+        self._columns = [k for k, parameter in enumerate(parameters) if parameter in circuit.parameters]
+        self._simulator = AerSimulator(method=method, noise_model=model)
+
+    def _run(self, table: Doubles, shots: int, seed: int) -> Any:
+        """Aer's results, one a row; a circuit without parameters is run once for each."""
+        bound = dict(zip(self._parameters, table[:, self._columns].T.tolist(), strict=True))
+        result = self._simulator.run(
+            self._circuit if bound else [self._circuit] * len(table),
+            parameter_binds=[bound] if bound else None,
+            runtime_parameter_bind_enable=True,
+            shots=shots,
+            seed_simulator=seed,
+            max_parallel_threads=torch.get_num_threads(),
+        ).result()
+        if not result.success:
+            status = next((one.status for one in result.results if not one.success), result.status)
+            raise BackendError(f"Aer could not run this noisy circuit of {self._wires} qubits: {status}")
+        return result
+
+
+class Density(_Run):
+    """By the density matrix: exact probabilities of all outcomes."""
+
+    def __init__(self, circuit: QuantumCircuit, parameters: Sequence[Parameter], model: Any) -> None:
+        super().__init__(circuit, parameters, model, "density_matrix")
+        self._circuit.save_probabilities(range(self._wires), label=LABEL)
+
+    def probabilities(self, table: Doubles) -> Doubles:
+        """(N, C) numbers -> probabilities (N, 2^k), bit w of an outcome being wire w, before readout errors."""
+        most = max(1, RUN_BYTES >> (3 + self._wires))
+        parts = [self._run(table[at : at + most], 1, 0).results for at in range(0, len(table), most)]
+        return np.array([np.asarray(getattr(one.data, LABEL)) for part in parts for one in part])
+
+
+class Trajectories(_Run):
+    """By one state for each shot, on which errors happen at random."""
+
+    def __init__(self, circuit: QuantumCircuit, parameters: Sequence[Parameter], model: Any) -> None:
+        super().__init__(circuit, parameters, model, "statevector")
+        self._circuit.measure_all()
+
+    def outcomes(self, table: Doubles, shots: int, rng: np.random.Generator, confusion: Doubles) -> Outcomes:
+        """(N, C) numbers -> what is read, (N, shots), bit w of an outcome being wire w.
+
+        Args:
+            table: the numbers.
+            shots: how many.
+            rng: where their randomness comes from.
+            confusion: (k, 2, 2); see `qgen.backends.measuring.confuse`.
+        """
+        result = self._run(table, shots, int(rng.integers(SEEDS)))
+        found = np.array([_spread(result.get_counts(k)) for k in range(len(table))])
+        flips = np.zeros_like(found)
+        for wire, wrong in enumerate(confusion):
+            chance = wrong[[0, 1], [1, 0]][found >> wire & 1]
+            flips |= (rng.random(found.shape) < chance).astype(np.int64) << wire
+        read: Outcomes = found ^ flips
+        return read
+
+
+def _spread(counts: Any) -> Outcomes:
+    """Counts as outcomes, one a shot."""
+    outcomes = np.array([int(bits, 2) for bits in counts], dtype=np.int64)
+    return np.repeat(outcomes, list(counts.values()))

@@ -1,0 +1,60 @@
+"""What a gradient method is: values now, and the way from a gradient for them to those for inputs and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import torch
+
+from qgen.backends.base import Executable
+from qgen.backends.batching import Gradients
+
+
+class Recorded(NamedTuple):
+    """Expectation values and their vector-Jacobian product.
+
+    Attributes:
+        values: (..., O).
+        pull_back: takes the gradient (..., O) of a loss for the values, gives those for inputs and weights, in their
+            shapes and types; None for what was not wanted. It runs no circuit that was not run already, but for the
+            adjoint method.
+    """
+
+    values: torch.Tensor
+    pull_back: Callable[[torch.Tensor], Gradients]
+
+
+class GradientMethod(Protocol):
+    """How derivatives of expectation values are obtained on a backend."""
+
+    def check(self, executable: Executable) -> None:
+        """Refuse what this method cannot differentiate.
+
+        Raises:
+            BackendError: the executable's backend does not offer what the method needs; the message names what to use.
+        """
+        ...
+
+    def record(
+        self, executable: Executable, inputs: torch.Tensor, weights: torch.Tensor, wants: tuple[bool, bool]
+    ) -> Recorded:
+        """Evaluate, along with all that the gradients take: where values are sampled, in one submission.
+
+        Args:
+            executable: the compiled circuit.
+            inputs: (..., I).
+            weights: (..., W); leading axes broadcast against those of `inputs`.
+            wants: whether gradients for inputs and for weights are wanted.
+
+        Raises:
+            InputError: see `Executable.expectations`.
+        """
+        ...
+
+    def evaluations(self, executable: Executable, wants: tuple[bool, bool]) -> int:
+        """Circuits that `record` runs for one sample, the forward one included.
+
+        Each is measured `shots` times in each basis. Where a random subset is drawn, the most that it may be.
+        """
+        ...

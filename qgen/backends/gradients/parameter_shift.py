@@ -1,0 +1,111 @@
+"""Parameter-shift rules: exact derivatives from values at shifted angles, on any backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from qgen.backends.angles import Doubles
+from qgen.backends.base import Executable
+from qgen.backends.batching import Batch, Gradients, parameter_rows
+from qgen.backends.gradients.method import Recorded
+from qgen.backends.gradients.rules import shift_rule
+from qgen.errors import BackendError
+
+
+@dataclass(frozen=True)
+class ParameterShift:
+    """Derivatives for every occurrence of a parameter by the general parameter-shift rule, then the chain rule.
+
+    A gate's angle takes two values a frequency: 2 for rotations and phases, controlled or not, 4 for controlled
+    rotations. Angles that nothing wanted depends on, or that reach no observable, are left out. All values of a call,
+    the forward ones among them, are one submission. Source: Wierichs et al., "General parameter-shift rules for quantum
+    gradients", 2022, arXiv:2107.12390.
+
+    Attributes:
+        fraction: of the angles, in (0, 1]: a random subset of that size, drawn anew for each call from torch's global
+            generator, stands for all of them, scaled up so that gradients stay unbiased.
+
+    Raises:
+        BackendError: the fraction is out of range.
+    """
+
+    fraction: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fraction <= 1:
+            raise BackendError(f"parameter-shift: fraction = {self.fraction} must lie in (0, 1]; 1 takes all angles")
+
+    def check(self, executable: Executable) -> None:
+        """Every backend has values, which is all it takes."""
+
+    def evaluations(self, executable: Executable, wants: tuple[bool, bool]) -> int:
+        moved = self._wanted(executable, wants)
+        sizes = sorted((2 * len(executable.angled.frequencies[k]) for k in moved), reverse=True)
+        return 1 + sum(sizes[: self._subset_size(len(moved))])
+
+    def record(
+        self, executable: Executable, inputs: torch.Tensor, weights: torch.Tensor, wants: tuple[bool, bool]
+    ) -> Recorded:
+        plan, batch = executable.batch(inputs, weights)
+        angled, parameters = executable.angled, parameter_rows(batch)
+        moves = self._moves(executable, wants)
+        angles = angled.angles.values(parameters)
+        table = angles + np.concatenate([np.zeros((1, angles.shape[1])), moves.shifts])[:, None]
+        found = angled.evaluate(table.reshape(-1, angles.shape[1]), executable.fresh_seed())
+        found = found.detach().double().reshape(*table.shape[:2], executable.circuit.num_observables)
+
+        def pull_back(upstream: torch.Tensor) -> Gradients:
+            onto = plan.upstream(upstream).detach().double().to(found.device)
+            slopes = torch.einsum("sno,no->ns", found[1:], onto).cpu().numpy() * moves.coefficients
+            d_angles = np.zeros_like(angles)
+            np.add.at(d_angles.T, moves.angles, slopes.T)
+            d_parameters = torch.from_numpy(angled.angles.pull_back(parameters, d_angles)).to(onto.device)
+            return plan.gather(_split(batch, d_parameters, wants), inputs, weights)
+
+        return Recorded(plan.values(found[0]), pull_back)
+
+    def _moves(self, executable: Executable, wants: tuple[bool, bool]) -> _Moves:
+        frequencies = executable.angled.frequencies
+        moved = self._wanted(executable, wants)
+        size = self._subset_size(len(moved))
+        if size < len(moved):
+            moved = moved[torch.randperm(len(moved))[:size].numpy()]
+        scale = len(self._wanted(executable, wants)) / max(1, size)
+        rules = [(int(k), shift_rule(frequencies[k])) for k in moved]
+        index = np.array([k for k, rule in rules for _ in rule.shifts], dtype=np.int64)
+        shifts = np.zeros((len(index), len(frequencies)))
+        shifts[np.arange(len(index)), index] = [shift for _, rule in rules for shift in rule.shifts]
+        coefficients = np.array([scale * factor for _, rule in rules for factor in rule.coefficients])
+        return _Moves(index, shifts, coefficients)
+
+    def _wanted(self, executable: Executable, wants: tuple[bool, bool]) -> npt.NDArray[np.int64]:
+        """The angles that something wanted depends on and that reach an observable."""
+        angled, inputs = executable.angled, executable.circuit.conditional.num_inputs
+        depends = angled.angles.depends
+        wanted = (wants[0] & depends[:inputs].any(axis=0)) | (wants[1] & depends[inputs:].any(axis=0))
+        return np.flatnonzero(wanted & np.array([bool(some) for some in angled.frequencies], dtype=bool))
+
+    def _subset_size(self, angles: int) -> int:
+        return min(angles, max(1, round(self.fraction * angles)))
+
+
+class _Moves(NamedTuple):
+    """S shifted evaluations: the angle that each moves, the shifts of all angles (S, A), and what they count (S,)."""
+
+    angles: npt.NDArray[np.int64]
+    shifts: Doubles
+    coefficients: Doubles
+
+
+def _split(batch: Batch, d_parameters: torch.Tensor, wants: tuple[bool, bool]) -> Gradients:
+    """Gradients (N, I + W) as those of a batch: (N, I), and summed over samples that share their weights, (R, W)."""
+    inputs = batch.inputs.shape[1]
+    d_weights = d_parameters.new_zeros(batch.weights.shape)
+    if wants[1]:
+        d_weights.index_add_(0, batch.weight_rows, d_parameters[:, inputs:])
+    return d_parameters[:, :inputs] if wants[0] else None, d_weights if wants[1] else None

@@ -1,0 +1,230 @@
+"""A circuit as a device runs it: transpiled once, cut down to the qubits in use, every angle a column of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qiskit import QuantumCircuit, generate_preset_pass_manager
+from qiskit.circuit import Barrier, ClassicalRegister, ControlledGate, Gate, Instruction, Parameter, ParameterExpression
+from qiskit.exceptions import QiskitError
+from qiskit.transpiler import Target
+
+from qgen.backends.angles import Angles
+from qgen.backends.measuring import Basis
+from qgen.errors import BackendError
+
+NO_WIRE = -1
+_ONTO_Z = {"X": ("h",), "Y": ("sdg", "h")}  # gates that turn an axis onto Z, the first one first
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """A circuit on some qubits of a device, one variant for each measurement basis.
+
+    Attributes:
+        circuits: one for each basis, in the device's gates on wires 0..k-1, without measurements; the gates that turn
+            the axes onto Z come last. Every open angle is a parameter of its own, and Aer binds all of them rightly.
+        parameters: the C columns, the same objects in all circuits and in the order of their names.
+        angles: from the numbers (rows, P) of the circuit's own parameters to the columns (rows, C).
+        physical: the physical qubit of each wire, ascending.
+        wires: the wire on which each logical qubit ends; -1 for one that no gate touches and no basis reads.
+        bases: as given.
+        device_qubits: of how many qubits the device is.
+    """
+
+    circuits: tuple[QuantumCircuit, ...]
+    parameters: tuple[Parameter, ...]
+    angles: Angles
+    physical: tuple[int, ...]
+    wires: tuple[int, ...]
+    bases: tuple[Basis, ...]
+    device_qubits: int
+
+    def physical_circuits(self, measure: bool) -> tuple[QuantumCircuit, ...]:
+        """The circuits on all qubits of the device.
+
+        Args:
+            measure: end with a measurement of each logical qubit q that the basis reads, into bit q of a register
+                `meas` with a bit for every logical qubit.
+        """
+        return tuple(
+            self._widened(circuit, basis, measure) for circuit, basis in zip(self.circuits, self.bases, strict=True)
+        )
+
+    def _widened(self, circuit: QuantumCircuit, basis: Basis, measure: bool) -> QuantumCircuit:
+        wide = QuantumCircuit(self.device_qubits).compose(circuit, self.physical)
+        if measure:
+            read = [qubit for qubit, axis in enumerate(basis.axes) if axis != "I"]
+            wide.add_register(ClassicalRegister(len(self.wires), "meas"))
+            wide.barrier(self.physical)  # no qubit is read while others are still at work
+            wide.measure([self.physical[self.wires[qubit]] for qubit in read], read)
+        return wide
+
+
+def place(
+    circuit: QuantumCircuit,
+    parameters: Sequence[Parameter],
+    target: Target,
+    bases: Sequence[Basis],
+    seed: int = 0,
+    level: int = 2,
+    layout: Sequence[int] | None = None,
+) -> Placement:
+    """Transpile a circuit for a device and make it ready to be measured.
+
+    The global phase is left out: no expectation value depends on it.
+
+    Args:
+        circuit: n qubits, unitary.
+        parameters: the P parameters of the circuit, in the order of the numbers that `Placement.angles` takes.
+        target: the device's gates and coupling; one without a number of qubits takes any.
+        bases: what is to be measured, by logical qubits.
+        seed: of the transpiler; equal arguments give equal placements.
+        level: the transpiler's optimisation level, 0 to 3.
+        layout: the physical qubit on which each logical qubit starts; None: the transpiler chooses.
+
+    Raises:
+        BackendError: more qubits than the device has, an impossible layout, or the transpiler cannot do it.
+    """
+    width = circuit.num_qubits if target.num_qubits is None else target.num_qubits
+    _check(circuit, width, layout)
+    isa = _transpile(circuit, target, seed, level, layout)
+    ends = isa.layout.final_index_layout() if isa.layout is not None else range(circuit.num_qubits)
+    read = {ends[q] for basis in bases for q, axis in enumerate(basis.axes) if axis != "I"}
+    physical = tuple(sorted(read | _touched(isa)))
+    wire_of = {position: wire for wire, position in enumerate(physical)}
+    body, columns, expressions = _cut(isa, wire_of)
+    wires = tuple(wire_of.get(end, NO_WIRE) for end in ends)
+    turns = _Turns(target)
+    circuits = tuple(_turned(body, basis, wires, physical, turns) for basis in bases)
+    return Placement(circuits, columns, Angles(expressions, parameters), physical, wires, tuple(bases), width)
+
+
+def _check(circuit: QuantumCircuit, width: int, layout: Sequence[int] | None) -> None:
+    qubits = circuit.num_qubits
+    if qubits > width:
+        raise BackendError(
+            f"the circuit has {qubits} qubits, but the device has {width}: take a smaller circuit or a larger device"
+        )
+    if layout is None:
+        return
+    if len(layout) != qubits:
+        raise BackendError(f"the layout names {len(layout)} qubits, but the circuit has {qubits}: name one for each")
+    wrong = next((q for q in layout if q not in range(width)), None)
+    if wrong is not None:
+        raise BackendError(f"the layout names qubit {wrong}, but the device has qubits 0 to {width - 1}")
+    twice = next((q for q in layout if list(layout).count(q) > 1), None)
+    if twice is not None:
+        raise BackendError(f"the layout names qubit {twice} twice: every qubit of the circuit needs one of its own")
+
+
+def _transpile(
+    circuit: QuantumCircuit, target: Target, seed: int, level: int, layout: Sequence[int] | None
+) -> QuantumCircuit:
+    start = None if layout is None else [int(position) for position in layout]
+    try:
+        manager = generate_preset_pass_manager(
+            optimization_level=level, target=target, seed_transpiler=seed, initial_layout=start
+        )
+        return manager.run(circuit)
+    except (QiskitError, ValueError) as error:
+        words = error.message if isinstance(error, QiskitError) else error
+        raise BackendError(f"the transpiler cannot fit this circuit to the device: {words}") from error
+
+
+def _touched(isa: QuantumCircuit) -> set[int]:
+    return {
+        isa.find_bit(qubit).index
+        for instruction in isa.data
+        if not isinstance(instruction.operation, Barrier)
+        for qubit in instruction.qubits
+    }
+
+
+def _cut(
+    isa: QuantumCircuit, wire_of: Mapping[int, int]
+) -> tuple[QuantumCircuit, tuple[Parameter, ...], list[ParameterExpression]]:
+    """The circuit on the wires alone, with a column for each open angle; the columns, and what they were before."""
+    expressions = [angle for instruction in isa.data for angle in instruction.params if _is_open(angle)]
+    digits = len(str(len(expressions)))  # with leading zeros the order of names is that of columns
+    columns = tuple(Parameter(f"angle{k:0{digits}}") for k in range(len(expressions)))
+    body, unused = QuantumCircuit(len(wire_of)), iter(columns)
+    for instruction in isa.data:
+        positions = [isa.find_bit(qubit).index for qubit in instruction.qubits]
+        wires = [wire_of[position] for position in positions if position in wire_of]
+        operation = instruction.operation
+        if isinstance(operation, Barrier):
+            body.barrier(wires)
+            continue
+        if any(isinstance(angle, ParameterExpression) for angle in operation.params):
+            angles = [next(unused) if _is_open(angle) else _number(angle) for angle in operation.params]
+            operation = _with_angles(operation, angles)
+        body.append(operation, wires)
+    return body, columns, expressions
+
+
+def _is_open(angle: Any) -> bool:
+    return isinstance(angle, ParameterExpression) and bool(angle.parameters)
+
+
+def _number(angle: Any) -> Any:
+    return angle.numeric() if isinstance(angle, ParameterExpression) else angle
+
+
+def _with_angles(operation: Instruction, angles: Sequence[Any]) -> Instruction:
+    """The operation with other angles, as a gate that Aer binds rightly.
+
+    Qiskit's controlled rotations keep their angles in the gate that is controlled. Aer does not look there, and leaves
+    these angles at zero; a plain gate of the same name it binds.
+    """
+    changed = operation.to_mutable()
+    changed.params = list(angles)
+    changed.definition = None  # made anew, with these angles, once it is asked for
+    if not isinstance(changed, ControlledGate) or changed.is_parameterized():
+        return changed
+    plain = Gate(changed.name, changed.num_qubits, list(angles), label=changed.label)
+    plain.definition = changed.definition
+    return plain
+
+
+class _Turns:
+    """Turns of an axis onto Z in a target's own gates, found once for every set of gates that its qubits have."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._known: dict[tuple[str, ...], QuantumCircuit] = {}
+
+    def circuit(self, position: int, axis: str) -> QuantumCircuit:
+        """On one qubit, for this physical qubit."""
+        gates = self._gates(position)
+        if (axis, *gates) not in self._known:
+            alone = Target(num_qubits=1)
+            for name, gate in gates.items():
+                alone.add_instruction(gate, {(0,): None}, name=name)
+            turn = QuantumCircuit(1)
+            for name in _ONTO_Z[axis]:
+                getattr(turn, name)(0)
+            self._known[axis, *gates] = _transpile(turn, alone, seed=0, level=1, layout=None)
+        return self._known[axis, *gates]
+
+    def _gates(self, position: int) -> dict[str, Gate]:
+        """The gates on this one qubit, by name."""
+        try:
+            names = sorted(self._target.operation_names_for_qargs((position,)))
+        except KeyError:  # it has none
+            return {}
+        gates = {name: self._target.operation_from_name(name) for name in names}
+        return {name: gate for name, gate in gates.items() if isinstance(gate, Gate) and gate.num_qubits == 1}
+
+
+def _turned(
+    body: QuantumCircuit, basis: Basis, wires: Sequence[int], physical: Sequence[int], turns: _Turns
+) -> QuantumCircuit:
+    """The body followed by the turns of a basis."""
+    circuit = body.copy()
+    for wire, axis in zip(wires, basis.axes, strict=True):
+        if axis in _ONTO_Z:
+            circuit.compose(turns.circuit(physical[wire], axis), [wire], inplace=True)
+    return circuit

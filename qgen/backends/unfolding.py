@@ -1,0 +1,21 @@
+"""Instructions written in simpler ones."""
+
+from __future__ import annotations
+
+from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import Operation
+from qiskit.circuit.library import UnitaryGate
+
+
+def unfold(operation: Operation) -> QuantumCircuit:
+    """The operation written in simpler ones; raises where Qiskit has nothing simpler."""
+    definition = getattr(operation, "definition", None)
+    if definition is not None:
+        return definition
+    if getattr(operation, "to_matrix", None) is not None and not operation.params:
+        unfolded: QuantumCircuit | None = UnitaryGate(operation.to_matrix()).definition
+        if unfolded is not None:
+            return unfolded
+    alone = QuantumCircuit(operation.num_qubits)
+    alone.append(operation, alone.qubits)
+    return transpile(alone, basis_gates=["u", "cx"], optimization_level=0)
