@@ -187,14 +187,15 @@ def with_parameters(operation: Operation, parameters: list[Any]) -> Operation:
     if not isinstance(operation, ControlledGate):
         copy = operation.to_mutable()
         copy.params = parameters
+        copy.definition = None  # the old one may be there already, and does not follow
         return copy
-    own = len(operation.base_gate.params)
-    if len(parameters) > own:
-        copy = operation.to_mutable()
-        copy.params = parameters
-        return copy
-    base = with_parameters(operation.base_gate, parameters)
-    return base.control(operation.num_ctrl_qubits, ctrl_state=operation.ctrl_state, annotated=False)
+    # Built anew, for the same reason.
+    inner, controls = with_parameters(operation.base_gate, parameters), operation.num_ctrl_qubits
+    if len(parameters) == 4:  # of a U gate and its phase
+        inner, controls = library.CUGate(*parameters), controls - 1
+    gate = inner.control(controls, annotated=False) if controls else inner
+    gate.ctrl_state = operation.ctrl_state
+    return gate
 
 
 def _depends(angle: Any) -> bool:

@@ -1,8 +1,11 @@
-"""What every exact backend of the catalogue has to give: the numbers of Qiskit's own Statevector."""
+"""What every backend has to give from the day it is listed: the numbers of Qiskit's own Statevector."""
 
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import lru_cache
+from math import prod
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -10,47 +13,120 @@ import torch
 from drawn import layer_circuits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from qiskit.quantum_info import Statevector
 
 from qgen import QuantumLayer
-from qgen.backends import backend_names, open_backend
+from qgen.backends import FORMS, Backend, backend_names, open_backend
+from qgen.backends.measuring import Measurement
 from qgen.circuits import LayerCircuit, ansatz, ansatz_names
 
-BACKENDS = [
-    name
-    for name in backend_names()
-    if name != "reference" and open_backend(name).capabilities.exact and not open_backend(name).capabilities.remote
-]
 EXACT, SINGLE = 1e-10, 1e-5  # tolerances in float64 and float32, for observables of norm 1
+SHOTS = 4096
+QUIET = "depolarizing: {one_qubit: 0.0}\nbasis: [rz, sx, x, cx]\ncoupling: line\n"
 
-backends = pytest.mark.parametrize("backend", BACKENDS)
+
+class Case(NamedTuple):
+    """A backend whose values are, or estimate, those of the ideal circuit."""
+
+    name: str
+    shots: int | None = None
+    noise_scale: float | None = None
+
+    def open(self) -> Backend:
+        return opened(self)
+
+    def __str__(self) -> str:
+        return f"{self.name}{' sampled' if self.shots else ''}"
+
+
+@lru_cache
+def opened(case: Case) -> Backend:
+    return open_backend(*case)
+
+
+#: A device or file for each form of names; noise at strength zero leaves the ideal circuit, transpiled and routed.
+EXAMPLES = {
+    "aer:DEVICE": [Case("aer:fake_lagos", None, 0.0), Case("aer:fake_lagos", SHOTS, 0.0)],
+    "aer:FILE.yaml": [Case("aer:quiet.yaml", None)],
+    "fake_DEVICE": [],  # has noise always: see test_noisy_backends.py
+    "provider:NAME": [],  # see test_provider.py
+}
+LISTED = [Case(name) for name in backend_names()]
+CASES = [
+    *(case for case in LISTED if case.name != "reference"),
+    *(Case(case.name, SHOTS) for case in LISTED if case.open().capabilities.countable),
+    *(case for some in EXAMPLES.values() for case in some),
+]
+ADJOINT = [case for case in LISTED if case.open().capabilities.adjoint]
+
+cases = pytest.mark.parametrize("case", CASES, ids=str)
 shapes = st.sampled_from([((), ()), ((3,), ()), ((2, 3), ()), ((2, 1), (3,)), ((), (2,)), ((5,), (5,))])
 
 
-@backends
-@settings(max_examples=50)
-@given(circuit=layer_circuits(), shape=shapes, seed=st.integers(0, 2**31))
+@pytest.fixture(autouse=True, scope="module")
+def _noise_file(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("noise")
+    (folder / "quiet.yaml").write_text(QUIET)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        opened(Case("aer:quiet.yaml", None))
+
+
+def test_every_form_of_names_has_examples() -> None:
+    assert set(EXAMPLES) == set(FORMS)
+
+
+def tolerance(circuit: LayerCircuit, inputs: torch.Tensor, weights: torch.Tensor) -> np.ndarray:
+    """Five standard errors of the values of one sample, by the probabilities that Statevector gives."""
+    bound = circuit.circuit.assign_parameters(
+        dict(zip(circuit.inputs + circuit.weights, [*inputs.tolist(), *weights.tolist()], strict=True))
+    )
+    measurement, probabilities = Measurement(circuit.observables), []
+    for basis in measurement.bases:
+        turned = bound.copy()
+        for qubit, axis in enumerate(basis.axes):
+            if axis == "Y":
+                turned.sdg(qubit)
+            if axis in "XY":
+                turned.h(qubit)
+        probabilities.append(Statevector(turned).probabilities()[None])
+    return 5 * np.sqrt(measurement.variances(probabilities, SHOTS)[0])
+
+
+@cases
+@settings(max_examples=30)
+@given(circuit=layer_circuits(most_qubits=6), shape=shapes, seed=st.integers(0, 2**31))
 def test_values_are_those_of_qiskit(
-    backend: str, circuit: LayerCircuit, shape: tuple[tuple[int, ...], tuple[int, ...]], seed: int
+    case: Case, circuit: LayerCircuit, shape: tuple[tuple[int, ...], tuple[int, ...]], seed: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     sizes = (*shape[0], circuit.num_inputs), (*shape[1], circuit.num_weights)
     inputs, weights = (torch.randn(size, generator=generator).double() for size in sizes)  # float32 numbers
     norm = max(1.0, *(float(np.abs(observable.coeffs).sum()) for observable in circuit.observables))
     wanted = open_backend("reference").compile(circuit).expectations(inputs, weights)
-    executable = open_backend(backend).compile(circuit)
-    found = executable.expectations(inputs, weights)
+    executable = case.open().compile(circuit)
+    found = executable.expectations(inputs, weights, seed)
     assert found.dtype == torch.float64
+    assert found.shape == wanted.shape
+    if case.shots:
+        lead = found.shape[:-1]
+        rows = [t.expand(*lead, t.shape[-1]).reshape(prod(lead), t.shape[-1]) for t in (inputs, weights)]
+        limits = np.array([tolerance(circuit, *row) for row in zip(*rows, strict=True)])
+        # A rare outcome comes once or not at all: that is far from normal, and worth a few counts.
+        off = (found - wanted).reshape(len(limits), -1).abs().numpy()
+        assert (off <= limits + 10 * norm / SHOTS).all()
+        return
     torch.testing.assert_close(found, wanted, rtol=0, atol=EXACT * norm)
     found = executable.expectations(inputs.float(), weights.float())
     assert found.dtype == torch.float32
     torch.testing.assert_close(found.double(), wanted, rtol=0, atol=SINGLE * norm)
 
 
-@backends
+@pytest.mark.parametrize("case", ADJOINT, ids=str)
 @pytest.mark.parametrize("name", ansatz_names())
-def test_gradients_are_differences_of_its_own_values(backend: str, name: str) -> None:
+def test_gradients_are_differences_of_its_own_values(case: Case, name: str) -> None:
     circuit = ansatz(name, layers=1)
-    executable = open_backend(backend).compile(circuit)
+    executable = case.open().compile(circuit)
     inputs, weights = torch.randn(circuit.num_inputs).double(), torch.rand(circuit.num_weights).double()
     upstream = torch.randn(circuit.num_observables).double()
     moves = 1e-5 * torch.eye(len(inputs) + len(weights)).double()
@@ -60,14 +136,32 @@ def test_gradients_are_differences_of_its_own_values(backend: str, name: str) ->
     torch.testing.assert_close(torch.cat(found), (values[0] - values[1]) / 2e-5, rtol=0, atol=1e-6)
 
 
-@backends
-def test_no_samples_give_no_values(backend: str) -> None:
-    executable = open_backend(backend).compile(ansatz("basic"))
+@cases
+def test_no_samples_give_no_values(case: Case) -> None:
+    executable = case.open().compile(ansatz("basic"))
     assert executable.expectations(torch.zeros(0, 4), torch.zeros(16)).shape == (0, 4)
 
 
-@backends
-def test_a_copy_of_a_layer_gives_the_same_values(backend: str) -> None:
-    layer = QuantumLayer(ansatz("basic"), backend=backend)
-    inputs = torch.randn(3, 4)
-    torch.testing.assert_close(deepcopy(layer)(inputs), layer(inputs))
+@cases
+def test_a_copy_of_a_layer_gives_the_same_values(case: Case) -> None:
+    layer = QuantumLayer(ansatz("basic"), backend=case.open())
+    inputs, found = torch.randn(3, 4), []
+    for each in (layer, deepcopy(layer)):
+        torch.manual_seed(1)
+        found.append(each(inputs))
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.shots], ids=str)
+def test_shots_follow_the_seed_and_nothing_else(case: Case) -> None:
+    executable = case.open().compile(ansatz("basic"))
+    inputs, weights = torch.zeros(50, 4).double(), torch.rand(16).double()
+    first, second, again = (executable.expectations(inputs, weights, seed) for seed in (1, 2, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second)
+    assert len(torch.unique(first[:, 0])) > 10  # samples of one call do not share theirs
+    torch.manual_seed(5)
+    one, other = (executable.expectations(inputs, weights) for _ in range(2))
+    torch.manual_seed(5)
+    assert torch.equal(executable.expectations(inputs, weights), one)
+    assert not torch.equal(one, other)

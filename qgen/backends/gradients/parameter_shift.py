@@ -56,7 +56,7 @@ class ParameterShift:
         moves = self._moves(executable, wants)
         angles = angled.angles.values(parameters)
         table = angles + np.concatenate([np.zeros((1, angles.shape[1])), moves.shifts])[:, None]
-        found = angled.evaluate(table.reshape(-1, angles.shape[1]), executable.fresh_seed())
+        found = angled.evaluate(table.reshape(table.shape[0] * table.shape[1], table.shape[2]), executable.fresh_seed())
         found = found.detach().double().reshape(*table.shape[:2], executable.circuit.num_observables)
 
         def pull_back(upstream: torch.Tensor) -> Gradients:
