@@ -52,6 +52,15 @@ class CircuitNetwork(NeuralNetwork):
             input_gradients=True,
         )
 
+    def describe_run(self, gradients: bool = False) -> str:
+        """See `describe_runs`."""
+        run = f"{self.executable.backend.name} ({self.executable.method})"
+        if not gradients:
+            return run
+        count = self.gradient.evaluations(self.executable, (self.num_inputs > 0, self.num_weights > 0))
+        way = type(self.gradient).__name__
+        return f"{run}, differentiated by {way}" + (f" ({count:,} runs for each)" if count > 1 else "")
+
     def _forward(self, input_data: Array | None, weights: Array | None) -> npt.NDArray[Any]:
         return self.executable.expectations(*self._arrays(input_data, weights))
 
@@ -120,6 +129,17 @@ class _Products(torch.autograd.Function):
             "a second derivative of a QuantumLayer was asked for (a gradient penalty, or create_graph=True followed "
             "by backward), and there is none. Penalise finite differences of its values instead, or its weights."
         )
+
+
+def describe_runs(module: torch.nn.Module, gradients: bool = False) -> str:
+    """Where and how the circuits inside a module run, in words, as "aer (256 shots)"; "" where there are none.
+
+    Args:
+        module: any.
+        gradients: say how they are differentiated, and how many circuits that takes for each one of the module.
+    """
+    networks = [inner.network for inner in module.modules() if isinstance(inner, QuantumLayer | QuantumLayers)]
+    return "; ".join(dict.fromkeys(network.describe_run(gradients) for network in networks))
 
 
 class QuantumLayer(TorchConnector):

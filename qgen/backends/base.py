@@ -111,6 +111,12 @@ class Executable(ABC):
         independent of all others'.
         """
 
+    @property
+    def method(self) -> str:
+        """How its values come about, in words: "exact", "1,024 shots", "density matrix"."""
+        shots = self.backend.capabilities.shots
+        return "exact" if shots is None else f"{shots:,} shots"
+
     @cached_property
     def angled(self) -> Angled:
         """The circuit in its angles: by default compiled once more on the same backend, with angles for inputs."""

@@ -55,6 +55,7 @@ def sample(
     """Sample images from a trained run: a grid, and a JSON file beside it that says where it came from."""
     from rich.console import Console
 
+    from qgen.layer import describe_runs
     from qgen.runs import find_run, open_trained, sample_run
     from qgen.training import choose_device
 
@@ -70,7 +71,8 @@ def sample(
     circuits = trained.generator.circuits_per_image * count
     if not as_json:
         what = f"{count} images of {trained.run.path} after {trained.step:,} steps"
-        console.print(f"{what}: {circuits:,} circuits on {trained.backend.name}", soft_wrap=True)
+        runs = describe_runs(trained.generator.network)
+        console.print(f"{what}: {f'{circuits:,} circuits on {runs}' if runs else 'no circuits'}", soft_wrap=True)
     with progress(console, "sampling") as told:
         samples = sample_run(trained, out, count, seed, single, choose_device(device), told)
     _conclude(console, samples, as_json)

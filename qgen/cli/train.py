@@ -143,6 +143,7 @@ def _train(
     from rich.console import Console
 
     from qgen.data import open_images
+    from qgen.layer import describe_runs
     from qgen.training import ConsoleReport, Report, TensorBoardReport, Trainer, end_others, go_on, make_fabric, start
 
     console = Console(highlight=False, stderr=as_json)
@@ -158,7 +159,9 @@ def _train(
         trainer = Trainer.build(run, settings, images, fabric)
         if first:
             what = f"{len(images):,} images of {images.name} ({images.source})"
-            console.print(f"training on {what}, circuits on {settings.backend.name}, into {run.path}", soft_wrap=True)
+            where = describe_runs(trainer.generator.network, gradients=True)
+            circuits = f"circuits on {where}" if where else "no circuits"
+            console.print(f"training on {what}, {circuits}, into {run.path}", soft_wrap=True)
         finished = (go_on if resume else start)(trainer, report if first else Report())
     except BaseException:
         end_others(fabric)

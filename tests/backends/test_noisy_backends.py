@@ -69,7 +69,7 @@ def test_trajectories_agree_with_the_density_matrix(monkeypatch: pytest.MonkeyPa
     wanted = dense.expectations(inputs, weights).numpy()
     monkeypatch.setattr("qgen.backends.aer.noisy.SHOTS_WORTH", 0)
     sampled = open_backend("aer:fake_lagos", shots=2048).compile(circuit)
-    assert (dense.method, sampled.method) == ("density matrix", "trajectories")
+    assert (dense.method, sampled.method) == ("density matrix, exact", "trajectories, 2,048 shots")
     found = sampled.expectations(inputs, weights).numpy()
     np.testing.assert_array_less(np.abs(found - wanted), 5 * np.sqrt((1 - wanted**2) / 2048) + 5 / 2048)
     assert not np.array_equal(sampled.expectations(inputs, weights).numpy(), found)
@@ -77,8 +77,8 @@ def test_trajectories_agree_with_the_density_matrix(monkeypatch: pytest.MonkeyPa
 
 def test_what_takes_less_is_chosen_and_said() -> None:
     circuit, *_ = case(qubits=8)
-    assert open_backend("aer:fake_brisbane", shots=16).compile(circuit).method == "trajectories"
-    assert open_backend("aer:fake_brisbane", shots=1024).compile(circuit).method == "density matrix"
+    assert open_backend("aer:fake_brisbane", shots=16).compile(circuit).method == "trajectories, 16 shots"
+    assert open_backend("aer:fake_brisbane", shots=1024).compile(circuit).method == "density matrix, 1,024 shots"
 
 
 def test_readout_errors_of_a_file(tmp_path: Path) -> None:

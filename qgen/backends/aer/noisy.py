@@ -71,7 +71,7 @@ class NoisyAerBackend(Backend):
         return NoisyExecutable(circuit, self)
 
     def facts(self) -> dict[str, Any]:
-        return self.source.facts() | {"scale": self.scale, "kinds": list(self.kinds)}
+        return {"noise": self.source.facts() | {"scale": self.scale, "kinds": list(self.kinds)}}
 
 
 class NoisyExecutable(PlacedExecutable):
@@ -94,8 +94,8 @@ class NoisyExecutable(PlacedExecutable):
 
     @property
     def method(self) -> str:
-        """How the noisy state is found: "density matrix" or "trajectories"."""
-        return "density matrix" if self._by_density() else "trajectories"
+        way = "density matrix" if self._by_density() else "trajectories"
+        return f"{way}, {super().method}"
 
     def values(self, table: Doubles, seed: int) -> Doubles:
         rng, wires = np.random.default_rng(seed), self.placement.wires

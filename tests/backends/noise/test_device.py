@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any
 
@@ -46,9 +46,15 @@ def noise_of(name: str) -> DeviceNoise:
     return DeviceNoise(device(name).target, name)
 
 
-def channels(model: NoiseModel) -> dict[tuple[str, tuple[int, ...]], SuperOp]:
+def channels(model: NoiseModel, within: Collection[int] | None = None) -> dict[tuple[str, tuple[int, ...]], SuperOp]:
+    """After each gate; only of those on these qubits."""
     found = model._local_quantum_errors.items()
-    return {(name, place): SuperOp(error) for name, errors in found for place, error in errors.items()}
+    return {
+        (name, place): SuperOp(error)
+        for name, errors in found
+        for place, error in errors.items()
+        if within is None or set(within) >= set(place)
+    }
 
 
 def walk(name: str, length: int, rng: np.random.Generator) -> list[int]:
@@ -67,8 +73,7 @@ def check_as_in_whole_model(name: str, qubits: list[int]) -> None:
     wire = {qubit: k for k, qubit in enumerate(qubits)}
     wanted = {
         (gate, tuple(wire[qubit] for qubit in place)): channel
-        for (gate, place), channel in channels(whole).items()
-        if wire.keys() >= set(place)
+        for (gate, place), channel in channels(whole, qubits).items()
     }
     assert found.keys() == wanted.keys()
     for key, channel in wanted.items():
@@ -80,8 +85,7 @@ def check_as_in_whole_model(name: str, qubits: list[int]) -> None:
 
 @pytest.mark.parametrize("name", DEVICES)
 def test_cut_down_it_is_aers_model_of_the_whole_device(name: str, rng: np.random.Generator) -> None:
-    for _ in range(3):
-        check_as_in_whole_model(name, walk(name, 5, rng))
+    check_as_in_whole_model(name, walk(name, 5, rng))
     if DEVICES[name]:
         check_as_in_whole_model(name, list(DEVICES[name]))
 
@@ -148,10 +152,9 @@ def test_a_gate_of_one_direction_keeps_it() -> None:
     assert not any(name == "rz" for name, _ in found)
 
 
-@pytest.mark.parametrize("name", ["FakeBrisbane", "FakeTorino"])
-@pytest.mark.parametrize("scale", [0.3, 1.0, 4.0])
+@pytest.mark.parametrize(("name", "scale"), [("FakeBrisbane", 1.0), ("FakeBrisbane", 4.0), ("FakeTorino", 0.3)])
 def test_gates_and_then_relaxation_are_both(name: str, scale: float, rng: np.random.Generator) -> None:
-    noise, qubits = noise_of(name), [*walk(name, 4, rng), *DEVICES[name]]
+    noise, qubits = noise_of(name), [*walk(name, 3, rng), *DEVICES[name]]
     qubits = list(dict.fromkeys(qubits))
     gates, relaxation, both = (
         channels(noise.local(qubits, scale, kinds).model) for kinds in (KINDS[:1], KINDS[1:2], KINDS[:2])
