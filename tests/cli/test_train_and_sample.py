@@ -207,3 +207,49 @@ def test_describe_says_what_a_run_is(trained: Run) -> None:
     shown = invoke("describe", str(trained.path))
     assert shown.exit_code == 0
     assert "3 steps, circuits on aer" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--backend", "aer", "--shots", "64"], r"aer (64 shots), differentiated by ParameterShift"),
+        (["--backend", "aer:fake_brisbane", "--gradient", "spsa:directions=2"], r"by SPSA (5 runs for each)"),
+        (["--backend", "aer:fake_lagos", "--shots", "32", "--noise-scale", "0.5", "--gradient", "spsa"], "32 shots"),
+    ],
+)
+def test_a_hybrid_learns_digits_from_shots_and_on_noisy_devices(words: list[str], said: str, tmp_path: Path) -> None:
+    small = ["--set", "model.vertex.group_channels=1", "--set", "model.vertex.layers=1", "--set", "training.steps=2"]
+    result = train("--out", str(tmp_path / "run"), *words, *small)
+    assert result.exit_code == 0, result.output
+    assert said in result.stdout
+    facts = json.loads((tmp_path / "run" / "provenance.json").read_text())["backend"]
+    assert facts["name"] == words[1]
+    assert facts["shots"] == (int(words[words.index("--shots") + 1]) if "--shots" in words else None)
+    if "fake" in words[1]:
+        assert facts["noise"]["calibrated"]
+    one = invoke("sample", str(tmp_path / "run"), "--count", "2", "--out", str(tmp_path / "a.png"))
+    other = invoke("sample", str(tmp_path / "run"), "--count", "2", "--out", str(tmp_path / "b.png"))
+    assert (one.exit_code, other.exit_code) == (0, 0), one.output + other.output
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()  # shots follow the seed
+
+
+def test_a_run_is_sampled_elsewhere(trained: Run, tmp_path: Path) -> None:
+    result = invoke(
+        "sample",
+        str(trained.path),
+        "--backend",
+        "aer",
+        "--shots",
+        "32",
+        "--count",
+        "2",
+        "--out",
+        str(tmp_path / "a.png"),
+    )
+    assert result.exit_code == 0, result.output
+    facts = json.loads((tmp_path / "a.json").read_text())["backend"]
+    assert (facts["name"], facts["shots"], facts["exact"]) == ("aer", 32, False)
+    assert "retired on 2025-11-03" in failure(invoke("sample", str(trained.path), "--backend", "ibm_brisbane"))
+    assert "shots = 8 would change nothing" in failure(
+        invoke("sample", str(trained.path), "--backend", "statevector", "--shots", "8")
+    )
