@@ -12,6 +12,7 @@ from qgen.backends.base import Backend
 from qgen.errors import BackendError
 
 if TYPE_CHECKING:
+    from qgen.backends.devices import Device
     from qgen.backends.noise import NoiseSource
 
 
@@ -88,7 +89,7 @@ def _noise_source(rest: str) -> NoiseSource:
 
     if rest.endswith((".yaml", ".yml")):
         return read_noise(Path(rest))
-    device = open_device(rest)
+    device = _calibrated(open_device(rest))
     return DeviceNoise(device.target, device.name, device.calibrated and device.calibrated.date())
 
 
@@ -97,7 +98,16 @@ def _snapshot(name: str, options: BackendOptions) -> Backend:
     from qgen.backends.primitives import LocalRuntimeBackend
 
     options.refuse(name, "noise_scale", "noise")
-    return LocalRuntimeBackend(open_device(name), options.shots)
+    return LocalRuntimeBackend(_calibrated(open_device(name)), options.shots)
+
+
+def _calibrated(device: Device) -> Device:
+    if device.qubits > 1 and device.facts.two_qubit_error is None:
+        raise BackendError(
+            f"the snapshot `{device.name}` was taken when none of its two-qubit gates was calibrated: no entangling "
+            "circuit can run there. `qgen backends` lists others"
+        )
+    return device
 
 
 def _provider(rest: str, options: BackendOptions) -> Backend:

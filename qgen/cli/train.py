@@ -97,19 +97,32 @@ def train(
 
 
 def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | None, changes: list[str]) -> RunConfig:
-    from qgen.data.sets import KNOWN
-    from qgen.runs import find_run, override_config, read_config
+    from qgen.runs import find_run, read_config
 
     if source is not None:
         find_run(source)
-        changes = [f"start.run={json.dumps(str(source.resolve()), ensure_ascii=False)}", *changes]
-    given = {key: value for key, value in circuits.items() if value is not None}
-    changes = [*changes, *(f"backend.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items())]
-    settings = read_config(config, changes)
-    folder = Path(settings.data.name).expanduser()
-    if settings.data.name not in KNOWN and folder.is_dir():  # the run may go on from another place
-        settings = override_config(settings, [f"data.name={json.dumps(str(folder.resolve()), ensure_ascii=False)}"])
-    return settings
+        changes = [_change("start.run", str(source.resolve())), *changes]
+    changes = [*changes, *(_change(f"backend.{key}", value) for key, value in circuits.items() if value is not None)]
+    return _anywhere(read_config(config, changes))
+
+
+def _anywhere(settings: RunConfig) -> RunConfig:
+    """With whole paths, since the run may go on from another place."""
+    from qgen.data.sets import KNOWN
+    from qgen.runs import override_config
+
+    changes = []
+    images = Path(settings.data.name).expanduser()
+    if settings.data.name not in KNOWN and images.is_dir():
+        changes.append(_change("data.name", str(images.resolve())))
+    noise = Path(settings.backend.name.removeprefix("aer:")).expanduser()
+    if noise.suffix in (".yaml", ".yml") and noise.is_file():
+        changes.append(_change("backend.name", f"aer:{noise.resolve()}"))
+    return override_config(settings, changes) if changes else settings
+
+
+def _change(key: str, value: Any) -> str:
+    return f"{key}={json.dumps(value, ensure_ascii=False)}"
 
 
 def _new_run(config: str | None, name: str | None, out: Path | None) -> Run:

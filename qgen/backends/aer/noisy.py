@@ -64,7 +64,7 @@ class NoisyAerBackend(Backend):
             noisy=self.scale > 0 and bool(self.kinds),
             shots=self._shots,
             countable=self._shots is None,
-            qubits=self.source.target(1).num_qubits,
+            qubits=self.source.qubits,
         )
 
     def compile(self, circuit: LayerCircuit) -> Executable:

@@ -14,7 +14,7 @@ from qgen.backends.devices.facts import DeviceFacts, median_of, works
 from qgen.backends.devices.fleet import standing
 
 if TYPE_CHECKING:
-    from qiskit.transpiler import Target
+    from qiskit.transpiler import InstructionProperties, Target
 
 PREFIX = "fake_"
 Coupler = tuple[int, int]
@@ -68,10 +68,14 @@ class Device:
             warnings.simplefilter("ignore", UserWarning)  # FakeNighthawk's, that it is no machine: `facts.note` says so
             return kinds[0]()
 
-    @property
+    @cached_property
     def target(self) -> Target:
-        """The gates, couplers, errors and durations as Qiskit's transpiler wants them; always the same object."""
-        return self.backend.target
+        """The gates, couplers, errors and durations as Qiskit's transpiler wants them.
+
+        Two-qubit gates that could not be calibrated (error 1) are left out: routing does not look at errors, and one
+        such gate turns a circuit's values into noise.
+        """
+        return _calibrated(self.backend.target)
 
     @cached_property
     def facts(self) -> DeviceFacts:
@@ -96,3 +100,34 @@ class Device:
             retired=known.retired,
             note=known.note,
         )
+
+
+def _calibrated(target: Target) -> Target:
+    """The same without two-qubit gates of error 1."""
+    from qiskit.transpiler import Target
+
+    kept = Target(
+        description=target.description,
+        num_qubits=target.num_qubits,
+        dt=target.dt,
+        granularity=target.granularity,
+        min_length=target.min_length,
+        pulse_alignment=target.pulse_alignment,
+        acquire_alignment=target.acquire_alignment,
+        qubit_properties=target.qubit_properties,
+    )
+    for name in target.operation_names:
+        operation = target.operation_from_name(name)
+        if isinstance(operation, type):  # control flow, which is everywhere
+            kept.add_instruction(operation, name=name)
+            continue
+        places = {place: about for place, about in target[name].items() if not _is_broken(place, about)}
+        if places:
+            kept.add_instruction(operation, places, name=name)
+    return kept
+
+
+def _is_broken(place: tuple[int, ...] | None, about: InstructionProperties | None) -> bool:
+    if place is None or len(place) != 2 or about is None or about.error is None:
+        return False
+    return not works(about.error)

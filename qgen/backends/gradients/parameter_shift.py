@@ -57,7 +57,12 @@ class ParameterShift:
         angles = angled.angles.values(parameters)
         table = angles + np.concatenate([np.zeros((1, angles.shape[1])), moves.shifts])[:, None]
         found = angled.evaluate(table.reshape(table.shape[0] * table.shape[1], table.shape[2]), executable.fresh_seed())
-        found = found.detach().double().reshape(*table.shape[:2], executable.circuit.num_observables)
+        found = (
+            found.to(batch.inputs.device)
+            .detach()
+            .double()
+            .reshape(*table.shape[:2], executable.circuit.num_observables)
+        )
 
         def pull_back(upstream: torch.Tensor) -> Gradients:
             onto = plan.upstream(upstream).detach().double().to(found.device)

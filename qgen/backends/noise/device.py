@@ -49,6 +49,11 @@ class DeviceNoise:
         """The name of the device."""
         return self._name
 
+    @property
+    def qubits(self) -> int:
+        """How many the device has."""
+        return int(self._target.num_qubits)
+
     def target(self, qubits: int) -> Target:
         """The device, which is the same for all circuits that fit on it.
 

@@ -44,6 +44,12 @@ class FileNoise:
     def __post_init__(self) -> None:
         _check_universal(self.settings.basis)
 
+    @property
+    def qubits(self) -> int | None:
+        """As many as `coupling` names, where it is a list of pairs; else None."""
+        coupling = self.settings.coupling
+        return 1 + max(map(max, coupling)) if isinstance(coupling, tuple) else None
+
     def target(self, qubits: int) -> Target:
         """A device of so many qubits; of all those that `coupling` names, where it is a list of pairs.
 
@@ -52,7 +58,7 @@ class FileNoise:
         Raises:
             BackendError: `coupling` is a list of pairs, and has fewer qubits; or qiskit-aer is not installed.
         """
-        most = self._most_qubits()
+        most = self.qubits
         if most is not None and qubits > most:
             raise BackendError(
                 f"the circuit has {qubits} qubits, the pairs in `coupling` of {self.name} only {most}: "
@@ -72,7 +78,7 @@ class FileNoise:
 
     def local(self, qubits: Sequence[int], scale: float = 1.0, kinds: Collection[str] = KINDS) -> LocalNoise:
         """The noise on these qubits: see `NoiseSource.local`."""
-        choice = Choice.of(qubits, scale, kinds, self._most_qubits())
+        choice = Choice.of(qubits, scale, kinds, self.qubits)
         model = aer_noise().NoiseModel(basis_gates=list(self.settings.basis))
         for name in self.settings.basis:
             error = self._error(name, choice.scale, choice.active)
@@ -116,10 +122,6 @@ class FileNoise:
     def _wrongly_read(self) -> tuple[float, float]:
         readout = self.settings.readout
         return (0.0, 0.0) if readout is None else (readout[0][1], readout[1][0])
-
-    def _most_qubits(self) -> int | None:
-        coupling = self.settings.coupling
-        return 1 + max(map(max, coupling)) if isinstance(coupling, tuple) else None
 
     def _pairs(self, size: int) -> list[Pair]:
         coupling = self.settings.coupling

@@ -52,6 +52,10 @@ class NoiseSource(Protocol):
     def name(self) -> str:
         """What it is called: "fake_brisbane", "noise.yaml"."""
 
+    @property
+    def qubits(self) -> int | None:
+        """How many there are; None: as many as a circuit needs."""
+
     def target(self, qubits: int) -> Target:
         """What to transpile a circuit of so many qubits for.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from qiskit import QuantumCircuit
+from qiskit.transpiler import Target
 
 from qgen.backends.angles import Doubles
 from qgen.backends.base import Backend, Executable
@@ -21,12 +22,12 @@ DEFAULT_SHOTS = 1024
 class SamplerBackend(Backend):
     """A backend whose circuits run through a Sampler. It fills in which one."""
 
-    #: Qiskit's view of where the circuits run, with its `target`.
-    device: Any
+    #: What circuits are transpiled for.
+    target: Target
 
     @abstractmethod
     def sampler(self, seed: int) -> Any:
-        """A Sampler (`BaseSamplerV2`) on the device; the seed is for simulators, in [0, 2^63)."""
+        """A Sampler (`BaseSamplerV2`); the seed is for simulators, in [0, 2^63)."""
 
     def compile(self, circuit: LayerCircuit) -> Executable:
         return SamplerExecutable(circuit, self)
@@ -40,7 +41,7 @@ class SamplerExecutable(PlacedExecutable):
     """
 
     def __init__(self, circuit: LayerCircuit, backend: SamplerBackend) -> None:
-        super().__init__(circuit, backend, backend.device.target, seed=0)
+        super().__init__(circuit, backend, backend.target, seed=0)
         self._sampled = backend
         self._circuits = self.placement.physical_circuits(measure=True)
 

@@ -21,7 +21,7 @@ class LocalRuntimeBackend(SamplerBackend):
 
     def __init__(self, device: Device, shots: int | None = None) -> None:
         self._snapshot, self._shots = device, shots or DEFAULT_SHOTS
-        self.device = device.backend
+        self.target = device.target
 
     @property
     def name(self) -> str:
@@ -38,4 +38,4 @@ class LocalRuntimeBackend(SamplerBackend):
     def sampler(self, seed: int) -> Any:
         from qiskit_ibm_runtime.executor_sampler import Sampler
 
-        return Sampler(self.device, options={"simulator": {"seed_simulator": seed % SEEDS}})
+        return Sampler(self._snapshot.backend, options={"simulator": {"seed_simulator": seed % SEEDS}})

@@ -31,7 +31,8 @@ class ProviderBackend(SamplerBackend):
 
     def __init__(self, name: str, shots: int | None = None) -> None:
         self._name, self._shots = name, shots or DEFAULT_SHOTS
-        self.device = _load(name)
+        self._device = _load(name)
+        self.target = self._device.target
 
     @property
     def name(self) -> str:
@@ -39,16 +40,16 @@ class ProviderBackend(SamplerBackend):
 
     @property
     def capabilities(self) -> Capabilities:
-        qubits = self.device.target.num_qubits
+        qubits = self.target.num_qubits
         # Whether it is noisy, or remote, a BackendV2 does not say; the careful answer is yes.
         return Capabilities(exact=False, noisy=True, remote=True, shots=self._shots, qubits=qubits)
 
     def facts(self) -> dict[str, Any]:
-        return {"device": self.device.name}
+        return {"device": self._device.name}
 
     def sampler(self, seed: int) -> Any:
-        seeded = hasattr(self.device.options, "seed_simulator")
-        return BackendSamplerV2(backend=self.device, options={"seed_simulator": seed % SEEDS} if seeded else None)
+        seeded = hasattr(self._device.options, "seed_simulator")
+        return BackendSamplerV2(backend=self._device, options={"seed_simulator": seed % SEEDS} if seeded else None)
 
 
 def provider_offers() -> dict[str, EntryPoint]:

@@ -217,6 +217,7 @@ def test_circuits_are_rewritten_for_its_gates_and_pairs(
 ) -> None:
     target = read_text(tmp_path, f"basis: [sx, rz, cz]\ncoupling: {coupling}").target(size)
     assert target.num_qubits == size
+    assert set(target.get("cz", {})) == pairs | {pair[::-1] for pair in pairs}
     circuit = QuantumCircuit(size)
     for a in range(size):
         circuit.u(*rng.uniform(0, 6, 3), a)
