@@ -111,7 +111,8 @@ class Angles:
             return angles
         columns = list(angles.unbind(-1))
         for k, wanted, function in self._curved:
-            columns[k] = torch.broadcast_to(function(*(parameters[:, j] for j in wanted)), columns[k].shape)
+            value = function(*(parameters[:, j] for j in wanted))  # a number, where sympy sees that it is constant
+            columns[k] = torch.as_tensor(value, dtype=parameters.dtype, device=parameters.device).expand_as(columns[k])
         return torch.stack(columns, dim=-1)
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from qgen.backends import backend_names, open_backend
 from qgen.backends.devices import device_names, open_device, opening
-from qgen.cli import backends
+from qgen.backends.primitives import provider
 from qgen.cli.main import app
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -40,7 +40,7 @@ def told(*arguments: object) -> Any:
 def offered(monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed package that offers a backend `island`, and cannot be imported."""
     entry = EntryPoint("island", "no_such_package.backends:Island", "qgen.backends")
-    monkeypatch.setattr(backends, "entry_points", lambda group: (entry,) if group == entry.group else ())
+    monkeypatch.setattr(provider, "entry_points", lambda group: (entry,) if group == entry.group else ())
 
 
 def test_list_names_every_backend_and_form() -> None:

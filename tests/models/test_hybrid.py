@@ -185,9 +185,9 @@ class Counting(Backend):
         executable = self.inner.compile(circuit)
         evaluate = executable.evaluate
 
-        def counted(batch: Batch) -> torch.Tensor:
+        def counted(batch: Batch, seed: int) -> torch.Tensor:
             self.samples.append(len(batch.inputs))
-            return evaluate(batch)
+            return evaluate(batch, seed)
 
         executable.evaluate = counted  # type: ignore[method-assign]
         return executable

@@ -11,7 +11,7 @@ from qgen.backends.aer.noisy_runs import Density, Trajectories
 from qgen.backends.aer.requirement import require_aer
 from qgen.backends.angles import Doubles
 from qgen.backends.base import Backend, Capabilities, Executable
-from qgen.backends.measuring import confuse, draw_outcomes, rewire_outcomes, rewire_probabilities
+from qgen.backends.measuring import confuse, rewire_outcomes, rewire_probabilities
 from qgen.backends.noise import KINDS, NoiseSource
 from qgen.backends.placed import PlacedExecutable
 from qgen.circuits import LayerCircuit
@@ -87,7 +87,9 @@ class NoisyExecutable(PlacedExecutable):
         noise = backend.source.local(self.placement.physical, backend.scale, backend.kinds)
         self._confusion = noise.confusion
         run = Density if self._by_density() else Trajectories
-        self._runs = [run(circuit, self.placement.parameters, noise.model) for circuit in self.placement.circuits]
+        self._runs: list[Density | Trajectories] = [
+            run(circuit, self.placement.parameters, noise.model) for circuit in self.placement.circuits
+        ]
 
     def __reduce__(self) -> Any:
         return NoisyExecutable, (self.circuit, self._noisy)
@@ -99,14 +101,13 @@ class NoisyExecutable(PlacedExecutable):
 
     def values(self, table: Doubles, seed: int) -> Doubles:
         rng, wires = np.random.default_rng(seed), self.placement.wires
-        read: list[Any] = []
-        for run in self._runs:
-            if isinstance(run, Trajectories):
-                read.append(rewire_outcomes(run.outcomes(table, self._shots or 1, rng, self._confusion), wires))
-                continue
-            probabilities = rewire_probabilities(confuse(run.probabilities(table), self._confusion), wires)
-            read.append(draw_outcomes(probabilities, self._shots, rng) if self._shots else probabilities)
-        return self.measurement.from_outcomes(read) if self._shots else self.measurement.from_probabilities(read)
+        if self._shots is None:
+            read = [
+                rewire_probabilities(confuse(run.probabilities(table), self._confusion), wires) for run in self._runs
+            ]
+            return self.measurement.from_probabilities(read)
+        outcomes = [run.outcomes(table, self._shots, rng, self._confusion) for run in self._runs]
+        return self.measurement.from_outcomes([rewire_outcomes(some, wires) for some in outcomes])
 
     def _by_density(self) -> bool:
         wires = len(self.placement.physical)

@@ -12,7 +12,7 @@ from qiskit.circuit import Parameter
 
 from qgen.backends.aer.runner import RUN_BYTES
 from qgen.backends.angles import Doubles
-from qgen.backends.measuring.outcomes import Outcomes
+from qgen.backends.measuring import Outcomes, confuse, draw_outcomes
 from qgen.errors import BackendError
 
 SEEDS = 2**31  # Aer's seeds are below it
@@ -59,6 +59,10 @@ class Density(_Run):
         most = max(1, RUN_BYTES >> (3 + self._wires))
         parts = [self._run(table[at : at + most], 1, 0).results for at in range(0, len(table), most)]
         return np.array([np.asarray(getattr(one.data, LABEL)) for part in parts for one in part])
+
+    def outcomes(self, table: Doubles, shots: int, rng: np.random.Generator, confusion: Doubles) -> Outcomes:
+        """See `Trajectories.outcomes`."""
+        return draw_outcomes(confuse(self.probabilities(table), confusion), shots, rng)
 
 
 class Trajectories(_Run):

@@ -13,8 +13,7 @@ from qgen.backends.aer.readout import Probabilities
 from qgen.backends.aer.runner import RUN_BYTES, Runner
 from qgen.backends.angles import Doubles
 from qgen.backends.base import Backend, Batch, Executable
-from qgen.backends.measuring import Basis, Measurement, draw_outcomes
-from qgen.backends.measuring.outcomes import Outcomes
+from qgen.backends.measuring import Basis, Measurement, Outcomes, draw_outcomes
 from qgen.backends.statevector.backend import check_memory
 from qgen.backends.statevector.program import compile_program
 from qgen.circuits import LayerCircuit

@@ -11,7 +11,7 @@ from qiskit.transpiler import Target
 
 from qgen.backends.angles import Doubles
 from qgen.backends.base import Backend, Executable
-from qgen.backends.measuring.outcomes import Outcomes
+from qgen.backends.measuring import Outcomes
 from qgen.backends.placed import PlacedExecutable
 from qgen.circuits import LayerCircuit
 
