@@ -5,6 +5,9 @@ import secrets
 import sys
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # there is a worker for each core: more threads would only wait for one another
+    os.environ.update(dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"], "1"))
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings

@@ -16,25 +16,28 @@ from qgen.runs import load_checkpoint
 @pytest.mark.parametrize(
     ("backend", "options", "gradient", "steps"),
     [
-        ("aer", {"shots": 128}, ParameterShift(), 25),
+        ("aer", {"shots": 1024}, ParameterShift(), 40),
         ("aer:fake_brisbane", {}, SPSA(directions=4), 40),
-        ("aer:fake_lagos", {"shots": 256}, "parameter-shift", 25),
+        ("aer:fake_lagos", {"shots": 1024}, "parameter-shift", 40),
     ],
     ids=str,
 )
 def test_a_layer_learns(backend: str, options: dict[str, int], gradient: object, steps: int) -> None:
-    """It is to answer 0.5 everywhere, from where it answers something else."""
-    layer = QuantumLayer(ansatz("basic", qubits=2, layers=2), open_backend(backend, **options), gradient, seed=1)
-    optimiser = torch.optim.Adam(layer.parameters(), lr=0.1)
-    inputs = 0.1 * torch.randn(6, 2)
+    """What the same device answers, without shots, at weights not far away."""
+    circuit, inputs = ansatz("basic", qubits=2, layers=2), torch.randn(6, 2)
+    target = open_backend(backend).compile(circuit).expectations(inputs, torch.zeros(circuit.num_weights))
+    start = 0.6 * torch.randint(2, (circuit.num_weights,)) - 0.3
+    layer = QuantumLayer(circuit, open_backend(backend, **options), gradient, initial=start)
+    optimiser = torch.optim.Adam(layer.parameters(), lr=0.05)
     losses = []
     for _ in range(steps):
-        loss = (layer(inputs) - 0.5).square().mean()
+        loss = (layer(inputs) - target).square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
-    assert sum(losses[-5:]) < 0.3 * sum(losses[:5]), losses
+    floor = 2 / options["shots"] if options else 0.0  # the variance of values from so many shots
+    assert sum(losses[-5:]) < 0.4 * sum(losses[:5]) + 5 * floor, losses
 
 
 def test_what_runs_is_said() -> None:
