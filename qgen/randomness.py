@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qgen.errors import InputError
+
 if TYPE_CHECKING:
     import torch
 
@@ -15,7 +17,12 @@ def derive(seed: int, *purpose: str | int) -> int:
     """A seed in [0, 2^63) that depends on every part: `derive(seed, "noise", step)`.
 
     Different purposes give independent streams; the same ones give the same seed on every machine.
+
+    Raises:
+        InputError: the seed is below 0.
     """
+    if seed < 0:
+        raise InputError(f"a seed is a whole number from 0 on, not {seed}")
     words = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in purpose]
     # Each part is marked with its kind and length, so that no two lists of parts read the same.
     entropy = [seed, len(words)]

@@ -85,7 +85,7 @@ class Angled(NamedTuple):
     """A compiled circuit in its angles, which parameter-shift rules move one by one.
 
     Attributes:
-        parameters: (rows, I + W), the conditional circuit's inputs and weights -> angles (rows, A).
+        angles: from the conditional circuit's inputs and weights (rows, I + W) to angles (rows, A).
         frequencies: of every angle; see `angle_form`.
         evaluate: angles (N, A) and a seed -> values (N, O).
     """

@@ -108,14 +108,15 @@ def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | N
 
 def _anywhere(settings: RunConfig) -> RunConfig:
     """With whole paths, since the run may go on from another place."""
+    from qgen.data.places import expanded
     from qgen.data.sets import KNOWN
     from qgen.runs import override_config
 
     changes = []
-    images = Path(settings.data.name).expanduser()
+    images = expanded(settings.data.name)
     if settings.data.name not in KNOWN and images.is_dir():
         changes.append(_change("data.name", str(images.resolve())))
-    noise = Path(settings.backend.name.removeprefix("aer:")).expanduser()
+    noise = expanded(settings.backend.name.removeprefix("aer:"))
     if noise.suffix in (".yaml", ".yml") and noise.is_file():
         changes.append(_change("backend.name", f"aer:{noise.resolve()}"))
     return override_config(settings, changes) if changes else settings

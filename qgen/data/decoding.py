@@ -137,4 +137,5 @@ def _from_sixteen_bits(image: Image) -> Image:
     wide = np.asarray(image).astype(np.int64)
     if wide.min() < 0 or wide.max() > 65535:
         raise UnreadableError("its pixels have 32 bits: save it with 8 or 16")
+    wide[wide == image.info.get("transparency", -1)] = 65535  # on white
     return Pillow.fromarray(np.rint(wide / 257).astype(np.uint8))

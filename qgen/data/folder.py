@@ -82,6 +82,7 @@ def list_folder(path: Path) -> Folder:
     Raises:
         DataError: there are none, or a folder cannot be listed.
     """
+    # By parts: Windows compares paths without case, and the order decides which images a limit keeps.
     files = sorted(_walk(path), key=lambda file: file.parts)
     if not files:
         raise DataError(f"There are no images in {path}: none of its files ends in {', '.join(ENDINGS)}.")
@@ -113,7 +114,7 @@ def open_folder(path: Path, settings: DataSettings, progress: Progress | None = 
     reader = Reader(folder)
     size, channels = _form(reader, order, settings)
     most = settings.limit or len(order)
-    refuse_what_does_not_fit(most, channels, size)
+    refuse_what_does_not_fit(most, channels, size, copies=2 if settings.limit else 1)  # see the end of `_read_all`
     places, pixels = _read_all(reader, order, most, size, channels, progress)
     if not settings.skip_unreadable:
         reader.refuse_unreadable()

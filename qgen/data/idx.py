@@ -103,8 +103,6 @@ def _unpacked(path: Path, most: int) -> bytes:
     try:
         with gzip.open(path) if packed else path.open("rb") as file:
             content = file.read(most + 1)  # a wrong file may unpack to any size
-            if len(content) <= most and file.read(1):
-                raise DamagedError("it goes on after its end")
     except EOFError as error:
         raise DamagedError("it is incomplete: the packed data ends early") from error
     except (gzip.BadGzipFile, zlib.error) as error:

@@ -71,13 +71,19 @@ class ImageSet:
         return dict(zip(self.class_names, counts.tolist(), strict=True))
 
 
-def refuse_what_does_not_fit(count: int, channels: int, size: int) -> None:
+def refuse_what_does_not_fit(count: int, channels: int, size: int, copies: int = 1) -> None:
     """Checks that `count` uint8 images of `channels` x `size` x `size` fit into the memory that is free.
+
+    Args:
+        count: how many images.
+        channels: of each.
+        size: of each, in pixels.
+        copies: how many of all of them there are at a time, at most.
 
     Raises:
         DataError: they do not; the message says how much they take and how much there is.
     """
-    needed, free = count * channels * size**2, psutil.virtual_memory().available
+    needed, free = copies * count * channels * size**2, psutil.virtual_memory().available
     if needed > MOST_MEMORY * free:
         raise DataError(
             f"{count:,} images of {channels}x{size}x{size} take {needed / 2**30:.1f} GiB of memory, and "

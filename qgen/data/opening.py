@@ -11,6 +11,7 @@ from qgen.data.choice import choose
 from qgen.data.download import Progress
 from qgen.data.folder import folder_shape, open_folder
 from qgen.data.images import ImageSet, refuse_what_does_not_fit
+from qgen.data.places import expanded
 from qgen.data.published import load
 from qgen.data.resizing import resize
 from qgen.data.sets import KNOWN, KnownSet
@@ -66,7 +67,7 @@ def open_known(
         f"{known.name} ({settings.split})", given.labels, len(given.labels), settings.classes, settings.limit
     )
     size, channels = settings.size or known.size, settings.channels or 1
-    refuse_what_does_not_fit(len(places), channels, size)
+    refuse_what_does_not_fit(len(places), channels, size, copies=2)  # `resize` makes a second one on its way
     images, labels = resize(given.images[places], size, channels), torch.from_numpy(given.labels[places])
     return ImageSet.of(known.name, images, labels, known.class_names, given.source)
 
@@ -77,7 +78,7 @@ def find_folder(name: str) -> Path:
     Raises:
         DataError: there is no such folder; the message names the known set that is spelled most alike.
     """
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     if folder.is_dir():
         return folder
     if folder.exists():

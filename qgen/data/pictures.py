@@ -35,8 +35,10 @@ def to_uint8(images: torch.Tensor) -> torch.Tensor:
         (N, C, H, W), uint8 in [0, 255], on the CPU. `to_uint8(images.scaled(index))` gives the bytes back exactly.
 
     Raises:
-        DataError: a value is not finite.
+        DataError: they are of another type, or a value is not finite.
     """
+    if not images.is_floating_point():
+        raise DataError(f"Images are bytes (uint8) or floating-point numbers in [-1, 1], not {images.dtype}.")
     values = images.detach().to("cpu", torch.float32)
     if not values.isfinite().all():
         raise DataError("The images hold values that are not finite, so there is nothing to draw.")
@@ -56,9 +58,13 @@ def save_grid(
             the grid about 750 pixels wide.
 
     Raises:
-        DataError: there are no images, they are neither grey nor RGB, or a value is not finite.
+        DataError: there are no images, they are neither grey nor RGB or of another type, a value is not finite, or
+            `columns` or `scale` is below 1.
         OSError: the file cannot be written.
     """
+    for name, given in (("columns", columns), ("scale", scale)):
+        if given is not None and given < 1:
+            raise DataError(f"`{name}` is at least 1, not {given}.")
     tiles = _as_bytes(images)
     count, channels, height, width = tiles.shape
     columns = columns or math.ceil(math.sqrt(count))

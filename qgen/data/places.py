@@ -7,19 +7,32 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from qgen.errors import DataError
+
 VARIABLE = "QGEN_DATA"
 _SYSTEM = (Path("/usr/share/datasets"), Path("/usr/local/share/datasets"))
 
 
 def roots(data_dir: Path | None) -> list[Path]:
     """The folders to look in, first to last: the one given, that of `QGEN_DATA`, the user's and the system's."""
-    given = [data_dir, _from_environment(), user_folder(sys.platform, os.environ)]
-    return list(dict.fromkeys([*filter(None, given), *_SYSTEM]))
+    return list(dict.fromkeys([*_chosen(data_dir), *_SYSTEM]))
 
 
 def download_root(data_dir: Path | None) -> Path | None:
     """The folder that downloads go to: the one given, that of `QGEN_DATA`, or the user's; None without a home."""
-    return data_dir or _from_environment() or user_folder(sys.platform, os.environ)
+    return next(iter(_chosen(data_dir)), None)
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with the home folder that `~` or `~name` stands for: not every path has been through a shell.
+
+    Raises:
+        DataError: there is no such home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"`{path}` begins with a home folder that does not exist; give the whole path.") from error
 
 
 def find_files(name: str, data_dir: Path | None, folders: tuple[str, ...]) -> Iterator[Path]:
@@ -50,6 +63,6 @@ def user_folder(platform: str, environ: Mapping[str, str]) -> Path | None:
         return None
 
 
-def _from_environment() -> Path | None:
-    given = os.environ.get(VARIABLE)
-    return Path(given).expanduser() if given else None
+def _chosen(data_dir: Path | None) -> list[Path]:
+    given = [data_dir, os.environ.get(VARIABLE), user_folder(sys.platform, os.environ)]
+    return [expanded(path) for path in given if path]

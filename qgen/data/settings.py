@@ -23,10 +23,16 @@ class DataSettings(Settings):
     """The part of a known data set. A folder of images is all `train`."""
 
     size: int | None = Field(default=None, ge=1)
-    """Resize to this many pixels in height and width; null: as the images are, which must then agree."""
+    """Resize to this many pixels in height and width; null: as the images are, which must then agree.
+
+    In a folder all images of the chosen `classes` must, also those that `limit` leaves out.
+    """
 
     channels: Literal[1, 3] | None = None
-    """1: grey, 3: RGB; null: as the images are, which is grey for a folder only if all of it is."""
+    """1: grey, 3: RGB; null: as the images are.
+
+    A folder is grey only if all images of the chosen `classes` are, also those that `limit` leaves out.
+    """
 
     limit: int | None = Field(default=None, ge=1)
     """Keep this many images: a fixed choice, the same in every run, with as many of each class as can be.

@@ -9,15 +9,11 @@ import torch
 from torch import Tensor
 
 from qgen.diffusion.noise import ImageNoise
-from qgen.diffusion.samplers import ancestral, ddim
 from qgen.diffusion.schedules import Schedule
-from qgen.diffusion.settings import SamplingSettings
-from qgen.diffusion.solvers import dpm_solver, unipc
+from qgen.diffusion.settings import KINDS, SamplingSettings
 from qgen.diffusion.steps import Denoiser, Progress, Sampler
 from qgen.diffusion.times import sampling_times
 from qgen.errors import InputError
-
-DEFAULT_CALLS = {"ddim": 50, "dpm-solver": 20, "unipc": 20}
 
 
 def denoiser_calls(settings: SamplingSettings, schedule: Schedule) -> int:
@@ -30,7 +26,7 @@ def denoiser_calls(settings: SamplingSettings, schedule: Schedule) -> int:
 
 
 def _times(settings: SamplingSettings, schedule: Schedule) -> tuple[int, ...]:
-    default = min(DEFAULT_CALLS.get(settings.sampler, schedule.steps), schedule.steps)
+    default = min(KINDS[settings.sampler].calls or schedule.steps, schedule.steps)
     return sampling_times(schedule, settings.steps or default)
 
 
@@ -63,7 +59,7 @@ def sample(
 
     Raises:
         ConfigError: more steps than the schedule has.
-        InputError: a batch of less than one image.
+        InputError: a batch of less than one image, or a seed below 0.
     """
     if batch < 1:
         raise InputError(f"a batch holds at least one image, not {batch}")
@@ -80,15 +76,8 @@ def sample(
 
 
 def _sampler(settings: SamplingSettings) -> Sampler:
-    match settings.sampler:
-        case "ancestral":
-            return ancestral
-        case "ddim":
-            return partial(ddim, eta=settings.eta)
-        case "dpm-solver":
-            return partial(dpm_solver, eta=settings.eta)
-        case "unipc":
-            return unipc
+    kind = KINDS[settings.sampler]
+    return partial(kind.run, eta=settings.eta) if kind.eta else kind.run
 
 
 def _shifted(progress: Progress, before: int, total: int) -> Progress:

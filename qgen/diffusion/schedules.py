@@ -70,16 +70,6 @@ class Schedule:
         return len(self.alphas_bar)
 
     @cached_property
-    def alphas(self) -> Tensor:
-        """(T,) float64: the share of the variance that step t alone leaves."""
-        return self.alphas_bar / torch.cat([torch.ones(1, dtype=torch.float64), self.alphas_bar[:-1]])
-
-    @cached_property
-    def betas(self) -> Tensor:
-        """(T,) float64: the variance of the noise that step t adds."""
-        return 1 - self.alphas
-
-    @cached_property
     def snr(self) -> Tensor:
         """(T,) float64: the signal-to-noise ratio alphas_bar / (1 - alphas_bar), a ratio of variances."""
         return self.alphas_bar / (1 - self.alphas_bar)
@@ -103,7 +93,7 @@ class Schedule:
 
         Args:
             x0: clean images (B, C, H, W), floating point, in [-1, 1].
-            t: steps (B,), int64, in 0..T-1.
+            t: steps (B,), int64, in 0..T-1, or `CLEAN`.
             noise: standard normal (B, C, H, W).
 
         Returns:
@@ -114,8 +104,9 @@ class Schedule:
         """
         if not x0.is_floating_point():
             raise InputError(f"images must be floating-point numbers in [-1, 1], not {x0.dtype}")
-        signal = per_image(self.alphas_bar.sqrt(), t, x0)
-        spread = per_image((1 - self.alphas_bar).sqrt(), t, x0)
+        left = torch.cat([torch.ones(1, dtype=torch.float64), self.alphas_bar])  # from `CLEAN` on
+        signal = per_image(left.sqrt(), t - CLEAN, x0)
+        spread = per_image((1 - left).sqrt(), t - CLEAN, x0)
         return signal * x0 + spread * noise.to(x0)
 
 

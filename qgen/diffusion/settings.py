@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Callable
+from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from qgen.diffusion.objective import p2_weights
+from qgen.diffusion.samplers import ancestral, ddim
 from qgen.diffusion.schedules import Schedule, cosine, linear
+from qgen.diffusion.solvers import dpm_solver, unipc
 from qgen.settings import Settings
+
+
+class Kind(NamedTuple):
+    """A sampler that settings can name.
+
+    Attributes:
+        run: the function.
+        calls: denoiser calls for an image where settings leave that open; None: one for each step of the diffusion.
+        eta: whether it takes `eta`.
+    """
+
+    run: Callable[..., Tensor]
+    calls: int | None = None
+    eta: bool = False
+
+
+KINDS = {
+    "ancestral": Kind(ancestral),
+    "ddim": Kind(ddim, calls=50, eta=True),
+    "dpm-solver": Kind(dpm_solver, calls=20, eta=True),
+    "unipc": Kind(unipc, calls=20),
+}
 
 
 class DiffusionSettings(Settings):
@@ -53,9 +78,9 @@ class SamplingSettings(Settings):
 
     @model_validator(mode="after")
     def _eta_has_a_meaning(self) -> Self:
-        if self.eta and self.sampler not in ("ddim", "dpm-solver"):
+        if self.eta and not KINDS[self.sampler].eta:
+            others = " or ".join(f"`{name}`" for name, kind in KINDS.items() if kind.eta)
             raise ValueError(
-                f"eta = {self.eta} means nothing to the sampler `{self.sampler}`; leave it out, or take `ddim` or "
-                "`dpm-solver`"
+                f"eta = {self.eta} means nothing to the sampler `{self.sampler}`; leave it out, or take {others}"
             )
         return self

@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from qgen.diffusion.schedules import Level, Schedule
+from qgen.errors import InputError
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 Noises = Callable[[], Tensor]
@@ -76,7 +77,12 @@ def move(x: Tensor, x0: Tensor, here: Level, there: Level, eta: float, noises: N
 
     The noise that x holds is what x0 leaves unexplained. A part of it is kept, and noise with eta times the deviation
     of the posterior q(x_there | x_here, x0) is added: none with eta = 0, that posterior itself with eta = 1.
+
+    Raises:
+        InputError: eta lies outside [0, 1].
     """
+    if not 0 <= eta <= 1:
+        raise InputError(f"eta lies between 0 and 1, not at {eta}")
     deviation = eta * there.spread / here.spread * math.sqrt(1 - here.alpha_bar / there.alpha_bar)
     kept = math.sqrt(there.spread**2 - deviation**2) / here.spread
     x = (there.signal - kept * here.signal) * x0 + kept * x

@@ -142,9 +142,10 @@ class TimeEmbedding(nn.Module):
 
     def forward(self, times: torch.Tensor) -> torch.Tensor:
         """From times (B,), in steps, to (B, width)."""
-        # In bfloat16 the times 999 and 1000 would be the same.
-        steps = torch.arange(self.pairs, dtype=self.out.weight.dtype, device=times.device)
+        dtype = self.out.weight.dtype
+        exact = torch.promote_types(dtype, torch.float32)  # in bfloat16 the times 999 and 1000 would be the same
+        steps = torch.arange(self.pairs, dtype=exact, device=times.device)
         rates = torch.exp(steps * (-math.log(LONGEST_PERIOD) / (self.pairs - 1)))
-        angles = times.to(rates.dtype).unsqueeze(1) * rates
-        waves = torch.cat([angles.sin(), angles.cos()], dim=1)
+        angles = times.to(exact).unsqueeze(1) * rates
+        waves = torch.cat([angles.sin(), angles.cos()], dim=1).to(dtype)
         return self.out(functional.gelu(self.hidden(waves), approximate="tanh"))  # type: ignore[no-any-return]

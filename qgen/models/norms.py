@@ -53,7 +53,7 @@ class _NormSiLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, groups: int) -> torch.Tensor:
         weight = weight.unflatten(1, (groups, -1))
-        shape, count = weight.shape, rows[0].numel() // groups
+        shape, count = weight.shape, rows.shape[1:].numel() // groups
         mean = _channel_sums(rows, shape).sum(2, keepdim=True) / count
         work = rows - _as_row(mean.expand(shape), rows)
         square = _channel_sums(work.mul_(work), shape).sum(2, keepdim=True) / count
@@ -68,7 +68,7 @@ class _NormSiLU(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         rows, mean, sharpness, slope, offset, weight = ctx.saved_tensors
-        shape, count = weight.shape, rows[0].numel() // weight.shape[1]
+        shape, count = weight.shape, rows.shape[1:].numel() // weight.shape[1]
         slopes = _as_row(slope, rows)
         work = torch.addcmul(_as_row(offset, rows), rows, slopes)
         found = torch.ops.aten.silu_backward(upstream, work)
@@ -83,10 +83,11 @@ class _NormSiLU(torch.autograd.Function):
 
 def _channel_sums(rows: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     """The sums (B, G, C/G) of each channel over all pixels of rows (B, H, W*C)."""
-    return rows.sum(1).view(len(rows), -1, *shape[1:]).sum(1)
+    channels: torch.Tensor = rows.sum(1).unflatten(1, (-1, *shape[1:]))
+    return channels.sum(1)
 
 
 def _as_row(values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """One number a channel, (B, G, C/G), repeated along rows (B, H, W*C): (B, 1, W*C)."""
     flat = values.flatten(1).unsqueeze(1)
-    return flat.expand(-1, rows.shape[2] // flat.shape[2], -1).reshape(len(rows), 1, -1)
+    return flat.expand(-1, rows.shape[2] // flat.shape[2], -1).flatten(1).unsqueeze(1)

@@ -191,8 +191,8 @@ class UNetSettings(Settings):
 
 
 def last_kernel(size: int) -> int:
-    """The kernel of the last downsampling, from maps of this side: 7x7 takes 7 or 8 to 2, 4x4 takes 4 to 2."""
-    return 7 if size > 4 else 4
+    """The kernel of the last downsampling, from maps of this side: 7x7 takes 7 or 8 to 2, 4x4 takes 4 or 5 to 2."""
+    return 7 if size >= 7 else 4
 
 
 def _check_channels(part: str, wanted: int, there: int) -> None:

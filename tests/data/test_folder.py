@@ -5,6 +5,7 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -136,6 +137,13 @@ def test_sixteen_bits_are_rounded_to_eight(ending: str, tmp_path: Path, rng: np.
     wide[0, :4] = 0, 65535, 255, 256
     Image.fromarray(wide).save(tmp_path / f"image{ending}")
     np.testing.assert_array_equal(one(tmp_path), np.rint(wide / 65535 * 255))
+
+
+def test_a_transparent_level_of_sixteen_bits_is_white(tmp_path: Path, rng: np.random.Generator) -> None:
+    wide = rng.integers(65536, size=(9, 9), dtype=np.uint16)
+    wide[:3], wide[3] = 1000, 1001
+    Image.fromarray(wide).save(tmp_path / "image.png", transparency=1000)
+    np.testing.assert_array_equal(one(tmp_path), np.rint(np.where(wide == 1000, 65535, wide) / 65535 * 255))
 
 
 @pytest.mark.parametrize("pixels", [np.full((4, 4), 0.5, np.float32), np.full((4, 4), 70_000, np.int32)])
@@ -344,6 +352,15 @@ def test_what_does_not_fit_into_memory_is_refused_beforehand(tmp_path: Path) -> 
     save(tmp_path / "image.png", np.zeros((4, 4)))
     with pytest.raises(DataError, match="GiB of memory"):
         open_folder(tmp_path, size=10**6)
+
+
+def test_the_copy_that_a_limit_makes_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in range(4):
+        save(tmp_path / f"{place}.png", np.zeros((8, 8)))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2 * 4 * 8 * 8))
+    assert len(open_folder(tmp_path)) == 4
+    with pytest.raises(DataError, match="4 images of 1x8x8 take"):
+        open_folder(tmp_path, limit=4)
 
 
 def test_progress_is_told(tmp_path: Path) -> None:

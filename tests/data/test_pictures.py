@@ -109,6 +109,23 @@ def test_what_is_no_image_is_refused(shape: tuple[int, ...], tmp_path: Path) -> 
         save_grid(torch.zeros(shape), tmp_path / "grid.png")
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int8, torch.bool])
+def test_numbers_that_are_neither_bytes_nor_fractions_are_refused(dtype: torch.dtype, tmp_path: Path) -> None:
+    images = torch.zeros(1, 1, 4, 4, dtype=dtype)
+    with pytest.raises(DataError, match=f"not {dtype}"):
+        save_grid(images, tmp_path / "grid.png")
+    with pytest.raises(DataError, match=f"not {dtype}"):
+        save_single(images, tmp_path, ["a"])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["columns", "scale"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_grids_have_columns_and_pixels(name: str, value: int, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"`{name}` is at least 1, not {value}"):
+        save_grid(torch.zeros(1, 1, 4, 4), tmp_path / "grid.png", **{name: value})
+
+
 def test_a_grid_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_grid(torch.zeros(1, 1, 4, 4), tmp_path / "grid.png")
     before = (tmp_path / "grid.png").read_bytes()

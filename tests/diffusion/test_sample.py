@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -24,6 +24,7 @@ from qgen.diffusion import (
     sample,
     sampling_times,
 )
+from qgen.diffusion.settings import KINDS
 from qgen.errors import ConfigError, InputError
 
 SHAPE = (2, 5, 5)
@@ -91,6 +92,15 @@ def test_samplers_with_noise_use_fresh_noise_in_each_step(given_settings: dict[s
     assert (images[0] - images[1]).abs().max() > 0.01
 
 
+@pytest.mark.parametrize("clip", [True, False])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_images_are_those_of_the_bare_sampler(sampler: str, clip: bool) -> None:
+    schedule, settings = cosine(50), SamplingSettings.read({"sampler": sampler, "steps": 12, "clip": clip})
+    noise, times = ImageNoise([1, 2], SHAPE), sampling_times(schedule, 12)
+    bare = KINDS[sampler].run(elementwise, noise.next(), schedule, times, noise.next, clip=clip)
+    assert torch.equal(sample(elementwise, schedule, settings, [1, 2], SHAPE), bare.clamp(-1, 1))
+
+
 def test_no_seeds_make_no_images() -> None:
     assert sample(elementwise, cosine(50), SamplingSettings(), [], SHAPE).shape == (0, *SHAPE)
 
@@ -153,6 +163,15 @@ def test_inversion_makes_the_calls_it_says() -> None:
 # Settings
 
 
+def test_every_sampler_has_its_line_in_the_table() -> None:
+    assert get_args(SamplingSettings.model_fields["sampler"].annotation) == tuple(KINDS)
+
+
+def test_weights_of_the_loss_follow_both_settings() -> None:
+    weights = DiffusionSettings(p2_gamma=0.5, p2_k=2).loss_weights()
+    torch.testing.assert_close(weights, (2 + cosine(1000).snr) ** -0.5, rtol=1e-12, atol=0)
+
+
 def test_defaults_are_the_published_diffusion() -> None:
     settings = DiffusionSettings()
     assert torch.equal(settings.noise_schedule().alphas_bar, cosine(1000).alphas_bar)
@@ -211,6 +230,11 @@ def test_more_steps_than_the_diffusion_has_are_refused_before_any_call(sampler: 
         sample(never, cosine(100), settings, [1], SHAPE)
     with pytest.raises(InputError, match="at least one image, not 0"):
         sample(never, cosine(100), SamplingSettings(), [1], SHAPE, batch=0)
+
+
+def test_seeds_below_zero_are_refused() -> None:
+    with pytest.raises(InputError, match="a seed is a whole number from 0 on, not -1"):
+        sample(elementwise, cosine(50), SamplingSettings(), [1, -1], SHAPE)
 
 
 # A GPU

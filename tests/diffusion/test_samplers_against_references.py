@@ -16,12 +16,21 @@ from torch import Tensor
 
 from qgen.diffusion import CLEAN, Schedule, ancestral, cosine, ddim, dpm_solver, linear, sampling_times, unipc
 
-diffusers = pytest.importorskip("diffusers")
 # diffusers hands tensors to np.array; NumPy 2 warns of it.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 SHAPE = (3, 2, 4, 4)
 SCHEDULES = {"cosine": cosine(1000), "linear": linear(1000)}
+
+
+@pytest.fixture
+def diffusers() -> Any:
+    return pytest.importorskip("diffusers")
+
+
+def betas(schedule: Schedule) -> np.ndarray:
+    left = schedule.alphas_bar.numpy()
+    return 1 - left / np.append(1.0, left[:-1])
 
 
 def denoiser(x: Tensor, t: Tensor) -> Tensor:
@@ -86,10 +95,12 @@ def test_ancestral_sampling_is_the_published_one(name: str) -> None:
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("clip", [True, False])
 @pytest.mark.parametrize("times", [tuple(range(999, -2, -1)), (999, 640, 411, 200, 87, 21, 0, CLEAN)])
-def test_ancestral_sampling_agrees_with_diffusers(name: str, clip: bool, times: tuple[int, ...]) -> None:
+def test_ancestral_sampling_agrees_with_diffusers(
+    diffusers: Any, name: str, clip: bool, times: tuple[int, ...]
+) -> None:
     """Full and respaced. The grid ends at step 0: after any other one diffusers adds noise of deviation 1e-10."""
     schedule = SCHEDULES[name]
-    scheduler = diffusers.DDPMScheduler(1000, trained_betas=schedule.betas.numpy(), clip_sample=clip)
+    scheduler = diffusers.DDPMScheduler(1000, trained_betas=betas(schedule), clip_sample=clip)
     scheduler.alphas_cumprod = schedule.alphas_bar
     scheduler.set_timesteps(timesteps=list(times[:-1]))
     x = start()
@@ -101,10 +112,10 @@ def test_ancestral_sampling_agrees_with_diffusers(name: str, clip: bool, times: 
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("clip", [True, False])
 @pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
-def test_ddim_agrees_with_diffusers(name: str, clip: bool, eta: float) -> None:
+def test_ddim_agrees_with_diffusers(diffusers: Any, name: str, clip: bool, eta: float) -> None:
     """diffusers spaces its steps equally from 0; and there the noise that a clipped x0 leaves has to be asked for."""
     schedule = SCHEDULES[name]
-    scheduler = diffusers.DDIMScheduler(1000, trained_betas=schedule.betas.numpy(), clip_sample=clip)
+    scheduler = diffusers.DDIMScheduler(1000, trained_betas=betas(schedule), clip_sample=clip)
     scheduler.alphas_cumprod = schedule.alphas_bar
     scheduler.set_timesteps(25)
     times = (*scheduler.timesteps.tolist(), CLEAN)
@@ -129,13 +140,13 @@ def with_our_grid(scheduler: Any, schedule: Schedule, times: tuple[int, ...]) ->
 @pytest.mark.parametrize("clip", [True, False])
 @pytest.mark.parametrize("eta", [0, 1])
 @pytest.mark.parametrize("calls", [1, 2, 5, 20])
-def test_dpm_solver_agrees_with_diffusers(name: str, clip: bool, eta: int, calls: int) -> None:
+def test_dpm_solver_agrees_with_diffusers(diffusers: Any, name: str, clip: bool, eta: int, calls: int) -> None:
     """diffusers computes this one in float32 whatever it is given, hence the tolerance; it has no plain clipping."""
     schedule = SCHEDULES[name]
     times = sampling_times(schedule, calls)
     scheduler = diffusers.DPMSolverMultistepScheduler(
         1000,
-        trained_betas=schedule.betas.numpy(),
+        trained_betas=betas(schedule),
         algorithm_type="sde-dpmsolver++" if eta else "dpmsolver++",
         solver_order=2,
     )
@@ -152,11 +163,11 @@ def test_dpm_solver_agrees_with_diffusers(name: str, clip: bool, eta: int, calls
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("clip", [True, False])
 @pytest.mark.parametrize("calls", [1, 2, 3, 5, 20])
-def test_unipc_agrees_with_diffusers(name: str, clip: bool, calls: int) -> None:
+def test_unipc_agrees_with_diffusers(diffusers: Any, name: str, clip: bool, calls: int) -> None:
     schedule = SCHEDULES[name]
     times = sampling_times(schedule, calls)
     scheduler = diffusers.UniPCMultistepScheduler(
-        1000, trained_betas=schedule.betas.numpy(), solver_order=2, solver_type="bh2", final_sigmas_type="zero"
+        1000, trained_betas=betas(schedule), solver_order=2, solver_type="bh2", final_sigmas_type="zero"
     )
     x = start()
     predict = clipping_denoiser(schedule) if clip else denoiser

@@ -24,6 +24,7 @@ from qgen.diffusion import (
     sampling_times,
     unipc,
 )
+from qgen.errors import InputError
 
 MEAN, SD = 0.25, 0.15  # of the Gaussian data; 5 deviations stay inside [-1, 1]
 MODE, WIDTH = 0.6, 0.05  # of the mixture of two
@@ -160,6 +161,14 @@ def test_ddim_with_full_noise_is_ancestral_sampling(clip: bool) -> None:
     one = ancestral(denoiser, x, schedule, times, iter(draws).__next__, clip=clip)
     other = ddim(denoiser, x, schedule, times, iter(draws).__next__, eta=1.0, clip=clip)
     torch.testing.assert_close(one, other, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("eta", [-0.1, 2.0, math.nan])
+@pytest.mark.parametrize("sampler", [ddim, dpm_solver])
+def test_shares_of_noise_beyond_all_of_it_are_refused(sampler: Callable[..., Tensor], eta: float) -> None:
+    schedule = SCHEDULES["cosine"]
+    with pytest.raises(InputError, match="eta lies between 0 and 1, not at"):
+        sampler(mixture_denoiser(schedule), normal(2), schedule, (999, 500, CLEAN), no_noise, eta=eta)
 
 
 def test_without_noise_the_second_order_solver_starts_as_ddim() -> None:

@@ -132,6 +132,16 @@ def test_norm_agrees_with_torch_in_float32() -> None:
     torch.testing.assert_close(norm(maps), wanted, rtol=1e-5, atol=1e-5)
 
 
+def test_norms_under_autocast_compute_in_the_type_of_their_weights() -> None:
+    norm, channel_norm = perturbed(NormSiLU(5, 10)).float(), perturbed(ChannelNorm(10)).float()
+    maps, modulation = (2 + 3 * torch.randn(4, 10, 6, 6)).bfloat16(), torch.randn(4, 20).bfloat16()
+    pixels = maps.flatten(2).mT
+    with torch.autocast("cpu", torch.bfloat16):
+        found = norm(maps, modulation), channel_norm(pixels)
+    wanted = norm(maps.float(), modulation.float()), channel_norm(pixels.float())
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-6)  # and float32, both
+
+
 def test_norm_gradients_by_differences() -> None:
     norm = perturbed(NormSiLU(2, 4))
     maps, modulation = torch.randn(2, 4, 3, 2, requires_grad=True), torch.randn(2, 8, requires_grad=True)
@@ -210,6 +220,15 @@ def test_time_embedding(waves: int, width: int) -> None:
     wanted = bent @ embedding.out.weight.T + embedding.out.bias
     torch.testing.assert_close(embedding(times), wanted, rtol=0, atol=1e-12)
     torch.testing.assert_close(embedding(times.double()), wanted, rtol=0, atol=1e-12)
+
+
+def test_time_embedding_in_bfloat16_tells_neighbours_apart() -> None:
+    embedding = perturbed(TimeEmbedding(10, 40)).bfloat16()
+    times = torch.tensor([0, 1, 500, 998, 999])
+    found, exact = embedding(times), embedding.double()(times)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.double(), exact, rtol=0, atol=0.05)
+    assert (found[-1] - found[-2]).abs().max() > 0.1
 
 
 @pytest.mark.parametrize(

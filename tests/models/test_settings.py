@@ -51,7 +51,7 @@ def test_contradictions_are_refused(given: dict[str, Any], message: str) -> None
     ("given", "size", "message"),
     [
         ({}, 8, "8x8 images are too small for 4 levels, whose feature maps would have sides 8, 4, 2, 1"),
-        ({"mults": (1, 2)}, 6, "too small for 2 levels"),
+        ({"mults": (1, 2)}, 3, "too small for 2 levels"),
         ({}, 1, "too small"),
         ({"vertex": {"groups": 1}, "mults": (1, 2)}, 12, None),
         ({"vertex": {"groups": 1}, "mults": (1, 2)}, 9, "`vertex` cuts feature maps into 2x2 patches.* are 3x3 there"),
@@ -66,6 +66,11 @@ def test_image_sizes_that_do_not_fit_are_refused(given: dict[str, Any], size: in
         return
     with pytest.raises(ConfigError, match=message):
         build_unet(settings, 1, size)
+
+
+def test_seeds_are_not_negative() -> None:
+    with pytest.raises(QgenError, match="a seed is a whole number from 0 on, not -1"):
+        build_unet(UNetSettings(mults=(1, 2)), 1, 8, seed=-1)
 
 
 def test_images_have_channels() -> None:
@@ -84,6 +89,8 @@ def test_an_unknown_backend_is_refused() -> None:
         (28, (1, 2, 3, 4), (28, 14, 7, 2)),
         (32, (1, 2, 3, 4), (32, 16, 8, 2)),
         (64, (1, 2, 3, 4), (64, 32, 16, 6)),
+        (27, (1, 2, 3, 4), (27, 13, 6, 3)),
+        (20, (1, 2, 3, 4), (20, 10, 5, 2)),
         (16, (1, 2, 3, 4), (16, 8, 4, 2)),
         (8, (1, 2, 3), (8, 4, 2)),
         (8, (1, 2), (8, 2)),

@@ -12,9 +12,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from qgen.backends import open_backend
+from qgen.backends import ParameterShift, open_backend
 from qgen.errors import InputError
 from qgen.models import UNet, UNetSettings, VertexSettings, build_unet
+from qgen.models.quantum import PatchCircuits
 
 Weights = dict[str, torch.Tensor]
 
@@ -174,6 +175,9 @@ def test_the_published_numbers_of_parameters(
         ({}, 1, 28),
         ({"mults": (1, 2, 3)}, 1, 8),
         ({}, 3, 32),
+        ({}, 1, 20),
+        ({}, 1, 24),
+        ({}, 1, 27),
         ({"mults": (2, 1)}, 2, 11),
         ({"mults": (3,)}, 1, 6),
         ({"mults": (1, 1, 1, 1, 2), "vertex": {"groups": "all"}}, 1, 32),
@@ -196,6 +200,14 @@ def test_times_may_be_fractions_and_any_memory_format() -> None:
     whole = model(images, times)
     torch.testing.assert_close(model(images.contiguous(memory_format=torch.channels_last), times.float()), whole)
     assert (model(images, times + 0.5) - whole).abs().max() > 1e-4
+
+
+def test_no_images_are_a_batch(presets: Any) -> None:
+    model = build_unet(presets.small("quanvunet"), 1, 8)
+    found = model(*noise(model, batch=0))
+    assert found.shape == (0, 1, 8, 8)
+    found.sum().backward()
+    assert all((each.grad == 0).all() for each in model.parameters() if each.requires_grad)
 
 
 def test_wrong_shapes_are_refused() -> None:
@@ -266,6 +278,13 @@ def test_an_opened_backend_serves() -> None:
     settings = UNetSettings(mults=(1, 2), vertex=VertexSettings(groups=1))
     model = build_unet(settings, 1, 8, backend=open_backend("statevector"), gradient="adjoint")
     assert model(*noise(model)).isfinite().all()
+
+
+def test_circuits_are_differentiated_as_asked(presets: Any) -> None:
+    model = build_unet(presets.small("quanvunet"), 1, 8, gradient="parameter-shift")
+    networks = [module.circuits.network for module in model.modules() if isinstance(module, PatchCircuits)]
+    assert networks
+    assert all(type(network.gradient) is ParameterShift for network in networks)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -102,9 +102,8 @@ class NoisyExecutable(PlacedExecutable):
     def values(self, table: Doubles, seed: int) -> Doubles:
         rng, wires = np.random.default_rng(seed), self.placement.wires
         if self._shots is None:
-            read = [
-                rewire_probabilities(confuse(run.probabilities(table), self._confusion), wires) for run in self._runs
-            ]
+            states = [run.probabilities(table) for run in self._runs if isinstance(run, Density)]  # all of them
+            read = [rewire_probabilities(confuse(state, self._confusion), wires) for state in states]
             return self.measurement.from_probabilities(read)
         outcomes = [run.outcomes(table, self._shots, rng, self._confusion) for run in self._runs]
         return self.measurement.from_outcomes([rewire_outcomes(some, wires) for some in outcomes])
