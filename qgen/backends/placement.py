@@ -129,6 +129,11 @@ def _transpile(
             optimization_level=level, target=target, seed_transpiler=seed, initial_layout=start
         )
         return manager.run(circuit)
+    except TypeError as error:
+        # Qiskit 2.6 copies the circuit at level 3, and cannot copy some sums of angles whose parameters cancelled.
+        raise BackendError(
+            f"Qiskit's transpiler fails on an angle of this circuit at level {level} ({error}): take level 2"
+        ) from error
     except (QiskitError, ValueError) as error:
         words = error.message if isinstance(error, QiskitError) else error
         raise BackendError(f"the transpiler cannot fit this circuit to the device: {words}") from error
