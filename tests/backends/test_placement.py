@@ -94,8 +94,8 @@ def test_values_are_those_of_the_logical_circuit(name: str, circuit: LayerCircui
     try:
         placement, measurement = placed(circuit, target(name), seed=seed, level=level)
     except BackendError as error:
-        assert level == 3
-        assert "take level 2" in str(error)
+        if level < 3 or "take level 2" not in str(error):
+            raise
         reject()
     numbers = numbers_for(circuit, seed)
     exact = probabilities(placement, numbers)
