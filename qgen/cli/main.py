@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from qgen import __version__
-from qgen.cli import backends, data, describe, sample, train
+from qgen.cli import backends, data, describe, sample, train, transpile
 from qgen.errors import QgenError
 
 
@@ -66,6 +66,7 @@ app.command(epilog=sample.EXAMPLES)(sample.sample)
 app.command(epilog=describe.EXAMPLES)(describe.describe)
 app.command(epilog=data.EXAMPLES)(data.data)
 app.add_typer(backends.app, name="backends")
+app.command(epilog=transpile.EXAMPLES)(transpile.transpile)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from qgen import QgenError, __version__
 from qgen.cli import main as command_line
 
-COMMANDS = ("train", "sample", "describe", "data", "backends")
+COMMANDS = ("train", "sample", "describe", "data", "backends", "transpile")
 
 
 def invoke(*arguments: str) -> Any:

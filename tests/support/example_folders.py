@@ -13,6 +13,7 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     train_small(Path("runs/first-try"), "training.steps=2")
     Path("my.yaml").write_text("preset: unet\n")
+    Path("circuit.qasm").write_text('OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\nh q[0];\ncx q[0],q[1];\n')
     # What comes after the settings were read and the folder was chosen takes minutes; other tests train.
     monkeypatch.setattr("qgen.cli.train._train", lambda *arguments: None)
     return folder

@@ -1,0 +1,76 @@
+"""What a workload costs on IBM's hardware, before it is submitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qgen.errors import BackendError
+
+#: QPU seconds of IBM's free Open Plan, in each 28 days.
+OPEN_PLAN_SECONDS = 600.0
+#: QPU seconds of a job beside its executions.
+JOB_SECONDS = 2.0
+#: The usual wait between two executions, in microseconds; 4,000 on Nighthawk r1.
+REP_DELAY_US = 250.0
+#: IBM's rule of thumb for an execution, with everything in it: 0.35 s for 1,000.
+QUICK_SECONDS = 0.00035
+
+
+@dataclass(frozen=True)
+class WorkloadCost:
+    """QPU time that a number of circuits takes.
+
+    Attributes:
+        circuits: how many, all angles counted apart.
+        shots: how often each is run.
+        jobs: in how many jobs they go out.
+        executions: circuits times shots.
+        seconds: QPU seconds, see `formula`.
+        quick_seconds: the same by IBM's rule of thumb, which knows nothing of the circuit.
+        share: `seconds` as a part of the Open Plan's 600 s; above 1: more than it has.
+        formula: how `seconds` comes about, with the numbers.
+    """
+
+    circuits: int
+    shots: int
+    jobs: int
+    executions: int
+    seconds: float
+    quick_seconds: float
+    share: float
+    formula: str
+
+
+def workload_cost(
+    circuits: int,
+    shots: int,
+    jobs: int = 1,
+    *,
+    length_us: float = 0.0,
+    rep_delay_us: float = REP_DELAY_US,
+) -> WorkloadCost:
+    """What so many circuits cost: 2 s a job, and a delay and the circuit's length for each execution.
+
+    Args:
+        circuits: how many: for images circuits per image times images; for a training step those of its gradient.
+        shots: how often each is run.
+        jobs: how many jobs they are spread over; sampling of a diffusion model takes one a step.
+        length_us: of the circuit with its measurement, in microseconds.
+        rep_delay_us: the wait before each execution, in microseconds.
+
+    Raises:
+        BackendError: a number that cannot be.
+    """
+    if circuits < 0 or shots < 1 or jobs < 0 or not 0 <= length_us < float("inf") or not 0 <= rep_delay_us < 1e9:
+        raise BackendError(
+            f"a workload has 0 or more circuits and jobs, 1 or more shots, and times from 0 us on; given: {circuits} "
+            f"circuits, {shots} shots, {jobs} jobs, {length_us} us of length, {rep_delay_us} us of delay"
+        )
+    executions = circuits * shots
+    seconds = JOB_SECONDS * jobs + (rep_delay_us + length_us) * 1e-6 * executions
+    formula = (
+        f"{JOB_SECONDS:g} s x {jobs:,} jobs + ({rep_delay_us:g} us delay + {length_us:.3g} us circuit) "
+        f"x {executions:,} executions = {seconds:,.1f} s"
+    )
+    quick = JOB_SECONDS * jobs + QUICK_SECONDS * executions
+    return WorkloadCost(circuits, shots, jobs, executions, seconds, quick, seconds / OPEN_PLAN_SECONDS, formula)

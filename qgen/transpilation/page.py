@@ -1,0 +1,181 @@
+"""A transpilation report as one HTML file that needs nothing else: no network, no script, no font."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from qgen import __version__
+from qgen.errors import QgenError
+from qgen.storage import write_text
+from qgen.transpilation.charts import PARTS, losses, success_chart
+from qgen.transpilation.device_section import device_section, way
+from qgen.transpilation.markup import Markup, element, microseconds, percent, plural, signed, table, times
+from qgen.transpilation.result import DeviceReport, Figures, TranspilationReport
+
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
+
+_NONE: Mapping[str, QuantumCircuit] = MappingProxyType({})
+
+#: The browser itself refuses whatever would have to be fetched.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def write_page(report: TranspilationReport, path: str | Path, circuits: Mapping[str, QuantumCircuit] = _NONE) -> None:
+    """Writes the report as a page for people: what to choose and why, then all that it rests on.
+
+    The file is self-contained, follows the reader's choice of light or dark, and is readable on a phone.
+
+    Args:
+        report: of at least one device.
+        path: the HTML file.
+        circuits: device -> its best candidate's circuit, in the device's gates on its physical qubits; devices that are
+            not in there are shown without a drawing of the circuit and its schedule.
+
+    Raises:
+        QgenError: the file cannot be written.
+    """
+    try:
+        write_text(path, page(report, circuits))
+    except OSError as error:
+        raise QgenError(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+def page(report: TranspilationReport, circuits: Mapping[str, QuantumCircuit] = _NONE) -> str:
+    """The same as text."""
+    ranked = sorted(report.devices, key=lambda device: -device.best.figures.success.total)
+    sections = (device_section(device, circuits.get(device.device), device is ranked[0]) for device in ranked)
+    main = element(
+        "main",
+        _answer(report, ranked),
+        _warnings(report),
+        element("h2", "Devices" if len(ranked) > 1 else "Success"),
+        _comparison(ranked),
+        element("h2", "Device by device" if len(ranked) > 1 else "In detail"),
+        *sections,
+        element("h2", "How the numbers are computed"),
+        element("section", Markup(_asset("formulas.html")), class_="card"),
+    )
+    body = element("body", _header(report), main, element("footer", f"Made by qgen {__version__}."))
+    return f"<!doctype html>\n{element('html', _head(report), body, lang='en')}\n"
+
+
+def _asset(name: str) -> str:
+    return resources.files("qgen.transpilation").joinpath(name).read_text(encoding="utf-8")
+
+
+def _head(report: TranspilationReport) -> Markup:
+    # An empty icon, since a browser would ask the server for one.
+    return Markup(
+        '<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><link rel="icon" href="data:,">'
+        f"{element('title', f'{report.circuit}: transpilation report')}<style>{_asset('page.css')}</style></head>"
+    )
+
+
+def _header(report: TranspilationReport) -> Markup:
+    facts = (
+        plural(report.qubits, "qubit"),
+        plural(report.parameters, "open angle"),
+        f"{plural(report.two_qubit_bound, 'two-qubit gate')} where every qubit is coupled to every other",
+    )
+    lines = (element("p", "Transpilation report", class_="eyebrow"), element("h1", report.circuit))
+    return element("header", *lines, element("p", " · ".join(facts), class_="soft"))
+
+
+def _answer(report: TranspilationReport, ranked: Sequence[DeviceReport]) -> Markup:
+    best = ranked[0]
+    figures = best.best.figures
+    success = element("strong", f"{percent(figures.success.total)} of executions")
+    start = (
+        ("Run it on ", element("strong", best.device), ": ")
+        if len(ranked) > 1
+        else ("On ", element("strong", best.device), ", ")
+    )
+    time = "" if figures.duration_us is None else f" in {microseconds(figures.duration_us)}"
+    gates = plural(figures.two_qubit_gates, "two-qubit gate")
+    sentence = element("p", *start, success, f" should pass without an error, with {gates}{time}.")
+    reason = element("p", _versus(best, ranked[1]) if len(ranked) > 1 else f"{_loss(figures)}.")
+    chosen = element("p", f"Chosen among {plural(len(best.candidates), 'candidate')}: {way(best.best)}.", class_="soft")
+    return element("section", sentence, reason, chosen, element("dl", *_tiles(best), class_="tiles"), class_="answer")
+
+
+def _loss(figures: Figures) -> str:
+    shares = losses(figures.success)
+    part = max(PARTS, key=shares.__getitem__)
+    return f"Most of the rest is lost to {part}" if shares[part] else "Nothing is lost"
+
+
+def _versus(best: DeviceReport, second: DeviceReport) -> str:
+    """What sets the best device apart from the next one: the part in which it is ahead by the largest factor."""
+    ours, theirs = best.best.figures.success, second.best.figures.success
+    next_best = f"{second.device} comes next with {percent(theirs.total)}"
+    part = max(PARTS, key=lambda name: _log(getattr(ours, name)) - _log(getattr(theirs, name)))
+    mine, other = getattr(ours, part), getattr(theirs, part)
+    if mine <= other:
+        return f"{next_best}."
+    return f"{next_best}. What sets them apart most is {part}: {percent(mine)} against {percent(other)}."
+
+
+def _log(share: float) -> float:
+    return math.log(max(share, 1e-300))
+
+
+def _tiles(device: DeviceReport) -> Iterator[Markup]:
+    figures, default = device.best.figures, device.default.figures
+    tiles = (
+        ("Success", percent(figures.success.total), _loss(figures)),
+        (
+            "Two-qubit gates",
+            str(figures.two_qubit_gates),
+            f"{signed(figures.extra_two_qubit_gates)} against all-to-all",
+        ),
+        ("Duration", microseconds(figures.duration_us), f"depth {figures.depth}"),
+        (
+            "Gain",
+            times(figures.success.total, default.success.total),
+            f"level 3 reaches {percent(default.success.total)}",
+        ),
+    )
+    for name, value, note in tiles:
+        yield element("div", element("dt", name), element("dd", value), element("dd", note))
+
+
+def _warnings(report: TranspilationReport) -> Markup:
+    items = [
+        element("li", warning if device.device in warning else f"{device.device}: {warning}")
+        for device in report.devices
+        for warning in device.warnings
+    ]
+    return element("ul", *items, class_="warnings", aria_label="Warnings") if items else Markup()
+
+
+def _comparison(ranked: Sequence[DeviceReport]) -> Markup:
+    head = (
+        "device",
+        "success",
+        *PARTS,
+        "two-qubit gates",
+        "against all-to-all",
+        "their depth",
+        "depth",
+        "duration",
+        "gain",
+    )
+    chart = success_chart([(device.device, device.best.figures.success) for device in ranked])
+    rows = table("The best candidate on each device", head, map(_compared, ranked))
+    return element("section", chart, rows, class_="card")
+
+
+def _compared(device: DeviceReport) -> tuple[str | int, ...]:
+    figures = device.best.figures
+    success = figures.success
+    shares = (percent(share) for share in (success.total, *(getattr(success, part) for part in PARTS)))
+    counts = (figures.two_qubit_gates, signed(figures.extra_two_qubit_gates), figures.two_qubit_depth, figures.depth)
+    gain = times(success.total, device.default.figures.success.total)
+    return device.device, *shares, *counts, microseconds(figures.duration_us), gain

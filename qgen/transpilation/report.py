@@ -1,0 +1,143 @@
+"""The transpilation report: a circuit on one or several devices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.circuit.library import CZGate, RZGate, SXGate, XGate
+from qiskit.transpiler import Target
+
+from qgen.circuits import LayerCircuit
+from qgen.circuits.observables import support
+from qgen.errors import BackendError
+from qgen.transpilation.result import DeviceReport, TranspilationReport
+from qgen.transpilation.search import LEVELS, Found, Way, check_size, qiskit_default, search, transpile, ways
+from qgen.transpilation.workers import Told
+
+if TYPE_CHECKING:
+    from qgen.backends.devices import Device
+
+#: Days after which a snapshot says little of the machine.
+OLD = 90
+SEEDS = 20
+MOST_SEEDS = 10_000
+_BOUND_SEEDS = 5
+
+
+def transpile_report(
+    circuit: LayerCircuit,
+    names: Sequence[str],
+    levels: Sequence[int] = LEVELS,
+    seeds: int = SEEDS,
+    progress: Told | None = None,
+    *,
+    name: str | None = None,
+    processes: int = 1,
+) -> TranspilationReport:
+    """Searches for the best way to run a circuit on each of these devices, offline, by their snapshots.
+
+    The qubits that its observables look at are read at the end. What turns X and Y onto Z is not counted: a few gates
+    on one qubit.
+
+    Args:
+        circuit: with its parameters open.
+        names: of device snapshots, such as "fake_fez".
+        levels: the transpiler's optimisation levels, of 0 to 3.
+        seeds: how many of the transpiler's seeds, from 0 on.
+        progress: told after each step how many are done, of how many, on all devices.
+        name: what the report calls the circuit; None: by its own name.
+        processes: see `search`.
+
+    Raises:
+        BackendError: no device, or one that is not known or too small; levels or seeds out of range; a circuit that
+            cannot be routed. All but the last before anything is run.
+    """
+    return report_with_circuits(circuit, names, levels, seeds, progress, name=name, processes=processes)[0]
+
+
+def report_with_circuits(
+    circuit: LayerCircuit,
+    names: Sequence[str],
+    levels: Sequence[int] = LEVELS,
+    seeds: int = SEEDS,
+    progress: Told | None = None,
+    *,
+    name: str | None = None,
+    processes: int = 1,
+) -> tuple[TranspilationReport, tuple[Found, ...]]:
+    """As `transpile_report`, with the best of each device, which has the circuit itself."""
+    from qgen.backends.devices import open_device  # with torch, which the processes of the search do without
+
+    if not names:
+        raise BackendError("no device was named: give one or more, such as fake_fez")
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise BackendError(f"the search takes 1 to {MOST_SEEDS:,} seeds, not {seeds}")
+    ways(levels, range(seeds))
+    logical, devices = circuit.circuit, [open_device(device) for device in dict.fromkeys(names)]
+    for device in devices:
+        check_size(logical, device.target, f"`{device.name}`")
+    bound, measured = two_qubit_bound(logical), support(circuit.observables)
+    searched: list[list[Found]] = []
+    for k, device in enumerate(devices):
+        found = search(
+            logical,
+            device.target,
+            levels,
+            range(seeds),
+            measured=measured,
+            two_qubit_bound=bound,
+            processes=processes,
+            progress=_part(progress, k, len(devices)),
+        )
+        searched.append(found)
+    reports = tuple(_device_report(device, found) for device, found in zip(devices, searched, strict=True))
+    called = name or str(logical.name)
+    report = TranspilationReport(called, logical.num_qubits, logical.num_parameters, bound, reports)
+    return report, tuple(found[0] for found in searched)
+
+
+def two_qubit_bound(circuit: QuantumCircuit) -> int:
+    """The fewest two-qubit gates that Qiskit's level 3 finds, over a few seeds, where all qubits are coupled."""
+    everywhere = Target(num_qubits=circuit.num_qubits)
+    for gate in (CZGate(), RZGate(Parameter("angle")), SXGate(), XGate()):
+        everywhere.add_instruction(gate)
+    tried = (transpile(circuit, everywhere, Way(3, seed)) for seed in range(_BOUND_SEEDS))
+    return min(sum(len(instruction.qubits) == 2 for instruction in isa.data) for isa in tried)
+
+
+def warnings_of(device: Device, now: datetime) -> tuple[str, ...]:
+    """What a reader of figures from this snapshot has to know, in sentences."""
+    facts, sentences = device.facts, []
+    if device.calibrated is None:
+        sentences.append(f"{device.name} does not say when its errors were measured.")
+    elif (days := (now - device.calibrated).days) > OLD:
+        sentences.append(
+            f"The errors of {device.name} were measured on {device.calibrated:%Y-%m-%d}, {days} days ago: "
+            "those of today may differ."
+        )
+    if facts.status == "retired":
+        when = f" on {facts.retired}" if facts.retired else ""
+        sentences.append(f"The machine behind {device.name} was retired{when}.")
+    return tuple(sentences)
+
+
+def _device_report(device: Device, found: Sequence[Found]) -> DeviceReport:
+    return DeviceReport(
+        device=device.name,
+        qubits=device.qubits,
+        processor=device.processor,
+        calibrated=device.calibrated,
+        candidates=tuple(one.candidate for one in found),
+        default=qiskit_default(found).candidate,
+        warnings=warnings_of(device, datetime.now(UTC)),
+    )
+
+
+def _part(progress: Told | None, k: int, devices: int) -> Told | None:
+    if progress is None:
+        return None
+    return lambda done, total: progress(k * total + done, devices * total)

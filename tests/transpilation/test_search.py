@@ -1,0 +1,132 @@
+"""The search: never worse than qiskit, the same each time, and what it moves still computes the same."""
+
+import dataclasses
+from itertools import permutations
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit, generate_preset_pass_manager
+from qiskit.circuit import Parameter
+from qiskit.circuit.library import CXGate, UGate
+from qiskit.exceptions import QiskitError
+from qiskit.quantum_info import Operator
+from qiskit.transpiler import Target
+
+from qgen.backends.devices import open_device
+from qgen.circuits import LayerCircuit, ansatz, ansatz_names, get_ansatz
+from qgen.errors import BackendError
+from qgen.transpilation import Candidate, Found, measure, search
+from qgen.transpilation.moving import ends_of, move
+from qgen.transpilation.placing import better_places
+from qgen.transpilation.search import qiskit_default
+
+LAGOS, BRISBANE, FEZ = "fake_lagos", "fake_brisbane", "fake_fez"
+
+
+def ring(qubits: int, layers: int, rng: np.random.Generator) -> QuantumCircuit:
+    circuit = QuantumCircuit(qubits)
+    for _ in range(layers):
+        for qubit in range(qubits):
+            circuit.ry(rng.uniform(0, 6), qubit)
+        for qubit in range(qubits):
+            circuit.cx(qubit, (qubit + 1) % qubits)
+    return circuit
+
+
+def timeless(found: list[Found]) -> list[Candidate]:
+    return [dataclasses.replace(one.candidate, seconds=0.0) for one in found]
+
+
+@pytest.mark.parametrize("device", [LAGOS, BRISBANE, FEZ])
+def test_it_is_never_worse_than_level_3_of_qiskit(device: str, rng: np.random.Generator) -> None:
+    known = [name for name in ansatz_names() if get_ansatz(name).fewest_qubits <= 4]
+    circuits = [one for name in known if (one := ansatz(name, qubits=4, layers=2)).qubits <= 7]
+    circuit, target = circuits[rng.integers(len(circuits))].circuit, open_device(device).target
+    found = search(circuit, target, [1, 2], range(2))
+    isa = generate_preset_pass_manager(3, target=target, seed_transpiler=0).run(circuit)
+    theirs = measure(isa, target, isa.layout.final_index_layout(), 0)
+    assert qiskit_default(found).candidate.figures == theirs
+    totals = [one.candidate.figures.success.total for one in found]
+    assert totals == sorted(totals, reverse=True)
+    assert totals[0] >= theirs.success.total
+
+
+def test_a_ring_of_12_goes_onto_a_hexagon_without_a_swap(rng: np.random.Generator) -> None:
+    found = search(ring(12, 6, rng), open_device(BRISBANE).target, [1, 2, 3], range(2), two_qubit_bound=72)
+    figures = found[0].candidate.figures
+    assert figures.two_qubit_gates == 72
+    assert figures.extra_two_qubit_gates == 0
+    assert figures.success.gates * figures.success.readout >= 0.44
+
+
+@pytest.mark.parametrize("device", [LAGOS, "fake_casablanca"])
+def test_every_result_computes_what_the_circuit_does(device: str, rng: np.random.Generator) -> None:
+    circuit, target = ring(5, 1, rng), open_device(device).target
+    found = search(circuit, target, [0, 3], range(2))
+    wanted = Operator(circuit).expand(Operator(np.eye(4)))
+    assert any(one.candidate.replaced for one in found)
+    for one in found:
+        assert Operator.from_circuit(one.isa).equiv(wanted)
+        assert one.candidate.layout == tuple(one.isa.layout.initial_index_layout(filter_ancillas=True))
+        figures = measure(one.isa, target, one.isa.layout.final_index_layout(), 0)
+        assert figures == one.candidate.figures
+
+
+def test_gates_of_one_direction_are_turned_around(rng: np.random.Generator) -> None:
+    target = Target(num_qubits=5)
+    target.add_instruction(UGate(*map(Parameter, "abc")), {(q,): None for q in range(5)})
+    target.add_instruction(CXGate(), dict.fromkeys([(0, 1), (2, 1), (2, 3), (4, 3)]))
+    circuit = ring(3, 1, rng)
+    manager = generate_preset_pass_manager(1, target=target, seed_transpiler=0, initial_layout=[0, 1, 2])
+    moved = move(manager.run(circuit), {0: 1, 1: 2, 2: 3}, target)
+    measure(moved, target, ends_of(moved), 0)  # refuses gates that the device does not have
+    assert Operator.from_circuit(moved).equiv(Operator(circuit).expand(Operator(np.eye(4))))
+
+
+def test_places_are_the_best_there_are(rng: np.random.Generator) -> None:
+    target = open_device(LAGOS).target
+    circuit = QuantumCircuit(4)
+    for first, second in [(0, 1), (1, 2), (2, 3)] * 2:
+        circuit.ry(rng.uniform(0, 6), first)
+        circuit.cx(first, second)
+    isa = generate_preset_pass_manager(1, target=target, seed_transpiler=0, initial_layout=[0, 1, 3, 5]).run(circuit)
+
+    def success(order: tuple[int, ...]) -> float:
+        try:
+            placed = move(isa, dict(zip([0, 1, 3, 5], order, strict=True)), target)
+            return measure(placed, target, ends_of(placed), 0).success.total
+        except QiskitError:  # no couplers there
+            return -1.0
+
+    best = max(success(order) for order in permutations(range(7), 4))
+    places = better_places(isa, target, ends_of(isa)) or {q: q for q in range(7)}
+    # Couplers differ in speed; the search takes the times of waiting for those of the first place.
+    assert success(tuple(places[q] for q in (0, 1, 3, 5))) == pytest.approx(best, rel=0.01)
+
+
+def test_equal_arguments_give_equal_results_on_any_number_of_processes() -> None:
+    circuit, target = ansatz("hqconv", qubits=4, layers=1).circuit, open_device(LAGOS).target
+    told: list[tuple[int, int]] = []
+    alone = search(circuit, target, [2], range(2), progress=lambda done, total: told.append((done, total)))
+    both = search(circuit, target, [2], range(2), processes=2)
+    assert timeless(alone) == timeless(both)
+    assert [one.isa for one in alone] == [one.isa for one in both]
+    assert told == sorted(told)
+    assert told[-1][0] == told[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("levels", "seeds", "words"),
+    [([4], [0], "levels 0 to 3; given: 4"), ([], [0], "given: none"), ([1], [], "seeds"), ([1], [-1], "seeds")],
+)
+def test_levels_and_seeds_out_of_range_are_refused(levels: list[int], seeds: list[int], words: str) -> None:
+    with pytest.raises(BackendError, match=words):
+        search(QuantumCircuit(2), open_device(LAGOS).target, levels, seeds)
+
+
+def test_an_empty_circuit_has_nothing_to_lose_but_its_readout() -> None:
+    circuit = LayerCircuit(QuantumCircuit(2), [], []).circuit
+    best = search(circuit, open_device(LAGOS).target, [1], [0])[0].candidate
+    assert best.figures.success.gates == 1
+    two_best = sorted(1 - error for error in open_device(LAGOS).readout_errors)[-2:]
+    assert best.figures.success.total == pytest.approx(two_best[0] * two_best[1])
