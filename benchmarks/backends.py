@@ -25,7 +25,7 @@ Examples:
 
   python benchmarks/backends.py --full           # EstimatorQNN's whole step, nothing extrapolated: half an hour more
 
-  python benchmarks/backends.py --only device,bills --rounds 5 --out /tmp/device
+  python benchmarks/backends.py --only device,bills --rounds 5 --out device
 
   python benchmarks/backends.py --redraw benchmarks/results/backends.json
 """
