@@ -122,8 +122,13 @@ _BACKENDS: dict[str, Callable[[BackendOptions], Backend]] = {
     "aer": _aer,
     "reference": _reference,
 }
-#: Families of backends: what their names look like.
-FORMS = ("aer:DEVICE", "aer:FILE.yaml", "fake_DEVICE", "provider:NAME")
+#: Families of backends: what their names look like, and what they are.
+FORMS = {
+    "aer:DEVICE": "Aer with the noise of a device, as in aer:fake_brisbane",
+    "aer:FILE.yaml": "Aer with noise of your own",
+    "fake_DEVICE": "a device through IBM Runtime's local mode",
+    "provider:NAME": "what installed packages offer",
+}
 
 
 def backend_names() -> tuple[str, ...]:

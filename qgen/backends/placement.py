@@ -12,11 +12,10 @@ from qiskit.exceptions import QiskitError
 from qiskit.transpiler import Target
 
 from qgen.backends.angles import Angles
-from qgen.backends.measuring import Basis
+from qgen.backends.measuring import ONTO_Z, Basis
 from qgen.errors import BackendError
 
 NO_WIRE = -1
-_ONTO_Z = {"X": ("h",), "Y": ("sdg", "h")}  # gates that turn an axis onto Z, the first one first
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +208,7 @@ class _Turns:
             for name, gate in gates.items():
                 alone.add_instruction(gate, {(0,): None}, name=name)
             turn = QuantumCircuit(1)
-            for name in _ONTO_Z[axis]:
+            for name in ONTO_Z[axis]:
                 getattr(turn, name)(0)
             self._known[axis, *gates] = _transpile(turn, alone, seed=0, level=1, layout=None)
         return self._known[axis, *gates]
@@ -230,6 +229,6 @@ def _turned(
     """The body followed by the turns of a basis."""
     circuit = body.copy()
     for wire, axis in zip(wires, basis.axes, strict=True):
-        if axis in _ONTO_Z:
+        if axis in ONTO_Z:
             circuit.compose(turns.circuit(physical[wire], axis), [wire], inplace=True)
     return circuit

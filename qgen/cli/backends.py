@@ -34,13 +34,7 @@ Examples:
   qgen backends show fake_miami --figure miami.pdf"""
 
 _PROVIDER = "provider:NAME"
-_FORMS = {
-    "aer:DEVICE": "Aer with the noise of a device below, as in aer:fake_brisbane",
-    "aer:FILE.yaml": "Aer with noise of your own",
-    "fake_DEVICE": "a device below through IBM Runtime's local mode",
-    "ibm_DEVICE": "IBM hardware: not in this version",
-    _PROVIDER: "what installed packages offer",
-}
+_HARDWARE = {"ibm_DEVICE": "IBM hardware: not in this version"}
 #: Devices of so many qubits or fewer are left out of a list that was not asked for in full; none of them still runs.
 _SMALL = 27
 _HEADINGS = ("device", "qubits", "gate", "2q err", "readout", "T1 us", "calibrated", "machine")
@@ -68,14 +62,14 @@ def backends(
         if every or as_json:
             raise typer.BadParameter("--all and --json of the list go without `show`; `show NAME --json` has its own.")
         return
-    from qgen.backends import backend_names, open_backend
+    from qgen.backends import FORMS, backend_names, open_backend
     from qgen.backends.devices import device_names, open_device
 
     simulators = {name: open_backend(name).capabilities for name in backend_names()}
     devices = sorted((open_device(name).facts for name in device_names()), key=_rank)
     if as_json:
         listed = [{"name": name, **dataclasses.asdict(able)} for name, able in simulators.items()]
-        forms = [{"form": form, "about": about} for form, about in _FORMS.items()]
+        forms = [{"form": form, "about": about} for form, about in (FORMS | _HARDWARE).items()]
         rows = [facts.to_dict() for facts in devices]
         _print_json({"backends": listed, "forms": forms, "providers": sorted(_providers()), "devices": rows})
         return
@@ -129,13 +123,15 @@ def _print_simulators(simulators: dict[str, Capabilities]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from qgen.backends import FORMS
+
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, able in simulators.items():
         table.add_row(name, _abilities(able))
     installed = ", ".join(sorted(_providers())) or "none"
-    for form, about in (_FORMS | {_PROVIDER: f"{_FORMS[_PROVIDER]}: {installed}"}).items():
+    for form, about in (FORMS | {_PROVIDER: f"{FORMS[_PROVIDER]}: {installed}"} | _HARDWARE).items():
         table.add_row(form, about)
     Console(highlight=False).print(table)
 

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from qiskit import QuantumCircuit
 from qiskit_aer import AerSimulator
 
-from qgen import QuantumLayer
+from qgen import LayerCircuit, QuantumLayer
 from qgen.backends import open_backend
 from qgen.backends.primitives import provider, provider_offers
 from qgen.circuits import ansatz
@@ -49,6 +50,18 @@ def test_values_are_ideal_up_to_shots() -> None:
     found = backend.compile(circuit).expectations(inputs, weights).numpy()
     ideal = open_backend("statevector").compile(circuit).expectations(inputs, weights).numpy()
     np.testing.assert_array_less(np.abs(found - ideal), 5 * np.sqrt((1 - ideal**2) / shots) + 5 / shots)
+
+
+def test_circuits_without_parameters_have_shots_of_their_own_for_each_sample() -> None:
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    layer = LayerCircuit(circuit, [], [], ["ZI", "ZZ", "XX"])
+    found = open_backend("provider:line", shots=256).compile(layer).expectations(np.zeros((40, 0)), np.zeros(0))
+    assert found.shape == (40, 3)
+    assert len(set(found[:, 0].tolist())) > 5
+    np.testing.assert_array_less(np.abs(found[:, 0]), 5 / 16)
+    np.testing.assert_array_equal(found[:, 1:], 1.0)
 
 
 def test_a_layer_learns_there() -> None:

@@ -8,10 +8,10 @@ import torch
 
 from qgen.backends.aer.lowering import Lowering
 from qgen.backends.aer.readout import Readout
-from qgen.backends.aer.requirement import require_aer
 from qgen.backends.aer.runner import Runner
 from qgen.backends.aer.sampled import SampledExecutable
 from qgen.backends.base import Backend, Batch, Capabilities, Executable
+from qgen.backends.requirement import require_aer
 from qgen.backends.statevector import StatevectorBackend
 from qgen.backends.statevector.program import compile_program
 from qgen.circuits import LayerCircuit
@@ -31,7 +31,7 @@ class AerBackend(Backend):
     """
 
     def __init__(self, shots: int | None = None) -> None:
-        require_aer("aer")
+        require_aer("backend `aer`")
         self._shots = shots
 
     @property

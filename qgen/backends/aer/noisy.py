@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from qgen.backends.aer.noisy_runs import Density, Trajectories
-from qgen.backends.aer.requirement import require_aer
 from qgen.backends.angles import Doubles
 from qgen.backends.base import Backend, Capabilities, Executable
 from qgen.backends.measuring import confuse, rewire_outcomes, rewire_probabilities
 from qgen.backends.noise import KINDS, NoiseSource
 from qgen.backends.placed import PlacedExecutable
+from qgen.backends.requirement import require_aer
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError
 
@@ -48,7 +48,7 @@ class NoisyAerBackend(Backend):
         kinds: Collection[str] = KINDS,
         seed: int = 0,
     ) -> None:
-        require_aer(f"aer:{source.name}")
+        require_aer(f"backend `aer:{source.name}`")
         source.local([], scale, kinds)  # refuses wrong scales and kinds
         self.source, self.scale, self.kinds, self.seed = source, scale, kinds, seed
         self._shots = shots

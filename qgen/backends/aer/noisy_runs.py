@@ -26,13 +26,12 @@ class _Run:
         from qiskit_aer import AerSimulator
 
         self._circuit, self._wires = circuit.copy(), circuit.num_qubits
-        self._parameters = [parameter for parameter in parameters if parameter in circuit.parameters]
-        self._columns = [k for k, parameter in enumerate(parameters) if parameter in circuit.parameters]
+        self._parameters = tuple(parameters)
         self._simulator = AerSimulator(method=method, noise_model=model)
 
     def _run(self, table: Doubles, shots: int, seed: int) -> Any:
         """Aer's results, one a row; a circuit without parameters is run once for each."""
-        bound = dict(zip(self._parameters, table[:, self._columns].T.tolist(), strict=True))
+        bound = dict(zip(self._parameters, table.T.tolist(), strict=True))
         result = self._simulator.run(
             self._circuit if bound else [self._circuit] * len(table),
             parameter_binds=[bound] if bound else None,

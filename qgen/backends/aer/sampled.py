@@ -13,7 +13,7 @@ from qgen.backends.aer.readout import Probabilities
 from qgen.backends.aer.runner import RUN_BYTES, Runner
 from qgen.backends.angles import Doubles
 from qgen.backends.base import Backend, Batch, Executable
-from qgen.backends.measuring import Basis, Measurement, Outcomes, draw_outcomes
+from qgen.backends.measuring import ONTO_Z, Basis, Measurement, Outcomes, draw_outcomes
 from qgen.backends.statevector.backend import check_memory
 from qgen.backends.statevector.program import compile_program
 from qgen.circuits import LayerCircuit
@@ -66,7 +66,5 @@ def _prepared(circuit: LayerCircuit, basis: Basis) -> _Setting:
 def append_basis_change(circuit: QuantumCircuit, basis: Basis) -> None:
     """Turn each qubit's axis onto Z."""
     for qubit, axis in enumerate(basis.axes):
-        if axis == "Y":
-            circuit.sdg(qubit)
-        if axis in "XY":
-            circuit.h(qubit)
+        for gate in ONTO_Z.get(axis, ()):
+            getattr(circuit, gate)(qubit)

@@ -1,5 +1,6 @@
 """Observables measured by counting: which bases to measure in, and from outcomes to values."""
 
+from qgen.backends.measuring.bases import ONTO_Z as ONTO_Z
 from qgen.backends.measuring.bases import Basis as Basis
 from qgen.backends.measuring.bases import measurement_bases as measurement_bases
 from qgen.backends.measuring.estimates import Measurement as Measurement

@@ -12,6 +12,10 @@ from qiskit.quantum_info import SparsePauliOp
 Doubles = npt.NDArray[np.float64]
 
 
+#: Gates that turn an axis onto Z, the first one first.
+ONTO_Z = {"X": ("h",), "Y": ("sdg", "h")}
+
+
 class Basis(NamedTuple):
     """One setting of a measurement: axes[q] in "IXYZ" is what qubit q is measured along; with "I" it is not read."""
 

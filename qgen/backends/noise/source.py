@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from qiskit.transpiler import Target
 
+from qgen.backends.requirement import require_aer
 from qgen.errors import BackendError
 
 if TYPE_CHECKING:
@@ -161,10 +162,7 @@ def aer_noise() -> ModuleType:
     Raises:
         BackendError: qiskit-aer is not installed.
     """
-    try:
-        import qiskit_aer.noise
-    except ImportError as error:
-        raise BackendError(
-            f"noise needs qiskit-aer ({error}): install it with `pip install qiskit-aer`, or use backend `statevector`"
-        ) from error
+    require_aer("noise")
+    import qiskit_aer.noise
+
     return qiskit_aer.noise  # type: ignore[no-any-return]

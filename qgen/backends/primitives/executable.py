@@ -6,7 +6,6 @@ from abc import abstractmethod
 from typing import Any
 
 import numpy as np
-from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
 
 from qgen.backends.angles import Doubles
@@ -51,20 +50,17 @@ class SamplerExecutable(PlacedExecutable):
     def values(self, table: Doubles, seed: int) -> Doubles:
         if not self._circuits:
             return self.measurement.from_outcomes([])
-        shots = self._sampled.capabilities.shots
-        pubs = [(circuit, self._bound(circuit, table)) for circuit in self._circuits]
+        shots, samples = self._sampled.capabilities.shots or DEFAULT_SHOTS, len(table)
+        if self.placement.parameters:  # in Qiskit's order of names, which is that of columns
+            pubs: list[Any] = [(circuit, table) for circuit in self._circuits]
+        else:  # the same circuit for every sample, each with shots of its own
+            pubs, shots = list(self._circuits), shots * samples
         results = self._sampled.sampler(seed).run(pubs, shots=shots).result()
-        return self.measurement.from_outcomes([_outcomes(result.data.meas, len(table)) for result in results])
-
-    def _bound(self, circuit: QuantumCircuit, table: Doubles) -> Doubles:
-        """The columns of the parameters that the circuit has, in Qiskit's order of names, which is that of columns."""
-        present = set(circuit.parameters)
-        columns = [k for k, parameter in enumerate(self.placement.parameters) if parameter in present]
-        return table[:, columns]
+        return self.measurement.from_outcomes([_outcomes(result.data.meas, samples) for result in results])
 
 
 def _outcomes(bits: Any, samples: int) -> Outcomes:
-    """Packed bits (N, shots, bytes), highest byte first, as integers (N, shots)."""
-    packed = np.broadcast_to(bits.array, (samples, *bits.array.shape[-2:]))
+    """Packed bits (..., shots, bytes), highest byte first, as integers (N, shots)."""
+    packed = bits.array.reshape(samples, -1, bits.array.shape[-1])
     weights = 1 << 8 * np.arange(packed.shape[-1], dtype=np.int64)[::-1]
     return np.asarray(packed.astype(np.int64) @ weights)
