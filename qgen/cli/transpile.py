@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from qgen.circuits import LayerCircuit
-    from qgen.transpilation import DeviceReport, TranspilationReport
+    from qgen.reports import DeviceReport, TranspilationReport
 
 EXAMPLES = """\b
 Examples:
@@ -69,8 +69,8 @@ def transpile(
     """
     from rich.console import Console
 
-    from qgen.transpilation import report_with_circuits
-    from qgen.transpilation.page import write_page
+    from qgen.reports import report_with_circuits
+    from qgen.reports.page import write_page
 
     if sum(given is not None for given in (run, circuit, qasm)) > 1:
         raise typer.BadParameter("Give one of RUN, --circuit and --qasm.")
@@ -123,7 +123,7 @@ def _devices(backend: str, compare: str | None) -> tuple[str, ...]:
 def _circuits(run: Path | None, circuit: str | None, qasm: Path | None, options: list[str]) -> dict[str, LayerCircuit]:
     """What is asked for, by the names that a reader is shown."""
     if qasm is not None:
-        from qgen.transpilation.qasm import read_qasm
+        from qgen.reports.qasm import read_qasm
 
         return {str(qasm): read_qasm(qasm)}
     if circuit is not None:

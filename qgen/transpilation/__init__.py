@@ -3,12 +3,8 @@
 from qgen.transpilation.cost import WorkloadCost as WorkloadCost
 from qgen.transpilation.cost import workload_cost as workload_cost
 from qgen.transpilation.figures import measure as measure
-from qgen.transpilation.report import report_with_circuits as report_with_circuits
-from qgen.transpilation.report import transpile_report as transpile_report
 from qgen.transpilation.result import Candidate as Candidate
-from qgen.transpilation.result import DeviceReport as DeviceReport
 from qgen.transpilation.result import Figures as Figures
 from qgen.transpilation.result import Success as Success
-from qgen.transpilation.result import TranspilationReport as TranspilationReport
 from qgen.transpilation.search import Found as Found
 from qgen.transpilation.search import search as search

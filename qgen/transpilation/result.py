@@ -1,11 +1,8 @@
-"""What a transpilation report says, as data: the command, the page and the pictures only show it."""
+"""What a circuit has become on a device, as data."""
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -81,66 +78,3 @@ class Candidate:
     seconds: float
     layout: tuple[int, ...]
     figures: Figures
-
-
-@dataclass(frozen=True)
-class DeviceReport:
-    """All that was tried on one device, the best first.
-
-    Attributes:
-        device: its name.
-        qubits: how many it has.
-        processor: family and revision, if known.
-        calibrated: when its errors were measured, if known.
-        candidates: sorted by success probability, the best first.
-        default: what Qiskit's level 3 makes of it with seed 0, for comparison.
-        warnings: sentences that a reader has to see, such as the age of a snapshot.
-    """
-
-    device: str
-    qubits: int
-    processor: str | None
-    calibrated: datetime | None
-    candidates: tuple[Candidate, ...]
-    default: Candidate
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def best(self) -> Candidate:
-        """The candidate with the highest success probability."""
-        return self.candidates[0]
-
-
-@dataclass(frozen=True)
-class TranspilationReport:
-    """A circuit on one or several devices.
-
-    Attributes:
-        circuit: what it is called.
-        qubits: how many it has.
-        parameters: how many angles are open.
-        two_qubit_bound: the fewest two-qubit gates that were found without any constraint of coupling.
-        devices: in the order asked for.
-    """
-
-    circuit: str
-    qubits: int
-    parameters: int
-    two_qubit_bound: int
-    devices: tuple[DeviceReport, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; dates in ISO format, totals of success beside their parts."""
-        return _plain(self)  # type: ignore[no-any-return]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Success):
-        return dataclasses.asdict(value) | {"total": value.total}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(inner) for inner in value]
-    return value.isoformat() if isinstance(value, datetime) else value

@@ -11,9 +11,10 @@ from qiskit import QuantumCircuit
 from qgen.backends.devices import open_device
 from qgen.circuits import LayerCircuit, ansatz
 from qgen.errors import BackendError, CircuitError
-from qgen.transpilation import report, transpile_report, workload_cost
-from qgen.transpilation.qasm import read_qasm
-from qgen.transpilation.report import two_qubit_bound, warnings_of
+from qgen.reports import report, transpile_report
+from qgen.reports.qasm import read_qasm
+from qgen.reports.report import two_qubit_bound, warnings_of
+from qgen.transpilation import workload_cost
 
 LAGOS, MANILA = "fake_lagos", "fake_manila"
 

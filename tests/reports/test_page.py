@@ -15,12 +15,13 @@ from qiskit import QuantumCircuit, generate_preset_pass_manager
 
 from qgen.backends.devices import open_device
 from qgen.errors import QgenError
-from qgen.transpilation.charts import losses, strip_chart, success_chart
-from qgen.transpilation.markup import element, percent, signed, table, times
-from qgen.transpilation.page import page, write_page
-from qgen.transpilation.pictures import circuit_drawing, device_map
-from qgen.transpilation.result import Candidate, DeviceReport, Figures, Success, TranspilationReport
-from qgen.transpilation.timeline import spans, timeline
+from qgen.reports.charts import losses, strip_chart, success_chart
+from qgen.reports.markup import element, percent, signed, table, times
+from qgen.reports.page import page, write_page
+from qgen.reports.pictures import circuit_drawing, device_map
+from qgen.reports.result import DeviceReport, TranspilationReport
+from qgen.reports.timeline import spans, timeline
+from qgen.transpilation.result import Candidate, Figures, Success
 
 VOID = {"meta", "link", "br", "img", "input"}
 shares = st.floats(min_value=1e-9, max_value=1)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from qgen.transpilation.charts import round_step
+from qgen.reports.charts import round_step
+from qgen.reports.markup import Markup, element, join, scroller
 from qgen.transpilation.figures import MICROSECONDS, read_steps
-from qgen.transpilation.markup import Markup, element, join, scroller
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from statistics import median
 from typing import TYPE_CHECKING
 
-from qgen.transpilation.charts import bars, strip_chart
-from qgen.transpilation.markup import (
+from qgen.reports.charts import bars, strip_chart
+from qgen.reports.markup import (
     UNKNOWN,
     Markup,
     element,
@@ -19,8 +19,9 @@ from qgen.transpilation.markup import (
     table,
     times,
 )
-from qgen.transpilation.pictures import circuit_drawing, device_map, schedule_drawing, used_couplers
-from qgen.transpilation.result import Candidate, DeviceReport, Figures
+from qgen.reports.pictures import circuit_drawing, device_map, schedule_drawing, used_couplers
+from qgen.reports.result import DeviceReport
+from qgen.transpilation.result import Candidate, Figures
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import median, quantiles
 
-from qgen.transpilation.markup import Markup, element, join, percent, plural, table
-from qgen.transpilation.result import Candidate, DeviceReport, Success
+from qgen.reports.markup import Markup, element, join, percent, plural, table
+from qgen.reports.result import DeviceReport
+from qgen.transpilation.result import Candidate, Success
 
 PARTS = ("gates", "readout", "idle")
 

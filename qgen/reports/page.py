@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from qgen import __version__
 from qgen.errors import QgenError
+from qgen.reports.charts import PARTS, losses, success_chart
+from qgen.reports.device_section import device_section, way
+from qgen.reports.markup import Markup, element, microseconds, percent, plural, signed, table, times
+from qgen.reports.result import DeviceReport, TranspilationReport
 from qgen.storage import write_text
-from qgen.transpilation.charts import PARTS, losses, success_chart
-from qgen.transpilation.device_section import device_section, way
-from qgen.transpilation.markup import Markup, element, microseconds, percent, plural, signed, table, times
-from qgen.transpilation.result import DeviceReport, Figures, TranspilationReport
+from qgen.transpilation.result import Figures
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -66,7 +67,7 @@ def page(report: TranspilationReport, circuits: Mapping[str, QuantumCircuit] = _
 
 
 def _asset(name: str) -> str:
-    return resources.files("qgen.transpilation").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("qgen.reports").joinpath(name).read_text(encoding="utf-8")
 
 
 def _head(report: TranspilationReport) -> Markup:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.circuit.library import CZGate, RZGate, SXGate, XGate
 from qiskit.transpiler import Target
 
+from qgen.backends.devices import Device, open_device
 from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
 from qgen.errors import BackendError
-from qgen.transpilation.result import DeviceReport, TranspilationReport
+from qgen.reports.result import DeviceReport, TranspilationReport
 from qgen.transpilation.search import LEVELS, Found, Way, check_size, qiskit_default, search, transpile, ways
 from qgen.transpilation.workers import Told
-
-if TYPE_CHECKING:
-    from qgen.backends.devices import Device
 
 #: Days after which a snapshot says little of the machine.
 OLD = 90
@@ -70,8 +67,6 @@ def report_with_circuits(
     processes: int = 1,
 ) -> tuple[TranspilationReport, tuple[Found, ...]]:
     """As `transpile_report`, with the best of each device, which has the circuit itself."""
-    from qgen.backends.devices import open_device  # with torch, which the processes of the search do without
-
     if not names:
         raise BackendError("no device was named: give one or more, such as fake_fez")
     if not 1 <= seeds <= MOST_SEEDS:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from qgen.backends.devices import draw_device, open_device
 from qgen.errors import QgenError
-from qgen.transpilation.markup import Markup, element, plural, scroller
-from qgen.transpilation.timeline import spans, timeline
+from qgen.reports.markup import Markup, element, plural, scroller
+from qgen.reports.timeline import spans, timeline
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
