@@ -14,6 +14,7 @@ from qgen.errors import BackendError
 if TYPE_CHECKING:
     from qgen.backends.devices import Device
     from qgen.backends.noise import NoiseSource
+    from qgen.backends.pins import Pins
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class BackendOptions:
             are exact where the backend can compute them, else 1,024 shots.
         noise_scale: how strong a device's errors are; 1: as they are, 0: none.
         noise: the kinds of errors that are on: some of `gates`, `relaxation` and `readout`; None: all.
+        layout: the file of circuits that `qgen transpile --pin` has put on this device; None: they are put there now.
 
     Raises:
         BackendError: shots are not a positive whole number.
@@ -33,12 +35,23 @@ class BackendOptions:
     shots: int | None = None
     noise_scale: float | None = None
     noise: Collection[str] | None = None
+    layout: str | None = None
 
     def __post_init__(self) -> None:
         if self.shots is not None and (type(self.shots) is not int or self.shots < 1):
             raise BackendError(
                 f"shots = {self.shots!r} must be a whole number from 1 on; leave it out for exact values"
             )
+
+    def pins(self) -> Pins | None:
+        """The circuits of `layout`.
+
+        Raises:
+            BackendError: the file cannot be read, or is no such file.
+        """
+        from qgen.backends.pins import read_pins
+
+        return None if self.layout is None else read_pins(self.layout)
 
     def refuse(self, name: str, *unused: str) -> None:
         """Refuse options that a backend has no use for.
@@ -49,29 +62,35 @@ class BackendOptions:
         for option in unused:
             value = getattr(self, option)
             if value is not None:
-                why = "is exact" if option == "shots" else "has no noise of its own to change"
-                way = "`aer` samples" if option == "shots" else "`aer:fake_brisbane`, say, has"
+                why, way = _USELESS.get(option, _USELESS["noise"])
                 raise BackendError(f"backend `{name}` {why}: {option} = {value!r} would change nothing. {way}")
+
+
+_USELESS = {
+    "shots": ("is exact", "`aer` samples"),
+    "noise": ("has no noise of its own to change", "`aer:fake_brisbane`, say, has"),
+    "layout": ("has no qubits of a device to choose", "`aer:fake_brisbane` and `fake_brisbane`, say, have"),
+}
 
 
 def _statevector(options: BackendOptions) -> Backend:
     from qgen.backends.statevector import StatevectorBackend
 
-    options.refuse("statevector", "shots", "noise_scale", "noise")
+    options.refuse("statevector", "shots", "noise_scale", "noise", "layout")
     return StatevectorBackend()
 
 
 def _aer(options: BackendOptions) -> Backend:
     from qgen.backends.aer import AerBackend
 
-    options.refuse("aer", "noise_scale", "noise")
+    options.refuse("aer", "noise_scale", "noise", "layout")
     return AerBackend(options.shots)
 
 
 def _reference(options: BackendOptions) -> Backend:
     from qgen.backends.reference import ReferenceBackend
 
-    options.refuse("reference", "shots", "noise_scale", "noise")
+    options.refuse("reference", "shots", "noise_scale", "noise", "layout")
     return ReferenceBackend()
 
 
@@ -80,7 +99,8 @@ def _noisy_aer(rest: str, options: BackendOptions) -> Backend:
     from qgen.backends.noise import KINDS
 
     scale = 1.0 if options.noise_scale is None else options.noise_scale
-    return NoisyAerBackend(_noise_source(rest), options.shots, scale, KINDS if options.noise is None else options.noise)
+    kinds = KINDS if options.noise is None else options.noise
+    return NoisyAerBackend(_noise_source(rest), options.shots, scale, kinds, pins=options.pins())
 
 
 def _noise_source(rest: str) -> NoiseSource:
@@ -98,7 +118,7 @@ def _snapshot(name: str, options: BackendOptions) -> Backend:
     from qgen.backends.primitives import LocalRuntimeBackend
 
     options.refuse(name, "noise_scale", "noise")
-    return LocalRuntimeBackend(_calibrated(open_device(name)), options.shots)
+    return LocalRuntimeBackend(_calibrated(open_device(name)), options.shots, options.pins())
 
 
 def _calibrated(device: Device) -> Device:
@@ -113,7 +133,7 @@ def _calibrated(device: Device) -> Device:
 def _provider(rest: str, options: BackendOptions) -> Backend:
     from qgen.backends.primitives import ProviderBackend
 
-    options.refuse(f"provider:{rest}", "noise_scale", "noise")
+    options.refuse(f"provider:{rest}", "noise_scale", "noise", "layout")
     return ProviderBackend(rest, options.shots)
 
 
@@ -137,7 +157,11 @@ def backend_names() -> tuple[str, ...]:
 
 
 def open_backend(
-    name: str, shots: int | None = None, noise_scale: float | None = None, noise: Collection[str] | None = None
+    name: str,
+    shots: int | None = None,
+    noise_scale: float | None = None,
+    noise: Collection[str] | None = None,
+    layout: str | None = None,
 ) -> Backend:
     """The backend of that name.
 
@@ -146,11 +170,12 @@ def open_backend(
         shots: see `BackendOptions`; likewise the others.
         noise_scale: where the backend has the noise of a device or a file.
         noise: likewise.
+        layout: where the backend is a device, or has the noise of one.
 
     Raises:
         BackendError: there is none, and the message says which there are; or an option that it has no use for.
     """
-    options, given = BackendOptions(shots, noise_scale, noise), str(name)
+    options, given = BackendOptions(shots, noise_scale, noise, layout), str(name)
     if given in _BACKENDS:
         return _BACKENDS[given](options)
     family, colon, rest = given.partition(":")

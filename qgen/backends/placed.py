@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +14,7 @@ from qgen.backends.angles import Doubles
 from qgen.backends.base import Angled, Backend, Executable
 from qgen.backends.batching import Batch, parameter_rows
 from qgen.backends.measuring import Measurement
+from qgen.backends.pins import Pins
 from qgen.backends.placement import Placement, place
 from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
@@ -32,14 +32,15 @@ class PlacedExecutable(Executable):
     """
 
     def __init__(
-        self, circuit: LayerCircuit, backend: Backend, target: Target, seed: int, layout: Sequence[int] | None = None
+        self, circuit: LayerCircuit, backend: Backend, target: Target, seed: int, pins: Pins | None = None
     ) -> None:
         super().__init__(circuit, backend)
         conditional = circuit.conditional
         self.measurement = Measurement(conditional.observables)
         parameters = conditional.inputs + conditional.weights
         bases = self.measurement.bases
-        self.placement: Placement = place(conditional.circuit, parameters, target, bases, seed=seed, layout=layout)
+        routed = None if pins is None else pins.route(circuit, target)
+        self.placement: Placement = place(conditional.circuit, parameters, target, bases, seed=seed, routed=routed)
 
     @abstractmethod
     def values(self, table: Doubles, seed: int) -> Doubles:

@@ -14,6 +14,7 @@ from qiskit.transpiler import Target
 from qgen.backends.angles import Angles
 from qgen.backends.measuring import ONTO_Z, Basis
 from qgen.errors import BackendError
+from qgen.transpilation.joining import join_rotations
 
 NO_WIRE = -1
 
@@ -69,9 +70,11 @@ def place(
     bases: Sequence[Basis],
     seed: int = 0,
     level: int = 2,
-    layout: Sequence[int] | None = None,
+    routed: QuantumCircuit | None = None,
 ) -> Placement:
     """Transpile a circuit for a device and make it ready to be measured.
+
+    Controlled rotations that share a pair of qubits are joined before (`join_rotations`).
 
     The global phase is left out: no expectation value depends on it.
 
@@ -82,14 +85,15 @@ def place(
         bases: what is to be measured, by logical qubits.
         seed: of the transpiler; equal arguments give equal placements.
         level: the transpiler's optimisation level, 0 to 3.
-        layout: the physical qubit on which each logical qubit starts; None: the transpiler chooses.
+        routed: the circuit in the device's gates on its qubits, made before by Qiskit's transpiler, with the same
+            parameters; None: it is transpiled now.
 
     Raises:
-        BackendError: more qubits than the device has, an impossible layout, or the transpiler cannot do it.
+        BackendError: more qubits than the device has, or the transpiler cannot do it.
     """
     width = circuit.num_qubits if target.num_qubits is None else target.num_qubits
-    _check(circuit, width, layout)
-    isa = _transpile(circuit, target, seed, level, layout)
+    _check_width(circuit.num_qubits, width)
+    isa = _transpile(join_rotations(circuit), target, seed, level) if routed is None else routed
     ends = isa.layout.final_index_layout() if isa.layout is not None else range(circuit.num_qubits)
     read = {ends[q] for basis in bases for q, axis in enumerate(basis.axes) if axis != "I"}
     physical = tuple(sorted(read | _touched(isa)))
@@ -101,32 +105,16 @@ def place(
     return Placement(circuits, columns, Angles(expressions, parameters), physical, wires, tuple(bases), width)
 
 
-def _check(circuit: QuantumCircuit, width: int, layout: Sequence[int] | None) -> None:
-    qubits = circuit.num_qubits
+def _check_width(qubits: int, width: int) -> None:
     if qubits > width:
         raise BackendError(
             f"the circuit has {qubits} qubits, but the device has {width}: take a smaller circuit or a larger device"
         )
-    if layout is None:
-        return
-    if len(layout) != qubits:
-        raise BackendError(f"the layout names {len(layout)} qubits, but the circuit has {qubits}: name one for each")
-    wrong = next((q for q in layout if q not in range(width)), None)
-    if wrong is not None:
-        raise BackendError(f"the layout names qubit {wrong}, but the device has qubits 0 to {width - 1}")
-    twice = next((q for q in layout if list(layout).count(q) > 1), None)
-    if twice is not None:
-        raise BackendError(f"the layout names qubit {twice} twice: every qubit of the circuit needs one of its own")
 
 
-def _transpile(
-    circuit: QuantumCircuit, target: Target, seed: int, level: int, layout: Sequence[int] | None
-) -> QuantumCircuit:
-    start = None if layout is None else [int(position) for position in layout]
+def _transpile(circuit: QuantumCircuit, target: Target, seed: int, level: int) -> QuantumCircuit:
     try:
-        manager = generate_preset_pass_manager(
-            optimization_level=level, target=target, seed_transpiler=seed, initial_layout=start
-        )
+        manager = generate_preset_pass_manager(optimization_level=level, target=target, seed_transpiler=seed)
         return manager.run(circuit)
     except TypeError as error:
         # Qiskit 2.6 copies the circuit at level 3, and cannot copy some sums of angles whose parameters cancelled.
@@ -210,7 +198,7 @@ class _Turns:
             turn = QuantumCircuit(1)
             for name in ONTO_Z[axis]:
                 getattr(turn, name)(0)
-            self._known[axis, *gates] = _transpile(turn, alone, seed=0, level=1, layout=None)
+            self._known[axis, *gates] = _transpile(turn, alone, seed=0, level=1)
         return self._known[axis, *gates]
 
     def _gates(self, position: int) -> dict[str, Gate]:

@@ -36,12 +36,10 @@ class Parts(NamedTuple):
 
 def encode(parts: Parts) -> str:
     """JSON text from which `decode` makes equal parts; numbers keep every bit."""
-    buffer = io.BytesIO()
-    qpy.dump(parts.circuit, buffer)
     content = {
         "format": FORMAT,
         "version": VERSION,
-        "qpy": base64.b64encode(buffer.getvalue()).decode("ascii"),
+        "qpy": pack(parts.circuit),
         "inputs": _names(parts.inputs),
         "weights": _names(parts.weights),
         "observables": [[list(term) for term in terms(observable)] for observable in parts.observables],
@@ -58,7 +56,7 @@ def decode(text: str) -> Parts:
         CircuitError: the text is not such a text, is damaged, or is of a newer version of qgen.
     """
     content = _content(text)
-    circuit = _circuit(content["qpy"])
+    circuit = unpack(content["qpy"])
     known = {parameter.name: parameter for parameter in circuit.parameters}
     try:
         mixture = content["mixture"]
@@ -75,6 +73,13 @@ def decode(text: str) -> Parts:
     # Whatever the damage is (a name, a label, a nesting), the user's answer is the same.
     except Exception as error:
         raise CircuitError(f"The text of this circuit is damaged ({type(error).__name__}: {error}).") from error
+
+
+def pack(circuit: QuantumCircuit) -> str:
+    """A Qiskit circuit as one word: QPY in base 64."""
+    buffer = io.BytesIO()
+    qpy.dump(circuit, buffer)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def write(path: str | os.PathLike[str], text: str) -> None:
@@ -124,7 +129,12 @@ def _content(text: str) -> dict[str, Any]:
     return content
 
 
-def _circuit(encoded: Any) -> QuantumCircuit:
+def unpack(encoded: Any) -> QuantumCircuit:
+    """The circuit that `pack` wrote.
+
+    Raises:
+        CircuitError: this is no such text, or it is damaged.
+    """
     try:
         binary = base64.b64decode(encoded, validate=True)
         with warnings.catch_warnings():

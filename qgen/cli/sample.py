@@ -38,6 +38,9 @@ def sample(
     noise_scale: Annotated[
         float | None, typer.Option(min=0, help="Strength of a device's errors: 0 none, 1 as they are.")
     ] = None,
+    layout: Annotated[
+        str | None, typer.Option(metavar="FILE.json", help="Circuits put on the device before: `qgen transpile --pin`.")
+    ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
     seed: Annotated[
         int, typer.Option(min=0, help="Each image has a seed of its own, from this one and the image's number.")
@@ -66,7 +69,7 @@ def sample(
     changes = {key: value for key, value in given.items() if value is not None}
     if "sampler" in changes:  # another sampler has another usual number of steps
         changes = {"steps": None, "eta": 0.0} | changes
-    where = {"name": backend, "shots": shots, "noise_scale": noise_scale}
+    where = {"name": backend, "shots": shots, "noise_scale": noise_scale, "layout": layout}
     trained = open_trained(find_run(run), {key: value for key, value in where.items() if value is not None}, changes)
     circuits = trained.generator.circuits_per_image * count
     if not as_json:

@@ -54,6 +54,9 @@ def train(
     noise_scale: Annotated[
         float | None, typer.Option(min=0, help="Strength of a device's errors: 0 none, 1 as they are.")
     ] = None,
+    layout: Annotated[
+        str | None, typer.Option(metavar="FILE.json", help="Circuits put on the device before: `qgen transpile --pin`.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting. Repeatable.")
     ] = None,
@@ -82,9 +85,9 @@ def train(
         return
     if name is not None and out is not None:
         raise typer.BadParameter("Give --name or --out, not both.")
-    circuits = {"name": backend, "shots": shots, "gradient": gradient, "noise_scale": noise_scale}
+    circuits = {"name": backend, "shots": shots, "gradient": gradient, "noise_scale": noise_scale, "layout": layout}
     new_only: dict[str, Any] = {"--backend": backend, "--shots": shots, "--gradient": gradient}
-    new_only |= {"--noise-scale": noise_scale, "--from": from_, "--name": name, "--out": out}
+    new_only |= {"--noise-scale": noise_scale, "--layout": layout, "--from": from_, "--name": name, "--out": out}
     if resume and any(value is not None for value in new_only.values()):
         raise typer.BadParameter(f"--resume goes on with a run as it is; it takes none of {', '.join(new_only)}.")
     changes = set_ or []
@@ -116,6 +119,8 @@ def _anywhere(settings: RunConfig) -> RunConfig:
     images = expanded(settings.data.name)
     if settings.data.name not in KNOWN and images.is_dir():
         changes.append(_change("data.name", str(images.resolve())))
+    if settings.backend.layout is not None:
+        changes.append(_change("backend.layout", str(expanded(settings.backend.layout).resolve())))
     noise = expanded(settings.backend.name.removeprefix("aer:"))
     if noise.suffix in (".yaml", ".yml") and noise.is_file():
         changes.append(_change("backend.name", f"aer:{noise.resolve()}"))

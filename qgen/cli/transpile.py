@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from qgen.cli import words
 from qgen.cli.progress import progress
+from qgen.cli.transpile_tables import print_report, print_suitability, print_warnings
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
     from qgen.circuits import LayerCircuit
-    from qgen.reports import DeviceReport, TranspilationReport
+    from qgen.reports import Work
 
 EXAMPLES = """\b
 Examples:
@@ -26,18 +26,25 @@ Examples:
   qgen transpile --circuit basic --backend fake_fez --compare fake_boston
   qgen transpile --circuit basic:6,2 --backend fake_fez --levels 2-3 --json
   qgen transpile --circuit basic --backend fake_fez --html page.html --seeds 3
+  qgen transpile --catalogue 4,1 --backend fake_fez --seeds 2
   qgen transpile --qasm circuit.qasm --backend fake_torino --seeds 5
-  qgen transpile runs/first-try --backend fake_fez --seeds 5"""
+  qgen transpile runs/first-try --backend fake_fez --seeds 5 --pin fez.json
+  qgen sample runs/first-try --backend aer:fake_fez --layout fez.json"""
 
 _LEVELS = re.compile(r"(?P<first>\d)(?:-(?P<last>\d))?")
-_NUMBERS = ("2q", "extra", "depth", "us", "gates", "read", "idle", "success", "gain")
-_LEGEND = (
-    "2q, extra, depth: two-qubit gates, those that routing adds, and their layers;",
-    "us: duration; gates, read(out), idle: parts of success; gain: over Qiskit's level 3;",
-    "+: moved to better qubits afterwards",
-)
+_CATALOGUE = re.compile(r"(?P<qubits>\d{1,4}),(?P<layers>\d{1,4})")
 #: Seeds that are worth one more process: to start one and to bring its circuits back takes as long as many of them.
 _WORTH = 30
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A circuit, what it is called, what is to be done with it, and the same with one layer fewer."""
+
+    name: str
+    circuit: LayerCircuit
+    work: Work
+    smaller: LayerCircuit | None = None
 
 
 def transpile(
@@ -50,6 +57,10 @@ def transpile(
         str | None, typer.Option(metavar="CIRCUIT", help="NAME[:QUBITS,LAYERS], or the file of a saved circuit.")
     ] = None,
     qasm: Annotated[Path | None, typer.Option(metavar="FILE", help="A circuit in OpenQASM 2 or 3.")] = None,
+    catalogue: Annotated[
+        str | None,
+        typer.Option(metavar="QUBITS,LAYERS", help="Every ansatz of this size: which one suits which device."),
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="What an ansatz offers; see `qgen describe`. Repeatable."),
@@ -57,48 +68,70 @@ def transpile(
     compare: Annotated[str | None, typer.Option(metavar="NAME,NAME", help="Other devices to set beside it.")] = None,
     levels: Annotated[str, typer.Option(metavar="0-3", help="Optimisation levels: 3, 1-3 or 0,2.")] = "0-3",
     seeds: Annotated[int, typer.Option(min=1, max=10_000, help="How many seeds of the transpiler.")] = 20,
+    images: Annotated[int, typer.Option(min=1, help="Say what it costs to sample so many images.")] = 64,
+    shots: Annotated[int, typer.Option(min=1, help="Measurements of each circuit, for the cost.")] = 1024,
+    batch: Annotated[int, typer.Option(min=1, help="Images in a step of training, for the cost.")] = 16,
+    pin: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="Keep the best on the first device, for sample and train --layout."),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Also write a page with pictures; one circuit only.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all that was tried.")] = False,
 ) -> None:
-    """Search for the best way to run circuits on devices, and tell how likely they succeed.
+    """Search for the best way to run circuits on devices, and tell how likely they succeed and what they cost.
 
     Success is the probability that no gate, no readout and no waiting qubit fails in one execution; gain is that over
     what Qiskit's level 3 reaches with seed 0.
     """
     from rich.console import Console
 
-    from qgen.reports import report_with_circuits
+    from qgen.backends.pins import write_pins
+    from qgen.reports import Work, report_with_circuits
     from qgen.reports.page import write_page
+    from qgen.reports.suitability import suitability, summary
 
-    if sum(given is not None for given in (run, circuit, qasm)) > 1:
-        raise typer.BadParameter("Give one of RUN, --circuit and --qasm.")
+    if sum(given is not None for given in (run, circuit, qasm, catalogue)) > 1:
+        raise typer.BadParameter("Give one of RUN, --circuit, --qasm and --catalogue.")
     if option and circuit is None:
         raise typer.BadParameter("--option goes with --circuit.", param_hint="--option")
-    wanted = _levels(levels)
-    devices = _devices(backend, compare)
-    if html and html.suffix.lower() not in (".html", ".htm"):
-        raise typer.BadParameter(f"{str(html)!r} does not end in .html.", param_hint="--html")
-    console, reports = Console(highlight=False, stderr=as_json), []
-    circuits = _circuits(run, circuit, qasm, option or [])
+    wanted, devices = _levels(levels), _devices(backend, compare)
+    _check_suffix("--html", html, (".html", ".htm"))
+    _check_suffix("--pin", pin, (".json",))
+    console, found, chosen = Console(highlight=False, stderr=as_json), [], []
+    circuits = _circuits(run, circuit, qasm, catalogue, option or [], Work(images, shots, batch))
     if html and len(circuits) > 1:
-        raise typer.BadParameter(f"{run} has {len(circuits)} circuits, and a page shows one.", param_hint="--html")
-    for name, chosen in circuits.items():
-        with progress(console, f"transpiling {name}") as told:
+        raise typer.BadParameter(f"there are {len(circuits)} circuits, and a page shows one.", param_hint="--html")
+    for one in circuits:
+        with progress(console, f"transpiling {one.name}") as told:
             report, best = report_with_circuits(
-                chosen, devices, wanted, seeds, told, name=name, processes=_processes(seeds)
+                one.circuit, devices, wanted, seeds, told, name=one.name, processes=_processes(seeds), work=one.work
             )
-        reports.append(report)
+        found.append(suitability(report, one.smaller))
+        chosen.append((one.circuit, best[0].isa))
         if html:
-            write_page(report, html, {device.device: one.isa for device, one in zip(report.devices, best, strict=True)})
+            write_page(report, html, dict(zip(devices, (each.isa for each in best), strict=True)))
+    if pin:
+        write_pins(pin, devices[0], chosen)
     if as_json:
-        typer.echo(json.dumps({"reports": [report.to_dict() for report in reports]}, indent=2, ensure_ascii=False))
+        plain = {"reports": [each.report.to_dict() for each in found], "suitability": summary(found)}
+        typer.echo(json.dumps(plain, indent=2, ensure_ascii=False))
         return
-    for report in reports:
-        _print(console, report)
-    if html:
-        console.print(f"page: {html}", soft_wrap=True)
+    if catalogue:
+        print_suitability(console, found)
+    else:
+        for each in found:
+            print_report(console, each.report)
+    print_warnings(console, [each.report for each in found])
+    for what, path in (("page", html), ("pinned", pin)):
+        if path:
+            console.print(f"{what}: {path}", soft_wrap=True)
+
+
+def _check_suffix(option: str, path: Path | None, allowed: tuple[str, ...]) -> None:
+    if path and path.suffix.lower() not in allowed:
+        raise typer.BadParameter(f"{str(path)!r} does not end in {allowed[0]}.", param_hint=option)
 
 
 def _levels(text: str) -> tuple[int, ...]:
@@ -120,18 +153,41 @@ def _devices(backend: str, compare: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip().removeprefix("aer:") for name in names if name.strip()))
 
 
-def _circuits(run: Path | None, circuit: str | None, qasm: Path | None, options: list[str]) -> dict[str, LayerCircuit]:
+def _circuits(
+    run: Path | None, circuit: str | None, qasm: Path | None, catalogue: str | None, options: list[str], work: Work
+) -> list[_Wanted]:
     """What is asked for, by the names that a reader is shown."""
     if qasm is not None:
         from qgen.reports.qasm import read_qasm
 
-        return {str(qasm): read_qasm(qasm)}
+        return [_Wanted(str(qasm), read_qasm(qasm), work)]
+    if catalogue is not None:
+        return list(_all_of(catalogue, work))
     if circuit is not None:
         from qgen.circuits import LayerCircuit
 
         recipe = words.read_recipe(circuit, options)
-        return {circuit: recipe.build() if recipe else LayerCircuit.load(circuit)}
-    return _circuits_of_run(run)
+        built = recipe.build() if recipe else LayerCircuit.load(circuit)
+        return [_Wanted(circuit, built, _mixed(work, built))]
+    return _circuits_of_run(run, work)
+
+
+def _all_of(text: str, work: Work) -> Iterator[_Wanted]:
+    """Every ansatz of a size that is given as `QUBITS,LAYERS`."""
+    from qgen.reports.suitability import catalogue_circuits
+
+    match = _CATALOGUE.fullmatch(text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not QUBITS,LAYERS, as in 12,3.", param_hint="--catalogue")
+    layers = int(match["layers"])
+    for name, build in catalogue_circuits(int(match["qubits"]), layers).items():
+        built = build()
+        yield _Wanted(name, built, _mixed(work, built), build(fewer=1) if layers > 1 else None)
+
+
+def _mixed(work: Work, circuit: LayerCircuit) -> Work:
+    """One circuit an image, or as many as its mixture has."""
+    return work if circuit.mixture is None else replace(work, circuits=len(circuit.mixture))
 
 
 def _processes(seeds: int) -> int:
@@ -139,70 +195,28 @@ def _processes(seeds: int) -> int:
     return min(os.cpu_count() or 1, 8, 1 + seeds // _WORTH)
 
 
-def _circuits_of_run(path: Path | None) -> dict[str, LayerCircuit]:
-    """Every form of circuit in the model of a run, once."""
+def _circuits_of_run(path: Path | None, work: Work) -> list[_Wanted]:
+    """Every circuit in the model of a run once, with how often all layers of that circuit are called."""
+    from qgen.backends.pins import digest
     from qgen.errors import RunError
-    from qgen.models.quantum import PatchCircuits
     from qgen.runs import find_run, open_trained
+    from qgen.runs.workload import CircuitUse, training_uses
 
     run = find_run(path)
-    modules = open_trained(run, {"name": "statevector"}).generator.network.modules()
-    banks = {_form(inner.bank.circuit): inner.bank for inner in modules if isinstance(inner, PatchCircuits)}
-    if not banks:
+    generator = open_trained(run, {"name": "statevector"}).generator
+    groups: dict[str, list[CircuitUse]] = {}
+    for use in training_uses(generator):
+        groups.setdefault(digest(use.circuit), []).append(use)
+    if not groups:
         raise RunError(f"{run.path} has no circuits: its model is classical")
     # The largest first: one that does not fit is refused before anything is run.
-    ordered = sorted(banks.values(), key=lambda bank: -bank.circuit.qubits)
-    return {
-        f"{run.name}, circuit {k} ({bank.ansatz}:{bank.circuit.num_inputs},{bank.layers})": bank.circuit
-        for k, bank in enumerate(ordered, 1)
-    }
+    ordered = sorted(groups.values(), key=lambda uses: -uses[0].circuit.qubits)
+    return [_of_layers(f"{run.name}, circuit {k}", uses, generator, work) for k, uses in enumerate(ordered, 1)]
 
 
-def _form(circuit: LayerCircuit) -> tuple[object, ...]:
-    """What is equal for circuits that differ in their angles alone."""
-    whole = circuit.circuit
-    index = {qubit: k for k, qubit in enumerate(whole.qubits)}
-    gates = tuple((step.operation.name, *(index[qubit] for qubit in step.qubits)) for step in whole.data)
-    return circuit.qubits, circuit.num_inputs, circuit.num_weights, gates
-
-
-def _print(console: Console, report: TranspilationReport) -> None:
-    console.print(
-        f"\n{report.circuit}: {report.qubits} qubits, {report.parameters} parameters; "
-        f"{report.two_qubit_bound} two-qubit gates where every qubit is coupled to every other",
-        soft_wrap=True,
-    )
-    console.print(_table(report.devices))
-    console.print("\n".join(_LEGEND), style="dim", soft_wrap=True)
-    for device in report.devices:
-        for warning in device.warnings:
-            console.print(f"warning: {warning}", soft_wrap=True, style="yellow")
-
-
-def _table(devices: tuple[DeviceReport, ...]) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("device", no_wrap=True)
-    table.add_column("level/seed", no_wrap=True)
-    for heading in _NUMBERS:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for device in devices:
-        table.add_row(device.device, *_row(device))
-    return table
-
-
-def _row(device: DeviceReport) -> list[str]:
-    best, figures = device.best, device.best.figures
-    success, before = figures.success, device.default.figures.success.total
-    gain = f"{success.total / before:.2f}x" if before else "-"
-    return [
-        f"{best.level}/{best.seed}{'+' if best.replaced else ''}",
-        f"{figures.two_qubit_gates}",
-        f"{figures.extra_two_qubit_gates}",
-        f"{figures.two_qubit_depth}",
-        "-" if figures.duration_us is None else f"{figures.duration_us:.1f}",
-        *(f"{part:.3f}" for part in (success.gates, success.readout, success.idle)),
-        f"{success.total:.3f}" if success.total >= 1e-3 else f"{success.total:.0e}",
-        gain,
-    ]
+def _of_layers(name: str, uses: list[Any], generator: Any, work: Work) -> _Wanted:
+    calls, circuit = sum(use.submissions for use in uses), uses[0].circuit
+    each = sum(use.per_image for use in uses) // calls
+    called = f"{name} ({circuit.qubits} qubits, in {', '.join(use.layer for use in uses)})"
+    changed = replace(work, calls=calls * generator.denoiser_calls, circuits=each, training_calls=calls)
+    return _Wanted(called, circuit, changed)

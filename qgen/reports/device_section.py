@@ -7,6 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from qgen.reports.charts import bars, strip_chart
+from qgen.reports.cost_section import cost_table
 from qgen.reports.markup import (
     UNKNOWN,
     Markup,
@@ -47,6 +48,7 @@ def device_section(device: DeviceReport, circuit: QuantumCircuit | None, unfolde
         _distribution(device),
         _candidates(device),
         element("div", _gain(device), _gates_and_idle(device.best.figures), class_="pair"),
+        cost_table(device),
         *_drawings(device, circuit),
     )
     return element("details", summary, element("div", *parts, class_="parts"), class_="card", open=unfolded)
@@ -60,7 +62,8 @@ def way(candidate: Candidate) -> str:
     """How a candidate was transpiled, in words."""
     methods = f"layout {candidate.layout_method}, routing {candidate.routing_method}"
     moved = ", then moved to better qubits" if candidate.replaced else ""
-    return f"level {candidate.level}, seed {candidate.seed}, {methods}{moved}"
+    joined = "rotations joined, " if candidate.joined else ""
+    return f"{joined}level {candidate.level}, seed {candidate.seed}, {methods}{moved}"
 
 
 def _facts(device: DeviceReport) -> Iterator[Markup]:

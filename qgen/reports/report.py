@@ -15,6 +15,8 @@ from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
 from qgen.errors import BackendError
 from qgen.reports.result import DeviceReport, TranspilationReport
+from qgen.reports.workload import Work, Workload, workloads
+from qgen.transpilation.joining import join_rotations
 from qgen.transpilation.search import LEVELS, Found, Way, check_size, qiskit_default, search, transpile, ways
 from qgen.transpilation.workers import Told
 
@@ -34,6 +36,7 @@ def transpile_report(
     *,
     name: str | None = None,
     processes: int = 1,
+    work: Work | None = None,
 ) -> TranspilationReport:
     """Searches for the best way to run a circuit on each of these devices, offline, by their snapshots.
 
@@ -48,12 +51,13 @@ def transpile_report(
         progress: told after each step how many are done, of how many, on all devices.
         name: what the report calls the circuit; None: by its own name.
         processes: see `search`.
+        work: what is to be done with the circuit, whose cost is then part of the report.
 
     Raises:
         BackendError: no device, or one that is not known or too small; levels or seeds out of range; a circuit that
             cannot be routed. All but the last before anything is run.
     """
-    return report_with_circuits(circuit, names, levels, seeds, progress, name=name, processes=processes)[0]
+    return report_with_circuits(circuit, names, levels, seeds, progress, name=name, processes=processes, work=work)[0]
 
 
 def report_with_circuits(
@@ -65,6 +69,7 @@ def report_with_circuits(
     *,
     name: str | None = None,
     processes: int = 1,
+    work: Work | None = None,
 ) -> tuple[TranspilationReport, tuple[Found, ...]]:
     """As `transpile_report`, with the best of each device, which has the circuit itself."""
     if not names:
@@ -89,18 +94,25 @@ def report_with_circuits(
             progress=_part(progress, k, len(devices)),
         )
         searched.append(found)
-    reports = tuple(_device_report(device, found) for device, found in zip(devices, searched, strict=True))
+    reports = tuple(
+        _device_report(device, found, () if work is None else workloads(circuit, device, found[0], work))
+        for device, found in zip(devices, searched, strict=True)
+    )
     called = name or str(logical.name)
     report = TranspilationReport(called, logical.num_qubits, logical.num_parameters, bound, reports)
     return report, tuple(found[0] for found in searched)
 
 
 def two_qubit_bound(circuit: QuantumCircuit) -> int:
-    """The fewest two-qubit gates that Qiskit's level 3 finds, over a few seeds, where all qubits are coupled."""
+    """The fewest two-qubit gates that Qiskit's level 3 finds, over a few seeds, where all qubits are coupled.
+
+    Controlled rotations on one pair are joined before, as the search does.
+    """
     everywhere = Target(num_qubits=circuit.num_qubits)
     for gate in (CZGate(), RZGate(Parameter("angle")), SXGate(), XGate()):
         everywhere.add_instruction(gate)
-    tried = (transpile(circuit, everywhere, Way(3, seed)) for seed in range(_BOUND_SEEDS))
+    joined = join_rotations(circuit)
+    tried = (transpile(joined, everywhere, Way(3, seed)) for seed in range(_BOUND_SEEDS))
     return min(sum(len(instruction.qubits) == 2 for instruction in isa.data) for isa in tried)
 
 
@@ -120,7 +132,7 @@ def warnings_of(device: Device, now: datetime) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _device_report(device: Device, found: Sequence[Found]) -> DeviceReport:
+def _device_report(device: Device, found: Sequence[Found], costs: tuple[Workload, ...]) -> DeviceReport:
     return DeviceReport(
         device=device.name,
         qubits=device.qubits,
@@ -129,6 +141,7 @@ def _device_report(device: Device, found: Sequence[Found]) -> DeviceReport:
         candidates=tuple(one.candidate for one in found),
         default=qiskit_default(found).candidate,
         warnings=warnings_of(device, datetime.now(UTC)),
+        workloads=costs,
     )
 
 

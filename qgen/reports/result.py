@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from qgen.reports.workload import Workload
 from qgen.transpilation.result import Candidate, Success
 
 
@@ -22,6 +23,7 @@ class DeviceReport:
         candidates: sorted by success probability, the best first.
         default: what Qiskit's level 3 makes of it with seed 0, for comparison.
         warnings: sentences that a reader has to see, such as the age of a snapshot.
+        workloads: what it costs to sample or train with the best candidate.
     """
 
     device: str
@@ -31,11 +33,18 @@ class DeviceReport:
     candidates: tuple[Candidate, ...]
     default: Candidate
     warnings: tuple[str, ...] = ()
+    workloads: tuple[Workload, ...] = ()
 
     @property
     def best(self) -> Candidate:
         """The candidate with the highest success probability."""
         return self.candidates[0]
+
+    @property
+    def gain(self) -> float | None:
+        """Its success divided by that of `default`; None where that is 0."""
+        before = self.default.figures.success.total
+        return self.best.figures.success.total / before if before else None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ class BackendSettings(Settings):
     """How strong a device's errors are; None or 1: as they are, 0: none."""
     noise: tuple[Literal["gates", "relaxation", "readout"], ...] | None = None
     """Which kinds of a device's errors are on; None: all."""
+    layout: str | None = None
+    """A file of `qgen transpile --pin`: circuits put on that device before; None: the transpiler puts them there."""
     gradient: str = "auto"
     """`adjoint`, `parameter-shift`, `spsa`, each with options as in `spsa:directions=4,step=0.1`; `auto` is adjoint
     where values are exact, else parameter-shift."""
@@ -35,7 +37,7 @@ class BackendSettings(Settings):
         Raises:
             BackendError: there is none of that name, or an option that it has no use for.
         """
-        return open_backend(self.name, self.shots, self.noise_scale, self.noise)
+        return open_backend(self.name, self.shots, self.noise_scale, self.noise, self.layout)
 
 
 class EMASettings(Settings):

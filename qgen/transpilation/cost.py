@@ -12,6 +12,8 @@ OPEN_PLAN_SECONDS = 600.0
 JOB_SECONDS = 2.0
 #: The usual wait between two executions, in microseconds; 4,000 on Nighthawk r1.
 REP_DELAY_US = 250.0
+#: Executions that IBM's service takes in one job.
+MOST_EXECUTIONS = 10_000_000
 #: IBM's rule of thumb for an execution, with everything in it: 0.35 s for 1,000.
 QUICK_SECONDS = 0.00035
 
@@ -54,7 +56,8 @@ def workload_cost(
     Args:
         circuits: how many: for images circuits per image times images; for a training step those of its gradient.
         shots: how often each is run.
-        jobs: how many jobs they are spread over; sampling of a diffusion model takes one a step.
+        jobs: the fewest jobs that they are spread over; sampling of a diffusion model takes one a step. More where a
+            job would have more than 10 million executions, IBM's limit.
         length_us: of the circuit with its measurement, in microseconds.
         rep_delay_us: the wait before each execution, in microseconds.
 
@@ -67,9 +70,10 @@ def workload_cost(
             f"circuits, {shots} shots, {jobs} jobs, {length_us} us of length, {rep_delay_us} us of delay"
         )
     executions = circuits * shots
+    jobs = max(jobs, -(-executions // MOST_EXECUTIONS))
     seconds = JOB_SECONDS * jobs + (rep_delay_us + length_us) * 1e-6 * executions
     formula = (
-        f"{JOB_SECONDS:g} s x {jobs:,} jobs + ({rep_delay_us:g} us delay + {length_us:.3g} us circuit) "
+        f"{JOB_SECONDS:g} s x {jobs:,} job{'s' * (jobs != 1)} + ({rep_delay_us:g} us delay + {length_us:.3g} us circuit) "
         f"x {executions:,} executions = {seconds:,.1f} s"
     )
     quick = JOB_SECONDS * jobs + QUICK_SECONDS * executions

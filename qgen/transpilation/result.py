@@ -64,6 +64,7 @@ class Candidate:
         level: the transpiler's optimisation level, 0 to 3.
         seed: its seed.
         layout_method, routing_method: as Qiskit calls them; "default" where its preset chose.
+        joined: controlled rotations on one pair of qubits were written as one gate before.
         replaced: the result was moved afterwards to better qubits of the same form.
         seconds: how long it took.
         layout: the physical qubit on which each logical qubit starts.
@@ -74,6 +75,7 @@ class Candidate:
     seed: int
     layout_method: str
     routing_method: str
+    joined: bool
     replaced: bool
     seconds: float
     layout: tuple[int, ...]

@@ -17,6 +17,7 @@ from qiskit.transpiler.passes import VF2Layout, VF2PostLayout
 
 from qgen.errors import BackendError
 from qgen.transpilation.figures import measure
+from qgen.transpilation.joining import join_rotations
 from qgen.transpilation.moving import ends_of, move, starts_of
 from qgen.transpilation.placing import better_places
 from qgen.transpilation.result import Candidate
@@ -41,6 +42,7 @@ class Way:
     seed: int
     layout_method: str = DEFAULT
     routing_method: str = DEFAULT
+    joined: bool = False
 
 
 #: What Qiskit does by itself at its highest level.
@@ -75,16 +77,17 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """What all ways have in common."""
+    """What all ways have in common: the circuit, and the same with its rotations joined."""
 
     circuit: QuantumCircuit
+    joined: QuantumCircuit
     target: Target
     measured: tuple[int, ...]
     bound: int
 
 
-def ways(levels: Sequence[int], seeds: Sequence[int]) -> tuple[Way, ...]:
-    """All ways that are tried, Qiskit's own level 3 with seed 0 first.
+def ways(levels: Sequence[int], seeds: Sequence[int], joined: bool = False) -> tuple[Way, ...]:
+    """All ways that are tried, Qiskit's own level 3 with seed 0 first; all others with rotations joined, or not.
 
     Raises:
         BackendError: no level or seed, a level that is not 0 to 3, or a seed below 0.
@@ -94,8 +97,8 @@ def ways(levels: Sequence[int], seeds: Sequence[int]) -> tuple[Way, ...]:
         raise BackendError(f"the transpiler has optimisation levels 0 to 3; given: {_listed(levels)}")
     if not seeds or not all(0 <= seed <= _MOST_SEED for seed in seeds):
         raise BackendError(f"the search takes one or more seeds of the transpiler from 0 up; given: {_listed(seeds)}")
-    plain = [Way(level, seed) for level, seed in product(levels, seeds)]
-    others = [Way(max(levels), seed, *methods) for methods, seed in product(OTHER_METHODS, seeds)]
+    plain = [Way(level, seed, joined=joined) for level, seed in product(levels, seeds)]
+    others = [Way(max(levels), seed, *methods, joined) for methods, seed in product(OTHER_METHODS, seeds)]
     return tuple(dict.fromkeys([QISKIT, *plain, *others]))
 
 
@@ -111,6 +114,8 @@ def search(
     progress: Told | None = None,
 ) -> list[Found]:
     """Transpiles in every way, moves the best results to better qubits, and sorts all by success, the best first.
+
+    Controlled rotations that share a pair of qubits are joined before (`join_rotations`).
 
     Equal arguments give equal results (but for the times taken), on any number of processes. Level 3 with seed 0 is
     always among them, so that the first is never worse than what Qiskit does by itself; its other seeds look for places
@@ -130,10 +135,11 @@ def search(
     Raises:
         BackendError: levels or seeds out of range, or a circuit that does not fit on the device.
     """
-    tried = ways(levels, seeds)
     check_size(circuit, target)
+    joined = join_rotations(circuit)
+    tried = ways(levels, seeds, joined != circuit)
     read = range(circuit.num_qubits) if measured is None else measured
-    task = _Task(circuit, target, tuple(read), two_qubit_bound)
+    task = _Task(circuit, joined, target, tuple(read), two_qubit_bound)
     total = len(tried) + 2 * MOST_MOVED
     with in_processes(processes) as run:
         found = run(partial(_attempt, task), tried, _from(progress, 0, total))
@@ -165,7 +171,7 @@ def _attempt(task: _Task, way: Way) -> Found | None:
     """None where this way leads nowhere, as a trivial layout on qubits without couplers does."""
     began = time.perf_counter()
     try:
-        isa = transpile(task.circuit, task.target, way)
+        isa = transpile(task.joined if way.joined else task.circuit, task.target, way)
     except (QiskitError, ValueError):
         return None
     return _found(task, way, isa, replaced=False, began=began)
@@ -210,7 +216,15 @@ def _found(task: _Task, way: Way, isa: QuantumCircuit, replaced: bool, began: fl
     seconds, ends = time.perf_counter() - began, ends_of(isa)
     figures = measure(isa, task.target, [ends[qubit] for qubit in task.measured], task.bound)
     candidate = Candidate(
-        way.level, way.seed, way.layout_method, way.routing_method, replaced, seconds, starts_of(isa), figures
+        way.level,
+        way.seed,
+        way.layout_method,
+        way.routing_method,
+        way.joined,
+        replaced,
+        seconds,
+        starts_of(isa),
+        figures,
     )
     return Found(candidate, isa)
 
@@ -246,7 +260,7 @@ def _worst_last(found: Found) -> tuple[float, int, int, int, bool, str, str]:
 
 
 def _way(one: Candidate) -> Way:
-    return Way(one.level, one.seed, one.layout_method, one.routing_method)
+    return Way(one.level, one.seed, one.layout_method, one.routing_method, one.joined)
 
 
 def _reason(task: _Task) -> str:

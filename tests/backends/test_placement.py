@@ -11,7 +11,7 @@ import pytest
 from drawn import STANDARD, layer_circuits
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
-from qiskit import QuantumCircuit
+from qiskit import QuantumCircuit, generate_preset_pass_manager
 from qiskit.circuit import Gate, Parameter
 from qiskit.circuit.library import CXGate, CZGate, RXGate, RZGate, SXGate, UGate, UnitaryGate
 from qiskit.primitives import StatevectorSampler
@@ -135,7 +135,8 @@ def test_wires_are_the_qubits_that_are_touched_or_read() -> None:
     circuit.barrier()
     circuit.ry(x, 3)
     bases = [Basis("IIXIIZ"), Basis("IZIIII")]
-    placement = place(circuit, [x], target("fez"), bases, layout=[10, 11, 12, 13, 30, 40], level=0)
+    manager = generate_preset_pass_manager(0, target=target("fez"), initial_layout=[10, 11, 12, 13, 30, 40])
+    placement = place(circuit, [x], target("fez"), bases, routed=manager.run(circuit))
     touched = set(placement.physical)
     assert {12, 40} <= touched  # read, though no gate acts on them
     assert not {10, 30} & touched
@@ -216,11 +217,11 @@ def test_equal_seeds_give_equal_placements() -> None:
     assert len(set(found)) > 1
 
 
-@pytest.mark.parametrize("name", ["lagos", "all to all", "any number of qubits"])
-def test_a_layout_is_kept(name: str) -> None:
+def test_a_routed_circuit_is_taken_as_it_is() -> None:
     circuit = QuantumCircuit(3)
     circuit.cx(0, 1)
-    placement = place(circuit, [], target(name), [Basis("ZZI")], layout=[1, 0, 2])
+    manager = generate_preset_pass_manager(2, target=target("lagos"), initial_layout=[1, 0, 2])
+    placement = place(circuit, [], target("lagos"), [Basis("ZZI")], routed=manager.run(circuit))
     assert [placement.physical[wire] for wire in placement.wires[:2]] == [1, 0]
 
 
@@ -233,10 +234,6 @@ def test_identities_need_no_circuit() -> None:
     ("options", "qubits", "message"),
     [
         ({}, 9, "9 qubits, but the device has 7"),
-        ({"layout": [0, 1]}, 3, "names 2 qubits, but the circuit has 3"),
-        ({"layout": [0, 7, 1]}, 3, "qubit 7, but the device has qubits 0 to 6"),
-        ({"layout": [0, -1, 1]}, 3, "qubit -1, but the device has qubits 0 to 6"),
-        ({"layout": [0, 1, 1]}, 3, "qubit 1 twice"),
         ({"level": 7}, 3, "optimization level"),
     ],
 )

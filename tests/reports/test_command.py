@@ -10,6 +10,8 @@ from small_runs import train_small
 from typer.testing import CliRunner
 
 from qgen.cli.transpile import transpile
+from qgen.layer import QuantumLayers
+from qgen.runs import open_trained
 
 app = typer.Typer(rich_markup_mode=None)
 app.command()(transpile)
@@ -42,12 +44,35 @@ def test_json_holds_all_that_was_tried() -> None:
     assert {one["level"] for one in report["devices"][0]["candidates"]} == {0, 2, 3}
 
 
-def test_the_circuits_of_a_run_each_once(tmp_path: Path) -> None:
+def test_the_circuits_of_a_run_once_and_pinned_for_sampling(tmp_path: Path) -> None:
     made, _ = train_small(tmp_path / "small", "training.steps=1", "training.samples=0")
-    result = run(str(made.path), "--backend", "fake_guadalupe", "--seeds", "1", "--levels", "1", "--json")
+    small = ("--seeds", "1", "--levels", "1", "--images", "3", "--shots", "10", "--json")
+    pins = tmp_path / "pins.json"
+    result = run(str(made.path), "--backend", "fake_guadalupe", *small, "--pin", str(pins))
     assert result.exit_code == 0, result.output
     reports = json.loads(result.stdout)["reports"]
     assert len({report["circuit"] for report in reports}) == len(reports) > 0
+    trained = open_trained(made, {"name": "fake_guadalupe", "layout": str(pins)})
+    costs = [report["devices"][0]["workloads"][0]["cost"] for report in reports]
+    assert sum(cost["circuits"] for cost in costs) == 3 * trained.generator.circuits_per_image
+    assert all(cost["executions"] == 10 * cost["circuits"] for cost in costs)
+    placed = [
+        inner.network.executable for inner in trained.generator.network.modules() if isinstance(inner, QuantumLayers)
+    ]
+    starts = [sorted(report["devices"][0]["candidates"][0]["layout"]) for report in reports]
+    assert all(sorted(one.placement.physical) in starts for one in placed)
+
+
+def test_which_ansatz_suits_which_device() -> None:
+    few = ("--seeds", "1", "--levels", "2")
+    result = run("--catalogue", "4,2", "--backend", "fake_lagos", "--compare", "fake_manila", *few)
+    assert result.exit_code == 0, result.output
+    rows = [line for line in result.stdout.splitlines() if line.startswith("hqconv:4,2")]
+    assert len(rows) == 3  # success on both devices; a change on each
+    assert "…" not in result.stdout
+    result = run("--catalogue", "4,2", "--backend", "fake_lagos", *few, "--json")
+    found = json.loads(result.stdout)
+    assert len(found["suitability"]) == len(found["reports"]) > 4
 
 
 def test_a_file_of_openqasm(tmp_path: Path) -> None:
@@ -72,7 +97,9 @@ def test_a_page(tmp_path: Path) -> None:
         ((*SMALL, "--levels", "3-1"), "names no optimisation levels"),
         ((*SMALL, "--seeds", "0"), "--seeds"),
         ((*SMALL, "--html", "page.pdf"), "does not end in .html"),
-        ((*SMALL, "--qasm", "a.qasm"), "Give one of RUN, --circuit and --qasm."),
+        ((*SMALL, "--pin", "pins.yaml"), "does not end in .json"),
+        (("--catalogue", "4", "--backend", "fake_lagos"), "'4' is not QUBITS,LAYERS"),
+        ((*SMALL, "--qasm", "a.qasm"), "Give one of RUN, --circuit, --qasm and --catalogue."),
         (("--backend", "fake_lagos", "--option", "layers=1"), "--option goes with --circuit"),
         (("--circuit", "hqconv"), "--backend"),
     ],

@@ -76,7 +76,7 @@ def figures(gates: float = 0.6, readout: float = 0.9, idle: float = 0.8, **other
 
 
 def candidate(level: int = 3, seed: int = 0, replaced: bool = False, **others: object) -> Candidate:
-    return Candidate(level, seed, "sabre", "default", replaced, 0.2, (0, 1, 2), figures(**others))  # type: ignore[arg-type]
+    return Candidate(level, seed, "sabre", "default", False, replaced, 0.2, (0, 1, 2), figures(**others))  # type: ignore[arg-type]
 
 
 def device(name: str, *candidates: Candidate, **others: object) -> DeviceReport:

@@ -97,7 +97,7 @@ def test_costs_are_those_of_the_published_formula() -> None:
     assert cost.seconds == pytest.approx(cost.quick_seconds)
     assert cost.quick_seconds == pytest.approx(244.3, abs=0.1)
     assert cost.share == pytest.approx(0.407, abs=0.001)
-    for part in ("2 s x 1 jobs", "250 us", "692,224", "244.3 s"):
+    for part in ("2 s x 1 job ", "250 us", "692,224", "244.3 s"):
         assert part in cost.formula
     with pytest.raises(BackendError, match="0 shots"):
         workload_cost(1, 0)

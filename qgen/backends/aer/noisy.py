@@ -12,6 +12,7 @@ from qgen.backends.angles import Doubles
 from qgen.backends.base import Backend, Capabilities, Executable
 from qgen.backends.measuring import confuse, rewire_outcomes, rewire_probabilities
 from qgen.backends.noise import KINDS, NoiseSource
+from qgen.backends.pins import Pins
 from qgen.backends.placed import PlacedExecutable
 from qgen.backends.requirement import require_aer
 from qgen.circuits import LayerCircuit
@@ -35,9 +36,10 @@ class NoisyAerBackend(Backend):
         scale: how strong the errors are; 1: as the source has them, 0: the ideal circuit, transpiled.
         kinds: those of `qgen.backends.noise.KINDS` that are on.
         seed: of the transpiler.
+        pins: circuits that are placed already.
 
     Raises:
-        BackendError: qiskit-aer is not installed; a scale or kind that is not allowed.
+        BackendError: qiskit-aer is not installed; a scale or kind that is not allowed; pins of another device.
     """
 
     def __init__(
@@ -47,11 +49,14 @@ class NoisyAerBackend(Backend):
         scale: float = 1.0,
         kinds: Collection[str] = KINDS,
         seed: int = 0,
+        pins: Pins | None = None,
     ) -> None:
         require_aer(f"backend `aer:{source.name}`")
         source.local([], scale, kinds)  # refuses wrong scales and kinds
         self.source, self.scale, self.kinds, self.seed = source, scale, kinds, seed
-        self._shots = shots
+        self.pins, self._shots = pins, shots
+        if pins is not None:
+            pins.check_device(source.name)
 
     @property
     def name(self) -> str:
@@ -82,7 +87,7 @@ class NoisyExecutable(PlacedExecutable):
     """
 
     def __init__(self, circuit: LayerCircuit, backend: NoisyAerBackend) -> None:
-        super().__init__(circuit, backend, backend.source.target(circuit.qubits), backend.seed)
+        super().__init__(circuit, backend, backend.source.target(circuit.qubits), backend.seed, backend.pins)
         self._noisy, self._shots = backend, backend.capabilities.shots
         noise = backend.source.local(self.placement.physical, backend.scale, backend.kinds)
         self._confusion = noise.confusion

@@ -38,6 +38,8 @@ class Device:
         calibrated: when the values were last updated, with its time zone.
         coupler_errors: the error of the best two-qubit gate of each coupler (a, b), a < b; None where none is listed.
         sx_errors, readout_errors, t1_us, t2_us: by qubit; times in microseconds.
+        rep_delay_us: the usual wait before each execution, in microseconds; None where the snapshot does not say.
+        readout_us: the longest measurement of a qubit, in microseconds; likewise.
         places: where each qubit lies, as (column, row) from the top left; None where the snapshot does not say.
     """
 
@@ -53,6 +55,8 @@ class Device:
     t1_us: Values = field(repr=False)
     t2_us: Values = field(repr=False)
     places: tuple[tuple[int, int], ...] | None = field(repr=False)
+    rep_delay_us: float | None = field(default=None, repr=False)
+    readout_us: float | None = field(default=None, repr=False)
 
     @property
     def city(self) -> str:

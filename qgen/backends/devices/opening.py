@@ -83,6 +83,8 @@ def _read_device(name: str, configuration: Path, properties: Path) -> Device:
         t1_us=tuple(_value(values, "T1") for values in by_qubit),
         t2_us=tuple(_value(values, "T2") for values in by_qubit),
         places=_places(about.get("coords"), qubits),
+        rep_delay_us=about.get("default_rep_delay"),
+        readout_us=max(filter(None, (_value(values, "readout_length") for values in by_qubit)), default=None),
     )
 
 

@@ -11,6 +11,7 @@ from qiskit.transpiler import Target
 from qgen.backends.angles import Doubles
 from qgen.backends.base import Backend, Executable
 from qgen.backends.measuring import Outcomes
+from qgen.backends.pins import Pins
 from qgen.backends.placed import PlacedExecutable
 from qgen.circuits import LayerCircuit
 
@@ -23,6 +24,8 @@ class SamplerBackend(Backend):
 
     #: What circuits are transpiled for.
     target: Target
+    #: Circuits that are placed already.
+    pins: Pins | None = None
 
     @abstractmethod
     def sampler(self, seed: int) -> Any:
@@ -40,7 +43,7 @@ class SamplerExecutable(PlacedExecutable):
     """
 
     def __init__(self, circuit: LayerCircuit, backend: SamplerBackend) -> None:
-        super().__init__(circuit, backend, backend.target, seed=0)
+        super().__init__(circuit, backend, backend.target, seed=0, pins=backend.pins)
         self._sampled = backend
         self._circuits = self.placement.physical_circuits(measure=True)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from qgen.backends.base import Capabilities
 from qgen.backends.devices import Device
+from qgen.backends.pins import Pins
 from qgen.backends.primitives.executable import DEFAULT_SHOTS, SamplerBackend
 
 SEEDS = 2**31  # the local simulator's seeds are below it
@@ -17,11 +18,17 @@ class LocalRuntimeBackend(SamplerBackend):
     Args:
         device: the snapshot.
         shots: how often each circuit is measured; None: 1,024 times.
+        pins: circuits that are placed already.
+
+    Raises:
+        BackendError: pins of another device.
     """
 
-    def __init__(self, device: Device, shots: int | None = None) -> None:
+    def __init__(self, device: Device, shots: int | None = None, pins: Pins | None = None) -> None:
+        if pins is not None:
+            pins.check_device(device.name)
         self._snapshot, self._shots = device, shots or DEFAULT_SHOTS
-        self.target = device.target
+        self.target, self.pins = device.target, pins
 
     @property
     def name(self) -> str:

@@ -1,0 +1,117 @@
+"""The tables that `qgen transpile` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from qgen.reports import DeviceReport, TranspilationReport
+    from qgen.reports.suitability import Suitability
+
+_NUMBERS = ("2q", "extra", "depth", "us", "gates", "read", "idle", "success", "gain")
+_LEGEND = (
+    "2q, extra, depth: two-qubit gates, those that routing adds, and their layers;",
+    "us: duration; gates, read(out), idle: parts of success; gain: over Qiskit's level 3;",
+    "+: moved to better qubits afterwards",
+)
+_PERCENT = 100
+
+
+def print_report(console: Console, report: TranspilationReport) -> None:
+    """A circuit on its devices, and what its work costs there."""
+    console.print(
+        f"\n{report.circuit}: {report.qubits} qubits, {report.parameters} parameters; "
+        f"{report.two_qubit_bound} two-qubit gates where every qubit is coupled to every other",
+        soft_wrap=True,
+    )
+    table = _table(("device", "level/seed"), _NUMBERS)
+    for device in report.devices:
+        table.add_row(device.device, *_row(device))
+    console.print(table)
+    console.print("\n".join(_LEGEND), style="dim", soft_wrap=True)
+    for device in report.devices:
+        _print_costs(console, device)
+
+
+def print_warnings(console: Console, reports: Sequence[TranspilationReport]) -> None:
+    """What a reader has to know of the devices, once."""
+    sentences = [warning for report in reports for device in report.devices for warning in device.warnings]
+    for warning in dict.fromkeys(sentences):
+        console.print(f"warning: {warning}", soft_wrap=True, style="yellow")
+
+
+def print_suitability(console: Console, found: Sequence[Suitability]) -> None:
+    """Circuits by devices: two-qubit gates and success, and the change that would help most."""
+    devices = [device.device for device in found[0].report.devices]
+    console.print("\nsuccess, and two-qubit gates, of each circuit on each device", soft_wrap=True)
+    table = _table(("circuit",), devices)
+    for one in found:
+        cells = [
+            f"{_probability(device.best.figures.success.total)} ({device.best.figures.two_qubit_gates})"
+            for device in one.report.devices
+        ]
+        table.add_row(one.report.circuit, *cells)
+    console.print(table)
+    console.print("\nwhat would help most: by how many times success would grow (~: estimated)", soft_wrap=True)
+    changes = _table(("circuit", "device", "change"), ("gain",))
+    for one in found:
+        for name, change in one.changes.items():
+            gain = "-" if change is None else f"{'~' if change.estimated else ''}{change.gain:.2f}x"
+            changes.add_row(one.report.circuit, name, "nothing" if change is None else change.what, gain)
+    console.print(changes)
+
+
+def _print_costs(console: Console, device: DeviceReport) -> None:
+    if not device.workloads:
+        return
+    sampling, *steps = device.workloads
+    console.print(
+        f"\non {device.device}, {sampling.cost.shots:,} shots a circuit: sampling {sampling.images:,} images"
+        + (f", and a step of training on {steps[0].images:,}, by its gradient" if steps else ""),
+        soft_wrap=True,
+    )
+    table = _table(("",), ("circuits", "executions", "jobs", "QPU s", "of 10 min"))
+    for work in device.workloads:
+        cost = work.cost
+        table.add_row(
+            work.gradient or work.task,
+            *(f"{number:,}" for number in (cost.circuits, cost.executions, cost.jobs)),
+            f"{cost.seconds:,.0f}",
+            f"{_PERCENT * cost.share:,.1f} %",
+        )
+    console.print(table)
+    console.print(f"QPU s: {sampling.cost.formula}", style="dim", soft_wrap=True)
+
+
+def _table(words: Sequence[str], numbers: Sequence[str]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for heading in words:
+        table.add_column(heading, no_wrap=True)
+    for heading in numbers:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _row(device: DeviceReport) -> list[str]:
+    best, figures = device.best, device.best.figures
+    success = figures.success
+    return [
+        f"{best.level}/{best.seed}{'+' if best.replaced else ''}",
+        f"{figures.two_qubit_gates}",
+        f"{figures.extra_two_qubit_gates}",
+        f"{figures.two_qubit_depth}",
+        "-" if figures.duration_us is None else f"{figures.duration_us:.1f}",
+        *(f"{part:.3f}" for part in (success.gates, success.readout, success.idle)),
+        _probability(success.total),
+        "-" if device.gain is None else f"{device.gain:.2f}x",
+    ]
+
+
+def _probability(value: float) -> str:
+    return f"{value:.3f}" if value >= 1e-3 else f"{value:.0e}"
