@@ -31,3 +31,11 @@ class DataError(QgenError, ValueError):
 
 class RunError(QgenError, RuntimeError):
     """A run folder or a checkpoint is missing, damaged, or of another model or version; or training had to stop."""
+
+
+class HardwareError(QgenError, RuntimeError):
+    """IBM's service refuses the account, cannot be reached, or did not finish a job."""
+
+
+class BudgetError(HardwareError):
+    """What is about to be submitted would cost more than was allowed."""

@@ -1,7 +1,7 @@
 """Files that are either whole or absent: written aside, flushed to the disk, then renamed."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -40,6 +40,25 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """
     with aside(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def user_folder(platform: str, environ: Mapping[str, str]) -> Path | None:
+    """The user's data folder of qgen by the platform's custom; None where the user has no home.
+
+    Args:
+        platform: as `sys.platform`.
+        environ: the environment variables.
+    """
+    variable, inside = {
+        "win32": ("LOCALAPPDATA", "AppData/Local"),
+        "darwin": ("", "Library/Application Support"),
+    }.get(platform, ("XDG_DATA_HOME", ".local/share"))
+    if os.path.isabs(environ.get(variable, "")):
+        return Path(environ[variable], "qgen")
+    try:
+        return Path.home() / inside / "qgen"
+    except RuntimeError:
+        return None
 
 
 def _sync_folder(folder: Path) -> None:

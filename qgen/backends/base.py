@@ -71,6 +71,9 @@ class Backend(ABC):
         """What else a run's provenance should say of it, in plain values: a device, the date of its calibration."""
         return {}
 
+    def close(self) -> None:  # noqa: B027, for most there is nothing to do
+        """Lets go of what it holds: a session, a file."""
+
     @abstractmethod
     def compile(self, circuit: LayerCircuit) -> Executable:
         """Prepare a circuit to run: all validation and all refusals happen here, before anything is spent.

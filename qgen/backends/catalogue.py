@@ -13,6 +13,7 @@ from qgen.errors import BackendError
 
 if TYPE_CHECKING:
     from qgen.backends.devices import Device
+    from qgen.backends.ibm import HardwareOptions
     from qgen.backends.noise import NoiseSource
     from qgen.backends.pins import Pins
 
@@ -27,6 +28,8 @@ class BackendOptions:
         noise_scale: how strong a device's errors are; 1: as they are, 0: none.
         noise: the kinds of errors that are on: some of `gates`, `relaxation` and `readout`; None: all.
         layout: the file of circuits that `qgen transpile --pin` has put on this device; None: they are put there now.
+        hardware: how circuits run on IBM's hardware; None: as `HardwareOptions` has it.
+        journal: the file in which jobs on hardware are noted; None: one in the user's data folder.
 
     Raises:
         BackendError: shots are not a positive whole number.
@@ -36,6 +39,8 @@ class BackendOptions:
     noise_scale: float | None = None
     noise: Collection[str] | None = None
     layout: str | None = None
+    hardware: HardwareOptions | None = None
+    journal: Path | None = None
 
     def __post_init__(self) -> None:
         if self.shots is not None and (type(self.shots) is not int or self.shots < 1):
@@ -130,6 +135,13 @@ def _calibrated(device: Device) -> Device:
     return device
 
 
+def _ibm(name: str, options: BackendOptions) -> Backend:
+    from qgen.backends.ibm import open_hardware
+
+    options.refuse(name, "noise_scale", "noise")
+    return open_hardware(name, options.shots, options.hardware, options.journal, pins=options.pins())
+
+
 def _provider(rest: str, options: BackendOptions) -> Backend:
     from qgen.backends.primitives import ProviderBackend
 
@@ -147,6 +159,7 @@ FORMS = {
     "aer:DEVICE": "Aer with the noise of a device, as in aer:fake_brisbane",
     "aer:FILE.yaml": "Aer with noise of your own",
     "fake_DEVICE": "a device through IBM Runtime's local mode",
+    "ibm_DEVICE": "IBM's hardware, with an account; or least_busy",
     "provider:NAME": "what installed packages offer",
 }
 
@@ -162,6 +175,8 @@ def open_backend(
     noise_scale: float | None = None,
     noise: Collection[str] | None = None,
     layout: str | None = None,
+    hardware: HardwareOptions | None = None,
+    journal: Path | None = None,
 ) -> Backend:
     """The backend of that name.
 
@@ -171,11 +186,14 @@ def open_backend(
         noise_scale: where the backend has the noise of a device or a file.
         noise: likewise.
         layout: where the backend is a device, or has the noise of one.
+        hardware: for IBM's hardware. Nothing runs there before its `allow` was called.
+        journal: likewise.
 
     Raises:
         BackendError: there is none, and the message says which there are; or an option that it has no use for.
+        HardwareError: IBM's hardware without an account, or a device that the account does not have.
     """
-    options, given = BackendOptions(shots, noise_scale, noise, layout), str(name)
+    options, given = BackendOptions(shots, noise_scale, noise, layout, hardware, journal), str(name)
     if given in _BACKENDS:
         return _BACKENDS[given](options)
     family, colon, rest = given.partition(":")
@@ -185,27 +203,13 @@ def open_backend(
         return _provider(rest, options)
     if given.startswith("fake_"):
         return _snapshot(given, options)
+    if given.startswith("ibm_") or given == "least_busy":
+        return _ibm(given, options)
     raise BackendError(_refusal(given))
 
 
 def _refusal(name: str) -> str:
-    if name.startswith("ibm_") or name == "least_busy":
-        return _hardware(name)
     near = get_close_matches(name, _BACKENDS, 1)
     hint = f", did you mean `{near[0]}`?" if near else "."
     known = ", ".join((*_BACKENDS, *FORMS))
     return f"there is no backend `{name}`{hint} Known: {known}. `qgen backends` lists devices."
-
-
-def _hardware(name: str) -> str:
-    from qgen.backends.devices import device_names
-    from qgen.backends.devices.fleet import standing
-
-    city = name.removeprefix("ibm_")
-    retired = standing(city).retired
-    past = f"{name} was retired on {retired}. " if retired else ""
-    snapshot = f"fake_{city}" if f"fake_{city}" in device_names() else "fake_kingston"
-    return (
-        f"{past}IBM hardware cannot be reached yet: rehearse on `{snapshot}`, the published snapshot, or on "
-        f"`aer:{snapshot}`, which is faster"
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,8 +34,13 @@ Examples:
   qgen backends show fake_brisbane --json
   qgen backends show fake_miami --figure miami.pdf"""
 
+_LOGIN_EXAMPLES = """\b
+Examples:
+  qgen backends login  # asks for the key, and does not show it
+  qgen backends login --instance crn:v1:bluemix:public:quantum-computing:us-east:...
+  qgen backends login --overwrite < key.txt"""
+
 _PROVIDER = "provider:NAME"
-_HARDWARE = {"ibm_DEVICE": "IBM hardware: not in this version"}
 #: Devices of so many qubits or fewer are left out of a list that was not asked for in full; none of them still runs.
 _SMALL = 27
 _HEADINGS = ("device", "qubits", "gate", "2q err", "readout", "T1 us", "calibrated", "machine")
@@ -69,7 +75,7 @@ def backends(
     devices = sorted((open_device(name).facts for name in device_names()), key=_rank)
     if as_json:
         listed = [{"name": name, **dataclasses.asdict(able)} for name, able in simulators.items()]
-        forms = [{"form": form, "about": about} for form, about in (FORMS | _HARDWARE).items()]
+        forms = [{"form": form, "about": about} for form, about in FORMS.items()]
         rows = [facts.to_dict() for facts in devices]
         _print_json({"backends": listed, "forms": forms, "providers": sorted(_providers()), "devices": rows})
         return
@@ -102,6 +108,27 @@ def show(
     _show_device(open_device(name.removeprefix("aer:")), figure, as_json)
 
 
+@app.command(epilog=_LOGIN_EXAMPLES)
+def login(
+    instance: Annotated[
+        str | None,
+        typer.Option(metavar="CRN", help="The service instance; default: IBM's client chooses, free ones first."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the account that is saved.")] = False,
+) -> None:
+    """Save an IBM Quantum API key in Qiskit's own file, after asking IBM whether it is good.
+
+    The key is read without being shown, or from the standard input. It is never written anywhere else.
+    """
+    from qgen.backends.ibm.account import save_account
+
+    key = typer.prompt("API key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+    if not key.strip():
+        raise typer.BadParameter("there is no key on the standard input.")
+    save_account(key.strip(), instance, overwrite)
+    typer.echo("saved: `qgen sample --backend ibm_... --dry-run` shows what a run would take")
+
+
 def _refuse_misspelt(name: str) -> None:
     from difflib import get_close_matches
 
@@ -131,7 +158,7 @@ def _print_simulators(simulators: dict[str, Capabilities]) -> None:
     for name, able in simulators.items():
         table.add_row(name, _abilities(able))
     installed = ", ".join(sorted(_providers())) or "none"
-    for form, about in (FORMS | {_PROVIDER: f"{FORMS[_PROVIDER]}: {installed}"} | _HARDWARE).items():
+    for form, about in (FORMS | {_PROVIDER: f"{FORMS[_PROVIDER]}: {installed}"}).items():
         table.add_row(form, about)
     Console(highlight=False).print(table)
 

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
+@dataclass
+class Bar:
+    """A bar in a terminal: called with how much is done, of how much."""
+
+    progress: Any
+    task: Any
+    what: str
+
+    def __call__(self, done: int, total: int) -> None:
+        self.progress.update(self.task, completed=done, total=total)
+
+    def say(self, more: str) -> None:
+        """Says more beside what it is about."""
+        self.progress.update(self.task, description=f"{self.what}: {more}" if more else self.what)
+
+
 @contextmanager
-def progress(console: Console, what: str) -> Iterator[Callable[[int, int], None] | None]:
+def progress(console: Console, what: str) -> Iterator[Bar | None]:
     """Around the work; what it yields is told how much is done, of how much."""
     if not console.is_terminal:
         yield None
@@ -19,5 +36,4 @@ def progress(console: Console, what: str) -> Iterator[Callable[[int, int], None]
     from rich.progress import Progress
 
     with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield Bar(bar, bar.add_task(what, total=None), what)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from qgen.cli.consent import Consent, sampling_agreed, watch
 from qgen.cli.progress import progress
+from qgen.cli.words import key_values
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +24,8 @@ Examples:
   qgen sample runs/first-try --count 256 --seed 7
   qgen sample --backend aer --steps 10
   qgen sample --backend aer --shots 1024 --count 16 --steps 5
+  qgen sample --backend ibm_fez --count 4 --steps 3 --dry-run
+  qgen sample --backend ibm_fez --count 4 --steps 3 --hardware tiles=auto --max-qpu-seconds 60
   qgen sample --sampler ancestral  # all steps, as published
   qgen sample --out digits.png --single"""
 
@@ -41,6 +46,15 @@ def sample(
     layout: Annotated[
         str | None, typer.Option(metavar="FILE.json", help="Circuits put on the device before: `qgen transpile --pin`.")
     ] = None,
+    hardware: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="On IBM's hardware: tiles, mode, resilience, ... Repeatable."),
+    ] = None,
+    max_qpu_seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Never spend more, over all that this run submits.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Agree to the plan for hardware without a question.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan for hardware, and stop.")] = False,
     count: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
     seed: Annotated[
         int, typer.Option(min=0, help="Each image has a seed of its own, from this one and the image's number.")
@@ -64,20 +78,25 @@ def sample(
 
     if out is not None and out.suffix.lower() != ".png":
         raise typer.BadParameter(f"{str(out)!r} does not end in .png.", param_hint="--out")
-    console = Console(highlight=False, stderr=as_json)
+    console, consent = Console(highlight=False, stderr=as_json), Consent(max_qpu_seconds, yes, dry_run)
     given: dict[str, Any] = {"sampler": sampler, "steps": steps, "eta": eta}
     changes = {key: value for key, value in given.items() if value is not None}
     if "sampler" in changes:  # another sampler has another usual number of steps
         changes = {"steps": None, "eta": 0.0} | changes
-    where = {"name": backend, "shots": shots, "noise_scale": noise_scale, "layout": layout}
+    where: dict[str, Any] = {"name": backend, "shots": shots, "noise_scale": noise_scale, "layout": layout}
+    where["hardware"] = key_values(hardware, "--hardware", "tiles=auto") if hardware else None
     trained = open_trained(find_run(run), {key: value for key, value in where.items() if value is not None}, changes)
     circuits = trained.generator.circuits_per_image * count
     if not as_json:
         what = f"{count} images of {trained.run.path} after {trained.step:,} steps"
         runs = describe_runs(trained.generator.network)
         console.print(f"{what}: {f'{circuits:,} circuits on {runs}' if runs else 'no circuits'}", soft_wrap=True)
-    with progress(console, "sampling") as told:
-        samples = sample_run(trained, out, count, seed, single, choose_device(device), told)
+    with closing(trained.backend):
+        if not sampling_agreed(console, trained, count, seed, consent, as_json):
+            return
+        with progress(console, "sampling") as told:
+            watch(console, trained.backend, told)
+            samples = sample_run(trained, out, count, seed, single, choose_device(device), told)
     _conclude(console, samples, as_json)
 
 

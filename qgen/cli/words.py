@@ -80,10 +80,19 @@ def _parts(circuit: str) -> dict[str, str]:
     return match.groupdict(default="")
 
 
-def _key_value(option: str) -> tuple[str, Any]:
+def key_values(options: Sequence[str], flag: str, example: str) -> dict[str, Any]:
+    """What `--flag KEY=VALUE --flag KEY=VALUE` says, with values as JSON has them, or as text.
+
+    Raises:
+        typer.BadParameter: one of them does not have the form.
+    """
+    return dict(_key_value(option, flag, example) for option in options)
+
+
+def _key_value(option: str, flag: str = "--option", example: str = "mirrored=true") -> tuple[str, Any]:
     key, equals, text = option.partition("=")
     if not key or not equals:
-        raise typer.BadParameter(f"{option!r} is not KEY=VALUE; for example mirrored=true.", param_hint="--option")
+        raise typer.BadParameter(f"{option!r} is not KEY=VALUE; for example {example}.", param_hint=flag)
     if text.lower() in ("true", "false"):
         return key, text.lower() == "true"
     try:

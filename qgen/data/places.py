@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from qgen.errors import DataError
+from qgen.storage import user_folder
 
 VARIABLE = "QGEN_DATA"
 _SYSTEM = (Path("/usr/share/datasets"), Path("/usr/local/share/datasets"))
@@ -42,25 +43,6 @@ def find_files(name: str, data_dir: Path | None, folders: tuple[str, ...]) -> It
             for candidate in (root / folder / f"{name}.gz", root / folder / name):
                 if os.path.isfile(candidate):  # also where a folder may not be looked into
                     yield candidate
-
-
-def user_folder(platform: str, environ: Mapping[str, str]) -> Path | None:
-    """The user's data folder of qgen by the platform's custom; None where the user has no home.
-
-    Args:
-        platform: as `sys.platform`.
-        environ: the environment variables.
-    """
-    variable, inside = {
-        "win32": ("LOCALAPPDATA", "AppData/Local"),
-        "darwin": ("", "Library/Application Support"),
-    }.get(platform, ("XDG_DATA_HOME", ".local/share"))
-    if os.path.isabs(environ.get(variable, "")):
-        return Path(environ[variable], "qgen")
-    try:
-        return Path.home() / inside / "qgen"
-    except RuntimeError:
-        return None
 
 
 def _chosen(data_dir: Path | None) -> list[Path]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from qgen.backends import Backend, open_backend
+from qgen.backends.ibm.options import HardwareOptions
 from qgen.data import DataSettings
 from qgen.diffusion import DiffusionSettings, SamplingSettings
 from qgen.models import UNetSettings
@@ -27,17 +29,23 @@ class BackendSettings(Settings):
     """Which kinds of a device's errors are on; None: all."""
     layout: str | None = None
     """A file of `qgen transpile --pin`: circuits put on that device before; None: the transpiler puts them there."""
+    hardware: HardwareOptions = HardwareOptions()
+    """How circuits run on IBM's hardware."""
     gradient: str = "auto"
     """`adjoint`, `parameter-shift`, `spsa`, each with options as in `spsa:directions=4,step=0.1`; `auto` is adjoint
     where values are exact, else parameter-shift."""
 
-    def open(self) -> Backend:
+    def open(self, journal: Path | None = None) -> Backend:
         """The backend.
+
+        Args:
+            journal: the file in which jobs on hardware are noted.
 
         Raises:
             BackendError: there is none of that name, or an option that it has no use for.
+            HardwareError: it is IBM's hardware, and there is no account, or no such device.
         """
-        return open_backend(self.name, self.shots, self.noise_scale, self.noise, self.layout)
+        return open_backend(self.name, self.shots, self.noise_scale, self.noise, self.layout, self.hardware, journal)
 
 
 class EMASettings(Settings):

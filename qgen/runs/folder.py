@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from qgen import storage
+from qgen.backends.ibm.backend import JOURNAL
 from qgen.errors import ConfigError, RunError
 from qgen.runs.config import RunConfig
 
@@ -56,6 +57,11 @@ class Run:
             (match, path) for path in self.path.glob("checkpoints/*") if (match := _CHECKPOINT.fullmatch(path.name))
         ]
         return [path for _, path in sorted(found, key=lambda pair: int(pair[0][1]))]
+
+    @property
+    def journal(self) -> Path:
+        """The file in which jobs on hardware are noted."""
+        return self.path / JOURNAL
 
     def config(self) -> RunConfig:
         """The settings that the run was started with.

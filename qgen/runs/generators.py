@@ -79,13 +79,23 @@ class ImageGenerator(Protocol):
 
 @dataclass(frozen=True)
 class DiffusionGenerator:
-    """A denoising network and the diffusion that it undoes."""
+    """A denoising network and the diffusion that it undoes.
+
+    Attributes:
+        network: predicts the noise.
+        schedule: of the diffusion.
+        sampling: how images are drawn.
+        objective: what training lowers.
+        shape: of an image.
+        batch: images that are sampled together, at most; None: all, since each call of a circuit is a job of its own.
+    """
 
     network: UNet
     schedule: Schedule
     sampling: SamplingSettings
     objective: NoisePrediction
     shape: Shape
+    batch: int | None = 64
 
     @property
     def averaged(self) -> nn.Module:
@@ -124,7 +134,8 @@ class DiffusionGenerator:
             # Circuits that are measured draw their shots from torch's global generator.
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(derive(seeds[0] if seeds else 0, "shots"))
-                return sample(self.network, self.schedule, sampling, seeds, self.shape, device, progress=progress)
+                batch = self.batch or max(1, len(seeds))
+                return sample(self.network, self.schedule, sampling, seeds, self.shape, device, batch, progress)
         finally:
             self.network.train(was_training)
 
@@ -141,17 +152,19 @@ def build_generator(config: RunConfig, shape: Shape, backend: Backend | None = N
         ConfigError, BackendError, CircuitError: the settings contradict each other, or the backend cannot serve them.
     """
     channels, size, _ = shape
+    chosen = backend or config.backend.open()
     network = build_unet(
         config.model,
         channels,
         size,
-        backend=backend or config.backend.open(),
+        backend=chosen,
         gradient=config.backend.gradient if backend is None else "auto",
         seed=derive(config.training.seed, "weights"),
     )
     schedule = config.diffusion.noise_schedule()
     objective = NoisePrediction(network, schedule, config.diffusion.loss_weights())
-    return DiffusionGenerator(network, schedule, config.sampling, objective, shape)
+    batch = None if chosen.capabilities.remote else DiffusionGenerator.batch
+    return DiffusionGenerator(network, schedule, config.sampling, objective, shape, batch)
 
 
 def image_seeds(seed: int, count: int) -> list[int]:

@@ -29,12 +29,14 @@ class Trained:
         run: the run.
         generator: with averaged weights, on its backend.
         backend: where its circuits run.
+        config: what it was built from.
         step: after how many steps of training.
     """
 
     run: Run
     generator: DiffusionGenerator
     backend: Backend
+    config: RunConfig
     step: int
 
 
@@ -77,10 +79,10 @@ def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict
         raise RunError(f"{run.path} has no checkpoint yet: continue it with `qgen train {run.path} --resume`")
     checkpoint = load_checkpoint(saved[-1])
     shape = tuple(checkpoint.numbers["shape"])
-    opened = config.backend.open()
+    opened = config.backend.open(run.journal)
     generator = build_generator(config, shape, opened)
     _load_average(generator, checkpoint, saved[-1], model_fingerprint(config.model, shape))
-    return Trained(run, generator, opened, checkpoint.step)
+    return Trained(run, generator, opened, config, checkpoint.step)
 
 
 def model_fingerprint(model: Settings, shape: tuple[int, int, int]) -> str:

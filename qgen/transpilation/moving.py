@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from qiskit import QuantumCircuit, generate_preset_pass_manager
+from qiskit import QuantumCircuit
 from qiskit.transpiler import Layout, Target, TranspileLayout
+
+from qgen.transpilation.turning import relocated, turned
 
 
 def move(isa: QuantumCircuit, places: Mapping[int, int], target: Target) -> QuantumCircuit:
@@ -15,19 +17,12 @@ def move(isa: QuantumCircuit, places: Mapping[int, int], target: Target) -> Quan
         isa: in the device's gates, with a layout, as the transpiler leaves it.
         places: physical qubit -> its new place, for all in use; places differ, and lie as the qubits lay.
         target: the device.
+
+    Raises:
+        BackendError: a gate that the device does not have there in either direction.
     """
     whole = _completed(places, target.num_qubits)
-    moved = QuantumCircuit(target.num_qubits, global_phase=isa.global_phase, name=isa.name)
-    moved.compose(isa, whole, inplace=True)
-    if not _fits(moved, target):
-        manager = generate_preset_pass_manager(
-            optimization_level=1,
-            target=target,
-            initial_layout=list(range(target.num_qubits)),
-            routing_method="none",
-            seed_transpiler=0,
-        )
-        moved = manager.run(moved)
+    moved = turned(relocated(isa, dict(enumerate(whole)), target.num_qubits), target)
     moved._layout = _moved_layout(isa.layout, whole, moved)  # noqa: SLF001  # there is no other way to set it
     return moved
 
@@ -46,15 +41,6 @@ def _completed(places: Mapping[int, int], width: int) -> list[int]:
     """A place for every qubit of the device: those not in use go, in order, where nobody else does."""
     free = iter(sorted(set(range(width)) - set(places.values())))
     return [places[qubit] if qubit in places else next(free) for qubit in range(width)]
-
-
-def _fits(circuit: QuantumCircuit, target: Target) -> bool:
-    index = {qubit: k for k, qubit in enumerate(circuit.qubits)}
-    return all(
-        instruction.operation.name == "barrier"
-        or target.instruction_supported(instruction.operation.name, tuple(index[q] for q in instruction.qubits))
-        for instruction in circuit.data
-    )
 
 
 def _moved_layout(layout: TranspileLayout, whole: list[int], moved: QuantumCircuit) -> TranspileLayout:

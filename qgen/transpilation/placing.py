@@ -32,13 +32,13 @@ def better_places(isa: QuantumCircuit, target: Target, measured: Sequence[int]) 
         target: the device.
         measured: the physical qubits that are read at the end.
     """
-    costs = _Costs(read_steps(isa, target), target, measured)
+    costs = Costs(read_steps(isa, target), target, measured)
     if not costs.wires:
         return None
     return _Search(costs).run()
 
 
-class _Costs:
+class Costs:
     """Minus the logarithm of success, by wire and by pair of wires, for all places.
 
     A wire is a physical qubit on which the circuit lies now; a place is one on which it may lie.
@@ -98,9 +98,9 @@ class _Costs:
 class _Search:
     """Depth first, cheapest places first, cut off where no completion can beat the best; each start has its share."""
 
-    def __init__(self, costs: _Costs) -> None:
+    def __init__(self, costs: Costs) -> None:
         self._costs = costs
-        self._order = _order(costs.wires, costs.edge)
+        self._order = ordered(costs.wires, costs.edge)
         self._joins = [
             [(other, pair) for other in self._order[:k] if (pair := (min(wire, other), max(wire, other))) in costs.edge]
             for k, wire in enumerate(self._order)
@@ -168,7 +168,7 @@ class _Search:
         return sum(nodes) + sum(self._edge(pair, pair) for pair in self._costs.edge)
 
 
-def _order(wires: Sequence[int], edges: Iterable[Pair]) -> list[int]:
+def ordered(wires: Sequence[int], edges: Iterable[Pair]) -> list[int]:
     """Each wire after as many of its neighbours as can be, those with many neighbours early."""
     beside: dict[int, set[int]] = {wire: set() for wire in wires}
     for first, second in edges:

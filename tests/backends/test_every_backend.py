@@ -49,6 +49,7 @@ EXAMPLES = {
     "aer:DEVICE": [Case("aer:fake_lagos", None, 0.0), Case("aer:fake_lagos", SHOTS, 0.0)],
     "aer:FILE.yaml": [Case("aer:quiet.yaml", None)],
     "fake_DEVICE": [],  # has noise always: see test_noisy_backends.py
+    "ibm_DEVICE": [],  # see tests/backends/ibm
     "provider:NAME": [],  # see test_provider.py
 }
 LISTED = [Case(name) for name in backend_names()]

@@ -52,7 +52,6 @@ def test_list_names_every_backend_and_form() -> None:
     for form in facts["forms"]:
         assert form["form"] in text
         assert form["about"] in text
-    assert "IBM hardware: not in this version" in text
 
 
 def test_list_fits_eighty_columns_with_all_devices(monkeypatch: pytest.MonkeyPatch) -> None:

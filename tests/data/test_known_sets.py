@@ -15,9 +15,10 @@ from sklearn.datasets import load_digits
 
 from qgen.data import DataSettings, ImageSet, image_shape, list_sets, open_images, published
 from qgen.data.opening import open_known
-from qgen.data.places import download_root, user_folder
+from qgen.data.places import download_root
 from qgen.data.sets import DIGITS, FASHION_MNIST, KNOWN, MNIST
 from qgen.errors import ConfigError, DataError
+from qgen.storage import user_folder
 
 REAL_FILES = os.environ.get("QGEN_DATA")  # as it is outside the tests
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -79,7 +79,7 @@ class Device:
         Two-qubit gates that could not be calibrated (error 1) are left out: routing does not look at errors, and one
         such gate turns a circuit's values into noise.
         """
-        return _calibrated(self.backend.target)
+        return without_broken(self.backend.target)
 
     @cached_property
     def facts(self) -> DeviceFacts:
@@ -106,8 +106,8 @@ class Device:
         )
 
 
-def _calibrated(target: Target) -> Target:
-    """The same without two-qubit gates of error 1."""
+def without_broken(target: Target, leave_out: Collection[str] = ()) -> Target:
+    """The same without two-qubit gates of error 1, and without the gates of these names."""
     from qiskit.transpiler import Target
 
     kept = Target(
@@ -120,7 +120,7 @@ def _calibrated(target: Target) -> Target:
         acquire_alignment=target.acquire_alignment,
         qubit_properties=target.qubit_properties,
     )
-    for name in target.operation_names:
+    for name in (name for name in target.operation_names if name not in leave_out):
         operation = target.operation_from_name(name)
         if isinstance(operation, type):  # control flow, which is everywhere
             kept.add_instruction(operation, name=name)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
 
 from qgen.backends.angles import Doubles
 from qgen.backends.base import Backend, Executable
-from qgen.backends.measuring import Outcomes
 from qgen.backends.pins import Pins
 from qgen.backends.placed import PlacedExecutable
+from qgen.backends.tiles import TiledCircuits, one_tile, tile_placement
 from qgen.circuits import LayerCircuit
+from qgen.transpilation.tiling import Tiling
 
 #: Where a backend can only sample and nobody said how often.
 DEFAULT_SHOTS = 1024
@@ -26,17 +28,30 @@ class SamplerBackend(Backend):
     target: Target
     #: Circuits that are placed already.
     pins: Pins | None = None
+    #: Copies of a circuit that run side by side; None: as many as are worth it.
+    tiles: int | None = 1
+
+    @abstractmethod
+    def compile(self, circuit: LayerCircuit) -> Executable: ...
+
+
+class LocalSamplerBackend(SamplerBackend):
+    """One whose Sampler answers at once. It fills in which one."""
 
     @abstractmethod
     def sampler(self, seed: int) -> Any:
         """A Sampler (`BaseSamplerV2`); the seed is for simulators, in [0, 2^63)."""
 
     def compile(self, circuit: LayerCircuit) -> Executable:
-        return SamplerExecutable(circuit, self)
+        return LocalSamplerExecutable(circuit, self)
 
 
 class SamplerExecutable(PlacedExecutable):
     """See the module; values are estimated from the bits that the Sampler returns.
+
+    Attributes:
+        tiled: the copies of the circuit that run side by side, often one; None where there is nothing to measure.
+        tiling: where they lie; likewise.
 
     Raises:
         BackendError: the circuit does not fit on the device.
@@ -45,25 +60,47 @@ class SamplerExecutable(PlacedExecutable):
     def __init__(self, circuit: LayerCircuit, backend: SamplerBackend) -> None:
         super().__init__(circuit, backend, backend.target, seed=0, pins=backend.pins)
         self._sampled = backend
-        self._circuits = self.placement.physical_circuits(measure=True)
+        self.tiled: TiledCircuits | None = None
+        self.tiling: Tiling | None = None
+        if self.placement.circuits:
+            self.tiling = (
+                one_tile(self.placement, backend.target)
+                if backend.tiles == 1
+                else tile_placement(self.placement, backend.target, most=backend.tiles)
+            )
+            self.tiled = TiledCircuits(self.placement, self.tiling, backend.target)
 
     def __reduce__(self) -> Any:
-        return SamplerExecutable, (self.circuit, self._sampled)
+        return type(self), (self.circuit, self._sampled)
+
+    @property
+    def circuits(self) -> tuple[QuantumCircuit, ...]:
+        """What the device runs, one for each basis, all tiles in it."""
+        return self.tiled.circuits if self.tiled is not None else ()
 
     def values(self, table: Doubles, seed: int) -> Doubles:
-        if not self._circuits:
+        if self.tiled is None:
             return self.measurement.from_outcomes([])
         shots, samples = self._sampled.capabilities.shots or DEFAULT_SHOTS, len(table)
         if self.placement.parameters:  # in Qiskit's order of names, which is that of columns
-            pubs: list[Any] = [(circuit, table) for circuit in self._circuits]
+            rows = self.tiled.scatter(table)
+            pubs: list[Any] = [(circuit, rows) for circuit in self.circuits]
         else:  # the same circuit for every sample, each with shots of its own
-            pubs, shots = list(self._circuits), shots * samples
-        results = self._sampled.sampler(seed).run(pubs, shots=shots).result()
-        return self.measurement.from_outcomes([_outcomes(result.data.meas, samples) for result in results])
+            pubs, shots = list(self.circuits), shots * self.tiled.rows(samples)
+        return self.measurement.from_outcomes(self.tiled.outcomes(self.read(pubs, shots, seed), samples))
+
+    @abstractmethod
+    def read(self, pubs: Sequence[Any], shots: int, seed: int) -> Sequence[Any]:
+        """A Sampler's results, one for each of what it is given."""
 
 
-def _outcomes(bits: Any, samples: int) -> Outcomes:
-    """Packed bits (..., shots, bytes), highest byte first, as integers (N, shots)."""
-    packed = bits.array.reshape(samples, -1, bits.array.shape[-1])
-    weights = 1 << 8 * np.arange(packed.shape[-1], dtype=np.int64)[::-1]
-    return np.asarray(packed.astype(np.int64) @ weights)
+class LocalSamplerExecutable(SamplerExecutable):
+    """One that a Sampler of the backend runs at once."""
+
+    def __init__(self, circuit: LayerCircuit, backend: LocalSamplerBackend) -> None:
+        super().__init__(circuit, backend)
+        self._local = backend
+
+    def read(self, pubs: Sequence[Any], shots: int, seed: int) -> Sequence[Any]:
+        results: Sequence[Any] = self._local.sampler(seed).run(pubs, shots=shots).result()
+        return results

@@ -7,12 +7,12 @@ from typing import Any
 from qgen.backends.base import Capabilities
 from qgen.backends.devices import Device
 from qgen.backends.pins import Pins
-from qgen.backends.primitives.executable import DEFAULT_SHOTS, SamplerBackend
+from qgen.backends.primitives.executable import DEFAULT_SHOTS, LocalSamplerBackend
 
 SEEDS = 2**31  # the local simulator's seeds are below it
 
 
-class LocalRuntimeBackend(SamplerBackend):
+class LocalRuntimeBackend(LocalSamplerBackend):
     """IBM Runtime's client-side Sampler on a snapshot: what goes to hardware, but for the network and the queue.
 
     Args:

@@ -10,7 +10,7 @@ from qiskit.primitives import BackendSamplerV2
 from qiskit.providers import BackendV2
 
 from qgen.backends.base import Capabilities
-from qgen.backends.primitives.executable import DEFAULT_SHOTS, SamplerBackend
+from qgen.backends.primitives.executable import DEFAULT_SHOTS, LocalSamplerBackend
 from qgen.errors import BackendError
 
 #: The group of entry points; each names a `BackendV2`, or something that returns one when it is called.
@@ -18,7 +18,7 @@ ENTRY_POINTS = "qgen.backends"
 SEEDS = 2**31
 
 
-class ProviderBackend(SamplerBackend):
+class ProviderBackend(LocalSamplerBackend):
     """A `BackendV2` of another package, measured through Qiskit's own `BackendSamplerV2`.
 
     Args:

@@ -1,0 +1,175 @@
+"""Backends `ibm_DEVICE` and `least_busy`: IBM's quantum computers, as long as they are in service."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from qiskit.transpiler import Target
+
+from qgen.backends.base import Capabilities, Executable
+from qgen.backends.devices import device_names
+from qgen.backends.devices.device import without_broken
+from qgen.backends.devices.fleet import standing
+from qgen.backends.ibm.account import LOGIN, has_account
+from qgen.backends.ibm.client import Client, NoDeviceError
+from qgen.backends.ibm.executable import HardwareExecutable
+from qgen.backends.ibm.journal import Journal, alone
+from qgen.backends.ibm.options import HardwareOptions
+from qgen.backends.ibm.runner import Runner
+from qgen.backends.pins import Pins
+from qgen.backends.primitives.executable import DEFAULT_SHOTS, SamplerBackend
+from qgen.circuits import LayerCircuit
+from qgen.errors import HardwareError
+from qgen.storage import user_folder
+from qgen.transpilation.cost import REP_DELAY_US
+
+PREFIX = "ibm_"
+#: What a journal is called.
+JOURNAL = "jobs.sqlite"
+
+
+class IBMBackend(SamplerBackend):
+    """One of IBM's quantum computers.
+
+    Nothing is submitted before `allow` has said how many QPU seconds may be spent. All jobs go through a journal: equal
+    circuits, angles, shots and seeds are never run twice.
+
+    Args:
+        client: IBM's service.
+        journal: the file of the journal.
+        shots: how often each circuit is measured; None: 1,024 times.
+        pins: circuits that are placed already.
+
+    Raises:
+        HardwareError: another process works with this journal.
+        BackendError: pins of another device.
+    """
+
+    def __init__(self, client: Client, journal: Path, shots: int | None = None, pins: Pins | None = None) -> None:
+        self._client, self._stack = client, ExitStack()
+        self._stack.enter_context(alone(journal))
+        self.shots, self.pins, self.options = shots or DEFAULT_SHOTS, pins, client.options
+        self.machine, self.target = client.machine, _usable(client.machine.target)
+        self.tiles = None if self.options.tiles == "auto" else self.options.tiles
+        if pins is not None:
+            pins.check_device(self.name)
+        self.runner = Runner(client, Journal(journal))
+        self._stack.callback(self.runner.journal.close)
+        self._stack.callback(client.close)
+        self.runner.allow(None)
+
+    @property
+    def name(self) -> str:
+        return str(self.machine.name)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(exact=False, noisy=True, remote=True, shots=self.shots, qubits=self.target.num_qubits)
+
+    @property
+    def rep_delay_us(self) -> float:
+        """The wait before each execution, in microseconds."""
+        if self.options.rep_delay_us is not None:
+            return self.options.rep_delay_us
+        usual = getattr(self.machine.configuration(), "default_rep_delay", None)
+        return REP_DELAY_US if usual is None else 1e6 * float(usual)
+
+    def facts(self) -> dict[str, Any]:
+        properties = self.machine.properties()
+        calibrated = None if properties is None else properties.last_update_date
+        jobs = [entry.job_id for entry in self.runner.journal.entries() if entry.job_id]
+        return {
+            "calibrated": calibrated and calibrated.isoformat(),
+            "options": self.options.plain(),
+            "jobs": jobs,
+            "qpu_seconds": self.runner.journal.spent(),
+        }
+
+    def allow(self, seconds: float | None) -> None:
+        """How many QPU seconds may be spent in all, counted over everything in the journal; None: as noted there."""
+        self.runner.allow(seconds)
+
+    def queue(self) -> tuple[int, float | None]:
+        """How many jobs wait for the device, and how many QPU seconds the account has left, if IBM says so."""
+        return self._client.queue(), self._client.allowance()
+
+    def compile(self, circuit: LayerCircuit) -> Executable:
+        return HardwareExecutable(circuit, self)
+
+    def close(self) -> None:
+        """Ends the session, if there is one, and lets go of the journal."""
+        self._stack.close()
+
+
+def open_hardware(
+    name: str,
+    shots: int | None = None,
+    options: HardwareOptions | None = None,
+    journal: Path | None = None,
+    max_qpu_seconds: float | None = None,
+    pins: Pins | None = None,
+    pace: float = 1.0,
+) -> IBMBackend:
+    """IBM's device of that name, with the user's account.
+
+    Args:
+        name: as in `ibm_fez`, or `least_busy`.
+        shots: how often each circuit is measured; None: 1,024 times.
+        options: how circuits run there.
+        journal: the file of the journal; None: `jobs.sqlite` in the user's data folder.
+        max_qpu_seconds: how many QPU seconds may be spent, of all that the journal holds; None: what is noted there,
+            and else none.
+        pins: circuits that are placed already.
+        pace: seconds between two tries; for tests.
+
+    Raises:
+        HardwareError: no account, no such device, or one that was retired; what to do instead is in the message.
+    """
+    if not has_account():
+        raise HardwareError(f"{_past(name)}there is no IBM account here: {LOGIN}. {_rehearsal(name)}")
+    try:
+        client = Client(name, options or HardwareOptions(), pace)
+    except NoDeviceError as error:
+        raise HardwareError(
+            f"{_past(name)}the account has no device {name}; it has {error.live}. {_rehearsal(name)}"
+        ) from None
+    backend = IBMBackend(client, journal or default_journal(), shots, pins)
+    if max_qpu_seconds is not None:
+        backend.allow(max_qpu_seconds)
+    return backend
+
+
+def default_journal() -> Path:
+    """The journal of what no run asked for.
+
+    Raises:
+        HardwareError: the user has no home folder to keep it in.
+    """
+    folder = user_folder(sys.platform, os.environ)
+    if folder is None:
+        raise HardwareError("there is no home folder to keep a journal of jobs in: name a file for it")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / JOURNAL
+
+
+def _past(name: str) -> str:
+    retired = standing(name.removeprefix(PREFIX)).retired
+    return f"{name} was retired on {retired}; " if retired else ""
+
+
+def _rehearsal(name: str) -> str:
+    city = name.removeprefix(PREFIX)
+    snapshot = f"fake_{city}" if f"fake_{city}" in device_names() else "fake_kingston"
+    return (
+        f"`--backend {snapshot}` is a simulation with its published snapshot, `--backend aer:{snapshot}` a faster one, "
+        "and `qgen devserver` rehearses the whole path without an account"
+    )
+
+
+def _usable(target: Target) -> Target:
+    """Without what a circuit with open angles must not use: RZZ takes angles from 0 to half a turn only."""
+    return without_broken(target, leave_out=("rzz",))

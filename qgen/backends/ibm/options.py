@@ -1,0 +1,31 @@
+"""How circuits run on IBM's hardware, where there is a choice."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from qgen.settings import Settings
+
+
+class HardwareOptions(Settings):
+    """What may be chosen for runs on IBM's hardware; the defaults cost least and bill nothing but executions."""
+
+    tiles: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
+    """Copies of a circuit side by side on the device, each with angles of its own; `auto`: as many as are worth it."""
+    mode: Literal["job", "batch", "session"] = "job"
+    """`session` keeps the device for this run and bills the time by the clock, also while nothing runs."""
+    resilience: int = Field(0, ge=0, le=2)
+    """Error mitigation by the Estimator: 0 none (the Sampler's bits), 1 readout (TREX), 2 also zero-noise extrapolation
+    with twirled gates. Each costs further executions."""
+    decoupling: Literal["XX", "XpXm", "XY4"] | None = None
+    """Dynamical decoupling: pulses on qubits that wait."""
+    twirling: bool = False
+    """Random Pauli gates around two-qubit gates, so that coherent errors average out."""
+    measure_twirling: bool = False
+    """Random flips before measurement, undone after it."""
+    rep_delay_us: float | None = Field(None, ge=0)
+    """The wait before each execution, in microseconds; None: the device's own. Shorter costs less, and resets worse."""
+    fractional: bool = False
+    """Use the device's gates of any angle (rx, rzz), where it has them."""

@@ -1,0 +1,148 @@
+"""Several bindings of a circuit in one execution of a device: copies of it on tiles, and which of them runs what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.circuit import ClassicalRegister, Parameter
+from qiskit.transpiler import Target
+
+from qgen.backends.angles import Doubles
+from qgen.backends.measuring import Basis, Outcomes
+from qgen.backends.placement import Placement
+from qgen.errors import BackendError
+from qgen.transpilation.figures import measure
+from qgen.transpilation.tiling import LEAST, Tile, Tiling, find_tiles
+from qgen.transpilation.turning import relocated, turned
+
+
+def tile_placement(
+    placement: Placement, target: Target, *, margin: int = 1, most: int | None = None, least: float = LEAST
+) -> Tiling:
+    """Where copies of a placed circuit go on its device; see `find_tiles`.
+
+    Success is that of the longest of its circuits, with every qubit read that some basis reads.
+
+    Args:
+        placement: on this device.
+        target: the device.
+        margin: how far apart tiles lie, see `find_tiles`.
+        most: at most so many tiles.
+        least: of the best one's success, see `find_tiles`.
+
+    Raises:
+        BackendError: a number out of range, or no basis to measure in.
+    """
+    return find_tiles(_longest(placement), target, _measured(placement), margin=margin, most=most, least=least)
+
+
+def one_tile(placement: Placement, target: Target) -> Tiling:
+    """A placed circuit alone, where it lies; the other qubits of the device are idle.
+
+    Raises:
+        BackendError: no basis to measure in.
+    """
+    places = {qubit: qubit for qubit in placement.physical}
+    success = measure(_longest(placement), target, _measured(placement), 0).success
+    idle = sorted(set(range(placement.device_qubits)) - set(places))
+    return Tiling((Tile(places, success),), 0, (), tuple(idle))
+
+
+class TiledCircuits:
+    """The circuits of a placement, each as many times side by side as there are tiles.
+
+    N bindings go to T tiles in blocks of ceil(N / T), the first ones to the best tile: rows that are compared with one
+    another, as the two sides of a shift, mostly share a tile, and what is left over to repeat is on the worst ones.
+
+    Args:
+        placement: of the circuit.
+        tiling: of that placement, by `tile_placement`.
+        target: the device.
+
+    Attributes:
+        circuits: one for each basis, on all qubits of the device. The parameters are the C columns of the first tile,
+            those of the second, and so on, also by their names. Each tile has a register, `tile00`, `tile01`, ...,
+            whose bit q is the reading of logical qubit q. No qubit is measured before the last gate of all.
+
+    Raises:
+        BackendError: a gate cannot be turned around as a tile needs it.
+    """
+
+    def __init__(self, placement: Placement, tiling: Tiling, target: Target) -> None:
+        digits = max(2, len(str(len(tiling.tiles) - 1)))
+        self._names = [f"tile{k:0{digits}}" for k in range(len(tiling.tiles))]
+        self._placement, self._tiles, self._target = placement, tiling.tiles, target
+        self.circuits = tuple(map(self._wide, placement.circuits, placement.bases))
+
+    def rows(self, samples: int) -> int:
+        """How often the device executes the circuits for so many bindings, shots apart."""
+        return -(-samples // len(self._tiles))
+
+    def scatter(self, table: Doubles) -> Doubles:
+        """Angles (ceil(N / T), T C) of the wide circuits from those (N, C) of N bindings; the last one fills up."""
+        return table[self._bindings(len(table))].reshape(self.rows(len(table)), len(self._tiles) * table.shape[1])
+
+    def outcomes(self, results: Sequence[Any], samples: int) -> list[Outcomes]:
+        """For each basis the outcomes (N, shots) of the bindings, in their order; bit q is the reading of qubit q.
+
+        Args:
+            results: a Sampler's, one for each circuit. Without parameters, all rows of one circuit follow one another.
+            samples: how many bindings N.
+        """
+        rows = self.rows(samples)
+        return [
+            np.concatenate([_integers(getattr(result.data, name), rows) for name in self._names])[:samples]
+            for result in results
+        ]
+
+    def _bindings(self, samples: int) -> Outcomes:
+        """(ceil(N / T), T): which binding each tile runs in each row."""
+        rows = self.rows(samples)
+        blocks = np.arange(len(self._tiles)) * rows + np.arange(rows)[:, None]
+        return np.asarray(np.minimum(blocks, samples - 1))
+
+    def _wide(self, circuit: QuantumCircuit, basis: Basis) -> QuantumCircuit:
+        physical, wide = self._placement.physical, QuantumCircuit(self._placement.device_qubits)
+        for name, tile in zip(self._names, self._tiles, strict=True):
+            places = {wire: tile.places[qubit] for wire, qubit in enumerate(physical) if qubit in tile.places}
+            renamed = {column: Parameter(name + column.name) for column in self._placement.parameters}
+            copy = circuit.assign_parameters(renamed)
+            wide.compose(relocated(copy, places, wide.num_qubits), inplace=True)
+        if any(tile.moved for tile in self._tiles):
+            wide = turned(wide, self._target)
+        wide.barrier([qubit for tile in self._tiles for qubit in tile.qubits])
+        for name, tile in zip(self._names, self._tiles, strict=True):
+            self._measure(wide, name, tile, basis)
+        return wide
+
+    def _measure(self, wide: QuantumCircuit, name: str, tile: Tile, basis: Basis) -> None:
+        register = ClassicalRegister(len(self._placement.wires), name)
+        wide.add_register(register)
+        for qubit in _read(basis):
+            wide.measure(tile.places[self._placement.physical[self._placement.wires[qubit]]], register[qubit])
+
+
+def _longest(placement: Placement) -> QuantumCircuit:
+    if not placement.circuits:
+        raise BackendError("the circuit is measured in no basis: without a measurement there is nothing to copy")
+    return max(placement.physical_circuits(measure=False), key=QuantumCircuit.size)
+
+
+def _measured(placement: Placement) -> list[int]:
+    """The physical qubits that some basis reads."""
+    read = {qubit for basis in placement.bases for qubit in _read(basis)}
+    return sorted(placement.physical[placement.wires[qubit]] for qubit in read)
+
+
+def _read(basis: Basis) -> list[int]:
+    return [qubit for qubit, axis in enumerate(basis.axes) if axis != "I"]
+
+
+def _integers(bits: Any, rows: int) -> Outcomes:
+    """Packed bits (..., shots, bytes), highest byte first, as integers (rows, shots)."""
+    packed = bits.array.reshape(rows, -1, bits.array.shape[-1])
+    weights = 1 << 8 * np.arange(packed.shape[-1], dtype=np.int64)[::-1]
+    return np.asarray(packed.astype(np.int64) @ weights)

@@ -1,0 +1,171 @@
+"""Before anything is spent on hardware: the plan, the limit, and a question."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+import typer
+
+from qgen.cli.progress import Bar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from qgen.backends import Backend
+    from qgen.backends.ibm import IBMBackend
+    from qgen.backends.ibm.client import JobView
+    from qgen.backends.ibm.journal import Entry
+    from qgen.runs import Trained
+    from qgen.runs.hardware import HardwarePlan, PlannedLayer
+
+_NUMBERS = ("calls", "circuits", "executions", "QPU s", "tiles", "success")
+
+
+class Consent(NamedTuple):
+    """What the command line says about spending.
+
+    Attributes:
+        limit: QPU seconds that may be spent in all; None: what the plan takes.
+        yes: do not ask.
+        dry_run: show the plan only.
+    """
+
+    limit: float | None
+    yes: bool
+    dry_run: bool
+
+
+def sampling_agreed(console: Console, trained: Trained, count: int, seed: int, consent: Consent, as_json: bool) -> bool:
+    """Whether sampling may go ahead: always where it costs nothing, else by the plan. See `agree`."""
+    from qgen.backends.ibm import IBMBackend
+    from qgen.runs.hardware import plan_sampling
+
+    if not isinstance(trained.backend, IBMBackend):
+        _refuse(consent, trained.backend.name)
+        return True
+    plan = plan_sampling(trained.generator, trained.config, trained.backend, count, seed)
+    return agree(console, plan, trained.backend, consent, as_json)
+
+
+def agree(console: Console, plan: HardwarePlan, backend: IBMBackend, consent: Consent, as_json: bool) -> bool:
+    """Shows the plan, asks, and lets the backend spend what was agreed to.
+
+    Args:
+        console: where it is shown.
+        plan: what is to be submitted.
+        backend: the hardware.
+        consent: what was said before.
+        as_json: where it is only to be shown, as JSON.
+
+    Returns:
+        Whether to go ahead; not where the plan was only to be shown.
+
+    Raises:
+        BudgetError: the plan takes more than may be spent.
+        typer.Exit: the answer was no, or there was nobody to ask.
+    """
+    from qgen.runs.hardware import check_limit
+
+    if consent.dry_run and as_json:
+        typer.echo(json.dumps({"plan": plan.plain()}, indent=2))
+        return False
+    _print_plan(console, plan)
+    if consent.dry_run:
+        console.print("a dry run: nothing was submitted")
+        return False
+    allowed = check_limit(plan, backend, consent.limit)
+    console.print(f"limit: {allowed:,.1f} QPU seconds, of which {backend.runner.journal.spent():,.1f} are spent")
+    if plan.left and not consent.yes:
+        _ask(console)
+    backend.runner.limit = allowed
+    return True
+
+
+def watch(console: Console, backend: Backend, bar: Bar | None) -> None:
+    """Says how jobs on hardware are doing while they are waited for; nothing for other backends."""
+    from qgen.backends.ibm import IBMBackend
+
+    if isinstance(backend, IBMBackend):
+        backend.runner.watch = _Waiting(console, bar)
+
+
+def _refuse(consent: Consent, name: str) -> None:
+    if consent.dry_run or consent.limit is not None:
+        raise typer.BadParameter(f"--dry-run and --max-qpu-seconds go with IBM's hardware; {name} costs nothing.")
+
+
+def _ask(console: Console) -> None:
+    if not console.is_interactive:
+        typer.echo("qgen: there is nobody to ask, so nothing was submitted: --yes agrees to this plan", err=True)
+        raise typer.Exit(1)
+    if not typer.confirm("Submit it?", err=True):
+        console.print("nothing was submitted")
+        raise typer.Exit(1)
+
+
+def _print_plan(console: Console, plan: HardwarePlan) -> None:
+    """What is to be submitted, layer by layer, and what it costs."""
+    from rich.table import Table
+
+    console.print(f"\nplan: {plan.task} on {plan.device}", soft_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("", no_wrap=True)
+    for heading in _NUMBERS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    kinds: dict[tuple[object, ...], list[PlannedLayer]] = {}
+    for layer in plan.layers:
+        kinds.setdefault((layer.layer.partition(".")[0], layer.qubits, layer.success, layer.cost), []).append(layer)
+    for alike in kinds.values():
+        table.add_row(*_row(alike, plan.repeats))
+    console.print(table)
+    console.print(
+        f"QPU s, at most, each job in whole seconds; the first call: {plan.layers[0].cost.formula}",
+        style="dim",
+        soft_wrap=True,
+    )
+    done = f", {plan.done:,.0f} of them spent before" if plan.done else ""
+    share = (
+        ""
+        if plan.share is None
+        else f", {100 * plan.share:,.1f} % of the {plan.allowance:,.0f} s that the account has left"
+    )
+    after = " one after the other," if plan.jobs > 1 else ""
+    console.print(
+        f"{plan.jobs:,} jobs,{after} {plan.executions:,} executions, {plan.seconds:,.0f} QPU seconds{done}{share}; "
+        f"{plan.queue:,} jobs wait for the device",
+        soft_wrap=True,
+    )
+
+
+def _row(alike: list[PlannedLayer], repeats: int) -> list[str]:
+    """Layers of one part of the network that cost the same."""
+    first, calls = alike[0], repeats * sum(layer.submissions for layer in alike)
+    best, worst = first.success
+    many = f"{len(alike)} layers" if len(alike) > 1 else "1 layer"
+    return [
+        f"{first.layer.partition('.')[0]}: {many} of {first.qubits} qubits",
+        *(f"{calls * number:,}" for number in (1, first.cost.circuits, first.cost.executions)),
+        f"{sum(repeats * layer.seconds for layer in alike):,.0f}",
+        str(first.tiles),
+        f"{best:.2f}" if first.tiles == 1 else f"{worst:.2f}-{best:.2f}",
+    ]
+
+
+class _Waiting:
+    """Says how the job is doing that is waited for: in the bar, or where there is none a line for each change."""
+
+    def __init__(self, console: Console, bar: Bar | None) -> None:
+        self._console, self._bar, self._said = console, bar, ""
+
+    def __call__(self, job: JobView, entry: Entry, spent: float) -> None:
+        state = {"QUEUED": "waits", "RUNNING": "runs", "DONE": "is done"}.get(job.status, job.status.lower())
+        place = f", {job.position} in the queue" if job.position else ""
+        words = f"job {job.job_id} {state}{place}; {spent:,.0f} QPU s"
+        if words == self._said:
+            return
+        self._said = words
+        if self._bar is not None:
+            self._bar.say(words)
+        else:
+            self._console.print(words, style="dim", soft_wrap=True)

@@ -1,0 +1,221 @@
+"""What a piece of work would cost on IBM's hardware, before any of it is submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from torch import nn
+
+from qgen.backends.gradients import GradientMethod
+from qgen.backends.ibm import IBMBackend
+from qgen.backends.ibm.executable import HardwareExecutable
+from qgen.backends.statevector import StatevectorBackend
+from qgen.errors import BackendError, BudgetError
+from qgen.layer import CircuitNetwork
+from qgen.runs.config import RunConfig
+from qgen.runs.generators import DiffusionGenerator, build_generator
+from qgen.runs.workload import CircuitUse, sampling_uses, training_uses
+from qgen.transpilation import WorkloadCost
+
+
+@dataclass(frozen=True)
+class PlannedLayer:
+    """One quantum layer's part of the work.
+
+    Attributes:
+        layer: its place in the network.
+        qubits: of its circuit.
+        tiles: copies that run side by side.
+        success: of the best and of the worst copy, see `Success.total`.
+        submissions: how often it is called, one call after the other.
+        cost: of one call.
+    """
+
+    layer: str
+    qubits: int
+    tiles: int
+    success: tuple[float, float]
+    submissions: int
+    cost: WorkloadCost
+
+    @property
+    def seconds(self) -> float:
+        """QPU seconds of all calls, each job in whole seconds, since IBM's time limit for a job is one."""
+        jobs = self.cost.jobs
+        return self.submissions * jobs * ceil(self.cost.seconds / jobs) if jobs else 0.0
+
+
+@dataclass(frozen=True)
+class HardwarePlan:
+    """All that is to be submitted.
+
+    Attributes:
+        task: in words.
+        purpose: by which the journal knows it.
+        device: its name.
+        layers: those of the network.
+        repeats: how often all of it is done, as steps of training.
+        queue: how many jobs wait for the device.
+        allowance: QPU seconds that the account has left; None: not known, or without limit.
+        done: QPU seconds of this work that were spent before, as planned.
+    """
+
+    task: str
+    purpose: str
+    device: str
+    layers: tuple[PlannedLayer, ...]
+    repeats: int
+    queue: int
+    allowance: float | None
+    done: float
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs."""
+        return self._sum(lambda layer: layer.cost.jobs)
+
+    @property
+    def circuits(self) -> int:
+        """Executions of the device, shots apart."""
+        return self._sum(lambda layer: layer.cost.circuits)
+
+    @property
+    def executions(self) -> int:
+        """Executions of the device."""
+        return self._sum(lambda layer: layer.cost.executions)
+
+    @property
+    def seconds(self) -> float:
+        """QPU seconds in all, as an upper bound."""
+        return self.repeats * sum(layer.seconds for layer in self.layers)
+
+    @property
+    def left(self) -> float:
+        """QPU seconds that are still to be spent."""
+        return max(0.0, self.seconds - self.done)
+
+    @property
+    def share(self) -> float | None:
+        """What is left to spend, as a part of the account's allowance."""
+        return self.left / self.allowance if self.allowance else None
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values, ready for JSON."""
+        layers = [
+            {
+                "layer": layer.layer,
+                "qubits": layer.qubits,
+                "tiles": layer.tiles,
+                "success_best": layer.success[0],
+                "success_worst": layer.success[1],
+                "submissions": layer.submissions,
+                "circuits": layer.cost.circuits,
+                "executions": layer.cost.executions,
+                "jobs": layer.cost.jobs,
+                "qpu_seconds": layer.cost.seconds,
+                "formula": layer.cost.formula,
+            }
+            for layer in self.layers
+        ]
+        names = ("task", "device", "repeats", "queue", "allowance", "done", "jobs", "circuits", "executions", "left")
+        return {name: getattr(self, name) for name in names} | {"qpu_seconds": self.seconds, "layers": layers}
+
+    def _sum(self, each: Callable[[PlannedLayer], int]) -> int:
+        return self.repeats * sum(layer.submissions * each(layer) for layer in self.layers)
+
+
+def plan_sampling(
+    generator: DiffusionGenerator, config: RunConfig, backend: IBMBackend, count: int, seed: int
+) -> HardwarePlan:
+    """What sampling so many images takes.
+
+    Args:
+        generator: on the hardware; nothing of it is run.
+        config: what it was built from.
+        backend: the hardware.
+        count: how many images.
+        seed: of the images.
+    """
+    uses = sampling_uses(_twin(generator, config))
+    layers = _planned(generator.network, uses, lambda network, use: count * use.circuits)
+    sampling = generator.sampling.plain()
+    purpose = f"sampling {count} images of seed {seed} with {sampling['sampler']} in {generator.denoiser_calls} steps"
+    return _plan(purpose, purpose, backend, layers, 1)
+
+
+def plan_training(generator: DiffusionGenerator, config: RunConfig, backend: IBMBackend, steps: int) -> HardwarePlan:
+    """What so many further steps of training take: values and gradients of each call of a layer are one submission."""
+
+    def circuits(network: CircuitNetwork, use: CircuitUse) -> int:
+        wants = network.num_inputs > 0, network.num_weights > 0
+        return config.training.batch * use.circuits * _evaluations(network, wants)
+
+    layers = _planned(generator.network, training_uses(_twin(generator, config)), circuits)
+    return _plan(f"{steps} steps of training on {config.training.batch} images", "training", backend, layers, steps)
+
+
+def check_limit(plan: HardwarePlan, backend: IBMBackend, limit: float | None) -> float:
+    """The limit that holds: the one given, the one noted before, or what the plan takes.
+
+    Raises:
+        BudgetError: the plan takes more; nothing was submitted.
+    """
+    spent = backend.runner.journal.spent()
+    given = backend.runner.limit if limit is None else limit
+    if given is None:
+        return spent + plan.left
+    if spent + plan.left > given:
+        raise BudgetError(
+            f"{plan.task} takes about {plan.left:,.1f} QPU seconds, and {spent:,.1f} of the {given:,.1f} allowed are "
+            f"spent: nothing was submitted. {_way_out(plan, given - spent)}"
+        )
+    if limit is not None:
+        backend.allow(limit)
+    return given
+
+
+def _way_out(plan: HardwarePlan, left: float) -> str:
+    fewer = int(left / (plan.seconds / plan.repeats)) if plan.repeats > 1 else 0
+    if fewer:
+        return f"The limit pays for {fewer} steps"
+    return "Raise --max-qpu-seconds, or take fewer images, steps or shots, or --hardware tiles=auto"
+
+
+def _twin(generator: DiffusionGenerator, config: RunConfig) -> DiffusionGenerator:
+    """The same network where running it costs nothing."""
+    return build_generator(config, generator.shape, StatevectorBackend())
+
+
+def _planned(
+    network: nn.Module, uses: Sequence[CircuitUse], circuits: Callable[[CircuitNetwork, CircuitUse], int]
+) -> tuple[PlannedLayer, ...]:
+    found = []
+    for use in uses:
+        layer: Any = network.get_submodule(use.layer)
+        executable = layer.network.executable
+        if not isinstance(executable, HardwareExecutable) or executable.tiling is None:
+            continue
+        tiling = executable.tiling
+        cost = executable.cost(circuits(layer.network, use))
+        success = tiling.best, tiling.worst
+        found.append(PlannedLayer(use.layer, use.circuit.qubits, len(tiling.tiles), success, use.submissions, cost))
+    return tuple(found)
+
+
+def _evaluations(network: CircuitNetwork, wants: tuple[bool, bool]) -> int:
+    method: GradientMethod = network.gradient
+    return method.evaluations(network.executable, wants)
+
+
+def _plan(task: str, purpose: str, backend: IBMBackend, layers: tuple[PlannedLayer, ...], repeats: int) -> HardwarePlan:
+    if not layers:
+        raise BackendError(f"this model has no circuits that {backend.name} could run: leave --backend out")
+    backend.runner.purpose = purpose
+    entries = backend.runner.journal.entries()
+    done = sum(one.estimate for one in entries if one.purpose == purpose and one.state in ("submitted", "done"))
+    done = 0.0 if purpose == "training" else done
+    queue, allowance = backend.queue()
+    return HardwarePlan(task, purpose, backend.name, layers, repeats, queue, allowance, done)
