@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -26,6 +26,7 @@ Examples:
   qgen transpile --circuit basic --backend fake_fez --compare fake_boston
   qgen transpile --circuit basic:6,2 --backend fake_fez --levels 2-3 --json
   qgen transpile --circuit basic --backend fake_fez --html page.html --seeds 3
+  qgen transpile --circuit basic --backend fake_fez --seeds 2 --simulate --decouple XpXm
   qgen transpile --catalogue 4,1 --backend fake_fez --seeds 2
   qgen transpile --qasm circuit.qasm --backend fake_torino --seeds 5
   qgen transpile runs/first-try --backend fake_fez --seeds 5 --pin fez.json
@@ -35,6 +36,8 @@ _LEVELS = re.compile(r"(?P<first>\d)(?:-(?P<last>\d))?")
 _CATALOGUE = re.compile(r"(?P<qubits>\d{1,4}),(?P<layers>\d{1,4})")
 #: Seeds that are worth one more process: to start one and to bring its circuits back takes as long as many of them.
 _WORTH = 30
+#: Settings of the angles that a prediction is checked with.
+_BINDINGS = 8
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,12 @@ def transpile(
     images: Annotated[int, typer.Option(min=1, help="Say what it costs to sample so many images.")] = 64,
     shots: Annotated[int, typer.Option(min=1, help="Measurements of each circuit, for the cost.")] = 1024,
     batch: Annotated[int, typer.Option(min=1, help="Images in a step of training, for the cost.")] = 16,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Also run the best on the device's noise, up to 10 qubits.")
+    ] = False,
+    decouple: Annotated[
+        Literal["XX", "XpXm", "XY4"] | None, typer.Option(help="Say what dynamical decoupling would cost.")
+    ] = None,
     pin: Annotated[
         Path | None,
         typer.Option(metavar="FILE.json", help="Keep the best on the first device, for sample and train --layout."),
@@ -88,7 +97,7 @@ def transpile(
     from rich.console import Console
 
     from qgen.backends.pins import write_pins
-    from qgen.reports import Work, report_with_circuits
+    from qgen.reports import Extras, Work, report_with_circuits
     from qgen.reports.page import write_page
     from qgen.reports.suitability import suitability, summary
 
@@ -104,9 +113,10 @@ def transpile(
     if html and len(circuits) > 1:
         raise typer.BadParameter(f"there are {len(circuits)} circuits, and a page shows one.", param_hint="--html")
     for one in circuits:
+        extras = Extras(one.work, _BINDINGS if simulate else 0, decouple)
         with progress(console, f"transpiling {one.name}") as told:
             report, best = report_with_circuits(
-                one.circuit, devices, wanted, seeds, told, name=one.name, processes=_processes(seeds), work=one.work
+                one.circuit, devices, wanted, seeds, told, name=one.name, processes=_processes(seeds), extras=extras
             )
         found.append(suitability(report, one.smaller))
         chosen.append((one.circuit, best[0].isa))

@@ -34,6 +34,7 @@ def print_report(console: Console, report: TranspilationReport) -> None:
     console.print(table)
     console.print("\n".join(_LEGEND), style="dim", soft_wrap=True)
     for device in report.devices:
+        _print_extras(console, device)
         _print_costs(console, device)
 
 
@@ -63,6 +64,26 @@ def print_suitability(console: Console, found: Sequence[Suitability]) -> None:
             gain = "-" if change is None else f"{'~' if change.estimated else ''}{change.gain:.2f}x"
             changes.add_row(one.report.circuit, name, "nothing" if change is None else change.what, gain)
     console.print(changes)
+
+
+def _print_extras(console: Console, device: DeviceReport) -> None:
+    if device.check is not None:
+        seen, said = device.check.simulated, device.check.predicted
+        named = ((part, getattr(said, part), getattr(seen, part)) for part in ("gates", "readout", "idle"))
+        parts = "; ".join(f"{part} {one:.3f} as {two:.3f}" for part, one, two in named)
+        error = "" if seen.standard_error is None else f" +- {seen.standard_error:.3f}"
+        console.print(
+            f"\n{device.device}, simulated with its noise: {seen.total:.3f}{error}, predicted "
+            f"{said.total:.3f} ({parts})",
+            soft_wrap=True,
+        )
+    if device.decoupling is not None:
+        pulses = device.decoupling
+        console.print(
+            f"\n{device.device}, {pulses.sequence}: {pulses.pulses:,} pulses cover {100 * pulses.coverage:.0f} % of "
+            f"the waiting, at {pulses.gates:.4f} of success; what they gain shows on the machine alone",
+            soft_wrap=True,
+        )
 
 
 def _print_costs(console: Console, device: DeviceReport) -> None:

@@ -77,6 +77,14 @@ def _facts(device: DeviceReport) -> Iterator[Markup]:
         "Worst readout in use": _worst(figures.worst_readout),
         "Time to transpile": f"{device.best.seconds:.2f}\u202fs; {seconds:.1f}\u202fs for all that was tried",
     }
+    if device.check is not None:
+        seen = device.check.simulated
+        error = "" if seen.standard_error is None else f" \u00b1 {percent(seen.standard_error)}"
+        facts["Simulated with its noise"] = f"{percent(seen.total)}{error}"
+    if device.decoupling is not None:
+        pulses = device.decoupling
+        covered = f"{plural(pulses.pulses, 'pulse')} cover {percent(pulses.coverage)} of the waiting"
+        facts[f"Decoupling by {pulses.sequence}"] = f"{covered}, at {percent(pulses.gates)} of success"
     for name, fact in facts.items():
         yield element("div", element("dt", name), element("dd", fact))
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
@@ -14,9 +16,12 @@ from qgen.backends.devices import Device, open_device
 from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
 from qgen.errors import BackendError
-from qgen.reports.result import DeviceReport, TranspilationReport
-from qgen.reports.workload import Work, Workload, workloads
+from qgen.reports.result import DecouplingFigures, DeviceReport, TranspilationReport
+from qgen.reports.simulation import check_prediction
+from qgen.reports.workload import Work, workloads
+from qgen.transpilation.decoupling import SequenceName, decouple
 from qgen.transpilation.joining import join_rotations
+from qgen.transpilation.moving import ends_of
 from qgen.transpilation.search import LEVELS, Found, Way, check_size, qiskit_default, search, transpile, ways
 from qgen.transpilation.workers import Told
 
@@ -25,6 +30,22 @@ OLD = 90
 SEEDS = 20
 MOST_SEEDS = 10_000
 _BOUND_SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What else a report should say of the best candidate on each device.
+
+    Attributes:
+        work: what it costs to do this.
+        bindings: how well a simulation of the noise agrees with the prediction, over so many settings of the angles; 0:
+            nothing is simulated.
+        decoupling: what this sequence of pulses costs.
+    """
+
+    work: Work | None = None
+    bindings: int = 0
+    decoupling: SequenceName | None = None
 
 
 def transpile_report(
@@ -36,7 +57,7 @@ def transpile_report(
     *,
     name: str | None = None,
     processes: int = 1,
-    work: Work | None = None,
+    extras: Extras | None = None,
 ) -> TranspilationReport:
     """Searches for the best way to run a circuit on each of these devices, offline, by their snapshots.
 
@@ -51,13 +72,14 @@ def transpile_report(
         progress: told after each step how many are done, of how many, on all devices.
         name: what the report calls the circuit; None: by its own name.
         processes: see `search`.
-        work: what is to be done with the circuit, whose cost is then part of the report.
+        extras: what else the report should say of the best candidates.
 
     Raises:
         BackendError: no device, or one that is not known or too small; levels or seeds out of range; a circuit that
             cannot be routed. All but the last before anything is run.
     """
-    return report_with_circuits(circuit, names, levels, seeds, progress, name=name, processes=processes, work=work)[0]
+    found = report_with_circuits(circuit, names, levels, seeds, progress, name=name, processes=processes, extras=extras)
+    return found[0]
 
 
 def report_with_circuits(
@@ -69,7 +91,7 @@ def report_with_circuits(
     *,
     name: str | None = None,
     processes: int = 1,
-    work: Work | None = None,
+    extras: Extras | None = None,
 ) -> tuple[TranspilationReport, tuple[Found, ...]]:
     """As `transpile_report`, with the best of each device, which has the circuit itself."""
     if not names:
@@ -95,7 +117,7 @@ def report_with_circuits(
         )
         searched.append(found)
     reports = tuple(
-        _device_report(device, found, () if work is None else workloads(circuit, device, found[0], work))
+        _with_extras(_device_report(device, found), circuit, device, found[0], extras or Extras())
         for device, found in zip(devices, searched, strict=True)
     )
     called = name or str(logical.name)
@@ -132,7 +154,7 @@ def warnings_of(device: Device, now: datetime) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _device_report(device: Device, found: Sequence[Found], costs: tuple[Workload, ...]) -> DeviceReport:
+def _device_report(device: Device, found: Sequence[Found]) -> DeviceReport:
     return DeviceReport(
         device=device.name,
         qubits=device.qubits,
@@ -141,8 +163,28 @@ def _device_report(device: Device, found: Sequence[Found], costs: tuple[Workload
         candidates=tuple(one.candidate for one in found),
         default=qiskit_default(found).candidate,
         warnings=warnings_of(device, datetime.now(UTC)),
-        workloads=costs,
     )
+
+
+def _with_extras(
+    report: DeviceReport, circuit: LayerCircuit, device: Device, best: Found, extras: Extras
+) -> DeviceReport:
+    """What cannot be had for this circuit on this device becomes a warning."""
+    found: dict[str, Any] = {}
+    warnings = list(report.warnings)
+    if extras.work is not None:
+        found["workloads"] = workloads(circuit, device, best, extras.work)
+    try:
+        if extras.decoupling is not None:
+            ends = ends_of(best.isa)
+            measured = [ends[qubit] for qubit in support(circuit.observables)]
+            pulsed = decouple(best.isa, device.target, measured, extras.decoupling)
+            found["decoupling"] = DecouplingFigures(pulsed.sequence, pulsed.total_pulses, pulsed.coverage, pulsed.gates)
+        if extras.bindings:
+            found["check"] = check_prediction(circuit, best, device, bindings=extras.bindings)
+    except BackendError as error:
+        warnings.append(f"{device.name}: {error}.")
+    return replace(report, **found, warnings=tuple(warnings))
 
 
 def _part(progress: Told | None, k: int, devices: int) -> Told | None:

@@ -7,8 +7,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from qgen.reports.simulation import PredictionCheck
 from qgen.reports.workload import Workload
 from qgen.transpilation.result import Candidate, Success
+
+
+@dataclass(frozen=True)
+class DecouplingFigures:
+    """What dynamical decoupling would cost the best candidate, and how much of its waiting it would cover.
+
+    What it gains shows on the machine alone; see `qgen.transpilation.decoupling`.
+
+    Attributes:
+        sequence: XX, XpXm or XY4.
+        pulses: how many.
+        coverage: the part of all waiting that lies within sequences, in [0, 1].
+        gates: the probability that no pulse fails.
+    """
+
+    sequence: str
+    pulses: int
+    coverage: float
+    gates: float
 
 
 @dataclass(frozen=True)
@@ -24,6 +44,8 @@ class DeviceReport:
         default: what Qiskit's level 3 makes of it with seed 0, for comparison.
         warnings: sentences that a reader has to see, such as the age of a snapshot.
         workloads: what it costs to sample or train with the best candidate.
+        check: what a simulation of its noise says of the prediction for the best candidate.
+        decoupling: see `DecouplingFigures`.
     """
 
     device: str
@@ -34,6 +56,8 @@ class DeviceReport:
     default: Candidate
     warnings: tuple[str, ...] = ()
     workloads: tuple[Workload, ...] = ()
+    check: PredictionCheck | None = None
+    decoupling: DecouplingFigures | None = None
 
     @property
     def best(self) -> Candidate:

@@ -1,0 +1,91 @@
+"""What the search gains over Qiskit's level 3, by ansatz and device: `python benchmarks/transpilation.py`.
+
+Every search takes all levels and 20 seeds. Seconds are those of one search, in this process alone.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from harness.machine import machine
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+
+from qgen.circuits import LayerCircuit, ansatz
+from qgen.reports import DeviceReport, transpile_report
+from qgen.reports.report import SEEDS
+
+DEVICES = ("fake_brisbane", "fake_torino", "fake_fez", "fake_kingston", "fake_boston", "fake_miami")
+QUBITS, LAYERS, RING_LAYERS = 12, 3, 6
+ANSAETZE = ("hqconv", "fqconv", "hardware-efficient")
+HEAD = ("circuit", "device", "two-qubit gates", "level 3", "success", "level 3", "gain", "seconds")
+
+
+def ring() -> LayerCircuit:
+    """CNOTs in a ring of 12 qubits, six times, with a rotation of each qubit before: it fits a hexagon."""
+    weights = ParameterVector("w", QUBITS * RING_LAYERS)
+    circuit = QuantumCircuit(QUBITS)
+    for layer in range(RING_LAYERS):
+        for qubit in range(QUBITS):
+            circuit.ry(weights[QUBITS * layer + qubit], qubit)
+        for qubit in range(QUBITS):
+            circuit.cx(qubit, (qubit + 1) % QUBITS)
+    return LayerCircuit(circuit, [], weights)
+
+
+def row(name: str, device: DeviceReport, seconds: float) -> dict[str, Any]:
+    """One circuit on one device."""
+    best, default = device.best, device.default
+    parts = {part: getattr(best.figures.success, part) for part in ("gates", "readout", "idle", "total")}
+    return {
+        "circuit": name,
+        "device": device.device,
+        "calibrated": device.calibrated and device.calibrated.date().isoformat(),
+        "two_qubit_gates": best.figures.two_qubit_gates,
+        "two_qubit_gates_level_3": default.figures.two_qubit_gates,
+        "duration_us": best.figures.duration_us,
+        "success": parts,
+        "success_level_3": default.figures.success.total,
+        "gain": device.gain,
+        "joined": best.joined,
+        "moved": best.replaced,
+        "layout": best.layout,
+        "seconds": seconds,
+    }
+
+
+def text(rows: list[dict[str, Any]]) -> str:
+    """The rows as a Markdown table."""
+    lines = [f"| {' | '.join(HEAD)} |", f"|{' --- |' * 2}{' ---: |' * (len(HEAD) - 2)}"]
+    for one in rows:
+        gates = one["two_qubit_gates"], one["two_qubit_gates_level_3"]
+        chances = f"{one['success']['total']:.3g}", f"{one['success_level_3']:.3g}", f"{one['gain']:.2f}x"
+        cells = (one["circuit"], one["device"], *map(str, gates), *chances, f"{one['seconds']:.0f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="The results, without ending.")] = Path("benchmarks/results/transpilation"),
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of the transpiler.")] = SEEDS,
+) -> None:
+    """Measure every circuit on every device."""
+    circuits = {name: ansatz(name, qubits=QUBITS, layers=LAYERS) for name in ANSAETZE} | {"ring": ring()}
+    rows = []
+    for name, circuit in circuits.items():
+        for device in DEVICES:
+            began = time.perf_counter()
+            report = transpile_report(circuit, [device], seeds=seeds)
+            rows.append(row(name, report.devices[0], time.perf_counter() - began))
+            typer.echo(text(rows[-1:]).splitlines()[-1])
+    facts = {"machine": machine(1), "qubits": QUBITS, "layers": LAYERS, "seeds": seeds, "rows": rows}
+    out.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+    out.with_suffix(".md").write_text(text(rows))
+
+
+if __name__ == "__main__":
+    typer.run(main)
