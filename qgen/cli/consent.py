@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qgen.backends.ibm.journal import Entry
     from qgen.runs import Trained
     from qgen.runs.hardware import HardwarePlan, PlannedLayer
+    from qgen.training import Trainer
 
 _NUMBERS = ("calls", "circuits", "executions", "QPU s", "tiles", "success")
 
@@ -46,6 +47,20 @@ def sampling_agreed(console: Console, trained: Trained, count: int, seed: int, c
         return True
     plan = plan_sampling(trained.generator, trained.config, trained.backend, count, seed)
     return agree(console, plan, trained.backend, consent, as_json)
+
+
+def training_agreed(console: Console, trainer: Trainer, consent: Consent, as_json: bool) -> bool:
+    """The same for the steps of training that are still to be taken."""
+    from qgen.backends.ibm import IBMBackend
+    from qgen.runs.hardware import plan_training
+
+    backend = trainer.generator.backend
+    if not isinstance(backend, IBMBackend):
+        _refuse(consent, backend.name)
+        return True
+    watch(console, backend, None)
+    plan = plan_training(trainer.generator, trainer.config, backend, trainer.total - trainer.run.steps_taken)
+    return agree(console, plan, backend, consent, as_json)
 
 
 def agree(console: Console, plan: HardwarePlan, backend: IBMBackend, consent: Consent, as_json: bool) -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from qgen.cli.consent import Consent, training_agreed
 from qgen.cli.progress import progress
+from qgen.cli.words import key_values
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +31,7 @@ Examples:
   qgen train my.yaml --name second-try
   qgen train --resume  # go on with the latest run
   qgen train runs/first-try --resume --set training.epochs=30
+  qgen train runs/first-try --resume --backend ibm_fez --gradient spsa --dry-run
   qgen train qvunet-1fq --from runs/first-try --set training.epochs=1
   qgen train --list"""
 
@@ -54,6 +58,15 @@ def train(
     noise_scale: Annotated[
         float | None, typer.Option(min=0, help="Strength of a device's errors: 0 none, 1 as they are.")
     ] = None,
+    hardware: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="On IBM's hardware: tiles, mode, resilience, ... Repeatable."),
+    ] = None,
+    max_qpu_seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Never spend more, over all that this run submits.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Agree to the plan for hardware without a question.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan for hardware, and stop.")] = False,
     layout: Annotated[
         str | None, typer.Option(metavar="FILE.json", help="Circuits put on the device before: `qgen transpile --pin`.")
     ] = None,
@@ -85,18 +98,21 @@ def train(
         return
     if name is not None and out is not None:
         raise typer.BadParameter("Give --name or --out, not both.")
-    circuits = {"name": backend, "shots": shots, "gradient": gradient, "noise_scale": noise_scale, "layout": layout}
-    new_only: dict[str, Any] = {"--backend": backend, "--shots": shots, "--gradient": gradient}
-    new_only |= {"--noise-scale": noise_scale, "--layout": layout, "--from": from_, "--name": name, "--out": out}
+    circuits: dict[str, Any] = {"name": backend, "shots": shots, "gradient": gradient, "layout": layout}
+    circuits["noise_scale"] = noise_scale
+    circuits["hardware"] = key_values(hardware, "--hardware", "tiles=auto") if hardware else None
+    new_only: dict[str, Any] = {"--from": from_, "--name": name, "--out": out}
     if resume and any(value is not None for value in new_only.values()):
         raise typer.BadParameter(f"--resume goes on with a run as it is; it takes none of {', '.join(new_only)}.")
     changes = set_ or []
     if resume:
-        run, settings = _old_run(config, changes)
+        run, settings = _old_run(config, changes, circuits)
     else:
+        _refuse_hardware(backend)
         settings = _new_settings(config, circuits, from_, changes)
         run = _new_run(config, name, out)
-    _train(run, settings, resume, data_dir, device, devices, tensorboard, as_json)
+    consent = Consent(max_qpu_seconds, yes, dry_run)
+    _train(run, settings, resume, data_dir, device, devices, tensorboard, consent, as_json)
 
 
 def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | None, changes: list[str]) -> RunConfig:
@@ -141,12 +157,28 @@ def _new_run(config: str | None, name: str | None, out: Path | None) -> Run:
     return new_run(Path(config or DEFAULT_PRESET).stem, HOME / name if name is not None else out)
 
 
-def _old_run(folder: str | None, changes: list[str]) -> tuple[Run, RunConfig]:
+def _old_run(folder: str | None, changes: list[str], circuits: dict[str, Any]) -> tuple[Run, RunConfig]:
     from qgen.runs import find_run
     from qgen.training import extended
 
     run = find_run(Path(folder) if folder is not None else None)
-    return run, extended(run, changes)
+    given = {key: value for key, value in circuits.items() if value is not None}
+    if _is_hardware(str(given.get("name", run.config().backend.name))):  # there, pictures on the way are not free
+        changes = ["training.samples=0", *changes]
+    return run, extended(run, changes, given)
+
+
+def _is_hardware(name: str) -> bool:
+    return name.startswith("ibm_") or name == "least_busy"
+
+
+def _refuse_hardware(backend: str | None) -> None:
+    if backend is not None and _is_hardware(backend):
+        raise typer.BadParameter(
+            f"a whole training on {backend} is out of reach: train in simulation, then go on there for a few steps "
+            f"with `qgen train RUN --resume --backend {backend} --gradient spsa`.",
+            param_hint="--backend",
+        )
 
 
 def _train(
@@ -157,6 +189,7 @@ def _train(
     device: Literal["auto", "cpu", "cuda"],
     devices: int,
     tensorboard: bool,
+    consent: Consent,
     as_json: bool,
 ) -> None:
     from rich.console import Console
@@ -181,7 +214,10 @@ def _train(
             where = describe_runs(trainer.generator.network, gradients=True)
             circuits = f"circuits on {where}" if where else "no circuits"
             console.print(f"training on {what}, {circuits}, into {run.path}", soft_wrap=True)
-        finished = (go_on if resume else start)(trainer, report if first else Report())
+            if not training_agreed(console, trainer, consent, as_json):
+                return
+        with closing(trainer.generator.backend):
+            finished = (go_on if resume else start)(trainer, report if first else Report())
     except BaseException:
         end_others(fabric)
         raise

@@ -63,6 +63,13 @@ class Run:
         """The file in which jobs on hardware are noted."""
         return self.path / JOURNAL
 
+    @property
+    def steps_taken(self) -> int:
+        """After how many steps its last checkpoint was written; 0 without one."""
+        saved = self.checkpoints()
+        match = _CHECKPOINT.fullmatch(saved[-1].name) if saved else None
+        return int(match[1]) if match else 0
+
     def config(self) -> RunConfig:
         """The settings that the run was started with.
 

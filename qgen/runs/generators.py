@@ -18,6 +18,8 @@ from qgen.runs.config import RunConfig
 Shape = tuple[int, int, int]
 Progress = Callable[[int, int], None]
 
+#: Images that are sampled together, at most.
+BATCH = 64
 #: How samples are drawn on the way, where the run's own sampler takes longer.
 QUICK = SamplingSettings(sampler="dpm-solver")
 
@@ -45,6 +47,11 @@ class ImageGenerator(Protocol):
     @property
     def network(self) -> nn.Module:
         """All that is learned; what a checkpoint holds."""
+        ...
+
+    @property
+    def backend(self) -> Backend:
+        """Where its circuits run."""
         ...
 
     @property
@@ -87,7 +94,7 @@ class DiffusionGenerator:
         sampling: how images are drawn.
         objective: what training lowers.
         shape: of an image.
-        batch: images that are sampled together, at most; None: all, since each call of a circuit is a job of its own.
+        backend: where its circuits run.
     """
 
     network: UNet
@@ -95,7 +102,7 @@ class DiffusionGenerator:
     sampling: SamplingSettings
     objective: NoisePrediction
     shape: Shape
-    batch: int | None = 64
+    backend: Backend
 
     @property
     def averaged(self) -> nn.Module:
@@ -134,19 +141,23 @@ class DiffusionGenerator:
             # Circuits that are measured draw their shots from torch's global generator.
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(derive(seeds[0] if seeds else 0, "shots"))
-                batch = self.batch or max(1, len(seeds))
+                # On hardware each call of a circuit is a job of its own: one for all images, then.
+                batch = max(1, len(seeds)) if self.backend.capabilities.remote else BATCH
                 return sample(self.network, self.schedule, sampling, seeds, self.shape, device, batch, progress)
         finally:
             self.network.train(was_training)
 
 
-def build_generator(config: RunConfig, shape: Shape, backend: Backend | None = None) -> DiffusionGenerator:
+def build_generator(
+    config: RunConfig, shape: Shape, backend: Backend | None = None, gradient: str = "auto"
+) -> DiffusionGenerator:
     """The generator that settings describe, for images of shape (C, H, W), with its initial weights.
 
     Args:
         config: the settings.
         shape: channels, height and width; images are square.
-        backend: where its circuits run; None: as the settings say.
+        backend: where its circuits run; None: as the settings say, and so with the gradient.
+        gradient: how circuits are differentiated on this backend.
 
     Raises:
         ConfigError, BackendError, CircuitError: the settings contradict each other, or the backend cannot serve them.
@@ -158,13 +169,12 @@ def build_generator(config: RunConfig, shape: Shape, backend: Backend | None = N
         channels,
         size,
         backend=chosen,
-        gradient=config.backend.gradient if backend is None else "auto",
+        gradient=config.backend.gradient if backend is None else gradient,
         seed=derive(config.training.seed, "weights"),
     )
     schedule = config.diffusion.noise_schedule()
     objective = NoisePrediction(network, schedule, config.diffusion.loss_weights())
-    batch = None if chosen.capabilities.remote else DiffusionGenerator.batch
-    return DiffusionGenerator(network, schedule, config.sampling, objective, shape, batch)
+    return DiffusionGenerator(network, schedule, config.sampling, objective, shape, chosen)
 
 
 def image_seeds(seed: int, count: int) -> list[int]:

@@ -16,7 +16,7 @@ from qgen.backends.statevector import StatevectorBackend
 from qgen.errors import BackendError, BudgetError
 from qgen.layer import CircuitNetwork
 from qgen.runs.config import RunConfig
-from qgen.runs.generators import DiffusionGenerator, build_generator
+from qgen.runs.generators import DiffusionGenerator, ImageGenerator, build_generator
 from qgen.runs.workload import CircuitUse, sampling_uses, training_uses
 from qgen.transpilation import WorkloadCost
 
@@ -146,7 +146,7 @@ def plan_sampling(
     return _plan(purpose, purpose, backend, layers, 1)
 
 
-def plan_training(generator: DiffusionGenerator, config: RunConfig, backend: IBMBackend, steps: int) -> HardwarePlan:
+def plan_training(generator: ImageGenerator, config: RunConfig, backend: IBMBackend, steps: int) -> HardwarePlan:
     """What so many further steps of training take: values and gradients of each call of a layer are one submission."""
 
     def circuits(network: CircuitNetwork, use: CircuitUse) -> int:
@@ -180,11 +180,11 @@ def check_limit(plan: HardwarePlan, backend: IBMBackend, limit: float | None) ->
 def _way_out(plan: HardwarePlan, left: float) -> str:
     fewer = int(left / (plan.seconds / plan.repeats)) if plan.repeats > 1 else 0
     if fewer:
-        return f"The limit pays for {fewer} steps"
+        return f"The limit pays for {fewer} of {plan.repeats} steps: --set training.steps=..."
     return "Raise --max-qpu-seconds, or take fewer images, steps or shots, or --hardware tiles=auto"
 
 
-def _twin(generator: DiffusionGenerator, config: RunConfig) -> DiffusionGenerator:
+def _twin(generator: ImageGenerator, config: RunConfig) -> DiffusionGenerator:
     """The same network where running it costs nothing."""
     return build_generator(config, generator.shape, StatevectorBackend())
 

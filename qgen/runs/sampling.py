@@ -28,16 +28,19 @@ class Trained:
     Attributes:
         run: the run.
         generator: with averaged weights, on its backend.
-        backend: where its circuits run.
         config: what it was built from.
         step: after how many steps of training.
     """
 
     run: Run
     generator: DiffusionGenerator
-    backend: Backend
     config: RunConfig
     step: int
+
+    @property
+    def backend(self) -> Backend:
+        """Where its circuits run."""
+        return self.generator.backend
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict
     opened = config.backend.open(run.journal)
     generator = build_generator(config, shape, opened)
     _load_average(generator, checkpoint, saved[-1], model_fingerprint(config.model, shape))
-    return Trained(run, generator, opened, config, checkpoint.step)
+    return Trained(run, generator, config, checkpoint.step)
 
 
 def model_fingerprint(model: Settings, shape: tuple[int, int, int]) -> str:

@@ -105,7 +105,8 @@ class Trainer:
         Raises:
             ConfigError, BackendError, CircuitError, RunError: the settings cannot be met.
         """
-        generator = build_generator(config, images.shape)
+        backend = config.backend.open(run.journal)
+        generator = build_generator(config, images.shape, backend, config.backend.gradient)
         if config.start is not None and not run.checkpoints():  # a run that goes on has these weights, trained further
             transfer(generator.network, config.start)
         players = [Player(turn, config.training, fabric) for turn in generator.turns()]

@@ -98,7 +98,8 @@ def go_on(trainer: Trainer, report: Report) -> Finished:
     with _alone(trainer):
         first = trainer.restore()
         if trainer.fabric.is_global_zero:
-            resumed = [*facts.get("resumed", []), {"from_step": first} | _machine(trainer.fabric)]
+            here = {"from_step": first, "backend": provenance.backend_facts(trainer.generator.backend)}
+            resumed = [*facts.get("resumed", []), here | _machine(trainer.fabric)]
             with writing(run.path):
                 run.write_config(trainer.config)
                 run.write_provenance(facts | {"resumed": resumed})
@@ -111,13 +112,22 @@ def _alone(trainer: Trainer) -> AbstractContextManager[None]:
     return trainer.run.alone() if trainer.fabric.is_global_zero else nullcontext()
 
 
-def extended(run: Run, overrides: Sequence[str]) -> RunConfig:
-    """The settings of a run that goes on, with changes to how long it lasts and what it writes.
+def extended(run: Run, overrides: Sequence[str], backend: dict[str, Any] | None = None) -> RunConfig:
+    """The settings of a run that goes on, with changes to how long it lasts, what it writes, and where circuits run.
+
+    Args:
+        run: the run.
+        overrides: changes, see `read_config`.
+        backend: settings of another backend from here on, as `{"name": "ibm_fez"}`; with another `name` nothing of the
+            former one stays.
 
     Raises:
         ConfigError: a change to anything that the steps taken so far depend on.
     """
     config = run.config()
+    if backend:
+        base = {} if "name" in backend else config.backend.plain()
+        config = RunConfig.read(config.plain() | {"backend": base | backend})
     changed = override_config(config, overrides)
     free = _FREE if config.training.decay == "none" else _FREE[2:]  # else the rate of each step depends on the last
     freed = dict.fromkeys(free) | {"samples": 0, "log_every": 1} | ({"steps": 1} if "steps" in free else {})
@@ -132,7 +142,7 @@ def extended(run: Run, overrides: Sequence[str]) -> RunConfig:
 
 def _facts(trainer: Trainer) -> dict[str, Any]:
     return _machine(trainer.fabric) | {
-        "backend": provenance.backend_facts(trainer.config.backend.open()),
+        "backend": provenance.backend_facts(trainer.generator.backend),
         "data": provenance.data_facts(trainer.images),
         "seed": trainer.settings.seed,
     }

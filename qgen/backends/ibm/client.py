@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -22,7 +23,7 @@ from qgen.transpilation.figures import read_steps
 
 if TYPE_CHECKING:
     from qiskit_ibm_runtime import IBMBackend as Machine
-    from qiskit_ibm_runtime import QiskitRuntimeService, RuntimeJobV2
+    from qiskit_ibm_runtime import QiskitRuntimeService
 
 Value = TypeVar("Value")
 Primitive = Literal["sampler", "estimator"]
@@ -37,6 +38,10 @@ _UNKNOWN = -1  # no answer at all
 
 class TransientError(HardwareError):
     """Something that may pass: the service is busy or failing, or the network is."""
+
+
+class ExpiredError(TransientError):
+    """The access token is no longer accepted: with a new one it may be."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ class Client:
             TransientError: it may or may not have been submitted: look for the tag.
             HardwareError: it was refused.
         """
-        if not self.machine.status().operational:
+        if not self._patiently(lambda: self.machine.status()).operational:
             raise HardwareError(
                 f"{self.machine.name} is offline just now: nothing was submitted. Run the same command later; what was "
                 "done is kept"
@@ -120,38 +125,30 @@ class Client:
 
     def look(self, job_id: str) -> JobView:
         """How a job is doing."""
-        job = self._job(job_id)
-        status = self._patiently(job.status)
-        facts = self._patiently(job.metrics)
-        usage = facts.get("usage") or {}
-        final = usage.get("status", "pending") != "pending"
-        reason = self._patiently(job.error_message) if status == "ERROR" else None
-        seconds = float(usage.get("qpu_charge_time_seconds") or usage.get("quantum_seconds") or 0.0) if final else None
-        return JobView(job_id, status, reason, facts.get("position_in_queue"), seconds)
+        return self._patiently(lambda: self._look(job_id))
 
     def fetch(self, job_id: str) -> Any:
         """The result of a job that is done, as its primitive has it."""
-        return self._patiently(lambda: self._job(job_id).result())
+        return self._patiently(lambda: self._service.job(job_id).result())
 
     def cancel(self, job_id: str) -> None:
         """Takes a job out of the queue, or off the device; nothing where it has ended."""
         from qiskit_ibm_runtime import RuntimeInvalidStateError
 
-        job = self._job(job_id)
-        try:
-            self._patiently(job.cancel)
-        except HardwareError as error:
-            if not isinstance(error.__context__, RuntimeInvalidStateError):
-                raise
+        def cancel() -> None:
+            with suppress(RuntimeInvalidStateError):
+                self._service.job(job_id).cancel()
+
+        self._patiently(cancel)
 
     def queue(self) -> int:
         """How many jobs wait for the device."""
-        return int(self._patiently(self.machine.status).pending_jobs)
+        return int(self._patiently(lambda: self.machine.status()).pending_jobs)
 
     def allowance(self) -> float | None:
         """QPU seconds that the account has left; None where IBM does not say, or there is no limit."""
         try:
-            left = self._patiently(self._service.usage).get("usage_remaining_seconds")
+            left = self._patiently(lambda: self._service.usage()).get("usage_remaining_seconds")
         except HardwareError:
             return None
         return None if left is None else float(left)
@@ -178,8 +175,14 @@ class Client:
         except QiskitBackendNotFoundError:
             raise NoDeviceError(", ".join(self._live()) or "none") from None
 
-    def _job(self, job_id: str) -> RuntimeJobV2:
-        return self._patiently(lambda: self._service.job(job_id))
+    def _look(self, job_id: str) -> JobView:
+        job = self._service.job(job_id)
+        status, facts = job.status(), job.metrics()
+        usage = facts.get("usage") or {}
+        final = usage.get("status", "pending") != "pending"
+        seconds = float(usage.get("qpu_charge_time_seconds") or usage.get("quantum_seconds") or 0.0) if final else None
+        reason = job.error_message() if status == "ERROR" else None
+        return JobView(job_id, status, reason, facts.get("position_in_queue"), seconds)
 
     def _primitive(self, kind: str, shots: int, tag: str, limit: int) -> Any:
         from qiskit_ibm_runtime.executor_estimator import Estimator
@@ -210,9 +213,10 @@ class Client:
             try:
                 return call()
             except Exception as error:
-                if isinstance(error, IBMNotAuthorizedError) or _status(error) in (_TOO_MANY, _UNKNOWN, *_SERVER):
+                kind = ExpiredError if isinstance(error, IBMNotAuthorizedError) else TransientError
+                if kind is ExpiredError or _status(error) in (_TOO_MANY, _UNKNOWN, *_SERVER):
                     words = str(getattr(error, "message", None) or error)
-                    raise TransientError(words.replace(self._token(), "***")) from None
+                    raise kind(words.replace(self._token(), "***")) from None
                 raise
 
     def _patiently(self, call: Callable[[], Value]) -> Value:
@@ -229,6 +233,8 @@ class Client:
                         f"IBM's service does not answer as it should: {error}. Try again later"
                     ) from None
                 self.wait(attempt)
+                if isinstance(error, ExpiredError):
+                    self._connect()
         raise AssertionError("unreachable")
 
     def wait(self, attempt: int) -> None:

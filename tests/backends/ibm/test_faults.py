@@ -1,0 +1,173 @@
+"""Whatever the service or the network does: nothing is billed twice, nothing is lost, and the numbers are the same."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cloud import cloud, hardware
+
+from qgen.backends.ibm import journal as journals
+from qgen.circuits import ansatz
+from qgen.devserver import DevServer, Fault
+from qgen.errors import HardwareError
+
+SHOTS = 50
+CIRCUIT = ansatz("basic", qubits=2, layers=1)
+INPUTS = np.linspace(-1, 1, 6).reshape(3, 2)
+WEIGHTS = np.linspace(-2, 2, CIRCUIT.num_weights)
+BILLED = len(INPUTS) * SHOTS
+
+
+def run(folder: Path, seed: int = 1, **options: Any) -> np.ndarray:
+    with hardware(folder, shots=SHOTS, **options) as backend:
+        return np.asarray(backend.compile(CIRCUIT).expectations(INPUTS, WEIGHTS, seed))
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    with cloud(tmp_path, monkeypatch) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as patch, cloud(folder, patch):
+        return run(folder)
+
+
+FAULTS = {
+    "5xx from the list of devices": [Fault(method="GET", path="/backends", status=503, times=2)],
+    "5xx from the configuration": [Fault(method="GET", path="/backends/*/configuration", status=500, times=2)],
+    "5xx from the properties": [Fault(method="GET", path="/backends/*/properties", status=502, times=2)],
+    "5xx from the status": [Fault(method="GET", path="/backends/*/status", status=504, times=2)],
+    "5xx from the usage": [Fault(method="GET", path="/instances/usage", status=500, times=2)],
+    "5xx from IAM": [Fault(method="POST", path="/identity/token", status=503, times=2)],
+    "5xx from a submission": [Fault(method="POST", path="/jobs", status=503, times=2)],
+    "5xx from a job": [Fault(method="GET", path="/jobs/*", status=500, times=2)],
+    "5xx from its metrics": [Fault(method="GET", path="/jobs/*/metrics", status=500, times=2)],
+    "5xx from the results": [Fault(method="GET", path="/jobs/*/results", status=502, times=2)],
+    "a dropped submission": [Fault(method="POST", path="/jobs", drop=True)],
+    "a dropped look": [Fault(method="GET", path="/jobs/*", drop=True, times=2)],
+    "dropped results": [Fault(method="GET", path="/jobs/*/results", drop=True, times=2)],
+    "an answer lost to a 5xx": [Fault(method="POST", path="/jobs", status=503, after=True)],
+    "several answers lost": [Fault(method="POST", path="/jobs", status=500, after=True, times=3)],
+    "an answer lost to the network": [Fault(method="POST", path="/jobs", drop=True, after=True)],
+    "an answer lost, and the search for it too": [
+        Fault(method="POST", path="/jobs", drop=True, after=True),
+        Fault(method="GET", path="/jobs", status=503, times=2),
+    ],
+    "too many submissions": [Fault(method="POST", path="/jobs", status=429, times=2)],
+    "too many, with a time to wait": [Fault(method="POST", path="/jobs", status=429, retry_after=0.1, times=2)],
+    "too many looks": [Fault(method="GET", path="/jobs/*", status=429, times=2)],
+    "too many looks, with a time to wait": [Fault(method="GET", path="/jobs/*", status=429, retry_after=0.1, times=2)],
+    "slowness everywhere": [Fault(path="**", delay=0.05, times=None)],
+}
+
+
+@pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS)
+def test_what_passes_is_waited_for(
+    faults: list[Fault], server: DevServer, tmp_path: Path, undisturbed: np.ndarray
+) -> None:
+    for fault in faults:
+        server.faults.add(fault)
+    assert np.array_equal(run(tmp_path), undisturbed)
+    assert server.ledger.executions == BILLED
+    assert sum(job.executions > 0 for job in server.ledger.jobs) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "words"),
+    [
+        ("fail", "failed", "failed.*a broken control line"),
+        ("too_long", "failed", "maximum execution time"),
+        ("cancel", "cancelled", "was cancelled"),
+    ],
+)
+def test_a_job_that_ends_badly_is_submitted_anew_by_the_same_call_only(
+    kind: Any, state: str, words: str, server: DevServer, tmp_path: Path, undisturbed: np.ndarray
+) -> None:
+    server.faults.add(Fault(job=kind, reason="a broken control line"))
+    with pytest.raises(HardwareError, match=words):
+        run(tmp_path)
+    assert len(server.ledger.jobs) == 1
+    book = journals.Journal(tmp_path / "jobs.sqlite")
+    (entry,) = book.entries()
+    book.close()
+    assert entry.state == state
+    assert entry.seconds == pytest.approx(server.ledger.seconds)
+    assert np.array_equal(run(tmp_path), undisturbed)
+    assert len(server.ledger.jobs) == 2
+
+
+def test_what_was_made_twice_runs_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: np.ndarray
+) -> None:
+    """A job that was made twice behind our back, and a crash right after: the first is kept, the second never runs."""
+    with cloud(tmp_path, monkeypatch, queue_seconds=3.0) as server:
+        with hardware(tmp_path, shots=SHOTS) as backend:
+            client, submit = backend.runner.client, backend.runner.client.submit
+
+            def twice(*arguments: Any) -> str:
+                submit(*arguments)
+                submit(*arguments)
+                raise KeyboardInterrupt
+
+            monkeypatch.setattr(client, "submit", twice)
+            with pytest.raises(KeyboardInterrupt):
+                backend.compile(CIRCUIT).expectations(INPUTS, WEIGHTS, 1)
+            assert [entry.state for entry in backend.runner.journal.entries()] == ["planned"]
+        assert np.array_equal(run(tmp_path), undisturbed)
+        assert server.ledger.executions == BILLED
+        assert len(server.ledger.jobs) == 2
+
+
+def test_an_expired_token_is_renewed(server: DevServer, tmp_path: Path, undisturbed: np.ndarray) -> None:
+    with hardware(tmp_path, shots=SHOTS) as backend:
+        executable = backend.compile(CIRCUIT)
+        server.service.identity.revoke()
+        assert np.array_equal(executable.expectations(INPUTS, WEIGHTS, 1), undisturbed)
+    assert server.ledger.executions == BILLED
+
+
+def test_a_wrong_token_is_said_at_once(server: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QISKIT_IBM_TOKEN", "a-wrong-key")
+    began = time.monotonic()
+    with pytest.raises(HardwareError, match="does not accept this API key") as caught:
+        run(tmp_path)
+    assert "a-wrong-key" not in str(caught.value)
+    assert time.monotonic() - began < 30  # the client by itself stalls for a minute, and sees no devices
+
+
+def test_a_device_that_is_offline_is_said_before_anything_is_submitted(
+    server: DevServer, tmp_path: Path, undisturbed: np.ndarray
+) -> None:
+    server.machine("ibm_guadalupe").online = False
+    with pytest.raises(HardwareError, match="ibm_guadalupe is offline just now: nothing was submitted"):
+        run(tmp_path)
+    assert not server.ledger.jobs
+    server.machine("ibm_guadalupe").online = True
+    assert np.array_equal(run(tmp_path), undisturbed)
+
+
+def test_a_device_that_was_retired_is_named_with_its_day_and_the_ways_out(server: DevServer, tmp_path: Path) -> None:
+    words = r"ibm_brisbane was retired on 2025-11-03.*it has ibm_guadalupe.*fake_brisbane` is a simulation"
+    with pytest.raises(HardwareError, match=words), hardware(tmp_path, "ibm_brisbane"):
+        pass
+
+
+def test_without_an_account_the_same_is_said_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("QISKIT_IBM_TOKEN", raising=False)
+    words = r"retired on 2025-11-03.*no IBM account.*`qgen backends login`.*fake_brisbane` is a simulation"
+    with pytest.raises(HardwareError, match=words), hardware(tmp_path, "ibm_brisbane"):
+        pass
+
+
+def test_two_processes_do_not_share_a_journal(server: DevServer, tmp_path: Path) -> None:
+    with hardware(tmp_path), pytest.raises(HardwareError, match="another process submits jobs"), hardware(tmp_path):
+        pass

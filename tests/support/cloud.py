@@ -1,0 +1,46 @@
+"""IBM's cloud on the loopback, for the tests of hardware: the stock client over real HTTP, and no account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qgen.backends.ibm import HardwareOptions, IBMBackend, open_hardware
+from qgen.devserver import DeviceModel, DevServer
+
+#: Seconds between two tries and two looks, for tests.
+PACE = 0.02
+Open = Callable[..., IBMBackend]
+
+
+@contextmanager
+def cloud(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, device: str = "fake_guadalupe", noisy: bool = False, **settings: Any
+) -> Iterator[DevServer]:
+    """A server with one device, named `ibm_...`; the client of this process, and of its children, finds it."""
+    model = DeviceModel(device, name=device.replace("fake_", "ibm_"), noisy=noisy)
+    with DevServer([model], seed=7, **settings) as server:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("HOME", str(folder))
+        yield server
+
+
+@contextmanager
+def hardware(
+    folder: Path, name: str = "ibm_guadalupe", allow: float | None = 10_000.0, **options: Any
+) -> Iterator[IBMBackend]:
+    """The device of a server, its journal in this folder; `shots` beside the fields of `HardwareOptions`."""
+    shots = options.pop("shots", None)
+    chosen = HardwareOptions(**options)
+    backend = open_hardware(name, shots, chosen, folder / "jobs.sqlite", pace=PACE)
+    try:
+        if allow is not None:
+            backend.allow(allow)
+        yield backend
+    finally:
+        backend.close()
