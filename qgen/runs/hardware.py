@@ -11,7 +11,7 @@ from torch import nn
 
 from qgen.backends.gradients import GradientMethod
 from qgen.backends.ibm import IBMBackend
-from qgen.backends.ibm.executable import HardwareExecutable
+from qgen.backends.ibm.meter import Priced
 from qgen.backends.statevector import StatevectorBackend
 from qgen.errors import BackendError, BudgetError
 from qgen.layer import CircuitNetwork
@@ -195,11 +195,11 @@ def _planned(
     found = []
     for use in uses:
         layer: Any = network.get_submodule(use.layer)
-        executable = layer.network.executable
-        if not isinstance(executable, HardwareExecutable) or executable.tiling is None:
+        priced: Priced = layer.network.executable
+        tiling = priced.tiling
+        if tiling is None:  # nothing of it is measured
             continue
-        tiling = executable.tiling
-        cost = executable.cost(circuits(layer.network, use))
+        cost = priced.cost(circuits(layer.network, use))
         success = tiling.best, tiling.worst
         found.append(PlannedLayer(use.layer, use.circuit.qubits, len(tiling.tiles), success, use.submissions, cost))
     return tuple(found)

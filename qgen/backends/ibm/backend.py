@@ -16,6 +16,7 @@ from qgen.backends.devices.device import without_broken
 from qgen.backends.devices.fleet import standing
 from qgen.backends.ibm.account import LOGIN, has_account
 from qgen.backends.ibm.client import Client, NoDeviceError
+from qgen.backends.ibm.estimated import EstimatedExecutable
 from qgen.backends.ibm.executable import HardwareExecutable
 from qgen.backends.ibm.journal import Journal, alone
 from qgen.backends.ibm.options import HardwareOptions
@@ -98,6 +99,8 @@ class IBMBackend(SamplerBackend):
         return self._client.queue(), self._client.allowance()
 
     def compile(self, circuit: LayerCircuit) -> Executable:
+        if self.options.resilience:
+            return EstimatedExecutable(circuit, self)
         return HardwareExecutable(circuit, self)
 
     def close(self) -> None:

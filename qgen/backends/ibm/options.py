@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from qgen.settings import Settings
 
@@ -28,4 +28,13 @@ class HardwareOptions(Settings):
     rep_delay_us: float | None = Field(None, ge=0)
     """The wait before each execution, in microseconds; None: the device's own. Shorter costs less, and resets worse."""
     fractional: bool = False
-    """Use the device's gates of any angle (rx, rzz), where it has them."""
+    """Use the device's gate rx of any angle, where it has it. Its rzz takes angles from 0 to half a turn only, and is
+    left out, since shifted angles are not."""
+
+    @model_validator(mode="after")
+    def _one_primitive(self) -> Self:
+        if self.resilience and self.tiles != 1:
+            raise ValueError(
+                "tiles need the bits that the Sampler reads; resilience above 0 has the Estimator's values"
+            )
+        return self

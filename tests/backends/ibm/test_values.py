@@ -129,3 +129,25 @@ def test_a_circuit_without_angles_has_shots_of_its_own_for_every_sample(
         assert server.ledger.executions == 2 * 5 * 64  # two bases
     assert np.allclose(values[:, :2], 1)
     assert len(set(values[:, 2])) > 1
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_mitigated_values_are_closer_to_the_ideal_ones(
+    level: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    plain = ansatz("basic", qubits=2, layers=2)
+    circuit = LayerCircuit(plain.circuit, plain.inputs, plain.weights, ["ZI", "ZZ", "IZ"])
+    # Small angles, and so values near 1, where the errors of readout show most.
+    inputs, weights = rng.uniform(-0.3, 0.3, (8, 2)), rng.uniform(-0.3, 0.3, (8, circuit.num_weights))
+    wanted = open_backend("reference").compile(circuit).expectations(inputs, weights)
+    off = []
+    with cloud(tmp_path, monkeypatch, noisy=True) as server:
+        for resilience in (0, level):
+            with hardware(tmp_path, shots=4096, resilience=resilience) as backend:
+                executable = backend.compile(circuit)
+                found = executable.expectations(inputs, weights, 1)
+            off.append(np.abs(found - wanted).mean())
+            billed = server.ledger.jobs[-1]
+            assert billed.executions == executable.cost(8).executions
+            assert billed.seconds <= executable.cost(8).seconds * (1 + 1e-9)
+    assert off[1] < off[0]

@@ -1,0 +1,85 @@
+"""Circuits on IBM's hardware by mitigated values: the Estimator, which runs further circuits to learn of errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qgen.backends.angles import Doubles
+from qgen.backends.ibm.meter import Meter
+from qgen.backends.ibm.results import unpack
+from qgen.backends.measuring import Basis
+from qgen.backends.placed import PlacedExecutable
+from qgen.backends.placement import place
+from qgen.backends.tiles import one_tile
+from qgen.circuits import LayerCircuit
+from qgen.transpilation.cost import WorkloadCost
+from qgen.transpilation.tiling import Tiling
+
+if TYPE_CHECKING:
+    from qgen.backends.ibm.backend import IBMBackend
+
+#: Zero-noise extrapolation runs every circuit at so many strengths of the noise.
+_STRENGTHS = {0: 1, 1: 1, 2: 3}
+#: Shots of one random choice of Pauli gates: at least so many, and at most so many choices.
+_LEAST_SHOTS, _MOST_CHOICES = 64, 32
+
+
+class EstimatedExecutable(PlacedExecutable):
+    """See the module.
+
+    Attributes:
+        tiling: where the one copy of the circuit lies.
+
+    Raises:
+        BackendError: the circuit does not fit on the device, or uses what the device does not have or what is faulty.
+    """
+
+    def __init__(self, circuit: LayerCircuit, backend: IBMBackend) -> None:
+        super().__init__(circuit, backend, backend.target, seed=0, pins=backend.pins)
+        self._hardware, conditional = backend, circuit.conditional
+        routed = None if backend.pins is None else backend.pins.route(circuit, backend.target)
+        basis = Basis("Z" * circuit.qubits)  # no turns at the end: the Estimator adds its own
+        parameters = conditional.inputs + conditional.weights
+        body = place(conditional.circuit, parameters, backend.target, [basis], seed=0, routed=routed)
+        (self._body,) = body.physical_circuits(measure=False)
+        ends = [body.physical[wire] for wire in body.wires]
+        self._observables = [[one.apply_layout(ends, body.device_qubits)] for one in conditional.observables]
+        self.tiling: Tiling | None = one_tile(body, backend.target)
+        self._bases = max(1, len(self.measurement.bases))
+        self._meter = Meter([self._body], backend)
+
+    def __reduce__(self) -> Any:
+        return EstimatedExecutable, (self.circuit, self._hardware)
+
+    def cost(self, samples: int) -> WorkloadCost:
+        """What one submission of so many settings of the angles costs, as an upper bound."""
+        jobs = -(-samples // self._most_rows()) if samples else 0
+        return self._meter.cost(self._circuits(samples, jobs), self._shots, jobs)
+
+    def values(self, table: Doubles, seed: int) -> Doubles:
+        whole, most = self._meter.rounded(table), self._most_rows()
+        requests = []
+        for k, first in enumerate(range(0, len(whole), most)):
+            part = whole[first : first + most]
+            pub = (self._body, self._observables, part)
+            requests.append(
+                self._meter.request("estimator", [pub], part, self._circuits(len(part), 1), self._shots, (seed, k))
+            )
+        found = [unpack(result)[0].data.evs.array for result in self._hardware.runner.run(requests)]
+        return np.concatenate(found, axis=1).T
+
+    @property
+    def _shots(self) -> int:
+        """Shots of one circuit, as many as whole random choices have."""
+        each = max(_LEAST_SHOTS, -(-self._hardware.shots // _MOST_CHOICES))
+        return -(-self._hardware.shots // each) * each
+
+    def _circuits(self, rows: int, jobs: int) -> int:
+        """With the circuits that readout is learned from: as many shots as one more, for each job."""
+        level = self._hardware.options.resilience
+        return rows * self._bases * _STRENGTHS[level] + jobs * (level > 0)
+
+    def _most_rows(self) -> int:
+        return self._meter.most_rows(_STRENGTHS[self._hardware.options.resilience] * self._bases)
