@@ -3,6 +3,7 @@
 import os
 import secrets
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # there is a worker for each core: more threads would only wait for one another
@@ -29,11 +30,16 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
 
 
 @pytest.fixture
-def example_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in which the commands of help and README can be tried; `qgen train` stops before it trains."""
+def example_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in which the commands of help and README can be tried; `qgen train` stops before it trains.
+
+    Hardware is a server on this machine.
+    """
+    from cloud import cloud
     from example_folders import prepare
 
-    return prepare(tmp_path, monkeypatch)
+    with cloud(tmp_path, monkeypatch, "fake_fez"):
+        yield prepare(tmp_path, monkeypatch)
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ EXAMPLES = """\b
 Examples:
   qgen jobs  # of the latest run
   qgen jobs runs/first-try --json
-  qgen jobs --follow  # wait for those that are on their way, and keep their results
+  qgen jobs --follow  # wait for all, and keep their results
   qgen jobs --fetch
   qgen jobs --cancel all"""
 
@@ -93,7 +93,7 @@ def _runner(path: Path) -> Iterator[Runner]:
 def _cancel(runner: Runner, which: str) -> None:
     open_jobs = [one.job_id for one in runner.journal.entries() if one.state == "submitted" and one.job_id]
     chosen = open_jobs if which == "all" else [one for one in open_jobs if one == which]
-    if not chosen:
+    if not chosen and which != "all":
         listed = ", ".join(open_jobs) or "none"
         raise typer.BadParameter(f"{which!r} is no job of this run that can be cancelled; open are: {listed}.")
     for job_id in chosen:

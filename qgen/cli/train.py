@@ -31,7 +31,7 @@ Examples:
   qgen train my.yaml --name second-try
   qgen train --resume  # go on with the latest run
   qgen train runs/first-try --resume --set training.epochs=30
-  qgen train runs/first-try --resume --backend ibm_fez --gradient spsa --dry-run
+  qgen train --resume --backend ibm_fez --gradient spsa --dry-run
   qgen train qvunet-1fq --from runs/first-try --set training.epochs=1
   qgen train --list"""
 

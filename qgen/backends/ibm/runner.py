@@ -14,7 +14,7 @@ from qgen.backends.ibm.results import pack
 from qgen.errors import BudgetError, HardwareError
 
 #: Seconds between two looks at a job: at first, and at most.
-FIRST_LOOK, MOST_LOOK = 1.0, 15.0
+FIRST_LOOK, MOST_LOOK = 0.25, 15.0
 #: IBM's own longest time for a job, in QPU seconds.
 _LONGEST = 3 * 3600
 _BUDGET = "max_qpu_seconds"

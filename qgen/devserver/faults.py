@@ -1,0 +1,114 @@
+"""What is to go wrong on request: at which requests, or to which jobs, and how."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from threading import Lock
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from qgen.settings import Settings
+
+
+class Fault(Settings):
+    """One thing that goes wrong.
+
+    Requests are matched by method and path, jobs (where `job` is given) as they start to run. A fault is used up when
+    it has struck `times` times.
+    """
+
+    method: str = "*"
+    """GET, POST, PUT, PATCH, DELETE; *: all."""
+    path: str = "**"
+    """Below the service's address, as in /jobs or /jobs/*/results; * is one part of a path, ** any number of them."""
+    times: int | None = Field(default=1, ge=1)
+    """How often it strikes; none: always."""
+    chance: float = Field(default=1.0, gt=0, le=1)
+    """That it strikes where it could."""
+    status: int | None = Field(default=None, ge=400, le=599)
+    """Answer with this status."""
+    retry_after: float | None = Field(default=None, ge=0)
+    """Seconds in the header Retry-After, with a status."""
+    drop: bool = False
+    """Close the connection without an answer."""
+    after: bool = False
+    """Do what was asked for first: only the answer is lost."""
+    delay: float = Field(default=0, ge=0)
+    """Seconds to wait first."""
+    job: Literal["fail", "too_long", "cancel"] | None = None
+    """What becomes of a job: it fails, runs into its time limit, or is cancelled by the service."""
+    billed: bool = False
+    """Whether a job that fails or is cancelled is billed as if it had run; one that is too long is, up to its limit."""
+    reason: str = "Internal error"
+    """What is said about it."""
+    code: int | None = None
+    """The service's number for it; default: 9999 for requests and 1500 for jobs."""
+
+    @model_validator(mode="after")
+    def _one_effect(self) -> Fault:
+        if sum((self.status is not None, self.drop, self.job is not None)) > 1:
+            raise ValueError("give one of `status`, `drop` and `job`")
+        if self.status is None and not self.drop and self.job is None and not self.delay:
+            raise ValueError("nothing goes wrong: give `status`, `drop`, `job` or `delay`")
+        return self
+
+    def matches(self, method: str, path: str) -> bool:
+        """Whether it may strike this request."""
+        pattern = "".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in _PARTS.split(self.path))
+        return self.job is None and self.method in ("*", method) and re.fullmatch(pattern, path) is not None
+
+
+_PARTS = re.compile(r"(\*\*|\*)")
+
+
+class Faults:
+    """Those that are still to come; safe to use from any thread.
+
+    Args:
+        seed: of the faults that strike by chance.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._lock, self._random = Lock(), random.Random(seed)
+        self._waiting: list[tuple[Fault, int | None]] = []
+        self.struck: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        """One more; of several that match, the first one added strikes."""
+        with self._lock:
+            self._waiting.append((fault, fault.times))
+
+    def clear(self) -> None:
+        """Nothing more goes wrong."""
+        with self._lock:
+            self._waiting.clear()
+
+    @property
+    def waiting(self) -> tuple[Fault, ...]:
+        """Those that are not used up."""
+        with self._lock:
+            return tuple(fault for fault, _ in self._waiting)
+
+    def for_request(self, method: str, path: str) -> Fault | None:
+        """What strikes this request."""
+        return self._take(lambda fault: fault.matches(method, path))
+
+    def for_job(self) -> Fault | None:
+        """What strikes the job that is about to run."""
+        return self._take(lambda fault: fault.job is not None)
+
+    def _take(self, fits: Callable[[Fault], bool]) -> Fault | None:
+        with self._lock:
+            for place, (fault, left) in enumerate(self._waiting):
+                if not fits(fault) or self._random.random() >= fault.chance:
+                    continue
+                if left == 1:
+                    del self._waiting[place]
+                elif left is not None:
+                    self._waiting[place] = fault, left - 1
+                self.struck.append(fault)
+                return fault
+        return None
