@@ -203,7 +203,7 @@ def open_backend(
         return _provider(rest, options)
     if given.startswith("fake_"):
         return _snapshot(given, options)
-    if given.startswith("ibm_") or given == "least_busy":
+    if given == "least_busy" or given.startswith("ibm_"):
         return _ibm(given, options)
     raise BackendError(_refusal(given))
 

@@ -158,22 +158,21 @@ def _new_run(config: str | None, name: str | None, out: Path | None) -> Run:
 
 
 def _old_run(folder: str | None, changes: list[str], circuits: dict[str, Any]) -> tuple[Run, RunConfig]:
+    from qgen.backends.ibm.live import is_hardware
     from qgen.runs import find_run
     from qgen.training import extended
 
     run = find_run(Path(folder) if folder is not None else None)
     given = {key: value for key, value in circuits.items() if value is not None}
-    if _is_hardware(str(given.get("name", run.config().backend.name))):  # there, pictures on the way are not free
+    if is_hardware(str(given.get("name", run.config().backend.name))):  # there, pictures on the way are not free
         changes = ["training.samples=0", *changes]
     return run, extended(run, changes, given)
 
 
-def _is_hardware(name: str) -> bool:
-    return name.startswith("ibm_") or name == "least_busy"
-
-
 def _refuse_hardware(backend: str | None) -> None:
-    if backend is not None and _is_hardware(backend):
+    from qgen.backends.ibm.live import is_hardware
+
+    if backend is not None and is_hardware(backend):
         raise typer.BadParameter(
             f"a whole training on {backend} is out of reach: train in simulation, then go on there for a few steps "
             f"with `qgen train RUN --resume --backend {backend} --gradient spsa`.",

@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from qgen.backends.devices import draw_device, open_device
+from qgen.backends.devices import draw_device
+from qgen.backends.ibm.live import find_device
 from qgen.errors import QgenError
 from qgen.reports.markup import Markup, element, plural, scroller
 from qgen.reports.timeline import spans, timeline
@@ -40,7 +41,7 @@ def device_map(name: str, qubits: Collection[int], couplers: Collection[tuple[in
     try:
         with TemporaryDirectory() as folder, _as_text(name):
             path = Path(folder) / "map.svg"
-            draw_device(open_device(name), path, sorted(qubits), couplers)
+            draw_device(find_device(name), path, sorted(qubits), couplers)
             return scroller(_inline(path.read_text(encoding="utf-8"), words, "map"), words)
     except QgenError as error:
         return element("p", f"There is no map of {name}: {error}", class_="soft")
@@ -69,7 +70,7 @@ def circuit_drawing(circuit: QuantumCircuit, name: str) -> Markup:
 def schedule_drawing(circuit: QuantumCircuit, name: str) -> Markup:
     """The timeline of the circuit on that device; a sentence where its times are not known."""
     try:
-        gates = spans(circuit, open_device(name).target)
+        gates = spans(circuit, find_device(name).target)
     except QgenError as error:
         return element("p", f"There is no timeline: {error}", class_="soft")
     return timeline(gates) if gates else element("p", "The device gives no times of its gates.", class_="soft")

@@ -12,7 +12,8 @@ from qiskit.circuit import Parameter
 from qiskit.circuit.library import CZGate, RZGate, SXGate, XGate
 from qiskit.transpiler import Target
 
-from qgen.backends.devices import Device, open_device
+from qgen.backends.devices import Device
+from qgen.backends.ibm.live import find_device
 from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
 from qgen.errors import BackendError
@@ -59,14 +60,16 @@ def transpile_report(
     processes: int = 1,
     extras: Extras | None = None,
 ) -> TranspilationReport:
-    """Searches for the best way to run a circuit on each of these devices, offline, by their snapshots.
+    """Searches for the best way to run a circuit on each of these devices.
+
+    Snapshots need no network; of a live device today's calibration is fetched. Nothing is submitted.
 
     The qubits that its observables look at are read at the end. What turns X and Y onto Z is not counted: a few gates
     on one qubit.
 
     Args:
         circuit: with its parameters open.
-        names: of device snapshots, such as "fake_fez".
+        names: of device snapshots, such as "fake_fez", or of live devices, such as "ibm_fez".
         levels: the transpiler's optimisation levels, of 0 to 3.
         seeds: how many of the transpiler's seeds, from 0 on.
         progress: told after each step how many are done, of how many, on all devices.
@@ -99,7 +102,7 @@ def report_with_circuits(
     if not 1 <= seeds <= MOST_SEEDS:
         raise BackendError(f"the search takes 1 to {MOST_SEEDS:,} seeds, not {seeds}")
     ways(levels, range(seeds))
-    logical, devices = circuit.circuit, [open_device(device) for device in dict.fromkeys(names)]
+    logical, devices = circuit.circuit, [find_device(device) for device in dict.fromkeys(names)]
     for device in devices:
         check_size(logical, device.target, f"`{device.name}`")
     bound, measured = two_qubit_bound(logical), support(circuit.observables)

@@ -40,6 +40,7 @@ class Device:
         sx_errors, readout_errors, t1_us, t2_us: by qubit; times in microseconds.
         rep_delay_us: the usual wait before each execution, in microseconds; None where the snapshot does not say.
         readout_us: the longest measurement of a qubit, in microseconds; likewise.
+        machine: the live one, as qiskit-ibm-runtime has it; None for a snapshot.
         places: where each qubit lies, as (column, row) from the top left; None where the snapshot does not say.
     """
 
@@ -57,15 +58,18 @@ class Device:
     places: tuple[tuple[int, int], ...] | None = field(repr=False)
     rep_delay_us: float | None = field(default=None, repr=False)
     readout_us: float | None = field(default=None, repr=False)
+    machine: Any = field(default=None, repr=False)
 
     @property
     def city(self) -> str:
-        """What the machine is called after: `brisbane` of `fake_brisbane`."""
-        return self.name.removeprefix(PREFIX)
+        """What the machine is called after: `brisbane` of `fake_brisbane` and `ibm_brisbane`."""
+        return self.name.removeprefix(PREFIX).removeprefix("ibm_")
 
     @cached_property
     def backend(self) -> Any:
-        """The `FakeBackendV2` of qiskit-ibm-runtime; the first use imports that package, which takes a second."""
+        """The live machine, or the snapshot's `FakeBackendV2`, whose package takes a second to import."""
+        if self.machine is not None:
+            return self.machine
         module = import_module(f"qiskit_ibm_runtime.fake_provider.backends.{self.city}")
         kinds = [kind for kind in vars(module).values() if getattr(kind, "backend_name", None) == self.name]
         with warnings.catch_warnings():

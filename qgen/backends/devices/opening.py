@@ -35,8 +35,11 @@ def open_device(name: str) -> Device:
     if name not in folders:
         raise BackendError(_refusal(str(name), tuple(folders)))
     city = name.removeprefix(PREFIX)
+    configuration, properties = (folders[name] / f"{kind}_{city}.json" for kind in ("conf", "props"))
     try:
-        return _read_device(name, folders[name] / f"conf_{city}.json", folders[name] / f"props_{city}.json")
+        about = json.loads(configuration.read_text(encoding="utf-8"))
+        measured = json.loads(properties.read_text(encoding="utf-8")) if properties.is_file() else {}
+        return read_device(name, about, measured)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BackendError(
             f"the snapshot `{name}` in {folders[name]} cannot be read ({error}): reinstall qiskit-ibm-runtime"
@@ -64,9 +67,18 @@ def _refusal(name: str, names: tuple[str, ...]) -> str:
     return f"there is no device snapshot `{name}`{hint} `qgen backends --all` lists all {len(names)}."
 
 
-def _read_device(name: str, configuration: Path, properties: Path) -> Device:
-    about = json.loads(configuration.read_text(encoding="utf-8"))
-    measured = json.loads(properties.read_text(encoding="utf-8")) if properties.is_file() else {}
+def read_device(name: str, about: dict[str, Any], measured: dict[str, Any], machine: Any = None) -> Device:
+    """The device that IBM's configuration and properties describe, in the form of their JSON.
+
+    Args:
+        name: what it is called here.
+        about: its configuration.
+        measured: its properties; empty where there are none.
+        machine: the live one behind it; None for a snapshot.
+
+    Raises:
+        KeyError, TypeError, ValueError: they do not have that form.
+    """
     qubits, basis, gates = about["n_qubits"], tuple(about["basis_gates"]), measured.get("gates", [])
     pairs = [gate for gate in gates if len(gate["qubits"]) == 2 and gate["gate"] in basis]
     by_qubit = [*measured.get("qubits", []), *([[]] * qubits)][:qubits]
@@ -85,6 +97,7 @@ def _read_device(name: str, configuration: Path, properties: Path) -> Device:
         places=_places(about.get("coords"), qubits),
         rep_delay_us=about.get("default_rep_delay"),
         readout_us=max(filter(None, (_value(values, "readout_length") for values in by_qubit)), default=None),
+        machine=machine,
     )
 
 
@@ -92,8 +105,8 @@ def _processor(kind: dict[str, Any] | None) -> str | None:
     return f"{kind['family']} r{kind['revision']}" if kind else None
 
 
-def _date(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+def _date(given: str | datetime | None) -> datetime | None:
+    return datetime.fromisoformat(given) if isinstance(given, str) else given
 
 
 def _value(values: Iterable[dict[str, Any]], name: str) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from cloud import cloud, hardware
 from drawn import layer_circuits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from requests.adapters import HTTPAdapter
 
 from qgen import QuantumLayer
 from qgen.backends import open_backend
@@ -151,3 +153,27 @@ def test_mitigated_values_are_closer_to_the_ideal_ones(
             assert billed.executions == executable.cost(8).executions
             assert billed.seconds <= executable.cost(8).seconds * (1 + 1e-9)
     assert off[1] < off[0]
+
+
+@pytest.mark.slow
+def test_a_step_of_twelve_qubits_and_84_weights_is_one_job_of_a_few_megabytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    bodies: list[int] = []
+    send = HTTPAdapter.send
+
+    def counted(self: HTTPAdapter, request: Any, **options: Any) -> Any:
+        bodies.append(len(request.body or b""))
+        return send(self, request, **options)
+
+    monkeypatch.setattr(HTTPAdapter, "send", counted)
+    circuit, batch, shots = ansatz("hqconv", qubits=12, layers=3), 16, 4
+    with (
+        cloud(tmp_path, monkeypatch, "fake_fez") as server,
+        hardware(tmp_path, "ibm_fez", shots=shots) as backend,
+    ):
+        layer = QuantumLayer(circuit, backend=backend, seed=1).double()
+        layer(torch.from_numpy(rng.uniform(-3, 3, (batch, 12)))).sum().backward()
+        (job,) = server.ledger.jobs
+        assert job.circuits == batch * layer.network.gradient.evaluations(layer.network.executable, (False, True))
+    assert max(bodies) < 6_000_000

@@ -1,0 +1,120 @@
+"""One parameter-shift step on hardware, as far as the client goes: `python benchmarks/hardware.py`.
+
+12 qubits, 84 weights, 12 observables, a batch of 16. How long the client takes to prepare the job and how large it is,
+in qgen and with the stock way: one PUB for each sample, observable and shift, as `EstimatorQNN` and its parameter-shift
+gradient submit them. The stock way is measured on some PUBs and scaled up, and the table says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from harness.machine import machine
+from qiskit import generate_preset_pass_manager
+from requests.adapters import HTTPAdapter
+
+from qgen import QuantumLayer
+from qgen.backends.ibm import open_hardware
+from qgen.circuits import ansatz
+from qgen.devserver import DeviceModel, DevServer
+
+QUBITS, LAYERS, BATCH, SHOTS = 12, 3, 16, 256
+#: By Qiskit's parameter-shift gradient: CRZ and CRX take four values a weight.
+STOCK_SHIFTS = 4
+
+
+class Posted:
+    """Bodies of submissions, in bytes, and when the first byte of each was sent."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.times: list[float] = []
+
+    @contextmanager
+    def watched(self) -> Any:
+        """Within this block."""
+        send = HTTPAdapter.send
+
+        def noted(adapter: HTTPAdapter, request: Any, **options: Any) -> Any:
+            if request.method == "POST" and request.url.endswith("/jobs"):
+                self.sizes.append(len(request.body))
+                self.times.append(time.perf_counter())
+            return send(adapter, request, **options)
+
+        HTTPAdapter.send = noted  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            HTTPAdapter.send = send  # type: ignore[method-assign]
+
+
+def ours(folder: Path) -> dict[str, Any]:
+    """The forward values and all shifts of a layer, from the call to the submission."""
+    posted = Posted()
+    with posted.watched():
+        backend = open_hardware("ibm_fez", SHOTS, journal=folder / "jobs.sqlite", max_qpu_seconds=1e5)
+        layer = QuantumLayer(ansatz("hqconv", qubits=QUBITS, layers=LAYERS), backend=backend)
+        inputs, began = torch.rand(BATCH, QUBITS), time.perf_counter()
+        layer(inputs).sum().backward()
+        ended = time.perf_counter()
+        circuits = backend.runner.journal.entries()[0].circuits
+        backend.close()
+    return {
+        "pubs": 1,
+        "circuits": circuits,
+        "jobs": len(posted.sizes),
+        "seconds": posted.times[0] - began,
+        "seconds_with_the_server": ended - began,
+        "megabytes": posted.sizes[0] / 1e6,
+    }
+
+
+def stock(pubs: int) -> dict[str, Any]:
+    """PUBs of one setting each, through the client-side Estimator without mitigation, scaled to all of them."""
+    from qiskit_ibm_runtime import QiskitRuntimeService
+    from qiskit_ibm_runtime.executor_estimator import Estimator
+
+    device = QiskitRuntimeService().backend("ibm_fez")
+    circuit = ansatz("hqconv", qubits=QUBITS, layers=LAYERS)
+    isa = generate_preset_pass_manager(2, backend=device, seed_transpiler=0).run(circuit.circuit)
+    observables = [one.apply_layout(isa.layout) for one in circuit.observables]
+    angles = torch.rand(pubs, isa.num_parameters).numpy()
+    posted, whole = Posted(), BATCH * QUBITS * (1 + STOCK_SHIFTS * circuit.num_weights)
+    with posted.watched():
+        estimator, began = Estimator(device, options={"resilience_level": 0}), time.perf_counter()
+        estimator.run([(isa, observables[k % QUBITS], angles[k]) for k in range(pubs)], precision=SHOTS**-0.5)
+    scale = whole / pubs
+    return {
+        "pubs": whole,
+        "circuits": whole,
+        "jobs": 1,
+        "measured_pubs": pubs,
+        "seconds": scale * (posted.times[0] - began),
+        "megabytes": scale * posted.sizes[0] / 1e6,
+    }
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="The results.")] = Path("benchmarks/results/hardware.json"),
+    pubs: Annotated[int, typer.Option(min=1, help="PUBs of the stock way that are measured.")] = 24,
+) -> None:
+    """Measure both ways, one after the other, and write the ratio."""
+    with tempfile.TemporaryDirectory() as name, DevServer([DeviceModel("fake_fez", "ibm_fez", noisy=False)]) as server:
+        os.environ |= server.environment() | {"HOME": name}
+        ways = {"qgen": ours(Path(name)), "one PUB a value": stock(pubs)}
+    ratios = {key: ways["one PUB a value"][key] / ways["qgen"][key] for key in ("seconds", "megabytes")}
+    facts = {"machine": machine(1), "qubits": QUBITS, "batch": BATCH, "shots": SHOTS, "ways": ways, "ratios": ratios}
+    out.write_text(json.dumps(facts, indent=1) + "\n")
+    typer.echo(json.dumps({"ways": ways, "ratios": ratios}, indent=1))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,35 @@
+"""Live devices, with the calibration of today."""
+
+from pathlib import Path
+
+import pytest
+from cloud import cloud
+
+from qgen.backends.devices import open_device
+from qgen.backends.ibm import live
+from qgen.circuits import ansatz
+from qgen.errors import HardwareError
+from qgen.reports import transpile_report
+
+
+def test_a_live_device_is_reported_on_as_its_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    live._live.cache_clear()
+    circuit = ansatz("basic", qubits=3, layers=1)
+    with cloud(tmp_path, monkeypatch) as server:
+        report = transpile_report(circuit, ["ibm_guadalupe", "fake_guadalupe"], [1], 2)
+        assert not server.ledger.jobs
+        found, snapshot = live.find_device("ibm_guadalupe"), open_device("fake_guadalupe")
+    ours, theirs = report.devices
+    assert ours.device == "ibm_guadalupe"
+    assert ours.best.figures == theirs.best.figures
+    assert ours.best.layout == theirs.best.layout
+    assert found.coupler_errors == pytest.approx(snapshot.coupler_errors)
+    assert (found.facts.retired, found.city) == (snapshot.facts.retired, "guadalupe")
+
+
+def test_without_an_account_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    live._live.cache_clear()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("QISKIT_IBM_TOKEN", raising=False)
+    with pytest.raises(HardwareError, match="no IBM account"):
+        live.find_device("ibm_fez")
