@@ -108,3 +108,21 @@ def test_wrong_words_are_refused(arguments: tuple[str, ...], words: str) -> None
     result = run(*arguments)
     assert result.exit_code == 2
     assert words in " ".join(result.output.split())
+
+
+def test_every_key_of_the_json_is_described() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "transpilation-report.md").read_text(encoding="utf-8")
+    result = run(*SMALL, "--levels", "1", "--simulate", "--decouple", "XX", "--json")
+    assert result.exit_code == 0, result.output
+    missing = {key for key in keys_of(json.loads(result.stdout)) if f"`{key}`" not in text}
+    assert not missing
+
+
+def keys_of(value: Any) -> set[str]:
+    """All keys but numbers of qubits and names of gates."""
+    if isinstance(value, list):
+        return {key for inner in value for key in keys_of(inner)}
+    if not isinstance(value, dict):
+        return set()
+    inside = {key for name, inner in value.items() if name not in ("idle_us",) for key in keys_of(inner)}
+    return {key for key in {*value, *inside} if key not in ("sx", "x", "rz", "cx", "id")}
