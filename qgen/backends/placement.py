@@ -93,7 +93,7 @@ def place(
     """
     width = circuit.num_qubits if target.num_qubits is None else target.num_qubits
     _check_width(circuit.num_qubits, width)
-    isa = _transpile(join_rotations(circuit), target, seed, level) if routed is None else routed
+    isa = transpile(circuit, target, seed, level) if routed is None else routed
     ends = isa.layout.final_index_layout() if isa.layout is not None else range(circuit.num_qubits)
     read = {ends[q] for basis in bases for q, axis in enumerate(basis.axes) if axis != "I"}
     physical = tuple(sorted(read | _touched(isa)))
@@ -110,6 +110,15 @@ def _check_width(qubits: int, width: int) -> None:
         raise BackendError(
             f"the circuit has {qubits} qubits, but the device has {width}: take a smaller circuit or a larger device"
         )
+
+
+def transpile(circuit: QuantumCircuit, target: Target, seed: int = 0, level: int = 2) -> QuantumCircuit:
+    """The circuit in a device's gates on its qubits, controlled rotations that share a pair joined before.
+
+    Raises:
+        BackendError: the transpiler cannot do it.
+    """
+    return _transpile(join_rotations(circuit), target, seed, level)
 
 
 def _transpile(circuit: QuantumCircuit, target: Target, seed: int, level: int) -> QuantumCircuit:

@@ -59,7 +59,8 @@ def training_agreed(console: Console, trainer: Trainer, consent: Consent, as_jso
         _refuse(consent, backend.name)
         return True
     watch(console, backend, None)
-    plan = plan_training(trainer.generator, trainer.config, backend, trainer.total - trainer.run.steps_taken)
+    steps = trainer.total - trainer.run.steps_taken
+    plan = plan_training(trainer.generator, trainer.config, backend, steps, trainer.run.last_saved)
     return agree(console, plan, backend, consent, as_json)
 
 
@@ -89,11 +90,14 @@ def agree(console: Console, plan: HardwarePlan, backend: IBMBackend, consent: Co
     if consent.dry_run:
         console.print("a dry run: nothing was submitted")
         return False
-    allowed = check_limit(plan, backend, consent.limit)
-    console.print(f"limit: {allowed:,.1f} QPU seconds, of which {backend.runner.journal.spent():,.1f} are spent")
+    planned = check_limit(plan, backend, consent.limit)
     if plan.left and not consent.yes:
         _ask(console)
-    backend.runner.limit = allowed
+    if consent.limit is not None:
+        backend.allow(consent.limit)
+    backend.runner.limit = planned if backend.runner.limit is None else min(planned, backend.runner.limit)
+    spent = backend.runner.journal.spent()
+    console.print(f"limit: {backend.runner.limit:,.1f} QPU seconds, of which {spent:,.1f} are spent")
     return True
 
 

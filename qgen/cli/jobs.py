@@ -91,6 +91,7 @@ def _runner(path: Path) -> Iterator[Runner]:
 
 
 def _cancel(runner: Runner, which: str) -> None:
+    runner.adopt()
     open_jobs = [one.job_id for one in runner.journal.entries() if one.state == "submitted" and one.job_id]
     chosen = open_jobs if which == "all" else [one for one in open_jobs if one == which]
     if not chosen and which != "all":

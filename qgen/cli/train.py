@@ -108,8 +108,8 @@ def train(
     if resume:
         run, settings = _old_run(config, changes, circuits)
     else:
-        _refuse_hardware(backend)
         settings = _new_settings(config, circuits, from_, changes)
+        _refuse_hardware(settings.backend.name)
         run = _new_run(config, name, out)
     consent = Consent(max_qpu_seconds, yes, dry_run)
     _train(run, settings, resume, data_dir, device, devices, tensorboard, consent, as_json)
@@ -158,21 +158,18 @@ def _new_run(config: str | None, name: str | None, out: Path | None) -> Run:
 
 
 def _old_run(folder: str | None, changes: list[str], circuits: dict[str, Any]) -> tuple[Run, RunConfig]:
-    from qgen.backends.ibm.live import is_hardware
     from qgen.runs import find_run
     from qgen.training import extended
 
     run = find_run(Path(folder) if folder is not None else None)
     given = {key: value for key, value in circuits.items() if value is not None}
-    if is_hardware(str(given.get("name", run.config().backend.name))):  # there, pictures on the way are not free
-        changes = ["training.samples=0", *changes]
     return run, extended(run, changes, given)
 
 
-def _refuse_hardware(backend: str | None) -> None:
+def _refuse_hardware(backend: str) -> None:
     from qgen.backends.ibm.live import is_hardware
 
-    if backend is not None and is_hardware(backend):
+    if is_hardware(backend):
         raise typer.BadParameter(
             f"a whole training on {backend} is out of reach: train in simulation, then go on there for a few steps "
             f"with `qgen train RUN --resume --backend {backend} --gradient spsa`.",

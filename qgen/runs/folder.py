@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,12 @@ class Run:
         saved = self.checkpoints()
         match = _CHECKPOINT.fullmatch(saved[-1].name) if saved else None
         return int(match[1]) if match else 0
+
+    @property
+    def last_saved(self) -> datetime | None:
+        """When its last checkpoint was written; None without one."""
+        saved = self.checkpoints()
+        return datetime.fromtimestamp(saved[-1].stat().st_mtime, UTC) if saved else None
 
     def config(self) -> RunConfig:
         """The settings that the run was started with.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
 from math import ceil
 from typing import Any
 
@@ -11,6 +13,7 @@ from torch import nn
 
 from qgen.backends.gradients import GradientMethod
 from qgen.backends.ibm import IBMBackend
+from qgen.backends.ibm.journal import Entry
 from qgen.backends.ibm.meter import Priced
 from qgen.backends.statevector import StatevectorBackend
 from qgen.errors import BackendError, BudgetError
@@ -19,6 +22,8 @@ from qgen.runs.config import RunConfig
 from qgen.runs.generators import DiffusionGenerator, ImageGenerator, build_generator
 from qgen.runs.workload import CircuitUse, sampling_uses, training_uses
 from qgen.transpilation import WorkloadCost
+
+TRAINING = "training"
 
 
 @dataclass(frozen=True)
@@ -141,40 +146,48 @@ def plan_sampling(
     """
     uses = sampling_uses(_twin(generator, config))
     layers = _planned(generator.network, uses, lambda network, use: count * use.circuits)
-    sampling = generator.sampling.plain()
-    purpose = f"sampling {count} images of seed {seed} with {sampling['sampler']} in {generator.denoiser_calls} steps"
-    return _plan(purpose, purpose, backend, layers, 1)
+    how = f"{generator.sampling.sampler} in {generator.denoiser_calls} steps"
+    task = f"sampling {count} images of seed {seed} with {how}"
+    return _plan(task, _purpose(task, generator, config, backend), backend, layers, 1)
 
 
-def plan_training(generator: ImageGenerator, config: RunConfig, backend: IBMBackend, steps: int) -> HardwarePlan:
-    """What so many further steps of training take: values and gradients of each call of a layer are one submission."""
+def plan_training(
+    generator: ImageGenerator, config: RunConfig, backend: IBMBackend, steps: int, since: datetime | None = None
+) -> HardwarePlan:
+    """What so many further steps of training take: values and gradients of each call of a layer are one submission.
+
+    Args:
+        generator: on the hardware; nothing of it is run.
+        config: what it was built from.
+        backend: the hardware.
+        steps: how many.
+        since: when the last checkpoint was written: what was submitted later is part of these steps.
+    """
 
     def circuits(network: CircuitNetwork, use: CircuitUse) -> int:
         wants = network.num_inputs > 0, network.num_weights > 0
         return config.training.batch * use.circuits * _evaluations(network, wants)
 
     layers = _planned(generator.network, training_uses(_twin(generator, config)), circuits)
-    return _plan(f"{steps} steps of training on {config.training.batch} images", "training", backend, layers, steps)
+    return _plan(
+        f"{steps} steps of training on {config.training.batch} images", TRAINING, backend, layers, steps, since
+    )
 
 
 def check_limit(plan: HardwarePlan, backend: IBMBackend, limit: float | None) -> float:
-    """The limit that holds: the one given, the one noted before, or what the plan takes.
+    """QPU seconds that may be spent in all: by the limit given, or the one noted before, but no more than planned.
 
     Raises:
         BudgetError: the plan takes more; nothing was submitted.
     """
     spent = backend.runner.journal.spent()
     given = backend.runner.limit if limit is None else limit
-    if given is None:
-        return spent + plan.left
-    if spent + plan.left > given:
+    if given is not None and spent + plan.left > given:
         raise BudgetError(
             f"{plan.task} takes about {plan.left:,.1f} QPU seconds, and {spent:,.1f} of the {given:,.1f} allowed are "
             f"spent: nothing was submitted. {_way_out(plan, given - spent)}"
         )
-    if limit is not None:
-        backend.allow(limit)
-    return given
+    return spent + plan.left
 
 
 def _way_out(plan: HardwarePlan, left: float) -> str:
@@ -210,12 +223,31 @@ def _evaluations(network: CircuitNetwork, wants: tuple[bool, bool]) -> int:
     return method.evaluations(network.executable, wants)
 
 
-def _plan(task: str, purpose: str, backend: IBMBackend, layers: tuple[PlannedLayer, ...], repeats: int) -> HardwarePlan:
+def _purpose(task: str, generator: DiffusionGenerator, config: RunConfig, backend: IBMBackend) -> str:
+    """The task, with a mark of all that its jobs depend on: the same words with other weights are other work."""
+    mark = sha256(repr((backend.name, backend.shots, config.plain())).encode())
+    for weights in generator.network.state_dict().values():
+        mark.update(weights.detach().cpu().numpy().tobytes())
+    return f"{task} ({mark.hexdigest()[:8]})"
+
+
+def _plan(
+    task: str,
+    purpose: str,
+    backend: IBMBackend,
+    layers: tuple[PlannedLayer, ...],
+    repeats: int,
+    since: datetime | None = None,
+) -> HardwarePlan:
     if not layers:
         raise BackendError(f"this model has no circuits that {backend.name} could run: leave --backend out")
     backend.runner.purpose = purpose
-    entries = backend.runner.journal.entries()
-    done = sum(one.estimate for one in entries if one.purpose == purpose and one.state in ("submitted", "done"))
-    done = 0.0 if purpose == "training" else done
+    backend.runner.adopt()
     queue, allowance = backend.queue()
+    done = sum(one.estimate for one in backend.runner.journal.entries() if _is_part(one, purpose, since))
     return HardwarePlan(task, purpose, backend.name, layers, repeats, queue, allowance, done)
+
+
+def _is_part(entry: Entry, purpose: str, since: datetime | None) -> bool:
+    late = since is None or datetime.fromisoformat(entry.created) >= since.replace(microsecond=0)
+    return entry.purpose == purpose and entry.state in ("submitted", "done") and late

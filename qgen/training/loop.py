@@ -171,7 +171,8 @@ class Trainer:
     def picture(self, done: int, report: Report, again: bool = True) -> None:
         """Writes a grid of samples if one is due (and, unless `again`, missing), with the same seeds each time."""
         every = self.settings.sample_every
-        if not self.settings.samples or not (done == self.total or (every and done % every == 0)):
+        due = done == self.total or (every and done % every == 0)
+        if not self.settings.samples or not due or self.generator.backend.capabilities.remote:  # there it is not free
             return
         if self.fabric.is_global_zero and (again or not self.run.grid(done).exists()):
             seeds = image_seeds(self.settings.seed, self.settings.samples)

@@ -105,7 +105,19 @@ def go_on(trainer: Trainer, report: Report) -> Finished:
                 run.write_provenance(facts | {"resumed": resumed})
             trainer.clear_away(first)
         trainer.fabric.barrier()
-        return train(trainer, report, first)
+        try:
+            return train(trainer, report, first)
+        finally:
+            _note_jobs(trainer)
+
+
+def _note_jobs(trainer: Trainer) -> None:
+    """What the backend did since it went on belongs into the run's provenance."""
+    facts, backend = trainer.run.provenance(), trainer.generator.backend
+    if trainer.fabric.is_global_zero and backend.capabilities.remote and facts.get("resumed"):
+        facts["resumed"][-1]["backend"] = provenance.backend_facts(backend)
+        with writing(trainer.run.path):
+            trainer.run.write_provenance(facts)
 
 
 def _alone(trainer: Trainer) -> AbstractContextManager[None]:

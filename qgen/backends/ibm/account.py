@@ -91,6 +91,11 @@ def _account() -> Any:
         return AccountManager.get()
     except AccountNotFoundError:
         return None
+    except Exception as error:  # a damaged file, a channel that is gone: the client says so in many ways
+        raise HardwareError(
+            f"the account that is saved or in the environment cannot be used ({type(error).__name__}): "
+            "`qgen backends login --overwrite` replaces it"
+        ) from None
 
 
 def _check_key(account: Any) -> None:

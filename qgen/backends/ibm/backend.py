@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,20 @@ from qgen.backends.ibm.estimated import EstimatedExecutable
 from qgen.backends.ibm.executable import HardwareExecutable
 from qgen.backends.ibm.journal import Journal, alone
 from qgen.backends.ibm.options import HardwareOptions
+from qgen.backends.ibm.remembered import recall_circuit, remember_circuit
 from qgen.backends.ibm.runner import Runner
 from qgen.backends.pins import Pins
+from qgen.backends.placement import transpile
 from qgen.backends.primitives.executable import DEFAULT_SHOTS, SamplerBackend
 from qgen.circuits import LayerCircuit
-from qgen.errors import HardwareError
+from qgen.errors import BackendError, HardwareError
 from qgen.storage import user_folder
 from qgen.transpilation.cost import REP_DELAY_US
 
 PREFIX = "ibm_"
+LEAST_BUSY = "least_busy"
+#: Shots of one random choice of Pauli gates: at least so many, and at most so many choices.
+_LEAST_SHOTS, _MOST_CHOICES = 64, 32
 #: What a journal is called.
 JOURNAL = "jobs.sqlite"
 
@@ -51,17 +56,24 @@ class IBMBackend(SamplerBackend):
     """
 
     def __init__(self, client: Client, journal: Path, shots: int | None = None, pins: Pins | None = None) -> None:
-        self._client, self._stack = client, ExitStack()
-        self._stack.enter_context(alone(journal))
-        self.shots, self.pins, self.options = shots or DEFAULT_SHOTS, pins, client.options
-        self.machine, self.target = client.machine, _usable(client.machine.target)
+        self.pins, self.options = pins, client.options
+        self.shots = _whole_choices(shots or DEFAULT_SHOTS, client.options)
         self.tiles = None if self.options.tiles == "auto" else self.options.tiles
-        if pins is not None:
-            pins.check_device(self.name)
-        self.runner = Runner(client, Journal(journal))
-        self._stack.callback(self.runner.journal.close)
-        self._stack.callback(client.close)
-        self.runner.allow(None)
+        with ExitStack() as stack:
+            stack.enter_context(alone(journal))
+            book = Journal(journal)
+            stack.callback(book.close)
+            if client.name == LEAST_BUSY:  # what goes on goes on where it was
+                client.name = book.fact(LEAST_BUSY) or LEAST_BUSY
+            stack.callback(client.close)
+            self.machine, self.target = client.machine, _usable(client.machine.target)
+            book.note(LEAST_BUSY, client.name)
+            _check_delay(self.machine, self.options.rep_delay_us)
+            if pins is not None:
+                pins.check_device(self.name)
+            self._client, self.runner = client, Runner(client, book)
+            self.runner.allow(None)
+            self._stack = stack.pop_all()
 
     @property
     def name(self) -> str:
@@ -82,12 +94,12 @@ class IBMBackend(SamplerBackend):
     def facts(self) -> dict[str, Any]:
         properties = self.machine.properties()
         calibrated = None if properties is None else properties.last_update_date
-        jobs = [entry.job_id for entry in self.runner.journal.entries() if entry.job_id]
+        mine = [one for one in self.runner.journal.entries() if one.purpose == self.runner.purpose and one.job_id]
         return {
-            "calibrated": calibrated and calibrated.isoformat(),
+            "calibrated": calibrated and calibrated.date().isoformat(),
             "options": self.options.plain(),
-            "jobs": jobs,
-            "qpu_seconds": self.runner.journal.spent(),
+            "jobs": [one.job_id for one in mine],
+            "qpu_seconds": sum(one.cost for one in mine),
         }
 
     def allow(self, seconds: float | None) -> None:
@@ -97,6 +109,18 @@ class IBMBackend(SamplerBackend):
     def queue(self) -> tuple[int, float | None]:
         """How many jobs wait for the device, and how many QPU seconds the account has left, if IBM says so."""
         return self._client.queue(), self._client.allowance()
+
+    def route(self, circuit: LayerCircuit) -> Pins:
+        """As pinned, as before, or put there now; see `qgen.backends.ibm.remembered`."""
+        if self.pins is not None:
+            return self.pins
+        known = recall_circuit(self.runner.journal, self.name, circuit)
+        if known is not None:
+            with suppress(BackendError):  # a gate of it is out of order by now
+                known.route(circuit, self.target)
+                return known
+        isa = transpile(circuit.conditional.circuit, self.target)
+        return remember_circuit(self.runner.journal, self.name, circuit, isa)
 
     def compile(self, circuit: LayerCircuit) -> Executable:
         if self.options.resilience:
@@ -134,13 +158,13 @@ def open_hardware(
     """
     if not has_account():
         raise HardwareError(f"{_past(name)}there is no IBM account here: {LOGIN}. {_rehearsal(name)}")
+    client = Client(name, options or HardwareOptions(), pace)
     try:
-        client = Client(name, options or HardwareOptions(), pace)
+        backend = IBMBackend(client, journal or default_journal(), shots, pins)
     except NoDeviceError as error:
         raise HardwareError(
             f"{_past(name)}the account has no device {name}; it has {error.live}. {_rehearsal(name)}"
         ) from None
-    backend = IBMBackend(client, journal or default_journal(), shots, pins)
     if max_qpu_seconds is not None:
         backend.allow(max_qpu_seconds)
     return backend
@@ -171,6 +195,20 @@ def _rehearsal(name: str) -> str:
         f"`--backend {snapshot}` is a simulation with its published snapshot, `--backend aer:{snapshot}` a faster one, "
         "and `qgen devserver` rehearses the whole path without an account"
     )
+
+
+def _whole_choices(shots: int, options: HardwareOptions) -> int:
+    """Shots as the client rounds them up where it chooses Pauli gates at random: to whole choices, 32 or fewer."""
+    if not (options.twirling or options.measure_twirling or options.resilience):
+        return shots
+    each = max(_LEAST_SHOTS, -(-shots // _MOST_CHOICES))
+    return -(-shots // each) * each
+
+
+def _check_delay(machine: Any, wanted_us: float | None) -> None:
+    low, high = (1e6 * bound for bound in getattr(machine.configuration(), "rep_delay_range", None) or (0.0, 1.0))
+    if wanted_us is not None and not low <= wanted_us <= high:
+        raise HardwareError(f"rep_delay_us = {wanted_us:g}: {machine.name} takes {low:g} to {high:g}")
 
 
 def _usable(target: Target) -> Target:

@@ -81,13 +81,37 @@ class Client:
     pace: float = 1.0
     _service: QiskitRuntimeService = field(init=False, repr=False)
     _mode: Any = field(init=False, default=None, repr=False)
-    machine: Machine = field(init=False, repr=False)
+    _machine: Machine | None = field(init=False, default=None, repr=False)
+
+    @property
+    def machine(self) -> Machine:
+        """The device, looked up when it is first needed: results of one that was retired can still be fetched.
+
+        Raises:
+            NoDeviceError: the account has none of that name.
+        """
+        if self._machine is None:
+            self._machine = self._patiently(self._find_machine)
+            self.name = str(self._machine.name)  # `least_busy` is decided once
+        return self._machine
+
+    def check_online(self) -> None:
+        """Refuses to submit to a device that does not run.
+
+        Raises:
+            HardwareError: it is offline.
+        """
+        if not self._patiently(lambda: self.machine.status()).operational:
+            raise HardwareError(
+                f"{self.machine.name} is offline just now: nothing was submitted. Run the same command later; what was "
+                "done is kept"
+            )
 
     def __post_init__(self) -> None:
         self._connect()
 
     def close(self) -> None:
-        """Closes the session or batch, if there is one: from then on it bills nothing."""
+        """Closes the batch, if there is one."""
         if self._mode is not None:
             mode, self._mode = self._mode, None
             self._patiently(mode.close)
@@ -108,11 +132,6 @@ class Client:
             TransientError: it may or may not have been submitted: look for the tag.
             HardwareError: it was refused.
         """
-        if not self._patiently(lambda: self.machine.status()).operational:
-            raise HardwareError(
-                f"{self.machine.name} is offline just now: nothing was submitted. Run the same command later; what was "
-                "done is kept"
-            )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the machine's state: it was looked at
             job = self._once(lambda: self._primitive(kind, shots, tag, limit).run(pubs, **_amount(kind, shots)))
@@ -159,7 +178,7 @@ class Client:
             self.wait(0)
             self._service = open_service()
         _post_once(self._service)
-        self.machine = self._patiently(self._find_machine)
+        self._machine, self._mode = None, None
 
     def _live(self) -> list[str]:
         return sorted(one.name for one in self._service.backends(simulator=False))
@@ -173,10 +192,15 @@ class Client:
                 return self._service.backend(chosen.name, use_fractional_gates=self.options.fractional)
             return self._service.backend(self.name, use_fractional_gates=self.options.fractional)
         except QiskitBackendNotFoundError:
-            raise NoDeviceError(", ".join(self._live()) or "none") from None
+            raise NoDeviceError(", ".join(self._live()) or "none just now") from None
 
     def _look(self, job_id: str) -> JobView:
-        job = self._service.job(job_id)
+        from qiskit_ibm_runtime import RuntimeJobNotFound
+
+        try:
+            job = self._service.job(job_id)
+        except RuntimeJobNotFound:
+            return JobView(job_id, "ERROR", "IBM no longer has this job", None, None)
         status, facts = job.status(), job.metrics()
         usage = facts.get("usage") or {}
         final = usage.get("status", "pending") != "pending"
@@ -193,13 +217,12 @@ class Client:
         return {"sampler": Sampler, "estimator": Estimator}[kind](self._where(), options=options)
 
     def _where(self) -> Any:
-        from qiskit_ibm_runtime import Batch, Session
+        from qiskit_ibm_runtime import Batch
 
         if self.options.mode == "job":
             return self.machine
         if self._mode is None:
-            kind = {"batch": Batch, "session": Session}[self.options.mode]
-            self._mode = self._patiently(lambda: kind(self.machine))
+            self._mode = self._patiently(lambda: Batch(self.machine))
         return self._mode
 
     def _token(self) -> str:
@@ -285,7 +308,9 @@ def check_isa(circuits: Sequence[QuantumCircuit], machine: Any) -> None:
 
 
 def _amount(kind: str, shots: int) -> dict[str, Any]:
-    return {"shots": shots} if kind == "sampler" else {"precision": shots**-0.5}
+    if kind == "sampler":
+        return {"shots": shots}
+    return {"precision": (shots - 0.5) ** -0.5}  # the client takes the next whole number above its inverse square
 
 
 def _status(error: BaseException) -> int | None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 #: Zero-noise extrapolation runs every circuit at so many strengths of the noise.
 _STRENGTHS = {0: 1, 1: 1, 2: 3}
-#: Shots of one random choice of Pauli gates: at least so many, and at most so many choices.
-_LEAST_SHOTS, _MOST_CHOICES = 64, 32
+#: How much longer circuits are on average for that: gates are folded 1, 3 and 5 times.
+_STRETCH = {0: 1, 1: 1, 2: 3}
 
 
 class EstimatedExecutable(PlacedExecutable):
@@ -37,9 +37,9 @@ class EstimatedExecutable(PlacedExecutable):
     """
 
     def __init__(self, circuit: LayerCircuit, backend: IBMBackend) -> None:
-        super().__init__(circuit, backend, backend.target, seed=0, pins=backend.pins)
-        self._hardware, conditional = backend, circuit.conditional
-        routed = None if backend.pins is None else backend.pins.route(circuit, backend.target)
+        pins, conditional = backend.route(circuit), circuit.conditional
+        super().__init__(circuit, backend, backend.target, seed=0, pins=pins)
+        self._hardware, routed = backend, pins.route(circuit, backend.target)
         basis = Basis("Z" * circuit.qubits)  # no turns at the end: the Estimator adds its own
         parameters = conditional.inputs + conditional.weights
         body = place(conditional.circuit, parameters, backend.target, [basis], seed=0, routed=routed)
@@ -48,7 +48,7 @@ class EstimatedExecutable(PlacedExecutable):
         self._observables = [[one.apply_layout(ends, body.device_qubits)] for one in conditional.observables]
         self.tiling: Tiling | None = one_tile(body, backend.target)
         self._bases = max(1, len(self.measurement.bases))
-        self._meter = Meter([self._body], backend)
+        self._meter = Meter([self._body], backend, _STRETCH[backend.options.resilience])
 
     def __reduce__(self) -> Any:
         return EstimatedExecutable, (self.circuit, self._hardware)
@@ -56,7 +56,7 @@ class EstimatedExecutable(PlacedExecutable):
     def cost(self, samples: int) -> WorkloadCost:
         """What one submission of so many settings of the angles costs, as an upper bound."""
         jobs = -(-samples // self._most_rows()) if samples else 0
-        return self._meter.cost(self._circuits(samples, jobs), self._shots, jobs)
+        return self._meter.cost(self._circuits(samples, jobs), self._hardware.shots, jobs)
 
     def values(self, table: Doubles, seed: int) -> Doubles:
         whole, most = self._meter.rounded(table), self._most_rows()
@@ -65,16 +65,12 @@ class EstimatedExecutable(PlacedExecutable):
             part = whole[first : first + most]
             pub = (self._body, self._observables, part)
             requests.append(
-                self._meter.request("estimator", [pub], part, self._circuits(len(part), 1), self._shots, (seed, k))
+                self._meter.request(
+                    "estimator", [pub], part, self._circuits(len(part), 1), self._hardware.shots, (seed, k)
+                )
             )
         found = [unpack(result)[0].data.evs.array for result in self._hardware.runner.run(requests)]
         return np.concatenate(found, axis=1).T
-
-    @property
-    def _shots(self) -> int:
-        """Shots of one circuit, as many as whole random choices have."""
-        each = max(_LEAST_SHOTS, -(-self._hardware.shots // _MOST_CHOICES))
-        return -(-self._hardware.shots // each) * each
 
     def _circuits(self, rows: int, jobs: int) -> int:
         """With the circuits that readout is learned from: as many shots as one more, for each job."""

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qgen.backends.ibm.meter import Meter
+from qgen.backends.ibm.remembered import recall_tiles, remember_tiles
 from qgen.backends.ibm.results import unpack
 from qgen.backends.ibm.runner import Request
-from qgen.backends.primitives.executable import SamplerExecutable
+from qgen.backends.primitives.executable import SamplerBackend, SamplerExecutable
 from qgen.circuits import LayerCircuit
 from qgen.transpilation.cost import MOST_EXECUTIONS, WorkloadCost
+from qgen.transpilation.tiling import Tiling
 
 if TYPE_CHECKING:
     from qgen.backends.ibm.backend import IBMBackend
@@ -27,8 +29,18 @@ class HardwareExecutable(SamplerExecutable):
     """
 
     def __init__(self, circuit: LayerCircuit, backend: IBMBackend) -> None:
+        self._hardware = backend
         super().__init__(circuit, backend)
-        self._hardware, self._meter = backend, Meter(self.circuits, backend)
+        self._meter = Meter(self.circuits, backend)
+
+    def choose_tiles(self, backend: SamplerBackend) -> Tiling:
+        """As before, where the journal knows of a choice."""
+        journal, wanted = self._hardware.runner.journal, (backend.tiles, self.placement.physical)
+        known = recall_tiles(journal, backend.name, self.circuit, wanted)
+        if known is None:
+            known = super().choose_tiles(backend)
+            remember_tiles(journal, backend.name, self.circuit, wanted, known)
+        return known
 
     def cost(self, samples: int) -> WorkloadCost:
         """What one submission of so many settings of the angles costs, as an upper bound."""

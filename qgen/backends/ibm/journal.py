@@ -129,7 +129,9 @@ class Journal:
         """A new attempt, to be submitted next."""
         before = self.last(key)
         attempt = 0 if before is None else before.attempt + 1
-        tag = "qgen-" + sha256(f"{self._identity} {key} {attempt}".encode()).hexdigest()[:24]
+        # With the path: a folder that was copied is another one.
+        mark = f"{self._identity} {self.path.resolve()} {key} {attempt}"
+        tag = f"qgen-{sha256(mark.encode()).hexdigest()[:24]}"
         now, executions = _now(), circuits * shots
         unknown = (None, None, now, now)
         self._base.execute(
@@ -146,6 +148,10 @@ class Journal:
         """Its result is here."""
         return self._change(entry, state="done", result=result, seconds=seconds)
 
+    def billed(self, entry: Entry, seconds: float) -> Entry:
+        """What it cost is known by now."""
+        return self._change(entry, seconds=seconds)
+
     def ended(self, entry: Entry, state: Literal["failed", "cancelled"], reason: str, seconds: float | None) -> Entry:
         """It will never have a result."""
         return self._change(entry, state=state, reason=reason, seconds=seconds)
@@ -156,8 +162,8 @@ class Journal:
         return bytes(row[0])
 
     def spent(self) -> float:
-        """QPU seconds of all attempts: as billed where that is known, else as planned."""
-        return sum(entry.cost for entry in self.entries())
+        """QPU seconds of all that is known to have reached IBM: as billed where that is known, else as planned."""
+        return sum(entry.cost for entry in self.entries() if entry.state != "planned")
 
     def _change(self, entry: Entry, **values: Any) -> Entry:
         values |= {"changed": _now()}

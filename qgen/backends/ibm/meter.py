@@ -13,6 +13,7 @@ from qiskit import QuantumCircuit
 from qgen.backends.angles import Doubles
 from qgen.backends.ibm.client import Primitive, check_isa
 from qgen.backends.ibm.runner import Request
+from qgen.errors import BackendError
 from qgen.transpilation.cost import MOST_EXECUTIONS, WorkloadCost, workload_cost
 from qgen.transpilation.figures import MICROSECONDS, read_steps, schedule
 from qgen.transpilation.tiling import Tiling
@@ -51,18 +52,25 @@ class Meter:
     Args:
         circuits: what runs, one for each basis, on all qubits of the device.
         backend: the device.
+        stretch: how many times as long as written they are run.
 
     Raises:
-        BackendError: a circuit uses what the device does not have, or what is faulty.
+        BackendError: a circuit uses what the device does not have, or what is faulty; or one setting of the angles
+            alone is more than a job may have.
     """
 
-    def __init__(self, circuits: Sequence[QuantumCircuit], backend: IBMBackend) -> None:
+    def __init__(self, circuits: Sequence[QuantumCircuit], backend: IBMBackend, stretch: float = 1.0) -> None:
         check_isa(circuits, backend.machine)
         self._backend, self._count = backend, max(1, len(circuits))
         self._digests = [_digest(one) for one in circuits]
         self._columns = max((int(one.num_parameters) for one in circuits), default=0)
         self._heaviest = max((_instructions(one) for one in circuits), default=1)
-        self._length = max((_length_us(one, backend) for one in circuits), default=0.0)
+        self._length = stretch * max((_length_us(one, backend) for one in circuits), default=0.0)
+        if self._columns and backend.shots * self._count > MOST_EXECUTIONS:
+            raise BackendError(
+                f"{backend.shots:,} shots in each of {self._count} bases are more than the {MOST_EXECUTIONS:,} "
+                "executions that a job may have: give fewer shots"
+            )
 
     def most_rows(self, factor: int = 1) -> int:
         """How many settings of the angles go into one job, each of them run `factor` times for every shot."""

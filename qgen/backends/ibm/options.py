@@ -14,8 +14,8 @@ class HardwareOptions(Settings):
 
     tiles: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
     """Copies of a circuit side by side on the device, each with angles of its own; `auto`: as many as are worth it."""
-    mode: Literal["job", "batch", "session"] = "job"
-    """`session` keeps the device for this run and bills the time by the clock, also while nothing runs."""
+    mode: Literal["job", "batch"] = "job"
+    """`batch` keeps jobs together. Sessions are not offered: they bill by the clock, also while nothing runs."""
     resilience: int = Field(0, ge=0, le=2)
     """Error mitigation by the Estimator: 0 none (the Sampler's bits), 1 readout (TREX), 2 also zero-noise extrapolation
     with twirled gates. Each costs further executions."""

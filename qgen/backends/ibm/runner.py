@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from math import floor
 from typing import Any, Protocol
 
@@ -68,6 +68,7 @@ class Runner:
     limit: float | None = None
     purpose: str = "values of a circuit"
     watch: Watcher = _unwatched
+    _doubtful: set[str] = field(init=False, default_factory=set)
 
     def allow(self, seconds: float | None) -> None:
         """Sets the limit, and notes it in the journal; None: the one noted there.
@@ -92,11 +93,10 @@ class Runner:
             HardwareError: a job failed or was cancelled. All that was done is kept: the same call goes on from there.
         """
         found = [self._known(request) for request in requests]
-        missing = [k for k, entry in enumerate(found) if entry is None]
-        self._check([requests[k] for k in missing])
-        for k in missing:
-            found[k] = self._submit(requests[k])
-        return [self._result(entry) for entry in found if entry is not None]
+        missing = [request for request, entry in zip(requests, found, strict=True) if entry is None]
+        spare = self._spare(missing)
+        entries = iter([self._submit(request, floor(request.estimate + spare)) for request in missing])
+        return [self._result(next(entries) if entry is None else entry) for entry in found]
 
     def collect(self, wait: bool) -> list[Entry]:
         """Keeps the results of all jobs that were on their way and are done by now; nothing is submitted.
@@ -107,12 +107,18 @@ class Runner:
         Returns:
             All entries of the journal.
         """
+        self.adopt()
         for entry in self.journal.entries():
-            found = self._adopted(entry) if entry.state == "planned" else entry
-            if found is not None and found.state == "submitted":
-                job = self._wait(found) if wait else self.client.look(str(found.job_id))
-                self._settle(found, job)
+            if entry.state == "submitted":
+                self._settle(entry, self._wait(entry) if wait else self.client.look(str(entry.job_id)))
+        self._refresh()
         return self.journal.entries()
+
+    def adopt(self) -> None:
+        """Finds the numbers of jobs that reached IBM though nobody heard so."""
+        for entry in self.journal.entries():
+            if entry.state == "planned":
+                self._adopted(entry)
 
     def _known(self, request: Request) -> Entry | None:
         """An attempt that is done or on its way; None where a new one has to be made."""
@@ -126,65 +132,82 @@ class Runner:
         found = self.client.find(entry.tag)
         if not found:
             return None
+        self._doubtful.add(entry.tag)
         for extra in found[1:]:  # made by a retry of which nobody knew
             self.client.cancel(extra)
         return self.journal.submitted(entry, found[0])
 
-    def _check(self, requests: Sequence[Request]) -> None:
+    def _spare(self, requests: Sequence[Request]) -> float:
+        """By how many seconds each of these may take longer than planned, so that all stay within the limit.
+
+        Raises:
+            BudgetError: not even as planned.
+        """
         if not requests:
-            return
+            return 0.0
         estimate = sum(request.estimate for request in requests)
         if self.limit is None:
             raise BudgetError(
                 f"this would take about {estimate:,.1f} QPU seconds on {self.client.machine.name}, and nobody said how "
                 "many may be spent: give max_qpu_seconds (--max-qpu-seconds)"
             )
-        spent = self._settled({request.key for request in requests})
+        self._refresh()
+        spent = self.journal.spent()
         if spent + estimate > self.limit:
             raise BudgetError(
                 f"this would take about {estimate:,.1f} QPU seconds, and {spent:,.1f} of the {self.limit:,.1f} allowed "
                 "are spent: nothing was submitted. What was done is kept; a larger --max-qpu-seconds goes on from there"
             )
+        self.client.check_online()
+        return (self.limit - spent - estimate) / len(requests)
 
-    def _settled(self, about: Collection[str]) -> float:
-        """QPU seconds spent, but for what never reached IBM of these; what was not final is asked for again."""
+    def _refresh(self) -> None:
+        """Asks again for what was not billed yet when a job ended."""
         for entry in self.journal.entries():
-            if entry.job_id and entry.seconds is None and entry.state in ("failed", "cancelled"):
-                self.journal.ended(entry, entry.state, entry.reason or "", self.client.look(entry.job_id).seconds)
-        planned = sum(one.cost for one in self.journal.entries() if one.state == "planned" and one.key in about)
-        return self.journal.spent() - planned
+            if entry.job_id and entry.seconds is None and entry.state in ("done", "failed", "cancelled"):
+                seconds = self.client.look(entry.job_id).seconds
+                if seconds is not None:
+                    self.journal.billed(entry, seconds)
 
-    def _submit(self, request: Request) -> Entry:
+    def _submit(self, request: Request, most: int) -> Entry:
+        """Submits one job, that IBM is to end after so many seconds."""
         entry = self.journal.last(request.key)
         if entry is None or entry.state != "planned":
-            entry = self.journal.plan(
-                request.key,
-                self.client.machine.name,
-                self.purpose,
-                request.circuits,
-                request.shots,
-                request.estimate,
-            )
+            size = request.circuits, request.shots, request.estimate
+            entry = self.journal.plan(request.key, self.client.machine.name, self.purpose, *size)
+        longest = max(1, min(_LONGEST, most))
         for attempt in range(TRIES):
             try:
-                job_id = self.client.submit(request.kind, request.pubs, request.shots, entry.tag, self._longest(entry))
+                job_id = self.client.submit(request.kind, request.pubs, request.shots, entry.tag, longest)
                 return self.journal.submitted(entry, job_id)
             except TransientError as error:
+                self._doubtful.add(entry.tag)
                 self.client.wait(attempt)
                 adopted = self._adopted(entry)
                 if adopted is not None:
                     return adopted
                 reason = error
+            except HardwareError as error:
+                adopted = self._adopted(entry)  # whatever went wrong, it may have been after the job was made
+                if adopted is not None:
+                    return adopted
+                self.journal.ended(entry, "failed", str(error), 0.0)
+                raise
         raise HardwareError(f"IBM's service takes no jobs just now: {reason}. Nothing is lost; try again later")
 
-    def _longest(self, entry: Entry) -> int:
-        """What is left of the budget ends a job that takes longer than planned."""
-        others = self.journal.spent() - entry.cost
-        return max(1, min(_LONGEST, floor((self.limit or 0.0) - others)))
+    def _extras(self, entry: Entry) -> float:
+        """QPU seconds of jobs that a lost answer made beside this one; those that still wait are cancelled."""
+        if entry.tag not in self._doubtful:
+            return 0.0
+        others = [job_id for job_id in self.client.find(entry.tag) if job_id != entry.job_id]
+        for job_id in others:
+            self.client.cancel(job_id)
+        return sum(self.client.look(job_id).seconds or 0.0 for job_id in others)
 
     def _result(self, entry: Entry) -> bytes:
         if entry.state == "done":
             return self.journal.result(entry)
+        self._extras(entry)
         job = self._wait(entry)
         ended = self._settle(entry, job)
         if ended.state != "done":
@@ -193,10 +216,11 @@ class Runner:
 
     def _settle(self, entry: Entry, job: JobView) -> Entry:
         """Notes how a job has ended, with its result; nothing where it has not."""
-        if job.status == "DONE":
-            return self.journal.done(entry, pack(self.client.fetch(job.job_id)), job.seconds)
         if job.status not in ENDED:
             return entry
+        seconds = None if job.seconds is None else job.seconds + self._extras(entry)
+        if job.status == "DONE":
+            return self.journal.done(entry, pack(self.client.fetch(job.job_id)), seconds)
         return self.journal.ended(
             entry, "cancelled" if job.status == "CANCELLED" else "failed", job.reason or "", job.seconds
         )

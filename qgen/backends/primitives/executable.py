@@ -31,6 +31,10 @@ class SamplerBackend(Backend):
     #: Copies of a circuit that run side by side; None: as many as are worth it.
     tiles: int | None = 1
 
+    def route(self, circuit: LayerCircuit) -> Pins | None:
+        """The circuit on the device, where that is settled; None: it is put there anew."""
+        return self.pins
+
     @abstractmethod
     def compile(self, circuit: LayerCircuit) -> Executable: ...
 
@@ -58,20 +62,22 @@ class SamplerExecutable(PlacedExecutable):
     """
 
     def __init__(self, circuit: LayerCircuit, backend: SamplerBackend) -> None:
-        super().__init__(circuit, backend, backend.target, seed=0, pins=backend.pins)
+        super().__init__(circuit, backend, backend.target, seed=0, pins=backend.route(circuit))
         self._sampled = backend
         self.tiled: TiledCircuits | None = None
         self.tiling: Tiling | None = None
         if self.placement.circuits:
-            self.tiling = (
-                one_tile(self.placement, backend.target)
-                if backend.tiles == 1
-                else tile_placement(self.placement, backend.target, most=backend.tiles)
-            )
+            self.tiling = self.choose_tiles(backend)
             self.tiled = TiledCircuits(self.placement, self.tiling, backend.target)
 
     def __reduce__(self) -> Any:
         return type(self), (self.circuit, self._sampled)
+
+    def choose_tiles(self, backend: SamplerBackend) -> Tiling:
+        """Where copies of the circuit go."""
+        if backend.tiles == 1:
+            return one_tile(self.placement, backend.target)
+        return tile_placement(self.placement, backend.target, most=backend.tiles)
 
     @property
     def circuits(self) -> tuple[QuantumCircuit, ...]:

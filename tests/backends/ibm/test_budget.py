@@ -11,7 +11,7 @@ import pytest
 from cloud import cloud, hardware
 
 from qgen.circuits import ansatz
-from qgen.devserver import DevServer, Fault
+from qgen.devserver import DevServer, Fault, Tariff
 from qgen.errors import BudgetError, HardwareError
 
 SHOTS = 1000
@@ -91,3 +91,24 @@ def test_a_limit_is_a_number_of_seconds(server: DevServer, tmp_path: Path) -> No
     for wrong in (0.0, -1.0, math.inf, math.nan):
         with pytest.raises(HardwareError, match="max_qpu_seconds"):
             run(tmp_path, 1, allow=wrong)
+
+
+def test_several_jobs_of_one_call_stay_within_the_limit_though_they_take_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qgen.backends.ibm.meter.MOST_EXECUTIONS", 2 * SHOTS)
+    slow = Tariff(circuit_seconds=1e-2)  # an execution takes a hundred times as long as anybody says
+    with cloud(tmp_path, monkeypatch, tariff=slow) as server:
+        with pytest.raises(HardwareError, match="maximum execution time"):
+            run(tmp_path, 1, allow=20.0)
+        assert len(server.ledger.jobs) == 4
+        assert server.ledger.seconds <= 20.0
+
+
+def test_what_never_reached_the_service_costs_nothing(server: DevServer, tmp_path: Path) -> None:
+    server.machine("ibm_guadalupe").online = False
+    with pytest.raises(HardwareError, match="offline"):
+        run(tmp_path, 1, allow=5.5)
+    server.machine("ibm_guadalupe").online = True
+    run(tmp_path, 1)
+    assert len(server.ledger.jobs) == 1

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cloud import cloud, hardware
+from cloud import PACE, cloud, hardware
 
+from qgen.backends.ibm import HardwareOptions
 from qgen.backends.ibm import journal as journals
+from qgen.backends.ibm.client import Client
+from qgen.backends.ibm.runner import Runner
 from qgen.circuits import ansatz
 from qgen.devserver import DevServer, Fault
 from qgen.errors import HardwareError
@@ -171,3 +174,41 @@ def test_without_an_account_the_same_is_said_without_a_network(tmp_path: Path, m
 def test_two_processes_do_not_share_a_journal(server: DevServer, tmp_path: Path) -> None:
     with hardware(tmp_path), pytest.raises(HardwareError, match="another process submits jobs"), hardware(tmp_path):
         pass
+
+
+def test_a_duplicate_that_shows_late_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: np.ndarray
+) -> None:
+    with cloud(tmp_path, monkeypatch, queue_seconds=2.0) as server:
+        server.faults.add(Fault(method="POST", path="/jobs", drop=True, after=True))
+        with hardware(tmp_path, shots=SHOTS) as backend:
+            client, find, asked = backend.runner.client, backend.runner.client.find, []
+
+            def late(tag: str) -> list[str]:
+                asked.append(tag)
+                return [] if len(asked) == 1 else find(tag)
+
+            monkeypatch.setattr(client, "find", late)
+            values = backend.compile(CIRCUIT).expectations(INPUTS, WEIGHTS, 1)
+        assert np.array_equal(values, undisturbed)
+        assert len(server.ledger.jobs) == 2
+        assert server.ledger.executions == BILLED
+
+
+def test_the_result_of_a_device_that_was_retired_can_be_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cloud(tmp_path, monkeypatch, queue_seconds=0.5) as server:
+        with hardware(tmp_path, shots=SHOTS) as backend:
+            monkeypatch.setattr(backend.runner, "_wait", stop)
+            with pytest.raises(KeyboardInterrupt):
+                backend.compile(CIRCUIT).expectations(INPUTS, WEIGHTS, 1)
+        server.machine("ibm_guadalupe").retired = True
+        book = journals.Journal(tmp_path / "jobs.sqlite")
+        entries = Runner(Client("ibm_guadalupe", HardwareOptions(), PACE), book).collect(wait=True)
+        book.close()
+        assert [entry.state for entry in entries] == ["done"]
+
+
+def stop(entry: Any) -> None:
+    raise KeyboardInterrupt

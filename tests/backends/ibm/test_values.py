@@ -177,3 +177,37 @@ def test_a_step_of_twelve_qubits_and_84_weights_is_one_job_of_a_few_megabytes(
         (job,) = server.ledger.jobs
         assert job.circuits == batch * layer.network.gradient.evaluations(layer.network.executable, (False, True))
     assert max(bodies) < 6_000_000
+
+
+def test_what_goes_on_is_the_same_circuit_on_the_same_qubits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    """A calibration in between would put it elsewhere: it is not put anywhere again."""
+    circuit = ansatz("basic", qubits=3, layers=1)
+    inputs, weights = rng.uniform(-3, 3, (4, 3)), rng.uniform(-3, 3, circuit.num_weights)
+    with cloud(tmp_path, monkeypatch) as server:
+        found = []
+        for _ in range(2):
+            with hardware(tmp_path, shots=20, tiles="auto") as backend:
+                found.append(backend.compile(circuit).expectations(inputs, weights, 1))
+            monkeypatch.setattr("qgen.backends.ibm.backend.transpile", None)
+            monkeypatch.setattr("qgen.backends.primitives.executable.tile_placement", None)
+        assert np.array_equal(*found)
+        assert len(server.ledger.jobs) == 1
+
+
+@pytest.mark.parametrize("shots", [20, 100, 1000])
+def test_twirled_shots_are_as_planned(
+    shots: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    circuit = ansatz("basic", qubits=2, layers=1)
+    inputs, weights = rng.uniform(-3, 3, (3, 2)), rng.uniform(-3, 3, circuit.num_weights)
+    with (
+        cloud(tmp_path, monkeypatch) as server,
+        hardware(tmp_path, shots=shots, twirling=True, measure_twirling=True) as backend,
+    ):
+        executable = backend.compile(circuit)
+        found = executable.expectations(inputs, weights, 1)
+        assert server.ledger.executions == executable.cost(3).executions
+    wanted = open_backend("reference").compile(circuit).expectations(inputs, weights)
+    assert (np.abs(found - wanted) <= OFF * errors(wanted, shots)).all()
