@@ -25,7 +25,7 @@ Examples:
   qgen sample --backend aer --steps 10
   qgen sample --backend aer --shots 1024 --count 16 --steps 5
   qgen sample --backend ibm_fez --count 4 --steps 3 --dry-run
-  qgen sample --backend ibm_fez --steps 1 --max-qpu-seconds 99 --yes
+  qgen sample --backend ibm_fez --count 4 --max-qpu-seconds 99 --yes
   qgen sample --backend ibm_fez --steps 1 --hardware tiles=auto --yes
   qgen sample --sampler ancestral  # all steps, as published
   qgen sample --out digits.png --single"""

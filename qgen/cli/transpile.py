@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   qgen transpile --circuit hqconv:8,1 --backend fake_fez --seeds 5
-  qgen transpile --circuit basic --backend fake_fez --compare fake_boston
+  qgen transpile --circuit basic --backend fake_fez --compare fake_lagos --seeds 2
   qgen transpile --circuit basic:6,2 --backend fake_fez --levels 2-3 --json
   qgen transpile --circuit basic --backend fake_fez --html page.html --seeds 3
-  qgen transpile --circuit basic --backend fake_fez --seeds 2 --simulate --decouple XpXm
+  qgen transpile --circuit basic:4,2 --backend fake_fez --seeds 2 --simulate
+  qgen transpile --circuit basic --backend fake_fez --seeds 2 --decouple XY4
   qgen transpile --catalogue 4,1 --backend fake_fez --seeds 2
   qgen transpile --qasm circuit.qasm --backend fake_torino --seeds 5
   qgen transpile runs/first-try --backend fake_fez --seeds 5 --pin fez.json

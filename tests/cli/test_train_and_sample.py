@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cloud import no_account
 from PIL import Image
 from small_runs import SMALL
 from typer.testing import CliRunner
@@ -116,7 +117,7 @@ def test_samplers(trained: Run, tmp_path: Path) -> None:
         (["train", "--set", "model.vertex.ansatz=hqcnv"], 1, "hqconv"),
         (["train", "--from", "nowhere"], 1, "not the folder of a run"),
         (["train", "nowhere", "--resume"], 1, "not the folder of a run"),
-        (["train", "--resume", "--backend", "aer"], 2, "--resume"),
+        (["train", "--resume", "--name", "other"], 2, "--resume"),
         (["train", "--name", "a", "--out", "b"], 2, "not both"),
         (["train", "--name", "a/b"], 2, "--out"),
         (["train", "--devices", "3"], 1, "does not divide among 3 devices"),
@@ -233,7 +234,7 @@ def test_a_hybrid_learns_digits_from_shots_and_on_noisy_devices(words: list[str]
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()  # shots follow the seed
 
 
-def test_a_run_is_sampled_elsewhere(trained: Run, tmp_path: Path) -> None:
+def test_a_run_is_sampled_elsewhere(trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = invoke(
         "sample",
         str(trained.path),
@@ -249,6 +250,7 @@ def test_a_run_is_sampled_elsewhere(trained: Run, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     facts = json.loads((tmp_path / "a.json").read_text())["backend"]
     assert (facts["name"], facts["shots"], facts["exact"]) == ("aer", 32, False)
+    no_account(tmp_path, monkeypatch)
     assert "retired on 2025-11-03" in failure(invoke("sample", str(trained.path), "--backend", "ibm_brisbane"))
     assert "shots = 8 would change nothing" in failure(
         invoke("sample", str(trained.path), "--backend", "statevector", "--shots", "8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,12 +23,21 @@ def cloud(
     folder: Path, monkeypatch: pytest.MonkeyPatch, device: str = "fake_guadalupe", noisy: bool = False, **settings: Any
 ) -> Iterator[DevServer]:
     """A server with one device, named `ibm_...`; the client of this process, and of its children, finds it."""
+    no_account(folder, monkeypatch)
     model = DeviceModel(device, name=device.replace("fake_", "ibm_"), noisy=noisy)
     with DevServer([model], seed=7, **settings) as server:
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setenv("HOME", str(folder))
         yield server
+
+
+def no_account(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home without an account, and none in the environment; the client takes the true home when it is imported."""
+    monkeypatch.setenv("HOME", str(folder))
+    file = folder / ".qiskit" / "qiskit-ibm.json"
+    monkeypatch.setattr("qiskit_ibm_runtime.accounts.management._DEFAULT_ACCOUNT_CONFIG_JSON_FILE", str(file))
+    for name in [name for name in os.environ if name.startswith("QISKIT_IBM_")]:
+        monkeypatch.delenv(name)
 
 
 @contextmanager

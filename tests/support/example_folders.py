@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from small_runs import train_small
 
+from qgen.backends.ibm.journal import Journal
+
 
 def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Goes to this folder, makes the runs and files that examples name, and lets `qgen train` stop before it trains."""
@@ -14,6 +16,7 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     train_small(Path("runs/first-try"), "training.steps=2")
     Path("my.yaml").write_text("preset: unet\n")
     Path("circuit.qasm").write_text('OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\nh q[0];\ncx q[0],q[1];\n')
+    Journal(Path("runs/first-try/jobs.sqlite")).close()
     # What comes after the settings were read and the folder was chosen takes minutes; other tests train.
     monkeypatch.setattr("qgen.cli.train._train", lambda *arguments: None)
     return folder

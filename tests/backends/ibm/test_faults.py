@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cloud import PACE, cloud, hardware
+from cloud import PACE, cloud, hardware, no_account
 
 from qgen.backends.ibm import HardwareOptions
 from qgen.backends.ibm import journal as journals
@@ -164,8 +164,7 @@ def test_a_device_that_was_retired_is_named_with_its_day_and_the_ways_out(server
 
 
 def test_without_an_account_the_same_is_said_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("QISKIT_IBM_TOKEN", raising=False)
+    no_account(tmp_path, monkeypatch)
     words = r"retired on 2025-11-03.*no IBM account.*`qgen backends login`.*fake_brisbane` is a simulation"
     with pytest.raises(HardwareError, match=words), hardware(tmp_path, "ibm_brisbane"):
         pass

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from cloud import cloud
+from cloud import cloud, no_account
 
 from qgen.backends.devices import open_device
 from qgen.backends.ibm import live
@@ -29,7 +29,6 @@ def test_a_live_device_is_reported_on_as_its_snapshot(tmp_path: Path, monkeypatc
 
 def test_without_an_account_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     live._live.cache_clear()
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("QISKIT_IBM_TOKEN", raising=False)
+    no_account(tmp_path, monkeypatch)
     with pytest.raises(HardwareError, match="no IBM account"):
         live.find_device("ibm_fez")
