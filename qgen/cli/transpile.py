@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   qgen transpile --circuit hqconv:8,1 --backend fake_fez --seeds 5
-  qgen transpile --circuit basic --backend fake_fez --compare fake_lagos --seeds 2
+  qgen transpile --circuit basic --backend fake_fez --compare fake_lagos
   qgen transpile --circuit basic:6,2 --backend fake_fez --levels 2-3 --json
   qgen transpile --circuit basic --backend fake_fez --html page.html --seeds 3
   qgen transpile --circuit basic:4,2 --backend fake_fez --seeds 2 --simulate
