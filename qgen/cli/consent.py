@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from qgen.runs.hardware import HardwarePlan, PlannedLayer
     from qgen.training import Trainer
 
+#: What the commands take that may run on hardware.
+Hardware = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE", help="On IBM's hardware: tiles, mode, resilience, ... Repeatable."),
+]
+MaxSeconds = Annotated[float | None, typer.Option(min=0.1, help="Never spend more, over all that this run submits.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Agree to the plan for hardware without a question.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan for hardware, and stop.")]
 _NUMBERS = ("calls", "circuits", "executions", "QPU s", "tiles", "success")
 
 

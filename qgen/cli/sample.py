@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from qgen.cli.consent import Consent, sampling_agreed, watch
+from qgen.cli import consent
 from qgen.cli.progress import progress
 from qgen.cli.words import key_values
 
@@ -47,15 +47,10 @@ def sample(
     layout: Annotated[
         str | None, typer.Option(metavar="FILE.json", help="Circuits put on the device before: `qgen transpile --pin`.")
     ] = None,
-    hardware: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="On IBM's hardware: tiles, mode, resilience, ... Repeatable."),
-    ] = None,
-    max_qpu_seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Never spend more, over all that this run submits.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Agree to the plan for hardware without a question.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan for hardware, and stop.")] = False,
+    hardware: consent.Hardware = None,
+    max_qpu_seconds: consent.MaxSeconds = None,
+    yes: consent.Yes = False,
+    dry_run: consent.DryRun = False,
     count: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
     seed: Annotated[
         int, typer.Option(min=0, help="Each image has a seed of its own, from this one and the image's number.")
@@ -79,7 +74,7 @@ def sample(
 
     if out is not None and out.suffix.lower() != ".png":
         raise typer.BadParameter(f"{str(out)!r} does not end in .png.", param_hint="--out")
-    console, consent = Console(highlight=False, stderr=as_json), Consent(max_qpu_seconds, yes, dry_run)
+    console, said = Console(highlight=False, stderr=as_json), consent.Consent(max_qpu_seconds, yes, dry_run)
     given: dict[str, Any] = {"sampler": sampler, "steps": steps, "eta": eta}
     changes = {key: value for key, value in given.items() if value is not None}
     if "sampler" in changes:  # another sampler has another usual number of steps
@@ -93,10 +88,10 @@ def sample(
         runs = describe_runs(trained.generator.network)
         console.print(f"{what}: {f'{circuits:,} circuits on {runs}' if runs else 'no circuits'}", soft_wrap=True)
     with closing(trained.backend):
-        if not sampling_agreed(console, trained, count, seed, consent, as_json):
+        if not consent.sampling_agreed(console, trained, count, seed, said, as_json):
             return
         with progress(console, "sampling") as told:
-            watch(console, trained.backend, told)
+            consent.watch(console, trained.backend, told)
             samples = sample_run(trained, out, count, seed, single, choose_device(device), told)
     _conclude(console, samples, as_json)
 

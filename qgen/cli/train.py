@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from qgen.cli.consent import Consent, training_agreed
+from qgen.cli import consent
 from qgen.cli.progress import progress
 from qgen.cli.words import key_values
 
@@ -58,15 +58,10 @@ def train(
     noise_scale: Annotated[
         float | None, typer.Option(min=0, help="Strength of a device's errors: 0 none, 1 as they are.")
     ] = None,
-    hardware: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="On IBM's hardware: tiles, mode, resilience, ... Repeatable."),
-    ] = None,
-    max_qpu_seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Never spend more, over all that this run submits.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Agree to the plan for hardware without a question.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan for hardware, and stop.")] = False,
+    hardware: consent.Hardware = None,
+    max_qpu_seconds: consent.MaxSeconds = None,
+    yes: consent.Yes = False,
+    dry_run: consent.DryRun = False,
     layout: Annotated[
         str | None, typer.Option(metavar="FILE.json", help="Circuits put on the device before: `qgen transpile --pin`.")
     ] = None,
@@ -111,8 +106,8 @@ def train(
         settings = _new_settings(config, circuits, from_, changes)
         _refuse_hardware(settings.backend.name)
         run = _new_run(config, name, out)
-    consent = Consent(max_qpu_seconds, yes, dry_run)
-    _train(run, settings, resume, data_dir, device, devices, tensorboard, consent, as_json)
+    said = consent.Consent(max_qpu_seconds, yes, dry_run)
+    _train(run, settings, resume, data_dir, device, devices, tensorboard, said, as_json)
 
 
 def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | None, changes: list[str]) -> RunConfig:
@@ -185,7 +180,7 @@ def _train(
     device: Literal["auto", "cpu", "cuda"],
     devices: int,
     tensorboard: bool,
-    consent: Consent,
+    said: consent.Consent,
     as_json: bool,
 ) -> None:
     from rich.console import Console
@@ -210,7 +205,7 @@ def _train(
             where = describe_runs(trainer.generator.network, gradients=True)
             circuits = f"circuits on {where}" if where else "no circuits"
             console.print(f"training on {what}, {circuits}, into {run.path}", soft_wrap=True)
-            if not training_agreed(console, trainer, consent, as_json):
+            if not consent.training_agreed(console, trainer, said, as_json):
                 return
         with closing(trainer.generator.backend):
             finished = (go_on if resume else start)(trainer, report if first else Report())

@@ -18,13 +18,14 @@ from qgen.backends.ibm.account import LOGIN, has_account
 from qgen.backends.ibm.client import Client, NoDeviceError
 from qgen.backends.ibm.estimated import EstimatedExecutable
 from qgen.backends.ibm.executable import HardwareExecutable
+from qgen.backends.ibm.hardware import Hardware
 from qgen.backends.ibm.journal import Journal, alone
 from qgen.backends.ibm.options import HardwareOptions
 from qgen.backends.ibm.remembered import recall_circuit, remember_circuit
 from qgen.backends.ibm.runner import Runner
 from qgen.backends.pins import Pins
 from qgen.backends.placement import transpile
-from qgen.backends.primitives.executable import DEFAULT_SHOTS, SamplerBackend
+from qgen.backends.primitives.executable import DEFAULT_SHOTS
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError, HardwareError
 from qgen.storage import user_folder
@@ -38,7 +39,7 @@ _LEAST_SHOTS, _MOST_CHOICES = 64, 32
 JOURNAL = "jobs.sqlite"
 
 
-class IBMBackend(SamplerBackend):
+class IBMBackend(Hardware):
     """One of IBM's quantum computers.
 
     Nothing is submitted before `allow` has said how many QPU seconds may be spent. All jobs go through a journal: equal
@@ -68,6 +69,8 @@ class IBMBackend(SamplerBackend):
             stack.callback(client.close)
             self.machine, self.target = client.machine, _usable(client.machine.target)
             book.note(LEAST_BUSY, client.name)
+            properties = self.machine.properties()
+            self._calibrated = None if properties is None else properties.last_update_date.date().isoformat()
             _check_delay(self.machine, self.options.rep_delay_us)
             if pins is not None:
                 pins.check_device(self.name)
@@ -92,11 +95,9 @@ class IBMBackend(SamplerBackend):
         return REP_DELAY_US if usual is None else 1e6 * float(usual)
 
     def facts(self) -> dict[str, Any]:
-        properties = self.machine.properties()
-        calibrated = None if properties is None else properties.last_update_date
         mine = [one for one in self.runner.journal.entries() if one.purpose == self.runner.purpose and one.job_id]
         return {
-            "calibrated": calibrated and calibrated.date().isoformat(),
+            "calibrated": self._calibrated,
             "options": self.options.plain(),
             "jobs": [one.job_id for one in mine],
             "qpu_seconds": sum(one.cost for one in mine),
@@ -128,7 +129,7 @@ class IBMBackend(SamplerBackend):
         return HardwareExecutable(circuit, self)
 
     def close(self) -> None:
-        """Ends the session, if there is one, and lets go of the journal."""
+        """Closes the batch, if there is one, and lets go of the journal."""
         self._stack.close()
 
 

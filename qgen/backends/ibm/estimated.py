@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from qgen.backends.angles import Doubles
+from qgen.backends.ibm.hardware import Hardware
 from qgen.backends.ibm.meter import Meter
 from qgen.backends.ibm.results import unpack
 from qgen.backends.measuring import Basis
@@ -16,9 +17,6 @@ from qgen.backends.tiles import one_tile
 from qgen.circuits import LayerCircuit
 from qgen.transpilation.cost import WorkloadCost
 from qgen.transpilation.tiling import Tiling
-
-if TYPE_CHECKING:
-    from qgen.backends.ibm.backend import IBMBackend
 
 #: Zero-noise extrapolation runs every circuit at so many strengths of the noise.
 _STRENGTHS = {0: 1, 1: 1, 2: 3}
@@ -36,7 +34,7 @@ class EstimatedExecutable(PlacedExecutable):
         BackendError: the circuit does not fit on the device, or uses what the device does not have or what is faulty.
     """
 
-    def __init__(self, circuit: LayerCircuit, backend: IBMBackend) -> None:
+    def __init__(self, circuit: LayerCircuit, backend: Hardware) -> None:
         pins, conditional = backend.route(circuit), circuit.conditional
         super().__init__(circuit, backend, backend.target, seed=0, pins=pins)
         self._hardware, routed = backend, pins.route(circuit, backend.target)

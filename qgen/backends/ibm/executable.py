@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from qgen.backends.ibm.hardware import Hardware
 from qgen.backends.ibm.meter import Meter
 from qgen.backends.ibm.remembered import recall_tiles, remember_tiles
 from qgen.backends.ibm.results import unpack
@@ -17,9 +18,6 @@ from qgen.circuits import LayerCircuit
 from qgen.transpilation.cost import MOST_EXECUTIONS, WorkloadCost
 from qgen.transpilation.tiling import Tiling
 
-if TYPE_CHECKING:
-    from qgen.backends.ibm.backend import IBMBackend
-
 
 class HardwareExecutable(SamplerExecutable):
     """See the module.
@@ -28,7 +26,7 @@ class HardwareExecutable(SamplerExecutable):
         BackendError: the circuit does not fit on the device, or uses what the device does not have or what is faulty.
     """
 
-    def __init__(self, circuit: LayerCircuit, backend: IBMBackend) -> None:
+    def __init__(self, circuit: LayerCircuit, backend: Hardware) -> None:
         self._hardware = backend
         super().__init__(circuit, backend)
         self._meter = Meter(self.circuits, backend)

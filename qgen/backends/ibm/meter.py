@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 from math import ceil
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from qiskit import QuantumCircuit
 
 from qgen.backends.angles import Doubles
 from qgen.backends.ibm.client import Primitive, check_isa
+from qgen.backends.ibm.hardware import Hardware
 from qgen.backends.ibm.runner import Request
 from qgen.errors import BackendError
 from qgen.transpilation.cost import MOST_EXECUTIONS, WorkloadCost, workload_cost
 from qgen.transpilation.figures import MICROSECONDS, read_steps, schedule
 from qgen.transpilation.tiling import Tiling
-
-if TYPE_CHECKING:
-    from qgen.backends.ibm.backend import IBMBackend
 
 #: Of one job, before it is packed: about what the service has taken.
 MOST_BYTES = 48_000_000
@@ -59,7 +57,7 @@ class Meter:
             alone is more than a job may have.
     """
 
-    def __init__(self, circuits: Sequence[QuantumCircuit], backend: IBMBackend, stretch: float = 1.0) -> None:
+    def __init__(self, circuits: Sequence[QuantumCircuit], backend: Hardware, stretch: float = 1.0) -> None:
         check_isa(circuits, backend.machine)
         self._backend, self._count = backend, max(1, len(circuits))
         self._digests = [_digest(one) for one in circuits]
@@ -143,7 +141,7 @@ def _instructions(circuit: QuantumCircuit) -> int:
     return max(counts)
 
 
-def _length_us(circuit: QuantumCircuit, backend: IBMBackend) -> float:
+def _length_us(circuit: QuantumCircuit, backend: Hardware) -> float:
     """Of one execution with its measurement, in microseconds."""
     waits = schedule(read_steps(circuit, backend.target), ())
     readout = max((about.duration or 0.0 for about in backend.target["measure"].values() if about), default=0.0)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import floor
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from qgen.backends.ibm.client import ENDED, TRIES, Client, JobView, Primitive, TransientError
 from qgen.backends.ibm.journal import Entry, Journal
@@ -221,9 +221,8 @@ class Runner:
         seconds = None if job.seconds is None else job.seconds + self._extras(entry)
         if job.status == "DONE":
             return self.journal.done(entry, pack(self.client.fetch(job.job_id)), seconds)
-        return self.journal.ended(
-            entry, "cancelled" if job.status == "CANCELLED" else "failed", job.reason or "", job.seconds
-        )
+        state: Literal["failed", "cancelled"] = "cancelled" if job.status == "CANCELLED" else "failed"
+        return self.journal.ended(entry, state, job.reason or "", seconds)
 
     def _wait(self, entry: Entry) -> JobView:
         pause, job_id = FIRST_LOOK * self.client.pace, str(entry.job_id)

@@ -1,0 +1,37 @@
+"""A device of IBM's as the circuits that run there see it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+from qgen.backends.ibm.options import HardwareOptions
+from qgen.backends.ibm.runner import Runner
+from qgen.backends.pins import Pins
+from qgen.backends.primitives.executable import SamplerBackend
+from qgen.circuits import LayerCircuit
+
+
+class Hardware(SamplerBackend):
+    """See the module.
+
+    Attributes:
+        shots: how often each circuit is measured.
+        options: how circuits run.
+        machine: the device, as IBM's client has it.
+        runner: has circuits run, each paid for once.
+    """
+
+    shots: int
+    options: HardwareOptions
+    machine: Any
+    runner: Runner
+
+    @property
+    @abstractmethod
+    def rep_delay_us(self) -> float:
+        """The wait before each execution, in microseconds."""
+
+    @abstractmethod
+    def route(self, circuit: LayerCircuit) -> Pins:
+        """The circuit on the device, the same each time."""
