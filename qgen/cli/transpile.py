@@ -27,6 +27,7 @@ Examples:
   qgen transpile --circuit basic:6,2 --backend fake_fez --levels 2-3 --json
   qgen transpile --circuit basic --backend fake_fez --html page.html --seeds 3
   qgen transpile --circuit basic:4,2 --backend fake_fez --seeds 2 --simulate
+  qgen transpile --circuit basic:4,2 --backend fake_fez --seeds 2 --tiles
   qgen transpile --circuit basic --backend fake_fez --seeds 2 --decouple XY4
   qgen transpile --catalogue 4,1 --backend fake_fez --seeds 2
   qgen transpile --qasm circuit.qasm --backend fake_torino --seeds 5
@@ -81,6 +82,7 @@ def transpile(
     decouple: Annotated[
         Literal["XX", "XpXm", "XY4"] | None, typer.Option(help="Say what dynamical decoupling would cost.")
     ] = None,
+    tiles: Annotated[bool, typer.Option("--tiles", help="Say how many copies fit on the device.")] = False,
     pin: Annotated[
         Path | None,
         typer.Option(metavar="FILE.json", help="Keep the best on the first device, for sample and train --layout."),
@@ -114,7 +116,7 @@ def transpile(
     if html and len(circuits) > 1:
         raise typer.BadParameter(f"there are {len(circuits)} circuits, and a page shows one.", param_hint="--html")
     for one in circuits:
-        extras = Extras(one.work, _BINDINGS if simulate else 0, decouple)
+        extras = Extras(one.work, _BINDINGS if simulate else 0, decouple, tiles)
         with progress(console, f"transpiling {one.name}") as told:
             report, best = report_with_circuits(
                 one.circuit, devices, wanted, seeds, told, name=one.name, processes=_processes(seeds), extras=extras

@@ -35,6 +35,7 @@ def print_report(console: Console, report: TranspilationReport) -> None:
     console.print("\n".join(_LEGEND), style="dim", soft_wrap=True)
     for device in report.devices:
         _print_extras(console, device)
+        _print_tiles(console, device)
         _print_costs(console, device)
 
 
@@ -82,6 +83,16 @@ def _print_extras(console: Console, device: DeviceReport) -> None:
         console.print(
             f"\n{device.device}, {pulses.sequence}: {pulses.pulses:,} pulses cover {100 * pulses.coverage:.0f} % of "
             f"the waiting, at {pulses.gates:.4f} of success; what they gain shows on the machine alone",
+            soft_wrap=True,
+        )
+
+
+def _print_tiles(console: Console, device: DeviceReport) -> None:
+    if device.tiles is not None:
+        tiles = device.tiles
+        console.print(
+            f"\n{device.device}: {tiles.count} copies fit side by side, and as many settings of the angles run in one "
+            f"execution; success {tiles.worst:.3f} to {tiles.best:.3f}, {tiles.mean:.3f} on average",
             soft_wrap=True,
         )
 

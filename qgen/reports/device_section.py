@@ -85,6 +85,10 @@ def _facts(device: DeviceReport) -> Iterator[Markup]:
         pulses = device.decoupling
         covered = f"{plural(pulses.pulses, 'pulse')} cover {percent(pulses.coverage)} of the waiting"
         facts[f"Decoupling by {pulses.sequence}"] = f"{covered}, at {percent(pulses.gates)} of success"
+    if device.tiles is not None:
+        tiles = device.tiles
+        spread = f"{percent(tiles.worst)} to {percent(tiles.best)}"
+        facts["Copies side by side"] = f"{tiles.count}, success {spread}, {percent(tiles.mean)} on average"
     for name, fact in facts.items():
         yield element("div", element("dt", name), element("dd", fact))
 

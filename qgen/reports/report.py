@@ -17,13 +17,14 @@ from qgen.backends.ibm.live import find_device
 from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
 from qgen.errors import BackendError
-from qgen.reports.result import DecouplingFigures, DeviceReport, TranspilationReport
+from qgen.reports.result import DecouplingFigures, DeviceReport, TileFigures, TranspilationReport
 from qgen.reports.simulation import check_prediction
 from qgen.reports.workload import Work, workloads
 from qgen.transpilation.decoupling import SequenceName, decouple
 from qgen.transpilation.joining import join_rotations
 from qgen.transpilation.moving import ends_of
 from qgen.transpilation.search import LEVELS, Found, Way, check_size, qiskit_default, search, transpile, ways
+from qgen.transpilation.tiling import find_tiles
 from qgen.transpilation.workers import Told
 
 #: Days after which a snapshot says little of the machine.
@@ -42,11 +43,13 @@ class Extras:
         bindings: how well a simulation of the noise agrees with the prediction, over so many settings of the angles; 0:
             nothing is simulated.
         decoupling: what this sequence of pulses costs.
+        tiles: how often it fits on the device.
     """
 
     work: Work | None = None
     bindings: int = 0
     decoupling: SequenceName | None = None
+    tiles: bool = False
 
 
 def transpile_report(
@@ -177,10 +180,13 @@ def _with_extras(
     warnings = list(report.warnings)
     if extras.work is not None:
         found["workloads"] = workloads(circuit, device, best, extras.work)
+    ends = ends_of(best.isa)
+    measured = [ends[qubit] for qubit in support(circuit.observables)]
+    if extras.tiles:
+        tiling = find_tiles(best.isa, device.target, measured)
+        found["tiles"] = TileFigures(len(tiling.tiles), tiling.best, tiling.mean, tiling.worst)
     try:
         if extras.decoupling is not None:
-            ends = ends_of(best.isa)
-            measured = [ends[qubit] for qubit in support(circuit.observables)]
             pulsed = decouple(best.isa, device.target, measured, extras.decoupling)
             found["decoupling"] = DecouplingFigures(pulsed.sequence, pulsed.total_pulses, pulsed.coverage, pulsed.gates)
         if extras.bindings:

@@ -32,6 +32,21 @@ class DecouplingFigures:
 
 
 @dataclass(frozen=True)
+class TileFigures:
+    """How often the best candidate fits on the device, side by side.
+
+    Attributes:
+        count: how many copies, on qubits that do not touch; so many settings of the angles run in one execution.
+        best, mean, worst: their success.
+    """
+
+    count: int
+    best: float
+    mean: float
+    worst: float
+
+
+@dataclass(frozen=True)
 class DeviceReport:
     """All that was tried on one device, the best first.
 
@@ -46,6 +61,7 @@ class DeviceReport:
         workloads: what it costs to sample or train with the best candidate.
         check: what a simulation of its noise says of the prediction for the best candidate.
         decoupling: see `DecouplingFigures`.
+        tiles: see `TileFigures`.
     """
 
     device: str
@@ -58,6 +74,7 @@ class DeviceReport:
     workloads: tuple[Workload, ...] = ()
     check: PredictionCheck | None = None
     decoupling: DecouplingFigures | None = None
+    tiles: TileFigures | None = None
 
     @property
     def best(self) -> Candidate:

@@ -112,7 +112,7 @@ def test_wrong_words_are_refused(arguments: tuple[str, ...], words: str) -> None
 
 def test_every_key_of_the_json_is_described() -> None:
     text = (Path(__file__).parents[2] / "docs" / "transpilation-report.md").read_text(encoding="utf-8")
-    result = run(*SMALL, "--levels", "1", "--simulate", "--decouple", "XX", "--json")
+    result = run(*SMALL, "--levels", "1", "--simulate", "--decouple", "XX", "--tiles", "--json")
     assert result.exit_code == 0, result.output
     missing = {key for key in keys_of(json.loads(result.stdout)) if f"`{key}`" not in text}
     assert not missing
