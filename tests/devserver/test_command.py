@@ -5,7 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,10 +38,25 @@ def test_a_command_runs_with_the_service(tmp_path: Path) -> None:
     assert "1 jobs, 7 executions" in ran.stderr
 
 
+def interruptible() -> None:
+    """In the child: what a shell runs in the background ignores Ctrl-C, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextmanager
+def ending(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Kills it at the end, should it still run: nobody waits for ever."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_it_serves_until_it_is_interrupted(as_json: bool) -> None:
     command = [*COMMAND, "--device", "fake_manila", *(["--json"] if as_json else [])]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as serving:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, preexec_fn=interruptible, **pipes) as serving, ending(serving):
         assert serving.stdout is not None
         first = serving.stdout.readline()
         if as_json:

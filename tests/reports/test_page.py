@@ -190,11 +190,11 @@ def test_ten_candidates_are_listed() -> None:
 
 def test_what_is_not_known_is_said() -> None:
     bare = candidate(duration_us=None, idle_us={}, worst_coupler=None, worst_readout=None)
-    nameless = DeviceReport("ibm_somewhere", 5, None, None, (bare,), bare)
+    nameless = DeviceReport("fake_somewhere", 5, None, None, (bare,), bare)
     text = Page(page(report(nameless))).text("main")
     assert "The device gives no times of its gates." in text
     assert "processor unknown" in text
-    assert "There is no map of ibm_somewhere: there is no device snapshot `ibm_somewhere`" in text
+    assert "There is no map of fake_somewhere: there is no device snapshot `fake_somewhere`" in text
     assert "None" not in text
 
 
