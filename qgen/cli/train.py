@@ -200,14 +200,14 @@ def _train(
     first = fabric.is_global_zero
     try:
         trainer = Trainer.build(run, settings, images, fabric)
-        if first:
-            what = f"{len(images):,} images of {images.name} ({images.source})"
-            where = describe_runs(trainer.generator.network, gradients=True)
-            circuits = f"circuits on {where}" if where else "no circuits"
-            console.print(f"training on {what}, {circuits}, into {run.path}", soft_wrap=True)
-            if not consent.training_agreed(console, trainer, said, as_json):
-                return
         with closing(trainer.generator.backend):
+            if first:
+                what = f"{len(images):,} images of {images.name} ({images.source})"
+                where = describe_runs(trainer.generator.network, gradients=True)
+                circuits = f"circuits on {where}" if where else "no circuits"
+                console.print(f"training on {what}, {circuits}, into {run.path}", soft_wrap=True)
+                if not consent.training_agreed(console, trainer, said, as_json):
+                    return
             finished = (go_on if resume else start)(trainer, report if first else Report())
     except BaseException:
         end_others(fabric)

@@ -16,6 +16,7 @@ from qgen.runs.generators import DiffusionGenerator as DiffusionGenerator
 from qgen.runs.generators import ImageGenerator as ImageGenerator
 from qgen.runs.generators import Turn as Turn
 from qgen.runs.generators import build_generator as build_generator
+from qgen.runs.generators import closing_on_error as closing_on_error
 from qgen.runs.generators import image_seeds as image_seeds
 from qgen.runs.sampling import Samples as Samples
 from qgen.runs.sampling import Trained as Trained

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -175,6 +176,16 @@ def build_generator(
     schedule = config.diffusion.noise_schedule()
     objective = NoisePrediction(network, schedule, config.diffusion.loss_weights())
     return DiffusionGenerator(network, schedule, config.sampling, objective, shape, chosen)
+
+
+@contextmanager
+def closing_on_error(backend: Backend) -> Iterator[None]:
+    """Closes a backend, which may hold a lock, if what is done with it fails."""
+    try:
+        yield
+    except BaseException:
+        backend.close()
+        raise
 
 
 def image_seeds(seed: int, count: int) -> list[int]:

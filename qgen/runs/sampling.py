@@ -17,7 +17,7 @@ from qgen.runs import provenance
 from qgen.runs.checkpoint import Checkpoint, fingerprint, load_checkpoint
 from qgen.runs.config import RunConfig
 from qgen.runs.folder import Run, writing
-from qgen.runs.generators import DiffusionGenerator, Progress, build_generator, image_seeds
+from qgen.runs.generators import DiffusionGenerator, Progress, build_generator, closing_on_error, image_seeds
 from qgen.settings import Settings
 
 
@@ -83,8 +83,9 @@ def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict
     checkpoint = load_checkpoint(saved[-1])
     shape = tuple(checkpoint.numbers["shape"])
     opened = config.backend.open(run.journal)
-    generator = build_generator(config, shape, opened)
-    _load_average(generator, checkpoint, saved[-1], model_fingerprint(config.model, shape))
+    with closing_on_error(opened):
+        generator = build_generator(config, shape, opened)
+        _load_average(generator, checkpoint, saved[-1], model_fingerprint(config.model, shape))
     return Trained(run, generator, config, checkpoint.step)
 
 

@@ -18,6 +18,7 @@ from qgen.runs import (
     RunConfig,
     TrainingSettings,
     build_generator,
+    closing_on_error,
     image_seeds,
     model_fingerprint,
     transfer,
@@ -106,7 +107,8 @@ class Trainer:
             ConfigError, BackendError, CircuitError, RunError: the settings cannot be met.
         """
         backend = config.backend.open(run.journal)
-        generator = build_generator(config, images.shape, backend, config.backend.gradient)
+        with closing_on_error(backend):
+            generator = build_generator(config, images.shape, backend, config.backend.gradient)
         if config.start is not None and not run.checkpoints():  # a run that goes on has these weights, trained further
             transfer(generator.network, config.start)
         players = [Player(turn, config.training, fabric) for turn in generator.turns()]

@@ -161,15 +161,14 @@ def open_hardware(
         raise HardwareError(f"{_past(name)}there is no IBM account here: {LOGIN}. {_rehearsal(name)}")
     try:
         client = Client(name, options or HardwareOptions(), pace)
+    except HardwareError as error:
+        raise HardwareError(f"{_past(name)}{error}. {_rehearsal(name)}" if _past(name) else str(error)) from None
+    try:
         backend = IBMBackend(client, journal or default_journal(), shots, pins)
     except NoDeviceError as error:
         raise HardwareError(
             f"{_past(name)}the account has no device {name}; it has {error.live}. {_rehearsal(name)}"
         ) from None
-    except HardwareError as error:
-        if not _past(name):
-            raise
-        raise HardwareError(f"{_past(name)}{error}. {_rehearsal(name)}") from None
     if max_qpu_seconds is not None:
         backend.allow(max_qpu_seconds)
     return backend
