@@ -72,7 +72,7 @@ class Backend(ABC):
         return {}
 
     def close(self) -> None:  # noqa: B027, for most there is nothing to do
-        """Lets go of what it holds: a session, a file."""
+        """Lets go of what it holds: a batch, a file."""
 
     @abstractmethod
     def compile(self, circuit: LayerCircuit) -> Executable:

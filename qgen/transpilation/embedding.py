@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from qgen.transpilation.placing import Costs, ordered
+from qgen.transpilation.placing import Costs, joins, neighbours, ordered
 
 #: So many ends of the search are visited at most, dead ends among them.
 MOST_ENDS = 10_000
@@ -39,13 +39,7 @@ class Embeddings:
     def __init__(self, costs: Costs) -> None:
         self._costs = costs
         self._order = ordered(costs.wires, costs.edge)
-        self._joins = [
-            [(other, pair) for other in self._order[:k] if (pair := (min(wire, other), max(wire, other))) in costs.edge]
-            for k, wire in enumerate(self._order)
-        ]
-        self._beside: dict[int, set[int]] = {}
-        for first, second in costs.couplers:
-            self._beside.setdefault(first, set()).add(second)
+        self._joins, self._beside = joins(self._order, costs.edge), neighbours(costs.couplers)
 
     def within(self, free: Collection[int]) -> dict[frozenset[int], Spot]:
         """Spots on these qubits of the device: for each set of qubits the cheapest one that was found."""

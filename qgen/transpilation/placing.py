@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
@@ -101,13 +101,7 @@ class _Search:
     def __init__(self, costs: Costs) -> None:
         self._costs = costs
         self._order = ordered(costs.wires, costs.edge)
-        self._joins = [
-            [(other, pair) for other in self._order[:k] if (pair := (min(wire, other), max(wire, other))) in costs.edge]
-            for k, wire in enumerate(self._order)
-        ]
-        self._beside: dict[int, set[int]] = {}
-        for first, second in costs.couplers:
-            self._beside.setdefault(first, set()).add(second)
+        self._joins, self._beside = joins(self._order, costs.edge), neighbours(costs.couplers)
         self._floor = self._floors()
         self._best = self._now() - _BETTER
         self._found: dict[int, int] | None = None
@@ -166,6 +160,22 @@ class _Search:
     def _now(self) -> float:
         nodes = (self._costs.node[wire].get(wire, math.inf) for wire in self._order)
         return sum(nodes) + sum(self._edge(pair, pair) for pair in self._costs.edge)
+
+
+def joins(order: Sequence[int], edges: Collection[Pair]) -> list[list[tuple[int, Pair]]]:
+    """For each wire those before it in the order that it has gates with, each with the pair that they are."""
+    return [
+        [(other, pair) for other in order[:k] if (pair := (min(wire, other), max(wire, other))) in edges]
+        for k, wire in enumerate(order)
+    ]
+
+
+def neighbours(couplers: Iterable[Pair]) -> dict[int, set[int]]:
+    """The places beside each place."""
+    beside: dict[int, set[int]] = {}
+    for first, second in couplers:
+        beside.setdefault(first, set()).add(second)
+    return beside
 
 
 def ordered(wires: Sequence[int], edges: Iterable[Pair]) -> list[int]:
