@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from qgen.circuits import LayerCircuit as LayerCircuit
     from qgen.layer import QuantumLayer as QuantumLayer
     from qgen.layer import QuantumLayers as QuantumLayers
+    from qgen.probabilities import QuantumProbabilities as QuantumProbabilities
 else:
-    _HOME = {"LayerCircuit": "qgen.circuits", "QuantumLayer": "qgen.layer", "QuantumLayers": "qgen.layer"}
+    _HOME = {
+        "LayerCircuit": "qgen.circuits",
+        "QuantumLayer": "qgen.layer",
+        "QuantumLayers": "qgen.layer",
+        "QuantumProbabilities": "qgen.probabilities",
+    }
 
     def __getattr__(name: str) -> object:
         from importlib import import_module

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import NeuralNetwork
 
-from qgen.backends import Backend, Executable, GradientMethod, open_backend, resolve_gradient
+from qgen.backends import Adjoint, Backend, Executable, GradientMethod, open_backend, resolve_gradient
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError, InputError
 from qgen.initialisers import Initialiser, UniformAngle
@@ -51,6 +51,11 @@ class CircuitNetwork(NeuralNetwork):
             output_shape=circuit.num_observables,
             input_gradients=True,
         )
+
+    @property
+    def second_derivatives(self) -> bool:
+        """Whether gradients can be differentiated again, as a gradient penalty does; else that is refused."""
+        return isinstance(self.gradient, Adjoint)
 
     def describe_run(self, gradients: bool = False) -> str:
         """See `describe_runs`."""
@@ -95,6 +100,7 @@ class _Expectations(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: torch.Tensor, weights: torch.Tensor, network: CircuitNetwork) -> torch.Tensor:
         ctx.save_for_backward(inputs, weights)
+        ctx.network = network
         values, ctx.pull_back = network.gradient.record(
             network.executable, inputs, weights, (ctx.needs_input_grad[0], ctx.needs_input_grad[1])
         )
@@ -104,14 +110,14 @@ class _Expectations(torch.autograd.Function):
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
         inputs, weights = ctx.saved_tensors  # torch refuses, if they have changed since
         if torch.is_grad_enabled():  # somebody asked for create_graph
-            d_inputs, d_weights = _Products.apply(inputs, weights, upstream, ctx.pull_back)  # type: ignore[no-untyped-call]
+            d_inputs, d_weights = _Products.apply(inputs, weights, upstream, ctx.pull_back, ctx.network)  # type: ignore[no-untyped-call]
         else:
             d_inputs, d_weights = ctx.pull_back(upstream)
         return d_inputs, d_weights, None
 
 
 class _Products(torch.autograd.Function):
-    """The vector-Jacobian products as a step of the graph: to a second derivative they must not look constant."""
+    """The vector-Jacobian products as a step of the graph, whose own derivatives come from traced values."""
 
     @staticmethod
     def forward(
@@ -120,15 +126,55 @@ class _Products(torch.autograd.Function):
         weights: torch.Tensor,
         upstream: torch.Tensor,
         pull_back: Callable[[torch.Tensor], tuple[torch.Tensor | None, torch.Tensor | None]],
+        network: CircuitNetwork,
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        ctx.save_for_backward(inputs, weights, upstream)
+        ctx.set_materialize_grads(False)
+        ctx.network = network
         return pull_back(upstream)
 
     @staticmethod
-    def backward(ctx: Any, *upstream: torch.Tensor) -> None:
-        raise BackendError(
-            "a second derivative of a QuantumLayer was asked for (a gradient penalty, or create_graph=True followed "
-            "by backward), and there is none. Penalise finite differences of its values instead, or its weights."
+    def backward(ctx: Any, *onto: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+        network: CircuitNetwork = ctx.network
+        if not network.second_derivatives:
+            raise BackendError(
+                "a second derivative of a QuantumLayer was asked for (a gradient penalty, or create_graph=True "
+                f"followed by backward), and there is none on {network.describe_run(gradients=True)}. Take backend "
+                "`statevector` with gradient `adjoint`, or penalise finite differences of its values, or its weights."
+            )
+        once_more = torch.is_grad_enabled()
+        with torch.enable_grad():
+            # Each as a tensor of its own: where weights were computed from inputs, that is not this step's business.
+            leaves = [tensor.view_as(tensor) for tensor in ctx.saved_tensors]
+            values = network.executable.differentiable(*leaves[:2])
+            first = _gradients([values], leaves[2:], leaves[:2], [each is not None for each in onto], True)
+            second = _gradients(first, onto, leaves, ctx.needs_input_grad[:3], once_more)
+        return *second, None, None
+
+
+def _gradients(
+    outputs: Sequence[torch.Tensor | None],
+    upstream: Sequence[torch.Tensor | None],
+    leaves: Sequence[torch.Tensor],
+    wanted: Sequence[bool],
+    create_graph: bool,
+) -> list[torch.Tensor | None]:
+    """Gradients of sum(upstream * outputs) for the wanted leaves, 0 where nothing depends on one; None for others."""
+    pairs = [
+        (output, onto)
+        for output, onto in zip(outputs, upstream, strict=True)
+        if output is not None and output.requires_grad and onto is not None
+    ]
+    asked = [leaf for leaf, one in zip(leaves, wanted, strict=True) if one]
+    found = [torch.zeros_like(leaf) for leaf in asked]
+    if pairs and asked:
+        sums, directions = zip(*pairs, strict=True)
+        found = list(
+            torch.autograd.grad(
+                sums, asked, directions, create_graph=create_graph, allow_unused=True, materialize_grads=True
+            )
         )
+    return [found.pop(0) if one else None for one in wanted]
 
 
 def describe_runs(module: torch.nn.Module, gradients: bool = False) -> str:
@@ -234,7 +280,7 @@ class QuantumLayers(torch.nn.Module):
         backend: where they run: a name or a `Backend`.
         gradient: how they are differentiated: a name or a `GradientMethod`.
         seed: of the initial weights, which differ among the K; None draws them from torch's global generator.
-        initial: where the weights start.
+        initial: where the weights start: an `Initialiser`, or the numbers themselves, (K, W).
 
     Attributes:
         weight: the weights, a parameter of shape (K, W).
@@ -251,13 +297,14 @@ class QuantumLayers(torch.nn.Module):
         backend: str | Backend = "statevector",
         gradient: str | GradientMethod = "auto",
         seed: int | None = 0,
-        initial: Initialiser | None = None,
+        initial: Initialiser | npt.ArrayLike | None = None,
     ) -> None:
         super().__init__()
         self.network = CircuitNetwork(circuit, backend, gradient)
         # One more number mixed in for each, so that K circuits of one seed do not start as copies of one another.
         seeds = [None if seed is None else derive(seed, "circuit", k) for k in range(count)]
-        weights = np.stack([_initial_weights(circuit, initial, each) for each in seeds])
+        starts = _starts(initial, count)
+        weights = np.stack([_initial_weights(circuit, *each) for each in zip(starts, seeds, strict=True)])
         self.weight = torch.nn.Parameter(torch.tensor(weights, dtype=torch.get_default_dtype()))
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # the graph goes around the circuit
@@ -291,6 +338,20 @@ def _opened(backend: str | Backend, shots: int | None) -> Backend:
     return backend
 
 
+def _starts(initial: Initialiser | npt.ArrayLike | None, count: int) -> list[Initialiser | Array | None]:
+    """Where each of several circuits starts."""
+    if initial is None or isinstance(initial, Initialiser):
+        return [initial] * count
+    rows = _numbers(initial)
+    if rows.ndim != 2 or len(rows) != count:
+        raise InputError(f"initial weights have shape {rows.shape}; give {count} rows, one a circuit")
+    return list(rows)
+
+
+def _numbers(given: npt.ArrayLike) -> Array:
+    return np.asarray(given.detach().cpu() if isinstance(given, torch.Tensor) else given, dtype=np.float64)
+
+
 def _initial_weights(
     circuit: LayerCircuit, initial: Initialiser | npt.ArrayLike | None, seed: int | None
 ) -> npt.NDArray[np.float64]:
@@ -299,8 +360,7 @@ def _initial_weights(
         generator.manual_seed(int(torch.randint(2**62, ()).item()) if seed is None else seed)
         weights = (initial or UniformAngle()).draw(circuit, generator).numpy()
     else:
-        given = initial.detach().cpu() if isinstance(initial, torch.Tensor) else initial
-        weights = np.asarray(given, dtype=np.float64)
+        weights = _numbers(initial)
     if weights.shape != (circuit.num_weights,):
         raise InputError(
             f"initial weights have shape {weights.shape}; give {circuit.num_weights} numbers, one a weight"

@@ -101,10 +101,11 @@ class Angles:
     def __call__(self, parameters: torch.Tensor) -> torch.Tensor:
         """The same as `values` for a tensor on any device, float64, differentiable."""
         if parameters.device not in self._tensors:
-            self._tensors[parameters.device] = (
-                torch.from_numpy(self._offset).to(parameters.device),
-                torch.from_numpy(self._slope).to(parameters.device),
-            )
+            with torch.inference_mode(False):  # what is made in inference mode can never be part of a graph
+                self._tensors[parameters.device] = (
+                    torch.from_numpy(self._offset).to(parameters.device),
+                    torch.from_numpy(self._slope).to(parameters.device),
+                )
         offset, slope = self._tensors[parameters.device]
         angles = torch.addmm(offset, parameters, slope)
         if not self._curved:

@@ -38,7 +38,7 @@ class Capabilities:
         exact: values are expectation values, not estimates from shots.
         noisy: a model of a device's errors, or a device, is behind the values.
         remote: running costs somebody's time or money.
-        adjoint: gradients by the adjoint method.
+        adjoint: gradients by the adjoint method, and derivatives of these (`Executable.traced`).
         shots: how often each circuit is measured, for every sample and every basis that observables share: the standard
             error of a Pauli string's value is at most 1 / sqrt(shots). None where values are exact.
         countable: exact values are the default, and shots can be asked for.
@@ -99,7 +99,7 @@ class Angled(NamedTuple):
 
 
 class Executable(ABC):
-    """A compiled circuit. A backend fills in `evaluate`, and `pull_back` where it has an adjoint."""
+    """A compiled circuit. A backend fills in `evaluate`; `pull_back` and `traced` where it has an adjoint."""
 
     def __init__(self, circuit: LayerCircuit, backend: Backend) -> None:
         self.circuit = circuit
@@ -139,6 +139,13 @@ class Executable(ABC):
         raise BackendError(
             f"backend `{self.backend.name}` has no adjoint gradients. "
             "Choose a gradient method that needs values only, or backend `statevector`."
+        )
+
+    def traced(self, batch: Batch) -> torch.Tensor:
+        """The values (N, O) of `evaluate`, by torch operations that autograd differentiates any number of times."""
+        raise BackendError(
+            f"backend `{self.backend.name}` has no derivatives of gradients. Choose backend `statevector`, or `aer` "
+            "without shots."
         )
 
     @overload
@@ -183,6 +190,17 @@ class Executable(ABC):
         gradients = self.pull_back(plan.flatten(inputs, weights), plan.upstream(upstream), wants)
         return plan.gather(gradients, inputs, weights)
 
+    def differentiable(self, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """The values of `expectations` as a step of autograd's own, for derivatives of gradients: see `traced`.
+
+        It takes more time and memory than `expectations` with `adjoint`, which first derivatives come from.
+
+        Raises:
+            BackendError: the backend has no adjoint.
+        """
+        plan = self._plan(inputs, weights)
+        return plan.values(self.traced(plan.flatten(inputs, weights)))
+
     def batch(self, inputs: torch.Tensor, weights: torch.Tensor) -> tuple[BatchPlan, Batch]:
         """Inputs and weights of any leading axes as one flat batch, and the way back.
 
@@ -209,7 +227,8 @@ class Executable(ABC):
         if plan is None:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
-            plan = self._plans[key] = make_plan(self.circuit, inputs, weights)
+            with torch.inference_mode(False):  # what is made in inference mode can never be part of a graph
+                plan = self._plans[key] = make_plan(self.circuit, inputs, weights)
         return plan
 
 

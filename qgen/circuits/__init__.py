@@ -9,3 +9,5 @@ from qgen.circuits.describe import describe as describe
 from qgen.circuits.encodings import Encoding as Encoding
 from qgen.circuits.layer_circuit import LayerCircuit as LayerCircuit
 from qgen.circuits.mixture import Mixture as Mixture
+from qgen.circuits.outcomes import with_outcomes as with_outcomes
+from qgen.circuits.outcomes import z_products as z_products

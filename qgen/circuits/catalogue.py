@@ -10,7 +10,9 @@ from qgen.circuits.ansatze import (
     hqconv,
     hqconv_published,
     masked,
+    ry_cz,
     strongly_entangling,
+    style,
 )
 from qgen.circuits.ansatze.base import Ansatz
 from qgen.circuits.arguments import one_of
@@ -28,6 +30,8 @@ _CATALOGUE = MappingProxyType(
             strongly_entangling.ANSATZ,
             hardware_efficient.ANSATZ,
             masked.ANSATZ,
+            ry_cz.ANSATZ,
+            style.ANSATZ,
         )
     }
 )
@@ -56,13 +60,13 @@ def ansatz(
     mirrored: bool = False,
     **options: Any,
 ) -> LayerCircuit:
-    """The circuit of this name, with one input a data qubit and Z measured on each.
+    """The circuit of this name, with Z measured on each data qubit.
 
     Args:
         name: one of `ansatz_names()`.
         qubits: the number of data qubits; None, here and below: the ansatz' own default.
         layers: the number of layers.
-        encoding: how inputs become angles.
+        encoding: how inputs become angles, for an ansatz that has an encoding.
         mirrored: layers in pairs that are the identity where their weights are equal; see `Ansatz.build`.
         **options: the ansatz' own options; `get_ansatz(name).options` lists them.
 

@@ -12,7 +12,7 @@ from qgen.cli import pictures, words
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from qgen.circuits import Description, LayerCircuit
+    from qgen.circuits import Description, Encoding, LayerCircuit
 
 #: A drawing of more lines than this is cut to as few layers as there can be.
 _MOST_LINES = 60
@@ -61,8 +61,12 @@ def _about(recipe: words.Recipe | None, circuit: "LayerCircuit") -> dict[str, ob
     if recipe is None:
         return dict.fromkeys(_ABOUT)
     known = recipe.ansatz
-    identity = (circuit.num_inputs, recipe.layers, dataclasses.asdict(recipe.encoding), recipe.options)
+    identity = (circuit.num_observables, recipe.layers, _encoding(recipe.encoding), recipe.options)
     return dict(zip(_ABOUT, (known.name, known.figure, known.reference, *identity), strict=True))
+
+
+def _encoding(encoding: "Encoding | None") -> dict[str, object] | None:
+    return None if encoding is None else dataclasses.asdict(encoding)
 
 
 def _numbers(facts: "Description") -> dict[str, object]:
@@ -115,7 +119,7 @@ def print_list(as_json: bool) -> None:
         rows = [
             {"name": a.name, "summary": a.summary, "reference": a.reference, "layers": a.layers}
             | {"qubits": a.qubits, "qubit_unit": a.qubit_unit, "fewest_qubits": a.fewest_qubits}
-            | {"encoding": dataclasses.asdict(a.encoding), "options": dict(a.options)}
+            | {"encoding": _encoding(a.encoding), "options": dict(a.options)}
             for a in ansaetze
         ]
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))

@@ -20,7 +20,7 @@ class Recipe(NamedTuple):
     """An ansatz, and what to build it with: `arguments` are those of `Ansatz.build`, as far as they are given."""
 
     ansatz: "Ansatz"
-    encoding: "Encoding"
+    encoding: "Encoding | None"
     arguments: dict[str, Any]
 
     @property
@@ -58,7 +58,7 @@ def read_recipe(circuit: str, options: Sequence[str]) -> Recipe | None:
 
     parts = _parts(circuit)
     known = get_ansatz(parts["name"])
-    fields = [_ENCODING + field.name for field in dataclasses.fields(known.encoding)]
+    fields = [_ENCODING + field.name for field in dataclasses.fields(known.encoding)] if known.encoding else []
     given: dict[str, Any] = {key: int(parts[key]) for key in ("qubits", "layers") if parts[key]}
     for option in options:
         key, value = _key_value(option)
@@ -67,7 +67,7 @@ def read_recipe(circuit: str, options: Sequence[str]) -> Recipe | None:
             raise typer.BadParameter(f"{key!r} is given twice; give it once.", param_hint="--option")
         given[key] = value
     encoding = {field.removeprefix(_ENCODING): given.pop(field) for field in fields if field in given}
-    return Recipe(known, dataclasses.replace(known.encoding, **encoding), given)
+    return Recipe(known, known.encoding and dataclasses.replace(known.encoding, **encoding), given)
 
 
 def _parts(circuit: str) -> dict[str, str]:

@@ -106,10 +106,23 @@ def test_hardware_efficient_gate_by_gate() -> None:
     assert gates(made.circuit) == expected
 
 
+def test_ry_cz_gate_by_gate() -> None:
+    made = ansatz("ry-cz", qubits=3, layers=2)
+    x, w = made.inputs, made.weights
+    layers = [
+        [*[("ry", (q,), [w[3 * layer + q]]) for q in range(3)], ("cz", (0, 1), []), ("cz", (1, 2), [])]
+        for layer in range(2)
+    ]
+    assert gates(made.circuit) == [("ry", (q,), [x[q]]) for q in range(3)] + layers[0] + layers[1]
+
+
 def test_the_published_counts() -> None:
     assert [get_ansatz(name).weights_per_layer(12) for name in ("hqconv", "fqconv", "hqconv-published")] == [28, 24, 4]
     assert ansatz("basic").num_weights == 16
     assert ansatz("masked").num_weights == 24
+    assert ansatz("ry-cz").num_weights == 30
+    assert ansatz("style").num_weights == 90
+    assert ansatz("style", qubits=1, layers=1).num_weights == 10
 
 
 @settings(deadline=None)
@@ -123,6 +136,8 @@ def test_weights_a_layer(channels: int, layers: int) -> None:
         "basic": qubits,
         "strongly-entangling": 3 * qubits,
         "hardware-efficient": 2 * qubits,
+        "ry-cz": qubits,
+        "style": 10 * qubits,
     }
     for name, weights in expected.items():
         assert get_ansatz(name).weights_per_layer(qubits) == weights
@@ -164,6 +179,7 @@ def test_the_convolutions_change_every_output(name: str, rng: np.random.Generato
         ("basic", {}),
         ("strongly-entangling", {}),
         ("hardware-efficient", {"coupling": "heavy-hex", "qubits": 6}),
+        ("ry-cz", {}),
         ("masked", {"form": "ancilla", "qubits": 3}),
         ("masked", {"form": "mixture", "qubits": 3}),
     ],

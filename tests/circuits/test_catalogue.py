@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import qgen.circuits.ansatze
-from qgen.circuits import Ansatz, LayerCircuit, ansatz, ansatz_names, get_ansatz
+from qgen.circuits import Ansatz, Encoding, LayerCircuit, ansatz, ansatz_names, get_ansatz
 from qgen.errors import CircuitError
 
 FILES = [path.stem for path in Path(qgen.circuits.ansatze.__file__).parent.glob("*.py")]
@@ -38,8 +38,15 @@ def test_the_defaults_are_those_that_are_stated(name: str) -> None:
     known, made = get_ansatz(name), ansatz(name)
     assert made.num_inputs == made.num_observables == known.qubits
     assert made.num_weights == known.layers * known.weights_per_layer()
-    encoding = {str(instruction.operation.name) for instruction in made.circuit.data[: known.qubits]}
-    assert encoding == {known.encoding.gate}
+    first = [instruction.operation for instruction in made.circuit.data[: known.qubits]]
+    if known.encoding:
+        assert {operation.name for operation in first} == {known.encoding.gate}
+        assert [operation.params for operation in first] == [[known.encoding.angle(x)] for x in made.inputs]
+    else:
+        readers = {
+            x for instruction in made.circuit.data for angle in instruction.operation.params for x in angle.parameters
+        }
+        assert readers == {*made.inputs, *made.weights}
 
 
 @pytest.mark.parametrize("name", ansatz_names())
@@ -79,6 +86,9 @@ def test_numpy_integers_are_whole_numbers() -> None:
         ("hqconv", {"mirrored": True}, "layers must be even, not 3; give layers=4"),
         ("basic", {"mirrored": 1}, "mirrored must be True or False"),
         ("basic", {"encoding": "rx"}, "encoding must be an Encoding"),
+        ("style", {"encoding": Encoding("ry")}, "'style' has no encoding: .* leave encoding out"),
+        ("style", {"latent": 0}, "latent must be at least 1, not 0"),
+        ("style", {"qubits": 2, "latent": 11}, "latent=11 inputs do not fit into the 10 gates of a block on 2 qubits"),
     ],
 )
 def test_bad_arguments_are_refused(name: Any, arguments: dict[str, Any], message: str) -> None:

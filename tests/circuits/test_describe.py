@@ -89,7 +89,7 @@ def test_weights_in_turns_have_the_scale_of_a_turn(name: str) -> None:
     assert angle_scales(ansatz(name)) == (tau,) * ansatz(name).num_weights
 
 
-@pytest.mark.parametrize("name", ["basic", "strongly-entangling", "hardware-efficient", "masked"])
+@pytest.mark.parametrize("name", ["basic", "strongly-entangling", "hardware-efficient", "masked", "ry-cz", "style"])
 def test_weights_in_radians_have_scale_one(name: str) -> None:
     assert set(angle_scales(ansatz(name))) == {1.0}
 

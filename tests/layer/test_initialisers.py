@@ -27,6 +27,14 @@ def test_angles_cover_one_turn() -> None:
     assert pi < weights.max() < 2 * pi
 
 
+def test_weights_that_multiply_inputs_start_as_angles_do() -> None:
+    """The published start of the style-based generator: all its 90 weights uniform over [0, 2 pi)."""
+    for weights in drawn(UniformAngle(), "style").reshape(45, 2).unbind(1):
+        assert weights.min() >= 0
+        assert pi < weights.max() < 2 * pi
+    assert 0.05 < drawn(Normal(0.1), "style").std() < 0.15
+
+
 def test_uniform_and_normal_keep_to_their_range() -> None:
     weights = drawn(Uniform(-0.2, 0.3))
     assert weights.min() >= -0.2
@@ -35,7 +43,7 @@ def test_uniform_and_normal_keep_to_their_range() -> None:
     assert 0.04 < angles.std() < 0.06  # 560 numbers: the deviation of the deviation is 0.0015
 
 
-@pytest.mark.parametrize("name", ["hqconv", "strongly-entangling", "basic"])
+@pytest.mark.parametrize("name", ["hqconv", "strongly-entangling", "basic", "style"])
 def test_identity_blocks_start_at_the_identity(name: str) -> None:
     layer = QuantumLayer(
         ansatz(name, qubits=4, layers=4, mirrored=True), initial=IdentityBlock(layers=4), seed=None

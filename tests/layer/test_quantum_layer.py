@@ -110,13 +110,6 @@ def test_frozen_weights_and_plain_inputs_get_no_gradient(circuit: LayerCircuit) 
     assert not layer.requires_grad_(False)(plain).requires_grad
 
 
-def test_second_derivatives_are_refused_not_wrong(circuit: LayerCircuit) -> None:
-    inputs = torch.randn(3, 8, requires_grad=True)
-    (gradient,) = torch.autograd.grad(QuantumLayer(circuit)(inputs).sum(), inputs, create_graph=True)
-    with pytest.raises(BackendError, match="second derivative"):
-        gradient.square().sum().backward()
-
-
 def test_state_dict_holds_the_weights_once(circuit: LayerCircuit) -> None:
     layer = QuantumLayer(circuit)
     assert list(layer.state_dict()) == ["weight"]

@@ -73,3 +73,6 @@ class AerExecutable(Executable):
         self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool]
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         return self._engine.pull_back(batch, upstream, wants)
+
+    def traced(self, batch: Batch) -> torch.Tensor:
+        return self._engine.traced(batch)

@@ -13,6 +13,7 @@ from qgen.backends.base import Backend, Batch, Capabilities, Executable
 from qgen.backends.statevector.cpu import AngleRows, CpuEngine, Doubles, half_turns
 from qgen.backends.statevector.device import DeviceEngine
 from qgen.backends.statevector.program import compile_program
+from qgen.backends.statevector.traced import traced_values
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError
 
@@ -104,6 +105,11 @@ class StatevectorExecutable(Executable):
         if self._mixed:
             np.add.at(d_weights, angles.weight_rows, d_parameters[:, inputs:])
         return d_inputs, torch.from_numpy(d_weights)
+
+    def traced(self, batch: Batch) -> torch.Tensor:
+        rows = batch.weight_rows
+        shared, own = self._angles(batch.inputs.double(), batch.weights.double(), rows)
+        return traced_values(self._device, shared, own, rows, batch.inputs.dtype)
 
     def _arrays(self, batch: Batch) -> tuple[Doubles, Doubles, AngleRows]:
         """Weights (R, W), parameters of the samples' own angles (N, ·), and all angles."""

@@ -21,18 +21,23 @@ MATRIX_BYTES = 64  # 2 x 2 complex128
 
 
 class DeviceEngine:
-    """Expectation values and adjoint gradients of one program, with torch operations."""
+    """Expectation values and adjoint gradients of one program, with torch operations.
+
+    Attributes:
+        program: the program.
+        groups: its Pauli strings, by their flips.
+    """
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self._matrices: dict[torch.device, _Matrices] = {}
-        self._groups: dict[int, list[PauliString]] = {}  # those with the same flips
+        self.groups: dict[int, list[PauliString]] = {}
+        self._matrices: dict[torch.device, Matrices] = {}
         for string in program.strings:
-            self._groups.setdefault(string.x, []).append(string)
+            self.groups.setdefault(string.x, []).append(string)
 
     def values(self, shared: torch.Tensor, own: torch.Tensor, rows: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """Expectation values (N, O), float64; `shared` (R, ·) and `own` (N, ·) are the angles, `rows` (N,)."""
-        matrices = self._on(shared.device)
+        matrices = self.matrices_on(shared.device)
         parts = []
         for part in self._chunks(len(rows), dtype):
             table = matrices(shared, own[part], rows[part])
@@ -43,7 +48,7 @@ class DeviceEngine:
         self, shared: torch.Tensor, own: torch.Tensor, rows: torch.Tensor, upstream: torch.Tensor, dtype: torch.dtype
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Gradients of sum(upstream (N, O) * values) for `shared` and `own`."""
-        matrices = self._on(shared.device)
+        matrices = self.matrices_on(shared.device)
         d_shared, d_own = torch.zeros_like(shared), torch.zeros_like(own)
         for part in self._chunks(len(rows), dtype):
             with torch.enable_grad():
@@ -64,9 +69,11 @@ class DeviceEngine:
                 d_own[part] = found[1]
         return d_shared, d_own
 
-    def _on(self, device: torch.device) -> _Matrices:
+    def matrices_on(self, device: torch.device) -> Matrices:
+        """The tables for tensors on this device."""
         if device not in self._matrices:
-            self._matrices[device] = _Matrices(self.program, device)
+            with torch.inference_mode(False):  # what is made in inference mode can never be part of a graph
+                self._matrices[device] = Matrices(self.program, device)
         return self._matrices[device]
 
     def _chunks(self, samples: int, dtype: torch.dtype) -> Iterator[slice]:
@@ -82,14 +89,14 @@ class DeviceEngine:
         psi[:, 0] = 1
         for k, op in enumerate(self.program.ops):
             zero, one = _halves(psi.unsqueeze(0), op, self.program.wires)
-            _apply(zero, one, self._on(rows.device).entry(table, k, rows, kind))
+            _apply(zero, one, self.matrices_on(rows.device).entry(table, k, rows, kind))
         return psi
 
     def _measure(self, psi: torch.Tensor) -> torch.Tensor:
         """Values (N, O): string by string, so that no table of 2^n signs a string is kept."""
         values = torch.zeros(len(psi), self.program.circuit.num_observables, dtype=torch.float64, device=psi.device)
         index = torch.arange(psi.shape[1], device=psi.device)
-        for x, members in self._groups.items():
+        for x, members in self.groups.items():
             products = psi[:, index ^ x].conj() * psi if x else psi.real.square() + psi.imag.square()
             for string in members:
                 part = products.imag if string.imaginary else products.real
@@ -101,7 +108,7 @@ class DeviceEngine:
         """lambda = sum_o upstream_o H_o psi, (N, 2^n)."""
         total = torch.zeros_like(psi)
         index = torch.arange(psi.shape[1], device=psi.device)
-        for x, members in self._groups.items():
+        for x, members in self.groups.items():
             diagonal = torch.zeros_like(psi)
             for string in members:
                 weight = string.signed_coefficient * upstream[:, string.observable].unsqueeze(1)
@@ -112,7 +119,7 @@ class DeviceEngine:
 
     def _backward(self, table: Table, rows: torch.Tensor, psi: torch.Tensor, adjoint: torch.Tensor) -> Table:
         """The gradients of the table's matrices: 2 sum lambda_a conj(psi_b), op by op, last one first."""
-        matrices = self._on(psi.device)
+        matrices = self.matrices_on(psi.device)
         sums = Table(torch.zeros_like(table.shared), torch.zeros_like(table.own))
         both = torch.stack([psi, adjoint])
         for k in range(len(self.program.ops) - 1, -1, -1):
@@ -139,7 +146,7 @@ def _detached(table: Table) -> Table:
     return Table(table.shared.detach(), table.own.detach())
 
 
-class _Matrices:
+class Matrices:
     """From angles to the matrices of all ops, differentiable: every factor is A + cos B + sin C + exp(i angle) D."""
 
     def __init__(self, program: Program, device: torch.device) -> None:
@@ -225,22 +232,25 @@ _TERMS = {
 }
 
 
+def grid(op: GateOp, wires: int) -> tuple[list[int], dict[int, int]]:
+    """A shape for the axis of 2^n amplitudes in which each of the op's wires has an axis, and which axis that is."""
+    shape, axes, above = [], {}, wires
+    for wire in sorted(op.wires, reverse=True):
+        shape += [1 << (above - wire - 1), 2]
+        axes[wire] = len(shape) - 1
+        above = wire
+    return [*shape, 1 << above], axes
+
+
 def _halves(states: torch.Tensor, op: GateOp, wires: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Views of states (S, N, 2^n) where the op's controls are met: its target at 0, its target at 1."""
-    fixed = dict(op.controls)
-    chosen = sorted({op.target, *fixed}, reverse=True)
-    shape, above = [], wires
-    for wire in chosen:
-        shape += [1 << (above - wire - 1), 2]
-        above = wire
-    view = states.view(*states.shape[:2], *shape, 1 << above)
+    shape, axes = grid(op, wires)
+    view = states.view(*states.shape[:2], *shape)
     select: list[slice | int] = [slice(None)] * view.dim()
-    for place, wire in enumerate(chosen):
-        if wire in fixed:
-            select[2 + 2 * place + 1] = fixed[wire]
-    target = 2 + 2 * chosen.index(op.target) + 1
+    for wire, value in op.controls:
+        select[2 + axes[wire]] = value
     zero, one = list(select), list(select)
-    zero[target], one[target] = 0, 1
+    zero[2 + axes[op.target]], one[2 + axes[op.target]] = 0, 1
     return view[tuple(zero)], view[tuple(one)]
 
 

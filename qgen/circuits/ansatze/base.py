@@ -1,11 +1,14 @@
-"""What every ansatz is made of: an encoding, then layers of the same pattern with fresh weights."""
+"""What every ansatz is made of: an encoding, then layers of the same pattern with fresh weights.
+
+Or no encoding, and layers whose gates read the inputs themselves.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import ParameterExpression, ParameterVector
+from qiskit.circuit import Parameter, ParameterExpression, ParameterVector
 
 from qgen.circuits.arguments import suggestion, whole_number
 from qgen.circuits.encodings import Encoding
@@ -16,12 +19,18 @@ from qgen.errors import CircuitError
 
 MOST_QUBITS, MOST_WEIGHTS = 1_000, 1_000_000
 
-#: Appends one layer to a circuit, given that layer's weights and its index from 0.
+#: Appends one layer to a circuit, given that layer's weights (or angles made of them) and its index from 0.
 AppendLayer = Callable[[QuantumCircuit, Sequence[ParameterExpression], int], None]
+#: The angles of one layer, given all inputs, that layer's weights and its index from 0.
+LayerAngles = Callable[[Sequence[Parameter], Sequence[Parameter], int], list[ParameterExpression]]
 
 
 def _nothing(circuit: QuantumCircuit) -> None:
     pass
+
+
+def _weights_alone(inputs: Sequence[Parameter], weights: Sequence[Parameter], index: int) -> list[ParameterExpression]:
+    return list(weights)
 
 
 @final
@@ -32,6 +41,8 @@ class Layer:
     Attributes:
         weights: how many weights one layer takes.
         append: appends one layer, with that many weights, to the circuit.
+        angles: what `append` is given in the place of the weights, where gates read inputs too.
+        inputs: how many inputs there are; None: one a data qubit.
         ancillas: further qubits, after the data qubits; they take no input and are not measured.
         prepare: gates that follow the first encoding, once.
         mixture: parameters that are averaged over.
@@ -39,6 +50,8 @@ class Layer:
 
     weights: int
     append: AppendLayer
+    angles: LayerAngles = _weights_alone
+    inputs: int | None = None
     ancillas: int = 0
     prepare: Callable[[QuantumCircuit], None] = _nothing
     mixture: Mixture | None = None
@@ -54,7 +67,8 @@ class Ansatz:
         summary: one line for people.
         figure: a text drawing of one layer.
         reference: authors, year, title, where.
-        qubits: the default number of data qubits; also `layers`, `encoding`.
+        qubits: the default number of data qubits; also `layers`.
+        encoding: the default encoding; None: there is none, because the layers' own gates read the inputs.
         layer: from a number of data qubits and the options to the pattern.
         qubit_unit: the number of data qubits is a multiple of this, and at least `fewest_qubits`.
         options: the keyword options of `layer`, each with a line of help.
@@ -66,7 +80,7 @@ class Ansatz:
     reference: str
     qubits: int
     layers: int
-    encoding: Encoding
+    encoding: Encoding | None
     layer: Callable[..., Layer]
     qubit_unit: int = 1
     fewest_qubits: int = 1
@@ -88,7 +102,7 @@ class Ansatz:
         mirrored: bool = False,
         **options: Any,
     ) -> LayerCircuit:
-        """The circuit: inputs `x`, one a data qubit; weights `w`, layer after layer; Z on every data qubit.
+        """The circuit: inputs `x`, mostly one a data qubit; weights `w`, layer after layer; Z on every data qubit.
 
         Args:
             qubits: the number of data qubits; None, here and below: the ansatz' own default.
@@ -109,18 +123,21 @@ class Ansatz:
         count = self._checked_layers(layers, mirrored)
         _at_most("weights", count * pattern.weights, MOST_WEIGHTS)
         encode = self._checked_encoding(encoding)
-        x, w = ParameterVector("x", data), ParameterVector("w", count * pattern.weights)
+        x = ParameterVector("x", data if pattern.inputs is None else pattern.inputs)
+        w = ParameterVector("w", count * pattern.weights)
         circuit = QuantumCircuit(data + pattern.ancillas)
         for index in range(count):
-            if index == 0 or (encode.reupload and not (mirrored and index % 2)):
+            undoes = mirrored and index % 2 == 1
+            if encode and (index == 0 or (encode.reupload and not undoes)):
                 encode.append(circuit, x)
             if index == 0:
                 pattern.prepare(circuit)
-            weights = w[index * pattern.weights : (index + 1) * pattern.weights]
-            if mirrored and index % 2:
-                _append_inverse(circuit, pattern, weights, index - 1)
+            weights, same = w[index * pattern.weights : (index + 1) * pattern.weights], index - undoes
+            angles = pattern.angles(x, weights, same)
+            if undoes:
+                _append_inverse(circuit, pattern, angles, same)
             else:
-                pattern.append(circuit, weights, index)
+                pattern.append(circuit, angles, same)
         return LayerCircuit(circuit, x, w, z_on(range(data), circuit.num_qubits), pattern.mixture)
 
     def _pattern(self, qubits: int | None, options: Mapping[str, Any]) -> Layer:
@@ -153,9 +170,13 @@ class Ansatz:
             )
         return number
 
-    def _checked_encoding(self, encoding: Encoding | None) -> Encoding:
+    def _checked_encoding(self, encoding: Encoding | None) -> Encoding | None:
         if encoding is None:
             return self.encoding
+        if self.encoding is None:
+            raise CircuitError(
+                f"The ansatz {self.name!r} has no encoding: its gates read the inputs themselves; leave encoding out."
+            )
         if not isinstance(encoding, Encoding):
             raise CircuitError(f"encoding must be an Encoding, such as Encoding('ry', 'arctan'), not {encoding!r}.")
         return encoding
@@ -169,9 +190,7 @@ def _at_most(what: str, number: int, most: int) -> None:
         )
 
 
-def _append_inverse(
-    circuit: QuantumCircuit, pattern: Layer, weights: Sequence[ParameterExpression], index: int
-) -> None:
+def _append_inverse(circuit: QuantumCircuit, pattern: Layer, angles: Sequence[ParameterExpression], index: int) -> None:
     forward = QuantumCircuit(circuit.num_qubits)
-    pattern.append(forward, weights, index)
+    pattern.append(forward, angles, index)
     circuit.compose(forward.inverse(), inplace=True)

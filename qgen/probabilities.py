@@ -1,0 +1,105 @@
+"""QuantumProbabilities: the probabilities of a circuit's outcomes, and of some given what others read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy.typing as npt
+import torch
+
+from qgen.backends import Backend, GradientMethod
+from qgen.backends.walsh import walsh_hadamard
+from qgen.circuits import LayerCircuit, with_outcomes
+from qgen.circuits.outcomes import check_places
+from qgen.errors import CircuitError
+from qgen.initialisers import Initialiser
+from qgen.layer import QuantumLayer, QuantumLayers
+
+ROUNDING = 4.0  # units of the floating-point type: less than this is a probability of zero; one shot is more
+
+
+class QuantumProbabilities(torch.nn.Module):
+    """A parameterised circuit as a torch module: inputs (..., I) -> probabilities (..., 2^n) of its outcomes.
+
+    Bit j of an outcome is what qubit j reads. The circuit's own observables do not matter. Where values are sampled,
+    the probabilities are the relative frequencies of the shots, which one basis measures.
+
+    With ancillas, which are measured and whose reading is checked, it is the distribution of the other qubits, in their
+    order, given that every ancilla reads 0: (..., 2^(n - a)), with a sum of 1; or all 0 where that never happens.
+    Source of such a step, which is not linear in the state: Huang et al., "Experimental quantum generative adversarial
+    networks for image generation", 2021, arXiv:2010.06201.
+
+    Probabilities are a linear transform of expectation values, and are not clamped, so that their derivatives are right
+    where they are 0: rounding may leave -1e-8 there in float32. Clamp them before a logarithm or a root.
+
+    Args:
+        circuit: the circuit; its n qubits are at most 12.
+        count: None, or K for K circuits of one form, each with weights of its own: inputs (..., K, I) ->
+            probabilities (..., K, 2^n), in one call of the backend.
+        ancillas: the qubits that have to read 0, fewer than all.
+        backend: where it runs: a name or a `Backend`.
+        gradient: how it is differentiated: a name or a `GradientMethod`.
+        seed: of the initial weights; None draws them from torch's global generator.
+        initial: where the weights start: an `Initialiser`, or the numbers themselves, (W,) or (K, W).
+
+    Attributes:
+        circuits: the `QuantumLayer` or `QuantumLayers` that holds the weights.
+
+    Raises:
+        BackendError, CircuitError: the backend or its gradient cannot serve this circuit, it has too many qubits, or
+            ancillas are not some of them.
+        InputError: see `QuantumLayer`.
+    """
+
+    _kept: torch.Tensor
+
+    def __init__(
+        self,
+        circuit: LayerCircuit,
+        count: int | None = None,
+        ancillas: Sequence[int] = (),
+        backend: str | Backend = "statevector",
+        gradient: str | GradientMethod = "auto",
+        seed: int | None = 0,
+        initial: Initialiser | npt.ArrayLike | None = None,
+    ) -> None:
+        super().__init__()
+        _check_ancillas(ancillas, circuit.qubits)
+        measured = with_outcomes(circuit)
+        self.ancillas = tuple(ancillas)
+        self.circuits: QuantumLayer | QuantumLayers
+        if count is None:
+            self.circuits = QuantumLayer(measured, backend, gradient, seed=seed, initial=initial)
+        else:
+            self.circuits = QuantumLayers(measured, count, backend, gradient, seed, initial)
+        read = sum(1 << qubit for qubit in self.ancillas)
+        kept = [outcome for outcome in range(1 << circuit.qubits) if not outcome & read]
+        self.register_buffer("_kept", torch.tensor(kept), persistent=False)
+
+    def joint(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Probabilities (..., 2^n) of all outcomes of all qubits, ancillas among them, at inputs (..., I)."""
+        values: torch.Tensor = self.circuits(inputs)
+        # In double precision: where one survivor in a million shots counts, so does a sum's rounding.
+        return (walsh_hadamard(values.double()) / values.shape[-1]).to(values.dtype)
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # the graph goes around the circuit
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Probabilities (..., 2^(n - a)) of the outcomes of the qubits that are no ancillas, at inputs (..., I)."""
+        joint = self.joint(inputs)
+        if not self.ancillas:
+            return joint
+        found = joint.index_select(-1, self._kept)
+        total = found.sum(dim=-1, keepdim=True)
+        survived = total > ROUNDING * torch.finfo(total.dtype).eps
+        # The inner choice is for gradients: behind the outer one alone, that of a division by zero would be NaN.
+        return torch.where(survived, found / torch.where(survived, total, 1), 0)
+
+    def extra_repr(self) -> str:
+        """The line that torch prints for this module."""
+        return f"ancillas={self.ancillas}"
+
+
+def _check_ancillas(ancillas: Sequence[int], qubits: int) -> None:
+    check_places("ancillas", ancillas, qubits)
+    if len(ancillas) == qubits:
+        raise CircuitError(f"All {qubits} qubits are ancillas: leave at least one that is none.")
