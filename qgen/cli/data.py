@@ -15,13 +15,15 @@ from qgen.errors import DataError, QgenError
 
 if TYPE_CHECKING:
     from qgen.data import DataSettings, ImageSet, SetStatus
-    from qgen.data.inspection import FolderReport
+    from qgen.data.distributions import Distribution
+    from qgen.data.inspection import FolderReport, Moments
     from qgen.data.sets import KnownSet
 
 EXAMPLES = """\b
 Examples:
   qgen data
   qgen data digits --figure digits.png
+  qgen data gaussian-3d
   qgen data fashion-mnist --json"""
 
 _MOST_NAMED = 10
@@ -57,11 +59,15 @@ def data(
     if name is None:
         _print_list(data_dir, as_json)
         return
+    from qgen.data.distributions import DISTRIBUTIONS
     from qgen.data.opening import find_folder
     from qgen.data.sets import KNOWN
 
     if name in KNOWN:
         _show_set(KNOWN[name], data_dir, download, figure, as_json)
+        return
+    if name in DISTRIBUTIONS:
+        _show_distribution(DISTRIBUTIONS[name], figure, as_json)
         return
     folder = find_folder(name)
     if download:
@@ -92,11 +98,16 @@ def _print_list(data_dir: Path | None, as_json: bool) -> None:
 
 
 def _extent(status: SetStatus) -> str:
+    if status.kind == "distribution":
+        numbers = "a number" if status.channels == 1 else f"{status.channels} numbers"
+        return f"{status.train:,} samples and {status.test:,} for testing, of {numbers} in [-1, 1]"
     form = f"{status.size}x{status.size}, grey, in {len(status.class_names)} classes"
     return f"{status.train:,} images and {status.test:,} for testing, {form}"
 
 
 def _whereabouts(status: SetStatus) -> str:
+    if status.kind == "distribution":
+        return status.origin
     if status.present:
         return f"here: {status.present}"
     if status.problem:
@@ -138,6 +149,43 @@ def _show_set(known: KnownSet, data_dir: Path | None, download: bool, figure: Pa
         "licence": status.licence,
     }
     print_rows(Console(highlight=False), rows | ({"drawn into": str(figure)} if figure else {}))
+
+
+def _show_distribution(distribution: Distribution, figure: Path | None, as_json: bool) -> None:
+    from rich.console import Console
+
+    from qgen.data import DataSettings, open_images
+    from qgen.data.catalogue import describe_distribution
+    from qgen.data.inspection import measure_moments
+
+    status = describe_distribution(distribution)
+    parts = {split: open_images(DataSettings(name=status.name, split=split)) for split in ("train", "test")}
+    moments = {split: measure_moments(part) for split, part in parts.items()}
+    if figure:
+        _draw(DataSettings(name=status.name), None, figure)
+    if as_json:
+        facts = {split: dataclasses.asdict(moments[split]) | {"sha256": parts[split].sha256} for split in parts}
+        _print_json(dataclasses.asdict(status) | {"parts": facts, "figure": figure and str(figure)})
+        return
+    rows = {
+        "data set": f"{status.name}: {status.about}",
+        "samples": _extent(status),
+        "where": _whereabouts(status),
+        **{split: _moments_in_words(each) for split, each in moments.items()},
+        "reference": status.reference,
+        "licence": status.licence,
+    }
+    print_rows(Console(highlight=False), rows | ({"drawn into": str(figure)} if figure else {}))
+
+
+def _moments_in_words(moments: Moments) -> str:
+    words = f"mean {_numbers(moments.mean)}; standard deviation {_numbers(moments.deviation)}"
+    related = "; ".join(f"{pair}: {value:.3f}" for pair, value in moments.correlations.items())
+    return words + (f"; correlation of {related}" if related else "")
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.3f}" for value in values)
 
 
 def _show_folder(folder: Path, figure: Path | None, as_json: bool) -> None:
@@ -183,13 +231,13 @@ def _shortened(words: list[str]) -> str:
 
 
 def _draw(settings: DataSettings, data_dir: Path | None, figure: Path) -> None:
-    """Draws these images, sorted by class where they have classes."""
-    from qgen.data import open_images, save_grid
+    """Draws these images, sorted by class where they have classes, or histograms of these samples."""
+    from qgen.data import open_images, save_samples
 
     chosen = open_images(settings, data_dir, download=False)
     images = chosen.images if chosen.labels is None else chosen.images[chosen.labels.argsort(stable=True)]
     try:
-        save_grid(images, figure)
+        save_samples(images, figure)
     except OSError as error:
         raise QgenError(f"Cannot write {figure}: {error.strerror or error}.") from error
 

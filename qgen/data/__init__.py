@@ -9,4 +9,5 @@ from qgen.data.order import batch_indices as batch_indices
 from qgen.data.pictures import save_grid as save_grid
 from qgen.data.pictures import save_single as save_single
 from qgen.data.pictures import to_uint8 as to_uint8
+from qgen.data.sample_pictures import save_samples as save_samples
 from qgen.data.settings import DataSettings as DataSettings

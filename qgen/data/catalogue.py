@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from qgen.data.distributions import DISTRIBUTIONS, DRAWN, Distribution
 from qgen.data.places import download_root
 from qgen.data.published import find_published
 from qgen.data.sets import KNOWN, IdxSource, KnownSet
@@ -14,16 +16,17 @@ from qgen.errors import DataError
 
 @dataclass(frozen=True)
 class SetStatus:
-    """A known data set, as it is on this machine.
+    """A known data set or distribution, as it is on this machine.
 
     Attributes:
         name: what it is called in settings.
         about: a line on what is in it.
+        kind: whether it holds images, or samples of a distribution, which are images of one pixel.
         train: how many images to learn from.
         test: how many are held out.
         size: pixels in height and width.
-        channels: 1, for grey.
-        class_names: the name of label k at place k.
+        channels: 1 for grey; of a distribution, its dimensions.
+        class_names: the name of label k at place k; empty without labels.
         present: where it lies, whole and checked by SHA-256; None if it does not.
         problem: what is wrong with the files that were found; None if nothing is, or there are none.
         origin: where it comes from, or would.
@@ -35,6 +38,7 @@ class SetStatus:
 
     name: str
     about: str
+    kind: Literal["images", "distribution"]
     train: int
     test: int
     size: int
@@ -49,14 +53,20 @@ class SetStatus:
     licence: str
 
 
-def list_sets(data_dir: Path | None = None, sets: Iterable[KnownSet] = KNOWN.values()) -> list[SetStatus]:
-    """The known data sets. Files that are found are read and checked, which takes about a second for each large set.
+def list_sets(
+    data_dir: Path | None = None,
+    sets: Iterable[KnownSet | Distribution] = (*KNOWN.values(), *DISTRIBUTIONS.values()),
+) -> list[SetStatus]:
+    """What is known by name. Files that are found are read and checked, which takes about a second for each large set.
 
     Args:
         data_dir: the folder to look in first.
         sets: the sets to look for.
     """
-    return [describe_set(known, data_dir) for known in sets]
+    return [
+        describe_distribution(known) if isinstance(known, Distribution) else describe_set(known, data_dir)
+        for known in sets
+    ]
 
 
 def describe_set(known: KnownSet, data_dir: Path | None = None) -> SetStatus:
@@ -66,6 +76,7 @@ def describe_set(known: KnownSet, data_dir: Path | None = None) -> SetStatus:
     return SetStatus(
         name=known.name,
         about=known.about,
+        kind="images",
         train=known.train,
         test=known.test,
         size=known.size,
@@ -78,6 +89,27 @@ def describe_set(known: KnownSet, data_dir: Path | None = None) -> SetStatus:
         download_bytes=0 if known.idx is None else known.idx.packed_bytes,
         reference=known.reference,
         licence=known.licence,
+    )
+
+
+def describe_distribution(distribution: Distribution) -> SetStatus:
+    """One known distribution; see `list_sets`."""
+    return SetStatus(
+        name=distribution.name,
+        about=distribution.about,
+        kind="distribution",
+        train=distribution.train,
+        test=distribution.test,
+        size=1,
+        channels=distribution.channels,
+        class_names=(),
+        present=DRAWN,
+        problem=None,
+        origin=DRAWN,
+        destination=None,
+        download_bytes=0,
+        reference=distribution.reference,
+        licence="No licence is needed",
     )
 
 

@@ -17,13 +17,15 @@ def choose(
     count: int,
     classes: Sequence[int] | None = None,
     limit: int | None = None,
+    fraction: float | None = None,
 ) -> NDArray[np.int64]:
-    """The places of the images to keep, ascending: the first `limit` of `candidates`, which has the arguments.
+    """The places of the images to keep, ascending: the first of `candidates`, which has the arguments.
 
     Raises:
         DataError: there are no such labels, or fewer images than `limit`.
     """
-    return np.sort(candidates(name, labels, count, classes, limit)[:limit])
+    places, kept = candidates(name, labels, count, classes, limit, fraction)
+    return np.sort(places[:kept])
 
 
 def candidates(
@@ -32,10 +34,11 @@ def candidates(
     count: int,
     classes: Sequence[int] | None = None,
     limit: int | None = None,
-) -> NDArray[np.int64]:
-    """The places of all images that may be kept, in the order in which a limit takes them.
+    fraction: float | None = None,
+) -> tuple[NDArray[np.int64], int]:
+    """The places of all images that may be kept, in the order in which they are taken, and how many to keep.
 
-    Without a limit they ascend. With one they are shuffled, always in the same way, so that the first k of them have
+    They ascend if all are kept. Otherwise they are shuffled, always in the same way, so that the first k of them have
     the classes as equal as can be, whatever k is.
 
     Args:
@@ -44,17 +47,19 @@ def candidates(
         count: how many images there are.
         classes: the labels to keep; None: all.
         limit: how many images are wanted; None: all.
+        fraction: which part of them is wanted, where `limit` does not say it; None: all.
 
     Raises:
         DataError: there are no such labels, or fewer images than `limit`.
     """
     places = np.arange(count) if classes is None else _of_classes(name, labels, classes)
-    if limit is None:
-        return places
-    if limit > len(places):
+    kept = limit or max(1, round((1 if fraction is None else fraction) * len(places)))
+    if kept > len(places):
         of_these = "" if classes is None else f" of class {', '.join(map(str, classes))}"
-        raise DataError(f"`limit` is {limit:,}, but {name} has {len(places):,} images{of_these}.")
-    return places[_balanced_shuffle(None if labels is None else labels[places], len(places))]
+        raise DataError(f"`limit` is {kept:,}, but {name} has {len(places):,} images{of_these}.")
+    if kept < len(places):
+        places = places[_balanced_shuffle(None if labels is None else labels[places], len(places))]
+    return places, kept
 
 
 def fixed_shuffle(count: int) -> NDArray[np.int64]:

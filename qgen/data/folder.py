@@ -110,11 +110,10 @@ def open_folder(path: Path, settings: DataSettings, progress: Progress | None = 
     if settings.split == "test":
         raise DataError(f"{path} has no test images: a folder is all `train`. Give a folder of its own for testing.")
     folder = list_folder(path)
-    order = candidates(str(path), folder.labels, len(folder.files), settings.classes, settings.limit)
+    order, most = _candidates(folder, settings)
     reader = Reader(folder)
     size, channels = _form(reader, order, settings)
-    most = settings.limit or len(order)
-    refuse_what_does_not_fit(most, channels, size, copies=2 if settings.limit else 1)  # see the end of `_read_all`
+    refuse_what_does_not_fit(most, channels, size, copies=2 if most < len(order) else 1)  # see the end of `_read_all`
     places, pixels = _read_all(reader, order, most, size, channels, progress)
     if not settings.skip_unreadable:
         reader.refuse_unreadable()
@@ -130,9 +129,14 @@ def folder_shape(path: Path, settings: DataSettings) -> tuple[int, int, int]:
         DataError: as `open_images` says.
     """
     folder = list_folder(path)
-    order = candidates(str(path), folder.labels, len(folder.files), settings.classes, settings.limit)
+    order, _ = _candidates(folder, settings)
     size, channels = _form(Reader(folder), order, settings)
     return channels, size, size
+
+
+def _candidates(folder: Folder, settings: DataSettings) -> tuple[NDArray[np.int64], int]:
+    name, count = str(folder.path), len(folder.files)
+    return candidates(name, folder.labels, count, settings.classes, settings.limit, settings.fraction)
 
 
 def _assemble(reader: Reader, places: NDArray[np.int64], pixels: NDArray[np.uint8]) -> ImageSet:
@@ -186,7 +190,7 @@ def _read_all(
         if len(places) == most:
             break
     kept = np.array(places, np.int64)
-    if (np.diff(kept) > 0).all():  # as without a limit: no second copy of what may be large
+    if (np.diff(kept) > 0).all():  # as where all are kept: no second copy of what may be large
         return kept, pixels[: len(kept)]
     ascending = np.argsort(kept)
     return kept[ascending], pixels[ascending]

@@ -20,11 +20,12 @@ class ImageSet:
 
     Attributes:
         name: the data set, or the path of the folder.
-        images: (N, C, H, W), uint8 in [0, 255], C = 1 (grey) or 3 (RGB).
+        images: (N, C, H, W), uint8 in [0, 255], C = 1 (grey) or 3 (RGB); or, float32 in [-1, 1], samples of a
+            D-dimensional distribution, (N, D, 1, 1).
         labels: (N,), int64; None where there are none.
         class_names: the name of label k at place k; None where there are no labels.
         source: where the images were read from.
-        sha256: of shape, pixels and labels, in hexadecimal: what was learned from, to the last bit.
+        sha256: of shape, numbers and labels, in hexadecimal: what was learned from, to the last bit.
     """
 
     name: str
@@ -44,8 +45,10 @@ class ImageSet:
         source: str,
     ) -> ImageSet:
         """These images with their digest."""
-        digest = hashlib.sha256(repr((tuple(images.shape), labels is not None)).encode())
-        digest.update(images.contiguous().numpy().data)
+        form = (tuple(images.shape), labels is not None, *(("float32",) if images.is_floating_point() else ()))
+        digest = hashlib.sha256(repr(form).encode())
+        pixels = images.contiguous().numpy()
+        digest.update(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).data)
         if labels is not None:
             digest.update(labels.numpy().astype("<i8").data)
         return cls(name, images, labels, class_names, source, digest.hexdigest())
@@ -61,7 +64,7 @@ class ImageSet:
 
     def scaled(self, index: torch.Tensor) -> torch.Tensor:
         """The images at these places, (len(index), C, H, W), float32 in [-1, 1]: black is -1, white is 1."""
-        return self.images[index].to(torch.float32) / 127.5 - 1
+        return scale(self.images[index])
 
     def count_labels(self) -> dict[str, int]:
         """How many images each class has, by its name; empty without labels."""
@@ -69,6 +72,11 @@ class ImageSet:
             return {}
         counts = torch.bincount(self.labels, minlength=len(self.class_names))
         return dict(zip(self.class_names, counts.tolist(), strict=True))
+
+
+def scale(images: torch.Tensor) -> torch.Tensor:
+    """Bytes as float32 in [-1, 1]: black is -1, white is 1; what is of a floating-point type stays as it is."""
+    return images if images.is_floating_point() else images.to(torch.float32) / 127.5 - 1
 
 
 def refuse_what_does_not_fit(count: int, channels: int, size: int, copies: int = 1) -> None:

@@ -1,15 +1,19 @@
-"""What a folder of images holds, before anything is learned from it."""
+"""What a folder of images or a distribution holds, before anything is learned from it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
+
+import torch
 
 from qgen.data.decoding import Head, read_head, read_pixels
 from qgen.data.download import Progress
 from qgen.data.folder import Reader, list_folder
+from qgen.data.images import ImageSet
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,32 @@ class FolderReport:
     size: int | None
     channels: int
     unreadable: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The first two moments of samples of D numbers.
+
+    Attributes:
+        mean: of each number.
+        deviation: the standard deviation of each.
+        correlations: Pearson's, of each two numbers, such as "x1, x2"; empty for D = 1.
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    correlations: dict[str, float]
+
+
+def measure_moments(samples: ImageSet) -> Moments:
+    """The moments of (N, D, 1, 1) samples, as they are learned from."""
+    values = samples.scaled(torch.arange(len(samples))).flatten(1).double()
+    related = torch.atleast_2d(values.T.corrcoef())
+    return Moments(
+        mean=tuple(values.mean(dim=0).tolist()),
+        deviation=tuple(values.std(dim=0).tolist()),
+        correlations={f"x{i + 1}, x{j + 1}": float(related[i, j]) for i, j in combinations(range(values.shape[1]), 2)},
+    )
 
 
 def inspect_folder(path: Path, progress: Progress | None = None) -> FolderReport:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from difflib import get_close_matches
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from qgen.data.choice import choose
+from qgen.data.distributions import DISTRIBUTIONS, DRAWN, Distribution, draw_samples
 from qgen.data.download import Progress
 from qgen.data.folder import folder_shape, open_folder
 from qgen.data.images import ImageSet, refuse_what_does_not_fit
@@ -35,10 +38,12 @@ def open_images(
 
     Raises:
         DataError: there are no such images; files are missing, damaged or not what was published; images differ in
-            size and `size` is not set; or they do not fit into memory.
+            size and `size` is not set; they do not fit into memory; or a distribution is asked for in another form.
     """
     if settings.name in KNOWN:
         return open_known(KNOWN[settings.name], settings, data_dir, download, progress)
+    if settings.name in DISTRIBUTIONS:
+        return open_distribution(DISTRIBUTIONS[settings.name], settings)
     return open_folder(find_folder(settings.name), settings, progress)
 
 
@@ -46,8 +51,11 @@ def image_shape(settings: DataSettings) -> tuple[int, int, int]:
     """The shape (C, H, W) of the images that the settings ask for, without reading or fetching the images.
 
     Raises:
-        DataError: there is no such set or folder, or the images of a folder differ in size and `size` is not set.
+        DataError: there is no such set or folder, the images of a folder differ in size and `size` is not set, or a
+            distribution is asked for in another form.
     """
+    if settings.name in DISTRIBUTIONS:
+        return _sample_shape(DISTRIBUTIONS[settings.name], settings)
     if settings.name not in KNOWN:
         return folder_shape(find_folder(settings.name), settings)
     size = settings.size or KNOWN[settings.name].size
@@ -63,13 +71,38 @@ def open_known(
 ) -> ImageSet:
     """As `open_images`, of this set whatever `settings.name` says."""
     given = load(known, settings.split, data_dir, download, progress)
-    places = choose(
-        f"{known.name} ({settings.split})", given.labels, len(given.labels), settings.classes, settings.limit
-    )
+    places = _chosen(given.labels, len(given.labels), known.name, settings)
     size, channels = settings.size or known.size, settings.channels or 1
     refuse_what_does_not_fit(len(places), channels, size, copies=2)  # `resize` makes a second one on its way
     images, labels = resize(given.images[places], size, channels), torch.from_numpy(given.labels[places])
     return ImageSet.of(known.name, images, labels, known.class_names, given.source)
+
+
+def open_distribution(distribution: Distribution, settings: DataSettings) -> ImageSet:
+    """Samples of this distribution, whatever `settings.name` says: (N, D, 1, 1), float32 in [-1, 1].
+
+    Raises:
+        DataError: the settings ask for another form, for classes, or for more samples than there are.
+    """
+    shape = _sample_shape(distribution, settings)
+    samples = draw_samples(distribution, settings.split).astype(np.float32)
+    samples = samples[_chosen(None, len(samples), distribution.name, settings)]
+    images = torch.from_numpy(samples.reshape(-1, *shape))
+    return ImageSet.of(distribution.name, images, None, None, f"{DRAWN}: {distribution.name}, {settings.split}")
+
+
+def _chosen(labels: NDArray[np.int64] | None, count: int, name: str, settings: DataSettings) -> NDArray[np.int64]:
+    name = f"{name} ({settings.split})"
+    return choose(name, labels, count, settings.classes, settings.limit, settings.fraction)
+
+
+def _sample_shape(distribution: Distribution, settings: DataSettings) -> tuple[int, int, int]:
+    if settings.size is not None or settings.channels is not None:
+        raise DataError(
+            f"{distribution.name} is a distribution, whose samples are {distribution.channels}x1x1: "
+            "leave `size` and `channels` at null."
+        )
+    return distribution.channels, 1, 1
 
 
 def find_folder(name: str) -> Path:
@@ -83,6 +116,7 @@ def find_folder(name: str) -> Path:
         return folder
     if folder.exists():
         raise DataError(f"{name} is a file; give the folder of images that it lies in.")
-    near = get_close_matches(name, KNOWN, 1)
-    hint = f"did you mean `{near[0]}`?" if near else f"known sets: {', '.join(KNOWN)}."
+    known = (*KNOWN, *DISTRIBUTIONS)
+    near = get_close_matches(name, known, 1)
+    hint = f"did you mean `{near[0]}`?" if near else f"known sets: {', '.join(known)}."
     raise DataError(f"There is neither a data set nor a folder of images `{name}`; {hint}")

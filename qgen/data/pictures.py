@@ -77,7 +77,7 @@ def save_grid(
         top, left = place // columns * (height + between), place % columns * (width + between)
         enlarged = tile.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
         grid[:, top : top + height, left : left + width] = enlarged
-    _save(_picture(grid), path)
+    save_png(_picture(grid), path)
 
 
 def save_single(images: torch.Tensor, folder: str | os.PathLike[str], names: Sequence[str]) -> list[Path]:
@@ -101,7 +101,7 @@ def save_single(images: torch.Tensor, folder: str | os.PathLike[str], names: Seq
     paths = [Path(folder, f"{name}.png") for name in names]
     Path(folder).mkdir(parents=True, exist_ok=True)
     for tile, path in zip(tiles, paths, strict=True):
-        _save(_picture(tile), path)
+        save_png(_picture(tile), path)
     return paths
 
 
@@ -123,6 +123,11 @@ def _picture(pixels: torch.Tensor) -> Image:
     return Image.fromarray(pixels[0].numpy() if len(pixels) == 1 else pixels.permute(1, 2, 0).contiguous().numpy())
 
 
-def _save(picture: Image, path: str | os.PathLike[str]) -> None:
+def save_png(picture: Image, path: str | os.PathLike[str]) -> None:
+    """Writes a picture into a PNG file, which is whole or not there.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     with aside(path) as temporary:
         picture.save(temporary, "PNG")

@@ -17,27 +17,33 @@ class DataSettings(Settings):
     """
 
     name: str = Field(default="digits", min_length=1)
-    """A known data set (`qgen data` lists them), or the path of a folder of images."""
+    """A known data set or distribution (`qgen data` lists them), or the path of a folder of images."""
 
     split: Literal["train", "test"] = "train"
-    """The part of a known data set. A folder of images is all `train`."""
+    """The part of what is known by its name. A folder of images is all `train`."""
 
     size: int | None = Field(default=None, ge=1)
     """Resize to this many pixels in height and width; null: as the images are, which must then agree.
 
-    In a folder all images of the chosen `classes` must, also those that `limit` leaves out.
+    In a folder all images of the chosen `classes` must, also those that `limit` or `fraction` leaves out.
     """
 
     channels: Literal[1, 3] | None = None
     """1: grey, 3: RGB; null: as the images are.
 
-    A folder is grey only if all images of the chosen `classes` are, also those that `limit` leaves out.
+    A folder is grey only if all images of the chosen `classes` are, also those that `limit` or `fraction` leaves out.
     """
 
     limit: int | None = Field(default=None, ge=1)
     """Keep this many images: a fixed choice, the same in every run, with as many of each class as can be.
 
     A smaller limit keeps a part of what a larger one does.
+    """
+
+    fraction: float | None = Field(default=None, gt=0, le=1)
+    """Keep this part of the images, chosen as `limit` chooses: of `classes`, rounded, and at least one.
+
+    In a folder it is a part of the files that there are, also of those that cannot be read.
     """
 
     classes: tuple[int, ...] | None = Field(default=None, min_length=1)
@@ -50,4 +56,13 @@ class DataSettings(Settings):
     def _no_class_twice(self) -> Self:
         if self.classes is not None and len(set(self.classes)) < len(self.classes):
             raise ValueError(f"`classes` names a label twice: {', '.join(map(str, self.classes))}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_number_of_images(self) -> Self:
+        if self.limit is not None and self.fraction is not None:
+            raise ValueError(
+                f"`limit` ({self.limit}) and `fraction` ({self.fraction}) both say how many images to keep: "
+                "set one of them to null"
+            )
         return self

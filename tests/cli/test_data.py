@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 from qgen.cli.main import app
-from qgen.data import opening, places, sets
+from qgen.data import DataSettings, open_images, opening, places, sets
 from qgen.data.idx import IdxFile
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -75,7 +75,7 @@ def published(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.Monk
 
 def test_list_names_every_set_and_what_it_would_take(home: Path) -> None:
     text, rows = shown(), {row["name"]: row for row in told()}
-    assert list(rows) == ["digits", "mnist", "fashion-mnist"]
+    assert list(rows) == ["digits", "mnist", "fashion-mnist", "gamma", "gaussian-3d"]
     assert "1,438 images and 359 for testing, 8x8, grey, in 10 classes" in text
     assert "here: scikit-learn" in text
     assert "not here: qgen data mnist --download fetches 12 MB from https://" in text
@@ -83,7 +83,8 @@ def test_list_names_every_set_and_what_it_would_take(home: Path) -> None:
         assert name in text
         assert " ".join(row["reference"].split()) in text
         assert row["licence"] in text
-        assert (row["present"], row["problem"]) == ("scikit-learn" if name == "digits" else None, None)
+        here = {"digits": "scikit-learn", "mnist": None, "fashion-mnist": None}
+        assert (row["present"], row["problem"]) == (here.get(name, "drawn by qgen, the same on every machine"), None)
     assert (rows["mnist"]["train"], rows["mnist"]["test"], rows["mnist"]["size"]) == (60_000, 10_000, 28)
     assert not home.exists()
 
@@ -100,6 +101,28 @@ def test_digits_are_counted_and_drawn(tmp_path: Path) -> None:
     assert sum(facts["parts"]["train"]["counts"].values()) == facts["train"] == 1438
     assert len(facts["parts"]["test"]["sha256"]) == 64
     assert facts["figure"] is None
+
+
+def test_distributions_are_described_by_their_moments_and_drawn(tmp_path: Path) -> None:
+    assert "10,000 samples and 100,000 for testing, of a number in [-1, 1]" in shown("gamma")
+    text, facts = shown("gaussian-3d", "--figure", tmp_path / "figure.png"), told("gaussian-3d")
+    assert "of 3 numbers in [-1, 1]" in text
+    assert "classes" not in text
+    assert (facts["kind"], facts["channels"], facts["train"], facts["test"]) == ("distribution", 3, 10_000, 100_000)
+    for split in ("train", "test"):
+        part = facts["parts"][split]
+        samples = open_images(DataSettings(name="gaussian-3d", split=split))
+        values = samples.images.reshape(-1, 3).double().numpy()
+        np.testing.assert_allclose(part["mean"], values.mean(axis=0), atol=1e-12)
+        np.testing.assert_allclose(part["deviation"], values.std(axis=0, ddof=1))
+        related = np.corrcoef(values.T)
+        assert part["correlations"] == pytest.approx(
+            {"x1, x2": related[0, 1], "x1, x3": related[0, 2], "x2, x3": related[1, 2]}
+        )
+        assert f"x1, x3: {related[0, 2]:.3f}" in text
+        assert part["sha256"] == samples.sha256
+    with Image.open(tmp_path / "figure.png") as picture:
+        assert picture.mode == "RGB"
 
 
 def test_a_figure_has_a_class_a_row(tmp_path: Path) -> None:
@@ -213,6 +236,7 @@ def test_a_folder_in_which_nothing_can_be_read_is_reported_too(tmp_path: Path) -
         (("digits", "--figure", "x.jpg"), 2, "does not end in .png"),
         ((".", "--download"), 2, "only digits, mnist, fashion-mnist"),
         (("mnsit",), 1, "did you mean `mnist`?"),
+        (("gaussian3d",), 1, "did you mean `gaussian-3d`?"),
         (("no/such/folder",), 1, "neither a data set nor a folder"),
         ((".",), 1, "There are no images in ."),
         (("digits", "--figure", "no/such/folder/x.png"), 1, "Cannot write no/such/folder/x.png: No such file"),

@@ -1,10 +1,13 @@
 """Which images are used: a fixed choice, balanced, and nested."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qgen.data import DataSettings
 from qgen.data.choice import choose
+from qgen.errors import ConfigError
 
 labels_of = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(lambda drawn: np.array(drawn, np.int64))
 
@@ -30,6 +33,48 @@ def test_a_smaller_limit_keeps_a_part_of_what_a_larger_one_does(
     given_labels = labels if labelled else None
     few, many = (set(choose("drawn", given_labels, len(labels), limit=limit)) for limit in (small, large))
     assert few <= many
+
+
+@given(labels_of, st.booleans(), st.floats(0, 1, exclude_min=True))
+def test_a_fraction_is_the_limit_of_as_many(labels: np.ndarray, labelled: bool, fraction: float) -> None:
+    given_labels, wanted = labels if labelled else None, fraction * len(labels)
+    places = choose("drawn", given_labels, len(labels), fraction=fraction)
+    assert len(places) == 1 if wanted < 0.5 else abs(len(places) - wanted) <= 0.5
+    np.testing.assert_array_equal(places, choose("drawn", given_labels, len(labels), limit=len(places)))
+    if labelled:
+        assert len(set(labels[places].tolist())) == min(len(places), len(set(labels.tolist())))
+
+
+@given(labels_of, st.booleans(), st.lists(st.floats(0, 1, exclude_min=True), min_size=2, max_size=2).map(sorted))
+def test_a_smaller_fraction_keeps_a_part_of_what_a_larger_one_does(
+    labels: np.ndarray, labelled: bool, fractions: list[float]
+) -> None:
+    given_labels = labels if labelled else None
+    few, many = (set(choose("drawn", given_labels, len(labels), fraction=part).tolist()) for part in fractions)
+    assert few <= many
+    assert set(choose("drawn", given_labels, len(labels), fraction=1).tolist()) == set(range(len(labels)))
+
+
+@given(labels_of, st.floats(0, 1, exclude_min=True), st.data())
+def test_a_fraction_is_one_of_the_chosen_classes(labels: np.ndarray, fraction: float, data: st.DataObject) -> None:
+    classes = data.draw(st.lists(st.sampled_from(sorted(set(labels.tolist()))), min_size=1, unique=True))
+    places = choose("drawn", labels, len(labels), classes=classes, fraction=fraction)
+    available = int(np.isin(labels, classes).sum())
+    assert set(labels[places].tolist()) <= set(classes)
+    assert len(places) == max(1, round(fraction * available))
+
+
+@pytest.mark.parametrize("fraction", [0, -0.1, 1.001, float("nan"), "half"])
+def test_a_fraction_is_above_0_and_at_most_1(fraction: object) -> None:
+    with pytest.raises(ConfigError, match="`fraction`"):
+        DataSettings.read({"fraction": fraction})
+
+
+def test_a_limit_and_a_fraction_exclude_each_other() -> None:
+    with pytest.raises(ConfigError, match=r"`limit` \(10\) and `fraction` \(0.5\) both .* set one") as caught:
+        DataSettings.read({"limit": 10, "fraction": 0.5})
+    assert len(str(caught.value).splitlines()) == 1
+    assert DataSettings.read({"limit": None, "fraction": 0.5}).fraction == 0.5
 
 
 @given(labels_of, st.data())

@@ -211,6 +211,20 @@ def test_a_limit_keeps_images_with_their_labels(tmp_path: Path) -> None:
     assert levels.tolist() == sorted(levels.tolist()) != list(range(9))
 
 
+def test_a_fraction_is_one_of_the_files(tmp_path: Path) -> None:
+    for number in range(20):
+        save(tmp_path / ("a" if number < 15 else "b") / f"{number:02}.png", np.full((2, 2), number))
+    half = open_folder(tmp_path, fraction=0.5)
+    assert (half.count_labels(), half.sha256) == ({"a": 5, "b": 5}, open_folder(tmp_path, limit=10).sha256)
+    assert open_folder(tmp_path, fraction=1).sha256 == open_folder(tmp_path).sha256
+    assert open_folder(tmp_path, fraction=0.001, classes=(1,)).count_labels() == {"a": 0, "b": 1}
+    assert image_shape(DataSettings(name=str(tmp_path), fraction=0.5)) == (1, 2, 2)
+    for damaged in range(3, 20, 2):  # 11 of 20 files can be read
+        (tmp_path / ("a" if damaged < 15 else "b") / f"{damaged:02}.png").write_bytes(b"x")
+    for fraction, count in ((0.1, 2), (0.5, 10), (0.6, 11), (1, 11)):
+        assert len(open_folder(tmp_path, fraction=fraction, skip_unreadable=True)) == count
+
+
 def test_a_folder_that_cannot_be_listed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path / "image.png", np.zeros((4, 4)))
     (tmp_path / "locked").mkdir()
@@ -358,9 +372,10 @@ def test_the_copy_that_a_limit_makes_counts(tmp_path: Path, monkeypatch: pytest.
     for place in range(4):
         save(tmp_path / f"{place}.png", np.zeros((8, 8)))
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2 * 4 * 8 * 8))
-    assert len(open_folder(tmp_path)) == 4
-    with pytest.raises(DataError, match="4 images of 1x8x8 take"):
-        open_folder(tmp_path, limit=4)
+    assert len(open_folder(tmp_path)) == len(open_folder(tmp_path, fraction=1)) == 4  # nothing is shuffled
+    for settings in ({"limit": 3}, {"fraction": 0.75}):
+        with pytest.raises(DataError, match="3 images of 1x8x8 take"):
+            open_folder(tmp_path, **settings)
 
 
 def test_progress_is_told(tmp_path: Path) -> None:
@@ -381,6 +396,5 @@ def test_a_folder_is_inspected(tmp_path: Path, rng: np.random.Generator) -> None
     (tmp_path / "b" / "1.png").unlink()
     damaged = damage(tmp_path / "b", rng)
     report = inspect_folder(tmp_path)
-    assert (report.images, report.size, report.channels) == (2, 8, 1)
-    assert report.counts == {"a": 2}
+    assert (report.images, report.size, report.channels, report.counts) == (2, 8, 1, {"a": 2})
     assert set(report.unreadable) == {f"b/{name}" for name in damaged}

@@ -14,6 +14,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from qgen.data import DataSettings, ImageSet, image_shape, list_sets, open_images, published
+from qgen.data.distributions import DISTRIBUTIONS
 from qgen.data.opening import open_known
 from qgen.data.places import download_root
 from qgen.data.sets import DIGITS, FASHION_MNIST, KNOWN, MNIST
@@ -91,6 +92,17 @@ def test_classes_and_limit() -> None:
     ):
         with pytest.raises(DataError, match=words):
             digits(**settings)
+
+
+def test_a_fraction_of_the_images() -> None:
+    tenth, hundredth = digits(fraction=0.1), digits(fraction=0.01)
+    assert (len(tenth), len(hundredth)) == (144, 14)
+    assert min(hundredth.count_labels().values()) == 1
+    assert hundredth.sha256 == digits(limit=14).sha256
+    assert digits(fraction=1).sha256 == digits().sha256
+    assert len(digits(fraction=1e-9)) == 1
+    assert digits(classes=(3, 7), fraction=0.5).count_labels().keys() >= {"3", "7"}
+    assert image_shape(DataSettings(fraction=0.1)) == (1, 8, 8)
 
 
 def test_other_sizes_and_channels() -> None:
@@ -269,12 +281,16 @@ def test_without_files_and_network_the_error_says_where_it_looked_and_what_to_do
 
 
 def test_list_names_every_set_and_where_it_is(small: Any, tmp_path: Path) -> None:
-    for status, known in zip(list_sets(), KNOWN.values(), strict=True):
+    sets = {status.name: status for status in list_sets()}
+    assert list(sets) == [*KNOWN, *DISTRIBUTIONS]
+    for known in KNOWN.values():
+        status = sets[known.name]
         assert (status.name, status.train, status.test) == (known.name, known.train, known.test)
         assert status.present == ("scikit-learn" if known is DIGITS else None)
         assert status.problem is None
         assert (status.reference, status.licence) == (known.reference, known.licence)
         assert (status.download_bytes > 10**7) == (known is not DIGITS)
+        assert (status.kind, status.channels, len(status.class_names)) == ("images", 1, 10)
     known = small.published_at("https://one.example/")
     small.write(tmp_path / "small")
     (status,) = list_sets(tmp_path, [known])
@@ -312,7 +328,7 @@ def test_equal_images_have_equal_digests_and_others_do_not(small: Any, tmp_path:
 @pytest.mark.skipif(not REAL_FILES, reason="QGEN_DATA does not name a folder with the files of MNIST or Fashion-MNIST")
 def test_the_real_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QGEN_DATA", str(REAL_FILES))
-    present = [status.name for status in list_sets() if status.present and status.name != "digits"]
+    present = [status.name for status in list_sets() if status.present and status.download_bytes]
     assert present
     for name in present:
         train, test = (open_images(DataSettings(name=name, split=split), download=False) for split in ("train", "test"))
