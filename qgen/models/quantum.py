@@ -8,13 +8,12 @@ from typing import Literal
 import torch
 from torch import nn
 
-from qgen.backends import Backend, GradientMethod
 from qgen.circuits import LayerCircuit
 from qgen.initialisers import Uniform
 from qgen.layer import QuantumLayers
 from qgen.models.blocks import Stages, StandardConv
+from qgen.models.engine import Engine
 from qgen.models.settings import PATCH, Variant
-from qgen.randomness import derive
 
 Second = Literal["activations", "block input", "first values"]
 
@@ -73,19 +72,6 @@ class Hybrid:
         """Circuits that are run for one patch in both stages."""
         stages = 1 if self.second == "first values" else 2
         return stages * sum(bank.evaluations for bank in self.banks)
-
-
-@dataclass(frozen=True)
-class Engine:
-    """Where circuits run, how they are differentiated, and the seed of their weights."""
-
-    backend: Backend
-    gradient: str | GradientMethod
-    seed: int
-
-    def at(self, *purpose: str | int) -> Engine:
-        """The same engine with a seed of its own for this purpose."""
-        return Engine(self.backend, self.gradient, derive(self.seed, *purpose))
 
 
 class PatchCircuits(nn.Module):

@@ -3,43 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
-from qgen.circuits import Encoding, LayerCircuit, ansatz
+from qgen.circuits import LayerCircuit
 from qgen.errors import ConfigError
+from qgen.models.ansatz_settings import AnsatzSettings
 from qgen.settings import Settings
 
 Variant = Literal["paper", "published"]
 PATCH = 2  # a circuit sees PATCH x PATCH pixels of each of its channels, one a qubit
 
 
-class HybridSettings(Settings):
+class HybridSettings(AnsatzSettings):
     """The circuits that stand in for a convolution, on some of its channels."""
 
+    beside: ClassVar[Mapping[str, str]] = {"qubits": "group_channels", **AnsatzSettings.beside}
+
     ansatz: str = "hqconv"
-    """name of the circuit (`qgen describe --list`)"""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """further options of the ansatz; `encoding` as {gate, map, scale, reupload}"""
     group_channels: PositiveInt = 3
     """channels that one circuit sees, 2x2 pixels of each: it has four times as many data qubits"""
-
-    @field_validator("options")
-    @classmethod
-    def _check_options(cls, options: dict[str, Any]) -> dict[str, Any]:
-        for key, instead in (("qubits", "group_channels"), ("layers", "layers"), ("name", "ansatz")):
-            if key in options:
-                raise ValueError(f"`{key}` is no option here: set `{instead}`, beside `options`")
-        encoding = options.get("encoding")
-        if not isinstance(encoding, Mapping):
-            return options
-        try:
-            return options | {"encoding": Encoding(**encoding)}
-        except TypeError as error:
-            raise ValueError(
-                f"`encoding` has gate, map, scale and reupload, not {', '.join(map(str, encoding))}"
-            ) from error
 
     def ansatz_name(self, variant: Variant) -> str:
         """The ansatz that runs: in the published code, block A of `hqconv` never does."""
@@ -51,14 +35,11 @@ class HybridSettings(Settings):
         Raises:
             CircuitError: the ansatz is unknown, or does not take this number of qubits or layers or these options.
         """
-        return self._build(self.ansatz_name(variant), layers)
+        return self.build(PATCH**2 * self.group_channels, layers, self.ansatz_name(variant))
 
     def counted_weights(self, layers: int) -> int:
         """The weights of the circuit that is named: in `published` more of `hqconv` than run."""
-        return self._build(self.ansatz, layers).num_weights
-
-    def _build(self, name: str, layers: int) -> LayerCircuit:
-        return ansatz(name, qubits=PATCH**2 * self.group_channels, layers=layers, **self.options)
+        return self.build(PATCH**2 * self.group_channels, layers).num_weights
 
 
 class VertexSettings(HybridSettings):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import nn
 
@@ -11,13 +9,14 @@ from qgen.backends import Backend, GradientMethod, open_backend
 from qgen.errors import ConfigError, InputError
 from qgen.models.attention import FullAttention, LinearAttention
 from qgen.models.blocks import ResBlock, Stages, TimeEmbedding, Upsample
+from qgen.models.engine import Engine
 from qgen.models.hybrids import quanvolution_hybrid, vertex_hybrid
-from qgen.models.quantum import Engine, Hybrid, HybridStages
+from qgen.models.initial import initialise
+from qgen.models.quantum import Hybrid, HybridStages
 from qgen.models.settings import UNetSettings, last_kernel
-from qgen.randomness import derive, generator
+from qgen.randomness import derive
 
 TIME_FACTOR = 4  # the width of the embedding of time, in multiples of `dim`
-CUT_SPREAD = 0.87962566103423978  # the standard deviation of a standard normal that is cut at 2
 
 
 class EncoderLevel(nn.Module):
@@ -212,9 +211,7 @@ def build_unet(
 ) -> UNet:
     """The U-Net of these settings, with its initial weights.
 
-    Weights start as in Flax: normal with variance 1 / (inputs of a unit), cut at two standard deviations (LeCun et al.
-    1998, "Efficient BackProp"); biases at 0. They depend on the seed and on their name alone, so that parts which two
-    models share start equal; torch's global generator is neither used nor changed.
+    Weights start as in Flax, see `initialise`; torch's global generator is neither used nor changed.
 
     Args:
         settings: what to build.
@@ -234,17 +231,8 @@ def build_unet(
     opened = open_backend(backend) if isinstance(backend, str) else backend
     with torch.random.fork_rng(devices=[]):  # torch's layers draw weights of their own first
         model = UNet(settings, channels, size, Engine(opened, gradient, derive(seed, "circuits")))
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            _initialise(module, generator(seed, "weights", name))
+    initialise(model, seed)
     return model
-
-
-def _initialise(module: nn.Conv2d | nn.Linear, drawn: torch.Generator) -> None:
-    spread = 1 / (CUT_SPREAD * math.sqrt(module.weight[0].numel()))
-    nn.init.trunc_normal_(module.weight, std=spread, a=-2 * spread, b=2 * spread, generator=drawn)
-    if module.bias is not None:
-        nn.init.zeros_(module.bias)
 
 
 def _block(settings: UNetSettings, channels: int, hybrid: Hybrid | None, engine: Engine) -> ResBlock:

@@ -1,0 +1,127 @@
+"""What each of the two players lowers in its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from qgen.adversarial.losses import LOSSES, gradient_penalty
+from qgen.adversarial.settings import AdversarialSettings
+
+
+class LatentGenerator(Protocol):
+    """What makes images of latent numbers."""
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Latent numbers (count, L), on the CPU."""
+        ...
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1]."""
+        ...
+
+
+class GameDraws(NamedTuple):
+    """The random part of a turn.
+
+    Attributes:
+        latents: (B, L).
+        mix: (B,) in [0, 1): where between real and generated images a gradient penalty looks.
+    """
+
+    latents: Tensor
+    mix: Tensor
+
+    def part(self, rows: slice) -> GameDraws:
+        """The draws of some of the images."""
+        return GameDraws(self.latents[rows], self.mix[rows])
+
+    def to(self, device: torch.device | str) -> GameDraws:
+        """The same draws on another device."""
+        return GameDraws(self.latents.to(device), self.mix.to(device))
+
+
+class _Player(nn.Module):
+    """What both turns have: the two networks, the loss, and what they draw."""
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, settings: AdversarialSettings) -> None:
+        super().__init__()
+        self.generator, self.discriminator, self.settings = generator, discriminator, settings
+        self.losses = LOSSES[settings.loss]
+        self._notes: dict[str, Tensor] = {}
+
+    def draw(self, count: int, shape: Sequence[int], generator: torch.Generator) -> GameDraws:
+        """Draws for `count` images, on the CPU, that depend on the generator alone."""
+        latents: Tensor = self.generator.draw(count, generator)  # type: ignore[operator]
+        return GameDraws(latents, torch.rand(count, generator=generator))
+
+    def notes(self) -> dict[str, Tensor]:
+        """Further numbers of the last turn, for the row of metrics."""
+        return self._notes
+
+
+class DiscriminatorTurn(_Player):
+    """The discriminator tells real images from generated ones.
+
+    Args:
+        generator: see `LatentGenerator`; it is not changed.
+        discriminator: images (B, C, H, W) -> scores (B,).
+        settings: of the game.
+    """
+
+    def forward(self, images: Tensor, draws: GameDraws) -> Tensor:
+        """The loss, with the penalty where there is one, of as many generated images as there are real ones.
+
+        The notes are the mean scores of both, and the share of all images whose score has the right sign.
+        """
+        with torch.no_grad():
+            generated: Tensor = self.generator(draws.latents.to(images.device))
+        scores: Tensor = self.discriminator(torch.cat([images, generated.to(images.dtype)]))
+        real, fake = scores.chunk(2)
+        self._notes = {
+            "real_score": real.detach().mean(),
+            "fake_score": fake.detach().mean(),
+            "accuracy": torch.cat([real > 0, fake < 0]).float().mean(),
+        }
+        loss = self.losses.discriminator(real, fake)
+        if self.settings.loss == "wasserstein" and self.settings.penalty:
+            with torch.enable_grad():
+                penalty = gradient_penalty(self.discriminator, images, generated, draws.mix.to(images.device))
+            loss = loss + self.settings.penalty * penalty
+        return loss
+
+
+class GeneratorTurn(_Player):
+    """The generator makes images that the discriminator scores highly.
+
+    Args:
+        generator: see `LatentGenerator`.
+        discriminator: images (B, C, H, W) -> scores (B,); it is not changed.
+        settings: of the game.
+    """
+
+    def forward(self, images: Tensor, draws: GameDraws) -> Tensor:
+        """The loss of as many generated images as there are in the batch, which does not count otherwise."""
+        generated: Tensor = self.generator(draws.latents.to(images.device))
+        with fixed(self.discriminator):
+            return self.losses.generator(self.discriminator(generated))
+
+
+@contextmanager
+def fixed(module: nn.Module) -> Iterator[None]:
+    """Within this block nothing that is recorded reaches the module's parameters, and its buffers stay as they are."""
+    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    training = module.training
+    for parameter in learned:
+        parameter.requires_grad_(False)
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)
+        for parameter in learned:
+            parameter.requires_grad_(True)

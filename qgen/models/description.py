@@ -1,0 +1,79 @@
+"""What a model is, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, final
+
+from torch import nn
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a model.
+
+    Attributes:
+        name: the prefix of its parameters.
+        shape: what comes out for one image: (C, H, W), or (features,).
+        parameters: how many numbers are learned in it; those that are frozen count.
+        circuits: circuits that it runs for one image in one call.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    parameters: int
+    circuits: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class UsedCircuit:
+    """A kind of circuit in a model.
+
+    Attributes:
+        part: the prefix of the parameters of all of its kind.
+        ansatz: its name; likewise `qubits`, ancillas with them, and `layers`.
+        copies: how many there are with weights of their own.
+    """
+
+    part: str
+    ansatz: str
+    qubits: int
+    layers: int
+    copies: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """A model in numbers.
+
+    Attributes:
+        rows: its parts, in the order in which they run.
+        parameters: the number of its parameters.
+        quantum_parameters: those among them that are weights of circuits, unused ones too.
+        trainable: those among all that can change.
+        circuits_per_call: circuits that are run for one image in one call.
+        qubits: of the widest circuit; 0 without circuits.
+        circuits: the kinds of circuits.
+    """
+
+    rows: tuple[Part, ...]
+    parameters: int
+    quantum_parameters: int
+    trainable: int
+    circuits_per_call: int
+    qubits: int
+    circuits: tuple[UsedCircuit, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain lists, dicts, numbers and text, ready for JSON."""
+        plain = asdict(self)
+        rows = [row | {"shape": list(row["shape"])} for row in plain["rows"]]
+        return plain | {"rows": rows, "circuits": list(plain["circuits"])}
+
+
+def count(module: nn.Module) -> int:
+    """The parameters of a module, those that are frozen too."""
+    return sum(parameter.numel() for parameter in module.parameters())

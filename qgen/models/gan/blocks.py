@@ -1,0 +1,65 @@
+"""The block in the middle of a player: a circuit, or two dense layers with as many parameters."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from qgen.layer import QuantumLayer
+from qgen.models.engine import Engine
+from qgen.models.gan.settings import BlockSettings
+
+
+class QuantumBlock(nn.Module):
+    """A circuit between numbers in [-1, 1]: inputs are angles in half turns.
+
+    Args:
+        settings: the circuit.
+        engine: where it runs.
+    """
+
+    def __init__(self, settings: BlockSettings, engine: Engine) -> None:
+        super().__init__()
+        self.circuit = QuantumLayer(settings.circuit, engine.backend, engine.gradient, seed=engine.seed)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Expectation values (B, width) in [-1, 1] at inputs (B, I)."""
+        return self.circuit(math.pi * inputs.to(self.circuit.weight.dtype))  # type: ignore[no-any-return]
+
+
+class ClassicalBlock(nn.Module):
+    """x + U relu(V x + a) + b, with as many hidden units and biases as the number of parameters pays for.
+
+    Al-Othni et al. (arXiv:2507.09706) state two dense layers with a ReLU and 15 parameters. From 5 numbers to 5 that is
+    one hidden unit and a bias behind it. Without the sum all that comes out lies on one line, and for half of all
+    inputs in one point, so that a comparison with a circuit would say nothing: the sum costs no parameter.
+
+    Args:
+        width: n numbers, in and out.
+        parameters: how many to have: 2 n a hidden unit, and a bias of the output, of the hidden units, or of both,
+            where exactly that is left.
+        skip: whether the input is added.
+    """
+
+    def __init__(self, width: int, parameters: int, skip: bool) -> None:
+        super().__init__()
+        hidden, left = divmod(parameters, 2 * width)
+        biased = {0: (False, False), width: (False, True), hidden: (True, False), hidden + width: (True, True)}
+        # What cannot be met exactly is fallen short of by less than a bias.
+        behind, ahead = biased.get(left, (hidden <= left < width, left >= width))
+        self.first, self.second = nn.Linear(width, hidden, bias=behind), nn.Linear(hidden, width, bias=ahead)
+        self.skip = skip
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """From (B, n) to (B, n)."""
+        changed: torch.Tensor = self.second(self.first(inputs).relu())
+        return inputs + changed if self.skip else changed
+
+
+def build_block(settings: BlockSettings, engine: Engine) -> QuantumBlock | ClassicalBlock:
+    """The block that the settings describe."""
+    if settings.kind == "quantum":
+        return QuantumBlock(settings, engine)
+    return ClassicalBlock(settings.width, settings.circuit.num_weights, settings.skip)

@@ -1,0 +1,101 @@
+"""The two players as one network."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from qgen.backends import Backend, GradientMethod, open_backend
+from qgen.errors import ConfigError
+from qgen.models.engine import Engine
+from qgen.models.extractors import build_extractor
+from qgen.models.gan.blocks import build_block
+from qgen.models.gan.generators import Generator, Shape, build_generator_network
+from qgen.models.gan.settings import DiscriminatorSettings, GANSettings
+from qgen.models.initial import initialise
+from qgen.randomness import derive
+
+
+class Discriminator(nn.Module):
+    """Features of an image, a few numbers in [-1, 1] made of them, a block, and a score: high for what looks real.
+
+    Args:
+        settings: what to build.
+        shape: (C, H, W) of the images.
+        engine: where circuits run.
+        seed: of the extractor's weights.
+    """
+
+    def __init__(self, settings: DiscriminatorSettings, shape: Shape, engine: Engine, seed: int) -> None:
+        super().__init__()
+        self.extractor = build_extractor(settings.extractor, shape, seed)
+        self.circuits = 0
+        self.reduce: nn.Module | None = None
+        self.block: nn.Module | None = None
+        features = self.extractor.features
+        if settings.block is not None:
+            self.circuits = int(settings.block.kind == "quantum")
+            self.reduce = nn.Linear(features, settings.block.inputs)
+            self.block = build_block(settings.block, engine)
+            features = settings.block.width
+        self.score = nn.Linear(features, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Scores (B,) of images (B, C, H, W) in [-1, 1]."""
+        features: torch.Tensor = self.extractor(images)
+        if self.reduce is not None and self.block is not None:
+            features = self.block(self.reduce(features).tanh())
+        return self.score(features).squeeze(1)  # type: ignore[no-any-return]
+
+
+class GAN(nn.Module):
+    """A generator and a discriminator (Goodfellow et al. 2014, arXiv:1406.2661), each classical or with circuits.
+
+    `build_gan` makes one. The names of its parameters begin with `generator` or `discriminator`.
+
+    Attributes:
+        settings: what it was built from.
+        image_shape: (C, H, W) of its images.
+    """
+
+    generator: Generator
+    discriminator: Discriminator
+
+    def __init__(self, settings: GANSettings, shape: Shape, engine: Engine, seed: int) -> None:
+        super().__init__()
+        self.settings, self.image_shape = settings, shape
+        self.generator = build_generator_network(settings.generator, shape, engine.at("generator"))
+        self.discriminator = Discriminator(settings.discriminator, shape, engine.at("discriminator"), seed)
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """Images (B, C, H, W) in [-1, 1] of latent numbers (B, L)."""
+        return self.generator(latents)  # type: ignore[no-any-return]
+
+
+def build_gan(
+    settings: GANSettings,
+    shape: Shape,
+    backend: str | Backend = "statevector",
+    gradient: str | GradientMethod = "auto",
+    seed: int = 0,
+) -> GAN:
+    """The GAN of these settings, with its initial weights; torch's global generator is neither used nor changed.
+
+    Args:
+        settings: what to build.
+        shape: (C, H, W) of the images; H = W.
+        backend: where circuits run: a name or a `Backend`.
+        gradient: how circuits are differentiated: a name or a `GradientMethod`.
+        seed: of all initial weights.
+
+    Raises:
+        ConfigError: the images do not fit the generator, or an extractor's weights are not at hand.
+        CircuitError, BackendError: the backend or its gradient cannot serve the circuits.
+    """
+    if shape[0] < 1 or shape[1] != shape[2]:
+        raise ConfigError(f"images have to be square, not {shape[1]}x{shape[2]}, and have one channel or more")
+    opened = open_backend(backend) if isinstance(backend, str) else backend
+    with torch.random.fork_rng(devices=[]):  # torch's layers draw weights of their own first
+        model = GAN(settings, shape, Engine(opened, gradient, derive(seed, "circuits")), derive(seed, "extractor"))
+    initialise(model, derive(seed, "weights"), but="discriminator.extractor")  # which has a seed of its own
+    return model
