@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from qgen.errors import ConfigError
 
@@ -33,16 +33,28 @@ class Settings(BaseModel):
         return self.model_dump(mode="json")
 
 
+def with_kind(default: str) -> BeforeValidator:
+    """For a choice between groups by their `kind`: without one it is this."""
+
+    def add(given: Any) -> Any:
+        return {"kind": default, **given} if isinstance(given, Mapping) else given
+
+    return BeforeValidator(add)
+
+
 def _lines(cls: type[BaseModel], error: ValidationError) -> list[str]:
     lines = []
     for problem in error.errors():
-        path = [str(part) for part in problem["loc"]]
+        path, groups = _walked(cls, [str(part) for part in problem["loc"]])
         name = ".".join(path) or "the settings"
         if problem["type"] == "extra_forbidden":
-            known = _known_keys(cls, path[:-1])
+            known = sorted({key for group in groups for key in group.model_fields})
             near = get_close_matches(path[-1], known, 1, cutoff=0.5)
             hint = f" Did you mean `{'.'.join([*path[:-1], near[0]])}`?" if near else f" Known: {', '.join(known)}."
             lines.append(f"unknown key `{name}`.{hint}")
+        elif problem["type"] == "union_tag_invalid":
+            given, known = problem["ctx"]["tag"], problem["ctx"]["expected_tags"]
+            lines.append(f"`{name}.kind`: input should be {known.replace(', ', ' or ')} (given: {given!r})")
         elif problem["type"] == "missing":
             lines.append(f"`{name}` is missing")
         else:
@@ -52,13 +64,25 @@ def _lines(cls: type[BaseModel], error: ValidationError) -> list[str]:
     return lines
 
 
-def _known_keys(cls: type[BaseModel], path: list[str]) -> list[str]:
-    """The keys of the group at this path; of all variants where it is a choice between several."""
+def _walked(cls: type[BaseModel], place: list[str]) -> tuple[list[str], list[type[BaseModel]]]:
+    """The keys at a problem's place, without pydantic's marks of a chosen `kind`; and the groups its last key is in."""
     groups: list[type[BaseModel]] = [cls]
-    for part in path:
-        inner = [group.model_fields[part].annotation for group in groups if part in group.model_fields]
-        groups = [found for annotation in inner for found in _models(annotation)] or groups
-    return sorted({key for group in groups for key in group.model_fields})
+    keys: list[str] = []
+    for at, part in enumerate(place):
+        chosen = [group for group in groups if _kind(group) == part]
+        if chosen and keys and all(part not in group.model_fields for group in groups):
+            groups = chosen
+            continue
+        keys.append(part)
+        if at + 1 < len(place):
+            inner = [group.model_fields[part].annotation for group in groups if part in group.model_fields]
+            groups = [found for annotation in inner for found in _models(annotation)] or groups
+    return keys, groups
+
+
+def _kind(group: type[BaseModel]) -> str | None:
+    field = group.model_fields.get("kind")
+    return None if field is None else field.default
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

@@ -159,7 +159,7 @@ def _print_plan(console: Console, plan: HardwarePlan) -> None:
     )
     after = " one after the other," if plan.jobs > 1 else ""
     console.print(
-        f"{plan.jobs:,} jobs,{after} {plan.executions:,} executions, {plan.seconds:,.0f} QPU seconds{done}{share}; "
+        f"{plan.jobs:,} {'jobs' if plan.jobs != 1 else 'job'},{after} {plan.executions:,} executions, {plan.seconds:,.0f} QPU seconds{done}{share}; "
         f"{plan.queue:,} jobs wait for the device",
         soft_wrap=True,
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from qgen.models import ModelDescription
-    from qgen.runs import DiffusionGenerator, Run, RunConfig
+    from qgen.runs import ImageGenerator, Run, RunConfig
 
 
 def is_model(what: str) -> bool:
@@ -58,12 +58,13 @@ def _shape(config: "RunConfig", run: "Run | None") -> tuple[int, int, int]:
     return image_shape(config.data)
 
 
-def _about(config: "RunConfig", generator: "DiffusionGenerator") -> dict[str, Any]:
+def _about(config: "RunConfig", generator: "ImageGenerator") -> dict[str, Any]:
     return {
         "image": list(generator.shape),
         "data": config.data.name,
-        "variant": config.model.variant,
-        "sampling": config.sampling.plain(),
+        "kind": config.model.kind,
+        "variant": getattr(config.model, "variant", None),
+        "sampling": dict(generator.how),
         "circuits_per_image": generator.circuits_per_image,
         "backend": config.backend.name,
     }
@@ -95,12 +96,13 @@ def _layers(facts: "ModelDescription") -> "Table":
 
 def _rows(what: str, facts: "ModelDescription", about: dict[str, Any]) -> dict[str, str]:
     channels, height, width = about["image"]
+    size = f"{height}x{width}, {'grey' if channels == 1 else 'RGB'}"
     rows = {
-        "model": f"{what} ({about['variant']})",
-        "images": f"{about['data']}, {height}x{width}, {'grey' if channels == 1 else 'RGB'}",
+        "model": f"{what} ({about['variant'] or about['kind']})",
+        "images": f"{about['data']}, {size if (height, width) != (1, 1) else f'samples of {channels} numbers'}",
         "parameters": f"{facts.parameters:,}, of which {facts.quantum_parameters:,} in circuits",
-        "circuits": f"{facts.circuits_per_call:,} for an image in each step, "
-        f"{about['circuits_per_image']:,} to sample one ({about['sampling']['sampler']})",
+        "circuits": f"{facts.circuits_per_call:,} for an image in each call, "
+        f"{about['circuits_per_image']:,} to sample one ({about['sampling']['words']})",
     }
     for circuit in facts.circuits:
         rows[f"  {circuit.ansatz}"] = f"{circuit.qubits} qubits, {circuit.layers} layers"

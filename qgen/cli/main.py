@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from qgen import __version__
-from qgen.cli import backends, data, describe, devserver, jobs, sample, train, transpile
+from qgen.cli import backends, data, describe, devserver, jobs, sample, study, train, transpile
 from qgen.errors import QgenError
 
 
@@ -67,6 +67,7 @@ app.command(epilog=describe.EXAMPLES)(describe.describe)
 app.command(epilog=data.EXAMPLES)(data.data)
 app.add_typer(backends.app, name="backends")
 app.command(epilog=transpile.EXAMPLES)(transpile.transpile)
+app.add_typer(study.app, name="study")
 app.command(epilog=jobs.EXAMPLES)(jobs.jobs)
 app.command(epilog=devserver.EXAMPLES)(devserver.devserver)
 

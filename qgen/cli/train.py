@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from qgen.runs import Run, RunConfig
-    from qgen.training import Finished
+    from qgen.training import Classified, Finished, Trainer
 
 EXAMPLES = """\b
 Examples:
@@ -71,7 +71,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run: CONFIG, or the latest.")] = False,
     from_: Annotated[
         Path | None,
-        typer.Option("--from", metavar="RUN", help="Take over encoder and decoder of another run; the vertex is new."),
+        typer.Option("--from", metavar="RUN", help="Take over weights of another run: all but a U-Net's vertex."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The run's folder is runs/NAME.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The run's folder.")] = None,
@@ -122,13 +122,14 @@ def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | N
 
 def _anywhere(settings: RunConfig) -> RunConfig:
     """With whole paths, since the run may go on from another place."""
+    from qgen.data.distributions import DISTRIBUTIONS
     from qgen.data.places import expanded
     from qgen.data.sets import KNOWN
     from qgen.runs import override_config
 
     changes = []
     images = expanded(settings.data.name)
-    if settings.data.name not in KNOWN and images.is_dir():
+    if settings.data.name not in {*KNOWN, *DISTRIBUTIONS} and images.is_dir():
         changes.append(_change("data.name", str(images.resolve())))
     if settings.backend.layout is not None:
         changes.append(_change("backend.layout", str(expanded(settings.backend.layout).resolve())))
@@ -192,6 +193,9 @@ def _train(
     console = Console(highlight=False, stderr=as_json)
     with progress(console, "fetching images") as told:
         images = open_images(settings.data, data_dir, progress=told)
+        # Samples are compared with all there is, however few images are learned from.
+        whole = settings.data.model_copy(update={"limit": None, "fraction": None})
+        real = open_images(whole, data_dir) if settings.training.judged and whole != settings.data else images
     report: Report = ConsoleReport(console)
     if tensorboard:
         report = TensorBoardReport(run.path / "tensorboard", report)
@@ -199,7 +203,7 @@ def _train(
     run = fabric.broadcast(run)  # the first process names the folder; another one may look at its clock a second later
     first = fabric.is_global_zero
     try:
-        trainer = Trainer.build(run, settings, images, fabric)
+        trainer = Trainer.build(run, settings, images, fabric, real)
         with closing(trainer.generator.backend):
             if first:
                 what = f"{len(images):,} images of {images.name} ({images.source})"
@@ -209,21 +213,45 @@ def _train(
                 if not consent.training_agreed(console, trainer, said, as_json):
                     return
             finished = (go_on if resume else start)(trainer, report if first else Report())
+            classified = _classified(trainer, finished, data_dir) if first else None
     except BaseException:
         end_others(fabric)
         raise
     if first:
-        _conclude(console, run, finished, as_json)
+        _conclude(console, run, finished, classified, as_json)
 
 
-def _conclude(console: Console, run: Run, finished: Finished, as_json: bool) -> None:
+def _classified(trainer: Trainer, finished: Finished, data_dir: Path | None) -> Classified | None:
+    """The classifier's own file, once it is trained; None for generators."""
+    from qgen.data import open_images
+    from qgen.data.sets import KNOWN
+    from qgen.runs import ClassifierLearner
+    from qgen.training import write_classifier
+
+    data = trainer.config.data
+    if finished.stopped or not isinstance(trainer.generator, ClassifierLearner):
+        return None
+    other = data.model_copy(update={"split": "test", "limit": None, "fraction": None})
+    known = data.name in KNOWN and data.split == "train"
+    return write_classifier(trainer, open_images(other, data_dir) if known else None)
+
+
+def _conclude(console: Console, run: Run, finished: Finished, classified: Classified | None, as_json: bool) -> None:
     grid = run.grid(finished.step)
     if as_json:
         facts = {"run": str(run.path), "steps": finished.step, "stopped": finished.stopped, "metrics": finished.row}
+        if classified is not None:
+            facts |= {"classifier": str(classified.file), "accuracy": classified.accuracy}
         typer.echo(json.dumps(facts | {"grid": str(grid) if grid.exists() else None}, indent=2))
         return
     if finished.stopped:
         console.print(f"stopped after step {finished.step}; go on with: qgen train {run.path} --resume", soft_wrap=True)
+        return
+    if classified is not None:
+        right = "" if classified.accuracy is None else f", right about {classified.accuracy:.1%} of images it never saw"
+        console.print(f"classifier: {classified.file}{right}", soft_wrap=True)
+        name = f"model.discriminator.extractor.name=classifier:{run.path}"
+        console.print(f"a GAN that uses it: qgen train gan-quantum-g --set {name}", soft_wrap=True)
         return
     if grid.exists():
         console.print(f"samples: {grid}", soft_wrap=True)

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -213,23 +214,28 @@ def _circuits_of_run(path: Path | None, work: Work) -> list[_Wanted]:
     from qgen.backends.pins import digest
     from qgen.errors import RunError
     from qgen.runs import find_run, open_trained
-    from qgen.runs.workload import CircuitUse, training_uses
+    from qgen.runs.workload import CircuitUse, sampling_uses, training_uses
 
     run = find_run(path)
     generator = open_trained(run, {"name": "statevector"}).generator
     groups: dict[str, list[CircuitUse]] = {}
     for use in training_uses(generator):
         groups.setdefault(digest(use.circuit), []).append(use)
+    calls = dict.fromkeys(groups, 0)
+    for use in sampling_uses(generator):
+        calls[digest(use.circuit)] += use.submissions
     if not groups:
         raise RunError(f"{run.path} has no circuits: its model is classical")
     # The largest first: one that does not fit is refused before anything is run.
-    ordered = sorted(groups.values(), key=lambda uses: -uses[0].circuit.qubits)
-    return [_of_layers(f"{run.name}, circuit {k}", uses, generator, work) for k, uses in enumerate(ordered, 1)]
+    ordered = sorted(groups, key=lambda key: -groups[key][0].circuit.qubits)
+    return [
+        _of_layers(f"{run.name}, circuit {k}", groups[key], replace(work, calls=calls[key]))
+        for k, key in enumerate(ordered, 1)
+    ]
 
 
-def _of_layers(name: str, uses: list[Any], generator: Any, work: Work) -> _Wanted:
+def _of_layers(name: str, uses: list[Any], work: Work) -> _Wanted:
     calls, circuit = sum(use.submissions for use in uses), uses[0].circuit
-    each = sum(use.per_image for use in uses) // calls
+    each = ceil(sum(use.per_image for use in uses) / calls)
     called = f"{name} ({circuit.qubits} qubits, in {', '.join(use.layer for use in uses)})"
-    changed = replace(work, calls=calls * generator.denoiser_calls, circuits=each, training_calls=calls)
-    return _Wanted(called, circuit, changed)
+    return _Wanted(called, circuit, replace(work, circuits=each, training_calls=calls))

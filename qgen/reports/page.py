@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from qgen import __version__
 from qgen.errors import QgenError
 from qgen.reports.charts import PARTS, losses, success_chart
 from qgen.reports.device_section import device_section, way
+from qgen.reports.document import asset, document
 from qgen.reports.markup import Markup, element, microseconds, percent, plural, signed, table, times
 from qgen.reports.result import DeviceReport, TranspilationReport
 from qgen.storage import write_text
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
 _NONE: Mapping[str, QuantumCircuit] = MappingProxyType({})
-
-#: The browser itself refuses whatever would have to be fetched.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def write_page(report: TranspilationReport, path: str | Path, circuits: Mapping[str, QuantumCircuit] = _NONE) -> None:
@@ -60,23 +56,9 @@ def page(report: TranspilationReport, circuits: Mapping[str, QuantumCircuit] = _
         element("h2", "Device by device" if len(ranked) > 1 else "In detail"),
         *sections,
         element("h2", "How the numbers are computed"),
-        element("section", Markup(_asset("formulas.html")), class_="card"),
+        element("section", Markup(asset("formulas.html")), class_="card"),
     )
-    body = element("body", _header(report), main, element("footer", f"Made by qgen {__version__}."))
-    return f"<!doctype html>\n{element('html', _head(report), body, lang='en')}\n"
-
-
-def _asset(name: str) -> str:
-    return resources.files("qgen.reports").joinpath(name).read_text(encoding="utf-8")
-
-
-def _head(report: TranspilationReport) -> Markup:
-    # An empty icon, since a browser would ask the server for one.
-    return Markup(
-        '<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><link rel="icon" href="data:,">'
-        f"{element('title', f'{report.circuit}: transpilation report')}<style>{_asset('page.css')}</style></head>"
-    )
+    return document(f"{report.circuit}: transpilation report", _header(report), main)
 
 
 def _header(report: TranspilationReport) -> Markup:

@@ -26,7 +26,7 @@ class Work:
         shots: how often each circuit is measured in each basis.
         batch: images in a step of training.
         calls: how often the circuit is called while images are sampled, one call after the other: a diffusion model
-            calls it in each of its steps.
+            calls it in each of its steps; 0 where only training does, as with the discriminator of a GAN.
         circuits: settings of its angles that a call has for one image.
         training_calls: calls in the forward pass of one step of training.
     """
@@ -71,8 +71,10 @@ def workloads(circuit: LayerCircuit, device: Device, found: Found, work: Work) -
     def cost(circuits: int, jobs: int) -> WorkloadCost:
         return workload_cost(circuits * bases, work.shots, jobs, length_us=length, rep_delay_us=delay)
 
-    sampled = cost(work.images * work.calls * work.circuits, work.calls)
-    costs = [Workload("sampling", None, work.images, sampled)]
+    costs = []
+    if work.calls:
+        sampled = cost(work.images * work.calls * work.circuits, work.calls)
+        costs.append(Workload("sampling", None, work.images, sampled))
     wants = circuit.num_inputs > 0, circuit.num_weights > 0
     for gradient in GRADIENTS if any(wants) else ():
         each = parse_gradient(gradient).evaluations(executable, wants)

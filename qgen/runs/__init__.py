@@ -1,5 +1,8 @@
 """Runs: what one is (settings), where it lies (a folder), what it keeps (checkpoints), and what it makes (images)."""
 
+from qgen.runs.building import build_generator as build_generator
+from qgen.runs.building import build_learner as build_learner
+from qgen.runs.building import closing_on_error as closing_on_error
 from qgen.runs.checkpoint import Checkpoint as Checkpoint
 from qgen.runs.checkpoint import load_checkpoint as load_checkpoint
 from qgen.runs.checkpoint import save_checkpoint as save_checkpoint
@@ -12,11 +15,12 @@ from qgen.runs.folder import Run as Run
 from qgen.runs.folder import find_run as find_run
 from qgen.runs.folder import new_run as new_run
 from qgen.runs.folder import writing as writing
+from qgen.runs.generators import AdversarialGenerator as AdversarialGenerator
+from qgen.runs.generators import ClassifierLearner as ClassifierLearner
 from qgen.runs.generators import DiffusionGenerator as DiffusionGenerator
 from qgen.runs.generators import ImageGenerator as ImageGenerator
+from qgen.runs.generators import Learner as Learner
 from qgen.runs.generators import Turn as Turn
-from qgen.runs.generators import build_generator as build_generator
-from qgen.runs.generators import closing_on_error as closing_on_error
 from qgen.runs.generators import image_seeds as image_seeds
 from qgen.runs.sampling import Samples as Samples
 from qgen.runs.sampling import Trained as Trained

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
+from qgen.adversarial import AdversarialSettings
 from qgen.backends import Backend, open_backend
 from qgen.backends.ibm.options import HardwareOptions
 from qgen.data import DataSettings
 from qgen.diffusion import DiffusionSettings, SamplingSettings
-from qgen.models import UNetSettings
-from qgen.settings import Settings
+from qgen.models import ClassifierSettings, GANSettings, UNetSettings
+from qgen.settings import Settings, with_kind
+
+ModelSettings: TypeAlias = Annotated[
+    UNetSettings | GANSettings | ClassifierSettings, Field(discriminator="kind"), with_kind("unet")
+]
+#: What a model of each kind is trained and sampled by, and the parts that another run can give it.
+_GROUPS: dict[str, tuple[str, ...]] = {"unet": ("diffusion", "sampling"), "gan": ("adversarial",), "classifier": ()}
+_PARTS = {
+    "unet": ("encoder", "vertex", "decoder"),
+    "gan": ("generator", "discriminator"),
+    "classifier": ("body", "head"),
+}
 
 
 class BackendSettings(Settings):
@@ -66,8 +78,8 @@ class TransferSettings(Settings):
 
     run: str
     """The folder of that run."""
-    parts: tuple[Literal["encoder", "vertex", "decoder"], ...] = Field(("encoder", "decoder"), min_length=1)
-    """Which parts of the network are taken over."""
+    parts: tuple[str, ...] | None = Field(None, min_length=1)
+    """Which parts of the network are taken over; None: `encoder` and `decoder` of a U-Net, both players of a GAN."""
     weights: Literal["raw", "ema"] = "raw"
     """The weights as trained (as in De Falco et al.) or their moving average."""
 
@@ -81,8 +93,10 @@ class TrainingSettings(Settings):
     """Passes through the data; a last step that is not whole is left out."""
     batch: int = Field(128, gt=0)
     """Images a step, of all devices together."""
+    optimizer: Literal["adam", "sgd", "adadelta"] = "adam"
+    """`adadelta`: M. D. Zeiler (2012), arXiv:1212.5701, with a decay of 0.95."""
     learning_rate: float = Field(1e-3, gt=0)
-    """Of Adam."""
+    """Of the optimiser; in a GAN the generator's."""
     decay: Literal["none", "cosine"] = "none"
     """`cosine`: the learning rate falls to zero along half a cosine, from the end of the warm-up to the last step."""
     warm_up: int = Field(0, ge=0)
@@ -102,6 +116,8 @@ class TrainingSettings(Settings):
     """Steps from one grid of samples to the next; None: only at the end."""
     samples: int = Field(64, ge=0, le=4096)
     """Images in such a grid; 0: none."""
+    judged: int = Field(0, ge=0, le=10_000)
+    """With each grid, so many samples are compared with the real images: quality.jsonl; 0: none."""
     checkpoint_every: int | None = Field(None, gt=0)
     """Steps from one checkpoint to the next; None: after every step, unless that took more than 3 % of the time."""
 
@@ -118,29 +134,72 @@ class TrainingSettings(Settings):
             raise ValueError(f"training.betas must lie in [0, 1), not {list(self.betas)}")
         return self
 
-    def total_steps(self, images: int) -> int:
-        """Optimiser steps on a data set of so many images: 20 epochs of 60,000 in batches of 128 are 9,375."""
+    def total_steps(self, images: int, batches: int = 1) -> int:
+        """Optimiser steps on a data set of so many images: 20 epochs of 60,000 in batches of 128 are 9,375.
+
+        Args:
+            images: how many there are.
+            batches: how many batches a step sees.
+        """
         if self.steps is not None:
             return self.steps
-        return max(1, math.floor((self.epochs or 0) * images / self.batch))
+        return max(1, math.floor((self.epochs or 0) * images / (self.batch * batches)))
 
 
 class RunConfig(Settings):
     """Everything that the numbers of a run depend on, but for the machine."""
 
-    model: UNetSettings = UNetSettings()
+    model: ModelSettings = UNetSettings()
     data: DataSettings = DataSettings()
-    diffusion: DiffusionSettings = DiffusionSettings()
-    sampling: SamplingSettings = SamplingSettings()
+    diffusion: DiffusionSettings | None = None
+    """Of a U-Net; None for other models."""
+    sampling: SamplingSettings | None = None
+    """Of a U-Net; None for other models."""
+    adversarial: AdversarialSettings | None = None
+    """Of a GAN; None for other models."""
     training: TrainingSettings
     backend: BackendSettings = BackendSettings()
     start: TransferSettings | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _groups_of_the_kind(cls, given: Any) -> Any:
+        """Fills in the groups that the model's kind has, and refuses the others."""
+        if not isinstance(given, dict):
+            return given
+        model = given.get("model")
+        kind = model.get("kind", "unet") if isinstance(model, dict) else getattr(model, "kind", "unet")
+        if kind not in _GROUPS:  # refused where the kind is read
+            return given
+        for other, groups in _GROUPS.items():
+            wrong = [group for group in groups if other != kind and given.get(group) is not None]
+            if wrong:
+                raise ValueError(f"`{wrong[0]}` is for models of kind `{other}`, and this one is a `{kind}`")
+        return {group: {} for group in _GROUPS[kind]} | {k: v for k, v in given.items() if v is not None}
+
     @model_validator(mode="after")
     def _sampler_fits(self) -> Self:
-        if self.sampling.steps is not None and self.sampling.steps > self.diffusion.steps:
+        if self.sampling is None or self.diffusion is None or self.sampling.steps is None:
+            return self
+        if self.sampling.steps > self.diffusion.steps:
             raise ValueError(
                 f"sampling.steps = {self.sampling.steps} is more than diffusion.steps = {self.diffusion.steps}; "
                 "a sampler can take at most as many steps as the diffusion has"
             )
         return self
+
+    @model_validator(mode="after")
+    def _parts_exist(self) -> Self:
+        unknown = [part for part in (self.start and self.start.parts) or () if part not in _PARTS[self.model.kind]]
+        if unknown:
+            known = ", ".join(_PARTS[self.model.kind])
+            raise ValueError(f"`start.parts`: a `{self.model.kind}` has no part `{unknown[0]}`; its parts are {known}")
+        return self
+
+    @property
+    def parts_taken_over(self) -> tuple[str, ...]:
+        """The parts of the network that come from the run that this one starts from; none without one."""
+        if self.start is None:
+            return ()
+        usual = tuple(part for part in _PARTS[self.model.kind] if part != "vertex")
+        return self.start.parts or usual

@@ -43,6 +43,11 @@ class Run:
         """One JSON object a line; see `qgen.training.metrics`."""
         return self.path / "metrics.jsonl"
 
+    @property
+    def quality(self) -> Path:
+        """How good samples were on the way, one JSON object a line; see `qgen.training.watch`."""
+        return self.path / "quality.jsonl"
+
     def grid(self, step: int) -> Path:
         """The picture of the samples drawn after so many steps."""
         return self.samples / f"step-{step:08d}.png"

@@ -1,44 +1,63 @@
-"""Generators of images, made from settings: what a run trains and what it samples."""
+"""Generators of images: what a run trains and what it samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 
+from qgen.adversarial import AdversarialSettings, DiscriminatorTurn, GeneratorTurn
 from qgen.backends import Backend
 from qgen.diffusion import NoisePrediction, SamplingSettings, Schedule, denoiser_calls, sample
-from qgen.models import UNet, build_unet
-from qgen.randomness import derive
-from qgen.runs.config import RunConfig
+from qgen.models import GAN, UNet
+from qgen.models.extractors import Classification, ConvClassifier
+from qgen.randomness import derive, generator
 
 Shape = tuple[int, int, int]
 Progress = Callable[[int, int], None]
 
-#: Images that are sampled together, at most.
-BATCH = 64
+#: Images that are sampled together, at most: of a diffusion, and where one pass makes them.
+BATCH, PASS = 64, 256
 #: How samples are drawn on the way, where the run's own sampler takes longer.
 QUICK = SamplingSettings(sampler="dpm-solver")
 
 
-class Turn(NamedTuple):
+def _no_notes() -> dict[str, torch.Tensor]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Turn:
     """What one player does in a step: the objective that it lowers, and the parameters that it may change.
 
     `objective.draw(count, shape, generator)` draws what the objective needs for a whole batch;
     `objective(images, draws)` is its loss. A diffusion model has one turn, a GAN two.
+
+    Attributes:
+        name: of the player.
+        objective: see above.
+        trained: by their names in the network.
+        rate: learning rate; None: that of the training's settings.
+        labelled: whether the objective takes the labels of the images too, as a third argument.
+        repeats: how often it moves in a step, each time on a batch of its own.
+        notes: further numbers of the last move.
     """
 
     name: str
     objective: nn.Module
     trained: dict[str, nn.Parameter]
+    rate: float | None = None
+    labelled: bool = False
+    repeats: int = 1
+    notes: Callable[[], Mapping[str, torch.Tensor]] = field(default=_no_notes)
 
 
-class ImageGenerator(Protocol):
-    """What training and sampling ask of a generator of any kind."""
+class Learner(Protocol):
+    """What training asks of a model of any kind."""
 
     @property
     def shape(self) -> Shape:
@@ -56,8 +75,8 @@ class ImageGenerator(Protocol):
         ...
 
     @property
-    def averaged(self) -> nn.Module:
-        """The part whose weights are averaged while training, and which samples."""
+    def averaged(self) -> dict[str, nn.Parameter]:
+        """Parameters of the network whose average over training samples."""
         ...
 
     def turns(self) -> tuple[Turn, ...]:
@@ -65,13 +84,31 @@ class ImageGenerator(Protocol):
         ...
 
     @property
-    def circuits_per_training_image(self) -> int:
+    def circuits_per_training_image(self) -> float:
         """Circuits evaluated forward for one image of one training step."""
         ...
+
+
+class ImageGenerator(Learner, Protocol):
+    """What sampling asks of a generator of any kind, too."""
 
     @property
     def circuits_per_image(self) -> int:
         """Circuits run to sample one image."""
+        ...
+
+    @property
+    def how(self) -> Mapping[str, Any]:
+        """How images are drawn, in plain values; `label` is a word for the names of files, `words` are for people."""
+        ...
+
+    @property
+    def passes(self) -> int:
+        """How often sampling runs its circuits, one time after the other."""
+        ...
+
+    def rehearse(self, device: torch.device | str = "cpu") -> None:
+        """One such pass for one image, whatever comes out."""
         ...
 
     def sample(
@@ -106,25 +143,32 @@ class DiffusionGenerator:
     backend: Backend
 
     @property
-    def averaged(self) -> nn.Module:
-        return self.network
+    def averaged(self) -> dict[str, nn.Parameter]:
+        return dict(self.network.named_parameters())
 
     def turns(self) -> tuple[Turn, ...]:
-        trained = {name: weight for name, weight in self.network.named_parameters() if weight.requires_grad}
-        return (Turn("denoiser", self.objective, trained),)
+        return (Turn("denoiser", self.objective, _learned(self.network)),)
 
     @property
-    def circuits_per_training_image(self) -> int:
+    def circuits_per_training_image(self) -> float:
         return self.network.circuits_per_call
 
     @property
-    def denoiser_calls(self) -> int:
-        """Calls of the network that sampling one image takes."""
+    def passes(self) -> int:
         return denoiser_calls(self.sampling, self.schedule)
 
     @property
     def circuits_per_image(self) -> int:
-        return self.network.circuits_per_call * self.denoiser_calls
+        return self.network.circuits_per_call * self.passes
+
+    @property
+    def how(self) -> Mapping[str, Any]:
+        given = self.sampling
+        label = f"{given.sampler}{self.passes}" + (f"-eta{given.eta:g}" if given.eta else "")
+        return given.plain() | {"label": label, "words": f"{given.sampler} in {self.passes} steps"}
+
+    def rehearse(self, device: torch.device | str = "cpu") -> None:
+        self.network(torch.zeros(1, *self.shape, device=device), torch.zeros(1, device=device))
 
     def sample(
         self,
@@ -136,58 +180,149 @@ class DiffusionGenerator:
         sampling = self.sampling
         if quick and denoiser_calls(sampling, self.schedule) > denoiser_calls(QUICK, self.schedule):
             sampling = QUICK
-        was_training = self.network.training
-        self.network.eval()
-        try:
-            # Circuits that are measured draw their shots from torch's global generator.
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(derive(seeds[0] if seeds else 0, "shots"))
-                # On hardware each call of a circuit is a job of its own: one for all images, then.
-                batch = max(1, len(seeds)) if self.backend.capabilities.remote else BATCH
-                return sample(self.network, self.schedule, sampling, seeds, self.shape, device, batch, progress)
-        finally:
-            self.network.train(was_training)
+        with _at_rest(self.network, seeds):
+            # On hardware each call of a circuit is a job of its own: one for all images, then.
+            batch = max(1, len(seeds)) if self.backend.capabilities.remote else BATCH
+            return sample(self.network, self.schedule, sampling, seeds, self.shape, device, batch, progress)
 
 
-def build_generator(
-    config: RunConfig, shape: Shape, backend: Backend | None = None, gradient: str = "auto"
-) -> DiffusionGenerator:
-    """The generator that settings describe, for images of shape (C, H, W), with its initial weights.
+@dataclass(frozen=True)
+class AdversarialGenerator:
+    """A generator that makes an image in one pass, and the discriminator that it is trained against.
 
-    Args:
-        config: the settings.
-        shape: channels, height and width; images are square.
-        backend: where its circuits run; None: as the settings say, and so with the gradient.
-        gradient: how circuits are differentiated on this backend.
-
-    Raises:
-        ConfigError, BackendError, CircuitError: the settings contradict each other, or the backend cannot serve them.
+    Attributes:
+        network: both players.
+        settings: of the game.
+        shape: of an image.
+        backend: where its circuits run.
     """
-    channels, size, _ = shape
-    chosen = backend or config.backend.open()
-    network = build_unet(
-        config.model,
-        channels,
-        size,
-        backend=chosen,
-        gradient=config.backend.gradient if backend is None else gradient,
-        seed=derive(config.training.seed, "weights"),
-    )
-    schedule = config.diffusion.noise_schedule()
-    objective = NoisePrediction(network, schedule, config.diffusion.loss_weights())
-    return DiffusionGenerator(network, schedule, config.sampling, objective, shape, chosen)
+
+    network: GAN
+    settings: AdversarialSettings
+    shape: Shape
+    backend: Backend
+
+    @property
+    def averaged(self) -> dict[str, nn.Parameter]:
+        return {name: weight for name, weight in self.network.named_parameters() if name.startswith("generator.")}
+
+    def turns(self) -> tuple[Turn, ...]:
+        players = self.network.generator, self.network.discriminator, self.settings
+        first, second = DiscriminatorTurn(*players), GeneratorTurn(*players)
+        learned = _learned(self.network)
+        mine = {
+            player: {name: weight for name, weight in learned.items() if name.startswith(f"{player}.")}
+            for player in ("discriminator", "generator")
+        }
+        given = self.settings
+        return (
+            Turn(
+                "discriminator",
+                first,
+                mine["discriminator"],
+                rate=given.discriminator_rate,
+                repeats=given.discriminator_steps,
+                notes=first.notes,
+            ),
+            Turn("generator", second, mine["generator"]),
+        )
+
+    @property
+    def circuits_per_training_image(self) -> float:
+        makes, scores, steps = *self._circuits, self.settings.discriminator_steps
+        penalty = self.settings.loss == "wasserstein" and self.settings.penalty > 0
+        return makes + (2 + penalty) * scores + (makes + scores) / steps
+
+    @property
+    def passes(self) -> int:
+        return 1 if self._circuits[0] else 0
+
+    @property
+    def circuits_per_image(self) -> int:
+        return self._circuits[0]
+
+    @property
+    def how(self) -> Mapping[str, Any]:
+        return {"label": "one-pass", "words": "one pass of the generator"}
+
+    def rehearse(self, device: torch.device | str = "cpu") -> None:
+        self.network(torch.zeros(1, self.network.generator.latents, device=device))
+
+    def sample(
+        self,
+        seeds: Sequence[int],
+        device: torch.device | str = "cpu",
+        progress: Progress | None = None,
+        quick: bool = False,
+    ) -> torch.Tensor:
+        made, count = self.network.generator, len(seeds)
+        latents = (
+            torch.cat([made.draw(1, generator(seed, "image")) for seed in seeds])
+            if seeds
+            else made.draw(0, generator(0))
+        )
+        step = max(1, count) if self.backend.capabilities.remote else PASS
+        parts = []
+        with _at_rest(self.network, seeds):
+            for first in range(0, max(1, count), step):
+                parts.append(made(latents[first : first + step].to(device)).float())
+                if progress is not None:
+                    progress(min(first + step, count), count)
+        return torch.cat(parts)
+
+    @property
+    def _circuits(self) -> tuple[int, int]:
+        """Circuits for an image: to make it, and to score it."""
+        return self.network.generator.circuits, self.network.discriminator.circuits
 
 
-@contextmanager
-def closing_on_error(backend: Backend) -> Iterator[None]:
-    """Closes a backend, which may hold a lock, if what is done with it fails."""
-    try:
-        yield
-    except BaseException:
-        backend.close()
-        raise
+@dataclass(frozen=True)
+class ClassifierLearner:
+    """A classifier, whose features may serve a discriminator; it makes no images.
+
+    Attributes:
+        network: the classifier.
+        backend: a place for circuits, of which it has none.
+    """
+
+    network: ConvClassifier
+    backend: Backend
+
+    @property
+    def shape(self) -> Shape:
+        return self.network.image_shape
+
+    @property
+    def averaged(self) -> dict[str, nn.Parameter]:
+        return dict(self.network.named_parameters())
+
+    def turns(self) -> tuple[Turn, ...]:
+        objective = Classification(self.network)
+        return (Turn("classifier", objective, _learned(self.network), labelled=True, notes=objective.notes),)
+
+    @property
+    def circuits_per_training_image(self) -> float:
+        return 0
 
 
 def image_seeds(seed: int, count: int) -> list[int]:
     """The seeds of images number 0 to `count` - 1: image 17 has the same one whatever is sampled beside it."""
     return [derive(seed, "image", number) for number in range(count)]
+
+
+def _learned(network: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
+
+
+@contextmanager
+def _at_rest(network: nn.Module, seeds: Sequence[int]) -> Iterator[None]:
+    """Within this block the network is sampled: nothing in it changes, and shots follow from the first seed."""
+    was_training = network.training
+    network.eval()
+    try:
+        # Circuits that are measured draw their shots from torch's global generator.
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(derive(seeds[0] if seeds else 0, "shots"))
+            yield
+    finally:
+        network.train(was_training)

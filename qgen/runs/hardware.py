@@ -18,8 +18,9 @@ from qgen.backends.ibm.meter import Priced
 from qgen.backends.statevector import StatevectorBackend
 from qgen.errors import BackendError, BudgetError
 from qgen.layer import CircuitNetwork
+from qgen.runs.building import build_generator
 from qgen.runs.config import RunConfig
-from qgen.runs.generators import DiffusionGenerator, ImageGenerator, build_generator
+from qgen.runs.generators import ImageGenerator, Learner
 from qgen.runs.workload import CircuitUse, sampling_uses, training_uses
 from qgen.transpilation import WorkloadCost
 
@@ -133,7 +134,7 @@ class HardwarePlan:
 
 
 def plan_sampling(
-    generator: DiffusionGenerator, config: RunConfig, backend: IBMBackend, count: int, seed: int
+    generator: ImageGenerator, config: RunConfig, backend: IBMBackend, count: int, seed: int
 ) -> HardwarePlan:
     """What sampling so many images takes.
 
@@ -146,13 +147,12 @@ def plan_sampling(
     """
     uses = sampling_uses(_twin(generator, config))
     layers = _planned(generator.network, uses, lambda network, use: count * use.circuits)
-    how = f"{generator.sampling.sampler} in {generator.denoiser_calls} steps"
-    task = f"sampling {count} images of seed {seed} with {how}"
+    task = f"sampling {count} images of seed {seed} with {generator.how['words']}"
     return _plan(task, _purpose(task, generator, config, backend), backend, layers, 1)
 
 
 def plan_training(
-    generator: ImageGenerator, config: RunConfig, backend: IBMBackend, steps: int, since: datetime | None = None
+    generator: Learner, config: RunConfig, backend: IBMBackend, steps: int, since: datetime | None = None
 ) -> HardwarePlan:
     """What so many further steps of training take: values and gradients of each call of a layer are one submission.
 
@@ -197,7 +197,7 @@ def _way_out(plan: HardwarePlan, left: float) -> str:
     return "Raise --max-qpu-seconds, or take fewer images, steps or shots, or --hardware tiles=auto"
 
 
-def _twin(generator: ImageGenerator, config: RunConfig) -> DiffusionGenerator:
+def _twin(generator: Learner, config: RunConfig) -> ImageGenerator:
     """The same network where running it costs nothing."""
     return build_generator(config, generator.shape, StatevectorBackend())
 
@@ -223,7 +223,7 @@ def _evaluations(network: CircuitNetwork, wants: tuple[bool, bool]) -> int:
     return method.evaluations(network.executable, wants)
 
 
-def _purpose(task: str, generator: DiffusionGenerator, config: RunConfig, backend: IBMBackend) -> str:
+def _purpose(task: str, generator: ImageGenerator, config: RunConfig, backend: IBMBackend) -> str:
     """The task, with a mark of all that its jobs depend on: the same words with other weights are other work."""
     mark = sha256(repr((backend.name, backend.shots, config.plain())).encode())
     for weights in generator.network.state_dict().values():

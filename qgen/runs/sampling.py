@@ -11,13 +11,15 @@ import torch
 
 from qgen import storage
 from qgen.backends import Backend
-from qgen.data import save_grid, save_single
-from qgen.errors import RunError
+from qgen.data import open_images, save_samples, save_single
+from qgen.data.distributions import DISTRIBUTIONS
+from qgen.errors import ConfigError, RunError
 from qgen.runs import provenance
+from qgen.runs.building import build_generator, closing_on_error
 from qgen.runs.checkpoint import Checkpoint, fingerprint, load_checkpoint
 from qgen.runs.config import RunConfig
 from qgen.runs.folder import Run, writing
-from qgen.runs.generators import DiffusionGenerator, Progress, build_generator, closing_on_error, image_seeds
+from qgen.runs.generators import ImageGenerator, Progress, image_seeds
 from qgen.settings import Settings
 
 
@@ -33,7 +35,7 @@ class Trained:
     """
 
     run: Run
-    generator: DiffusionGenerator
+    generator: ImageGenerator
     config: RunConfig
     step: int
 
@@ -48,7 +50,7 @@ class Samples:
     """What `sample_run` wrote.
 
     Attributes:
-        grid: the picture of all images.
+        grid: the picture of all images; of samples of a distribution, their histograms.
         provenance: the JSON file beside it.
         singles: the files of the single images, if they were wanted.
         facts: what the JSON file says.
@@ -67,7 +69,7 @@ def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict
         run: the run.
         backend: changes to where its circuits ran in training, as `{"shots": 1024}`; with another `name` nothing else
             of it stays.
-        sampling: changes to the run's settings of the sampler, as `{"steps": 50}`.
+        sampling: changes to the run's settings of the sampler, as `{"steps": 50}`; for a diffusion only.
 
     Raises:
         RunError: the run has no checkpoint, or a damaged one, or of another model.
@@ -75,7 +77,13 @@ def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict
     """
     config = run.config()
     base = {} if "name" in (backend or {}) else config.backend.plain()
-    changes = {"backend": base | (backend or {}), "sampling": config.sampling.plain() | (sampling or {})}
+    changes = {"backend": base | (backend or {})}
+    if sampling:
+        if config.sampling is None:
+            raise ConfigError(
+                f"{run.path} makes an image in one pass: it has no sampler, and takes none of its options"
+            )
+        changes["sampling"] = config.sampling.plain() | sampling
     config = RunConfig.read(config.plain() | changes)
     saved = run.checkpoints()
     if not saved:
@@ -119,6 +127,9 @@ def sample_run(
     """
     grid = out or trained.run.samples / f"{_name(trained, count, seed)}.png"
     folder = grid.with_suffix("")
+    distribution = trained.config.data.name in DISTRIBUTIONS
+    if single and distribution:
+        raise RunError("samples of a distribution are no images to write one by one: leave --single out")
     with writing(grid):
         grid.parent.mkdir(parents=True, exist_ok=True)
         if single and folder.exists():
@@ -126,7 +137,7 @@ def sample_run(
     trained.generator.network.to(device)
     images = trained.generator.sample(image_seeds(seed, count), device, progress)
     with writing(grid):
-        save_grid(images, grid)
+        save_samples(images, grid, open_images(trained.config.data) if distribution else None)
         singles: list[Path] = []
         if single:
             singles = save_single(images, folder, [f"{number:05d}" for number in range(count)])
@@ -138,12 +149,11 @@ def sample_run(
 
 def _name(trained: Trained, count: int, seed: int) -> str:
     """A name that says what the samples depend on, so that other ones do not replace them."""
-    sampling, calls = trained.generator.sampling, trained.generator.denoiser_calls
-    how = f"{sampling.sampler}{calls}" + (f"-eta{sampling.eta:g}" if sampling.eta else "")
+    how = trained.generator.how["label"]
     return f"{trained.backend.name.replace(':', '-')}-step{trained.step}-{how}-seed{seed}-{count}"
 
 
-def _load_average(generator: DiffusionGenerator, checkpoint: Checkpoint, path: Path, model: str) -> None:
+def _load_average(generator: ImageGenerator, checkpoint: Checkpoint, path: Path, model: str) -> None:
     if checkpoint.model != model:
         raise RunError(f"{path} was made by a model with other settings than its config.yaml says")
     try:
@@ -161,7 +171,7 @@ def _facts(trained: Trained, count: int, seed: int, device: torch.device) -> dic
         "created": provenance.now(),
         "images": count,
         "seed": seed,
-        "sampling": generator.sampling.plain(),
+        "sampling": dict(generator.how),
         "backend": provenance.backend_facts(trained.backend),
         "circuits_per_image": generator.circuits_per_image,
         "circuits": generator.circuits_per_image * count,

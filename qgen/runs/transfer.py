@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,14 +14,15 @@ from qgen.runs.config import TransferSettings
 from qgen.runs.folder import find_run
 
 
-def transfer(network: nn.Module, settings: TransferSettings) -> None:
+def transfer(network: nn.Module, settings: TransferSettings, parts: Sequence[str]) -> None:
     """Copies the weights of some parts of another run's network; the other parts keep what they start with.
 
     De Falco et al., arXiv:2402.16147, section 3.3, take over encoder and decoder and train a new vertex with them.
 
     Args:
-        network: has its parts as attributes `encoder`, `vertex` and `decoder`.
-        settings: which run, which parts, and which of its weights.
+        network: has its parts as attributes.
+        settings: which run, and which of its weights.
+        parts: their names.
 
     Raises:
         RunError: there is no such run, it has no checkpoint, or its parts have other shapes.
@@ -29,8 +31,9 @@ def transfer(network: nn.Module, settings: TransferSettings) -> None:
     saved = run.checkpoints()
     if not saved:
         raise RunError(f"{run.path} has no checkpoint to start from")
-    given = load_checkpoint(saved[-1]).tensors["weights" if settings.weights == "raw" else "ema"]
-    for part in settings.parts:
+    tensors = load_checkpoint(saved[-1]).tensors
+    given = tensors["weights"] | (tensors["ema"] if settings.weights == "ema" else {})
+    for part in parts:
         prefix = f"{part}."
         theirs = {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
         module = network.get_submodule(part)

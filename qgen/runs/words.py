@@ -55,7 +55,9 @@ def override_config(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Plain:
-    """Two mappings as one: groups are merged key by key, everything else is replaced."""
+    """Two mappings as one: groups are merged key by key, but for those of another kind; everything else is replaced."""
+    if "kind" in above and "kind" in below and above["kind"] != below["kind"]:
+        return dict(above)
     result = dict(below)
     for group, *either in _EITHER:
         given = above.get(group)

@@ -1,8 +1,8 @@
-"""How often a generator runs its circuits: counted in one call of its network."""
+"""How often a generator runs its circuits: counted while it does so for one image."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
@@ -13,7 +13,7 @@ from torch import nn
 
 from qgen.circuits import LayerCircuit
 from qgen.layer import QuantumLayer, QuantumLayers
-from qgen.runs.generators import DiffusionGenerator
+from qgen.runs.generators import ImageGenerator, Learner
 
 
 @dataclass(frozen=True)
@@ -38,26 +38,37 @@ class CircuitUse:
         return self.submissions * self.circuits
 
 
-def training_uses(generator: DiffusionGenerator) -> tuple[CircuitUse, ...]:
-    """What one step of training runs forward, for each image. The network is called once, on a black image.
+def training_uses(generator: Learner) -> tuple[CircuitUse, ...]:
+    """What one step of training runs forward, for each image. All players take their turns once, on a black image.
 
     Args:
         generator: on a backend that costs nothing: its circuits are run.
     """
+
+    def step() -> None:
+        for turn in generator.turns():
+            draws: Any = turn.objective.draw(1, generator.shape, torch.Generator())  # type: ignore[operator]
+            for _ in range(turn.repeats):
+                turn.objective(torch.zeros(1, *generator.shape), draws)
+
+    return _uses(generator.network, step)
+
+
+def sampling_uses(generator: ImageGenerator) -> tuple[CircuitUse, ...]:
+    """What sampling runs, for each image; see `training_uses`."""
+    uses = _uses(generator.network, generator.rehearse)
+    return tuple(replace(use, submissions=use.submissions * generator.passes) for use in uses)
+
+
+def _uses(network: nn.Module, work: Callable[[], None]) -> tuple[CircuitUse, ...]:
+    """How often the layers of a network run their circuits while something is done for one image."""
     found: dict[str, list[int]] = {}
-    network = generator.network
     layers = {name: inner for name, inner in network.named_modules() if isinstance(inner, QuantumLayer | QuantumLayers)}
     with _counting(layers, found), torch.no_grad():
-        network(torch.zeros(1, *generator.shape), torch.zeros(1))
+        work()
     return tuple(
         CircuitUse(name, layers[name].network.circuit, len(rows), max(rows)) for name, rows in sorted(found.items())
     )
-
-
-def sampling_uses(generator: DiffusionGenerator) -> tuple[CircuitUse, ...]:
-    """What sampling runs, for each image; see `training_uses`."""
-    calls = generator.denoiser_calls
-    return tuple(replace(use, submissions=use.submissions * calls) for use in training_uses(generator))
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Training: one loop for every kind of generator, which resumes to the same numbers."""
 
+from qgen.training.classifying import Classified as Classified
+from qgen.training.classifying import write_classifier as write_classifier
 from qgen.training.ema import MovingAverage as MovingAverage
 from qgen.training.ema import decay_at as decay_at
 from qgen.training.loop import Finished as Finished

@@ -22,16 +22,16 @@ def decay_at(step: int, settings: EMASettings) -> float:
 
 
 class MovingAverage:
-    """An exponential moving average of a module's parameters: a copy at first, then updated every few steps.
+    """An exponential moving average of parameters: a copy at first, then updated every few steps.
 
     Args:
-        module: whose parameters to follow; they stay its own.
+        followed: the parameters by name; they stay whose they are.
         settings: decay, warm-up, and how often.
     """
 
-    def __init__(self, module: nn.Module, settings: EMASettings) -> None:
+    def __init__(self, followed: Mapping[str, nn.Parameter], settings: EMASettings) -> None:
         self._settings = settings
-        self._followed = dict(module.named_parameters())
+        self._followed = dict(followed)
         self.values = {name: weight.detach().clone() for name, weight in self._followed.items()}
 
     @torch.no_grad()
@@ -48,7 +48,7 @@ class MovingAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Within this block the module has the average as its parameters."""
+        """Within this block the parameters are the average."""
         own = {name: weight.data for name, weight in self._followed.items()}
         try:
             for name, weight in self._followed.items():

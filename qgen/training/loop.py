@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from lightning_fabric import Fabric
 
-from qgen.data import ImageSet, batch_indices, save_grid
+from qgen.data import ImageSet, batch_indices, save_samples
 from qgen.errors import RunError
 from qgen.randomness import derive, generator
 from qgen.runs import (
+    ClassifierLearner,
     ImageGenerator,
+    Learner,
     Run,
     RunConfig,
     TrainingSettings,
-    build_generator,
+    build_learner,
     closing_on_error,
     image_seeds,
     model_fingerprint,
@@ -28,8 +30,9 @@ from qgen.training import metrics, state
 from qgen.training.ema import MovingAverage
 from qgen.training.interrupt import StopRequest
 from qgen.training.metrics import Pace, Window
-from qgen.training.player import DivergedError, Outcome, Player
+from qgen.training.player import DivergedError, Outcome, Player, mean_outcome
 from qgen.training.report import Report
+from qgen.training.watch import Watch, said
 
 
 class Finished(NamedTuple):
@@ -87,14 +90,17 @@ class Trainer:
     config: RunConfig
     images: ImageSet
     fabric: Fabric
-    generator: ImageGenerator
+    generator: Learner
     players: list[Player]
     average: MovingAverage
     window: Window
     pace: Pace
+    watch: Watch | None = None
 
     @classmethod
-    def build(cls, run: Run, config: RunConfig, images: ImageSet, fabric: Fabric) -> Trainer:
+    def build(
+        cls, run: Run, config: RunConfig, images: ImageSet, fabric: Fabric, real: ImageSet | None = None
+    ) -> Trainer:
         """Everything at its initial value, on its device; nothing is written.
 
         Args:
@@ -102,19 +108,24 @@ class Trainer:
             config: the settings.
             images: the data set.
             fabric: launched; the devices that train. The settings' batch is that of all devices together.
+            real: what samples are compared with, where the settings want that; None: the data set.
 
         Raises:
             ConfigError, BackendError, CircuitError, RunError: the settings cannot be met.
         """
         backend = config.backend.open(run.journal)
         with closing_on_error(backend):
-            generator = build_generator(config, images.shape, backend, config.backend.gradient)
+            generator = build_learner(config, images, backend)
         if config.start is not None and not run.checkpoints():  # a run that goes on has these weights, trained further
-            transfer(generator.network, config.start)
+            transfer(generator.network, config.start, config.parts_taken_over)
         players = [Player(turn, config.training, fabric) for turn in generator.turns()]
         average = MovingAverage(generator.averaged, config.training.ema)
-        window = Window(config.training.batch, generator.circuits_per_training_image)
-        return cls(run, config, images, fabric, generator, players, average, window, Pace())
+        seen = config.training.batch * max(player.repeats for player in players)
+        window = Window(seen, generator.circuits_per_training_image)
+        alone = isinstance(generator, ClassifierLearner) or backend.capabilities.remote
+        judges = config.training.judged and fabric.is_global_zero and not alone
+        watch = Watch(real or images) if judges else None
+        return cls(run, config, images, fabric, generator, players, average, window, Pace(), watch)
 
     @property
     def settings(self) -> TrainingSettings:
@@ -124,27 +135,40 @@ class Trainer:
     @property
     def total(self) -> int:
         """How many steps the run takes in all."""
-        return self.settings.total_steps(len(self.images))
+        return self.settings.total_steps(len(self.images), self.batches)
+
+    @property
+    def batches(self) -> int:
+        """Batches of real images that a step sees: as many as the busiest player has moves."""
+        return max(player.repeats for player in self.players)
 
     def step(self, step: int) -> dict[str, Outcome]:
         """One step of every player; `step` counts from 0."""
+        # For modules that draw from torch's own generator, dropout for one.
+        torch.manual_seed(derive(self.settings.seed, "step", step, self.fabric.global_rank))
+        outcomes = {}
+        for player in self.players:
+            try:
+                moves = [self._move(player, step, move) for move in range(player.repeats)]
+            except DivergedError as error:
+                raise RunError(self._diverged(step, error)) from error
+            outcomes[player.name] = mean_outcome(moves)
+        self.average.update(step)
+        return outcomes
+
+    def _move(self, player: Player, step: int, move: int) -> Outcome:
+        """One move of a player, on a batch of its own."""
         settings, fabric = self.settings, self.fabric
         share = settings.batch // fabric.world_size
         mine = slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
-        # For modules that draw from torch's own generator, dropout for one.
-        torch.manual_seed(derive(settings.seed, "step", step, fabric.global_rank))
-        index = batch_indices(settings.seed, step, settings.batch, len(self.images))[mine]
-        batch = self.images.scaled(index).to(fabric.device)
-        outcomes = {}
-        for player in self.players:
-            draws = player.draw(settings.batch, self.generator.shape, generator(settings.seed, player.name, step))
-            try:
-                rate = learning_rate(step, self.total, settings)
-                outcomes[player.name] = player.step(batch, draws.part(mine).to(fabric.device), rate)
-            except DivergedError as error:
-                raise RunError(self._diverged(step, error)) from error
-        self.average.update(step)
-        return outcomes
+        number = step * self.batches + move
+        index = batch_indices(settings.seed, number, settings.batch, len(self.images))[mine]
+        purpose = (player.name, step, move) if move else (player.name, step)
+        draws = player.draw(settings.batch, self.generator.shape, generator(settings.seed, *purpose))
+        given = [self.images.scaled(index).to(fabric.device), draws.part(mine).to(fabric.device)]
+        if player.labelled and self.images.labels is not None:
+            given.append(self.images.labels[index].to(fabric.device))
+        return player.step(tuple(given), learning_rate(step, self.total, settings))
 
     def agreed(self, wanted: bool) -> bool:
         """Whether any device was asked to stop."""
@@ -176,12 +200,24 @@ class Trainer:
         due = done == self.total or (every and done % every == 0)
         if not self.settings.samples or not due or self.generator.backend.capabilities.remote:  # there it is not free
             return
+        if isinstance(self.generator, ClassifierLearner):
+            return
         if self.fabric.is_global_zero and (again or not self.run.grid(done).exists()):
-            seeds = image_seeds(self.settings.seed, self.settings.samples)
-            with self.window.paused(), self.average.applied(), report.sampling() as progress, writing(self.run.samples):
-                drawn = self.generator.sample(seeds, self.fabric.device, progress, quick=done < self.total)
-                save_grid(drawn, self.run.grid(done))
+            self._draw(cast(ImageGenerator, self.generator), done, report)
         self.fabric.barrier()
+
+    def _draw(self, made: ImageGenerator, done: int, report: Report) -> None:
+        """Draws samples, writes how good they are if that is wanted, then their picture."""
+        shown, judged = self.settings.samples, self.settings.judged if self.watch else 0
+        seeds = image_seeds(self.settings.seed, max(shown, judged))
+        with self.window.paused(), self.average.applied(), report.sampling() as progress, writing(self.run.samples):
+            drawn = made.sample(seeds, self.fabric.device, progress, quick=done < self.total).cpu()
+            if self.watch is not None:
+                row = {"step": done, "seen": self.window.images(done)} | self.watch.look(drawn[:judged])
+                metrics.cut(self.run.quality, done - 1)  # a crash may have come before the picture
+                metrics.append(self.run.quality, row)
+                report.say(said(row))
+            save_samples(drawn[:shown], self.run.grid(done), self.images)
 
     def restore(self) -> int:
         """Goes on from the last checkpoint, if there is one; how many steps were taken before it.

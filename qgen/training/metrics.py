@@ -13,7 +13,7 @@ from typing import Any
 from qgen import storage
 from qgen.training.player import Outcome
 
-Row = dict[str, float | int]
+Row = dict[str, Any]
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Window:
         circuits: circuits evaluated forward for one image of a step.
     """
 
-    def __init__(self, batch: int, circuits: int) -> None:
+    def __init__(self, batch: int, circuits: float) -> None:
         self._batch, self._circuits = batch, circuits
         self._sums: dict[str, float] = {}
         self._steps = self._timed = 0
@@ -60,7 +60,7 @@ class Window:
         self._timed += 1
         for player, outcome in outcomes.items():
             prefix = f"{player}_" if len(outcomes) > 1 else ""
-            for name, value in outcome._asdict().items():
+            for name, value in outcome.numbers().items():
                 self._sums[prefix + name] = self._sums.get(prefix + name, 0.0) + value
 
     def row(self, step: int, learning_rate: float) -> Row:
@@ -70,11 +70,15 @@ class Window:
         means = {name: total / self._steps for name, total in self._sums.items()}
         self._sums, self._steps, self._timed, self._since = {}, 0, 0, now
         return (
-            {"step": step, "images": step * self._batch}
+            {"step": step, "images": self.images(step)}
             | means
             | {"learning_rate": learning_rate, "images_per_second": round(rate, 1)}
             | {"circuits_per_second": round(rate * self._circuits, 1)}
         )
+
+    def images(self, step: int) -> int:
+        """Training images seen after so many steps."""
+        return step * self._batch
 
     @contextmanager
     def paused(self) -> Iterator[Stopwatch]:
@@ -122,6 +126,8 @@ def read(path: Path) -> list[Row]:
 
 
 def cut(path: Path, step: int) -> None:
-    """Leaves out the rows after so many steps, as a run goes on from there."""
+    """Leaves out the rows after so many steps, as a run goes on from there; a file that is not there stays so."""
+    if not path.exists():
+        return
     kept = [json.dumps(row) + "\n" for row in read(path) if row["step"] <= step]
     storage.write_text(path, "".join(kept))

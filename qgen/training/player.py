@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -15,10 +16,15 @@ from qgen.runs.generators import Turn
 
 
 class Outcome(NamedTuple):
-    """Numbers of one turn: the loss, and the norm of its gradient before any clipping."""
+    """Numbers of one turn: the loss, the norm of its gradient before any clipping, and what else the turn notes."""
 
     loss: float
     gradient_norm: float
+    notes: Mapping[str, float] = {}
+
+    def numbers(self) -> dict[str, float]:
+        """All of them by name."""
+        return {"loss": self.loss, "gradient_norm": self.gradient_norm, **self.notes}
 
 
 class DivergedError(RunError):
@@ -35,42 +41,47 @@ class Player:
     """
 
     def __init__(self, turn: Turn, settings: TrainingSettings, fabric: Fabric) -> None:
-        self.name = turn.name
+        self.name, self.repeats, self.labelled = turn.name, turn.repeats, turn.labelled
         self._turn = turn
+        self._scale = 1.0 if turn.rate is None else turn.rate / settings.learning_rate
         self._fabric = fabric
         self._clip = settings.clip if settings.clip is not None else math.inf
         self._objective = fabric.setup_module(turn.objective)
-        optimizer = torch.optim.Adam(list(turn.trained.values()), settings.learning_rate, settings.betas, fused=True)
+        optimizer = make_optimizer(settings, list(turn.trained.values()))
         self._optimizer = cast(torch.optim.Optimizer, fabric.setup_optimizers(optimizer))
 
     def draw(self, count: int, shape: tuple[int, int, int], generator: torch.Generator) -> Any:
         """What the objective needs at random for a whole batch of all devices."""
         return self._turn.objective.draw(count, shape, generator)  # type: ignore[operator]
 
-    def step(self, images: torch.Tensor, draws: Any, learning_rate: float) -> Outcome:
+    def step(self, given: tuple[Any, ...], learning_rate: float) -> Outcome:
         """One step of the optimiser.
+
+        Args:
+            given: what the objective takes: images, draws, and labels where it is trained with them.
+            learning_rate: of a player that has none of its own.
 
         Raises:
             DivergedError: the loss or its gradient is not finite; the parameters are as they were before.
         """
         try:
-            loss = self._objective(images, draws)
+            loss = self._objective(*given)
         except InputError:  # a circuit was handed NaN or infinity; the other devices must hear of it
-            loss = images.new_full((), math.nan)
+            loss = given[0].new_full((), math.nan)
         value = self._mean(loss)
         if not math.isfinite(value):
-            raise DivergedError(self._say("the loss", images, draws))
+            raise DivergedError(self._say("the loss", given))
         self._fabric.backward(loss)
         trained = list(self._turn.trained.values())
         norm = float(torch.nn.utils.clip_grad_norm_(trained, self._clip, foreach=True))
         if not math.isfinite(norm):
             self._optimizer.zero_grad()
-            raise DivergedError(self._say("the gradient", images, draws))
+            raise DivergedError(self._say("the gradient", given))
         for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = self._scale * learning_rate
         self._optimizer.step()
         self._optimizer.zero_grad()
-        return Outcome(value, norm)
+        return Outcome(value, norm, {name: self._mean(note) for name, note in self._turn.notes().items()})
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The optimiser's state by `parameter:quantity`."""
@@ -93,13 +104,32 @@ class Player:
             mean = self._fabric.all_reduce(mean, reduce_op="mean")  # type: ignore[assignment]
         return mean.item()
 
-    def _say(self, what: str, images: torch.Tensor, draws: Any) -> str:
-        where = first_fault(self._turn.objective, images, draws)
+    def _say(self, what: str, given: tuple[Any, ...]) -> str:
+        where = first_fault(self._turn.objective, *given)
         return f"{what} of the {self.name} is no longer a finite number; {where}"
 
 
+def make_optimizer(settings: TrainingSettings, trained: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimiser that the settings name."""
+    rate = settings.learning_rate
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(trained, rate)
+    if settings.optimizer == "adadelta":
+        return torch.optim.Adadelta(trained, rate, rho=0.95)
+    return torch.optim.Adam(trained, rate, settings.betas, fused=True)
+
+
+def mean_outcome(outcomes: list[Outcome]) -> Outcome:
+    """The means of several moves of one player."""
+    if len(outcomes) == 1:
+        return outcomes[0]
+    rows = [outcome.numbers() for outcome in outcomes]
+    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+    return Outcome(means.pop("loss"), means.pop("gradient_norm"), means)
+
+
 @torch.no_grad()
-def first_fault(objective: nn.Module, images: torch.Tensor, draws: Any) -> str:
+def first_fault(objective: nn.Module, *given: Any) -> str:
     """Where the first number that is not finite comes from: a parameter, or the output of a module."""
     for name, weight in objective.named_parameters():
         if not weight.isfinite().all():
@@ -115,7 +145,7 @@ def first_fault(objective: nn.Module, images: torch.Tensor, draws: Any) -> str:
 
     handles = [module.register_forward_hook(look(name)) for name, module in objective.named_modules() if name]
     try:
-        objective(images, draws)
+        objective(*given)
     except InputError:
         pass
     finally:

@@ -31,6 +31,9 @@ class Report:
     def row(self, row: Row) -> None:
         """A row of metrics was written."""
 
+    def say(self, line: str) -> None:
+        """Something worth a line."""
+
     def sampling(self) -> AbstractContextManager[Callback | None]:
         """Around the drawing of samples; what it yields is told how far it is."""
         return nullcontext()
@@ -72,6 +75,9 @@ class ConsoleReport(Report):
         elif row["step"] >= min(self._next, self._total):
             self._next = int(row["step"]) + self._total // self._lines
             self._console.print(f"step {row['step']:>7} of {self._total}  {summary(row)}", soft_wrap=True)
+
+    def say(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True)
 
     @contextmanager
     def sampling(self) -> Iterator[Callback | None]:
@@ -118,13 +124,17 @@ class TensorBoardReport(Report):
                 self._writer.add_scalar(name, value, row["step"])
         self._beside.row(row)
 
+    def say(self, line: str) -> None:
+        self._beside.say(line)
+
     def sampling(self) -> AbstractContextManager[Callback | None]:
         return self._beside.sampling()
 
 
 def summary(row: Row) -> str:
     """A row of metrics as one short text of fixed width."""
-    losses = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name.endswith("loss"))
+    told = [(name, value) for name, value in row.items() if name.endswith(("loss", "accuracy"))]
+    losses = "  ".join(f"{name} {value:.4f}" for name, value in told)
     rates = f"{row['images_per_second']:>6,.0f} images/s"
     if row["circuits_per_second"]:
         rates += f"  {row['circuits_per_second']:>7,.0f} circuits/s"

@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from qgen.errors import ConfigError, RunError
+from qgen.models import UNetSettings
 from qgen.runs import Run, RunConfig, override_config, provenance
 from qgen.runs.folder import writing
 from qgen.training.allocator import keep_memory
@@ -44,6 +45,8 @@ def make_fabric(config: RunConfig, device: Device = "auto", devices: int = 1) ->
     kind = choose_device(device)
     if kind == "cuda" and devices > torch.cuda.device_count():
         raise ConfigError(f"--devices {devices}: there are {torch.cuda.device_count()} GPUs here")
+    if devices > 1 and not isinstance(config.model, UNetSettings):
+        raise ConfigError(f"--devices {devices}: a model of kind `{config.model.kind}` is trained on one device")
     if config.training.batch % devices:
         raise ConfigError(
             f"training.batch = {config.training.batch} does not divide among {devices} devices; choose a multiple"
@@ -54,7 +57,8 @@ def make_fabric(config: RunConfig, device: Device = "auto", devices: int = 1) ->
         torch.backends.cudnn.benchmark = False
     precision: Any = {"32": "32-true", "bf16": "bf16-mixed"}[config.training.precision]
     # The others wait while the first one draws samples, and that may take long.
-    idle = config.model.variant == "published"  # some of its weights get no gradient
+    # Some weights of the published variant get no gradient.
+    idle = isinstance(config.model, UNetSettings) and config.model.variant == "published"
     several = DDPStrategy(timeout=timedelta(days=1), find_unused_parameters=idle)
     strategy = several if devices > 1 else "auto"
     fabric = Fabric(accelerator=kind, devices=devices, strategy=strategy, precision=precision)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from qgen import storage
 from qgen.errors import RunError
-from qgen.runs import Checkpoint, ImageGenerator, Run, load_checkpoint, save_checkpoint
+from qgen.runs import Checkpoint, Learner, Run, load_checkpoint, save_checkpoint
 from qgen.training import metrics
 from qgen.training.ema import MovingAverage
 from qgen.training.metrics import Window
@@ -22,7 +22,7 @@ class State:
     step: int
     seed: int
     model: str
-    generator: ImageGenerator
+    generator: Learner
     players: list[Player]
     average: MovingAverage
     window: Window
@@ -72,5 +72,5 @@ def forget_after(run: Run, step: int) -> None:
     """Leaves out the metrics of steps that are taken again, and files that a crash left unfinished."""
     for unfinished in run.path.rglob(f".*{storage.UNFINISHED}*"):
         unfinished.unlink(missing_ok=True)
-    if run.metrics.exists():
-        metrics.cut(run.metrics, step)
+    for rows in (run.metrics, run.quality):
+        metrics.cut(rows, step)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from qgen import QgenError, __version__
 from qgen.cli import main as command_line
 
-COMMANDS = ("train", "sample", "describe", "data", "backends", "transpile", "jobs", "devserver")
+COMMANDS = ("train", "sample", "describe", "data", "backends", "transpile", "jobs", "devserver", "study")
 
 
 def invoke(*arguments: str) -> Any:

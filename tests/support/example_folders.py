@@ -19,4 +19,5 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Journal(Path("runs/first-try/jobs.sqlite")).close()
     # What comes after the settings were read and the folder was chosen takes minutes; other tests train.
     monkeypatch.setattr("qgen.cli.train._train", lambda *arguments: None)
+    monkeypatch.setattr("qgen.cli.study._run", lambda *arguments: None)
     return folder

@@ -26,7 +26,7 @@ def test_the_decay_grows_to_its_limit_near_step_2927() -> None:
 def test_it_copies_first_then_averages_every_few_steps(rng: np.random.Generator) -> None:
     settings = EMASettings(after=5, every=3, decay=0.9)
     module = nn.Linear(2, 2)
-    average = MovingAverage(module, settings)
+    average = MovingAverage(dict(module.named_parameters()), settings)
     expected = module.weight.detach().clone()
     for step in range(40):
         with torch.no_grad():
@@ -43,7 +43,7 @@ def test_it_copies_first_then_averages_every_few_steps(rng: np.random.Generator)
 def test_applied_lends_the_average_and_gives_the_weights_back() -> None:
     module = nn.Linear(3, 1)
     own = module.weight.detach().clone()
-    average = MovingAverage(module, EMASettings())
+    average = MovingAverage(dict(module.named_parameters()), EMASettings())
     average.values["weight"].fill_(7.0)
     with average.applied():
         assert module.weight.eq(7).all()
@@ -53,4 +53,6 @@ def test_applied_lends_the_average_and_gives_the_weights_back() -> None:
 
 def test_values_of_another_model_are_refused() -> None:
     with pytest.raises(RunError, match="another model"):
-        MovingAverage(nn.Linear(2, 2), EMASettings()).load(MovingAverage(nn.Linear(2, 3), EMASettings()).values)
+        MovingAverage(dict(nn.Linear(2, 2).named_parameters()), EMASettings()).load(
+            MovingAverage(dict(nn.Linear(2, 3).named_parameters()), EMASettings()).values
+        )

@@ -1,0 +1,42 @@
+"""How good samples are while a run trains: seen beside real images, so that a collapse is not found at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from qgen.data import ImageSet
+from qgen.metrics import collapse, divergences, measure, open_judge
+
+
+class Watch:
+    """Compares samples with real images; samples of distributions, which have one pixel, by their histograms.
+
+    Args:
+        real: the real images.
+    """
+
+    def __init__(self, real: ImageSet) -> None:
+        self._real = real
+        self._judge = open_judge(real) if real.shape[1:] != (1, 1) else None
+
+    def look(self, images: torch.Tensor) -> dict[str, Any]:
+        """What quality.jsonl says of images (N, C, H, W) in [-1, 1]."""
+        if self._judge is None:
+            real = self._real.scaled(torch.arange(len(self._real)))
+            return divergences(real.flatten(1).numpy(), images.flatten(1).numpy()).plain() | {"collapse": None}
+        quality = measure(self._judge, self._real, images)
+        return quality.plain() | {"collapse": collapse(quality)}
+
+
+def said(row: dict[str, Any]) -> str:
+    """A row of quality.jsonl as one line for people."""
+    names = {"frechet": "Frechet distance", "coverage": "coverage", "confident": "recognised"}
+    known = [f"{word} {row[name]:.3g}" for name, word in names.items() if row.get(name) is not None]
+    if row.get("classes"):
+        known.append(f"{sum(count > 0 for count in row['classes'].values())} of {len(row['classes'])} classes")
+    if "sliced_wasserstein" in row:
+        known.append(f"sliced Wasserstein distance {row['sliced_wasserstein']:.3g}")
+    text = f"samples at step {row['step']:,}: {', '.join(known)}"
+    return f"{text}. {row['collapse'][0].upper()}{row['collapse'][1:]}." if row["collapse"] else text
