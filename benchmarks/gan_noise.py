@@ -1,0 +1,74 @@
+"""What a device's errors cost a GAN: the same images on several backends, side by side, and judged.
+
+`python benchmarks/gan_noise.py runs/my-gan` samples images with the same latent numbers everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from harness.machine import machine
+from PIL import Image, ImageDraw, ImageFont
+
+from qgen.data import open_images, save_grid
+from qgen.metrics import measure, open_judge
+from qgen.runs import find_run, image_seeds, open_trained
+
+BACKENDS = ("aer", "aer:fake_brisbane", "fake_brisbane")
+SHOWN, MARGIN = 64, 24
+
+
+def sampled(run: Path, backend: str, shots: int | None, count: int) -> tuple[torch.Tensor, float]:
+    """Images (count, C, H, W) of a run on this backend, and the seconds that they took."""
+    trained = open_trained(find_run(run), {"name": backend} | ({"shots": shots} if shots else {}))
+    with closing(trained.backend):
+        started = time.perf_counter()
+        return trained.generator.sample(image_seeds(0, count)), time.perf_counter() - started
+
+
+def side_by_side(grids: list[tuple[str, torch.Tensor]], out: Path) -> None:
+    """The first images of each backend as grids with their names."""
+    pictures = []
+    for name, images in grids:
+        save_grid(images[:SHOWN], out)
+        pictures.append((name, Image.open(out).convert("RGB")))
+    wide = sum(picture.width for _, picture in pictures) + MARGIN * (len(pictures) - 1)
+    page = Image.new("RGB", (wide, pictures[0][1].height + 3 * MARGIN), "white")
+    draw, left = ImageDraw.Draw(page), 0
+    for name, picture in pictures:
+        draw.text((left, MARGIN // 2), name, "black", ImageFont.load_default(size=2 * MARGIN - 8))
+        page.paste(picture, (left, 3 * MARGIN))
+        left += picture.width + MARGIN
+    page.save(out)
+
+
+def main(
+    run: Annotated[Path, typer.Argument(help="The folder of a run of a GAN with a circuit in its generator.")],
+    count: Annotated[int, typer.Option(help="How many images are judged.")] = 1000,
+    shots: Annotated[int, typer.Option(help="On the backends that are measured.")] = 1024,
+    out: Annotated[Path, typer.Option(help="The results, as .json and .png.")] = Path("benchmarks/results/gan-noise"),
+) -> None:
+    """Samples on an ideal simulator, with a device's errors, and with its errors and shots."""
+    real = open_images(find_run(run).config().data)
+    judge, rows, grids = open_judge(real), {}, []
+    exact: torch.Tensor | None = None
+    for backend in BACKENDS:
+        images, seconds = sampled(run, backend, shots if backend.startswith("fake") else None, count)
+        exact = images if exact is None else exact
+        row: dict[str, Any] = {"seconds": seconds, "rms_pixel_change": float((images - exact).square().mean().sqrt())}
+        rows[backend] = row | measure(judge, real, images).plain()
+        grids.append((backend, images))
+        print(backend, {key: row_value for key, row_value in rows[backend].items() if isinstance(row_value, float)})
+    side_by_side(grids, out.with_suffix(".png"))
+    facts = {"machine": machine(torch.get_num_threads()), "judge": judge.name, "images": count, "shots": shots}
+    out.with_suffix(".json").write_text(json.dumps(facts | {"backends": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)
