@@ -203,7 +203,8 @@ def _train(
     run = fabric.broadcast(run)  # the first process names the folder; another one may look at its clock a second later
     first = fabric.is_global_zero
     try:
-        trainer = Trainer.build(run, settings, images, fabric, real)
+        with progress(console, "preparing"):
+            trainer = Trainer.build(run, settings, images, fabric, real)
         with closing(trainer.generator.backend):
             if first:
                 what = f"{len(images):,} images of {images.name} ({images.source})"

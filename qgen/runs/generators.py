@@ -256,11 +256,9 @@ class AdversarialGenerator:
         quick: bool = False,
     ) -> torch.Tensor:
         made, count = self.network.generator, len(seeds)
-        latents = (
-            torch.cat([made.draw(1, generator(seed, "image")) for seed in seeds])
-            if seeds
-            else made.draw(0, generator(0))
-        )
+        drawn = [made.draw(1, generator(seed, "image")) for seed in seeds] or [made.draw(0, generator(0))]
+        latents = torch.cat(drawn)
+        # On hardware all images are one job.
         step = max(1, count) if self.backend.capabilities.remote else PASS
         parts = []
         with _at_rest(self.network, seeds):

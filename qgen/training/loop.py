@@ -122,9 +122,8 @@ class Trainer:
         average = MovingAverage(generator.averaged, config.training.ema)
         seen = config.training.batch * max(player.repeats for player in players)
         window = Window(seen, generator.circuits_per_training_image)
-        alone = isinstance(generator, ClassifierLearner) or backend.capabilities.remote
-        judges = config.training.judged and fabric.is_global_zero and not alone
-        watch = Watch(real or images) if judges else None
+        draws = not isinstance(generator, ClassifierLearner) and not backend.capabilities.remote
+        watch = Watch(real or images) if config.training.judged and fabric.is_global_zero and draws else None
         return cls(run, config, images, fabric, generator, players, average, window, Pace(), watch)
 
     @property
@@ -198,7 +197,8 @@ class Trainer:
         """Writes a grid of samples if one is due (and, unless `again`, missing), with the same seeds each time."""
         every = self.settings.sample_every
         due = done == self.total or (every and done % every == 0)
-        if not self.settings.samples or not due or self.generator.backend.capabilities.remote:  # there it is not free
+        wanted = self.settings.samples or self.settings.judged
+        if not wanted or not due or self.generator.backend.capabilities.remote:  # there it is not free
             return
         if isinstance(self.generator, ClassifierLearner):
             return
@@ -217,7 +217,8 @@ class Trainer:
                 metrics.cut(self.run.quality, done - 1)  # a crash may have come before the picture
                 metrics.append(self.run.quality, row)
                 report.say(said(row))
-            save_samples(drawn[:shown], self.run.grid(done), self.images)
+            if shown:
+                save_samples(drawn[:shown], self.run.grid(done), self.images)
 
     def restore(self) -> int:
         """Goes on from the last checkpoint, if there is one; how many steps were taken before it.

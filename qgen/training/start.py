@@ -157,11 +157,15 @@ def extended(run: Run, overrides: Sequence[str], backend: dict[str, Any] | None 
 
 
 def _facts(trainer: Trainer) -> dict[str, Any]:
-    return _machine(trainer.fabric) | {
-        "backend": provenance.backend_facts(trainer.generator.backend),
-        "data": provenance.data_facts(trainer.images),
-        "seed": trainer.settings.seed,
-    }
+    return (
+        _machine(trainer.fabric)
+        | {
+            "backend": provenance.backend_facts(trainer.generator.backend),
+            "data": provenance.data_facts(trainer.images),
+            "seed": trainer.settings.seed,
+        }
+        | ({"judge": trainer.watch.name} if trainer.watch else {})
+    )
 
 
 def _machine(fabric: Fabric) -> dict[str, Any]:

@@ -21,6 +21,11 @@ class Watch:
         self._real = real
         self._judge = open_judge(real) if real.shape[1:] != (1, 1) else None
 
+    @property
+    def name(self) -> str:
+        """What samples are judged by, for people."""
+        return "histograms" if self._judge is None else self._judge.name
+
     def look(self, images: torch.Tensor) -> dict[str, Any]:
         """What quality.jsonl says of images (N, C, H, W) in [-1, 1]."""
         if self._judge is None:

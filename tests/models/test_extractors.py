@@ -266,3 +266,32 @@ def test_a_missing_package_is_named(name: str, module: str, message: str, monkey
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ConfigError, match=message):
         build(name)
+
+
+# Taps
+
+
+def test_tapped_maps_are_features_too() -> None:
+    settings = ExtractorSettings(name="classifier:digits-from-mnist", taps=("stage2", "stage1"))
+    extractor, shown = build(settings.name, taps=settings.taps), images((1, 8, 8))
+    network: Any = extractor.get_submodule("network")
+    first = network.stage1(shown)
+    second = network.stage2(first)
+    wanted = torch.cat([network.hidden(second), second.flatten(1), first.flatten(1)], dim=1)  # 2x2 and 4x4 maps
+    assert torch.allclose(extractor(shown), wanted, atol=1e-6)
+    assert extractor.features == wanted.shape[1] == 64 + 32 * 4 + 16 * 16
+
+
+def test_large_maps_are_averaged_down() -> None:
+    extractor, shown = build(LITE, (3, 32, 32), size=64, taps=("block1",)), images((3, 32, 32))
+    network: Any = extractor.get_submodule("network")
+    maps = network.block1(network.stem(extractor.get_submodule("entrance")(shown)))  # 32x32
+    means = maps.unflatten(3, (4, 8)).unflatten(2, (4, 8)).mean(dim=(3, 5))
+    assert torch.allclose(extractor(shown)[:, 1280:], means.flatten(1), atol=1e-5)
+
+
+def test_a_tap_that_is_no_stage_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"`taps` names stage4, but .* has 3 stages \(stage1, stage2, hidden\)"):
+        build("classifier:digits-from-mnist", taps=("stage4",))
+    with pytest.raises(ConfigError, match="`taps` are for pretrained extractors"):
+        ExtractorSettings.read({"taps": ["stage1"]})

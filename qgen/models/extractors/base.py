@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any, Self
 
@@ -11,9 +12,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from qgen.circuits.arguments import suggestion
 from qgen.errors import ConfigError
+from qgen.models.extractors.settings import ExtractorSettings
 
 Shape = tuple[int, int, int]
+TAPPED = 4  # pixels of a tapped map, at most
 
 
 class Extractor(nn.Module, ABC):
@@ -91,39 +95,38 @@ class Pretrained(Extractor):
     arXiv:1704.00028, section 4). Gradients flow through to the images. A state dict holds thawed weights only, and one
     that is loaded changes no others.
 
+    The last features alone leave a generator much freedom: what a classifier does not look at may look like anything.
+    Maps of earlier stages, averaged down to 4x4, bind it (Sauer et al. 2021, "Projected GANs converge faster",
+    arXiv:2111.01007).
+
     Args:
         network: from images (B, C, H, W), as `entrance` hands them over, to features (B, F).
         stages: its parts, first to last; what is in none of them is always frozen.
-        features: the number F.
         entrance: prepares images.
-        thaw: how many of the last stages are trained.
-        dropout: share of the features that are set to 0 in training.
-        name: of the extractor, for the error.
+        shape: (C, H, W) of the images.
+        settings: how many of the last stages are trained, which stages are tapped, and dropout.
 
     Raises:
-        ConfigError: there are fewer stages.
+        ConfigError: there are fewer stages, or none of that name.
     """
 
     def __init__(
         self,
         network: nn.Module,
         stages: Mapping[str, nn.Module],
-        features: int,
         entrance: Entrance,
-        thaw: int,
-        dropout: float,
-        name: str,
+        shape: Shape,
+        settings: ExtractorSettings,
     ) -> None:
         super().__init__()
-        if thaw > len(stages):
-            raise ConfigError(
-                f"`thaw` is {thaw}, but extractor {name} has {len(stages)} stages ({', '.join(stages)}): "
-                f"give {len(stages)} at most"
-            )
-        self.features, self.stages = features, tuple(stages)
+        thaw = _check_stages(settings, tuple(stages))
+        self.stages, self.taps = tuple(stages), settings.taps
         self.entrance = entrance
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch forgot it
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(settings.dropout)
+        self._tapped: dict[str, torch.Tensor] = {}
+        for tap in self.taps:
+            stages[tap].register_forward_hook(partial(self._keep, tap))
         network.requires_grad_(False)
         for stage in self.stages[len(stages) - thaw :]:
             stages[stage].requires_grad_(True)
@@ -133,6 +136,8 @@ class Pretrained(Extractor):
         self.register_state_dict_post_hook(_leave_out)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_fill_in)  # type: ignore[no-untyped-call]
         self.train()
+        with torch.no_grad():
+            self.features = self(torch.zeros(1, *shape)).shape[1]
 
     def train(self, mode: bool = True) -> Self:
         """Switches dropout; the network stays in evaluation mode."""
@@ -142,12 +147,39 @@ class Pretrained(Extractor):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """From images (B, C, H, W) in [-1, 1] to features (B, F)."""
-        return self.dropout(self.network(self.entrance(images)))  # type: ignore[no-any-return]
+        last = self.network(self.entrance(images))
+        maps = [_reduced(self._tapped.pop(tap)) for tap in self.taps]
+        return self.dropout(torch.cat([last, *maps], dim=1))  # type: ignore[no-any-return]
+
+    def _keep(self, tap: str, _module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+        self._tapped[tap] = output
 
     @property
     def fixed(self) -> tuple[str, ...]:
         """The names of weights and statistics that no training changes and no state dict holds."""
         return self._fixed
+
+
+def _check_stages(settings: ExtractorSettings, stages: tuple[str, ...]) -> int:
+    """How many stages are thawed, once it is sure that they and the tapped ones exist.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    known, thaw = f"extractor {settings.name} has {len(stages)} stages ({', '.join(stages)})", settings.thaw or 0
+    if thaw > len(stages):
+        raise ConfigError(f"`thaw` is {thaw}, but {known}: give {len(stages)} at most")
+    unknown = [tap for tap in settings.taps if tap not in stages]
+    if unknown:
+        raise ConfigError(f"`taps` names {unknown[0]}, but {known}.{suggestion(unknown[0], stages)}")
+    return thaw
+
+
+def _reduced(output: torch.Tensor) -> torch.Tensor:
+    """What a stage gives, as a row of numbers an image: maps are averaged down to 4x4."""
+    if output.dim() == 4:
+        output = functional.adaptive_avg_pool2d(output, (min(TAPPED, output.shape[2]), min(TAPPED, output.shape[3])))
+    return output.flatten(1)
 
 
 def _leave_out(module: Pretrained, state: dict[str, Any], prefix: str, _metadata: Any) -> None:

@@ -41,6 +41,4 @@ def _build_from_classifier(settings: ExtractorSettings, shape: Shape) -> Pretrai
     channels, *size = network.image_shape
     unchanged = [0.5] * channels  # it was trained with images in [-1, 1]
     entrance = Entrance(shape, (size[0], size[1]), unchanged, unchanged, settings.name)
-    stages = dict(network.body.named_children())
-    features, thaw = network.settings.features, settings.thaw or 0
-    return Pretrained(network.body, stages, features, entrance, thaw, settings.dropout, settings.name)
+    return Pretrained(network.body, dict(network.body.named_children()), entrance, shape, settings)

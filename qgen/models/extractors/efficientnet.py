@@ -11,7 +11,6 @@ from qgen.models.extractors.base import Entrance, Pretrained, Shape, required
 from qgen.models.extractors.settings import ExtractorSettings
 
 NAME = "efficientnet-lite0"
-FEATURES = 1280
 SIZE = 64
 # Of pixels in 0..255: mean 127, deviation 128, in efficientnet_lite_builder.py of the published TensorFlow code.
 MEAN, STD = 127 / 255, 128 / 255
@@ -27,7 +26,7 @@ def build_efficientnet_lite0(settings: ExtractorSettings, shape: Shape) -> Pretr
     entrance = Entrance(shape, (size, size), [MEAN] * 3, [STD] * 3, NAME)
     network = _trained(size)
     stages = {name: part for name, part in network.named_children() if name != "pool"}
-    return Pretrained(network, stages, FEATURES, entrance, settings.thaw or 0, settings.dropout, NAME)
+    return Pretrained(network, stages, entrance, shape, settings)
 
 
 def _trained(size: int) -> nn.Sequential:

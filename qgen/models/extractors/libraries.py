@@ -90,7 +90,7 @@ def _pretrained(
         ) from error
     if len(found) != 2:
         raise ConfigError(f"extractor {name} gives {tuple(found[1:])} numbers an image, not a row: choose another one")
-    return Pretrained(network, stages_of(network), found[1], entrance, settings.thaw or 0, settings.dropout, name)
+    return Pretrained(network, stages_of(network), entrance, shape, settings)
 
 
 def _remove_head(network: nn.Module, settings: ExtractorSettings) -> None:

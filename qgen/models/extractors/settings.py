@@ -28,6 +28,8 @@ class ExtractorSettings(Settings):
     """whether the largest singular value of each convolution of `conv` is held at 1"""
     thaw: NonNegativeInt | None = None
     """how many of the last stages of a pretrained network are trained too; default: none"""
+    taps: tuple[str, ...] = ()
+    """stages of a pretrained network whose maps are features too, beside what the last one gives"""
     size: int | None = Field(None, ge=8)
     """pixels to which images are enlarged for a pretrained network; default: 64"""
     dropout: float = Field(0.0, ge=0, lt=1)
@@ -60,6 +62,8 @@ class ExtractorSettings(Settings):
         fresh = self.family in ("conv", "mlp")
         if fresh and self.thaw is not None:
             raise ValueError(f"`thaw` is for pretrained extractors: all of `{self.name}` is trained, so leave it out")
+        if fresh and self.taps:
+            raise ValueError(f"`taps` are for pretrained extractors: leave them out with `{self.name}`")
         if (fresh or self.family == "classifier") and self.size is not None:
             own = "the images' own size" if fresh else "the size it was trained with"
             raise ValueError(f"`{self.family}` works at {own}: leave `size` out")
