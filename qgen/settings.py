@@ -70,7 +70,7 @@ def _walked(cls: type[BaseModel], place: list[str]) -> tuple[list[str], list[typ
     keys: list[str] = []
     for at, part in enumerate(place):
         chosen = [group for group in groups if _kind(group) == part]
-        if chosen and keys and all(part not in group.model_fields for group in groups):
+        if chosen and len(groups) > 1:  # a choice between groups comes with the mark, and only that
             groups = chosen
             continue
         keys.append(part)

@@ -47,7 +47,7 @@ def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, fake: Tens
         fake: as many.
         mix: (B,) in [0, 1], where between the two.
     """
-    between = torch.lerp(fake.detach(), real, mix.reshape(-1, 1, 1, 1)).requires_grad_()
+    between = torch.lerp(fake.detach().to(real.dtype), real, mix.reshape(-1, 1, 1, 1)).requires_grad_()
     (slopes,) = torch.autograd.grad(score(between).sum(), between, create_graph=True)
     # A little below the root: its slope at zero is infinite.
     lengths = (slopes.flatten(1).square().sum(dim=1) + 1e-12).sqrt()

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from qgen.adversarial.losses import LOSSES, gradient_penalty
 from qgen.adversarial.settings import AdversarialSettings
-
-
-class LatentGenerator(Protocol):
-    """What makes images of latent numbers."""
-
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Latent numbers (count, L), on the CPU."""
-        ...
-
-    def __call__(self, latents: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1]."""
-        ...
 
 
 class GameDraws(NamedTuple):
@@ -68,7 +56,8 @@ class DiscriminatorTurn(_Player):
     """The discriminator tells real images from generated ones.
 
     Args:
-        generator: see `LatentGenerator`; it is not changed.
+        generator: latent numbers (B, L) -> images (B, C, H, W) in [-1, 1], with `draw(count, generator)` for the
+            former; it is not changed.
         discriminator: images (B, C, H, W) -> scores (B,).
         settings: of the game.
     """
@@ -99,7 +88,7 @@ class GeneratorTurn(_Player):
     """The generator makes images that the discriminator scores highly.
 
     Args:
-        generator: see `LatentGenerator`.
+        generator: see `DiscriminatorTurn`.
         discriminator: images (B, C, H, W) -> scores (B,); it is not changed.
         settings: of the game.
     """

@@ -157,9 +157,9 @@ def _print_plan(console: Console, plan: HardwarePlan) -> None:
         if plan.share is None
         else f", {100 * plan.share:,.1f} % of the {plan.allowance:,.0f} s that the account has left"
     )
-    after = " one after the other," if plan.jobs > 1 else ""
+    jobs = "1 job," if plan.jobs == 1 else f"{plan.jobs:,} jobs, one after the other,"
     console.print(
-        f"{plan.jobs:,} {'jobs' if plan.jobs != 1 else 'job'},{after} {plan.executions:,} executions, {plan.seconds:,.0f} QPU seconds{done}{share}; "
+        f"{jobs} {plan.executions:,} executions, {plan.seconds:,.0f} QPU seconds{done}{share}; "
         f"{plan.queue:,} jobs wait for the device",
         soft_wrap=True,
     )

@@ -105,7 +105,7 @@ def _rows(what: str, facts: "ModelDescription", about: dict[str, Any]) -> dict[s
         f"{about['circuits_per_image']:,} to sample one ({about['sampling']['words']})",
     }
     for circuit in facts.circuits:
-        rows[f"  {circuit.ansatz}"] = f"{circuit.qubits} qubits, {circuit.layers} layers"
+        rows[f"  {circuit.part}"] = f"{circuit.ansatz}, {circuit.qubits} qubits, {circuit.layers} layers"
     if "run" in about:
         rows["trained"] = f"{about['steps_done']:,} steps, circuits on {about['backend']}"
     return rows

@@ -125,6 +125,8 @@ def _anywhere(settings: RunConfig) -> RunConfig:
     from qgen.data.distributions import DISTRIBUTIONS
     from qgen.data.places import expanded
     from qgen.data.sets import KNOWN
+    from qgen.models import GANSettings
+    from qgen.models.extractors import shipped_classifiers
     from qgen.runs import override_config
 
     changes = []
@@ -136,6 +138,12 @@ def _anywhere(settings: RunConfig) -> RunConfig:
     noise = expanded(settings.backend.name.removeprefix("aer:"))
     if noise.suffix in (".yaml", ".yml") and noise.is_file():
         changes.append(_change("backend.name", f"aer:{noise.resolve()}"))
+    if isinstance(settings.model, GANSettings):
+        extractor = settings.model.discriminator.extractor
+        classifier = expanded(extractor.member)
+        if extractor.family == "classifier" and extractor.member not in shipped_classifiers() and classifier.exists():
+            name = f"classifier:{classifier.resolve()}"
+            changes.append(_change("model.discriminator.extractor.name", name))
     return override_config(settings, changes) if changes else settings
 
 

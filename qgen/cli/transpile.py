@@ -201,7 +201,8 @@ def _all_of(text: str, work: Work) -> Iterator[_Wanted]:
 
 def _mixed(work: Work, circuit: LayerCircuit) -> Work:
     """One circuit an image, or as many as its mixture has."""
-    return work if circuit.mixture is None else replace(work, circuits=len(circuit.mixture))
+    points = 1 if circuit.mixture is None else len(circuit.mixture)
+    return replace(work, circuits=points, training_circuits=points)
 
 
 def _processes(seeds: int) -> int:
@@ -221,21 +222,27 @@ def _circuits_of_run(path: Path | None, work: Work) -> list[_Wanted]:
     groups: dict[str, list[CircuitUse]] = {}
     for use in training_uses(generator):
         groups.setdefault(digest(use.circuit), []).append(use)
-    calls = dict.fromkeys(groups, 0)
+    sampled: dict[str, list[CircuitUse]] = {}
     for use in sampling_uses(generator):
-        calls[digest(use.circuit)] += use.submissions
+        sampled.setdefault(digest(use.circuit), []).append(use)
     if not groups:
         raise RunError(f"{run.path} has no circuits: its model is classical")
     # The largest first: one that does not fit is refused before anything is run.
     ordered = sorted(groups, key=lambda key: -groups[key][0].circuit.qubits)
     return [
-        _of_layers(f"{run.name}, circuit {k}", groups[key], replace(work, calls=calls[key]))
+        _of_layers(f"{run.name}, circuit {k}", groups[key], sampled.get(key, []), work)
         for k, key in enumerate(ordered, 1)
     ]
 
 
-def _of_layers(name: str, uses: list[Any], work: Work) -> _Wanted:
-    calls, circuit = sum(use.submissions for use in uses), uses[0].circuit
-    each = ceil(sum(use.per_image for use in uses) / calls)
-    called = f"{name} ({circuit.qubits} qubits, in {', '.join(use.layer for use in uses)})"
-    return _Wanted(called, circuit, replace(work, circuits=each, training_calls=calls))
+def _of_layers(name: str, uses: list[Any], sampled: list[Any], work: Work) -> _Wanted:
+    (calls, each), (training_calls, training_each) = _calls(sampled), _calls(uses)
+    called = f"{name} ({uses[0].circuit.qubits} qubits, in {', '.join(use.layer for use in uses)})"
+    changed = replace(work, calls=calls, circuits=each, training_calls=training_calls, training_circuits=training_each)
+    return _Wanted(called, uses[0].circuit, changed)
+
+
+def _calls(uses: list[Any]) -> tuple[int, int]:
+    """How many calls there are, and the circuits of one for an image, rounded up."""
+    calls = sum(use.submissions for use in uses)
+    return calls, ceil(sum(use.per_image for use in uses) / max(1, calls))

@@ -100,12 +100,10 @@ def _print_tiles(console: Console, device: DeviceReport) -> None:
 def _print_costs(console: Console, device: DeviceReport) -> None:
     if not device.workloads:
         return
-    sampling, *steps = device.workloads
-    console.print(
-        f"\non {device.device}, {sampling.cost.shots:,} shots a circuit: sampling {sampling.images:,} images"
-        + (f", and a step of training on {steps[0].images:,}, by its gradient" if steps else ""),
-        soft_wrap=True,
-    )
+    first, tasks = device.workloads[0], {work.task: work.images for work in device.workloads}
+    ways = {"sampling": "sampling {:,} images", "training step": "a step of training on {:,}, by its gradient"}
+    what = ", and ".join(ways[task].format(images) for task, images in tasks.items())
+    console.print(f"\non {device.device}, {first.cost.shots:,} shots a circuit: {what}", soft_wrap=True)
     table = _table(("",), ("circuits", "executions", "jobs", "QPU s", "of 10 min"))
     for work in device.workloads:
         cost = work.cost
@@ -116,7 +114,7 @@ def _print_costs(console: Console, device: DeviceReport) -> None:
             f"{_PERCENT * cost.share:,.1f} %",
         )
     console.print(table)
-    console.print(f"QPU s: {sampling.cost.formula}", style="dim", soft_wrap=True)
+    console.print(f"QPU s: {first.cost.formula}", style="dim", soft_wrap=True)
 
 
 def _table(words: Sequence[str], numbers: Sequence[str]) -> Table:

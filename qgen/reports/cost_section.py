@@ -12,7 +12,7 @@ def cost_table(device: DeviceReport) -> Markup:
     """Circuits, executions, QPU seconds and the share of IBM's free plan; empty without workloads."""
     if not device.workloads:
         return Markup()
-    sampling, *steps = device.workloads
+    first, tasks = device.workloads[0], {work.task: work.images for work in device.workloads}
     rows = (
         (
             work.gradient or work.task,
@@ -23,9 +23,8 @@ def cost_table(device: DeviceReport) -> Markup:
         )
         for work in device.workloads
     )
-    what = f"Sampling {plural(sampling.images, 'image')}" + (
-        f", and a step of training on {plural(steps[0].images, 'image')}, by its gradient" if steps else ""
-    )
-    caption = f"{what}; {plural(sampling.cost.shots, 'shot')} a circuit"
-    formula = element("p", f"Sampling: {sampling.cost.formula}.", class_="soft")
+    ways = {"sampling": "sampling {}", "training step": "a step of training on {}, by its gradient"}
+    what = ", and ".join(ways[task].format(plural(images, "image")) for task, images in tasks.items())
+    caption = f"{what[0].upper()}{what[1:]}; {plural(first.cost.shots, 'shot')} a circuit"
+    formula = element("p", f"{first.task.capitalize()}: {first.cost.formula}.", class_="soft")
     return element("section", element("h4", "Cost"), table(caption, _HEAD, rows), formula)

@@ -27,8 +27,9 @@ class Work:
         batch: images in a step of training.
         calls: how often the circuit is called while images are sampled, one call after the other: a diffusion model
             calls it in each of its steps; 0 where only training does, as with the discriminator of a GAN.
-        circuits: settings of its angles that a call has for one image.
+        circuits: settings of its angles that such a call has for one image.
         training_calls: calls in the forward pass of one step of training.
+        training_circuits: as `circuits`, of such a call.
     """
 
     images: int = 64
@@ -37,6 +38,7 @@ class Work:
     calls: int = 1
     circuits: int = 1
     training_calls: int = 1
+    training_circuits: int = 1
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,6 @@ def workloads(circuit: LayerCircuit, device: Device, found: Found, work: Work) -
     wants = circuit.num_inputs > 0, circuit.num_weights > 0
     for gradient in GRADIENTS if any(wants) else ():
         each = parse_gradient(gradient).evaluations(executable, wants)
-        step = cost(work.batch * work.training_calls * work.circuits * each, work.training_calls)
+        step = cost(work.batch * work.training_calls * work.training_circuits * each, work.training_calls)
         costs.append(Workload("training step", gradient, work.batch, step))
     return tuple(costs)

@@ -34,7 +34,10 @@ def build_learner(config: RunConfig, images: ImageSet, backend: Backend) -> Lear
         ConfigError, BackendError, CircuitError: see `build_generator`; or a classifier is to learn without labels.
     """
     if not isinstance(config.model, ClassifierSettings):
-        return build_generator(config, images.shape, backend, config.backend.gradient)
+        made = build_generator(config, images.shape, backend, config.backend.gradient)
+        if isinstance(made, AdversarialGenerator) and made.penalised:
+            _check_second_derivatives(made.network.discriminator, backend)
+        return made
     if images.class_names is None:
         raise ConfigError(f"{images.name} has no labels that a classifier could learn: choose other data")
     seed = derive(config.training.seed, "weights")
@@ -56,16 +59,16 @@ def build_generator(
         ConfigError, BackendError, CircuitError: the settings contradict each other, or the backend cannot serve them.
     """
     if isinstance(config.model, ClassifierSettings):
-        raise ConfigError("a classifier makes no images: train it with `qgen train`, and give its run to a GAN")
+        raise ConfigError(
+            "a classifier makes no images and has no circuits, so there is nothing to sample or to describe: "
+            "`qgen train` trains it, and a GAN takes it as `model.discriminator.extractor.name=classifier:RUN`"
+        )
     chosen = backend or config.backend.open()
     how = config.backend.gradient if backend is None else gradient
     seed = derive(config.training.seed, "weights")
     if isinstance(config.model, GANSettings):
         game = config.adversarial or AdversarialSettings()
-        network = build_gan(config.model, shape, chosen, how, seed)
-        if game.loss == "wasserstein" and game.penalty:
-            _check_second_derivatives(network.discriminator, chosen)
-        return AdversarialGenerator(network, game, shape, chosen)
+        return AdversarialGenerator(build_gan(config.model, shape, chosen, how, seed), game, shape, chosen)
     diffusion, sampling = config.diffusion or DiffusionSettings(), config.sampling or SamplingSettings()
     denoiser = build_unet(config.model, shape[0], shape[1], chosen, how, seed)
     schedule = diffusion.noise_schedule()

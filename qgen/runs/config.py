@@ -168,8 +168,10 @@ class RunConfig(Settings):
         if not isinstance(given, dict):
             return given
         model = given.get("model")
-        kind = model.get("kind", "unet") if isinstance(model, dict) else getattr(model, "kind", "unet")
-        if kind not in _GROUPS:  # refused where the kind is read
+        kind = model.get("kind", "unet") if isinstance(model, dict) else getattr(model, "kind", None)
+        if "model" not in given:
+            kind = "unet"
+        if not isinstance(kind, str) or kind not in _GROUPS:  # refused where the kind is read
             return given
         for other, groups in _GROUPS.items():
             wrong = [group for group in groups if other != kind and given.get(group) is not None]

@@ -230,8 +230,7 @@ class AdversarialGenerator:
     @property
     def circuits_per_training_image(self) -> float:
         makes, scores, steps = *self._circuits, self.settings.discriminator_steps
-        penalty = self.settings.loss == "wasserstein" and self.settings.penalty > 0
-        return makes + (2 + penalty) * scores + (makes + scores) / steps
+        return makes + (2 + self.penalised) * scores + (makes + scores) / steps
 
     @property
     def passes(self) -> int:
@@ -267,6 +266,11 @@ class AdversarialGenerator:
                 if progress is not None:
                     progress(min(first + step, count), count)
         return torch.cat(parts)
+
+    @property
+    def penalised(self) -> bool:
+        """Whether training takes second derivatives of the discriminator."""
+        return self.settings.loss == "wasserstein" and self.settings.penalty > 0
 
     @property
     def _circuits(self) -> tuple[int, int]:

@@ -42,7 +42,7 @@ def transfer(network: nn.Module, settings: TransferSettings, parts: Sequence[str
         if other:
             raise RunError(
                 f"the {part} of {run.path} has other weights than this model's ({other[0]} for one): "
-                "give both runs the same model settings, but for the vertex, and images of the same size"
+                "give both runs the same settings of this part, and images of the same size"
             )
         module.load_state_dict(theirs)
 

@@ -16,6 +16,8 @@ from qgen.runs.config import RunConfig
 DEFAULT_PRESET = "digits"
 #: Of two keys that say the same thing in two ways, the one given last counts.
 _EITHER = (("training", "steps", "epochs"),)
+#: Kinds of one group: what else it says holds for both.
+_TWINS = ("classical", "quantum")
 
 Plain = dict[str, Any]
 
@@ -56,7 +58,8 @@ def override_config(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Plain:
     """Two mappings as one: groups are merged key by key, but for those of another kind; everything else is replaced."""
-    if "kind" in above and "kind" in below and above["kind"] != below["kind"]:
+    kinds = [given["kind"] for given in (below, above) if "kind" in given]
+    if len(kinds) > 1 and kinds[0] != kinds[1] and not all(kind in _TWINS for kind in kinds):
         return dict(above)
     result = dict(below)
     for group, *either in _EITHER:

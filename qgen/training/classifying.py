@@ -11,6 +11,7 @@ import torch
 
 from qgen import storage
 from qgen.data import ImageSet
+from qgen.errors import InputError
 from qgen.models.extractors import CLASSIFIER_FILE, ConvClassifier, save_classifier
 from qgen.runs import ClassifierLearner
 from qgen.runs.folder import writing
@@ -60,14 +61,19 @@ def write_classifier(trainer: Trainer, held_out: ImageSet | None) -> Classified:
 
 @torch.no_grad()
 def accuracy(network: ConvClassifier, images: ImageSet) -> float:
-    """How often the likeliest class of an image is its label."""
+    """How often the likeliest class of an image is its label.
+
+    Raises:
+        InputError: there are no labels.
+    """
+    if images.labels is None:
+        raise InputError(f"{images.name} has no labels to compare with")
     device = next(network.parameters()).device
     was_training = network.training
     network.eval()
-    labels = torch.zeros(len(images), dtype=torch.int64) if images.labels is None else images.labels
     right = 0
     for part in torch.arange(len(images)).split(_CHUNK):
         told = network(images.scaled(part).to(device)).argmax(dim=1).cpu()
-        right += int((told == labels[part]).sum())
+        right += int((told == images.labels[part]).sum())
     network.train(was_training)
     return right / len(images)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any, Literal
 
 import torch
@@ -21,7 +22,7 @@ from qgen.training.report import Report
 
 Device = Literal["auto", "cpu", "cuda"]
 #: What a run that goes on may change.
-_FREE = ("steps", "epochs", "sample_every", "samples", "checkpoint_every", "log_every")
+_FREE = ("steps", "epochs", "sample_every", "samples", "judged", "checkpoint_every", "log_every")
 
 
 def choose_device(device: Device = "auto") -> Literal["cpu", "cuda"]:
@@ -99,6 +100,11 @@ def go_on(trainer: Trainer, report: Report) -> Finished:
             f"{run.path} was trained on other images ({began_with.get('source')}) than those at hand "
             f"({images.source}); bring those back, or start a new run"
         )
+    if facts.get("frozen", _frozen(trainer)) != _frozen(trainer):
+        raise RunError(
+            f"{run.path} was trained with other weights of its frozen extractor than those at hand; "
+            "bring those back, or start a new run"
+        )
     with _alone(trainer):
         first = trainer.restore()
         if trainer.fabric.is_global_zero:
@@ -146,7 +152,9 @@ def extended(run: Run, overrides: Sequence[str], backend: dict[str, Any] | None 
         config = RunConfig.read(config.plain() | {"backend": base | backend})
     changed = override_config(config, overrides)
     free = _FREE if config.training.decay == "none" else _FREE[2:]  # else the rate of each step depends on the last
-    freed = dict.fromkeys(free) | {"samples": 0, "log_every": 1} | ({"steps": 1} if "steps" in free else {})
+    freed = (
+        dict.fromkeys(free) | {"samples": 0, "judged": 0, "log_every": 1} | ({"steps": 1} if "steps" in free else {})
+    )
     same = [each.model_copy(update={"training": each.training.model_copy(update=freed)}) for each in (config, changed)]
     if same[0] != same[1]:
         raise ConfigError(
@@ -163,9 +171,20 @@ def _facts(trainer: Trainer) -> dict[str, Any]:
             "backend": provenance.backend_facts(trainer.generator.backend),
             "data": provenance.data_facts(trainer.images),
             "seed": trainer.settings.seed,
+            "frozen": _frozen(trainer),
         }
         | ({"judge": trainer.watch.name} if trainer.watch else {})
     )
+
+
+def _frozen(trainer: Trainer) -> str:
+    """A digest of what the network holds and a checkpoint does not: the frozen weights of an extractor."""
+    network = trainer.generator.network
+    kept, digest = network.state_dict().keys(), sha256()
+    for name, weight in network.named_parameters():
+        if name not in kept:
+            digest.update(weight.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _machine(fabric: Fabric) -> dict[str, Any]:

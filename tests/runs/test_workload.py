@@ -3,13 +3,39 @@
 from typing import Any
 
 import pytest
+import torch
 
 from qgen.backends import open_backend
 from qgen.backends.base import Executable
-from qgen.runs import build_generator, read_config
+from qgen.runs import ImageGenerator, build_generator, read_config
 from qgen.runs.workload import sampling_uses, training_uses
 
 SHAPE = (1, 8, 8)
+GANS = {"gan-quantum-g": SHAPE, "gan-quantum-d": SHAPE, "gan-quantum-both": SHAPE, "patch-gan": SHAPE} | {
+    "style-gan": (3, 1, 1)
+}
+
+
+def rows_of_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of circuits of each call that reaches a backend from now on."""
+    batches: list[int] = []
+    plain = Executable.batch
+
+    def counted(self: Executable, inputs: Any, weights: Any) -> Any:
+        plan, batch = plain(self, inputs, weights)
+        batches.append(len(batch.weight_rows))
+        return plan, batch
+
+    monkeypatch.setattr(Executable, "batch", counted)
+    return batches
+
+
+def turns(generator: ImageGenerator, batch: int) -> None:
+    """One training step without its optimiser."""
+    for turn in generator.turns():
+        for _ in range(turn.repeats):
+            draws = turn.objective.draw(batch, generator.shape, torch.Generator())
+            turn.objective(torch.zeros(batch, *generator.shape), draws)
 
 
 @pytest.mark.parametrize(
@@ -29,15 +55,7 @@ def test_the_counts_are_those_of_the_rows_that_reach_the_backend(
     assert sum(use.per_image for use in uses) == generator.circuits_per_training_image
     assert sum(use.per_image for use in sampled) == generator.circuits_per_image
 
-    batches: list[int] = []
-    plain = Executable.batch
-
-    def counted(self: Executable, inputs: Any, weights: Any) -> Any:
-        plan, batch = plain(self, inputs, weights)
-        batches.append(len(batch.weight_rows))
-        return plan, batch
-
-    monkeypatch.setattr(Executable, "batch", counted)
+    batches = rows_of_calls(monkeypatch)
     generator.sample([1, 2, 3])
     assert len(batches) == sum(use.submissions for use in sampled)
     assert sum(batches) == 3 * generator.circuits_per_image
@@ -46,3 +64,37 @@ def test_the_counts_are_those_of_the_rows_that_reach_the_backend(
 def test_a_classical_model_has_none() -> None:
     config = read_config("unet", ["training.steps=1"])
     assert training_uses(build_generator(config, (1, 28, 28))) == ()
+
+
+@pytest.mark.parametrize("preset", GANS)
+@pytest.mark.parametrize(
+    "changes",
+    [(), ("adversarial.discriminator_steps=3",), ("adversarial.loss=wasserstein",)],
+    ids=["plain", "several moves", "penalty"],
+)
+def test_the_counts_of_gans(preset: str, changes: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = build_generator(read_config(preset, changes), GANS[preset], open_backend("statevector"))
+    uses, sampled = training_uses(generator), sampling_uses(generator)
+    moves = max(turn.repeats for turn in generator.turns())
+
+    batches = rows_of_calls(monkeypatch)
+    with torch.no_grad():
+        turns(generator, 5)
+    assert len(batches) == sum(use.submissions for use in uses)
+    # Per image of the data that a step sees, of which there are as many batches as the discriminator has moves.
+    assert sum(batches) == pytest.approx(5 * moves * generator.circuits_per_training_image)
+    assert sum(batches) <= 5 * sum(use.per_image for use in uses) <= 2 * sum(batches)
+
+    batches.clear()
+    generator.sample([1, 2, 3])
+    assert len(batches) == sum(use.submissions for use in sampled) == (generator.circuits_per_image > 0)
+    assert sum(batches) == 3 * generator.circuits_per_image == 3 * sum(use.per_image for use in sampled)
+
+
+def test_a_discriminators_circuits_are_called_in_training_alone() -> None:
+    generator = build_generator(read_config("gan-quantum-both"), SHAPE)
+    assert {use.layer for use in training_uses(generator)} == {
+        "generator.block.circuit",
+        "discriminator.block.circuit",
+    }
+    assert {use.layer for use in sampling_uses(generator)} == {"generator.block.circuit"}

@@ -1,4 +1,4 @@
-"""Small runs for the tests: a hybrid U-Net on a few digits, trained in seconds."""
+"""Small runs for the tests: a hybrid U-Net or a GAN on a few digits, trained in seconds."""
 
 from __future__ import annotations
 
@@ -28,19 +28,50 @@ SMALL = (
     "diffusion.steps=50",
     "sampling.steps=3",
 )
+SMALL_GAN = (
+    "data.limit=64",
+    "training.steps=6",
+    "training.batch=4",
+    "training.samples=4",
+    "training.judged=0",
+    "training.sample_every=null",
+    "training.decay=none",
+    "training.warm_up=0",
+    "training.log_every=2",
+    "training.checkpoint_every=2",
+)
+_NARROW = ("model.generator.channels=4", "model.discriminator.extractor.width=4", "training.ema.after=1")
+_FEWER = ("model.generator.layers=2", "model.discriminator.extractor.hidden=[8, 4]")
+#: What makes the players of each preset small.
+SMALL_PLAYERS = {
+    "gan-classical": _NARROW,
+    "gan-quantum-g": _NARROW,
+    "gan-quantum-d": _NARROW,
+    "gan-quantum-both": _NARROW,
+    "patch-gan": _FEWER,
+    "style-gan": _FEWER,
+}
 
 
 def small_config(*changes: str) -> RunConfig:
     return read_config("digits", [*SMALL, *changes])
 
 
+def small_gan(preset: str, *changes: str) -> RunConfig:
+    return read_config(preset, [*SMALL_GAN, *SMALL_PLAYERS[preset], *changes])
+
+
 def trainer(run: Run, config: RunConfig) -> Trainer:
     return Trainer.build(run, config, open_images(config.data), make_fabric(config, "cpu"))
 
 
-def train_small(path: Path, *changes: str, report: Report | None = None) -> tuple[Run, Finished]:
+def train_config(path: Path, config: RunConfig, report: Report | None = None) -> tuple[Run, Finished]:
     run = new_run("test", path)
-    return run, start(trainer(run, small_config(*changes)), report or Report())
+    return run, start(trainer(run, config), report or Report())
+
+
+def train_small(path: Path, *changes: str, report: Report | None = None) -> tuple[Run, Finished]:
+    return train_config(path, small_config(*changes), report)
 
 
 def resume_small(run: Run, changes: Sequence[str] = (), report: Report | None = None) -> Finished:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import torch
 from torch import nn
@@ -45,10 +46,10 @@ class ClassicalBlock(nn.Module):
 
     def __init__(self, width: int, parameters: int, skip: bool) -> None:
         super().__init__()
-        hidden, left = divmod(parameters, 2 * width)
-        biased = {0: (False, False), width: (False, True), hidden: (True, False), hidden + width: (True, True)}
-        # What cannot be met exactly is fallen short of by less than a bias.
-        behind, ahead = biased.get(left, (hidden <= left < width, left >= width))
+        # The most that it can have but no more; of equal choices the one with the most hidden units.
+        choices = product(range(1, parameters // (2 * width) + 1), (False, True), (False, True))
+        sizes = {(units * (2 * width + b) + width * a, units, b, a) for units, b, a in choices}
+        _, hidden, behind, ahead = max(size for size in sizes if size[0] <= parameters)
         self.first, self.second = nn.Linear(width, hidden, bias=behind), nn.Linear(hidden, width, bias=ahead)
         self.skip = skip
 

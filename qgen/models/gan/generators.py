@@ -20,6 +20,7 @@ from qgen.probabilities import QuantumProbabilities
 Shape = tuple[int, int, int]
 SMALLEST = 4  # pixels at which the convolutions begin
 GROUPS = 8  # of channels that are normalised together
+MOST_NUMBERS = 20  # of a sample that one circuit makes, a qubit each
 
 
 class Generator(nn.Module, ABC):
@@ -100,17 +101,18 @@ class PatchGenerator(Generator):
         engine: where circuits run.
 
     Raises:
-        ConfigError: the numbers do not divide, or a circuit has fewer outcomes than its patch has numbers.
+        ConfigError: the numbers do not divide, or a circuit has fewer outcomes than its patch has numbers, or a patch
+            has one only, whose share of the largest is always 1.
     """
 
     def __init__(self, settings: PatchGeneratorSettings, shape: Shape, engine: Engine) -> None:
         super().__init__()
         numbers, outcomes = math.prod(shape), 2 ** (settings.qubits - settings.ancillas)
-        if numbers % settings.patches or numbers // settings.patches > outcomes:
+        if numbers % settings.patches or not 1 < numbers // settings.patches <= outcomes:
             raise ConfigError(
                 f"{settings.patches} patches of {outcomes} numbers each do not make images of {shape[0]}x{shape[1]}x"
                 f"{shape[2]}: `patches` has to divide {numbers}, and {settings.qubits - settings.ancillas} qubits "
-                f"beside the ancillas paint {outcomes} numbers at most"
+                f"beside the ancillas paint {outcomes} numbers at most, and 2 at least"
             )
         self._shape, self._numbers = shape, numbers // settings.patches
         self.latents, self.circuits = settings.circuit.num_inputs, settings.patches
@@ -147,11 +149,18 @@ class StyleGenerator(Generator):
         engine: where the circuit runs.
 
     Raises:
+        ConfigError: the samples have more numbers than a circuit has qubits.
         CircuitError: the ansatz does not take so many qubits.
     """
 
     def __init__(self, settings: StyleGeneratorSettings, shape: Shape, engine: Engine) -> None:
         super().__init__()
+        if math.prod(shape) > MOST_NUMBERS:
+            raise ConfigError(
+                f"a style generator has a qubit for each number of a sample, {MOST_NUMBERS} at most, and these have "
+                f"{math.prod(shape)}: choose a distribution (`qgen data` lists them), smaller images, or "
+                "`model.generator.kind=conv` with a block of ansatz `style`"
+            )
         circuit = settings.circuit(math.prod(shape))
         self._shape, self.latents, self.circuits = shape, circuit.num_inputs, 1
         start = None if settings.spread is None else Uniform(-settings.spread, settings.spread)
