@@ -21,7 +21,7 @@ def results(found: Comparison, fraction: float) -> Iterator[Row]:
         group = found.group(each.name, fraction)
         values = (words.with_reach(group.estimates.get(one.key), one.share) for one in found.metrics)
         counts = (f"{number:,}" for number in (each.parameters, each.quantum_parameters))
-        yield each.name, *counts, *values, words.with_reach(group.seconds)
+        yield each.name, *counts, *values, words.UNKNOWN if group.seconds is None else f"{group.seconds.mean:,.0f}"
 
 
 def differences_head(found: Comparison) -> Row:
