@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from qgen import storage
+from qgen.errors import RunError
+from qgen.tensor_files import TensorFile
 
-_FORMAT = "qgen-judge"
+_FILE = TensorFile("judge", 1, "It is learned anew.")
 
 
 def kept_at(digest: str, recipe: int) -> Path | None:
@@ -35,11 +33,8 @@ def read(path: Path | None) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     if path is None:
         return None
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors, meta = {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
-        whole = meta.get("format") == _FORMAT and meta.get("sha256") == _digest(tensors, meta["numbers"])
-        return (tensors, json.loads(meta["numbers"])) if whole else None
-    except (OSError, SafetensorError, ValueError, KeyError):
+        return _FILE.read(path)
+    except RunError:
         return None
 
 
@@ -47,17 +42,6 @@ def write(path: Path | None, tensors: dict[str, Tensor], numbers: dict[str, Any]
     """Keeps them where that is possible. Where it is not, nothing is lost but the time to learn anew."""
     if path is None:
         return
-    text = json.dumps(numbers)
-    meta = {"format": _FORMAT, "numbers": text, "sha256": _digest(tensors, text)}
-    with suppress(OSError, SafetensorError):
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with storage.aside(path) as temporary:
-            save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary, meta)
-
-
-def _digest(tensors: dict[str, Tensor], text: str) -> str:
-    digest = hashlib.sha256(text.encode())
-    for key in sorted(tensors):
-        digest.update(f"{key} {tensors[key].dtype} {tuple(tensors[key].shape)}".encode())
-        digest.update(tensors[key].contiguous().numpy().data)
-    return digest.hexdigest()
+        _FILE.write(path, tensors, numbers)

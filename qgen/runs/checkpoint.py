@@ -10,16 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from qgen import storage
 from qgen.errors import RunError
+from qgen.tensor_files import TensorFile, Tensors
 
-FORMAT = "qgen-checkpoint"
-VERSION = 1
-
-Tensors = Mapping[str, torch.Tensor]
+_FILE = TensorFile("checkpoint", 1, "Delete it to go on from the one before it, if there is one.")
 
 
 @dataclass(frozen=True)
@@ -48,9 +43,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         OSError: the disk is full, or the folder cannot be written.
     """
     flat = {
-        f"{group}/{name}": tensor.detach().cpu().contiguous()
-        for group, tensors in checkpoint.tensors.items()
-        for name, tensor in tensors.items()
+        f"{group}/{name}": tensor for group, tensors in checkpoint.tensors.items() for name, tensor in tensors.items()
     }
     content = {
         "step": checkpoint.step,
@@ -58,12 +51,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "model": checkpoint.model,
         "numbers": checkpoint.numbers,
     }
-    content["sha256"] = _digest(flat, content)
-    with storage.aside(path) as temporary:
-        try:
-            save_file(flat, temporary, {"format": FORMAT, "version": str(VERSION), "qgen": json.dumps(content)})
-        except SafetensorError as error:  # it wraps what the system said
-            raise OSError(f"the checkpoint could not be written ({error})") from error
+    _FILE.write(path, flat, content)
 
 
 def load_checkpoint(path: Path, model: str | None = None) -> Checkpoint:
@@ -76,27 +64,14 @@ def load_checkpoint(path: Path, model: str | None = None) -> Checkpoint:
     Raises:
         RunError: the file is missing, damaged, of another version, or of another model.
     """
-    flat, meta = _read(path)
-    if meta.get("format") != FORMAT:
-        raise RunError(f"{path} is a safetensors file, but not a checkpoint of qgen")
-    if meta.get("version") != str(VERSION):
-        raise RunError(f"{path} has version {meta.get('version')}; this qgen reads version {VERSION}. Update qgen.")
-    found = _interpret(path, flat, meta.get("qgen", ""))
+    flat, content = _FILE.read(path)
+    try:
+        found = Checkpoint(content["step"], content["seed"], content["model"], _grouped(flat), content["numbers"])
+    except KeyError as error:
+        raise _FILE.damaged(path, f"it lacks {error}") from error
     if model is not None and found.model != model:
         raise RunError(f"{path} was made by a model with other settings than this run's config.yaml says")
     return found
-
-
-def _interpret(path: Path, flat: Tensors, text: str) -> Checkpoint:
-    try:
-        content = json.loads(text)
-        told = content.pop("sha256")
-        made = Checkpoint(content["step"], content["seed"], content["model"], _grouped(flat), content["numbers"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(_damaged(path, "its description cannot be read")) from error
-    if told != _digest(flat, content):
-        raise RunError(_damaged(path, "its content does not have the digest that was written with it"))
-    return made
 
 
 def _grouped(flat: Tensors) -> dict[str, dict[str, torch.Tensor]]:
@@ -110,28 +85,3 @@ def _grouped(flat: Tensors) -> dict[str, dict[str, torch.Tensor]]:
 def fingerprint(settings: Mapping[str, Any]) -> str:
     """A digest of plain settings, the same for equal ones."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-
-
-def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    if not path.is_file():
-        raise RunError(f"there is no checkpoint {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror or error}") from error
-    except (SafetensorError, ValueError) as error:
-        raise RunError(_damaged(path, str(error))) from error
-
-
-def _damaged(path: Path, why: str) -> str:
-    return f"the checkpoint {path} is damaged ({why}). Delete it to go on from the one before it, if there is one."
-
-
-def _digest(flat: Tensors, content: Mapping[str, Any]) -> str:
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
-    for key in sorted(flat):
-        tensor = flat[key]
-        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data if tensor.numel() else b"")
-    return digest.hexdigest()

@@ -194,10 +194,10 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint(tmp_path:
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from qgen.runs import checkpoint
+    from qgen import tensor_files
 
     run = new_run("test", tmp_path / "full")
-    write, count = checkpoint.save_file, [0]
+    write, count = tensor_files.save_file, [0]
 
     def full(*arguments: object) -> None:
         count[0] += 1
@@ -205,7 +205,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pyte
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(*arguments)
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(tensor_files, "save_file", full)
     with pytest.raises(RunError, match="no space left on device"):
         start(trainer(run, small_config()), Report())
     assert last(run).step == 6
