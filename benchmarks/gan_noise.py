@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
@@ -13,15 +14,15 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from harness.grids import side_by_side
 from harness.machine import machine
-from PIL import Image, ImageDraw, ImageFont
 
 from qgen.data import open_images, save_grid
 from qgen.metrics import measure, open_judge
 from qgen.runs import find_run, image_seeds, open_trained
 
 BACKENDS = ("aer", "aer:fake_brisbane", "fake_brisbane")
-SHOWN, MARGIN = 64, 24
+SHOWN = 64
 
 
 def sampled(run: Path, backend: str, shots: int | None, count: int) -> tuple[torch.Tensor, float]:
@@ -32,22 +33,6 @@ def sampled(run: Path, backend: str, shots: int | None, count: int) -> tuple[tor
         return trained.generator.sample(image_seeds(0, count)), time.perf_counter() - started
 
 
-def side_by_side(grids: list[tuple[str, torch.Tensor]], out: Path) -> None:
-    """The first images of each backend as grids with their names."""
-    pictures = []
-    for name, images in grids:
-        save_grid(images[:SHOWN], out)
-        pictures.append((name, Image.open(out).convert("RGB")))
-    wide = sum(picture.width for _, picture in pictures) + MARGIN * (len(pictures) - 1)
-    page = Image.new("RGB", (wide, pictures[0][1].height + 3 * MARGIN), "white")
-    draw, left = ImageDraw.Draw(page), 0
-    for name, picture in pictures:
-        draw.text((left, MARGIN // 2), name, "black", ImageFont.load_default(size=2 * MARGIN - 8))
-        page.paste(picture, (left, 3 * MARGIN))
-        left += picture.width + MARGIN
-    page.save(out)
-
-
 def main(
     run: Annotated[Path, typer.Argument(help="The folder of a run of a GAN with a circuit in its generator.")],
     count: Annotated[int, typer.Option(help="How many images are judged.")] = 1000,
@@ -56,14 +41,17 @@ def main(
 ) -> None:
     """Samples on an ideal simulator, with a device's errors, and with its errors and shots."""
     real = open_images(find_run(run).config().data)
-    judge, rows, grids = open_judge(real), {}, []
+    judge, rows = open_judge(real), {}
+    grids: list[tuple[str, Path]] = []
+    folder = Path(tempfile.mkdtemp())
     exact: torch.Tensor | None = None
     for backend in BACKENDS:
         images, seconds = sampled(run, backend, shots if backend.startswith("fake") else None, count)
         exact = images if exact is None else exact
         row: dict[str, Any] = {"seconds": seconds, "rms_pixel_change": float((images - exact).square().mean().sqrt())}
         rows[backend] = row | measure(judge, real, images).plain()
-        grids.append((backend, images))
+        grids.append((backend, folder / f"{len(grids)}.png"))
+        save_grid(images[:SHOWN], grids[-1][1])
         print(backend, {key: row_value for key, row_value in rows[backend].items() if isinstance(row_value, float)})
     side_by_side(grids, out.with_suffix(".png"))
     facts = {"machine": machine(torch.get_num_threads()), "judge": judge.name, "images": count, "shots": shots}

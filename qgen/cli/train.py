@@ -274,5 +274,6 @@ def _print_presets(as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
+    width = max(map(len, rows))
     for name, summary in rows.items():
-        typer.echo(f"{name:<15} {summary}")
+        typer.echo(f"{name:<{width}} {summary}")
