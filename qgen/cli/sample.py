@@ -85,7 +85,7 @@ def sample(
     circuits = trained.generator.circuits_per_image * count
     if not as_json:
         what = f"{count} images of {trained.run.path} after {trained.step:,} steps"
-        runs = describe_runs(trained.generator.network)
+        runs = describe_runs(trained.generator.sampler)
         console.print(f"{what}: {f'{circuits:,} circuits on {runs}' if runs else 'no circuits'}", soft_wrap=True)
     with closing(trained.backend):
         if not consent.sampling_agreed(console, trained, count, seed, said, as_json):

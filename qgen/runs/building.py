@@ -45,7 +45,7 @@ def build_learner(config: RunConfig, images: ImageSet, backend: Backend) -> Lear
 
 
 def build_generator(
-    config: RunConfig, shape: Shape, backend: Backend | None = None, gradient: str = "auto"
+    config: RunConfig, shape: Shape, backend: Backend | None = None, gradient: str = "auto", trained: bool = False
 ) -> ImageGenerator:
     """The generator that settings describe, for images of shape (C, H, W), with its initial weights.
 
@@ -54,6 +54,7 @@ def build_generator(
         shape: channels, height and width; images are square.
         backend: where its circuits run; None: as the settings say, and so with the gradient.
         gradient: how circuits are differentiated on this backend.
+        trained: whether it only samples from here on: what only training runs is then not put on the backend.
 
     Raises:
         ConfigError, BackendError, CircuitError: the settings contradict each other, or the backend cannot serve them.
@@ -68,7 +69,8 @@ def build_generator(
     seed = derive(config.training.seed, "weights")
     if isinstance(config.model, GANSettings):
         game = config.adversarial or AdversarialSettings()
-        return AdversarialGenerator(build_gan(config.model, shape, chosen, how, seed), game, shape, chosen)
+        network = build_gan(config.model, shape, chosen, how, seed, idle=trained)
+        return AdversarialGenerator(network, game, shape, chosen)
     diffusion, sampling = config.diffusion or DiffusionSettings(), config.sampling or SamplingSettings()
     denoiser = build_unet(config.model, shape[0], shape[1], chosen, how, seed)
     schedule = diffusion.noise_schedule()

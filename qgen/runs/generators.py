@@ -98,6 +98,11 @@ class ImageGenerator(Learner, Protocol):
         ...
 
     @property
+    def sampler(self) -> nn.Module:
+        """The part of the network that samples."""
+        ...
+
+    @property
     def how(self) -> Mapping[str, Any]:
         """How images are drawn, in plain values; `label` is a word for the names of files, `words` are for people."""
         ...
@@ -160,6 +165,10 @@ class DiffusionGenerator:
     @property
     def circuits_per_image(self) -> int:
         return self.network.circuits_per_call * self.passes
+
+    @property
+    def sampler(self) -> nn.Module:
+        return self.network
 
     @property
     def how(self) -> Mapping[str, Any]:
@@ -239,6 +248,10 @@ class AdversarialGenerator:
     @property
     def circuits_per_image(self) -> int:
         return self._circuits[0]
+
+    @property
+    def sampler(self) -> nn.Module:
+        return self.network.generator
 
     @property
     def how(self) -> Mapping[str, Any]:

@@ -92,7 +92,7 @@ def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict
     shape = tuple(checkpoint.numbers["shape"])
     opened = config.backend.open(run.journal)
     with closing_on_error(opened):
-        generator = build_generator(config, shape, opened)
+        generator = build_generator(config, shape, opened, trained=True)
         _load_average(generator, checkpoint, saved[-1], model_fingerprint(config.model, shape))
     return Trained(run, generator, config, checkpoint.step)
 

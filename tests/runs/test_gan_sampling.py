@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from qgen.backends.ibm import IBMBackend
 from qgen.cli.main import app
 from qgen.errors import BackendError, ConfigError, RunError
+from qgen.layer import describe_runs
 from qgen.runs import Run, generators, image_seeds, load_checkpoint, open_trained, sample_run
 from qgen.runs.hardware import plan_sampling, plan_training
 
@@ -193,3 +194,10 @@ def test_a_description_lists_the_circuits_of_both_players() -> None:
     said = qgen("describe", "gan-quantum-both", "--set", "model.generator.block={width: 7, layers: 4}")
     assert "7 qubits, 4 layers" in said
     assert "5 qubits, 3 layers" in said
+
+
+def test_only_the_generator_goes_to_the_backend(trained: Trained) -> None:
+    run = trained("gan-quantum-both", "model.discriminator.block.width=8")  # more than this device has
+    made = open_trained(run, {"name": "aer:fake_manila", "shots": 100}).generator
+    assert describe_runs(made.sampler) == "aer:fake_manila (density matrix, 100 shots)"
+    assert made.sample(image_seeds(0, 2)).isfinite().all()

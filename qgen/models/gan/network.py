@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
@@ -61,11 +63,11 @@ class GAN(nn.Module):
     generator: Generator
     discriminator: Discriminator
 
-    def __init__(self, settings: GANSettings, shape: Shape, engine: Engine, seed: int) -> None:
+    def __init__(self, settings: GANSettings, shape: Shape, makes: Engine, scores: Engine, seed: int) -> None:
         super().__init__()
         self.settings, self.image_shape = settings, shape
-        self.generator = build_generator_network(settings.generator, shape, engine.at("generator"))
-        self.discriminator = Discriminator(settings.discriminator, shape, engine.at("discriminator"), seed)
+        self.generator = build_generator_network(settings.generator, shape, makes.at("generator"))
+        self.discriminator = Discriminator(settings.discriminator, shape, scores.at("discriminator"), seed)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """Images (B, C, H, W) in [-1, 1] of latent numbers (B, L)."""
@@ -78,6 +80,7 @@ def build_gan(
     backend: str | Backend = "statevector",
     gradient: str | GradientMethod = "auto",
     seed: int = 0,
+    idle: bool = False,
 ) -> GAN:
     """The GAN of these settings, with its initial weights; torch's global generator is neither used nor changed.
 
@@ -87,6 +90,8 @@ def build_gan(
         backend: where circuits run: a name or a `Backend`.
         gradient: how circuits are differentiated: a name or a `GradientMethod`.
         seed: of all initial weights.
+        idle: whether the discriminator only keeps its weights, as where images are sampled: its circuits are then not
+            put on that backend.
 
     Raises:
         ConfigError: the images do not fit the generator, or an extractor's weights are not at hand.
@@ -96,6 +101,8 @@ def build_gan(
         raise ConfigError(f"images have to be square, not {shape[1]}x{shape[2]}, and have one channel or more")
     opened = open_backend(backend) if isinstance(backend, str) else backend
     with torch.random.fork_rng(devices=[]):  # torch's layers draw weights of their own first
-        model = GAN(settings, shape, Engine(opened, gradient, derive(seed, "circuits")), derive(seed, "extractor"))
+        makes = Engine(opened, gradient, derive(seed, "circuits"))
+        scores = replace(makes, backend=open_backend("statevector"), gradient="auto") if idle else makes
+        model = GAN(settings, shape, makes, scores, derive(seed, "extractor"))
     initialise(model, derive(seed, "weights"), but="discriminator.extractor")  # which has a seed of its own
     return model
