@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field, PositiveInt
 
+from qgen.adversarial.losses import LossName
 from qgen.settings import Settings
 
 
 class AdversarialSettings(Settings):
     """What the players lower, and how often the discriminator moves."""
 
-    loss: Literal["non-saturating", "hinge", "wasserstein"] = "non-saturating"
+    loss: LossName = "non-saturating"
     """`non-saturating` (Goodfellow et al. 2014), `hinge` (Lim & Ye 2017), or `wasserstein` with a gradient penalty
     (Gulrajani et al. 2017)"""
     penalty: float = Field(10.0, ge=0)

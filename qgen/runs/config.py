@@ -167,10 +167,8 @@ class RunConfig(Settings):
         """Fills in the groups that the model's kind has, and refuses the others."""
         if not isinstance(given, dict):
             return given
-        model = given.get("model")
+        model = given.get("model", {})
         kind = model.get("kind", "unet") if isinstance(model, dict) else getattr(model, "kind", None)
-        if "model" not in given:
-            kind = "unet"
         if not isinstance(kind, str) or kind not in _GROUPS:  # refused where the kind is read
             return given
         for other, groups in _GROUPS.items():
