@@ -2,12 +2,16 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from qgen.extras import DISTRIBUTION, install_command
 
 ROOT = Path(__file__).parents[1]
 LINKS = {"circuits": "qgen/circuits", "backends": "qgen/backends", "cli": "qgen/cli"}
@@ -96,6 +100,20 @@ def test_the_wheel_contains_the_package_and_nothing_else(tmp_path: Path) -> None
     run_python(f"from hatchling.build import build_wheel; build_wheel({str(tmp_path)!r})")
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"qgen"}
+    assert wheel.name.startswith("qgen_torch-")
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"qgen", "qgen_torch"}
     assert "qgen/py.typed" in names
     assert "qgen/cli/main.py" in names
+
+
+def test_extras_are_named_by_the_distribution() -> None:
+    """`qgen` on the public index is another project: no text tells anybody to install that."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == DISTRIBUTION != "qgen"
+    extras = project["optional-dependencies"]
+    assert install_command("plot") == f'pip install "{DISTRIBUTION}[plot]"'
+    for path in [*(ROOT / "qgen").rglob("*.py"), ROOT / "CONTRIBUTING.md", ROOT / "pyproject.toml"]:
+        text = path.read_text(encoding="utf-8")
+        assert not re.findall(r"\bqgen\[", text), path
+        for extra in re.findall(r"install_command\(['\"](\w+)['\"]\)", text):
+            assert extra in extras, path

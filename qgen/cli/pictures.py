@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qgen.errors import QgenError
+from qgen.extras import install_command
 
 if TYPE_CHECKING:
     from qgen.circuits import LayerCircuit
@@ -29,6 +30,6 @@ def save_drawing(circuit: "LayerCircuit", path: Path) -> None:
             matplotlib.use("agg")  # needs no display, and opens no window
             drawn.draw("mpl", fold=25, filename=str(path))
     except (ImportError, MissingOptionalLibraryError) as error:
-        raise QgenError(f"Drawing {path.suffix} needs more packages: pip install 'qgen[plot]'.") from error
+        raise QgenError(f"Drawing {path.suffix} needs more packages: {install_command('plot')}.") from error
     except OSError as error:
         raise QgenError(f"Cannot write {path}: {error.strerror or error}.") from error

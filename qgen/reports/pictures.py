@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qgen.backends.devices import draw_device
 from qgen.backends.ibm.live import find_device
 from qgen.errors import QgenError
+from qgen.extras import install_command
 from qgen.reports.markup import Markup, element, plural, scroller
 from qgen.reports.timeline import spans, timeline
 
@@ -105,7 +106,7 @@ def _as_text(salt: str) -> AbstractContextManager[Any]:
     try:
         import matplotlib
     except ImportError as error:
-        raise QgenError("Drawing needs more packages: pip install 'qgen[plot]'.") from error
+        raise QgenError(f"Drawing needs more packages: {install_command('plot')}.") from error
     return matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt, "font.sans-serif": ["DejaVu Sans"]})
 
 

@@ -12,6 +12,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qgen.circuits import LayerCircuit
 from qgen.errors import CircuitError
+from qgen.extras import install_command
 
 _VERSION = re.compile(r"^\s*OPENQASM\s+(\d+)", re.MULTILINE)
 #: How Qiskit's readers begin a message: `file:5,0: ` or `5,0: `.
@@ -52,7 +53,7 @@ def _parsed(text: str, path: Path) -> QuantumCircuit:
         customs = qasm2.LEGACY_CUSTOM_INSTRUCTIONS
         return qasm2.loads(text, include_path=(path.parent,), custom_instructions=customs)
     except MissingOptionalLibraryError as error:
-        raise CircuitError("OpenQASM 3 needs one more package: pip install 'qgen[qasm3]'") from error
+        raise CircuitError(f"OpenQASM 3 needs one more package: {install_command('qasm3')}") from error
     # The parser of OpenQASM 3 has errors of its own, which are no QiskitErrors.
     except Exception as error:
         raise CircuitError(f"{path} is no OpenQASM that Qiskit reads: {_explained(error)}") from error

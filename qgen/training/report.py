@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from qgen.errors import RunError
+from qgen.extras import install_command
 from qgen.training.metrics import Row
 
 Callback = Callable[[int, int], None]
@@ -102,7 +103,7 @@ class TensorBoardReport(Report):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise RunError('--tensorboard needs an extra: pip install "qgen[tensorboard]"') from error
+            raise RunError(f"--tensorboard needs an extra: {install_command('tensorboard')}") from error
         self._open: Callable[..., Any] = partial(SummaryWriter, folder)
         self._beside = beside
 

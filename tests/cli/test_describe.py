@@ -165,7 +165,7 @@ def test_without_matplotlib_the_error_names_the_extra(tmp_path: Path, monkeypatc
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     result = describe("--circuit", "basic", "--figure", str(tmp_path / "basic.png"))
     assert result.exit_code == 1
-    assert result.stderr == "qgen: Drawing .png needs more packages: pip install 'qgen[plot]'.\n"
+    assert result.stderr == 'qgen: Drawing .png needs more packages: pip install "qgen-torch[plot]".\n'
 
 
 @pytest.mark.parametrize(

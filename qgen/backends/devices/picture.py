@@ -11,6 +11,7 @@ from qgen.backends.devices.device import Coupler, Device
 from qgen.backends.devices.facts import works
 from qgen.backends.devices.lattices import Place, place_qubits
 from qgen.errors import BackendError, QgenError
+from qgen.extras import install_command
 from qgen.storage import aside
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def draw_device(
     try:
         figure = _draw(device, qubits, couplers)
     except ImportError as error:
-        raise QgenError("Drawing a device needs more packages: pip install 'qgen[plot]'.") from error
+        raise QgenError(f"Drawing a device needs more packages: {install_command('plot')}.") from error
     try:
         with aside(path) as temporary:
             figure.savefig(temporary, dpi=_DOTS_PER_INCH)

