@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from qiskit import QuantumCircuit
@@ -27,21 +28,48 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 Primitive = Literal["sampler", "estimator"]
-Status = Literal["QUEUED", "RUNNING", "DONE", "ERROR", "CANCELLED"]
+#: States of a job in which it goes on, and those in which it has ended. The service may come to know others.
+ON_ITS_WAY = ("INITIALIZING", "QUEUED", "RUNNING")
 ENDED = ("DONE", "ERROR", "CANCELLED")
+#: The state, by our own name, of a job that the service does not know.
+GONE = "GONE"
 #: How often a request is tried that fails for a reason that may pass, and the longest wait between two of them.
 TRIES, MOST_WAIT = 7, 60.0
-_TOO_MANY = 429
-_SERVER = range(500, 600)
+#: IBM's own longest time for a job, in QPU seconds.
+LONGEST = 3 * 3600
 _UNKNOWN = -1  # no answer at all
 
 
 class TransientError(HardwareError):
-    """Something that may pass: the service is busy or failing, or the network is."""
+    """Something that may pass: the service is busy or failing, or the network is.
+
+    Attributes:
+        done_nothing: whether the request was certainly not carried out.
+    """
+
+    done_nothing = False
+
+
+class BusyError(TransientError):
+    """Too many requests: this one was turned away."""
+
+    done_nothing = True
+
+
+class RefusedError(HardwareError):
+    """The service will not do what it was asked for, and has done nothing."""
 
 
 class ExpiredError(TransientError):
     """The access token is no longer accepted: with a new one it may be."""
+
+
+#: What an answer of the service, or none, makes of a request.
+_KINDS: dict[int, type[HardwareError]] = {
+    **dict.fromkeys((400, 402, 403, 405, 406, 409, 410, 413, 415, 422), RefusedError),
+    429: BusyError,
+    **dict.fromkeys((_UNKNOWN, *range(500, 600)), TransientError),
+}
 
 
 @dataclass(frozen=True)
@@ -50,14 +78,14 @@ class JobView:
 
     Attributes:
         job_id: its number.
-        status: as Qiskit calls it.
+        status: as Qiskit calls it, see `ON_ITS_WAY` and `ENDED`; `GONE`; or a word that nobody knows yet.
         reason: why it failed; None otherwise.
         position: how many wait before it and itself, if IBM says so.
-        seconds: QPU seconds that are billed; None as long as that is not final.
+        seconds: QPU seconds that are billed; None as long as that is not final, or is no number of seconds.
     """
 
     job_id: str
-    status: Status
+    status: str
     reason: str | None
     position: int | None
     seconds: float | None
@@ -160,6 +188,11 @@ class Client:
 
         self._patiently(cancel)
 
+    @property
+    def instance(self) -> str:
+        """A mark of the account's instance that jobs go to: those of one are not seen from another."""
+        return sha256(str(self._service.active_instance()).encode()).hexdigest()[:16]
+
     def queue(self) -> int:
         """How many jobs wait for the device."""
         return int(self._patiently(lambda: self.machine.status()).pending_jobs)
@@ -200,11 +233,9 @@ class Client:
         try:
             job = self._service.job(job_id)
         except RuntimeJobNotFound:
-            return JobView(job_id, "ERROR", "IBM no longer has this job", None, None)
+            return JobView(job_id, GONE, None, None, None)
         status, facts = job.status(), job.metrics()
-        usage = facts.get("usage") or {}
-        final = usage.get("status", "pending") != "pending"
-        seconds = float(usage.get("qpu_charge_time_seconds") or usage.get("quantum_seconds") or 0.0) if final else None
+        seconds = _billed(facts.get("usage"))
         reason = job.error_message() if status == "ERROR" else None
         return JobView(job_id, status, reason, facts.get("position_in_queue"), seconds)
 
@@ -236,11 +267,11 @@ class Client:
             try:
                 return call()
             except Exception as error:
-                kind = ExpiredError if isinstance(error, IBMNotAuthorizedError) else TransientError
-                if kind is ExpiredError or _status(error) in (_TOO_MANY, _UNKNOWN, *_SERVER):
-                    words = str(getattr(error, "message", None) or error)
-                    raise kind(words.replace(self._token(), "***")) from None
-                raise
+                kind = ExpiredError if isinstance(error, IBMNotAuthorizedError) else _KINDS.get(_status(error) or 0)
+                if kind is None:
+                    raise
+                words = " ".join(str(getattr(error, "message", None) or error).split())
+                raise kind(words.replace(self._token(), "***")) from None
 
     def _patiently(self, call: Callable[[], Value]) -> Value:
         """The same, for what may be asked again without harm."""
@@ -311,6 +342,17 @@ def _amount(kind: str, shots: int) -> dict[str, Any]:
     if kind == "sampler":
         return {"shots": shots}
     return {"precision": (shots - 0.5) ** -0.5}  # the client takes the next whole number above its inverse square
+
+
+def _billed(usage: Any) -> float | None:
+    """QPU seconds by what the service says of a job's usage; None: not final, or nothing that can be a bill."""
+    if not isinstance(usage, Mapping) or usage.get("status", "pending") == "pending":
+        return None
+    said = [usage[name] for name in ("qpu_charge_time_seconds", "quantum_seconds") if usage.get(name) is not None]
+    if not said:
+        return 0.0
+    wrong = any(isinstance(one, bool) or not isinstance(one, int | float) or not 0 <= one <= LONGEST for one in said)
+    return None if wrong else float(next((one for one in said if one), 0.0))
 
 
 def _status(error: BaseException) -> int | None:

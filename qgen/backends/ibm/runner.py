@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 from math import floor
 from typing import Any, Literal, Protocol
 
-from qgen.backends.ibm.client import ENDED, TRIES, Client, JobView, Primitive, TransientError
+from qgen.backends.ibm.client import ENDED, GONE, LONGEST, TRIES, Client, JobView, Primitive, TransientError
 from qgen.backends.ibm.journal import Entry, Journal
 from qgen.backends.ibm.results import pack
 from qgen.errors import BudgetError, HardwareError
 
 #: Seconds between two looks at a job: at first, and at most.
 FIRST_LOOK, MOST_LOOK = 0.25, 15.0
-#: IBM's own longest time for a job, in QPU seconds.
-_LONGEST = 3 * 3600
 _BUDGET = "max_qpu_seconds"
 
 
@@ -175,7 +173,7 @@ class Runner:
         if entry is None or entry.state != "planned":
             size = request.circuits, request.shots, request.estimate
             entry = self.journal.plan(request.key, self.client.machine.name, self.purpose, *size)
-        longest = max(1, min(_LONGEST, most))
+        longest = max(1, min(LONGEST, most))
         for attempt in range(TRIES):
             try:
                 job_id = self.client.submit(request.kind, request.pubs, request.shots, entry.tag, longest)
@@ -216,7 +214,7 @@ class Runner:
 
     def _settle(self, entry: Entry, job: JobView) -> Entry:
         """Notes how a job has ended, with its result; nothing where it has not."""
-        if job.status not in ENDED:
+        if job.status not in (*ENDED, GONE):
             return entry
         seconds = None if job.seconds is None else job.seconds + self._extras(entry)
         if job.status == "DONE":
@@ -229,7 +227,7 @@ class Runner:
         while True:
             job = self.client.look(job_id)
             self.watch(job, entry, self.journal.spent())
-            if job.status in ENDED:
+            if job.status in (*ENDED, GONE):
                 return job
             time.sleep(pause)
             pause = min(1.3 * pause, MOST_LOOK)
