@@ -7,3 +7,4 @@ from qgen.devserver.billing import Tariff as Tariff
 from qgen.devserver.faults import Fault as Fault
 from qgen.devserver.machine import DeviceModel as DeviceModel
 from qgen.devserver.server import DevServer as DevServer
+from qgen.devserver.trap import Trap as Trap

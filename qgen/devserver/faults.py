@@ -28,12 +28,19 @@ class Fault(Settings):
     """How often it strikes; none: always."""
     chance: float = Field(default=1.0, gt=0, le=1)
     """That it strikes where it could."""
-    status: int | None = Field(default=None, ge=400, le=599)
+    status: int | None = Field(default=None, ge=300, le=599)
     """Answer with this status."""
+    location: str | None = None
+    """With a status from 300 to 399: where the client is sent."""
     retry_after: float | None = Field(default=None, ge=0)
     """Seconds in the header Retry-After, with a status."""
     drop: bool = False
     """Close the connection without an answer."""
+    body: str | None = None
+    """Answer with this text, and status 200, instead of what was asked for; {authorization} and {body} in it are what
+    the client sent."""
+    truncate: int | None = Field(default=None, ge=0)
+    """Close the connection after so many bytes of the answer's body."""
     after: bool = False
     """Do what was asked for first: only the answer is lost."""
     delay: float = Field(default=0, ge=0)
@@ -49,10 +56,19 @@ class Fault(Settings):
 
     @model_validator(mode="after")
     def _one_effect(self) -> Fault:
-        if sum((self.status is not None, self.drop, self.job is not None)) > 1:
-            raise ValueError("give one of `status`, `drop` and `job`")
-        if self.status is None and not self.drop and self.job is None and not self.delay:
-            raise ValueError("nothing goes wrong: give `status`, `drop`, `job` or `delay`")
+        effects = {
+            "status": self.status is not None,
+            "drop": self.drop,
+            "body": self.body is not None,
+            "truncate": self.truncate is not None,
+            "job": self.job is not None,
+        }
+        if sum(effects.values()) > 1:
+            raise ValueError(f"give one of {', '.join(f'`{name}`' for name in effects)}")
+        if not any(effects.values()) and not self.delay:
+            raise ValueError(f"nothing goes wrong: give one of {', '.join(f'`{name}`' for name in effects)} or `delay`")
+        if (self.location is not None) != (self.status is not None and self.status < 400):
+            raise ValueError("`location` goes with a `status` from 300 to 399, and such a status with a `location`")
         return self
 
     def matches(self, method: str, path: str) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from threading import Event, Lock
@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from qgen.devserver.api import answer, token
 from qgen.devserver.control import PREFIX, control
+from qgen.devserver.faults import Fault
 from qgen.devserver.messages import Answer, ApiError, Request
 from qgen.devserver.service import Service
 
@@ -87,15 +88,30 @@ class _Handler(BaseHTTPRequestHandler):
         fault = None if ours else self.server.service.faults.for_request(request.method, request.path)
         if fault is not None:
             self.server.closing.wait(fault.delay)
-        if fault is None or not (fault.drop or fault.status):
+        if fault is None:
             self._send(self._answer(request))
-            return
-        if fault.after:
-            self._answer(request)
-        if fault.status:
-            self._send(_refusal(fault.status, fault.code or 9999, fault.reason, fault.retry_after))
         else:
-            self.close_connection = True
+            self._spoil(fault, request)
+
+    def _spoil(self, fault: Fault, request: Request) -> None:
+        """Answers as the fault has it."""
+        lost = fault.drop or fault.status is not None or fault.body is not None
+        whole = self._answer(request) if fault.after or not lost else None
+        if fault.status is not None:
+            self._send(_refusal(fault, request))
+        elif fault.body is not None:
+            self._send(Answer(200, _filled(fault.body, request).encode()))
+        elif fault.drop or whole is None:
+            self._hang_up()
+        else:
+            self._send(whole, fault.truncate)
+            if fault.truncate is not None:
+                self._hang_up()
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            self.wfile.flush()
             self.connection.shutdown(socket.SHUT_RDWR)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815  # the base class looks for these
@@ -124,11 +140,12 @@ class _Handler(BaseHTTPRequestHandler):
                 raise ApiError(401, 1201, "Unauthorized: the token is invalid or has expired.")
             return answer(service, request)
         except ApiError as error:
-            return _refusal(error.status, error.code, error.message)
+            return _error(error.status, error.code, error.message)
         except Exception as error:  # a mistake of ours must not look like a lost connection
-            return _refusal(500, 9999, f"{type(error).__name__}: {error}")
+            return _error(500, 9999, f"{type(error).__name__}: {error}")
 
-    def _send(self, found: Answer) -> None:
+    def _send(self, found: Answer, most: int | None = None) -> None:
+        """Sends an answer, or only so many bytes of its body."""
         self.send_response(found.status)
         for name, value in found.headers.items():
             self.send_header(name, value)
@@ -136,11 +153,23 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Type", found.kind)
             self.send_header("Content-Length", str(len(found.body)))
         self.end_headers()
-        self.wfile.write(found.body)
+        self.wfile.write(found.body[:most])
 
 
-def _refusal(status: int, code: int, message: str, retry_after: float | None = None) -> Answer:
+def _refusal(fault: Fault, request: Request) -> Answer:
+    """The answer of a fault with a status."""
+    found = _error(int(fault.status or 500), fault.code or 9999, _filled(fault.reason, request))
+    wait = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
+    where = {} if fault.location is None else {"Location": fault.location}
+    return replace(found, headers=wait | where)
+
+
+def _error(status: int, code: int, message: str) -> Answer:
     about = {"code": code, "message": message, "solution": "", "more_info": "https://quantum.cloud.ibm.com/docs/errors"}
-    body = {"errors": [about], "trace": f"devserver-{time.monotonic_ns():x}"}
-    headers = {} if retry_after is None else {"Retry-After": f"{retry_after:g}"}
-    return Answer(status, json.dumps(body).encode(), headers=headers)
+    return Answer.of({"errors": [about], "trace": f"devserver-{time.monotonic_ns():x}"}, status)
+
+
+def _filled(text: str, request: Request) -> str:
+    """With what the client sent, where the text asks for it."""
+    sent = request.body.decode("utf-8", "replace")
+    return text.replace("{authorization}", request.authorization).replace("{body}", sent)

@@ -1,25 +1,26 @@
 """The user's account at IBM, by Qiskit's own means: saved on disk, or in the environment.
 
-Secrets pass through here and go nowhere else: every message is cleared of them.
+Secrets pass through here and go nowhere else: every message is cleared of them, and the file is the user's alone.
 """
 
 from __future__ import annotations
 
-import logging
+import json
 import os
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qgen.backends.ibm.door import Door
 from qgen.errors import HardwareError
+from qgen.storage import aside
 
 if TYPE_CHECKING:
     from qiskit_ibm_runtime import QiskitRuntimeService
 
 LOGIN = "`qgen backends login` saves one; or set QISKIT_IBM_TOKEN and QISKIT_IBM_INSTANCE"
-_TIMEOUT = 20.0
-_REFUSED = (400, 401, 403)
+_MINE, _FOLDER = 0o600, 0o700
 
 
 def has_account() -> bool:
@@ -27,28 +28,33 @@ def has_account() -> bool:
     return _account() is not None
 
 
-def open_service() -> QiskitRuntimeService:
-    """IBM's service with the user's account.
+def open_service(door: Door) -> QiskitRuntimeService:
+    """IBM's service with the user's account, all of its requests through this door.
 
     Raises:
-        HardwareError: there is no account, its key is not accepted, or the service cannot be reached. A key that is not
-            accepted is found out first: the client itself would wait a minute and then see no devices.
+        HardwareError: there is no account, its key is not accepted, or the service cannot be reached.
     """
     account = _account()
     if account is None:
         raise HardwareError(f"there is no IBM account here: {LOGIN}")
-    _check_key(account)
+    door.admit(account.token, account.get_auth_handler().tm)
     from qiskit_ibm_runtime import QiskitRuntimeService
 
-    with _quiet(), scrubbed(account.token):
-        return QiskitRuntimeService()
+    with door.open():
+        try:
+            service = QiskitRuntimeService()
+        except Exception as error:
+            door.explain(error)
+        door.check()
+    return service
 
 
 def save_account(token: str, instance: str | None, overwrite: bool) -> None:
-    """Saves an account as the default, in Qiskit's own file.
+    """Saves an account as the default, in Qiskit's own file, which nobody else may read.
 
     Raises:
-        HardwareError: the key is not accepted, or there is an account already and it is not to be replaced.
+        HardwareError: the key is not accepted, there is an account already and it is not to be replaced, or the file
+            cannot be written.
     """
     from qiskit_ibm_runtime import QiskitRuntimeService
     from qiskit_ibm_runtime.accounts import AccountAlreadyExistsError
@@ -56,37 +62,29 @@ def save_account(token: str, instance: str | None, overwrite: bool) -> None:
 
     url = os.environ.get("QISKIT_IBM_URL")
     account = Account.create_account(channel="ibm_quantum_platform", token=token, url=url, instance=instance)
-    _check_key(account)
+    door = Door()
+    door.admit(token, account.get_auth_handler().tm)
+    about = {"token": token, "url": url, "instance": instance, "overwrite": overwrite, "set_as_default": True}
     try:
-        with scrubbed(token):
-            QiskitRuntimeService.save_account(
-                token=token, url=url, instance=instance, overwrite=overwrite, set_as_default=True
-            )
+        with _replaced(_account_file(), overwrite) as file:
+            QiskitRuntimeService.save_account(filename=str(file), **about)
+    except HardwareError:
+        raise
     except AccountAlreadyExistsError as error:
         raise HardwareError("an account is saved already: --overwrite replaces it") from error
-
-
-@contextmanager
-def scrubbed(token: str) -> Iterator[None]:
-    """What goes wrong inside becomes a HardwareError of one line, without the token.
-
-    Raises:
-        HardwareError: whatever the client raised.
-    """
-    from qiskit_ibm_runtime.accounts import AccountAlreadyExistsError
-
-    try:
-        yield
-    except (HardwareError, AccountAlreadyExistsError):
-        raise
+    except OSError as error:
+        raise HardwareError(f"the account cannot be saved: {error.filename}: {error.strerror}") from error
     except Exception as error:
-        words = " ".join(str(getattr(error, "message", None) or error).split())
-        raise HardwareError(f"IBM's service: {words.replace(token, '***') if token else words}") from None
+        door.explain(error)
 
 
 def _account() -> Any:
     from qiskit_ibm_runtime.accounts import AccountManager, AccountNotFoundError
 
+    file = _account_file()
+    _keep_private(file)
+    if not os.environ.get("QISKIT_IBM_TOKEN") and not file.exists():
+        return None  # Qiskit would make an empty file, for all to read
     try:
         return AccountManager.get()
     except AccountNotFoundError:
@@ -98,43 +96,44 @@ def _account() -> Any:
         ) from None
 
 
-def _check_key(account: Any) -> None:
-    """Asks for one access token, as the client does before anything else."""
-    import requests
-    from qiskit_ibm_runtime.accounts.utils import get_iam_api_url
-    from requests.adapters import HTTPAdapter
-    from urllib3.util.retry import Retry
+def _account_file() -> Path:
+    from qiskit_ibm_runtime.accounts import management
 
-    root = os.environ.get("IAM_URL") or get_iam_api_url(account.url)
-    form = {"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": account.token}
-    retry = Retry(total=4, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504), allowed_methods=None)
-    with requests.Session() as session:
-        session.mount(root, HTTPAdapter(max_retries=retry))
-        try:
-            answer = session.post(f"{root}/identity/token", data=form, timeout=_TIMEOUT)
-        except requests.RequestException as error:
-            raise HardwareError(
-                f"IBM's service cannot be reached ({type(error).__name__}): is there a network? `fake_...` backends "
-                "need none"
-            ) from None
-    if answer.status_code in _REFUSED:
-        raise HardwareError(
-            "IBM does not accept this API key (wrong, expired or deleted): make one on quantum.cloud.ibm.com, then "
-            "`qgen backends login --overwrite`"
-        )
-    if answer.status_code != requests.codes.ok:
-        raise HardwareError(f"IBM's service answered {answer.status_code} when asked for access: try again later")
+    return Path(os.path.expanduser(management._DEFAULT_ACCOUNT_CONFIG_JSON_FILE))  # noqa: SLF001  # it has no other name
+
+
+def _keep_private(file: Path) -> None:
+    """Takes the file from all but its owner: Qiskit writes it as the system's custom is, often for all to read."""
+    with suppress(OSError):
+        if file.stat().st_mode & 0o077:
+            file.chmod(_MINE)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the client's advice on instances, which our own messages give."""
-    logger = logging.getLogger("qiskit_ibm_runtime")
-    before = logger.level
-    logger.setLevel(max(logging.ERROR, before))
+def _replaced(file: Path, anew: bool) -> Iterator[Path]:
+    """A private copy of the account file to change, that takes its place when the block ends well.
+
+    Args:
+        file: the account file, if there is one.
+        anew: where it is damaged, begin with an empty one.
+    """
+    target = file.resolve()  # it may be a link to where the user keeps such files
+    target.parent.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
+    with aside(target) as copy:
+        os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MINE))
+        copy.write_text(json.dumps(_read(target, anew)), encoding="utf-8")
+        yield copy
+
+
+def _read(file: Path, anew: bool) -> dict[str, Any]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(found, dict) and all(isinstance(account, dict) for account in found.values()):
+            return found
+    except FileNotFoundError:
+        return {}
+    except (ValueError, RecursionError):
+        pass
+    if anew:
+        return {}
+    raise HardwareError(f"the account file {file} is damaged: --overwrite begins a new one")

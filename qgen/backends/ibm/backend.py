@@ -64,11 +64,11 @@ class IBMBackend(Hardware):
             stack.enter_context(alone(journal))
             book = Journal(journal)
             stack.callback(book.close)
-            if client.name == LEAST_BUSY:  # what goes on goes on where it was
-                client.name = book.fact(LEAST_BUSY) or LEAST_BUSY
+            if client.name == LEAST_BUSY:
+                client.name = _chosen_before(book) or LEAST_BUSY
+                client.about_to_submit = lambda: book.note(LEAST_BUSY, client.name)
             stack.callback(client.close)
             self.machine, self.target = client.machine, _usable(client.machine.target)
-            book.note(LEAST_BUSY, client.name)
             properties = self.machine.properties()
             self._calibrated = None if properties is None else properties.last_update_date.date().isoformat()
             _check_delay(self.machine, self.options.rep_delay_us)
@@ -140,7 +140,7 @@ def open_hardware(
     journal: Path | None = None,
     max_qpu_seconds: float | None = None,
     pins: Pins | None = None,
-    pace: float = 1.0,
+    pace: float | None = None,
 ) -> IBMBackend:
     """IBM's device of that name, with the user's account.
 
@@ -152,7 +152,7 @@ def open_hardware(
         max_qpu_seconds: how many QPU seconds may be spent, of all that the journal holds; None: what is noted there,
             and else none.
         pins: circuits that are placed already.
-        pace: seconds between two tries; for tests.
+        pace: seconds between two tries; None: as is usual.
 
     Raises:
         HardwareError: no account, no such device, or one that was retired; what to do instead is in the message.
@@ -160,7 +160,8 @@ def open_hardware(
     if not has_account():
         raise HardwareError(f"{_past(name)}there is no IBM account here: {LOGIN}. {_rehearsal(name)}")
     try:
-        client = Client(name, options or HardwareOptions(), pace)
+        chosen = options or HardwareOptions()
+        client = Client(name, chosen) if pace is None else Client(name, chosen, pace)
     except HardwareError as error:
         raise HardwareError(f"{_past(name)}{error}. {_rehearsal(name)}" if _past(name) else str(error)) from None
     try:
@@ -185,6 +186,12 @@ def default_journal() -> Path:
         raise HardwareError("there is no home folder to keep a journal of jobs in: name a file for it")
     folder.mkdir(parents=True, exist_ok=True)
     return folder / JOURNAL
+
+
+def _chosen_before(book: Journal) -> str | None:
+    """The device that `least_busy` was when a job was submitted: what goes on goes on where it was."""
+    known = book.fact(LEAST_BUSY)
+    return known if any(entry.backend == known for entry in book.entries()) else None
 
 
 def _past(name: str) -> str:

@@ -7,18 +7,24 @@ submit: `check_isa` does.
 
 from __future__ import annotations
 
+import math
+import re
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from qiskit import QuantumCircuit
 
-from qgen.backends.ibm.account import open_service, scrubbed
+from qgen.backends.ibm.account import open_service
+from qgen.backends.ibm.door import BusyError as BusyError
+from qgen.backends.ibm.door import Door, Patience
+from qgen.backends.ibm.door import RefusedError as RefusedError
+from qgen.backends.ibm.door import TransientError as TransientError
 from qgen.backends.ibm.options import HardwareOptions
+from qgen.backends.ibm.wording import MOST_OF_NAME, clean
 from qgen.errors import BackendError, HardwareError
 from qgen.transpilation.figures import read_steps
 
@@ -33,43 +39,15 @@ ON_ITS_WAY = ("INITIALIZING", "QUEUED", "RUNNING")
 ENDED = ("DONE", "ERROR", "CANCELLED")
 #: The state, by our own name, of a job that the service does not know.
 GONE = "GONE"
-#: How often a request is tried that fails for a reason that may pass, and the longest wait between two of them.
-TRIES, MOST_WAIT = 7, 60.0
+#: How patient every request is; tests are less so.
+PATIENCE = Patience()
+#: How often a submission is tried that fails for a reason that may pass.
+TRIES = PATIENCE.tries
 #: IBM's own longest time for a job, in QPU seconds.
 LONGEST = 3 * 3600
-_UNKNOWN = -1  # no answer at all
-
-
-class TransientError(HardwareError):
-    """Something that may pass: the service is busy or failing, or the network is.
-
-    Attributes:
-        done_nothing: whether the request was certainly not carried out.
-    """
-
-    done_nothing = False
-
-
-class BusyError(TransientError):
-    """Too many requests: this one was turned away."""
-
-    done_nothing = True
-
-
-class RefusedError(HardwareError):
-    """The service will not do what it was asked for, and has done nothing."""
-
-
-class ExpiredError(TransientError):
-    """The access token is no longer accepted: with a new one it may be."""
-
-
-#: What an answer of the service, or none, makes of a request.
-_KINDS: dict[int, type[HardwareError]] = {
-    **dict.fromkeys((400, 402, 403, 405, 406, 409, 410, 413, 415, 422), RefusedError),
-    429: BusyError,
-    **dict.fromkeys((_UNKNOWN, *range(500, 600)), TransientError),
-}
+#: How often IBM is asked for a result that cannot be read.
+_LOOKS = 4
+_JOB_ID = re.compile(r"[\w-]{1,100}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -98,7 +76,11 @@ class Client:
     Args:
         name: of the device, as in `ibm_fez`, or `least_busy`.
         options: how circuits run.
-        pace: seconds to wait after a first failure; twice as long after each further one.
+        pace: seconds to wait after a first failure, twice as long after each further one.
+
+    Attributes:
+        patience: how patient every request is.
+        about_to_submit: called before a job is submitted.
 
     Raises:
         HardwareError: see `open_service`; or there is no such device.
@@ -106,22 +88,35 @@ class Client:
 
     name: str
     options: HardwareOptions
-    pace: float = 1.0
+    pace: float = field(default_factory=lambda: PATIENCE.pace)
+    patience: Patience = field(init=False)
+    about_to_submit: Callable[[], None] | None = field(init=False, default=None, repr=False)
+    _door: Door = field(init=False, repr=False)
     _service: QiskitRuntimeService = field(init=False, repr=False)
     _mode: Any = field(init=False, default=None, repr=False)
     _machine: Machine | None = field(init=False, default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        longest = PATIENCE.most_wait * self.pace / PATIENCE.pace
+        self.patience = replace(PATIENCE, pace=self.pace, most_wait=longest)
+        self._door = Door(self.patience)
+        self._service = open_service(self._door)
+
     @property
     def machine(self) -> Machine:
-        """The device, looked up when it is first needed: results of one that was retired can still be fetched.
+        """The device with its calibration, found when it is first needed: one that was retired still has results.
 
         Raises:
             NoDeviceError: the account has none of that name.
         """
         if self._machine is None:
-            self._machine = self._patiently(self._find_machine)
+            self._machine = self._ask(self._find_machine)
             self.name = str(self._machine.name)  # `least_busy` is decided once
         return self._machine
+
+    def devices(self) -> list[str]:
+        """The names of the account's devices."""
+        return self._ask(self._names)
 
     def check_online(self) -> None:
         """Refuses to submit to a device that does not run.
@@ -129,20 +124,28 @@ class Client:
         Raises:
             HardwareError: it is offline.
         """
-        if not self._patiently(lambda: self.machine.status()).operational:
+        if not self.status()[0]:
             raise HardwareError(
                 f"{self.machine.name} is offline just now: nothing was submitted. Run the same command later; what was "
                 "done is kept"
             )
 
-    def __post_init__(self) -> None:
-        self._connect()
+    def status(self) -> tuple[bool, int]:
+        """Whether the device runs, and how many jobs wait for it."""
+        machine = self.machine
+
+        def look() -> tuple[bool, int]:
+            found = machine.status()
+            return bool(found.operational), max(0, int(found.pending_jobs))
+
+        return self._ask(look)
 
     def close(self) -> None:
-        """Closes the batch, if there is one."""
+        """Closes the batch, if there is one; one that cannot be closed ends by itself."""
         if self._mode is not None:
             mode, self._mode = self._mode, None
-            self._patiently(mode.close)
+            with suppress(HardwareError):
+                self._ask(mode.close)
 
     def submit(
         self, kind: Literal["sampler", "estimator"], pubs: Sequence[Any], shots: int, tag: str, limit: int
@@ -160,23 +163,60 @@ class Client:
             TransientError: it may or may not have been submitted: look for the tag.
             HardwareError: it was refused.
         """
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the machine's state: it was looked at
-            job = self._once(lambda: self._primitive(kind, shots, tag, limit).run(pubs, **_amount(kind, shots)))
-        return str(job.job_id())
+        where = self._where()
+        if self.about_to_submit is not None:
+            self.about_to_submit()
+
+        def run() -> str:
+            primitive = _primitive(kind, where, self.options, tag, limit)
+            job_id = str(primitive.run(pubs, **_amount(kind, shots)).job_id())
+            if _JOB_ID.fullmatch(job_id) is None:
+                raise HardwareError(f"IBM's service gives a job the number {clean(job_id, MOST_OF_NAME)!r}")
+            return job_id
+
+        try:
+            return self._ask(run)
+        except TransientError:
+            raise
+        except HardwareError as error:
+            if self._door.posted:  # whatever went wrong, it was after the job was sent
+                raise TransientError(str(error)) from None
+            raise
 
     def find(self, tag: str) -> list[str]:
         """The numbers of the jobs with this tag, the oldest first."""
-        found = self._patiently(lambda: self._service.jobs(limit=None, job_tags=[tag], descending=False))
-        return [str(job.job_id()) for job in found]
+
+        def find() -> list[str]:
+            found = self._service.jobs(limit=None, job_tags=[tag], descending=False)
+            return [job_id for job_id in (str(job.job_id()) for job in found) if _JOB_ID.fullmatch(job_id)]
+
+        return self._ask(find)
 
     def look(self, job_id: str) -> JobView:
         """How a job is doing."""
-        return self._patiently(lambda: self._look(job_id))
+        return self._ask(lambda: self._look(job_id))
 
     def fetch(self, job_id: str) -> Any:
-        """The result of a job that is done, as its primitive has it."""
-        return self._patiently(lambda: self._service.job(job_id).result())
+        """The result of a job that is done, as its primitive has it.
+
+        Raises:
+            HardwareError: IBM has none that can be read; the job is asked for again some times first.
+        """
+
+        def fetch() -> Any:
+            found = self._service.job(job_id).result()
+            if found is None:
+                raise HardwareError(f"IBM's service has no result of job {job_id}, though it is done: try again later")
+            return found
+
+        for attempt in range(_LOOKS - 1):
+            try:
+                return self._ask(fetch)
+            except TransientError:
+                raise
+            except HardwareError:
+                self.wait(attempt)
+        return self._ask(fetch)
 
     def cancel(self, job_id: str) -> None:
         """Takes a job out of the queue, or off the device; nothing where it has ended."""
@@ -186,7 +226,7 @@ class Client:
             with suppress(RuntimeInvalidStateError):
                 self._service.job(job_id).cancel()
 
-        self._patiently(cancel)
+        self._ask(cancel)
 
     @property
     def instance(self) -> str:
@@ -195,37 +235,58 @@ class Client:
 
     def queue(self) -> int:
         """How many jobs wait for the device."""
-        return int(self._patiently(lambda: self.machine.status()).pending_jobs)
+        return self.status()[1]
 
     def allowance(self) -> float | None:
         """QPU seconds that the account has left; None where IBM does not say, or there is no limit."""
         try:
-            left = self._patiently(lambda: self._service.usage()).get("usage_remaining_seconds")
+            return self._ask(lambda: _seconds(self._service.usage().get("usage_remaining_seconds")))
         except HardwareError:
             return None
-        return None if left is None else float(left)
 
-    def _connect(self) -> None:
-        self._service = open_service()
-        if not self._patiently(self._live):  # the client takes an instance that does not answer for an empty one
-            self.wait(0)
-            self._service = open_service()
-        _post_once(self._service)
-        self._machine, self._mode = None, None
+    def wait(self, attempt: int) -> None:
+        """Sleeps between two tries, longer after each."""
+        time.sleep(self.patience.wait(attempt))
 
-    def _live(self) -> list[str]:
-        return sorted(one.name for one in self._service.backends(simulator=False))
+    def _ask(self, call: Callable[[], Value]) -> Value:
+        """A call of the client; what it and the service say is in the door's words."""
+        with self._door.open():
+            try:
+                value = call()
+            except Exception as error:
+                self._door.explain(error)
+            self._door.check()
+        return value
 
-    def _find_machine(self) -> Any:
+    def _find_machine(self) -> Machine:
         from qiskit.providers.exceptions import QiskitBackendNotFoundError
 
+        fractional = self.options.fractional
         try:
             if self.name == "least_busy":
-                chosen = self._service.least_busy(operational=True, simulator=False)
-                return self._service.backend(chosen.name, use_fractional_gates=self.options.fractional)
-            return self._service.backend(self.name, use_fractional_gates=self.options.fractional)
+                found = self._service.least_busy(use_fractional_gates=fractional)
+            else:
+                found = self._service.backend(self.name, use_fractional_gates=fractional)
         except QiskitBackendNotFoundError:
-            raise NoDeviceError(", ".join(self._live()) or "none just now") from None
+            self._refuse_device()
+        _ = found.target  # asks for the calibration too, here where it is waited for
+        return found
+
+    def _refuse_device(self) -> NoReturn:
+        """Says why there is no such device for the client."""
+        self._door.check()
+        refusal = self._door.refusal
+        names = self._names()
+        if self.name in names or (not names and refusal):
+            why = refusal.words if refusal else "what IBM's service says of its gates cannot be read"
+            raise HardwareError(f"{self.name} cannot be used just now: {why}. Try again later")
+        raise NoDeviceError(", ".join(names) or "none just now")
+
+    def _names(self) -> list[str]:
+        # The client's public list leaves out those whose configuration it could not get, and asks for all of them.
+        found = self._service._resolve_cloud_instances(None)  # noqa: SLF001
+        names = sorted({str(name) for _, devices in found for name, mock in devices if not mock})
+        return [clean(name, MOST_OF_NAME) for name in names]
 
     def _look(self, job_id: str) -> JobView:
         from qiskit_ibm_runtime import RuntimeJobNotFound
@@ -234,66 +295,33 @@ class Client:
             job = self._service.job(job_id)
         except RuntimeJobNotFound:
             return JobView(job_id, GONE, None, None, None)
-        status, facts = job.status(), job.metrics()
-        seconds = _billed(facts.get("usage"))
-        reason = job.error_message() if status == "ERROR" else None
-        return JobView(job_id, status, reason, facts.get("position_in_queue"), seconds)
+        status, facts = self._status(job), job.metrics()
+        reason = job.error_message() or getattr(job, "_reason", None) if status == "ERROR" else None
+        place = facts.get("position_in_queue")
+        return JobView(
+            job_id,
+            self._door.safe(status, MOST_OF_NAME),
+            None if reason is None else self._door.safe(reason),
+            place if isinstance(place, int) else None,
+            _billed(facts.get("usage")),
+        )
 
-    def _primitive(self, kind: str, shots: int, tag: str, limit: int) -> Any:
-        from qiskit_ibm_runtime.executor_estimator import Estimator
-        from qiskit_ibm_runtime.executor_sampler import Sampler
-
-        options = primitive_options(kind, self.options) | {"max_execution_time": limit}
-        options["environment"] = {"job_tags": ["qgen", tag]}
-        return {"sampler": Sampler, "estimator": Estimator}[kind](self._where(), options=options)
+    def _status(self, job: Any) -> str:
+        try:
+            return str(job.status())
+        except Exception:
+            self._door.check()
+            return str(job.status())  # it has one by now, if all that was missing is the text of a job that failed
 
     def _where(self) -> Any:
         from qiskit_ibm_runtime import Batch
 
+        machine = self.machine
         if self.options.mode == "job":
-            return self.machine
+            return machine
         if self._mode is None:
-            self._mode = self._patiently(lambda: Batch(self.machine))
+            self._mode = self._ask(lambda: Batch(machine))
         return self._mode
-
-    def _token(self) -> str:
-        return str((self._service.active_account() or {}).get("token", ""))
-
-    def _once(self, call: Callable[[], Value]) -> Value:
-        """The call, with the client's errors told apart: those that may pass, and those that will not."""
-        from qiskit_ibm_runtime.exceptions import IBMNotAuthorizedError
-
-        with scrubbed(self._token()):
-            try:
-                return call()
-            except Exception as error:
-                kind = ExpiredError if isinstance(error, IBMNotAuthorizedError) else _KINDS.get(_status(error) or 0)
-                if kind is None:
-                    raise
-                words = " ".join(str(getattr(error, "message", None) or error).split())
-                raise kind(words.replace(self._token(), "***")) from None
-
-    def _patiently(self, call: Callable[[], Value]) -> Value:
-        """The same, for what may be asked again without harm."""
-        return self._again(lambda: self._once(call))
-
-    def _again(self, call: Callable[[], Value]) -> Value:
-        for attempt in range(TRIES):
-            try:
-                return call()
-            except TransientError as error:
-                if attempt == TRIES - 1:
-                    raise HardwareError(
-                        f"IBM's service does not answer as it should: {error}. Try again later"
-                    ) from None
-                self.wait(attempt)
-                if isinstance(error, ExpiredError):
-                    self._connect()
-        raise AssertionError("unreachable")
-
-    def wait(self, attempt: int) -> None:
-        """Sleeps between two tries, longer after each."""
-        time.sleep(min(self.pace * 2**attempt, MOST_WAIT))
 
 
 class NoDeviceError(HardwareError):
@@ -306,6 +334,15 @@ class NoDeviceError(HardwareError):
     def __init__(self, live: str) -> None:
         super().__init__(f"the account has no such device; it has {live}")
         self.live = live
+
+
+def _primitive(kind: str, where: Any, options: HardwareOptions, tag: str, limit: int) -> Any:
+    from qiskit_ibm_runtime.executor_estimator import Estimator
+    from qiskit_ibm_runtime.executor_sampler import Sampler
+
+    chosen = primitive_options(kind, options) | {"max_execution_time": limit}
+    chosen["environment"] = {"job_tags": ["qgen", tag]}
+    return {"sampler": Sampler, "estimator": Estimator}[kind](where, options=chosen)
 
 
 def primitive_options(kind: str, options: HardwareOptions) -> dict[str, Any]:
@@ -349,33 +386,14 @@ def _billed(usage: Any) -> float | None:
     if not isinstance(usage, Mapping) or usage.get("status", "pending") == "pending":
         return None
     said = [usage[name] for name in ("qpu_charge_time_seconds", "quantum_seconds") if usage.get(name) is not None]
-    if not said:
-        return 0.0
-    wrong = any(isinstance(one, bool) or not isinstance(one, int | float) or not 0 <= one <= LONGEST for one in said)
-    return None if wrong else float(next((one for one in said if one), 0.0))
+    seconds = [_seconds(one) for one in said]
+    if any(one is None or one > LONGEST for one in seconds):
+        return None
+    return next(filter(None, seconds), 0.0)
 
 
-def _status(error: BaseException) -> int | None:
-    """The HTTP status behind an error; -1 where no answer came; None where it is of another kind."""
-    seen: BaseException | None = error
-    while seen is not None:
-        found = getattr(seen, "status_code", None)
-        if isinstance(found, int):
-            return found
-        seen = seen.__cause__ or seen.__context__
-    return None
-
-
-def _post_once(service: Any) -> None:
-    """Keeps the client from repeating a POST that was answered 5xx: the job may have been made, and would run twice.
-
-    The client has no public switch for that. Should its inside change, jobs that were made twice are still found by
-    their tag and the second one is cancelled.
-    """
-    from requests.adapters import HTTPAdapter
-    from urllib3.util.retry import Retry
-
-    retry = Retry(total=5, connect=3, backoff_factor=0.5, status_forcelist=(500, 502, 503, 504, 520, 521, 522, 524))
-    clients = [getattr(service, "_active_api_client", None), *getattr(service, "_api_clients", {}).values()]
-    for session in filter(None, (getattr(client, "_session", None) for client in clients)):
-        session.mount(f"{session.base_url}/jobs", HTTPAdapter(max_retries=retry))
+def _seconds(value: Any) -> float | None:
+    """A number of seconds; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        return None
+    return float(value)

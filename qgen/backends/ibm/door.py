@@ -1,0 +1,443 @@
+"""The one door to IBM: every request of its client goes through here, whichever of its parts sends it.
+
+What fails for a reason that may pass is sent again, with patience and within bounds. No redirect is followed: a request
+holds the user's key, a token or the user's circuits, and goes nowhere but where it was sent. The key itself is sent to
+the identity service alone; where IBM's client would fall back on sending it to any other, a token is sent in its place.
+
+IBM's client offers no place for such rules: it makes sessions of its own, repeats requests for as long as an answer
+asks for, follows redirects, and takes an account that does not answer for an empty one. So they stand where all of its
+requests pass, in `requests.Session.send`, and hold for what is called within `Door.open` alone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from typing import Any, NoReturn
+from urllib.parse import quote, quote_plus, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+from qgen.backends.ibm.wording import MOST_OF_NAME, clean
+from qgen.errors import HardwareError
+
+_TOKEN, _JOBS = "/identity/token", "/jobs"
+_ROOTS = ("/experimental", "/api/v1")
+_EXPIRED, _TOO_MANY = 401, 429
+#: Beside 500 to 599: the request took too long, came too early, or is one too many.
+_PASSING = (408, 425, _TOO_MANY)
+#: Of the identity service, for a key that it does not know.
+_REFUSED = (400, 401, 403)
+_BAD_KEY = (
+    "IBM does not accept this API key (wrong, expired or deleted): make one on quantum.cloud.ibm.com, then "
+    "`qgen backends login --overwrite`"
+)
+_LOGGERS = ("qiskit_ibm_runtime", "ibm-cloud-sdk-core", "urllib3")
+#: Requests in one call of the client; a list of jobs that never ends has more.
+_MOST_REQUESTS = 300
+#: Of a token's life, after which another is fetched before it is needed.
+_FRESH = 0.8
+
+_current: ContextVar[Door | None] = ContextVar("qgen_ibm_door", default=None)
+
+
+class TransientError(HardwareError):
+    """Something that may pass: the service is busy or failing, or the network is.
+
+    Attributes:
+        done_nothing: whether the request was certainly not carried out.
+    """
+
+    done_nothing = False
+
+
+class BusyError(TransientError):
+    """Too many requests: this one was turned away."""
+
+    done_nothing = True
+
+
+class RefusedError(HardwareError):
+    """The service will not do what it was asked for, and has done nothing."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a request is tried again that failed for a reason that may pass.
+
+    Attributes:
+        tries: at most.
+        first_tries: the same as long as nothing was ever answered as it should be: there may be no network at all.
+        pace: seconds before the second try; twice as long before each further one.
+        most_wait: the longest wait between two tries, also where the service asks for a longer one.
+        total: seconds after which no further try is begun.
+        connect, answer: seconds to wait for a connection, and for the next part of an answer.
+    """
+
+    tries: int = 7
+    first_tries: int = 4
+    pace: float = 1.0
+    most_wait: float = 60.0
+    total: float = 180.0
+    connect: float = 10.0
+    answer: float = 60.0
+
+    def wait(self, attempt: int, asked: float | None = None) -> float:
+        """Seconds to wait after an attempt, counted from 0; `asked`: what the service asks for."""
+        usual = self.pace * 2.0 ** min(attempt, 30)
+        return min(max(usual, asked or 0.0), self.most_wait)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """An answer that is none, or not the one that was asked for.
+
+    Attributes:
+        words: what went wrong, with the request; safe to print.
+        status: of HTTP; None where no answer came.
+        passing: whether it may be otherwise next time.
+        after: seconds after which the service asks to try again.
+    """
+
+    words: str
+    status: int | None = None
+    passing: bool = False
+    after: float | None = None
+
+
+@dataclass(frozen=True)
+class _Token:
+    """An access token, in the answer that brought it."""
+
+    answer: requests.Response
+    text: str
+    due: float
+
+
+@dataclass
+class Door:
+    """See the module.
+
+    Attributes:
+        patience: how long it tries.
+        fault: what makes the call that is under way worthless, whatever the client makes of it; None: nothing.
+        refusal: what the last answer refuses, of which the client may know; None: it does not.
+        posted: whether this call has sent a job that was not refused.
+    """
+
+    patience: Patience = field(default_factory=Patience)
+    fault: Trouble | None = field(default=None, init=False)
+    refusal: Trouble | None = field(default=None, init=False)
+    posted: bool = field(default=False, init=False)
+    _manager: Any = field(default=None, init=False, repr=False)
+    _token: _Token | None = field(default=None, init=False, repr=False)
+    _fetching: bool = field(default=False, init=False)
+    _secrets: set[str] = field(default_factory=set, init=False, repr=False)
+    _reached: bool = field(default=False, init=False)
+    _requests: int = field(default=0, init=False)
+    _last: str = field(default="the request", init=False)
+
+    def admit(self, key: str, manager: Any) -> None:
+        """Fetches an access token.
+
+        Args:
+            key: the API key.
+            manager: of the SDK, that asks the identity service for a token.
+
+        Raises:
+            HardwareError: the key is not accepted, or the service does not answer.
+        """
+        self._secrets |= {key, quote(key, safe=""), quote_plus(key)}
+        self._manager, self._token = manager, None
+        with self.open():
+            pass
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Within this block requests of this thread go through the door, and the client keeps its advice to itself.
+
+        Raises:
+            HardwareError: there is no valid access token, and none can be fetched.
+        """
+        if _current.get() is self:  # it is part of another call
+            yield
+            return
+        _install()
+        self.fault, self.refusal, self.posted, self._requests = None, None, False, 0
+        mark = _current.set(self)
+        try:
+            with _quiet():
+                if self._manager is not None and (self._token is None or time.monotonic() > self._token.due):
+                    self._fetch()
+                yield
+        finally:
+            _current.reset(mark)
+
+    def check(self) -> None:
+        """Ends a call that met with a fault, also where the client made nothing of it.
+
+        Raises:
+            TransientError: it may pass, but did not while it was tried.
+            HardwareError: it will not pass.
+        """
+        if self.fault is not None:
+            kind = TransientError if self.fault.passing else HardwareError
+            raise (BusyError if self.fault.status == _TOO_MANY else kind)(self.fault.words)
+
+    def explain(self, error: BaseException) -> NoReturn:
+        """What an exception of the client means.
+
+        Raises:
+            TransientError: it may pass, but did not while it was tried.
+            RefusedError: the service's last answer was that it will not do it.
+        HardwareError: it will not pass.
+        """
+        self.check()
+        if isinstance(error, HardwareError):
+            raise error
+        if self.refusal is not None:
+            raise RefusedError(self.refusal.words) from None
+        words = self.safe(getattr(error, "message", None) or error)
+        if type(error).__module__.partition(".")[0] in ("qiskit_ibm_runtime", "qiskit", "ibm_cloud_sdk_core"):
+            raise HardwareError(f"IBM's service: {words}") from None
+        raise HardwareError(
+            f"IBM's service answers {self._last} with what its client cannot read ({type(error).__name__}: {words}): "
+            "try again later, or with another version of qiskit-ibm-runtime"
+        ) from None
+
+    def safe(self, text: object, most: int = 300) -> str:
+        """Text of the service, fit to be shown, without secrets."""
+        plain = str(text)
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            plain = plain.replace(secret, "***")
+        return clean(plain, most)
+
+    def send(self, session: requests.Session, request: requests.PreparedRequest, options: dict[str, Any]) -> Any:
+        """Sends a request of the client, again where that is harmless and may help.
+
+        Raises:
+            requests.RequestException: there is no answer that the client could use.
+        """
+        identity = _path(request).endswith(_TOKEN)
+        if identity and not self._fetching and self._token is not None:
+            return self._token.answer
+        _no_retries(session)
+        self._last, self._requests = _label(request), self._requests + 1
+        if self._requests > _MOST_REQUESTS:
+            self.fault = Trouble(f"IBM's service has {self._last} asked for again and again, without end")
+        if self.fault is not None or (self._manager is not None and self._token is None and not self._fetching):
+            raise requests.RequestException("the call has failed before")
+        attempt, renewed, began = 0, False, time.monotonic()
+        while True:
+            answer, trouble = self._try(session, request, options)
+            if trouble is None:
+                self._reached, self.refusal = True, None
+                return answer
+            if trouble.status == _EXPIRED and not identity and not renewed and self._manager is not None:
+                renewed = True
+                self._fetch()
+                continue
+            if not self._again(request, trouble, attempt, began):
+                return self._give_up(answer, trouble, attempt + 1)
+            time.sleep(self.patience.wait(attempt, trouble.after))
+            attempt += 1
+
+    def _try(
+        self, session: requests.Session, request: requests.PreparedRequest, options: dict[str, Any]
+    ) -> tuple[requests.Response | None, Trouble | None]:
+        if "Authorization" in request.headers and self._token is not None:  # never the key, nor a token that expired
+            request.headers["Authorization"] = f"Bearer {self._token.text}"
+        creates = _creates_job(request)
+        if creates:
+            self.posted = True
+        connect, answer = self._timeouts(options.get("timeout"))
+        try:
+            found = _plain_send()(
+                session, request, **options | {"allow_redirects": False, "timeout": (connect, answer)}
+            )
+        except requests.RequestException as error:
+            return None, self._no_answer(request, error)
+        trouble = self._judge(request, found)
+        if creates and trouble is not None and not trouble.passing and found.status_code >= 300:
+            self.posted = False
+        return found, trouble
+
+    def _timeouts(self, given: Any) -> tuple[float, float]:
+        """The client's own where it has some: it allows a job's circuits 15 minutes."""
+        connect, answer = given if isinstance(given, tuple) else (None, given)
+        return connect or self.patience.connect, answer or self.patience.answer
+
+    def _no_answer(self, request: requests.PreparedRequest, error: requests.RequestException) -> Trouble:
+        label = _label(request)
+        if isinstance(error, requests.exceptions.SSLError):
+            return Trouble(f"the certificate of IBM's service is not accepted ({label}): is there a proxy in between?")
+        if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
+            return Trouble(f"the account's address is none: {self.safe(error)}")
+        what = "cannot be reached" if not self._reached else "does not answer"
+        return Trouble(f"IBM's service {what} ({label}: {type(error).__name__})", passing=True)
+
+    def _judge(self, request: requests.PreparedRequest, answer: requests.Response) -> Trouble | None:
+        """What is wrong with an answer."""
+        status, label = answer.status_code, _label(request)
+        if 300 <= status < 400:
+            where = self.safe(urlsplit(answer.headers.get("Location", "")).netloc, MOST_OF_NAME) or "nowhere"
+            return Trouble(
+                f"IBM's service sends {label} on to {where} ({status}): nothing was sent there. Is there a proxy or a "
+                "sign-in page in between?",
+                status,
+            )
+        if status >= 400:
+            passing = status in _PASSING or status >= 500
+            after = _retry_after(answer.headers.get("Retry-After")) if passing else None
+            said = self.safe(_message(answer))
+            words = f"IBM's service answers {label} with {status}{f' ({said})' if said else ''}"
+            return Trouble(words, status, passing, after)
+        if _path(request).endswith(_TOKEN):
+            return self._take_token(answer, label)
+        if "json" in str(request.headers.get("Accept", "")) and not _is_object(answer):
+            return Trouble(f"IBM's service answers {label} with what is no JSON object", status, passing=True)
+        return None
+
+    def _take_token(self, answer: requests.Response, label: str) -> Trouble | None:
+        """Keeps the token, with which the identity service answers."""
+        import jwt
+
+        try:
+            text = answer.json()["access_token"]
+            claims = jwt.decode(text, options={"verify_signature": False, "verify_aud": False})
+            life = float(claims["exp"]) - float(claims["iat"])
+        except Exception:  # whatever is wrong with it, it is none
+            return Trouble(f"IBM's identity service answers {label} without an access token", 200, passing=True)
+        self._secrets.add(text)
+        self._token = _Token(answer, text, time.monotonic() + _FRESH * life)
+        return None
+
+    def _fetch(self) -> None:
+        """A new access token, by the SDK's own request for one.
+
+        Raises:
+            HardwareError: the identity service has none.
+        """
+        self._fetching, self._token = True, None
+        try:
+            self._manager.request_token()
+        except Exception as error:
+            trouble = self.fault or self.refusal or Trouble(f"IBM's identity service: {self.safe(error)}")
+            self.fault = Trouble(_BAD_KEY) if trouble.status in _REFUSED else trouble
+            self.explain(error)
+        finally:
+            self._fetching = False
+
+    def _again(self, request: requests.PreparedRequest, trouble: Trouble, attempt: int, began: float) -> bool:
+        """Whether to send the request once more."""
+        if not trouble.passing or _creates_job(request):
+            return False
+        tries = self.patience.tries if self._reached else self.patience.first_tries
+        wait = self.patience.wait(attempt, trouble.after)
+        return attempt + 1 < tries and time.monotonic() + wait - began <= self.patience.total
+
+    def _give_up(self, answer: requests.Response | None, trouble: Trouble, tries: int) -> requests.Response:
+        """The answer, where the client may know it: there is no such job, or this instance is not for the user."""
+        if answer is not None and not trouble.passing and answer.status_code >= 400 and trouble.status != _EXPIRED:
+            self.refusal = trouble
+            return answer
+        often = f", after {tries} tries" if tries > 1 else ""
+        hint = "" if self._reached else ": is there a network? `fake_...` backends need none"
+        self.fault = replace(trouble, words=f"{trouble.words}{often}{hint}")
+        raise requests.RequestException(trouble.words)
+
+
+@cache
+def _plain_send() -> Any:
+    return requests.Session.send
+
+
+def _install() -> None:
+    """Puts the door where requests pass; it is shut for all that is not called within `Door.open`."""
+    plain = _plain_send()
+    if requests.Session.send is not plain:
+        return
+
+    def send(self: requests.Session, request: requests.PreparedRequest, **options: Any) -> Any:
+        door = _current.get()
+        return plain(self, request, **options) if door is None else door.send(self, request, options)
+
+    requests.Session.send = send  # type: ignore[method-assign]
+
+
+def _no_retries(session: requests.Session) -> None:
+    """The client repeats requests by itself, for as long as an answer asks for, and POST too: a job would run twice."""
+    for adapter in session.adapters.values():
+        if isinstance(adapter, HTTPAdapter) and adapter.max_retries.total:
+            adapter.max_retries = Retry(0, read=False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the client warns of, which repeats the service's words as they came."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _path(request: requests.PreparedRequest) -> str:
+    path = urlsplit(str(request.url)).path
+    for root in _ROOTS:
+        path = path.removeprefix(root)
+    return path
+
+
+def _label(request: requests.PreparedRequest) -> str:
+    return f"{request.method} {clean(_path(request), MOST_OF_NAME)}"
+
+
+def _creates_job(request: requests.PreparedRequest) -> bool:
+    return request.method == "POST" and _path(request) == _JOBS
+
+
+def _is_object(answer: requests.Response) -> bool:
+    with suppress(ValueError, RecursionError):
+        return answer.status_code == requests.codes.no_content or isinstance(answer.json(), dict | None)
+    return False
+
+
+def _message(answer: requests.Response) -> str:
+    """What the body of a refusal says."""
+    try:
+        found = json.loads(answer.text)
+        first = found["errors"][0] if "errors" in found else found.get("error", found)
+        return str(first.get("message") or first["errorMessage"]) if isinstance(first, dict) else str(first)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+        return "" if "<html" in answer.text[:1000].lower() else answer.text
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Seconds, of a header that has them, or a date."""
+    if text is None:
+        return None
+    with suppress(ValueError):
+        seconds = float(text)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
+    with suppress(ValueError, TypeError):
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    return None
