@@ -161,7 +161,7 @@ class Client:
 
         Raises:
             TransientError: it may or may not have been submitted: look for the tag.
-            HardwareError: it was refused.
+            RefusedError: it was not submitted.
         """
         where = self._where()
         if self.about_to_submit is not None:
@@ -176,12 +176,12 @@ class Client:
 
         try:
             return self._ask(run)
-        except TransientError:
-            raise
         except HardwareError as error:
-            if self._door.posted:  # whatever went wrong, it was after the job was sent
-                raise TransientError(str(error)) from None
-            raise
+            if not self._door.posted:  # it was tried with patience, and came to no job
+                raise RefusedError(f"{error}. Nothing was submitted") from None
+            if isinstance(error, TransientError | RefusedError):
+                raise
+            raise TransientError(str(error)) from None
 
     def find(self, tag: str) -> list[str]:
         """The numbers of the jobs with this tag, the oldest first."""

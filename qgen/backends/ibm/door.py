@@ -116,6 +116,13 @@ class Trouble:
     passing: bool = False
     after: float | None = None
 
+    @property
+    def kind(self) -> type[HardwareError]:
+        """What it means for a request."""
+        if self.passing:
+            return BusyError if self.status == _TOO_MANY else TransientError
+        return HardwareError if self.status is None else RefusedError
+
 
 @dataclass(frozen=True)
 class _Token:
@@ -134,7 +141,7 @@ class Door:
         patience: how long it tries.
         fault: what makes the call that is under way worthless, whatever the client makes of it; None: nothing.
         refusal: what the last answer refuses, of which the client may know; None: it does not.
-        posted: whether this call has sent a job that was not refused.
+        posted: whether this call has sent a job, with or without success.
     """
 
     patience: Patience = field(default_factory=Patience)
@@ -193,8 +200,7 @@ class Door:
             HardwareError: it will not pass.
         """
         if self.fault is not None:
-            kind = TransientError if self.fault.passing else HardwareError
-            raise (BusyError if self.fault.status == _TOO_MANY else kind)(self.fault.words)
+            raise self.fault.kind(self.fault.words)
 
     def explain(self, error: BaseException) -> NoReturn:
         """What an exception of the client means.
@@ -259,9 +265,7 @@ class Door:
     ) -> tuple[requests.Response | None, Trouble | None]:
         if "Authorization" in request.headers and self._token is not None:  # never the key, nor a token that expired
             request.headers["Authorization"] = f"Bearer {self._token.text}"
-        creates = _creates_job(request)
-        if creates:
-            self.posted = True
+        self.posted = self.posted or _creates_job(request)
         connect, answer = self._timeouts(options.get("timeout"))
         try:
             found = _plain_send()(
@@ -269,10 +273,7 @@ class Door:
             )
         except requests.RequestException as error:
             return None, self._no_answer(request, error)
-        trouble = self._judge(request, found)
-        if creates and trouble is not None and not trouble.passing and found.status_code >= 300:
-            self.posted = False
-        return found, trouble
+        return found, self._judge(request, found)
 
     def _timeouts(self, given: Any) -> tuple[float, float]:
         """The client's own where it has some: it allows a job's circuits 15 minutes."""
