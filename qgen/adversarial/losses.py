@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-LossName = Literal["non-saturating", "hinge", "wasserstein"]
+from qgen.adversarial.settings import LossName
 
 
 class Losses(NamedTuple):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, PositiveInt
 
-from qgen.adversarial.losses import LossName
 from qgen.settings import Settings
+
+LossName = Literal["non-saturating", "hinge", "wasserstein"]
 
 
 class AdversarialSettings(Settings):

@@ -1,15 +1,22 @@
 """Where a circuit runs, what that costs, and how it is differentiated there."""
 
-from qgen.backends.base import Backend as Backend
-from qgen.backends.base import Batch as Batch
-from qgen.backends.base import Capabilities as Capabilities
-from qgen.backends.base import Executable as Executable
-from qgen.backends.catalogue import FORMS as FORMS
-from qgen.backends.catalogue import backend_names as backend_names
-from qgen.backends.catalogue import open_backend as open_backend
-from qgen.backends.gradients import SPSA as SPSA
-from qgen.backends.gradients import Adjoint as Adjoint
-from qgen.backends.gradients import GradientMethod as GradientMethod
-from qgen.backends.gradients import ParameterShift as ParameterShift
-from qgen.backends.gradients import gradient_names as gradient_names
-from qgen.backends.gradients import resolve_gradient as resolve_gradient
+from typing import TYPE_CHECKING
+
+from qgen.lazy import on_demand
+
+if TYPE_CHECKING:
+    from qgen.backends.base import Backend as Backend
+    from qgen.backends.base import Batch as Batch
+    from qgen.backends.base import Capabilities as Capabilities
+    from qgen.backends.base import Executable as Executable
+    from qgen.backends.catalogue import FORMS as FORMS
+    from qgen.backends.catalogue import backend_names as backend_names
+    from qgen.backends.catalogue import open_backend as open_backend
+    from qgen.backends.gradients import SPSA as SPSA
+    from qgen.backends.gradients import Adjoint as Adjoint
+    from qgen.backends.gradients import GradientMethod as GradientMethod
+    from qgen.backends.gradients import ParameterShift as ParameterShift
+    from qgen.backends.gradients import gradient_names as gradient_names
+    from qgen.backends.gradients import resolve_gradient as resolve_gradient
+else:
+    __getattr__, __dir__ = on_demand(__name__)

@@ -8,10 +8,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qgen.backends.base import Backend
 from qgen.errors import BackendError
 
 if TYPE_CHECKING:
+    from qgen.backends.base import Backend
     from qgen.backends.devices import Device
     from qgen.backends.ibm import HardwareOptions
     from qgen.backends.noise import NoiseSource

@@ -66,22 +66,25 @@ def sample(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Sample images from a trained run: a grid, and a JSON file beside it that says where it came from."""
-    from rich.console import Console
-
-    from qgen.layer import describe_runs
-    from qgen.runs import find_run, open_trained, sample_run
-    from qgen.training import choose_device
+    from qgen.runs import find_run
 
     if out is not None and out.suffix.lower() != ".png":
         raise typer.BadParameter(f"{str(out)!r} does not end in .png.", param_hint="--out")
-    console, said = Console(highlight=False, stderr=as_json), consent.Consent(max_qpu_seconds, yes, dry_run)
+    found = find_run(run)
     given: dict[str, Any] = {"sampler": sampler, "steps": steps, "eta": eta}
     changes = {key: value for key, value in given.items() if value is not None}
     if "sampler" in changes:  # another sampler has another usual number of steps
         changes = {"steps": None, "eta": 0.0} | changes
     where: dict[str, Any] = {"name": backend, "shots": shots, "noise_scale": noise_scale, "layout": layout}
     where["hardware"] = key_values(hardware, "--hardware", "tiles=auto") if hardware else None
-    trained = open_trained(find_run(run), {key: value for key, value in where.items() if value is not None}, changes)
+    from rich.console import Console
+
+    from qgen.layer import describe_runs
+    from qgen.runs import open_trained, sample_run
+    from qgen.training import choose_device
+
+    console, said = Console(highlight=False, stderr=as_json), consent.Consent(max_qpu_seconds, yes, dry_run)
+    trained = open_trained(found, {key: value for key, value in where.items() if value is not None}, changes)
     circuits = trained.generator.circuits_per_image * count
     if not as_json:
         what = f"{count} images of {trained.run.path} after {trained.step:,} steps"

@@ -30,7 +30,7 @@ Examples:
   qgen train --gradient parameter-shift:fraction=0.25
   qgen train my.yaml --name second-try
   qgen train --resume  # go on with the latest run
-  qgen train runs/first-try --resume --set training.epochs=30
+  qgen train runs/first-try --resume --set training.epochs=60
   qgen train --resume --backend ibm_fez --gradient spsa --dry-run
   qgen train qvunet-1fq --from runs/first-try --set training.epochs=1
   qgen train --list"""
@@ -126,7 +126,6 @@ def _anywhere(settings: RunConfig) -> RunConfig:
     from qgen.data.places import expanded
     from qgen.data.sets import KNOWN
     from qgen.models import GANSettings
-    from qgen.models.extractors import shipped_classifiers
     from qgen.runs import override_config
 
     changes = []
@@ -139,6 +138,8 @@ def _anywhere(settings: RunConfig) -> RunConfig:
     if noise.suffix in (".yaml", ".yml") and noise.is_file():
         changes.append(_change("backend.name", f"aer:{noise.resolve()}"))
     if isinstance(settings.model, GANSettings):
+        from qgen.models.extractors import shipped_classifiers
+
         extractor = settings.model.discriminator.extractor
         classifier = expanded(extractor.member)
         if extractor.family == "classifier" and extractor.member not in shipped_classifiers() and classifier.exists():
@@ -154,7 +155,7 @@ def _change(key: str, value: Any) -> str:
 def _new_run(config: str | None, name: str | None, out: Path | None) -> Run:
     from qgen.runs import new_run
     from qgen.runs.folder import HOME
-    from qgen.runs.words import DEFAULT_PRESET
+    from qgen.runs.shipped import DEFAULT_PRESET
 
     if name is not None and (not name or Path(name).name != name):
         raise typer.BadParameter(f"{name!r} is not the name of a folder; for a path use --out.", param_hint="--name")
@@ -163,9 +164,10 @@ def _new_run(config: str | None, name: str | None, out: Path | None) -> Run:
 
 def _old_run(folder: str | None, changes: list[str], circuits: dict[str, Any]) -> tuple[Run, RunConfig]:
     from qgen.runs import find_run
-    from qgen.training import extended
 
     run = find_run(Path(folder) if folder is not None else None)
+    from qgen.runs import extended  # what settings are takes longer to load
+
     given = {key: value for key, value in circuits.items() if value is not None}
     return run, extended(run, changes, given)
 

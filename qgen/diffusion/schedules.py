@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from qgen.diffusion.betas import linear_betas
 from qgen.errors import ConfigError, InputError
 
 CLEAN = -1
@@ -140,13 +141,8 @@ def linear(steps: int, first: float = 1e-4, last: float = 0.02) -> Schedule:
         ConfigError: so few steps that the scaled `last` reaches 1.
     """
     _check(steps)
-    scale = 1000 / steps
-    if scale * last >= 1:
-        raise ConfigError(
-            f"a linear schedule of {steps} steps would add more noise in its last step than there can be (beta = "
-            f"{scale * last:.3g}, less than 1 is allowed); take more than {math.floor(1000 * last)} steps, or `cosine`"
-        )
-    return Schedule(torch.cumprod(1 - torch.linspace(scale * first, scale * last, steps, dtype=torch.float64), 0))
+    betas = linear_betas(steps, first, last)
+    return Schedule(torch.cumprod(1 - torch.linspace(*betas, steps, dtype=torch.float64), 0))
 
 
 def _check(steps: int) -> None:

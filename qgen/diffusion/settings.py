@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
-from torch import Tensor
 
-from qgen.diffusion.objective import p2_weights
-from qgen.diffusion.samplers import ancestral, ddim
-from qgen.diffusion.schedules import Schedule, cosine, linear
-from qgen.diffusion.solvers import dpm_solver, unipc
+from qgen.diffusion.betas import linear_betas
 from qgen.settings import Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from qgen.diffusion.schedules import Schedule
 
 
 class Kind(NamedTuple):
-    """A sampler that settings can name.
+    """A sampler that settings can name; `qgen.diffusion.sampling` knows what it runs.
 
     Attributes:
-        run: the function.
         calls: denoiser calls for an image where settings leave that open; None: one for each step of the diffusion.
         eta: whether it takes `eta`.
     """
 
-    run: Callable[..., Tensor]
     calls: int | None = None
     eta: bool = False
 
 
 KINDS = {
-    "ancestral": Kind(ancestral),
-    "ddim": Kind(ddim, calls=50, eta=True),
-    "dpm-solver": Kind(dpm_solver, calls=20, eta=True),
-    "unipc": Kind(unipc, calls=20),
+    "ancestral": Kind(),
+    "ddim": Kind(calls=50, eta=True),
+    "dpm-solver": Kind(calls=20, eta=True),
+    "unipc": Kind(calls=20),
 }
 
 
@@ -51,15 +49,20 @@ class DiffusionSettings(Settings):
 
     @model_validator(mode="after")
     def _schedule_exists(self) -> Self:
-        self.noise_schedule()
+        if self.schedule == "linear":
+            linear_betas(self.steps)
         return self
 
     def noise_schedule(self) -> Schedule:
         """The schedule that these settings describe."""
+        from qgen.diffusion.schedules import cosine, linear
+
         return {"cosine": cosine, "linear": linear}[self.schedule](self.steps)
 
     def loss_weights(self) -> Tensor:
         """The weight of each step's loss, (T,) float64."""
+        from qgen.diffusion.objective import p2_weights
+
         return p2_weights(self.noise_schedule(), self.p2_gamma, self.p2_k)
 
 

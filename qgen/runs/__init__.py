@@ -1,34 +1,42 @@
 """Runs: what one is (settings), where it lies (a folder), what it keeps (checkpoints), and what it makes (images)."""
 
-from qgen.runs.building import build_generator as build_generator
-from qgen.runs.building import build_learner as build_learner
-from qgen.runs.building import closing_on_error as closing_on_error
-from qgen.runs.checkpoint import Checkpoint as Checkpoint
-from qgen.runs.checkpoint import load_checkpoint as load_checkpoint
-from qgen.runs.checkpoint import save_checkpoint as save_checkpoint
-from qgen.runs.config import BackendSettings as BackendSettings
-from qgen.runs.config import EMASettings as EMASettings
-from qgen.runs.config import RunConfig as RunConfig
-from qgen.runs.config import TrainingSettings as TrainingSettings
-from qgen.runs.config import TransferSettings as TransferSettings
-from qgen.runs.folder import Run as Run
-from qgen.runs.folder import find_run as find_run
-from qgen.runs.folder import new_run as new_run
-from qgen.runs.folder import writing as writing
-from qgen.runs.generators import AdversarialGenerator as AdversarialGenerator
-from qgen.runs.generators import ClassifierLearner as ClassifierLearner
-from qgen.runs.generators import DiffusionGenerator as DiffusionGenerator
-from qgen.runs.generators import ImageGenerator as ImageGenerator
-from qgen.runs.generators import Learner as Learner
-from qgen.runs.generators import Turn as Turn
-from qgen.runs.generators import image_seeds as image_seeds
-from qgen.runs.sampling import Samples as Samples
-from qgen.runs.sampling import Trained as Trained
-from qgen.runs.sampling import model_fingerprint as model_fingerprint
-from qgen.runs.sampling import open_trained as open_trained
-from qgen.runs.sampling import sample_run as sample_run
-from qgen.runs.transfer import transfer as transfer
-from qgen.runs.words import override_config as override_config
-from qgen.runs.words import preset_names as preset_names
-from qgen.runs.words import preset_summary as preset_summary
-from qgen.runs.words import read_config as read_config
+from typing import TYPE_CHECKING
+
+from qgen.lazy import on_demand
+
+if TYPE_CHECKING:
+    from qgen.runs.building import build_generator as build_generator
+    from qgen.runs.building import build_learner as build_learner
+    from qgen.runs.building import closing_on_error as closing_on_error
+    from qgen.runs.checkpoint import Checkpoint as Checkpoint
+    from qgen.runs.checkpoint import load_checkpoint as load_checkpoint
+    from qgen.runs.checkpoint import save_checkpoint as save_checkpoint
+    from qgen.runs.config import BackendSettings as BackendSettings
+    from qgen.runs.config import EMASettings as EMASettings
+    from qgen.runs.config import RunConfig as RunConfig
+    from qgen.runs.config import TrainingSettings as TrainingSettings
+    from qgen.runs.config import TransferSettings as TransferSettings
+    from qgen.runs.extending import extended as extended
+    from qgen.runs.folder import Run as Run
+    from qgen.runs.folder import find_run as find_run
+    from qgen.runs.folder import new_run as new_run
+    from qgen.runs.folder import writing as writing
+    from qgen.runs.generators import AdversarialGenerator as AdversarialGenerator
+    from qgen.runs.generators import ClassifierLearner as ClassifierLearner
+    from qgen.runs.generators import DiffusionGenerator as DiffusionGenerator
+    from qgen.runs.generators import ImageGenerator as ImageGenerator
+    from qgen.runs.generators import Learner as Learner
+    from qgen.runs.generators import Turn as Turn
+    from qgen.runs.generators import image_seeds as image_seeds
+    from qgen.runs.sampling import Samples as Samples
+    from qgen.runs.sampling import Trained as Trained
+    from qgen.runs.sampling import model_fingerprint as model_fingerprint
+    from qgen.runs.sampling import open_trained as open_trained
+    from qgen.runs.sampling import sample_run as sample_run
+    from qgen.runs.shipped import preset_names as preset_names
+    from qgen.runs.shipped import preset_summary as preset_summary
+    from qgen.runs.transferring import transfer as transfer
+    from qgen.runs.words import override_config as override_config
+    from qgen.runs.words import read_config as read_config
+else:
+    __getattr__, __dir__ = on_demand(__name__)

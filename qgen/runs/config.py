@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
 from qgen.adversarial import AdversarialSettings
-from qgen.backends import Backend, open_backend
+from qgen.backends import open_backend
 from qgen.backends.ibm.options import HardwareOptions
 from qgen.data import DataSettings
 from qgen.diffusion import DiffusionSettings, SamplingSettings
 from qgen.models import ClassifierSettings, GANSettings, UNetSettings
 from qgen.settings import Settings, with_kind
+
+if TYPE_CHECKING:
+    from qgen.backends import Backend
 
 ModelSettings: TypeAlias = Annotated[
     UNetSettings | GANSettings | ClassifierSettings, Field(discriminator="kind"), with_kind("unet")

@@ -9,14 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from qgen import storage
-from qgen.backends.ibm.backend import JOURNAL
+from qgen.backends.ibm.journal import JOURNAL
 from qgen.errors import ConfigError, RunError
-from qgen.runs.config import RunConfig
+
+if TYPE_CHECKING:
+    from qgen.runs.config import RunConfig
 
 HOME = Path("runs")
 _CHECKPOINT = re.compile(r"step-(\d+)\.safetensors")
@@ -87,6 +89,8 @@ class Run:
         Raises:
             RunError: the folder is not a run, or its settings are of another version of qgen or damaged.
         """
+        from qgen.runs.config import RunConfig
+
         file = self.path / "config.yaml"
         try:
             plain = yaml.safe_load(file.read_text(encoding="utf-8"))

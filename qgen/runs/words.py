@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +11,14 @@ import yaml
 
 from qgen.errors import ConfigError
 from qgen.runs.config import RunConfig
+from qgen.runs.shipped import DEFAULT_PRESET, preset_names, preset_text
 
-DEFAULT_PRESET = "digits"
 #: Of two keys that say the same thing in two ways, the one given last counts.
 _EITHER = (("training", "steps", "epochs"),)
 #: Kinds of one group: what else it says holds for both.
 _TWINS = ("classical", "quantum")
 
 Plain = dict[str, Any]
-
-
-def preset_names() -> tuple[str, ...]:
-    """The names of the presets that qgen ships."""
-    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in _presets().iterdir() if entry.suffix == ".yaml"))
-
-
-def preset_summary(name: str) -> str:
-    """The first comment of a shipped preset: one line on what it is."""
-    return (_presets() / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
 
 
 def read_config(source: str | None = None, overrides: Sequence[str] = ()) -> RunConfig:
@@ -97,7 +86,7 @@ def _load(source: str, seen: tuple[str, ...], beside: Path | None = None) -> Pla
 
 def _text(source: str, beside: Path | None) -> tuple[Path | None, str]:
     if source in preset_names():
-        return None, (_presets() / f"{source}.yaml").read_text(encoding="utf-8")
+        return None, preset_text(source)
     path = (beside or Path()) / source
     if os.path.isfile(path / "config.yaml"):
         raise ConfigError(f"{source} is the folder of a run; go on with it by --resume, or begin from it by --from")
@@ -121,7 +110,3 @@ def _override(words: str) -> Plain:
     for part in reversed(parts):
         value = {part: value}
     return value  # type: ignore[no-any-return]
-
-
-def _presets() -> Path:
-    return Path(str(resources.files("qgen.runs") / "presets"))

@@ -12,7 +12,6 @@ from qgen.training.report import Report as Report
 from qgen.training.report import TensorBoardReport as TensorBoardReport
 from qgen.training.start import choose_device as choose_device
 from qgen.training.start import end_others as end_others
-from qgen.training.start import extended as extended
 from qgen.training.start import go_on as go_on
 from qgen.training.start import make_fabric as make_fabric
 from qgen.training.start import start as start

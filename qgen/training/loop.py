@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -31,6 +30,7 @@ from qgen.training.ema import MovingAverage
 from qgen.training.interrupt import StopRequest
 from qgen.training.metrics import Pace, Window
 from qgen.training.player import DivergedError, Outcome, Player, mean_outcome
+from qgen.training.rates import learning_rate
 from qgen.training.report import Report
 from qgen.training.watch import Watch, said
 
@@ -134,7 +134,11 @@ class Trainer:
     @property
     def total(self) -> int:
         """How many steps the run takes in all."""
-        return self.settings.total_steps(len(self.images), self.batches)
+        return self.total_of(self.settings)
+
+    def total_of(self, settings: TrainingSettings) -> int:
+        """How many steps these settings come to with the run's images and players."""
+        return settings.total_steps(len(self.images), self.batches)
 
     @property
     def batches(self) -> int:
@@ -228,7 +232,12 @@ class Trainer:
         """
         first = state.restore(self.run, self._state(0))
         if first > self.total:
-            raise RunError(f"{self.run.path} has taken {first} steps already; it cannot end at step {self.total}")
+            given = self.settings
+            length = f"training.epochs={given.epochs:g} is" if given.steps is None else "training.steps is"
+            raise RunError(
+                f"{self.run.path} has taken {first} steps already; it cannot end at step {self.total} ({length} that): "
+                "give more"
+            )
         return first
 
     def clear_away(self, first: int) -> None:
@@ -247,12 +256,3 @@ class Trainer:
             f"step {step + 1}: {error}. Training stopped; {kept}. "
             "Try a lower learning rate (--set training.learning_rate=...) or bounded gradients (--set training.clip=1)."
         )
-
-
-def learning_rate(step: int, total: int, settings: TrainingSettings) -> float:
-    """The learning rate of step `step` (0-based) of `total`."""
-    rising = min(1.0, (step + 1) / settings.warm_up) if settings.warm_up else 1.0
-    if settings.decay == "none":
-        return settings.learning_rate * rising
-    passed = max(0, step - settings.warm_up) / max(1, total - settings.warm_up)
-    return settings.learning_rate * rising * 0.5 * (1 + math.cos(math.pi * passed))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from hashlib import sha256
@@ -14,15 +13,14 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 
 from qgen.errors import ConfigError, RunError
 from qgen.models import UNetSettings
-from qgen.runs import Run, RunConfig, override_config, provenance
+from qgen.runs import RunConfig, provenance
 from qgen.runs.folder import writing
 from qgen.training.allocator import keep_memory
 from qgen.training.loop import Finished, Trainer, train
+from qgen.training.rates import stretching
 from qgen.training.report import Report
 
 Device = Literal["auto", "cpu", "cuda"]
-#: What a run that goes on may change.
-_FREE = ("steps", "epochs", "sample_every", "samples", "judged", "checkpoint_every", "log_every")
 
 
 def choose_device(device: Device = "auto") -> Literal["cpu", "cuda"]:
@@ -109,6 +107,11 @@ def go_on(trainer: Trainer, report: Report) -> Finished:
         first = trainer.restore()
         if trainer.fabric.is_global_zero:
             here = {"from_step": first, "backend": provenance.backend_facts(trainer.generator.backend)}
+            planned = trainer.total_of(run.config().training)
+            stretched = stretching(trainer.settings, first, planned, trainer.total)
+            if stretched is not None:
+                report.say(stretched)
+                here |= {"learning_rate": stretched}
             resumed = [*facts.get("resumed", []), here | _machine(trainer.fabric)]
             with writing(run.path):
                 run.write_config(trainer.config)
@@ -132,36 +135,6 @@ def _note_jobs(trainer: Trainer) -> None:
 
 def _alone(trainer: Trainer) -> AbstractContextManager[None]:
     return trainer.run.alone() if trainer.fabric.is_global_zero else nullcontext()
-
-
-def extended(run: Run, overrides: Sequence[str], backend: dict[str, Any] | None = None) -> RunConfig:
-    """The settings of a run that goes on, with changes to how long it lasts, what it writes, and where circuits run.
-
-    Args:
-        run: the run.
-        overrides: changes, see `read_config`.
-        backend: settings of another backend from here on, as `{"name": "ibm_fez"}`; with another `name` nothing of the
-            former one stays.
-
-    Raises:
-        ConfigError: a change to anything that the steps taken so far depend on.
-    """
-    config = run.config()
-    if backend:
-        base = {} if "name" in backend else config.backend.plain()
-        config = RunConfig.read(config.plain() | {"backend": base | backend})
-    changed = override_config(config, overrides)
-    free = _FREE if config.training.decay == "none" else _FREE[2:]  # else the rate of each step depends on the last
-    freed = (
-        dict.fromkeys(free) | {"samples": 0, "judged": 0, "log_every": 1} | ({"steps": 1} if "steps" in free else {})
-    )
-    same = [each.model_copy(update={"training": each.training.model_copy(update=freed)}) for each in (config, changed)]
-    if same[0] != same[1]:
-        raise ConfigError(
-            f"a run that goes on keeps its settings; --set can change training.{', training.'.join(free)} only. "
-            "For other settings start a new run, with --from to begin from this one's weights."
-        )
-    return changed
 
 
 def _facts(trainer: Trainer) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from qgen.diffusion import (
     denoiser_calls,
     linear,
     sample,
+    sampling,
     sampling_times,
 )
 from qgen.diffusion.settings import KINDS
@@ -97,7 +98,7 @@ def test_samplers_with_noise_use_fresh_noise_in_each_step(given_settings: dict[s
 def test_images_are_those_of_the_bare_sampler(sampler: str, clip: bool) -> None:
     schedule, settings = cosine(50), SamplingSettings.read({"sampler": sampler, "steps": 12, "clip": clip})
     noise, times = ImageNoise([1, 2], SHAPE), sampling_times(schedule, 12)
-    bare = KINDS[sampler].run(elementwise, noise.next(), schedule, times, noise.next, clip=clip)
+    bare = sampling.SAMPLERS[sampler](elementwise, noise.next(), schedule, times, noise.next, clip=clip)
     assert torch.equal(sample(elementwise, schedule, settings, [1, 2], SHAPE), bare.clamp(-1, 1))
 
 
@@ -164,7 +165,7 @@ def test_inversion_makes_the_calls_it_says() -> None:
 
 
 def test_every_sampler_has_its_line_in_the_table() -> None:
-    assert get_args(SamplingSettings.model_fields["sampler"].annotation) == tuple(KINDS)
+    assert get_args(SamplingSettings.model_fields["sampler"].annotation) == tuple(KINDS) == tuple(sampling.SAMPLERS)
 
 
 def test_weights_of_the_loss_follow_both_settings() -> None:

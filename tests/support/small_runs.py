@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qgen.data import open_images
-from qgen.runs import Run, RunConfig, new_run, read_config
-from qgen.training import Finished, Report, Trainer, extended, go_on, make_fabric, start
+from qgen.runs import Run, RunConfig, extended, new_run, read_config
+from qgen.training import Finished, Report, Trainer, go_on, make_fabric, start
 
 SMALL = (
     "model.dim=8",

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import signal
 from pathlib import Path
@@ -9,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from small_runs import resume_small, small_config, train_small, trainer
 
 from qgen.errors import ConfigError, RunError
-from qgen.runs import Checkpoint, Run, find_run, load_checkpoint, new_run, read_config
+from qgen.runs import Checkpoint, Run, extended, find_run, load_checkpoint, new_run, read_config
 from qgen.training import Report, metrics, start
-from qgen.training.loop import learning_rate
+from qgen.training.rates import learning_rate, stretching
 
 
 class HaltError(Exception):
@@ -107,19 +109,74 @@ def test_two_runs_of_one_seed_are_equal_and_of_two_differ(unbroken: Run, tmp_pat
     assert not equal(last(other), last(unbroken))
 
 
-def test_a_run_that_goes_on_keeps_its_settings(unbroken: Run, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="keeps its settings"):
-        resume_small(unbroken, ["training.batch=4"])
-    run = new_run("test", tmp_path / "cosine")
-    run.start(small_config("training.decay=cosine"), {})
-    with pytest.raises(ConfigError, match="keeps its settings"):  # the rate of each step depends on the last one
-        resume_small(run, ["training.steps=20"])
+@pytest.mark.parametrize("change", ["training.batch=4", "training.learning_rate=1", "model.dim=4", "data.limit=32"])
+def test_a_run_that_goes_on_keeps_its_settings(unbroken: Run, change: str) -> None:
+    key = change.partition("=")[0]
+    with pytest.raises(ConfigError, match=rf"keeps its settings, and {key} would change"):
+        extended(unbroken, ["training.steps=20", change])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["training.epochs=30"],
+        ["training.log_every=1", "training.judged=3", "training.samples=0"],
+        ["sampling.steps=5", "training.sample_every=3", "training.checkpoint_every=null"],
+        ["backend.name=aer", "backend.shots=100"],
+        ["data.name=/somewhere/else"],
+    ],
+)
+def test_what_no_step_depends_on_may_change(unbroken: Run, changes: list[str]) -> None:
+    changed = extended(unbroken, changes).plain()
+    for change in changes:
+        key, _, value = change.partition("=")
+        group, name = key.split(".")
+        assert changed[group][name] == yaml.safe_load(value)
+
+
+def test_another_backend_by_set_is_another_one_as_by_its_option(unbroken: Run, tmp_path: Path) -> None:
+    run = new_run("test", tmp_path / "shots")
+    run.start(small_config("backend.name=aer", "backend.shots=100"), {})
+    assert extended(run, ["backend.name=statevector"]) == extended(run, [], {"name": "statevector"})
+    assert extended(run, ["backend.name=statevector"]).backend.shots is None
+
+
+def test_a_falling_learning_rate_is_stretched_when_a_run_goes_on_for_longer(tmp_path: Path) -> None:
+    """64 images in batches of 8 are 8 steps an epoch."""
+    cosine = ("training.decay=cosine", "training.warm_up=0", "training.learning_rate=0.01")
+    cosine += ("training.epochs=1", "training.log_every=1", "training.samples=0")
+    run, finished = train_small(tmp_path / "cosine", *cosine)
+    assert finished.step == 8
+    said: list[str] = []
+
+    class Listening(Report):
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    resume_small(run, ["training.epochs=3"], Listening())
+    rates = [row["learning_rate"] for row in metrics.read(run.metrics)]
+    planned = [0.01 * (1 + math.cos(math.pi * step / 8)) / 2 for step in range(8)]
+    stretched = [0.01 * (1 + math.cos(math.pi * step / 24)) / 2 for step in range(8, 24)]
+    assert rates == pytest.approx(planned + stretched, rel=1e-12)
+    (line,) = said
+    assert "ends at step 24, not 8" in line
+    assert "goes on at 0.0075" in line
+    assert run.provenance()["resumed"][0]["learning_rate"] == line
+    resume_small(run, [], Listening())
+    assert said == [line]  # a run that goes on as it is planned has nothing to say
+
+
+def test_a_constant_learning_rate_says_nothing() -> None:
+    settings = small_config("training.decay=none").training
+    assert stretching(settings, 8, 8, 24) is None
 
 
 def test_a_run_cannot_end_before_where_it_is(unbroken: Run) -> None:
     before = (unbroken.path / "config.yaml").read_bytes()
     with pytest.raises(RunError, match="has taken 12 steps already"):
         resume_small(unbroken, ["training.steps=5"])
+    with pytest.raises(RunError, match=r"cannot end at step 8 \(training.epochs=1 is that\)"):
+        resume_small(unbroken, ["training.epochs=1"])
     assert (unbroken.path / "config.yaml").read_bytes() == before
 
 

@@ -1,5 +1,12 @@
 """IBM's quantum computers: what is submitted is written down first, and never paid for twice."""
 
-from qgen.backends.ibm.backend import IBMBackend as IBMBackend
-from qgen.backends.ibm.backend import open_hardware as open_hardware
-from qgen.backends.ibm.options import HardwareOptions as HardwareOptions
+from typing import TYPE_CHECKING
+
+from qgen.lazy import on_demand
+
+if TYPE_CHECKING:
+    from qgen.backends.ibm.backend import IBMBackend as IBMBackend
+    from qgen.backends.ibm.backend import open_hardware as open_hardware
+    from qgen.backends.ibm.options import HardwareOptions as HardwareOptions
+else:
+    __getattr__, __dir__ = on_demand(__name__)

@@ -19,7 +19,7 @@ from qgen.backends.ibm.client import Client, NoDeviceError
 from qgen.backends.ibm.estimated import EstimatedExecutable
 from qgen.backends.ibm.executable import HardwareExecutable
 from qgen.backends.ibm.hardware import Hardware
-from qgen.backends.ibm.journal import Journal, alone
+from qgen.backends.ibm.journal import JOURNAL, Journal, alone
 from qgen.backends.ibm.options import HardwareOptions
 from qgen.backends.ibm.remembered import recall_circuit, remember_circuit
 from qgen.backends.ibm.runner import Runner
@@ -35,8 +35,6 @@ PREFIX = "ibm_"
 LEAST_BUSY = "least_busy"
 #: Shots of one random choice of Pauli gates: at least so many, and at most so many choices.
 _LEAST_SHOTS, _MOST_CHOICES = 64, 32
-#: What a journal is called.
-JOURNAL = "jobs.sqlite"
 
 
 class IBMBackend(Hardware):

@@ -17,6 +17,8 @@ from typing import Any, Literal
 
 from qgen.errors import HardwareError
 
+#: What a journal is called.
+JOURNAL = "jobs.sqlite"
 State = Literal["planned", "submitted", "done", "failed", "cancelled"]
 _TABLES = """
 create table if not exists facts (name text primary key, value text not null);

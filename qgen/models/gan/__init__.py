@@ -1,11 +1,18 @@
 """Generative adversarial networks, each player classical or with circuits."""
 
-from qgen.models.gan.network import GAN as GAN
-from qgen.models.gan.network import Discriminator as Discriminator
-from qgen.models.gan.network import build_gan as build_gan
-from qgen.models.gan.settings import BlockSettings as BlockSettings
-from qgen.models.gan.settings import ConvGeneratorSettings as ConvGeneratorSettings
-from qgen.models.gan.settings import DiscriminatorSettings as DiscriminatorSettings
-from qgen.models.gan.settings import GANSettings as GANSettings
-from qgen.models.gan.settings import PatchGeneratorSettings as PatchGeneratorSettings
-from qgen.models.gan.settings import StyleGeneratorSettings as StyleGeneratorSettings
+from typing import TYPE_CHECKING
+
+from qgen.lazy import on_demand
+
+if TYPE_CHECKING:
+    from qgen.models.gan.network import GAN as GAN
+    from qgen.models.gan.network import Discriminator as Discriminator
+    from qgen.models.gan.network import build_gan as build_gan
+    from qgen.models.gan.settings import BlockSettings as BlockSettings
+    from qgen.models.gan.settings import ConvGeneratorSettings as ConvGeneratorSettings
+    from qgen.models.gan.settings import DiscriminatorSettings as DiscriminatorSettings
+    from qgen.models.gan.settings import GANSettings as GANSettings
+    from qgen.models.gan.settings import PatchGeneratorSettings as PatchGeneratorSettings
+    from qgen.models.gan.settings import StyleGeneratorSettings as StyleGeneratorSettings
+else:
+    __getattr__, __dir__ = on_demand(__name__)

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from qgen.diffusion.noise import ImageNoise
+from qgen.diffusion.samplers import ancestral, ddim
 from qgen.diffusion.schedules import Schedule
 from qgen.diffusion.settings import KINDS, SamplingSettings
+from qgen.diffusion.solvers import dpm_solver, unipc
 from qgen.diffusion.steps import Denoiser, Progress, Sampler
 from qgen.diffusion.times import sampling_times
 from qgen.errors import InputError
+
+#: What each sampler of `KINDS` runs.
+SAMPLERS: Mapping[str, Callable[..., Tensor]] = {
+    "ancestral": ancestral,
+    "ddim": ddim,
+    "dpm-solver": dpm_solver,
+    "unipc": unipc,
+}
 
 
 def denoiser_calls(settings: SamplingSettings, schedule: Schedule) -> int:
@@ -76,8 +86,8 @@ def sample(
 
 
 def _sampler(settings: SamplingSettings) -> Sampler:
-    kind = KINDS[settings.sampler]
-    return partial(kind.run, eta=settings.eta) if kind.eta else kind.run
+    run = SAMPLERS[settings.sampler]
+    return partial(run, eta=settings.eta) if KINDS[settings.sampler].eta else run
 
 
 def _shifted(progress: Progress, before: int, total: int) -> Progress:

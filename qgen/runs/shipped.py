@@ -1,0 +1,27 @@
+"""The presets that qgen ships, as text: what lists them need not know what settings are."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+DEFAULT_PRESET = "digits"
+
+
+def preset_names() -> tuple[str, ...]:
+    """The names of the presets."""
+    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in _presets().iterdir() if entry.suffix == ".yaml"))
+
+
+def preset_text(name: str) -> str:
+    """The YAML of a preset."""
+    return (_presets() / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def preset_summary(name: str) -> str:
+    """The first comment of a preset: one line on what it is."""
+    return preset_text(name).partition("\n")[0].lstrip("# ")
+
+
+def _presets() -> Path:
+    return Path(str(resources.files("qgen.runs") / "presets"))
