@@ -15,7 +15,7 @@ from qgen.backends import Adjoint, Backend, Executable, GradientMethod, open_bac
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError, InputError
 from qgen.initialisers import Initialiser, UniformAngle
-from qgen.randomness import derive
+from qgen.randomness import Streams, derive
 
 Array = npt.NDArray[np.float64]
 
@@ -101,8 +101,9 @@ class _Expectations(torch.autograd.Function):
     def forward(ctx: Any, inputs: torch.Tensor, weights: torch.Tensor, network: CircuitNetwork) -> torch.Tensor:
         ctx.save_for_backward(inputs, weights)
         ctx.network = network
+        ctx.streams = network.executable.streams(inputs, weights)  # backward sees what forward drew
         values, ctx.pull_back = network.gradient.record(
-            network.executable, inputs, weights, (ctx.needs_input_grad[0], ctx.needs_input_grad[1])
+            network.executable, inputs, weights, (ctx.needs_input_grad[0], ctx.needs_input_grad[1]), ctx.streams
         )
         return values
 
@@ -110,7 +111,8 @@ class _Expectations(torch.autograd.Function):
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:
         inputs, weights = ctx.saved_tensors  # torch refuses, if they have changed since
         if torch.is_grad_enabled():  # somebody asked for create_graph
-            d_inputs, d_weights = _Products.apply(inputs, weights, upstream, ctx.pull_back, ctx.network)  # type: ignore[no-untyped-call]
+            steps = ctx.pull_back, ctx.network, ctx.streams
+            d_inputs, d_weights = _Products.apply(inputs, weights, upstream, *steps)  # type: ignore[no-untyped-call]
         else:
             d_inputs, d_weights = ctx.pull_back(upstream)
         return d_inputs, d_weights, None
@@ -127,10 +129,11 @@ class _Products(torch.autograd.Function):
         upstream: torch.Tensor,
         pull_back: Callable[[torch.Tensor], tuple[torch.Tensor | None, torch.Tensor | None]],
         network: CircuitNetwork,
+        streams: Streams,
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         ctx.save_for_backward(inputs, weights, upstream)
         ctx.set_materialize_grads(False)
-        ctx.network = network
+        ctx.network, ctx.streams = network, streams
         return pull_back(upstream)
 
     @staticmethod
@@ -146,10 +149,10 @@ class _Products(torch.autograd.Function):
         with torch.enable_grad():
             # Each as a tensor of its own: where weights were computed from inputs, that is not this step's business.
             leaves = [tensor.view_as(tensor) for tensor in ctx.saved_tensors]
-            values = network.executable.differentiable(*leaves[:2])
+            values = network.executable.differentiable(leaves[0], leaves[1], ctx.streams)
             first = _gradients([values], leaves[2:], leaves[:2], [each is not None for each in onto], True)
             second = _gradients(first, onto, leaves, ctx.needs_input_grad[:3], once_more)
-        return *second, None, None
+        return *second, None, None, None
 
 
 def _gradients(

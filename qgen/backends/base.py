@@ -25,6 +25,7 @@ from qgen.backends.batching import BatchPlan, check_finite, make_plan, plain_bat
 from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
 from qgen.errors import BackendError, InputError
+from qgen.randomness import Seed, Streams, next_streams
 
 Floats = npt.NDArray[np.floating[Any]]
 MOST_PLANS = 64  # batch shapes remembered by one executable
@@ -90,12 +91,12 @@ class Angled(NamedTuple):
     Attributes:
         angles: from the conditional circuit's inputs and weights (rows, I + W) to angles (rows, A).
         frequencies: of every angle; see `angle_form`.
-        evaluate: angles (N, A) and a seed -> values (N, O).
+        evaluate: angles (N, A) and the rows' streams -> values (N, O).
     """
 
     angles: Angles
     frequencies: tuple[Frequencies, ...]
-    evaluate: Callable[[Doubles, int], torch.Tensor]
+    evaluate: Callable[[Doubles, Streams], torch.Tensor]
 
 
 class Executable(ABC):
@@ -107,11 +108,12 @@ class Executable(ABC):
         self._plans: dict[Any, BatchPlan] = {}
 
     @abstractmethod
-    def evaluate(self, batch: Batch, seed: int) -> torch.Tensor:
+    def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
         """Expectation values (N, O) of the conditional circuit (`LayerCircuit.conditional`).
 
-        Where values are estimated from shots, the seed determines them, on the same machine; each sample's shots are
-        independent of all others'.
+        Where anything is drawn, shots or errors, each row draws from its own stream alone: its value follows from its
+        angles and its stream, on the same machine, whatever else is in the batch. A remote backend, which runs all
+        rows as one, owes equal values for equal calls only.
         """
 
     @property
@@ -127,21 +129,24 @@ class Executable(ABC):
         form = angle_form(conditional.circuit, support(conditional.observables))
         compiled = self.backend.compile(form.layer(conditional.observables))
 
-        def evaluate(angles: Doubles, seed: int) -> torch.Tensor:
-            return compiled.evaluate(plain_batch(torch.from_numpy(angles)), seed)
+        def evaluate(angles: Doubles, streams: Streams) -> torch.Tensor:
+            return compiled.evaluate(plain_batch(torch.from_numpy(angles)), streams)
 
         return Angled(form.angles(conditional.inputs + conditional.weights), form.frequencies, evaluate)
 
     def pull_back(
-        self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool]
+        self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool], streams: Streams
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """Gradients (N, I) and (R, W) of sum(upstream (N, O) * values), for those that are wanted; None for others."""
+        """Gradients (N, I) and (R, W) of sum(upstream (N, O) * values), for those that are wanted; None for others.
+
+        The values are those of `evaluate` with the same streams: where errors are drawn, both see the same ones.
+        """
         raise BackendError(
             f"backend `{self.backend.name}` has no adjoint gradients. "
             "Choose a gradient method that needs values only, or backend `statevector`."
         )
 
-    def traced(self, batch: Batch) -> torch.Tensor:
+    def traced(self, batch: Batch, streams: Streams) -> torch.Tensor:
         """The values (N, O) of `evaluate`, by torch operations that autograd differentiates any number of times."""
         raise BackendError(
             f"backend `{self.backend.name}` has no derivatives of gradients. Choose backend `statevector`, or `aer` "
@@ -149,31 +154,37 @@ class Executable(ABC):
         )
 
     @overload
-    def expectations(self, inputs: torch.Tensor, weights: torch.Tensor, seed: int | None = None) -> torch.Tensor: ...
+    def expectations(self, inputs: torch.Tensor, weights: torch.Tensor, seed: Seed | None = None) -> torch.Tensor: ...
     @overload
-    def expectations(self, inputs: npt.ArrayLike, weights: npt.ArrayLike, seed: int | None = None) -> Floats: ...
-    def expectations(self, inputs: Any, weights: Any, seed: int | None = None) -> Any:
+    def expectations(self, inputs: npt.ArrayLike, weights: npt.ArrayLike, seed: Seed | None = None) -> Floats: ...
+    def expectations(self, inputs: Any, weights: Any, seed: Seed | None = None) -> Any:
         """Expectation values of all observables.
 
         Args:
             inputs: (..., I), radians or whatever the circuit's expressions take. Tensors stay on their device.
             weights: (..., W). Leading axes broadcast against those of `inputs`.
-            seed: of the shots, in [0, 2^63), where there are any; None: the next number of torch's global generator, so
-                that no two calls share their shots and `torch.manual_seed` repeats them all.
+            seed: of shots and errors, where any are drawn; see `streams`.
 
         Returns:
             (..., O), of the type that inputs and weights promote to; an array for arrays, a tensor for tensors.
 
         Raises:
-            InputError: a wrong last axis, leading axes that do not broadcast, NaN or infinity (checked on the CPU).
+            InputError: a wrong last axis, leading axes that do not broadcast, NaN or infinity (checked on the CPU);
+                seeds that do not fit.
         """
         if not (isinstance(inputs, torch.Tensor) or isinstance(weights, torch.Tensor)):
             return self.expectations(_tensor(inputs), _tensor(weights), seed).numpy()
-        plan, batch = self.batch(*_together(inputs, weights))
-        return plan.values(self.evaluate(batch, self.fresh_seed() if seed is None else seed))
+        inputs, weights = _together(inputs, weights)
+        plan, batch = self.batch(inputs, weights)
+        return plan.values(self.evaluate(batch, self.streams(inputs, weights, seed)))
 
     def adjoint(
-        self, inputs: torch.Tensor, weights: torch.Tensor, upstream: torch.Tensor, wants: tuple[bool, bool]
+        self,
+        inputs: torch.Tensor,
+        weights: torch.Tensor,
+        upstream: torch.Tensor,
+        wants: tuple[bool, bool],
+        seed: Seed | None = None,
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """The vector-Jacobian product: gradients of sum(upstream * expectations) for inputs and weights.
 
@@ -182,15 +193,16 @@ class Executable(ABC):
             weights: (..., W).
             upstream: (..., O), of the shape of `expectations`.
             wants: whether the gradients for inputs and for weights are wanted; the other is None.
+            seed: that of the values which are differentiated; see `streams`.
 
         Returns:
             Gradients of the shapes and types of inputs and weights.
         """
-        plan = self._plan(inputs, weights)
-        gradients = self.pull_back(plan.flatten(inputs, weights), plan.upstream(upstream), wants)
+        plan, streams = self._plan(inputs, weights), self.streams(inputs, weights, seed)
+        gradients = self.pull_back(plan.flatten(inputs, weights), plan.upstream(upstream), wants, streams)
         return plan.gather(gradients, inputs, weights)
 
-    def differentiable(self, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    def differentiable(self, inputs: torch.Tensor, weights: torch.Tensor, seed: Seed | None = None) -> torch.Tensor:
         """The values of `expectations` as a step of autograd's own, for derivatives of gradients: see `traced`.
 
         It takes more time and memory than `expectations` with `adjoint`, which first derivatives come from.
@@ -199,7 +211,7 @@ class Executable(ABC):
             BackendError: the backend has no adjoint.
         """
         plan = self._plan(inputs, weights)
-        return plan.values(self.traced(plan.flatten(inputs, weights)))
+        return plan.values(self.traced(plan.flatten(inputs, weights), self.streams(inputs, weights, seed)))
 
     def batch(self, inputs: torch.Tensor, weights: torch.Tensor) -> tuple[BatchPlan, Batch]:
         """Inputs and weights of any leading axes as one flat batch, and the way back.
@@ -212,9 +224,28 @@ class Executable(ABC):
         check_finite("weights", weights)
         return plan, plan.flatten(inputs, weights)
 
-    def fresh_seed(self) -> int:
-        """A seed for one evaluation; exact values need none, and leave torch's generator alone."""
-        return 0 if self.backend.capabilities.exact else int(torch.randint(2**62, ()))
+    def streams(self, inputs: torch.Tensor, weights: torch.Tensor, seed: Seed | None = None) -> Streams:
+        """What the rows of one evaluation draw from: the same for forward and backward, if both are given it as seed.
+
+        Args:
+            inputs: (..., I).
+            weights: (..., W).
+            seed: of shots and errors, in [0, 2^63). One number: rows are told apart by their places in the batch.
+                Several, of the shape of the first leading axes (one an image, say): rows are told apart by their seed
+                and their places among those that share it, so that equal rows with seeds of their own get equal
+                values, wherever they are. None: within `qgen.randomness.for_images` those of the images; else the next
+                number of torch's global generator, so that no two calls share what they draw and `torch.manual_seed`
+                repeats it all. Exact values need none, and leave torch's generator alone.
+
+        Raises:
+            InputError: seeds that do not fit, or are out of range.
+        """
+        plan, capabilities = self._plan(inputs, weights), self.backend.capabilities
+        if seed is None and not capabilities.exact:
+            # What runs all rows of a call as one cannot tell images apart.
+            own = None if capabilities.remote else next_streams(plan.samples, plan.rows)
+            seed = int(torch.randint(2**62, ())) if own is None else own
+        return Streams.of(0 if seed is None else seed, plan.samples, plan.rows)
 
     def _plan(self, inputs: torch.Tensor, weights: torch.Tensor) -> BatchPlan:
         """How tensors of these shapes become a batch; shapes are checked at their first sight.

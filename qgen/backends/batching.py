@@ -54,6 +54,11 @@ class BatchPlan:
     plain: bool
 
     @property
+    def rows(self) -> int:
+        """The number N of a batch's samples, a mixture's points among them."""
+        return prod(self.lead)
+
+    @property
     def samples(self) -> tuple[int, ...]:
         """The leading axes of values."""
         return self.lead if self.points is None else self.lead[:-1]

@@ -18,6 +18,7 @@ from qgen.backends.pins import Pins
 from qgen.backends.placement import Placement, place
 from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
+from qgen.randomness import Streams
 
 
 class PlacedExecutable(Executable):
@@ -43,11 +44,11 @@ class PlacedExecutable(Executable):
         self.placement: Placement = place(conditional.circuit, parameters, target, bases, seed=seed, routed=routed)
 
     @abstractmethod
-    def values(self, table: Doubles, seed: int) -> Doubles:
+    def values(self, table: Doubles, streams: Streams) -> Doubles:
         """Values (N, O) for the angles (N, A) of the placed circuit's gates, or (1, O) where all are the same."""
 
-    def evaluate(self, batch: Batch, seed: int) -> torch.Tensor:
-        return self._evaluate(self.placement.angles.values(parameter_rows(batch)), seed).to(batch.inputs.device)
+    def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
+        return self._evaluate(self.placement.angles.values(parameter_rows(batch)), streams).to(batch.inputs.device)
 
     @cached_property
     def angled(self) -> Angled:
@@ -58,8 +59,8 @@ class PlacedExecutable(Executable):
         )
         return Angled(placement.angles, frequencies, self._evaluate)
 
-    def _evaluate(self, table: Doubles, seed: int) -> torch.Tensor:
+    def _evaluate(self, table: Doubles, streams: Streams) -> torch.Tensor:
         if not len(table):
             return torch.zeros(0, self.circuit.num_observables, dtype=torch.float64)
-        values = self.values(table, seed)
+        values = self.values(table, streams)
         return torch.from_numpy(np.broadcast_to(values, (len(table), values.shape[1])).copy())

@@ -8,6 +8,7 @@ from qiskit.quantum_info import Statevector
 
 from qgen.backends.base import Backend, Batch, Capabilities, Executable
 from qgen.circuits import LayerCircuit
+from qgen.randomness import Streams
 
 
 class ReferenceBackend(Backend):
@@ -28,7 +29,7 @@ class ReferenceBackend(Backend):
 class ReferenceExecutable(Executable):
     """See `ReferenceBackend`."""
 
-    def evaluate(self, batch: Batch, seed: int) -> torch.Tensor:
+    def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
         conditional = self.circuit.conditional
         circuit = conditional.circuit
         values = np.empty((len(batch.inputs), conditional.num_observables))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from itertools import repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -72,7 +73,7 @@ def _read(piece: Piece, table: Doubles, shots: int, noise: Noise | None, rng: np
     found = probabilities(piece, table, here)
     if here:
         found = confuse(found, here.noise.confusion[wires])
-    return _spread(draw_outcomes(found, shots, rng), clbits)
+    return _spread(draw_outcomes(found, shots, repeat(rng)), clbits)
 
 
 def _is_exact(piece: Piece, shots: int, noise: Noise | None) -> bool:

@@ -16,6 +16,7 @@ from qgen.diffusion.solvers import dpm_solver, unipc
 from qgen.diffusion.steps import Denoiser, Progress, Sampler
 from qgen.diffusion.times import sampling_times
 from qgen.errors import InputError
+from qgen.randomness import for_images
 
 #: What each sampler of `KINDS` runs.
 SAMPLERS: Mapping[str, Callable[..., Tensor]] = {
@@ -80,7 +81,8 @@ def sample(
     for done, start in enumerate(starts):
         noise = ImageNoise(seeds[start : start + batch], shape, device)
         tick = progress and _shifted(progress, done * calls, len(starts) * calls)
-        x = run(denoiser, noise.next(), schedule, times, noise.next, clip=settings.clip, progress=tick)
+        with for_images(seeds[start : start + batch]):
+            x = run(denoiser, noise.next(), schedule, times, noise.next, clip=settings.clip, progress=tick)
         images[start : start + batch] = x
     return images.clamp_(-1, 1)
 

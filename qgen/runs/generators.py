@@ -15,7 +15,7 @@ from qgen.backends import Backend
 from qgen.diffusion import NoisePrediction, SamplingSettings, Schedule, denoiser_calls, sample
 from qgen.models import GAN, UNet
 from qgen.models.extractors import Classification, ConvClassifier
-from qgen.randomness import derive, generator
+from qgen.randomness import derive, for_images, generator
 
 Shape = tuple[int, int, int]
 Progress = Callable[[int, int], None]
@@ -275,7 +275,8 @@ class AdversarialGenerator:
         parts = []
         with _at_rest(self.network, seeds):
             for first in range(0, max(1, count), step):
-                parts.append(made(latents[first : first + step].to(device)).float())
+                with for_images(seeds[first : first + step]):
+                    parts.append(made(latents[first : first + step].to(device)).float())
                 if progress is not None:
                     progress(min(first + step, count), count)
         return torch.cat(parts)
@@ -331,11 +332,11 @@ def _learned(network: nn.Module) -> dict[str, nn.Parameter]:
 
 @contextmanager
 def _at_rest(network: nn.Module, seeds: Sequence[int]) -> Iterator[None]:
-    """Within this block the network is sampled: nothing in it changes, and shots follow from the first seed."""
+    """Within this block the network is sampled: nothing in it changes."""
     was_training = network.training
     network.eval()
     try:
-        # Circuits that are measured draw their shots from torch's global generator.
+        # What cannot tell images apart draws from torch's global generator: a device that runs all of them as one.
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(derive(seeds[0] if seeds else 0, "shots"))
             yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from itertools import repeat
 from math import prod
 
 import numpy as np
@@ -162,7 +163,7 @@ def test_estimates_scatter_as_predicted(observables: list[SparsePauliOp], seed: 
     state = random_statevector(2 ** observables[0].num_qubits, seed=seed)
     exact = probabilities(state, measurement.bases)
     shots, repeats = 8, 4000
-    drawn = [draw_outcomes(np.repeat(some, repeats, axis=0), shots, rng) for some in exact]
+    drawn = [draw_outcomes(np.repeat(some, repeats, axis=0), shots, repeat(rng)) for some in exact]
     estimates = np.broadcast_to(measurement.from_outcomes(drawn), (repeats, len(observables)))
     (variances,) = measurement.variances(exact, shots)
     wanted = [state.expectation_value(operator).real for operator in observables]
@@ -179,7 +180,7 @@ def test_estimates_scatter_as_predicted(observables: list[SparsePauliOp], seed: 
 def test_drawn_outcomes_follow_the_probabilities(rng: np.random.Generator) -> None:
     wanted = rng.dirichlet(np.full(32, 0.3), size=3)
     shots = 20_000
-    drawn = draw_outcomes(wanted, shots, rng)
+    drawn = draw_outcomes(wanted, shots, repeat(rng))
     assert (drawn.shape, drawn.dtype) == ((3, shots), np.int64)
     found = np.array([np.bincount(row, minlength=32) for row in drawn]) / shots
     assert (np.abs(found - wanted) <= np.sqrt(2 * SURE * wanted / shots) + SURE / shots).all()
@@ -191,25 +192,25 @@ def test_impossible_outcomes_are_never_drawn(rng: np.random.Generator) -> None:
     wanted[:, [3, 9]] = rng.dirichlet([1, 1], size=200)
     wanted *= 1 + 1e-6 * rng.normal(size=(200, 1))
     wanted[:, [0, 4, 15]] = -1e-16
-    assert set(np.unique(draw_outcomes(wanted, 500, rng))) == {3, 9}
+    assert set(np.unique(draw_outcomes(wanted, 500, repeat(rng)))) == {3, 9}
 
 
 def test_the_ends_of_the_random_numbers_are_possible_outcomes() -> None:
     class Ends(np.random.Generator):
-        def random(self, size: tuple[int, int]) -> Doubles:  # type: ignore[override]
+        def random(self, size: int) -> Doubles:  # type: ignore[override]
             return np.resize([0.0, np.nextafter(1, 0)], size)
 
     for scale in (1.0, 1 + 1e-9, 1 - 1e-9):
-        drawn = draw_outcomes(np.array([[0, 0.3, 0, 0.7, 0]]) * scale, 2, Ends(np.random.PCG64(0)))
+        drawn = draw_outcomes(np.array([[0, 0.3, 0, 0.7, 0]]) * scale, 2, repeat(Ends(np.random.PCG64(0))))
         assert drawn.tolist() == [[1, 3]]
 
 
 def test_draws_depend_on_the_generator_alone(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = rng.dirichlet(np.ones(8), size=9)
     seed = int(rng.integers(2**32))
-    first, other = (draw_outcomes(wanted, 20, np.random.default_rng(one)) for one in (seed, seed + 1))
+    first, other = (draw_outcomes(wanted, 20, repeat(np.random.default_rng(one))) for one in (seed, seed + 1))
     monkeypatch.setattr(outcomes, "CHUNK", 50)
-    np.testing.assert_array_equal(draw_outcomes(wanted, 20, np.random.default_rng(seed)), first)
+    np.testing.assert_array_equal(draw_outcomes(wanted, 20, repeat(np.random.default_rng(seed))), first)
     assert (first != other).any()
     assert (first[0] != first[1]).any()
 
@@ -217,7 +218,7 @@ def test_draws_depend_on_the_generator_alone(rng: np.random.Generator, monkeypat
 @pytest.mark.parametrize(("row", "total"), [([0.5, 0.4], "0.9"), ([0.0, 0.0], "0"), ([np.nan, 1.0], "nan")])
 def test_what_is_no_distribution_is_refused(row: list[float], total: str, rng: np.random.Generator) -> None:
     with pytest.raises(BackendError, match=f"sum to {total}, not to 1"):
-        draw_outcomes(np.array([[0.5, 0.5], row]), 3, rng)
+        draw_outcomes(np.array([[0.5, 0.5], row]), 3, repeat(rng))
 
 
 @pytest.mark.parametrize("qubits", [1, 2, 5, 6, 7, 11])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +103,7 @@ def test_values_are_those_of_the_logical_circuit(name: str, circuit: LayerCircui
     wanted = logical_values(circuit, numbers)
     np.testing.assert_allclose(measurement.from_probabilities(exact)[0], wanted, rtol=0, atol=EXACT)
     shots, rng = 400, np.random.default_rng(seed)
-    sampled = measurement.from_outcomes([draw_outcomes(some, shots, rng) for some in exact])[0]
+    sampled = measurement.from_outcomes([draw_outcomes(some, shots, repeat(rng)) for some in exact])[0]
     # Bernstein's inequality: 5 standard errors and more, and right for rare outcomes, too.
     errors = np.sqrt(2 * SURE * measurement.variances(exact, shots)[0])
     largest = np.array([np.abs(observable.coeffs).sum() for observable in circuit.observables])

@@ -13,6 +13,7 @@ from qgen.backends import Backend, Batch, Capabilities, Executable, open_backend
 from qgen.circuits import LayerCircuit
 from qgen.models import UNet, UNetSettings, VertexSettings, build_unet
 from qgen.models.quantum import HybridStages, PatchCircuits
+from qgen.randomness import Streams
 
 EFFECTIVE = {  # weights of circuits that get a gradient in the published code
     "1hq": 24,
@@ -185,9 +186,9 @@ class Counting(Backend):
         executable = self.inner.compile(circuit)
         evaluate = executable.evaluate
 
-        def counted(batch: Batch, seed: int) -> torch.Tensor:
+        def counted(batch: Batch, streams: Streams) -> torch.Tensor:
             self.samples.append(len(batch.inputs))
-            return evaluate(batch, seed)
+            return evaluate(batch, streams)
 
         executable.evaluate = counted  # type: ignore[method-assign]
         return executable

@@ -15,6 +15,7 @@ from qgen.backends.requirement import require_aer
 from qgen.backends.statevector import StatevectorBackend
 from qgen.backends.statevector.program import compile_program
 from qgen.circuits import LayerCircuit
+from qgen.randomness import Streams
 
 
 class AerBackend(Backend):
@@ -63,16 +64,16 @@ class AerExecutable(Executable):
     def __reduce__(self) -> Any:
         return AerExecutable, (self.circuit, self.backend)  # what is compiled does not pickle: compile again
 
-    def evaluate(self, batch: Batch, seed: int) -> torch.Tensor:
+    def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
         if not len(batch.inputs):
             return batch.inputs.new_zeros(0, self.circuit.num_observables)
         values = self._runner.values(self._lowering.table(batch))
         return torch.from_numpy(values).to(batch.inputs.device)
 
     def pull_back(
-        self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool]
+        self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool], streams: Streams
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        return self._engine.pull_back(batch, upstream, wants)
+        return self._engine.pull_back(batch, upstream, wants, streams)
 
-    def traced(self, batch: Batch) -> torch.Tensor:
-        return self._engine.traced(batch)
+    def traced(self, batch: Batch, streams: Streams) -> torch.Tensor:
+        return self._engine.traced(batch, streams)

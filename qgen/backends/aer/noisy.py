@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-import numpy as np
-
 from qgen.backends.aer.noisy_runs import Density, Trajectories
 from qgen.backends.angles import Doubles
 from qgen.backends.base import Backend, Capabilities, Executable
@@ -17,6 +15,7 @@ from qgen.backends.placed import PlacedExecutable
 from qgen.backends.requirement import require_aer
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError
+from qgen.randomness import Streams
 
 # A density matrix of k qubits takes as long as 2^k states, one for each shot; what Aer spends on a shot beside its
 # state makes up for a factor of four (measured at 8 to 12 qubits).
@@ -104,13 +103,16 @@ class NoisyExecutable(PlacedExecutable):
         way = "density matrix" if self._by_density() else "trajectories"
         return f"{way}, {super().method}"
 
-    def values(self, table: Doubles, seed: int) -> Doubles:
-        rng, wires = np.random.default_rng(seed), self.placement.wires
+    def values(self, table: Doubles, streams: Streams) -> Doubles:
+        wires = self.placement.wires
         if self._shots is None:
             states = [run.probabilities(table) for run in self._runs if isinstance(run, Density)]  # all of them
             read = [rewire_probabilities(confuse(state, self._confusion), wires) for state in states]
             return self.measurement.from_probabilities(read)
-        outcomes = [run.outcomes(table, self._shots, rng, self._confusion) for run in self._runs]
+        outcomes = [
+            run.outcomes(table, self._shots, streams.generators(basis), self._confusion)
+            for basis, run in enumerate(self._runs)
+        ]
         return self.measurement.from_outcomes([rewire_outcomes(some, wires) for some in outcomes])
 
     def _by_density(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,13 @@ from qgen.backends.aer.runner import RUN_BYTES
 from qgen.backends.angles import Doubles
 from qgen.backends.measuring import Outcomes, confuse, draw_outcomes
 from qgen.errors import BackendError
+from qgen.randomness import END
 
-SEEDS = 2**31  # Aer's seeds are below it
 LABEL = "read"
 
 
 class _Run:
-    """A circuit and its noise on one of Aer's methods; all bindings of a table are one run."""
+    """A circuit and its noise on one of Aer's methods."""
 
     def __init__(self, circuit: QuantumCircuit, parameters: Sequence[Parameter], model: Any, method: str) -> None:
         from qiskit_aer import AerSimulator
@@ -30,7 +30,7 @@ class _Run:
         self._simulator = AerSimulator(method=method, noise_model=model)
 
     def _run(self, table: Doubles, shots: int, seed: int) -> Any:
-        """Aer's results, one a row; a circuit without parameters is run once for each."""
+        """Aer's results, one a row, of one run; a circuit without parameters is run once for each."""
         bound = dict(zip(self._parameters, table.T.tolist(), strict=True))
         result = self._simulator.run(
             self._circuit if bound else [self._circuit] * len(table),
@@ -59,38 +59,47 @@ class Density(_Run):
         parts = [self._run(table[at : at + most], 1, 0).results for at in range(0, len(table), most)]
         return np.array([np.asarray(getattr(one.data, LABEL)) for part in parts for one in part])
 
-    def outcomes(self, table: Doubles, shots: int, rng: np.random.Generator, confusion: Doubles) -> Outcomes:
+    def outcomes(self, table: Doubles, shots: int, rngs: Iterator[np.random.Generator], confusion: Doubles) -> Outcomes:
         """See `Trajectories.outcomes`."""
-        return draw_outcomes(confuse(self.probabilities(table), confusion), shots, rng)
+        return draw_outcomes(confuse(self.probabilities(table), confusion), shots, rngs)
 
 
 class Trajectories(_Run):
-    """By one state for each shot, on which errors happen at random."""
+    """By one state for each shot, on which errors happen at random.
+
+    Each row is a run of its own. In one run Aer 0.18 takes seed + 2113 j + i for shot i of row j: rows could have no
+    seeds of their own, and from 2,114 shots on would share their errors.
+    """
 
     def __init__(self, circuit: QuantumCircuit, parameters: Sequence[Parameter], model: Any) -> None:
         super().__init__(circuit, parameters, model, "statevector")
         self._circuit.measure_all()
 
-    def outcomes(self, table: Doubles, shots: int, rng: np.random.Generator, confusion: Doubles) -> Outcomes:
+    def outcomes(self, table: Doubles, shots: int, rngs: Iterator[np.random.Generator], confusion: Doubles) -> Outcomes:
         """(N, C) numbers -> what is read, (N, shots), bit w of an outcome being wire w.
 
         Args:
             table: the numbers.
             shots: how many.
-            rng: where their randomness comes from.
+            rngs: where the randomness of each row comes from; none is drawn from once the next one was asked for.
             confusion: (k, 2, 2); see `qgen.backends.measuring.confuse`.
         """
-        result = self._run(table, shots, int(rng.integers(SEEDS)))
-        found = np.array([_spread(result.get_counts(k)) for k in range(len(table))])
-        flips = np.zeros_like(found)
-        for wire, wrong in enumerate(confusion):
-            chance = wrong[[0, 1], [1, 0]][found >> wire & 1]
-            flips |= (rng.random(found.shape) < chance).astype(np.int64) << wire
-        read: Outcomes = found ^ flips
+        read = np.empty((len(table), shots), dtype=np.int64)
+        for k, rng in zip(range(len(table)), rngs, strict=False):
+            result = self._run(table[k : k + 1], shots, int(rng.integers(END)))
+            read[k] = _misread(_spread(result.get_counts()), confusion, rng)
         return read
 
 
-def _spread(counts: Any) -> Outcomes:
-    """Counts as outcomes, one a shot."""
-    outcomes = np.array([int(bits, 2) for bits in counts], dtype=np.int64)
-    return np.repeat(outcomes, list(counts.values()))
+def _spread(counts: Mapping[str, int]) -> Outcomes:
+    """Counts as outcomes (shots,), sorted."""
+    outcomes = sorted(counts)
+    return np.repeat(np.array([int(bits, 2) for bits in outcomes]), [counts[bits] for bits in outcomes])
+
+
+def _misread(outcomes: Outcomes, confusion: Doubles, rng: np.random.Generator) -> Outcomes:
+    flips = np.zeros_like(outcomes)
+    for wire, wrong in enumerate(confusion):
+        chance = wrong[[0, 1], [1, 0]][outcomes >> wire & 1]
+        flips |= (rng.random(len(outcomes)) < chance).astype(np.int64) << wire
+    return outcomes ^ flips

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from qgen.backends.measuring import ONTO_Z, Basis, Measurement, Outcomes, draw_o
 from qgen.backends.statevector.backend import check_memory
 from qgen.backends.statevector.program import compile_program
 from qgen.circuits import LayerCircuit
+from qgen.randomness import Streams
 
 
 class SampledExecutable(Executable):
@@ -33,19 +35,21 @@ class SampledExecutable(Executable):
     def __reduce__(self) -> Any:
         return SampledExecutable, (self.circuit, self.backend, self._shots)
 
-    def evaluate(self, batch: Batch, seed: int) -> torch.Tensor:
+    def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
         if not len(batch.inputs):
             return batch.inputs.new_zeros(0, self.circuit.num_observables)
-        rng = np.random.default_rng(seed)
-        outcomes = [self._outcomes(setting.lowering.table(batch), setting, rng) for setting in self._settings]
+        outcomes = [
+            self._outcomes(setting.lowering.table(batch), setting, streams.generators(basis))
+            for basis, setting in enumerate(self._settings)
+        ]
         values = self._measurement.from_outcomes(outcomes)  # one row, where nothing but identities is measured
         wide = np.broadcast_to(values, (len(batch.inputs), values.shape[1])).copy()
         return torch.from_numpy(wide).to(batch.inputs.device)
 
-    def _outcomes(self, table: Doubles, setting: _Setting, rng: np.random.Generator) -> Outcomes:
+    def _outcomes(self, table: Doubles, setting: _Setting, rngs: Iterator[np.random.Generator]) -> Outcomes:
         rows = max(1, RUN_BYTES >> (3 + self.circuit.qubits))
         chunks = (table[start : start + rows] for start in range(0, len(table), rows))
-        return np.concatenate([draw_outcomes(setting.runner.values(chunk), self._shots, rng) for chunk in chunks])
+        return np.concatenate([draw_outcomes(setting.runner.values(chunk), self._shots, rngs) for chunk in chunks])
 
 
 class _Setting(NamedTuple):

@@ -10,6 +10,7 @@ from qgen.backends.base import Executable
 from qgen.backends.batching import Gradients
 from qgen.backends.gradients.method import Recorded
 from qgen.errors import BackendError
+from qgen.randomness import Seed
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,19 @@ class Adjoint:
             )
 
     def record(
-        self, executable: Executable, inputs: torch.Tensor, weights: torch.Tensor, wants: tuple[bool, bool]
+        self,
+        executable: Executable,
+        inputs: torch.Tensor,
+        weights: torch.Tensor,
+        wants: tuple[bool, bool],
+        seed: Seed | None = None,
     ) -> Recorded:
-        def pull_back(upstream: torch.Tensor) -> Gradients:
-            return executable.adjoint(inputs, weights, upstream, wants)
+        streams = executable.streams(inputs, weights, seed)
 
-        return Recorded(executable.expectations(inputs, weights), pull_back)
+        def pull_back(upstream: torch.Tensor) -> Gradients:
+            return executable.adjoint(inputs, weights, upstream, wants, streams)
+
+        return Recorded(executable.expectations(inputs, weights, streams), pull_back)
 
     def evaluations(self, executable: Executable, wants: tuple[bool, bool]) -> int:
         return 1

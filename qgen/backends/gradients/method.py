@@ -9,6 +9,7 @@ import torch
 
 from qgen.backends.base import Executable
 from qgen.backends.batching import Gradients
+from qgen.randomness import Seed
 
 
 class Recorded(NamedTuple):
@@ -37,7 +38,12 @@ class GradientMethod(Protocol):
         ...
 
     def record(
-        self, executable: Executable, inputs: torch.Tensor, weights: torch.Tensor, wants: tuple[bool, bool]
+        self,
+        executable: Executable,
+        inputs: torch.Tensor,
+        weights: torch.Tensor,
+        wants: tuple[bool, bool],
+        seed: Seed | None = None,
     ) -> Recorded:
         """Evaluate, along with all that the gradients take: where values are sampled, in one submission.
 
@@ -46,6 +52,8 @@ class GradientMethod(Protocol):
             inputs: (..., I).
             weights: (..., W); leading axes broadcast against those of `inputs`.
             wants: whether gradients for inputs and for weights are wanted.
+            seed: see `Executable.streams`. The values are those of `Executable.expectations` with this seed, but for
+                remote backends; the gradients see the same errors, or draw from streams of their own.
 
         Raises:
             InputError: see `Executable.expectations`.

@@ -15,6 +15,7 @@ from qgen.backends.batching import Batch, Gradients, parameter_rows
 from qgen.backends.gradients.method import Recorded
 from qgen.backends.gradients.rules import shift_rule
 from qgen.errors import BackendError
+from qgen.randomness import Seed
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,20 @@ class ParameterShift:
         return 1 + sum(sizes[: self._subset_size(len(moved))])
 
     def record(
-        self, executable: Executable, inputs: torch.Tensor, weights: torch.Tensor, wants: tuple[bool, bool]
+        self,
+        executable: Executable,
+        inputs: torch.Tensor,
+        weights: torch.Tensor,
+        wants: tuple[bool, bool],
+        seed: Seed | None = None,
     ) -> Recorded:
         plan, batch = executable.batch(inputs, weights)
         angled, parameters = executable.angled, parameter_rows(batch)
         moves = self._moves(executable, wants)
         angles = angled.angles.values(parameters)
         table = angles + np.concatenate([np.zeros((1, angles.shape[1])), moves.shifts])[:, None]
-        found = angled.evaluate(table.reshape(table.shape[0] * table.shape[1], table.shape[2]), executable.fresh_seed())
+        streams = executable.streams(inputs, weights, seed).evaluated(range(len(table)))
+        found = angled.evaluate(table.reshape(table.shape[0] * table.shape[1], table.shape[2]), streams)
         found = (
             found.to(batch.inputs.device)
             .detach()

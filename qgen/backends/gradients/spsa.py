@@ -10,6 +10,7 @@ from qgen.backends.base import Executable
 from qgen.backends.batching import Gradients
 from qgen.backends.gradients.method import Recorded
 from qgen.errors import BackendError
+from qgen.randomness import Seed
 
 SAMPLED_STEP, EXACT_STEP = 0.2, 0.01
 
@@ -51,10 +52,16 @@ class SPSA:
         return 1 + 2 * self.directions * any(wants)
 
     def record(
-        self, executable: Executable, inputs: torch.Tensor, weights: torch.Tensor, wants: tuple[bool, bool]
+        self,
+        executable: Executable,
+        inputs: torch.Tensor,
+        weights: torch.Tensor,
+        wants: tuple[bool, bool],
+        seed: Seed | None = None,
     ) -> Recorded:
+        streams = executable.streams(inputs, weights, seed)
         if not any(wants):
-            return Recorded(executable.expectations(inputs, weights), lambda _: (None, None))
+            return Recorded(executable.expectations(inputs, weights, streams), lambda _: (None, None))
         step = self.step or (EXACT_STEP if executable.backend.capabilities.exact else SAMPLED_STEP)
         plan, _ = executable.batch(inputs, weights)
         lead = plan.samples
@@ -63,7 +70,7 @@ class SPSA:
             self._signs(weights, tuple(weights.shape[:-1]) if self.shared else lead) if wants[1] else None,
         )
         moved = (_moved(inputs, signs[0], step, len(lead)), _moved(weights, signs[1], step, len(lead)))
-        values = executable.expectations(*moved)
+        values = executable.expectations(*moved, streams.evaluated(range(1 + 2 * self.directions)))
         plus, minus = values[1 : self.directions + 1], values[self.directions + 1 :]
 
         def pull_back(upstream: torch.Tensor) -> Gradients:

@@ -15,6 +15,7 @@ from qgen.backends.placed import PlacedExecutable
 from qgen.backends.placement import place
 from qgen.backends.tiles import one_tile
 from qgen.circuits import LayerCircuit
+from qgen.randomness import Streams
 from qgen.transpilation.cost import WorkloadCost
 from qgen.transpilation.tiling import Tiling
 
@@ -56,7 +57,7 @@ class EstimatedExecutable(PlacedExecutable):
         jobs = -(-samples // self._most_rows()) if samples else 0
         return self._meter.cost(self._circuits(samples, jobs), self._hardware.shots, jobs)
 
-    def values(self, table: Doubles, seed: int) -> Doubles:
+    def values(self, table: Doubles, streams: Streams) -> Doubles:
         whole, most = self._meter.rounded(table), self._most_rows()
         requests = []
         for k, first in enumerate(range(0, len(whole), most)):
@@ -64,7 +65,7 @@ class EstimatedExecutable(PlacedExecutable):
             pub = (self._body, self._observables, part)
             requests.append(
                 self._meter.request(
-                    "estimator", [pub], part, self._circuits(len(part), 1), self._hardware.shots, (seed, k)
+                    "estimator", [pub], part, self._circuits(len(part), 1), self._hardware.shots, (streams.joint, k)
                 )
             )
         found = [unpack(result)[0].data.evs.array for result in self._hardware.runner.run(requests)]

@@ -15,6 +15,7 @@ from qgen.backends.ibm.results import unpack
 from qgen.backends.ibm.runner import Request
 from qgen.backends.primitives.executable import SamplerBackend, SamplerExecutable
 from qgen.circuits import LayerCircuit
+from qgen.randomness import Streams
 from qgen.transpilation.cost import MOST_EXECUTIONS, WorkloadCost
 from qgen.transpilation.tiling import Tiling
 
@@ -46,8 +47,9 @@ class HardwareExecutable(SamplerExecutable):
         jobs = -(-rows // self._meter.most_rows()) if rows else 0
         return self._meter.cost(rows * len(self.circuits), self._hardware.shots, jobs)
 
-    def read(self, pubs: Sequence[Any], shots: int, seed: int) -> Sequence[Any]:
-        requests = self._by_rows(pubs, shots, seed) if self.placement.parameters else self._by_shots(pubs, shots, seed)
+    def read(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
+        split = self._by_rows if self.placement.parameters else self._by_shots
+        requests = split(pubs, shots, streams.joint)  # a device has no seeds: this one tells equal requests apart
         parts = [unpack(result) for result in self._hardware.runner.run(requests)]
         return parts[0] if len(parts) == 1 else [_joined(some) for some in zip(*parts, strict=True)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 
 import numpy as np
@@ -18,21 +18,27 @@ JOINED_QUBITS = 5  # so many qubits are misread by one matrix: fewer passes over
 ROUNDING = 1e-3  # by which probabilities, computed in single precision perhaps, may miss a sum of one
 
 
-def draw_outcomes(probabilities: Doubles, shots: int, rng: np.random.Generator) -> Outcomes:
+def draw_outcomes(probabilities: Doubles, shots: int, rngs: Iterable[np.random.Generator]) -> Outcomes:
     """Outcomes (N, shots) drawn from the probabilities (N, M) of each row, by inverting their running sums.
 
     Negative probabilities count as zero and every row is scaled to a sum of one: both undo rounding.
 
+    Args:
+        probabilities: see above.
+        shots: how many.
+        rngs: at least N, one for each row; none is drawn from once the next one was asked for.
+
     Raises:
         BackendError: a row does not sum to one by more than rounding, or holds NaN.
     """
-    drawn = np.empty((len(probabilities), shots), dtype=np.int64)
+    drawn, sources = np.empty((len(probabilities), shots), dtype=np.int64), iter(rngs)
     for rows in chunks(len(probabilities), max(shots, probabilities.shape[1])):
         sums = np.cumsum(np.maximum(probabilities[rows], 0), axis=1)
         totals = sums[:, -1:]
         _check_totals(totals)
         # Strictly below the total, so that an outcome of probability zero is never the one found.
-        levels = np.minimum(rng.random((len(sums), shots)) * totals, np.nextafter(totals, 0))
+        uniform = np.stack([rng.random(shots) for _, rng in zip(sums, sources, strict=False)])
+        levels = np.minimum(uniform * totals, np.nextafter(totals, 0))
         for row, (edges, wanted) in enumerate(zip(sums, levels, strict=True), start=rows.start):
             drawn[row] = edges.searchsorted(wanted, side="right")
     return drawn

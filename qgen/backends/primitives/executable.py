@@ -15,6 +15,7 @@ from qgen.backends.pins import Pins
 from qgen.backends.placed import PlacedExecutable
 from qgen.backends.tiles import TiledCircuits, one_tile, tile_placement
 from qgen.circuits import LayerCircuit
+from qgen.randomness import Streams
 from qgen.transpilation.tiling import Tiling
 
 #: Where a backend can only sample and nobody said how often.
@@ -84,7 +85,7 @@ class SamplerExecutable(PlacedExecutable):
         """What the device runs, one for each basis, all tiles in it."""
         return self.tiled.circuits if self.tiled is not None else ()
 
-    def values(self, table: Doubles, seed: int) -> Doubles:
+    def values(self, table: Doubles, streams: Streams) -> Doubles:
         if self.tiled is None:
             return self.measurement.from_outcomes([])
         shots, samples = self._sampled.capabilities.shots or DEFAULT_SHOTS, len(table)
@@ -93,10 +94,10 @@ class SamplerExecutable(PlacedExecutable):
             pubs: list[Any] = [(circuit, rows) for circuit in self.circuits]
         else:  # the same circuit for every sample, each with shots of its own
             pubs, shots = list(self.circuits), shots * self.tiled.rows(samples)
-        return self.measurement.from_outcomes(self.tiled.outcomes(self.read(pubs, shots, seed), samples))
+        return self.measurement.from_outcomes(self.tiled.outcomes(self.read(pubs, shots, streams), samples))
 
     @abstractmethod
-    def read(self, pubs: Sequence[Any], shots: int, seed: int) -> Sequence[Any]:
+    def read(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
         """A Sampler's results, one for each of what it is given."""
 
 
@@ -107,6 +108,6 @@ class LocalSamplerExecutable(SamplerExecutable):
         super().__init__(circuit, backend)
         self._local = backend
 
-    def read(self, pubs: Sequence[Any], shots: int, seed: int) -> Sequence[Any]:
-        results: Sequence[Any] = self._local.sampler(seed).run(pubs, shots=shots).result()
+    def read(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
+        results: Sequence[Any] = self._local.sampler(streams.joint).run(pubs, shots=shots).result()
         return results

@@ -16,6 +16,7 @@ from qgen.backends.statevector.program import compile_program
 from qgen.backends.statevector.traced import traced_values
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError
+from qgen.randomness import Streams
 
 STATES_BYTES = 2 * 8  # an amplitude in each of the two states of one gradient, float32
 MOST_QUBITS = 40  # beyond it even the count of amplitudes is out of reach, whatever the memory
@@ -79,7 +80,7 @@ class StatevectorExecutable(Executable):
     def __reduce__(self) -> Any:
         return StatevectorExecutable, (self.circuit, self.backend)  # compiled functions do not pickle: compile again
 
-    def evaluate(self, batch: Batch, seed: int) -> torch.Tensor:
+    def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
         if not on_processor(batch.inputs):
             with torch.no_grad():
                 shared, own = self._angles(batch.inputs.double(), batch.weights.double(), batch.weight_rows)
@@ -88,7 +89,7 @@ class StatevectorExecutable(Executable):
         return torch.from_numpy(self._cpu.values(angles, _numpy_type(batch)))
 
     def pull_back(
-        self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool]
+        self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool], streams: Streams
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         if not any(wants):
             return None, None
@@ -106,7 +107,7 @@ class StatevectorExecutable(Executable):
             np.add.at(d_weights, angles.weight_rows, d_parameters[:, inputs:])
         return d_inputs, torch.from_numpy(d_weights)
 
-    def traced(self, batch: Batch) -> torch.Tensor:
+    def traced(self, batch: Batch, streams: Streams) -> torch.Tensor:
         rows = batch.weight_rows
         shared, own = self._angles(batch.inputs.double(), batch.weights.double(), rows)
         return traced_values(self._device, shared, own, rows, batch.inputs.dtype)
