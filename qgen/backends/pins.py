@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import tau
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
 
@@ -21,9 +18,8 @@ from qgen.storage import write_text
 from qgen.transpilation.figures import read_steps
 
 FORMAT = "qgen-pins"
-VERSION = 1
+VERSION = 2
 _SHADES = ("aer:", "fake_", "ibm_")
-_BYTES = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +42,7 @@ class Pins:
         Raises:
             BackendError: this circuit is not pinned, or the device no longer has a gate that it uses.
         """
-        found = self.routed.get(digest(circuit))
+        found = self.routed.get(circuit.digest)
         if found is None:
             raise BackendError(
                 f"{self.source} pins {len(self.routed)} other circuits: pin those of this model with "
@@ -59,6 +55,9 @@ class Pins:
         except BackendError as error:
             raise BackendError(f"{self.source} does not fit the device any more: {error}. Pin again") from error
         own = {parameter.name: parameter for parameter in circuit.conditional.circuit.parameters}
+        strange = [parameter.name for parameter in found.parameters if parameter.name not in own]
+        if strange:
+            raise BackendError(f"{self.source} is damaged: its circuit has a parameter {strange[0]!r} of its own")
         return found.assign_parameters({parameter: own[parameter.name] for parameter in found.parameters})
 
     def check_device(self, name: str) -> None:
@@ -77,7 +76,7 @@ def write_pins(path: str | Path, device: str, circuits: Iterable[tuple[LayerCirc
     Raises:
         BackendError: the file cannot be written.
     """
-    routed = {digest(circuit): pack(isa) for circuit, isa in circuits}
+    routed = {circuit.digest: pack(isa) for circuit, isa in circuits}
     content = {"format": FORMAT, "version": VERSION, "device": device, "circuits": routed}
     try:
         write_text(path, json.dumps(content, indent=1))
@@ -89,52 +88,39 @@ def read_pins(path: str | Path) -> Pins:
     """What `write_pins` wrote.
 
     Raises:
-        BackendError: the file cannot be read, or is no such file.
+        BackendError: the file cannot be read, is no such file, or is one of another version.
     """
+    content = _content(path)
+    if content.get("version") != VERSION:
+        raise BackendError(
+            f"{path} was written by another version of qgen, which knew circuits by other marks: pin them again with "
+            "`qgen transpile RUN --backend fake_fez --pin FILE.json`"
+        )
+    device, packed = content.get("device"), content.get("circuits")
+    if not isinstance(device, str) or not isinstance(packed, dict):
+        raise _no_pins(path)
+    try:
+        return Pins(device, {key: unpack(text) for key, text in packed.items()}, str(path))
+    except CircuitError as error:
+        raise _no_pins(path) from error
+
+
+def _content(path: str | Path) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        if content["format"] != FORMAT or content["version"] != VERSION:
-            raise KeyError("format")
-        routed = {key: unpack(text) for key, text in content["circuits"].items()}
-        return Pins(str(content["device"]), routed, str(path))
     except OSError as error:
         raise BackendError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, CircuitError) as error:
-        raise BackendError(
-            f"{path} holds no pinned circuits: `qgen transpile RUN --backend fake_fez --pin FILE.json` writes some"
-        ) from error
+    except (ValueError, RecursionError) as error:  # no text, no JSON, or brackets without end
+        raise _no_pins(path) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise _no_pins(path)
+    return content
 
 
-def digest(circuit: LayerCircuit) -> str:
-    """What is the same for circuits that compute the same from parameters of the same names, in any process.
-
-    Angles are compared by their values where every parameter has a number that follows from its name: texts of
-    expressions may differ.
-    """
-    whole = circuit.conditional.circuit
-    bound = whole.assign_parameters({parameter: _number(parameter.name) for parameter in whole.parameters})
-    index = {qubit: k for k, qubit in enumerate(bound.qubits)}
-    gates = [
-        (
-            step.operation.name,
-            [index[qubit] for qubit in step.qubits],
-            [_rounded(angle) for angle in step.operation.params],
-        )
-        for step in bound.data
-    ]
-    measured = [observable.to_list() for observable in circuit.observables]
-    content = json.dumps([bound.num_qubits, gates, [[(text, _rounded(c)) for text, c in one] for one in measured]])
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _number(name: str) -> float:
-    """In [0, 2 pi)."""
-    return tau * int.from_bytes(hashlib.sha256(name.encode()).digest()[:_BYTES]) / (1 << 8 * _BYTES)
-
-
-def _rounded(value: Any) -> list[float]:
-    flat = np.asarray(value, dtype=complex).reshape(-1)
-    return [float(part) + 0.0 for number in flat for part in (np.round(number.real, 9), np.round(number.imag, 9))]
+def _no_pins(path: str | Path) -> BackendError:
+    return BackendError(
+        f"{path} holds no pinned circuits: `qgen transpile RUN --backend fake_fez --pin FILE.json` writes some"
+    )
 
 
 def _city(name: str) -> str:

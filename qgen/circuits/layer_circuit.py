@@ -10,9 +10,10 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 
 from qgen.circuits import storage
+from qgen.circuits.digest import layer_digest
 from qgen.circuits.instructions import check_instructions
 from qgen.circuits.mixture import Mixture
-from qgen.circuits.observables import ObservableLike, as_observables, default_observables, terms
+from qgen.circuits.observables import ObservableLike, as_observables, default_observables
 from qgen.circuits.parameters import as_parameters, check_roles
 from qgen.errors import CircuitError
 
@@ -22,8 +23,8 @@ from qgen.errors import CircuitError
 class LayerCircuit:
     """A parameterised circuit with I inputs, W weights and O observables: what a backend compiles.
 
-    It never changes. Two are equal if circuit, parameters (in order), observables and mixture are; the circuit's name
-    and metadata do not count.
+    It never changes. Two are equal if their content is (`digest`), however they were made: gates, numbers, observables,
+    mixture, and the parameters' roles, order and names. Names of circuits and gates, and metadata, do not count.
 
     Args:
         circuit: any unitary Qiskit circuit; barriers are fine, measurements are not. It is copied.
@@ -48,6 +49,7 @@ class LayerCircuit:
     weights: tuple[Parameter, ...]
     observables: tuple[SparsePauliOp, ...]
     mixture: Mixture | None
+    _digest: str | None
 
     def __init__(
         self,
@@ -66,7 +68,8 @@ class LayerCircuit:
             if observables is None
             else as_observables(observables, copy.num_qubits)
         )
-        for name, value in {"_circuit": copy, **roles, "observables": measured, "mixture": mixture}.items():
+        content = {"_circuit": copy, **roles, "observables": measured, "mixture": mixture, "_digest": None}
+        for name, value in content.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -95,6 +98,18 @@ class LayerCircuit:
         return len(self.observables)
 
     @property
+    def digest(self) -> str:
+        """The identity of this circuit: 64 hexadecimal digits that equal circuits share, in any process, and no others.
+
+        Raises:
+            CircuitError: an operation in it has no identity: it is no gate of Qiskit's, and has no definition.
+        """
+        if self._digest is None:
+            found = layer_digest(self._circuit, self.inputs, self.weights, self.observables, self.mixture)
+            object.__setattr__(self, "_digest", found)
+        return str(self._digest)
+
+    @property
     def conditional(self) -> "LayerCircuit":
         """The same circuit at one setting of its mixture: the M mixture parameters follow the inputs.
 
@@ -111,22 +126,20 @@ class LayerCircuit:
         """One JSON text, from which `from_json` makes an equal value: every gate, parameter and number.
 
         QPY, Qiskit's binary format, does not know a gate class of your own: it comes back as a plain `Gate` of the same
-        name, parameters and definition. The circuit then computes the same numbers, but is not equal; likewise with a
-        few gates of Qiskit's library, such as `DiagonalGate`.
+        definition, which is equal.
 
         Raises:
-            CircuitError: QPY loses what the circuit needs, such as a gate that has a matrix but no definition.
+            CircuitError: QPY would lose a part of the circuit, such as a matrix of a user's own gate class.
         """
         parts = storage.Parts(self._circuit, self.inputs, self.weights, self.observables, self.mixture)
         try:
             text = storage.encode(parts)
-            LayerCircuit.from_json(text)
+            same = LayerCircuit.from_json(text) == self
         # What QPY cannot hold makes its writer or its reader fail in ways that it does not list.
         except Exception as error:
-            raise CircuitError(
-                "Qiskit's format QPY cannot hold this circuit: write its special gates out with circuit.decompose(), "
-                f"or as a UnitaryGate. ({error})"
-            ) from error
+            raise _not_storable(f"cannot hold this circuit ({error})") from error
+        if not same:
+            raise _not_storable("would lose a part of this circuit")
         return text
 
     @classmethod
@@ -162,18 +175,10 @@ class LayerCircuit:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LayerCircuit):
             return NotImplemented
-        return (
-            self.inputs == other.inputs
-            and self.weights == other.weights
-            and self.mixture == other.mixture
-            and self._measured() == other._measured()
-            and bool(self._circuit == other._circuit)
-        )
+        return self is other or self.digest == other.digest
 
     def __hash__(self) -> int:
-        # Circuits have no hash; what surely agrees between equal ones is enough to tell most apart.
-        size = (self.qubits, len(self._circuit.data))
-        return hash((size, self.inputs, self.weights, self.mixture, self._measured()))
+        return hash(self.digest)
 
     def __repr__(self) -> str:
         mixture = f", mixture={self.mixture!r}" if self.mixture is not None else ""
@@ -181,9 +186,6 @@ class LayerCircuit:
             f"LayerCircuit(qubits={self.qubits}, inputs={self.num_inputs}, weights={self.num_weights}, "
             f"observables={self.num_observables}{mixture})"
         )
-
-    def _measured(self) -> tuple[tuple[tuple[str, float], ...], ...]:
-        return tuple(tuple(terms(observable)) for observable in self.observables)
 
 
 def _private_copy(circuit: QuantumCircuit) -> QuantumCircuit:
@@ -203,3 +205,9 @@ def _mixed(mixture: Mixture | None) -> tuple[Parameter, ...]:
     if not isinstance(mixture, Mixture):
         raise CircuitError(f"mixture must be a qgen Mixture or None, not {mixture!r} ({type(mixture).__name__}).")
     return mixture.parameters
+
+
+def _not_storable(what: str) -> CircuitError:
+    return CircuitError(
+        f"Qiskit's format QPY {what}: write its special gates out with circuit.decompose(), or as a UnitaryGate."
+    )

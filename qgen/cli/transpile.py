@@ -212,7 +212,6 @@ def _processes(seeds: int) -> int:
 
 def _circuits_of_run(path: Path | None, work: Work) -> list[_Wanted]:
     """Every circuit in the model of a run once, with how often all layers of that circuit are called."""
-    from qgen.backends.pins import digest
     from qgen.errors import RunError
     from qgen.runs import find_run, open_trained
     from qgen.runs.workload import CircuitUse, sampling_uses, training_uses
@@ -221,10 +220,10 @@ def _circuits_of_run(path: Path | None, work: Work) -> list[_Wanted]:
     generator = open_trained(run, {"name": "statevector"}).generator
     groups: dict[str, list[CircuitUse]] = {}
     for use in training_uses(generator):
-        groups.setdefault(digest(use.circuit), []).append(use)
+        groups.setdefault(use.circuit.digest, []).append(use)
     sampled: dict[str, list[CircuitUse]] = {}
     for use in sampling_uses(generator):
-        sampled.setdefault(digest(use.circuit), []).append(use)
+        sampled.setdefault(use.circuit.digest, []).append(use)
     if not groups:
         raise RunError(f"{run.path} has no circuits: its model is classical")
     # The largest first: one that does not fit is refused before anything is run.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from qgen.backends.devices import Device
 from qgen.backends.gradients.choice import parse_gradient
 from qgen.backends.measuring import Measurement
-from qgen.backends.pins import Pins, digest
+from qgen.backends.pins import Pins
 from qgen.backends.primitives import LocalRuntimeBackend
 from qgen.circuits import LayerCircuit
 from qgen.transpilation import Found, WorkloadCost, workload_cost
@@ -64,7 +64,7 @@ def workloads(circuit: LayerCircuit, device: Device, found: Found, work: Work) -
     Each call is one job. A step of training takes the values and all that its gradient needs, for inputs and weights,
     in one job a call.
     """
-    pins = Pins(device.name, {digest(circuit): found.isa})
+    pins = Pins(device.name, {circuit.digest: found.isa})
     executable = LocalRuntimeBackend(device, work.shots, pins).compile(circuit)
     bases = len(Measurement(circuit.conditional.observables).bases)
     length = (found.candidate.figures.duration_us or 0.0) + (device.readout_us or 0.0)

@@ -1,15 +1,18 @@
 """Circuits that a search has put on a device run there as they are."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
+from qiskit.circuit import Operation, Parameter
+from qiskit.circuit.library import CRXGate, PauliEvolutionGate, PauliGate
+from qiskit.quantum_info import SparsePauliOp
 
 from qgen.backends import open_backend
 from qgen.backends.devices import open_device
-from qgen.backends.pins import digest, read_pins, write_pins
+from qgen.backends.pins import read_pins, write_pins
 from qgen.circuits import LayerCircuit, ansatz
 from qgen.errors import BackendError
 from qgen.transpilation import search
@@ -43,15 +46,35 @@ def test_a_pinned_circuit_runs_where_it_was_put(
     assert np.allclose(ideal.expectations(inputs, weights), exact, atol=1e-9)
 
 
-def test_a_digest_is_of_what_a_circuit_computes() -> None:
-    def built(factor: float, name: str = "a", observable: str = "ZI") -> LayerCircuit:
-        a, b, circuit = Parameter(name), Parameter("b"), QuantumCircuit(2)
-        circuit.ry(factor * a + b, 0)
-        circuit.cx(0, 1)
-        return LayerCircuit(circuit, [a], [b], observable)
+def layer_of(gate: Operation) -> LayerCircuit:
+    a, circuit = Parameter("a"), QuantumCircuit(2)
+    circuit.ry(a, 0)
+    circuit.append(gate, [0, 1])
+    return LayerCircuit(circuit, [a], [])
 
-    assert digest(built(2.0)) == digest(built(2.0))
-    assert len({digest(one) for one in (built(2.0), built(2.5), built(2.0, "c"), built(2.0, observable="IZ"))}) == 4
+
+def block(gate: str) -> Operation:
+    inner = QuantumCircuit(2, name="block")
+    getattr(inner, gate)(0)
+    return inner.to_gate()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (block("h"), block("x")),
+        (PauliEvolutionGate(SparsePauliOp("XX"), 0.4), PauliEvolutionGate(SparsePauliOp("ZX"), 0.4)),
+        (CRXGate(0.4), CRXGate(0.4, ctrl_state=0)),
+        (PauliGate("XY"), PauliGate("YX")),
+    ],
+)
+def test_the_layout_of_a_circuit_is_not_taken_for_another(one: Operation, other: Operation, tmp_path: Path) -> None:
+    isa = search(layer_of(one).circuit, open_device(DEVICE).target, [1], [0])[0].isa
+    write_pins(tmp_path / "pins.json", DEVICE, [(layer_of(one), isa)])
+    backend = open_backend(f"aer:{DEVICE}", noise_scale=0.0, layout=str(tmp_path / "pins.json"))
+    backend.compile(layer_of(one))
+    with pytest.raises(BackendError, match="pins 1 other circuit"):
+        backend.compile(layer_of(other))
 
 
 def test_what_does_not_fit_is_refused(file: Path, tmp_path: Path) -> None:
@@ -64,7 +87,36 @@ def test_what_does_not_fit_is_refused(file: Path, tmp_path: Path) -> None:
         open_backend("statevector", layout=str(file))
     with pytest.raises(BackendError, match="cannot read"):
         open_backend(DEVICE, layout=str(tmp_path / "none.json"))
-    for text in ("{", "[]", '{"format": "qgen-pins", "version": 9}', file.read_text()[:-40]):
+
+
+def changed(file: Path, **fields: object) -> str:
+    return json.dumps(json.loads(file.read_text()) | fields)
+
+
+def test_damaged_files_are_refused_by_a_line(file: Path, tmp_path: Path) -> None:
+    texts = ["{", "[]", "[" * 100_000, "", "\0", file.read_text()[:-40], changed(file, format="other")]
+    texts += [changed(file, circuits=some) for some in (None, [], {"x": 1}, {"x": "AAAA"}, {"x": ["A"]})]
+    texts += [changed(file, device=some) for some in (None, 3, ["fake_manila"])]
+    for text in texts:
         (tmp_path / "damaged.json").write_text(text)
-        with pytest.raises(BackendError, match="holds no pinned circuits"):
+        with pytest.raises(BackendError, match=r"damaged\.json holds no pinned circuits"):
             read_pins(tmp_path / "damaged.json")
+    (tmp_path / "damaged.json").write_bytes(b"\xff\xfe{}")
+    with pytest.raises(BackendError, match=r"damaged\.json holds no pinned circuits"):
+        read_pins(tmp_path / "damaged.json")
+
+
+@pytest.mark.parametrize("version", [1, 9, None])
+def test_files_of_another_version_are_refused(version: object, file: Path, tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_text(changed(file, version=version))
+    with pytest.raises(BackendError, match=r"old\.json was written by another version of qgen.*pin them again"):
+        read_pins(tmp_path / "old.json")
+
+
+def test_a_circuit_of_another_under_its_mark_is_refused(file: Path, tmp_path: Path) -> None:
+    circuit = ansatz("basic", qubits=3, layers=2)
+    strange = QuantumCircuit(open_device(DEVICE).target.num_qubits)
+    strange.rz(Parameter("stranger"), 0)
+    write_pins(tmp_path / "strange.json", DEVICE, [(circuit, strange)])
+    with pytest.raises(BackendError, match="a parameter 'stranger' of its own"):
+        open_backend(f"aer:{DEVICE}", layout=str(tmp_path / "strange.json")).compile(circuit)

@@ -14,6 +14,7 @@ from qgen.backends.angles import Doubles
 from qgen.backends.ibm.client import Primitive, check_isa
 from qgen.backends.ibm.hardware import Hardware
 from qgen.backends.ibm.runner import Request
+from qgen.circuits.digest import circuit_digest
 from qgen.errors import BackendError
 from qgen.transpilation.cost import MOST_EXECUTIONS, WorkloadCost, workload_cost
 from qgen.transpilation.figures import MICROSECONDS, read_steps, schedule
@@ -60,7 +61,7 @@ class Meter:
     def __init__(self, circuits: Sequence[QuantumCircuit], backend: Hardware, stretch: float = 1.0) -> None:
         check_isa(circuits, backend.machine)
         self._backend, self._count = backend, max(1, len(circuits))
-        self._digests = [_digest(one) for one in circuits]
+        self._digests = [circuit_digest(one) for one in circuits]
         self._columns = max((int(one.num_parameters) for one in circuits), default=0)
         self._heaviest = max((_instructions(one) for one in circuits), default=1)
         self._length = stretch * max((_length_us(one, backend) for one in circuits), default=0.0)
@@ -115,20 +116,6 @@ class Meter:
             mark.update(np.ascontiguousarray(table).tobytes())
         estimate = ceil(self.cost(circuits, shots, 1).seconds)
         return Request(mark.hexdigest(), kind, pubs, circuits, shots, estimate)
-
-
-def _digest(circuit: QuantumCircuit) -> str:
-    """Of what is executed: gates, places and the names of angles."""
-    steps = [
-        (
-            step.operation.name,
-            [circuit.find_bit(qubit).index for qubit in step.qubits],
-            [circuit.find_bit(bit).index for bit in step.clbits],
-            [str(angle) for angle in step.operation.params],
-        )
-        for step in circuit.data
-    ]
-    return sha256(repr(steps).encode()).hexdigest()
 
 
 def _instructions(circuit: QuantumCircuit) -> int:

@@ -11,7 +11,7 @@ import json
 from qiskit import QuantumCircuit
 
 from qgen.backends.ibm.journal import Journal
-from qgen.backends.pins import Pins, digest
+from qgen.backends.pins import Pins
 from qgen.circuits import LayerCircuit
 from qgen.circuits.storage import pack, unpack
 from qgen.transpilation.result import Success
@@ -21,13 +21,13 @@ from qgen.transpilation.tiling import Tile, Tiling
 def recall_circuit(journal: Journal, device: str, circuit: LayerCircuit) -> Pins | None:
     """The circuit as it was routed for this device before; None where it was not."""
     known = journal.fact(_name("circuit", device, circuit))
-    return None if known is None else Pins(device, {digest(circuit): unpack(known)}, str(journal.path))
+    return None if known is None else Pins(device, {circuit.digest: unpack(known)}, str(journal.path))
 
 
 def remember_circuit(journal: Journal, device: str, circuit: LayerCircuit, isa: QuantumCircuit) -> Pins:
     """Keeps it, and returns what `recall_circuit` will."""
     journal.note(_name("circuit", device, circuit), pack(isa))
-    return Pins(device, {digest(circuit): isa}, str(journal.path))
+    return Pins(device, {circuit.digest: isa}, str(journal.path))
 
 
 def recall_tiles(journal: Journal, device: str, circuit: LayerCircuit, wanted: object) -> Tiling | None:
@@ -59,4 +59,4 @@ def _parts(success: Success) -> tuple[float, float, float]:
 
 
 def _name(what: str, device: str, circuit: LayerCircuit) -> str:
-    return f"{what} on {device}: {digest(circuit)}"
+    return f"{what} on {device}: {circuit.digest}"
