@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from qgen.errors import ConfigError
+from qgen.values import fit, is_choice, mixed_up, takes_any_key
+
+_LONGEST_GIVEN = 100
 
 
 class Settings(BaseModel):
-    """A group of settings. Unknown keys are refused, numbers are finite, and nothing changes once it is read."""
+    """A group of settings. Unknown keys are refused, numbers are finite, and nothing changes once it is read.
+
+    Words mean what the type of their field says (`qgen.values`); true and false are no numbers, nor the reverse.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fit(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        kinds = {name: field.annotation for name, field in cls.model_fields.items()}
+        plain = {key: fit(kinds[key], value) if key in kinds else value for key, value in given.items()}
+        # Here rather than in validators of the fields: one with a `discriminator` takes none.
+        wrong = [(key, said) for key, value in plain.items() if key in kinds and (said := mixed_up(kinds[key], value))]
+        if wrong:
+            raise ValidationError.from_exception_data(
+                cls.__name__, [_refusal(key, said, plain[key]) for key, said in wrong]
+            )
+        return plain
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Self:
@@ -42,6 +70,22 @@ def with_kind(default: str) -> BeforeValidator:
     return BeforeValidator(add)
 
 
+def _refusal(key: str, said: str, given: Any) -> InitErrorDetails:
+    return InitErrorDetails(type=PydanticCustomError("mixed_up", "{said}", {"said": said}), loc=(key,), input=given)
+
+
+def leads_to_group(cls: type[BaseModel], keys: Sequence[str]) -> bool:
+    """Whether what these keys name has keys of its own, which may be given together, as in `{width: 3}`."""
+    groups: list[type[BaseModel]] = [cls]
+    named: list[Any] = []
+    for key in keys:
+        if any(map(takes_any_key, named)):
+            return True
+        named = [group.model_fields[key].annotation for group in groups if key in group.model_fields]
+        groups = [found for annotation in named for found in _models(annotation)]
+    return bool(groups) or any(map(takes_any_key, named))
+
+
 def _lines(cls: type[BaseModel], error: ValidationError) -> list[str]:
     lines = []
     for problem in error.errors():
@@ -59,24 +103,39 @@ def _lines(cls: type[BaseModel], error: ValidationError) -> list[str]:
             lines.append(f"`{name}` is missing")
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            given = "" if isinstance(problem["input"], dict) else f" (given: {problem['input']!r})"
-            lines.append(f"`{name}`: {message[:1].lower()}{message[1:]}{given}" if path else message)
+            given = "" if isinstance(problem["input"], dict) else f" (given: {_short(problem['input'])})"
+            message = f"{message[:1].lower()}{message[1:]}" if path else message
+            earlier = f"`{name}`: "
+            if lines and lines[-1].startswith(earlier) and lines[-1].endswith(given):  # another type of a choice
+                lines[-1] = f"{lines[-1].removesuffix(given)}, or {message}{given}"
+            else:
+                lines.append(f"{earlier if path else ''}{message}{given if path else ''}")
     return lines
 
 
+def _short(given: Any) -> str:
+    text = repr(given)
+    return text if len(text) <= _LONGEST_GIVEN else f"{text[:_LONGEST_GIVEN]}..."
+
+
 def _walked(cls: type[BaseModel], place: list[str]) -> tuple[list[str], list[type[BaseModel]]]:
-    """The keys at a problem's place, without pydantic's marks of a chosen `kind`; and the groups its last key is in."""
+    """The keys at a problem's place, without pydantic's marks of what was chosen; and the groups its last key is in."""
     groups: list[type[BaseModel]] = [cls]
     keys: list[str] = []
+    choice = False
     for at, part in enumerate(place):
         chosen = [group for group in groups if _kind(group) == part]
         if chosen and len(groups) > 1:  # a choice between groups comes with the mark, and only that
             groups = chosen
             continue
+        if choice:  # and so does one between types
+            choice = False
+            continue
         keys.append(part)
         if at + 1 < len(place):
             inner = [group.model_fields[part].annotation for group in groups if part in group.model_fields]
             groups = [found for annotation in inner for found in _models(annotation)] or groups
+            choice = any(map(is_choice, inner))
     return keys, groups
 
 

@@ -113,11 +113,12 @@ def train(
 def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | None, changes: list[str]) -> RunConfig:
     from qgen.runs import find_run, read_config
 
+    before: list[dict[str, Any]] = []
     if source is not None:
         find_run(source)
-        changes = [_change("start.run", str(source.resolve())), *changes]
-    changes = [*changes, *(_change(f"backend.{key}", value) for key, value in circuits.items() if value is not None)]
-    return _anywhere(read_config(config, changes))
+        before = [{"start": {"run": str(source.resolve())}}]
+    where = {key: value for key, value in circuits.items() if value is not None}
+    return _anywhere(read_config(config, [*before, *changes, {"backend": where}]))
 
 
 def _anywhere(settings: RunConfig) -> RunConfig:
@@ -127,16 +128,17 @@ def _anywhere(settings: RunConfig) -> RunConfig:
     from qgen.data.sets import KNOWN
     from qgen.models import GANSettings
     from qgen.runs import override_config
+    from qgen.runs.words import nested
 
     changes = []
     images = expanded(settings.data.name)
     if settings.data.name not in {*KNOWN, *DISTRIBUTIONS} and images.is_dir():
-        changes.append(_change("data.name", str(images.resolve())))
+        changes.append(nested("data.name", str(images.resolve())))
     if settings.backend.layout is not None:
-        changes.append(_change("backend.layout", str(expanded(settings.backend.layout).resolve())))
+        changes.append(nested("backend.layout", str(expanded(settings.backend.layout).resolve())))
     noise = expanded(settings.backend.name.removeprefix("aer:"))
     if noise.suffix in (".yaml", ".yml") and noise.is_file():
-        changes.append(_change("backend.name", f"aer:{noise.resolve()}"))
+        changes.append(nested("backend.name", f"aer:{noise.resolve()}"))
     if isinstance(settings.model, GANSettings):
         from qgen.models.extractors import shipped_classifiers
 
@@ -144,12 +146,8 @@ def _anywhere(settings: RunConfig) -> RunConfig:
         classifier = expanded(extractor.member)
         if extractor.family == "classifier" and extractor.member not in shipped_classifiers() and classifier.exists():
             name = f"classifier:{classifier.resolve()}"
-            changes.append(_change("model.discriminator.extractor.name", name))
+            changes.append(nested("model.discriminator.extractor.name", name))
     return override_config(settings, changes) if changes else settings
-
-
-def _change(key: str, value: Any) -> str:
-    return f"{key}={json.dumps(value, ensure_ascii=False)}"
 
 
 def _new_run(config: str | None, name: str | None, out: Path | None) -> Run:

@@ -1,7 +1,6 @@
 """The words that name a circuit on a command line: `NAME[:QUBITS,LAYERS]` or a file, and `--option KEY=VALUE`."""
 
 import dataclasses
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -81,21 +80,25 @@ def _parts(circuit: str) -> dict[str, str]:
 
 
 def key_values(options: Sequence[str], flag: str, example: str) -> dict[str, Any]:
-    """What `--flag KEY=VALUE --flag KEY=VALUE` says, with values as JSON has them, or as text.
+    """What `--flag KEY=VALUE --flag KEY=VALUE` says, with values that mean what the settings that take them ask for.
 
     Raises:
         typer.BadParameter: one of them does not have the form.
     """
-    return dict(_key_value(option, flag, example) for option in options)
+    from qgen.documents import Unquoted
+
+    return {key: Unquoted(text) for key, text in (_key_and_text(option, flag, example) for option in options)}
 
 
-def _key_value(option: str, flag: str = "--option", example: str = "mirrored=true") -> tuple[str, Any]:
+def _key_value(option: str) -> tuple[str, Any]:
+    from qgen.values import guess
+
+    key, text = _key_and_text(option, "--option", "mirrored=true")
+    return key, guess(text)
+
+
+def _key_and_text(option: str, flag: str, example: str) -> tuple[str, str]:
     key, equals, text = option.partition("=")
     if not key or not equals:
         raise typer.BadParameter(f"{option!r} is not KEY=VALUE; for example {example}.", param_hint=flag)
-    if text.lower() in ("true", "false"):
-        return key, text.lower() == "true"
-    try:
-        return key, json.loads(text)
-    except (ValueError, RecursionError):
-        return key, text
+    return key, text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from qgen.circuits import LayerCircuit
 from qgen.errors import ConfigError
@@ -49,13 +49,6 @@ class VertexSettings(HybridSettings):
     """groups of channels that go to circuits; 0: classical; `all`: no convolution is left"""
     layers: PositiveInt = 3
     """layers of each circuit"""
-
-    @field_validator("groups", mode="before")
-    @classmethod
-    def _check_groups(cls, groups: object) -> object:
-        if groups == "all" or (isinstance(groups, int) and not isinstance(groups, bool) and groups >= 0):
-            return groups
-        raise ValueError("give a whole number from 0, or `all`")
 
 
 class QuanvolutionSettings(HybridSettings):

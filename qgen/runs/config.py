@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from qgen.adversarial import AdversarialSettings
 from qgen.backends import open_backend
@@ -15,6 +15,7 @@ from qgen.data import DataSettings
 from qgen.diffusion import DiffusionSettings, SamplingSettings
 from qgen.models import ClassifierSettings, GANSettings, UNetSettings
 from qgen.settings import Settings, with_kind
+from qgen.values import is_null
 
 if TYPE_CHECKING:
     from qgen.backends import Backend
@@ -124,11 +125,6 @@ class TrainingSettings(Settings):
     checkpoint_every: int | None = Field(None, gt=0)
     """Steps from one checkpoint to the next; None: after every step, unless that took more than 3 % of the time."""
 
-    @field_validator("precision", mode="before")
-    @classmethod
-    def _precision_as_text(cls, value: object) -> object:
-        return str(value) if type(value) is int else value
-
     @model_validator(mode="after")
     def _one_length(self) -> Self:
         if (self.steps is None) == (self.epochs is None):
@@ -175,10 +171,10 @@ class RunConfig(Settings):
         if not isinstance(kind, str) or kind not in _GROUPS:  # refused where the kind is read
             return given
         for other, groups in _GROUPS.items():
-            wrong = [group for group in groups if other != kind and given.get(group) is not None]
+            wrong = [group for group in groups if other != kind and not is_null(given.get(group))]
             if wrong:
                 raise ValueError(f"`{wrong[0]}` is for models of kind `{other}`, and this one is a `{kind}`")
-        return {group: {} for group in _GROUPS[kind]} | {k: v for k, v in given.items() if v is not None}
+        return {group: {} for group in _GROUPS[kind]} | {k: v for k, v in given.items() if not is_null(v)}
 
     @model_validator(mode="after")
     def _sampler_fits(self) -> Self:

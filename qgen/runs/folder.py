@@ -11,10 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from qgen import storage
 from qgen.backends.ibm.journal import JOURNAL
+from qgen.documents import dump_yaml, parse_yaml
 from qgen.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -93,10 +92,10 @@ class Run:
 
         file = self.path / "config.yaml"
         try:
-            plain = yaml.safe_load(file.read_text(encoding="utf-8"))
+            plain = parse_yaml(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise RunError(f"{self.path} is not the folder of a run: it has no readable config.yaml") from error
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
+        except ValueError as error:
             raise RunError(f"{file} is damaged: it is not YAML") from error
         if not isinstance(plain, dict):
             raise RunError(f"{file} is damaged: it does not hold settings")
@@ -149,8 +148,7 @@ class Run:
 
     def write_config(self, config: RunConfig) -> None:
         """Replaces `config.yaml`."""
-        text = yaml.safe_dump(config.plain(), sort_keys=False, allow_unicode=True)
-        storage.write_text(self.path / "config.yaml", text)
+        storage.write_text(self.path / "config.yaml", dump_yaml(config.plain()))
 
     def write_provenance(self, provenance: dict[str, Any]) -> None:
         """Replaces `provenance.json`."""

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from qgen.documents import Unquoted, parse_yaml
 from qgen.errors import ConfigError
 from qgen.runs.config import RunConfig
 from qgen.runs.shipped import DEFAULT_PRESET, preset_names, preset_text
+from qgen.settings import leads_to_group
 
 #: Of two keys that say the same thing in two ways, the one given last counts.
 _EITHER = (("training", "steps", "epochs"),)
@@ -21,14 +21,15 @@ _TWINS = ("classical", "quantum")
 Plain = dict[str, Any]
 
 
-def read_config(source: str | None = None, overrides: Sequence[str] = ()) -> RunConfig:
+def read_config(source: str | None = None, overrides: Sequence[str | Mapping[str, Any]] = ()) -> RunConfig:
     """The settings that a preset's name or a YAML file gives, changed by overrides.
 
     A file may begin from a preset, or from another file beside it, with the key `preset`.
 
     Args:
         source: a preset's name or a file; None: the default preset.
-        overrides: `KEY=VALUE` with dotted keys and YAML values, as `training.steps=200`.
+        overrides: `KEY=VALUE` with dotted keys, as `training.steps=200`, where the type of the setting says what the
+            value's words mean (`qgen.values`); or plain values, as `{"training": {"steps": 200}}`.
 
     Raises:
         ConfigError: no such preset or file, not YAML, an unknown key, or a value that is not allowed.
@@ -36,8 +37,8 @@ def read_config(source: str | None = None, overrides: Sequence[str] = ()) -> Run
     return _read(_load(source or DEFAULT_PRESET, ()), overrides)
 
 
-def override_config(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
-    """The same settings, changed by overrides.
+def override_config(config: RunConfig, overrides: Sequence[str | Mapping[str, Any]]) -> RunConfig:
+    """The same settings, changed by overrides; see `read_config`.
 
     Raises:
         ConfigError: an unknown key, or a value that is not allowed.
@@ -61,9 +62,16 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Plain:
     return result
 
 
-def _read(plain: Plain, overrides: Sequence[str]) -> RunConfig:
+def nested(key: str, value: Any) -> Plain:
+    """A setting by its dotted key, as plain values: `{"training": {"steps": 200}}` for `training.steps`."""
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value  # type: ignore[no-any-return]
+
+
+def _read(plain: Plain, overrides: Sequence[str | Mapping[str, Any]]) -> RunConfig:
     for override in overrides:
-        plain = merged(plain, _override(override))
+        plain = merged(plain, _override(override) if isinstance(override, str) else override)
     return RunConfig.read(plain)
 
 
@@ -72,8 +80,8 @@ def _load(source: str, seen: tuple[str, ...], beside: Path | None = None) -> Pla
         raise ConfigError(f"the presets {' -> '.join((*seen, source))} begin from one another; end the circle")
     path, text = _text(source, beside)
     try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        content = parse_yaml(text)
+    except ValueError as error:
         raise ConfigError(f"{source} is not YAML: {' '.join(str(error).split())}") from error
     content = {} if content is None else content
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
@@ -100,13 +108,13 @@ def _text(source: str, beside: Path | None) -> tuple[Path | None, str]:
 
 def _override(words: str) -> Plain:
     key, equals, text = words.partition("=")
-    parts = key.strip().split(".")
+    parts = [part.strip() for part in key.split(".")]
     if not equals or not all(parts):
         raise ConfigError(f"--set takes KEY=VALUE, as in training.steps=200; {words!r} is not of that form")
-    try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"--set {words!r}: the value is not YAML") from error
-    for part in reversed(parts):
-        value = {part: value}
-    return value  # type: ignore[no-any-return]
+    value: Any = Unquoted(text)
+    if text.lstrip().startswith("{") and leads_to_group(RunConfig, parts):
+        try:
+            value = parse_yaml(text)
+        except ValueError as error:
+            raise ConfigError(f"--set {words!r}: the value is not YAML ({error})") from error
+    return nested(".".join(parts), value)

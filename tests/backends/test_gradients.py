@@ -291,6 +291,24 @@ def test_methods_by_name() -> None:
     assert resolve_gradient("auto", sampled) == ParameterShift()
     assert resolve_gradient("parameter-shift:fraction=0.25", sampled) == ParameterShift(0.25)
     assert resolve_gradient("spsa:directions=4,step=0.1,shared=true", sampled) == SPSA(4, 0.1, True)
+    assert resolve_gradient("spsa:step=1e-2,shared=no", sampled) == SPSA(1, 0.01, False)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SPSA(directions=1.5),
+        lambda: SPSA(directions=True),
+        lambda: SPSA(step="0.1"),
+        lambda: SPSA(step=True),
+        lambda: SPSA(shared=1),
+        lambda: ParameterShift(fraction=True),
+        lambda: ParameterShift(fraction="all"),
+    ],
+)
+def test_options_of_another_type_are_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(BackendError, match="must"):
+        make()
 
 
 @pytest.mark.parametrize(
@@ -298,12 +316,20 @@ def test_methods_by_name() -> None:
     [
         ("adjoint", "`aer` has no adjoint gradients: use gradient `parameter-shift`"),
         ("parametershift", "did you mean `parameter-shift`"),
-        ("spsa:steps=2", r"no option `steps`; its options are directions, step, shared"),
-        ("spsa:directions=0", "directions = 0 must be 1 or more"),
-        ("spsa:step=-1", "step = -1 must be a positive number"),
-        ("spsa:step=fast", "value of the wrong type"),
-        ("parameter-shift:fraction=2", r"fraction = 2 must lie in \(0, 1\]"),
-        ("adjoint:fraction=2", "it has no options"),
+        ("spsa:steps=2", "unknown key `steps`. Did you mean `step`"),
+        ("spsa:directions=0", "directions = 0 must be a whole number from 1"),
+        ("spsa:directions=1.5", "`directions`: input should be a valid integer"),
+        ("spsa:directions=yes", "`directions`: input should be a valid integer"),
+        ("spsa:directions=3,directions=4", "each once"),
+        ("spsa:step=-1", "step = -1.0 must be a positive number"),
+        ("spsa:step=fast", "`step`: input should be a valid number"),
+        ("spsa:step=[", "`step`: input should be a valid number"),
+        ("spsa:step", "options are KEY=VALUE"),
+        ("spsa:shared=1", "`shared`: give true or false"),
+        ("parameter-shift:fraction=2", r"fraction = 2.0 must lie in \(0, 1\]"),
+        ("parameter-shift:fraction=true", "`fraction`: input should be a valid number"),
+        ("adjoint:fraction=2", "has no options"),
+        ("auto:step=2", "`auto` takes no options"),
     ],
 )
 def test_wrong_methods_are_refused(name: str, message: str) -> None:

@@ -78,8 +78,13 @@ def test_overrides_have_the_last_word() -> None:
         (["training.steps"], "KEY=VALUE"),
         (["=3"], "KEY=VALUE"),
         (["training..steps=3"], "KEY=VALUE"),
-        (["data.name=[1"], "not YAML"),
-        (["data.limit=2001-13-45"], "not YAML"),
+        (["model.vertex={groups: 1"], "not YAML"),
+        (["data.limit=2001-13-45"], "`data.limit`: input should be a valid integer"),
+        (["data.limit=1:30"], "`data.limit`: input should be a valid integer"),
+        (["data.fraction=yes"], "`data.fraction`: input should be a valid number"),
+        (["data.classes=[0, true]"], "`data.classes.1`: input should be a valid integer"),
+        (["sampling.clip=1"], "`sampling.clip`: give true or false (given: '1')"),
+        (["backend.hardware.tiles=0"], "`backend.hardware.tiles`: input should be greater than or equal to 1, or"),
         (["model.vertex.options={name: basic}"], "set `ansatz`"),
     ],
 )
@@ -95,12 +100,14 @@ def test_mistakes_are_named(overrides: list[str], said: str) -> None:
     [
         ("training: [", "is not YAML"),
         ("- 1", "does not hold settings"),
-        ("1: 2", "does not hold settings"),
+        ("1: 2", "unknown key `1`"),
         ("preset: nowhere", "`nowhere` is neither a preset nor a readable file"),
         ("preset: mine.yaml", "begin from one another"),
         ("training: {steps: 3, epochs: 4}", "give either"),
         ("training: 3", "`training`"),
         ("", "`training` is missing"),
+        ("training: {steps: 3, batch: 4, batch: 5}", "the key `batch` is there twice"),
+        ("training: &a {steps: 3, ema: *a}", "holds itself"),
     ],
 )
 def test_bad_files_are_named(text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import fields
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_type_hints
 
-import yaml
+from pydantic import create_model
 
 from qgen.backends.base import Executable
 from qgen.backends.gradients.adjoint import Adjoint
 from qgen.backends.gradients.method import GradientMethod
 from qgen.backends.gradients.parameter_shift import ParameterShift
 from qgen.backends.gradients.spsa import SPSA
-from qgen.errors import BackendError
+from qgen.documents import Unquoted
+from qgen.errors import BackendError, ConfigError
+from qgen.settings import Settings
 
+_EXAMPLE = "as in `spsa:directions=4,step=0.1`"
 _METHODS: dict[str, type[Any]] = {"adjoint": Adjoint, "parameter-shift": ParameterShift, "spsa": SPSA}
 
 
@@ -56,19 +59,26 @@ def parse_gradient(text: str) -> GradientMethod:
     if name not in _METHODS:
         near = get_close_matches(name, _METHODS, 1)
         hint = f", did you mean `{near[0]}`?" if near else "."
-        raise BackendError(f"there is no gradient method `{name}`{hint} Known: {', '.join(gradient_names())}.")
-    known = [field.name for field in fields(_METHODS[name])]
-    options: dict[str, Any] = {}
+        hint = ": `auto` takes no options." if name == "auto" else hint
+        raise BackendError(f"there is no gradient method `{text}`{hint} Known: {', '.join(gradient_names())}.")
+    options: dict[str, Unquoted] = {}
     for part in filter(None, given.split(",")):
-        key, _, value = part.partition("=")
-        if key not in known:
-            allowed = f"its options are {', '.join(known)}" if known else "it has no options"
-            raise BackendError(
-                f"gradient `{name}` has no option `{key}`; {allowed}, as in `spsa:directions=4,step=0.1`"
-            )
-        options[key] = yaml.safe_load(value)
+        key, equals, value = part.partition("=")
+        if not equals or key in options:
+            raise BackendError(f"gradient `{text}`: options are KEY=VALUE, each once, {_EXAMPLE}")
+        options[key] = Unquoted(value)
+    if options and not fields(_METHODS[name]):
+        raise BackendError(f"gradient `{name}` has no options")
     try:
-        method: GradientMethod = _METHODS[name](**options)
-    except TypeError as error:
-        raise BackendError(f"gradient `{text}`: an option has a value of the wrong type ({error})") from error
+        chosen = _as_settings(_METHODS[name]).read(options)
+    except ConfigError as error:
+        raise BackendError(f"gradient `{text}`: {error} (options are written {_EXAMPLE})") from error
+    method: GradientMethod = _METHODS[name](**dict(chosen))
     return method
+
+
+def _as_settings(method: type[Any]) -> type[Settings]:
+    """The options of a method, so that their types and what is said of mistakes are those of all settings."""
+    types = get_type_hints(method)
+    options: dict[str, Any] = {field.name: (types[field.name], field.default) for field in fields(method)}
+    return create_model(method.__name__, __base__=Settings, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import NamedTuple, Protocol
 
 import torch
@@ -66,3 +67,13 @@ class GradientMethod(Protocol):
         Each is measured `shots` times in each basis. Where a random subset is drawn, the most that it may be.
         """
         ...
+
+
+def is_real(given: object) -> bool:
+    """Whether this is a number, NumPy's among them; true and false are none."""
+    return isinstance(given, Real) and not isinstance(given, bool)
+
+
+def is_whole(given: object) -> bool:
+    """Whether this is a whole number by its type; true and false are none."""
+    return isinstance(given, Integral) and not isinstance(given, bool)

@@ -12,7 +12,7 @@ import torch
 from qgen.backends.angles import Doubles
 from qgen.backends.base import Executable
 from qgen.backends.batching import Batch, Gradients, parameter_rows
-from qgen.backends.gradients.method import Recorded
+from qgen.backends.gradients.method import Recorded, is_real
 from qgen.backends.gradients.rules import shift_rule
 from qgen.errors import BackendError
 from qgen.randomness import Seed
@@ -32,14 +32,14 @@ class ParameterShift:
             generator, stands for all of them, scaled up so that gradients stay unbiased.
 
     Raises:
-        BackendError: the fraction is out of range.
+        BackendError: the fraction is no number in that range.
     """
 
     fraction: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.fraction <= 1:
-            raise BackendError(f"parameter-shift: fraction = {self.fraction} must lie in (0, 1]; 1 takes all angles")
+        if not is_real(self.fraction) or not 0 < self.fraction <= 1:
+            raise BackendError(f"parameter-shift: fraction = {self.fraction!r} must lie in (0, 1]; 1 takes all angles")
 
     def check(self, executable: Executable) -> None:
         """Every backend has values, which is all it takes."""

@@ -8,7 +8,7 @@ import torch
 
 from qgen.backends.base import Executable
 from qgen.backends.batching import Gradients
-from qgen.backends.gradients.method import Recorded
+from qgen.backends.gradients.method import Recorded, is_real, is_whole
 from qgen.errors import BackendError
 from qgen.randomness import Seed
 
@@ -32,7 +32,7 @@ class SPSA:
             which costs the same and whose noise averages out over the batch.
 
     Raises:
-        BackendError: directions or step are not positive.
+        BackendError: directions are no positive whole number, step no positive number, or shared is no truth value.
     """
 
     directions: int = 1
@@ -40,10 +40,12 @@ class SPSA:
     shared: bool = False
 
     def __post_init__(self) -> None:
-        if self.directions < 1:
-            raise BackendError(f"spsa: directions = {self.directions} must be 1 or more")
-        if self.step is not None and not 0 < self.step < float("inf"):
-            raise BackendError(f"spsa: step = {self.step} must be a positive number; 0.1 to 0.3 suit sampled values")
+        if not is_whole(self.directions) or self.directions < 1:
+            raise BackendError(f"spsa: directions = {self.directions!r} must be a whole number from 1")
+        if self.step is not None and not (is_real(self.step) and 0 < self.step < float("inf")):
+            raise BackendError(f"spsa: step = {self.step!r} must be a positive number; 0.1 to 0.3 suit sampled values")
+        if not isinstance(self.shared, bool):
+            raise BackendError(f"spsa: shared = {self.shared!r} must be true or false")
 
     def check(self, executable: Executable) -> None:
         """Every backend has values, which is all it takes."""
