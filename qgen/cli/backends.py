@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qgen.cli.describe_circuit import print_rows
-from qgen.errors import BackendError
+from qgen.errors import BackendError, HardwareError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from qgen.backends import Capabilities
     from qgen.backends.devices import Device, DeviceFacts
+    from qgen.backends.ibm.live import LiveDevice
 
 EXAMPLES = """\b
 Examples:
@@ -26,13 +28,15 @@ Examples:
   qgen backends --all  # also the small devices of former years
   qgen backends show fake_kingston
   qgen backends show fake_kingston --figure kingston.png
+  qgen backends show ibm_fez  # as it is now, with an account
   qgen backends --json"""
 
 _SHOW_EXAMPLES = """\b
 Examples:
   qgen backends show aer
   qgen backends show fake_brisbane --json
-  qgen backends show fake_miami --figure miami.pdf"""
+  qgen backends show fake_miami --figure miami.pdf
+  qgen backends show ibm_fez --figure fez.png"""
 
 _LOGIN_EXAMPLES = """\b
 Examples:
@@ -49,6 +53,7 @@ _NUMBERS = ("qubits", "2q err", "readout", "T1 us")
 _ROOMY = 90
 _WORST = 5
 _MOST_NAMED = 10
+_NO_ACCOUNT = "there is no IBM account here: `qgen backends login` saves one"
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -59,10 +64,11 @@ def backends(
     every: Annotated[bool, typer.Option("--all", help=f"List devices of up to {_SMALL} qubits too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all devices.")] = False,
 ) -> None:
-    """List where circuits can run: simulators, and devices by their published snapshots.
+    """List where circuits can run: simulators, IBM's devices as they are now, and published snapshots of devices.
 
-    Errors are medians, as probabilities; T1 is in microseconds. The last column
-    says whether the physical machine still runs.
+    Errors are medians, as probabilities; T1 is in microseconds. Live devices are those
+    of your account at IBM. The last column says how many jobs wait for them, and of
+    snapshots whether the physical machine still runs.
     """
     if context.invoked_subcommand is not None:
         if every or as_json:
@@ -77,22 +83,26 @@ def backends(
         listed = [{"name": name, **dataclasses.asdict(able)} for name, able in simulators.items()]
         forms = [{"form": form, "about": about} for form, about in FORMS.items()]
         rows = [facts.to_dict() for facts in devices]
-        _print_json({"backends": listed, "forms": forms, "providers": sorted(_providers()), "devices": rows})
+        everything = {"backends": listed, "forms": forms, "providers": sorted(_providers()), "devices": rows}
+        live, problem = _live_devices()
+        now = {"live": None if problem else [one.plain() for one in live], "live_problem": problem}
+        _print_json(everything | now)
         return
     _print_simulators(simulators)
+    _print_live(*_live_devices())
     _print_devices(devices, every)
 
 
 @app.command(epilog=_SHOW_EXAMPLES)
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A backend, or a device such as fake_brisbane.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A backend, or a device: fake_fez, ibm_fez.")],
     figure: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Also draw the map of the device into a file: .png, .svg or .pdf."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show one backend; of a device, its errors and its map too."""
+    """Show one backend; of a device, its errors and its map too, and of a live one its queue."""
     from qgen.backends import backend_names
     from qgen.backends.devices import open_device
     from qgen.backends.devices.picture import FIGURE_ENDINGS
@@ -103,6 +113,10 @@ def show(
         if figure:
             raise typer.BadParameter(f"{name} is no device: there is no map to draw.", param_hint="--figure")
         _show_simulator(name, as_json)
+        return
+    if name.startswith("ibm_") or name == "least_busy":
+        live = _find_live(name)
+        _show_device(live.device, figure, as_json, live)
         return
     _refuse_misspelt(name)
     _show_device(open_device(name.removeprefix("aer:")), figure, as_json)
@@ -127,6 +141,70 @@ def login(
         raise typer.BadParameter("there is no key on the standard input.")
     save_account(key.strip(), instance, overwrite)
     typer.echo("saved: `qgen sample --backend ibm_... --dry-run` shows what a run would take")
+
+
+def _may_have_account() -> bool:
+    """Whether there could be an account at IBM, by a glance: its client takes seconds to import."""
+    try:
+        saved = Path.home() / ".qiskit" / "qiskit-ibm.json"
+        return bool(os.environ.get("QISKIT_IBM_TOKEN")) or saved.exists()
+    except (RuntimeError, OSError):
+        return False
+
+
+def _live_devices() -> tuple[list[LiveDevice], str | None]:
+    """The devices of the account as they are now, or why there are none."""
+    if not _may_have_account():
+        return [], _NO_ACCOUNT
+    from qgen.backends.ibm.live import live_devices
+
+    try:
+        return live_devices(), None
+    except HardwareError as error:
+        return [], str(error)
+
+
+def _find_live(name: str) -> LiveDevice:
+    """A live device.
+
+    Raises:
+        HardwareError: there is none; the message says what snapshot there is of it.
+    """
+    from qgen.backends.devices import open_device
+
+    problem = _NO_ACCOUNT
+    if _may_have_account():
+        from qgen.backends.ibm.live import find_live
+
+        try:
+            return find_live(name)
+        except HardwareError as error:
+            problem = str(error)
+    try:
+        open_device(name)
+    except BackendError as error:
+        problem = f"{problem}; {error}"
+    raise HardwareError(problem)
+
+
+def _print_live(live: list[LiveDevice], problem: str | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False)
+    console.print()
+    if problem is not None or not live:
+        console.print(f"live devices: {problem or 'the account has none just now'}", soft_wrap=True)
+        return
+    gap = 1 if console.width < _ROOMY else 2
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
+    for heading in ("live device", *_HEADINGS[1:-1], "jobs wait"):
+        table.add_column(heading, justify="right" if heading in (*_NUMBERS, "jobs wait") else "left", no_wrap=True)
+    for one in live:
+        name, *values, _, _ = _table_row(one.device.facts)
+        waiting = f"{one.waiting:,}" if one.online else "offline"
+        table.add_row(name, *values, f"{_since(one.device.calibrated)} ago", waiting)
+    console.print(table)
 
 
 def _refuse_misspelt(name: str) -> None:
@@ -219,6 +297,14 @@ def _age(day: datetime | None, short: bool = False) -> str:
     return f"{number} {unit}{'s' * (number != 1)}"
 
 
+def _since(moment: datetime | None) -> str:
+    """How long ago that was, in hours where it is less than two days."""
+    if moment is None:
+        return "-"
+    hours = (datetime.now(UTC) - (moment if moment.tzinfo else moment.replace(tzinfo=UTC))).total_seconds() / 3600
+    return f"{max(hours, 0):.0f} h" if hours < 48 else _age(moment, short=True)
+
+
 def _show_simulator(name: str, as_json: bool) -> None:
     from rich.console import Console
 
@@ -237,7 +323,7 @@ def _show_simulator(name: str, as_json: bool) -> None:
         print_rows(Console(highlight=False), rows)
 
 
-def _show_device(device: Device, figure: Path | None, as_json: bool) -> None:
+def _show_device(device: Device, figure: Path | None, as_json: bool, live: LiveDevice | None = None) -> None:
     from rich.console import Console
 
     from qgen.backends.devices import draw_device
@@ -255,14 +341,16 @@ def _show_device(device: Device, figure: Path | None, as_json: bool) -> None:
             "worst_couplers": [{"qubits": pair, "error": error} for error, pair in couplers],
             "not_calibrated": faulty,
         }
-        _print_json(device.facts.to_dict() | details | {"figure": figure and str(figure)})
+        facts = device.facts.to_dict() if live is None else live.plain()
+        _print_json(facts | details | {"figure": figure and str(figure)})
         return
     rows = _device_rows(device.facts) | {
+        **({} if live is None else _live_rows(live)),
         "worst readout": ", ".join(f"{qubit}: {_percent(error)}" for error, qubit in qubits) or "-",
         "worst couplers": ", ".join(f"{a}-{b}: {_percent(error)}" for error, (a, b) in couplers) or "-",
         **({"not calibrated": _named([f"{a}-{b}" for a, b in faulty])} if faulty else {}),
         **({"warning": "no two-qubit gate works in this snapshot"} if faulty and not couplers else {}),
-        "use it": f"--backend aer:{device.name}",
+        "use it": f"--backend {device.name if live else f'aer:{device.name}'}",
     }
     print_rows(Console(highlight=False), rows | ({"drawn into": str(figure)} if figure else {}))
 
@@ -282,6 +370,14 @@ def _device_rows(facts: DeviceFacts) -> dict[str, str]:
         "median T1, T2": f"{_microseconds(facts.t1_us)}, {_microseconds(facts.t2_us)}",
         "calibrated": day,
         "machine": f"{end}{f' ({facts.note})' if facts.note else ''}, as of {AS_OF}",
+    }
+
+
+def _live_rows(live: LiveDevice) -> dict[str, str]:
+    day, jobs = live.device.calibrated, f"{live.waiting:,} job{'s' * (live.waiting != 1)} wait for it"
+    return {
+        "calibrated": f"{day:%Y-%m-%d %H:%M %Z}, {_since(day)} ago" if day else "not said",
+        "machine": f"{'online' if live.online else 'offline'}, {jobs}",
     }
 
 

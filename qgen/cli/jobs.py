@@ -23,7 +23,7 @@ Examples:
   qgen jobs runs/first-try --json
   qgen jobs --follow  # wait for all, and keep their results
   qgen jobs --fetch
-  qgen jobs --cancel all"""
+  qgen jobs --cancel all  # also while another command waits for them"""
 
 
 def jobs(
@@ -47,11 +47,11 @@ def jobs(
 
     if sum((follow, fetch, cancel is not None)) > 1:
         raise typer.BadParameter("Give one of --follow, --fetch and --cancel.")
-    path, console = _journal(run), Console(highlight=False, stderr=as_json)
-    if follow or fetch or cancel is not None:
+    path, console = _journal(run), Console(highlight=False, markup=False, stderr=as_json)
+    if cancel is not None:
+        _cancel(path, cancel)
+    if follow or fetch or (cancel is not None and not _is_in_use(path)):
         with _runner(path) as runner:
-            if cancel is not None:
-                _cancel(runner, cancel)
             entries = runner.collect(wait=follow)
     else:
         journal = Journal(path)
@@ -84,25 +84,59 @@ def _runner(path: Path) -> Iterator[Runner]:
     with alone(path):
         journal = Journal(path)
         try:
-            device = next((one.backend for one in reversed(journal.entries())), "least_busy")
-            yield Runner(Client(device, HardwareOptions()), journal)
+            yield Runner(Client(_device(journal.entries()), HardwareOptions()), journal)
         finally:
             journal.close()
 
 
-def _cancel(runner: Runner, which: str) -> None:
-    runner.adopt()
-    open_jobs = [one.job_id for one in runner.journal.entries() if one.state == "submitted" and one.job_id]
+def _cancel(path: Path, which: str) -> None:
+    """Cancels jobs at IBM. The journal is only read: another command may wait for them, and notes what became of them.
+
+    Raises:
+        typer.BadParameter: there is no such job.
+    """
+    from qgen.backends.ibm.client import Client
+    from qgen.backends.ibm.journal import Journal
+    from qgen.backends.ibm.options import HardwareOptions
+
+    journal = Journal(path)
+    entries = journal.entries()
+    journal.close()
+    client = Client(_device(entries), HardwareOptions())
+    open_jobs = [one.job_id for one in entries if one.state == "submitted" and one.job_id]
+    for one in entries:  # on its way at this moment, or made though nobody heard so
+        if one.state == "planned":
+            open_jobs += client.find(one.tag)
     chosen = open_jobs if which == "all" else [one for one in open_jobs if one == which]
     if not chosen and which != "all":
         listed = ", ".join(open_jobs) or "none"
         raise typer.BadParameter(f"{which!r} is no job of this run that can be cancelled; open are: {listed}.")
     for job_id in chosen:
-        runner.client.cancel(job_id)
+        client.cancel(job_id)
+        typer.echo(f"asked IBM to cancel {job_id}", err=True)
+
+
+def _is_in_use(path: Path) -> bool:
+    """Whether another command works with the journal."""
+    from qgen.backends.ibm.journal import alone
+    from qgen.errors import HardwareError
+
+    try:
+        with alone(path):
+            return False
+    except HardwareError:
+        return True
+
+
+def _device(entries: list[Entry]) -> str:
+    """That of the last job."""
+    return next((one.backend for one in reversed(entries)), "least_busy")
 
 
 def _print(console: Console, path: Path, entries: list[Entry]) -> None:
     from rich.table import Table
+
+    from qgen.backends.ibm.wording import clean
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for heading in ("job", "device", "state", "created"):
@@ -116,6 +150,6 @@ def _print(console: Console, path: Path, entries: list[Entry]) -> None:
     console.print(table)
     for one in entries:
         if one.reason:
-            console.print(f"{one.job_id}: {' '.join(one.reason.split())}", style="dim", soft_wrap=True)
+            console.print(f"{one.job_id}: {clean(one.reason)}", style="dim", soft_wrap=True)
     spent = sum(one.cost for one in entries)
     console.print(f"{len(entries):,} jobs, {spent:,.1f} QPU seconds (~: as planned); journal: {path}", soft_wrap=True)

@@ -17,12 +17,16 @@ class Identity:
     Args:
         key: the API key.
         lifetime: seconds that a token holds.
+
+    Attributes:
+        issued: all tokens, the oldest first, those that hold no longer included.
     """
 
     def __init__(self, key: str, lifetime: float = 3600.0) -> None:
         self._key, self._secret = key, secrets.token_bytes(32)
         self.lifetime = lifetime
         self._tokens: dict[str, float] = {}
+        self.issued: list[str] = []
         self._lock = Lock()
 
     def issue(self, key: str) -> dict[str, Any] | None:
@@ -35,6 +39,7 @@ class Identity:
             {"iam_id": "IBMid-devserver", "iat": start, "exp": start + seconds, "jti": secrets.token_hex()}
         )
         with self._lock:
+            self.issued.append(token)
             self._tokens[token] = time.monotonic() + self.lifetime
         about = {"token_type": "Bearer", "expires_in": seconds, "expiration": start + seconds, "scope": "ibm openid"}
         return {"access_token": token, "refresh_token": "not_supported"} | about

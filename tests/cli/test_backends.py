@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cloud import no_account
 from typer.testing import CliRunner
 
 from qgen.backends import backend_names, open_backend
@@ -20,6 +21,11 @@ FACTS = {
     *("name", "qubits", "processor", "basis", "two_qubit_gates", "couplers", "faulty_couplers", "two_qubit_error"),
     *("sx_error", "readout_error", "t1_us", "t2_us", "calibrated", "status", "retired", "note"),
 }
+
+
+@pytest.fixture(autouse=True)
+def _no_account(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_account(tmp_path_factory.mktemp("home"), monkeypatch)
 
 
 def run(*arguments: object) -> Any:

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from qgen.backends.devices.facts import DeviceFacts, median_of, works
-from qgen.backends.devices.fleet import standing
+from qgen.backends.devices.fleet import Standing, standing
 
 if TYPE_CHECKING:
     from qiskit.transpiler import InstructionProperties, Target
@@ -88,7 +88,7 @@ class Device:
     @cached_property
     def facts(self) -> DeviceFacts:
         """The medians, and what has become of the machine."""
-        known = standing(self.city)
+        known = standing(self.city) if self.machine is None else Standing("live")
         errors = self.coupler_errors.values()
         return DeviceFacts(
             name=self.name,

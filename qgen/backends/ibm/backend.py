@@ -67,8 +67,8 @@ class IBMBackend(Hardware):
                 client.about_to_submit = lambda: book.note(LEAST_BUSY, client.name)
             stack.callback(client.close)
             self.machine, self.target = client.machine, _usable(client.machine.target)
-            properties = self.machine.properties()
-            self._calibrated = None if properties is None else properties.last_update_date.date().isoformat()
+            calibrated = client.calibrated()
+            self._calibrated = None if calibrated is None else calibrated.date().isoformat()
             _check_delay(self.machine, self.options.rep_delay_us)
             if pins is not None:
                 pins.check_device(self.name)

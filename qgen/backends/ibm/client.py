@@ -12,7 +12,9 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
@@ -77,6 +79,7 @@ class Client:
         name: of the device, as in `ibm_fez`, or `least_busy`.
         options: how circuits run.
         pace: seconds to wait after a first failure, twice as long after each further one.
+        brief: try everything twice only, where somebody waits for a list.
 
     Attributes:
         patience: how patient every request is.
@@ -89,6 +92,7 @@ class Client:
     name: str
     options: HardwareOptions
     pace: float = field(default_factory=lambda: PATIENCE.pace)
+    brief: bool = False
     patience: Patience = field(init=False)
     about_to_submit: Callable[[], None] | None = field(init=False, default=None, repr=False)
     _door: Door = field(init=False, repr=False)
@@ -99,6 +103,8 @@ class Client:
     def __post_init__(self) -> None:
         longest = PATIENCE.most_wait * self.pace / PATIENCE.pace
         self.patience = replace(PATIENCE, pace=self.pace, most_wait=longest)
+        if self.brief:
+            self.patience = replace(self.patience, tries=2, first_tries=2, most_wait=min(longest, 5.0), answer=20.0)
         self._door = Door(self.patience)
         self._service = open_service(self._door)
 
@@ -113,6 +119,12 @@ class Client:
             self._machine = self._ask(self._find_machine)
             self.name = str(self._machine.name)  # `least_busy` is decided once
         return self._machine
+
+    def beside(self, name: str) -> Client:
+        """Another device of the same account, over the same connection."""
+        other = copy(self)
+        vars(other).update(name=name, _machine=None, _mode=None)
+        return other
 
     def devices(self) -> list[str]:
         """The names of the account's devices."""
@@ -130,12 +142,16 @@ class Client:
                 "done is kept"
             )
 
+    def calibrated(self) -> datetime | None:
+        """When the device was last calibrated; None where IBM does not say."""
+        found = self._ask(lambda: self.machine.properties())
+        return None if found is None else found.last_update_date
+
     def status(self) -> tuple[bool, int]:
         """Whether the device runs, and how many jobs wait for it."""
-        machine = self.machine
 
         def look() -> tuple[bool, int]:
-            found = machine.status()
+            found = self.machine.status()
             return bool(found.operational), max(0, int(found.pending_jobs))
 
         return self._ask(look)
@@ -163,11 +179,11 @@ class Client:
             TransientError: it may or may not have been submitted: look for the tag.
             RefusedError: it was not submitted.
         """
-        where = self._where()
-        if self.about_to_submit is not None:
-            self.about_to_submit()
 
         def run() -> str:
+            where = self._where()
+            if self.about_to_submit is not None:
+                self.about_to_submit()
             primitive = _primitive(kind, where, self.options, tag, limit)
             job_id = str(primitive.run(pubs, **_amount(kind, shots)).job_id())
             if _JOB_ID.fullmatch(job_id) is None:
@@ -277,7 +293,7 @@ class Client:
         self._door.check()
         refusal = self._door.refusal
         names = self._names()
-        if self.name in names or (not names and refusal):
+        if self.name in names:
             why = refusal.words if refusal else "what IBM's service says of its gates cannot be read"
             raise HardwareError(f"{self.name} cannot be used just now: {why}. Try again later")
         raise NoDeviceError(", ".join(names) or "none just now")
@@ -286,6 +302,8 @@ class Client:
         # The client's public list leaves out those whose configuration it could not get, and asks for all of them.
         found = self._service._resolve_cloud_instances(None)  # noqa: SLF001
         names = sorted({str(name) for _, devices in found for name, mock in devices if not mock})
+        if not names and self._door.refusal is not None:  # the client takes a refusal for an account without devices
+            raise RefusedError(self._door.refusal.words)
         return [clean(name, MOST_OF_NAME) for name in names]
 
     def _look(self, job_id: str) -> JobView:
@@ -316,11 +334,10 @@ class Client:
     def _where(self) -> Any:
         from qiskit_ibm_runtime import Batch
 
-        machine = self.machine
         if self.options.mode == "job":
-            return machine
+            return self.machine
         if self._mode is None:
-            self._mode = self._ask(lambda: Batch(machine))
+            self._mode = self._ask(lambda: Batch(self.machine))
         return self._mode
 
 

@@ -6,7 +6,7 @@ the identity service alone; where IBM's client would fall back on sending it to 
 
 IBM's client offers no place for such rules: it makes sessions of its own, repeats requests for as long as an answer
 asks for, follows redirects, and takes an account that does not answer for an empty one. So they stand where all of its
-requests pass, in `requests.Session.send`, and hold for what is called within `Door.open` alone.
+requests pass, in `requests.Session.send`, and hold for what is called within `Door.open`, and for nobody else.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ import math
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
+from threading import Lock
 from typing import Any, NoReturn
 from urllib.parse import quote, quote_plus, urlsplit
+from weakref import WeakKeyDictionary
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -51,6 +53,8 @@ _MOST_REQUESTS = 300
 _FRESH = 0.8
 
 _current: ContextVar[Door | None] = ContextVar("qgen_ibm_door", default=None)
+#: Sessions that were used within a door never leave it: a device asks for its calibration when it likes.
+_owners: WeakKeyDictionary[requests.Session, Door] = WeakKeyDictionary()
 
 
 class TransientError(HardwareError):
@@ -133,7 +137,7 @@ class _Token:
     due: float
 
 
-@dataclass
+@dataclass(eq=False)
 class Door:
     """See the module.
 
@@ -185,7 +189,7 @@ class Door:
         self.fault, self.refusal, self.posted, self._requests = None, None, False, 0
         mark = _current.set(self)
         try:
-            with _quiet():
+            with _silence:
                 if self._manager is not None and (self._token is None or time.monotonic() > self._token.due):
                     self._fetch()
                 yield
@@ -239,6 +243,7 @@ class Door:
         identity = _path(request).endswith(_TOKEN)
         if identity and not self._fetching and self._token is not None:
             return self._token.answer
+        _owners[session] = self
         _no_retries(session)
         self._last, self._requests = _label(request), self._requests + 1
         if self._requests > _MOST_REQUESTS:
@@ -366,14 +371,17 @@ def _plain_send() -> Any:
 
 
 def _install() -> None:
-    """Puts the door where requests pass; it is shut for all that is not called within `Door.open`."""
+    """Puts the door where requests pass; whoever is not called within `Door.open` goes past it."""
     plain = _plain_send()
     if requests.Session.send is not plain:
         return
 
     def send(self: requests.Session, request: requests.PreparedRequest, **options: Any) -> Any:
-        door = _current.get()
-        return plain(self, request, **options) if door is None else door.send(self, request, options)
+        door = _current.get() or _owners.get(self)
+        if door is None:
+            return plain(self, request, **options)
+        with door.open():
+            return door.send(self, request, options)
 
     requests.Session.send = send  # type: ignore[method-assign]
 
@@ -385,20 +393,31 @@ def _no_retries(session: requests.Session) -> None:
             adapter.max_retries = Retry(0, read=False)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the client warns of, which repeats the service's words as they came."""
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
+class _Silence:
+    """The client's warnings are kept back while any thread is within: they repeat the service's words as they came."""
+
+    def __init__(self) -> None:
+        self._lock, self._within, self._undo = Lock(), 0, ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._within += 1
+            if self._within > 1:
+                return
+            self._undo.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+            for logger in map(logging.getLogger, _LOGGERS):
+                self._undo.callback(logger.setLevel, logger.level)
+                logger.setLevel(logging.CRITICAL + 1)
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._within -= 1
+            if not self._within:
+                self._undo.close()
+
+
+_silence = _Silence()
 
 
 def _path(request: requests.PreparedRequest) -> str:

@@ -1,0 +1,288 @@
+"""Whatever a request of IBM's client meets with: it goes through, or ends soon with one line; no secret goes astray."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+import time
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+from cloud import PACE, cloud, hardware
+from qiskit_ibm_runtime import QiskitRuntimeService
+
+from qgen.backends.ibm import HardwareOptions, client
+from qgen.backends.ibm.client import Client
+from qgen.backends.ibm.door import Door, Patience, TransientError, _retry_after
+from qgen.circuits import ansatz
+from qgen.devserver import DevServer, Fault, Trap
+from qgen.errors import HardwareError
+
+CIRCUIT = ansatz("basic", qubits=2, layers=1)
+SHOTS = 20
+#: Seconds that a command may take to give up, with the patience of these tests.
+BOUND = 30.0
+HOSTILE = "\x1b]52;c;aGVsbG8=\x07\x1b[31mred\x1b[0m \u202egnp\r\n[/bold] {authorization} {body} " + "x" * 100_000
+
+START = {
+    "token": ("POST", "/identity/token"),
+    "backends": ("GET", "/backends"),
+    "configuration": ("GET", "/backends/*/configuration"),
+    "properties": ("GET", "/backends/*/properties"),
+    "status": ("GET", "/backends/*/status"),
+    "usage": ("GET", "/instances/usage"),
+}
+WORK = {
+    "submission": ("POST", "/jobs"),
+    "a batch": ("POST", "/sessions"),
+    "closing it": ("PATCH", "/sessions/*"),
+    "a list of jobs": ("GET", "/jobs"),
+    "a job": ("GET", "/jobs/*"),
+    "its metrics": ("GET", "/jobs/*/metrics"),
+    "its results": ("GET", "/jobs/*/results"),
+}
+ENDPOINTS = START | WORK
+WRONG = ("[]", "{}", '"text"', "17", '{"devices": 3, "jobs": {}, "count": "x", "state": [], "usage": 1, "id": 4}')
+FAULTS: dict[str, dict[str, Any]] = {
+    "401": {"status": 401},
+    "403": {"status": 403},
+    "404": {"status": 404},
+    "409": {"status": 409},
+    "429": {"status": 429},
+    "429, to come back tomorrow": {"status": 429, "retry_after": 86_400.0},
+    "500": {"status": 500},
+    "502": {"status": 502},
+    "503": {"status": 503},
+    "503, to come back tomorrow": {"status": 503, "retry_after": 86_400.0},
+    "a lost connection": {"drop": True},
+    "half an answer": {"truncate": 20},
+    "a page": {"body": "<html>please sign in</html>"},
+    "half of its JSON": {"body": '{"devices": [{"na'},
+    **{f"what it is not: {text}": {"body": text} for text in WRONG},
+    "hostile text": {"status": 403, "reason": HOSTILE},
+    "hostile text that may pass": {"status": 503, "reason": HOSTILE},
+}
+#: Of each kind of faults, for the run that everybody does.
+FEW = ("401", "429, to come back tomorrow", "503", "half an answer", "a page", "what it is not: []", "hostile text")
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "PATIENCE", Patience(tries=3, first_tries=2, most_wait=5.0, answer=5.0))
+
+
+@pytest.fixture(scope="module")
+def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
+    with pytest.MonkeyPatch.context() as patch, cloud(tmp_path_factory.mktemp("cloud"), patch) as found:
+        yield found
+
+
+@pytest.fixture
+def server(module_server: DevServer) -> Iterator[DevServer]:
+    yield module_server
+    module_server.faults.clear()
+
+
+@pytest.fixture
+def trap() -> Iterator[Trap]:
+    with Trap() as found:
+        yield found
+
+
+def start() -> None:
+    """All that is asked for before anything is submitted."""
+    found = Client("ibm_guadalupe", HardwareOptions(), PACE)
+    _ = found.machine.target
+    found.check_online()
+    found.allowance()
+
+
+def work(folder: Path, mode: str = "batch") -> None:
+    with hardware(folder, shots=SHOTS, mode=mode) as backend:
+        executable = backend.compile(CIRCUIT)
+        executable.expectations(np.zeros((1, 2)), np.zeros(CIRCUIT.num_weights), 1)
+        backend.runner.collect(wait=True)
+
+
+def check(server: DevServer, endpoint: str, fault: Fault, folder: Path, capture: Any, logs: Any) -> None:
+    """Runs it all with a lasting fault: it works, or says in a line what does not."""
+    server.faults.add(fault)
+    logs.set_level(logging.DEBUG)
+    began, said = time.monotonic(), ""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            start() if endpoint in START else work(folder)
+        except HardwareError as error:
+            said = str(error)
+    assert time.monotonic() - began < BOUND
+    assert server.faults.struck, "the fault never struck"
+    assert len(said) < 1200
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202e]", said), said
+    written = capture.readouterr()
+    everything = "".join([said, written.out, written.err, logs.text, *(str(one.message) for one in warned)])
+    assert server.token not in everything
+    for token in server.service.identity.issued:
+        assert token not in everything
+    assert "\x1b" not in everything
+
+
+def cases(names: Any, faults: Any) -> list[Any]:
+    return [pytest.param(*one, id=" / ".join(one)) for one in itertools.product(names, faults)]
+
+
+@pytest.mark.parametrize(("endpoint", "kind"), cases(ENDPOINTS, FEW))
+def test_a_lasting_fault_is_one_line(
+    endpoint: str, kind: str, server: DevServer, tmp_path: Path, capfd: Any, caplog: Any
+) -> None:
+    method, path = ENDPOINTS[endpoint]
+    check(server, endpoint, Fault(method=method, path=path, times=None, **FAULTS[kind]), tmp_path, capfd, caplog)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("endpoint", "kind"), cases(ENDPOINTS, [kind for kind in FAULTS if kind not in FEW]))
+def test_every_lasting_fault_is_one_line(
+    endpoint: str, kind: str, server: DevServer, tmp_path: Path, capfd: Any, caplog: Any
+) -> None:
+    test_a_lasting_fault_is_one_line(endpoint, kind, server, tmp_path, capfd, caplog)
+
+
+@pytest.mark.parametrize("status", [302, 307])
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_nobody_is_sent_anything_by_a_redirect(
+    endpoint: str, status: int, server: DevServer, trap: Trap, tmp_path: Path, capfd: Any, caplog: Any
+) -> None:
+    method, path = ENDPOINTS[endpoint]
+    where = f"{trap.url('localhost' if status % 2 else '127.0.0.1')}{path.replace('*', 'x')}"
+    fault = Fault(method=method, path=path, status=status, location=where, times=None)
+    check(server, endpoint, fault, tmp_path, capfd, caplog)
+    assert not trap.caught
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [301, 303, 308])
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_nobody_is_sent_anything_by_any_redirect(
+    endpoint: str, status: int, server: DevServer, trap: Trap, tmp_path: Path, capfd: Any, caplog: Any
+) -> None:
+    test_nobody_is_sent_anything_by_a_redirect(endpoint, status, server, trap, tmp_path, capfd, caplog)
+
+
+def test_the_client_alone_would_send_the_key_there(server: DevServer, trap: Trap) -> None:
+    """So that the trap is known to catch."""
+    where = f"{trap.url()}/identity/token"
+    server.faults.add(Fault(path="/identity/token", status=307, location=where, times=None))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        QiskitRuntimeService()
+    assert any(server.token.encode() in request for request in trap.caught)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "kind"),
+    cases(START, ["429", "503", "a lost connection", "half an answer", "a page", "half of its JSON"]),
+)
+def test_what_passes_at_the_start_is_waited_for(endpoint: str, kind: str, server: DevServer) -> None:
+    method, path = START[endpoint]
+    server.faults.add(Fault(method=method, path=path, **FAULTS[kind]))
+    start()
+    assert len(server.faults.struck) == 1 or server.faults.struck[-1].path == path
+
+
+def test_an_endless_401_ends_with_a_second_token(server: DevServer) -> None:
+    server.faults.add(Fault(path="/backends", status=401, times=None, reason="go away"))
+    before = len(server.service.identity.issued)
+    with pytest.raises(HardwareError, match=r"answers GET /backends with 401 \(go away\)"):
+        start()
+    assert len(server.service.identity.issued) - before == 2
+
+
+def test_the_key_goes_to_the_identity_service_alone(server: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also once that does not answer: IBM's client would send the key to everybody else then."""
+    sent, knows = [], server.service.identity.knows
+    monkeypatch.setattr(server.service.identity, "knows", lambda text: sent.append(text) or knows(text))
+    found = Client("ibm_guadalupe", HardwareOptions(), PACE)
+    server.faults.add(Fault(path="/identity/token", status=500, times=None))
+    server.service.identity.revoke()
+    for _ in range(2):
+        began = time.monotonic()
+        with pytest.raises(TransientError, match="POST /identity/token with 500"):
+            found.devices()
+        assert time.monotonic() - began < 10  # not the minute for which the client by itself stalls
+    server.faults.clear()
+    assert found.devices() == ["ibm_guadalupe"]
+    assert sent
+    assert all(text.startswith("Bearer ") and server.token not in text for text in sent)
+
+
+@pytest.mark.parametrize("answer", ["{}", '{"access_token": null}', '{"access_token": "x.y.z"}', "[]", "{", ""])
+def test_an_answer_without_a_token_is_said(answer: str, server: DevServer) -> None:
+    server.faults.add(Fault(path="/identity/token", body=answer, times=None))
+    began = time.monotonic()
+    with pytest.raises(HardwareError, match="without an access token"):
+        start()
+    assert time.monotonic() - began < 10
+
+
+def test_what_the_service_asks_to_wait_is_waited_up_to_a_bound() -> None:
+    patience = Patience(pace=1.0, most_wait=60.0)
+    assert [patience.wait(k) for k in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert patience.wait(0, 7.5) == 7.5
+    assert patience.wait(3, 0.1) == 8
+    assert patience.wait(0, 86_400.0) == 60
+    assert patience.wait(10_000) == 60
+
+
+@pytest.mark.parametrize(
+    ("asked", "waits"), [(2.0, [2.0, 2.0, 2.0]), (86_400.0, [60.0, 60.0, 60.0]), (None, [0.01, 0.02, 0.04])]
+)
+def test_a_client_waits_as_it_is_asked_to(
+    asked: float | None, waits: list[float], server: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(client, "PATIENCE", Patience(pace=0.01))
+    monkeypatch.setattr("qgen.backends.ibm.door.time.sleep", slept.append)
+    server.faults.add(Fault(path="/backends", status=429, retry_after=asked, times=3))
+    Client("ibm_guadalupe", HardwareOptions())
+    assert slept == waits
+
+
+def test_a_time_to_wait_may_be_a_date() -> None:
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=40), usegmt=True)
+    assert _retry_after(soon) == pytest.approx(40, abs=2)
+    assert _retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert [_retry_after(text) for text in ("7", "0.5", "-3", "nan", "inf", "soon", "", None)] == [
+        7,
+        0.5,
+        0,
+        *[None] * 5,
+    ]
+
+
+def test_a_list_without_end_is_left(server: DevServer) -> None:
+    found = Client("ibm_guadalupe", HardwareOptions(), PACE)
+    server.faults.add(Fault(path="/jobs", body='{"jobs": [], "count": 7}', times=None))
+    with pytest.raises(HardwareError, match="without end"):
+        found.find("qgen-0")
+
+
+def test_what_is_not_called_through_the_door_is_as_it_was(server: DevServer, trap: Trap) -> None:
+    Client("ibm_guadalupe", HardwareOptions(), PACE)
+    server.faults.add(Fault(path="/elsewhere", status=307, location=f"{trap.url()}/there", times=None))
+    assert requests.get(f"{server.url}/elsewhere", timeout=5).url == f"{trap.url()}/there"
+    assert len(trap.caught) == 1
+
+
+def test_words_of_the_service_are_fit_to_print(server: DevServer) -> None:
+    door = Door(Patience())
+    door._secrets = {"the-key", "the-key-and-more"}
+    assert door.safe("a\x1b[31mb\x1b]0;title\x07c\r\nd \u202e\u200be the-key-and-more the-key") == "a b c d e *** ***"
+    assert len(door.safe("x" * 10**6)) == 300
