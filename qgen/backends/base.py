@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ from qgen.errors import BackendError, InputError
 from qgen.randomness import Seed, Streams, next_streams
 
 Floats = npt.NDArray[np.floating[Any]]
+Value = TypeVar("Value")
 MOST_PLANS = 64  # batch shapes remembered by one executable
 
 
@@ -133,6 +134,13 @@ class Executable(ABC):
             return compiled.evaluate(plain_batch(torch.from_numpy(angles)), streams)
 
         return Angled(form.angles(conditional.inputs + conditional.weights), form.frequencies, evaluate)
+
+    def settled(self, call: Callable[[], Value]) -> Value:
+        """What something returns that asks for `angled`, and then for values at angles of it.
+
+        A backend that may have several forms of the circuit runs it for one of them.
+        """
+        return call()
 
     def pull_back(
         self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool], streams: Streams

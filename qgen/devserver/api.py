@@ -77,12 +77,12 @@ def _usage(service: Service, request: Request) -> Answer:
 
 
 def _create_job(service: Service, request: Request) -> Answer:
-    job = service.submit(request.json())
+    job = service.submit(request.json(), request.instance)
     return Answer.of({"id": job.id, "backend": job.backend})
 
 
 def _list_jobs(service: Service, request: Request) -> Answer:
-    found = [job for job in service.jobs() if _matches(job, request)]
+    found = [job for job in service.listed(request.instance) if _matches(job, request)]
     if request.one("sort") != "ASC":
         found.reverse()
     offset, limit = int(request.one("offset", "0")), int(request.one("limit", str(PAGE)))
@@ -105,12 +105,12 @@ def _matches(job: Job, request: Request) -> bool:
 
 
 def _get_job(service: Service, request: Request, name: str) -> Answer:
-    job = service.job(name)
+    job = service.job(name, request.instance)
     return Answer.of(job.plain(service.position(job), with_params=request.one("exclude_params") != "true"))
 
 
 def _results(service: Service, request: Request, name: str) -> Answer:
-    job = service.job(name)
+    job = service.job(name, request.instance)
     if job.state == COMPLETED:
         return Answer.text(job.result)
     if job.state in (FAILED, CANCELLED):
@@ -119,27 +119,27 @@ def _results(service: Service, request: Request, name: str) -> Answer:
 
 
 def _metrics(service: Service, request: Request, name: str) -> Answer:
-    job = service.job(name)
+    job = service.job(name, request.instance)
     return Answer.of(job.metrics(service.position(job)))
 
 
 def _logs(service: Service, request: Request, name: str) -> Answer:
-    service.job(name)
+    service.job(name, request.instance)
     return Answer.text("")
 
 
 def _cancel(service: Service, request: Request, name: str) -> Answer:
-    service.cancel(service.job(name))
+    service.cancel(service.job(name, request.instance))
     return Answer(204)
 
 
 def _set_tags(service: Service, request: Request, name: str) -> Answer:
-    service.job(name).tags = [str(tag) for tag in request.json().get("tags", [])]
+    service.job(name, request.instance).tags = [str(tag) for tag in request.json().get("tags", [])]
     return Answer(204)
 
 
 def _delete_job(service: Service, request: Request, name: str) -> Answer:
-    service.delete(service.job(name))
+    service.delete(service.job(name, request.instance))
     return Answer(204)
 
 
@@ -182,7 +182,8 @@ def _workloads(service: Service, request: Request) -> Answer:
 
 def _search(service: Service, request: Request) -> Answer:
     """IBM Cloud's search for instances, by which a client finds the CRN of one that it knows by name."""
-    item = {"crn": service.instance, "name": "devserver", "service_plan_unique_id": PLAN, "tags": []}
+    (name, crn), *_ = service.instances.items()
+    item = {"crn": crn, "name": name, "service_plan_unique_id": PLAN, "tags": []}
     return Answer.of({"items": [item | {"doc": {"extensions": [{"backends": "all"}]}}], "limit": 100})
 
 

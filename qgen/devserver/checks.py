@@ -35,7 +35,7 @@ def check_instructions(circuit: QuantumCircuit, machine: Machine) -> None:
     index = {bit: place for place, bit in enumerate(circuit.qubits)}
     found: set[Any] = {(one.operation.name, tuple(index[bit] for bit in one.qubits)) for one in circuit.data}
     for name, qubits in sorted(found):
-        if name not in ("barrier", "store") and not machine.target.instruction_supported(name, qubits):
+        if name not in ("barrier", "store") and not machine.runs(name, qubits):
             raise RefusedError(
                 NOT_ISA,
                 f"The instruction {name} on qubits {qubits} is not supported by the target system. "

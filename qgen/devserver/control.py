@@ -1,4 +1,4 @@
-"""Addresses below /devserver, which IBM has not: the ledger, faults, and the state of devices."""
+"""Addresses below /devserver, which IBM has not: the ledger, faults, the state of devices and their calibration."""
 
 from __future__ import annotations
 
@@ -46,9 +46,12 @@ def _change_device(service: Service, name: str, request: Request) -> Answer:
     if machine is None:
         raise ApiError(404, 1007, f"Backend {name} not found.")
     wanted = request.json()
-    if not set(wanted) <= {"online", "retired"} or not all(isinstance(value, bool) for value in wanted.values()):
-        raise ApiError(400, 1002, "Give `online` or `retired`, each true or false.")
+    couplers, states = wanted.pop("broken", []), list(wanted.values())
+    if not set(wanted) <= {"online", "retired"} or not all(isinstance(value, bool) for value in states):
+        raise ApiError(400, 1002, "Give `online` or `retired`, each true or false, or `broken`: couplers like [0, 1].")
     with service.changed:
         machine.online, machine.retired = wanted.get("online", machine.online), wanted.get("retired", machine.retired)
+        for first, second in couplers:
+            machine.break_coupler(int(first), int(second))
         service.changed.notify_all()
     return Answer.of({"name": name, "online": machine.online, "retired": machine.retired})

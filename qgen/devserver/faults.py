@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from qgen.devserver.lies import Spoilt, misbill, misstate, spoil
 from qgen.settings import Settings
 
 
@@ -45,8 +46,18 @@ class Fault(Settings):
     """Do what was asked for first: only the answer is lost."""
     delay: float = Field(default=0, ge=0)
     """Seconds to wait first."""
-    job: Literal["fail", "too_long", "cancel"] | None = None
-    """What becomes of a job: it fails, runs into its time limit, or is cancelled by the service."""
+    spoil: Spoilt | None = None
+    """Answer with a result that is not the job's: `rows` or `shots`: half of them; `names`: other ones; `missing`: an
+    array too few; `empty`: nothing. The service keeps the right one."""
+    bill: float | str | None = None
+    """Answer with this bill for a job, be it a number or none; `late`: not known yet; `nan`. The ledger is true."""
+    state: str | None = None
+    """Answer that a job is in this state."""
+    job: Literal["fail", "too_long", "cancel", "slow"] | None = None
+    """What becomes of a job: it fails, runs into its time limit, is cancelled by the service, or takes longer than it
+    should."""
+    factor: float = Field(default=1.5, gt=0)
+    """How many times as long as it should a slow job takes."""
     billed: bool = False
     """Whether a job that fails or is cancelled is billed as if it had run; one that is too long is, up to its limit."""
     reason: str = "Internal error"
@@ -61,6 +72,9 @@ class Fault(Settings):
             "drop": self.drop,
             "body": self.body is not None,
             "truncate": self.truncate is not None,
+            "spoil": self.spoil is not None,
+            "bill": self.bill is not None,
+            "state": self.state is not None,
             "job": self.job is not None,
         }
         if sum(effects.values()) > 1:
@@ -71,10 +85,25 @@ class Fault(Settings):
             raise ValueError("`location` goes with a `status` from 300 to 399, and such a status with a `location`")
         return self
 
+    def lie(self, body: bytes) -> bytes:
+        """The body of an answer as this fault has it."""
+        if self.spoil is not None:
+            return spoil(body, self.spoil)
+        if self.bill is not None:
+            return misbill(body, self.bill)
+        return body if self.state is None else misstate(body, self.state)
+
     def matches(self, method: str, path: str) -> bool:
         """Whether it may strike this request."""
-        pattern = "".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in _PARTS.split(self.path))
+        mine = self._usual_path if self.path == "**" else self.path
+        pattern = "".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in _PARTS.split(mine))
         return self.job is None and self.method in ("*", method) and re.fullmatch(pattern, path) is not None
+
+    @property
+    def _usual_path(self) -> str:
+        """Where an effect belongs that makes sense at one address alone."""
+        lies = {"/jobs/*/results": self.spoil, "/jobs/*/metrics": self.bill, "/jobs/*": self.state}
+        return next((path for path, lie in lies.items() if lie is not None), "**")
 
 
 _PARTS = re.compile(r"(\*\*|\*)")

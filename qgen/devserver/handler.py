@@ -6,6 +6,7 @@ import socket
 import time
 from contextlib import suppress
 from dataclasses import replace
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from threading import Event, Lock
@@ -104,7 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault.drop or whole is None:
             self._hang_up()
         else:
-            self._send(whole, fault.truncate)
+            self._send(
+                replace(whole, body=fault.lie(whole.body)) if whole.status == HTTPStatus.OK else whole, fault.truncate
+            )
             if fault.truncate is not None:
                 self._hang_up()
 
@@ -127,7 +130,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(length)
         if len(body) < length:
             raise ConnectionAbortedError("the client went away in the middle of a request")
-        return Request(self.command, path, parse_qs(parts.query), body, self.headers.get("Authorization") or "")
+        headers = self.headers.get("Authorization") or "", self.headers.get("Service-CRN") or ""
+        return Request(self.command, path, parse_qs(parts.query), body, *headers)
 
     def _answer(self, request: Request) -> Answer:
         service = self.server.service

@@ -35,6 +35,7 @@ class Job:
         program: what it asks for; None once it is done.
         circuits, shots, rep_delay: of the program.
         seconds, executions: what it was billed.
+        instance: of the account, that it belongs to.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Job:
     executions: int = 0
     seconds: float = 0.0
     deleted: bool = False
+    instance: str = ""
 
     @property
     def done(self) -> bool:

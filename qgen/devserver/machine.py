@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qgen.devserver.channels import Channels
 
 US = 1e-6
+_OUT_OF_ORDER = {"date": "2026-01-01T00:00:00+00:00", "name": "operational", "unit": "", "value": 0}
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Machine:
         online: an offline device accepts jobs, and keeps them waiting.
         retired: a retired device is in no list and takes no jobs; results of its jobs stay.
         mock: see `twin`.
+        broken: couplers that went out of order, see `break_coupler`.
 
     Raises:
         BackendError: there is no such snapshot.
@@ -55,6 +57,7 @@ class Machine:
         self.mock = False
         self.noisy = model.noisy
         self.online, self.retired = True, False
+        self.broken: set[frozenset[int]] = set()
 
     def twin(self) -> Machine:
         """The mock device beside this one, for dry runs: it is free, and its results are random."""
@@ -77,10 +80,31 @@ class Machine:
         """The snapshot's JSON under this machine's name."""
         return self._read("conf") | {"backend_name": self.name}
 
-    @cached_property
+    @property
     def properties(self) -> dict[str, Any]:
-        """The snapshot's JSON, dates included, under this machine's name."""
+        """The snapshot's JSON, dates included, under this machine's name, and with what is out of order by now."""
+        if not self.broken:
+            return self._properties
+        gates = [
+            gate | {"parameters": [*gate["parameters"], _OUT_OF_ORDER]} if self._is_broken(gate["qubits"]) else gate
+            for gate in self._properties["gates"]
+        ]
+        return self._properties | {"gates": gates}
+
+    @cached_property
+    def _properties(self) -> dict[str, Any]:
         return self._read("props") | {"backend_name": self.name}
+
+    def break_coupler(self, first: int, second: int) -> None:
+        """A coupler goes out of order: a new calibration says so, and jobs that use it fail."""
+        self.broken.add(frozenset((first, second)))
+
+    def runs(self, name: str, qubits: Sequence[int]) -> bool:
+        """Whether it has this instruction there, in working order."""
+        return self.target.instruction_supported(name, tuple(qubits)) and not self._is_broken(qubits)
+
+    def _is_broken(self, qubits: Sequence[int]) -> bool:
+        return len(qubits) > 1 and any(coupler <= set(qubits) for coupler in self.broken)
 
     @property
     def rep_delay(self) -> float:

@@ -24,13 +24,17 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What a client sent. `path` is below the service's address; values of `query` come as lists."""
+    """What a client sent. `path` is below the service's address; values of `query` come as lists.
+
+    `instance` is the CRN of the account's instance that the client speaks for.
+    """
 
     method: str
     path: str
     query: Mapping[str, list[str]]
     body: bytes
     authorization: str = ""
+    instance: str = ""
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object; an empty one where there is none.

@@ -18,7 +18,12 @@ from qgen.devserver.worker import Worker
 from qgen.errors import BackendError
 
 ACCOUNT = "a/0123456789abcdef0123456789abcdef"
-INSTANCE = f"crn:v1:bluemix:public:quantum-computing:us-east:{ACCOUNT}:00000000-0000-4000-8000-000000000000::"
+INSTANCE, OTHER_INSTANCE = (
+    f"crn:v1:bluemix:public:quantum-computing:us-east:{ACCOUNT}:{number:08x}-0000-4000-8000-000000000000::"
+    for number in range(2)
+)
+#: The account's instances by name. Each sees its own jobs.
+INSTANCES = {"devserver": INSTANCE, "other": OTHER_INSTANCE}
 
 
 class DevServer:
@@ -30,6 +35,7 @@ class DevServer:
         port: 0: any that is free.
         queue_seconds: that a job waits at least before it runs.
         run_seconds: that a job runs at least.
+        list_seconds: after which a job is in the lists of jobs; IBM's lag behind.
         plan: what the account may do, and how many quantum seconds it has.
         tariff: what jobs cost.
         token: the API key that it accepts; None: one of its own making.
@@ -50,6 +56,7 @@ class DevServer:
         port: int = 0,
         queue_seconds: float = 0.0,
         run_seconds: float = 0.0,
+        list_seconds: float = 0.0,
         plan: Plan | None = None,
         tariff: Tariff | None = None,
         token: str | None = None,
@@ -61,9 +68,8 @@ class DevServer:
             raise BackendError(f"a devserver needs devices of different names, not {names}")
         self.token = token or secrets.token_urlsafe(32)
         self.faults = Faults(seed)
-        self.service = Service(
-            machines, Identity(self.token, token_seconds), plan or Plan(), tariff or Tariff(), self.faults, INSTANCE
-        )
+        identity, terms = Identity(self.token, token_seconds), (plan or Plan(), tariff or Tariff())
+        self.service = Service(machines, identity, *terms, self.faults, INSTANCES, list_seconds)
         self._worker = Worker(self.service, seed, queue_seconds, run_seconds)
         self._port = port
         self._http: Loopback | None = None
@@ -117,13 +123,17 @@ class DevServer:
         """A device, to put it offline or to retire it."""
         return self.service.machines[name]
 
-    def environment(self) -> dict[str, str]:
-        """The environment in which the stock client finds this server, and nothing else."""
+    def environment(self, instance: str = INSTANCE) -> dict[str, str]:
+        """The environment in which the stock client finds this server, and nothing else.
+
+        Args:
+            instance: of the account, one of `INSTANCES`.
+        """
         return {
             "QISKIT_IBM_CHANNEL": "ibm_quantum_platform",
             "QISKIT_IBM_URL": f"{self.url}/experimental",
             "QISKIT_IBM_TOKEN": self.token,
-            "QISKIT_IBM_INSTANCE": INSTANCE,
+            "QISKIT_IBM_INSTANCE": instance,
             "IAM_URL": self.url,
             "QISKIT_FUNCTIONS_EXPERIMENTAL": "1",
             "NO_PROXY": "127.0.0.1",

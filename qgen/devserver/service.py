@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from threading import Condition
 from typing import Any
@@ -30,7 +30,8 @@ class Service:
         plan: of the account.
         tariff: what jobs cost.
         faults: what goes wrong.
-        instance: the CRN of the account's one instance.
+        instances: the CRNs of the account's instances by their names; jobs of one are not seen from another.
+        lag: seconds after which a job is in the lists of jobs.
     """
 
     def __init__(
@@ -40,11 +41,13 @@ class Service:
         plan: Plan,
         tariff: Tariff,
         faults: Faults,
-        instance: str,
+        instances: Mapping[str, str],
+        lag: float = 0.0,
     ) -> None:
         both = [twin for machine in machines for twin in (machine, machine.twin())]
         self.machines = {machine.name: machine for machine in both}
-        self.identity, self.plan, self.tariff, self.faults, self.instance = identity, plan, tariff, faults, instance
+        self.identity, self.plan, self.tariff, self.faults = identity, plan, tariff, faults
+        self.instances, self._lag = instances, timedelta(seconds=lag)
         self.changed = Condition()
         self._jobs: dict[str, Job] = {}
         self._sessions: dict[str, Session] = {}
@@ -72,7 +75,7 @@ class Service:
         waiting = [one for one in self.queue(self.machines.get(job.backend)) if one.state == QUEUED]
         return waiting.index(job) + 1 if job in waiting else None
 
-    def submit(self, request: dict[str, Any]) -> Job:
+    def submit(self, request: dict[str, Any], instance: str) -> Job:
         """A new job, waiting, or failed already where it cannot run.
 
         Raises:
@@ -91,6 +94,7 @@ class Service:
         self._check_session(session, machine)
         name = secrets.token_hex(10)
         job = Job(name, machine.name, request, tags, session, float(limit) if limit else None, now())
+        job.instance = instance
         try:
             self._read(job, machine)
         except RefusedError as refusal:
@@ -100,15 +104,15 @@ class Service:
             self.changed.notify_all()
         return job
 
-    def job(self, name: str) -> Job:
+    def job(self, name: str, instance: str) -> Job:
         """The job of that id.
 
         Raises:
-            ApiError: there is none.
+            ApiError: this instance has none.
         """
         with self.changed:
             found = self._jobs.get(name)
-        if found is None or found.deleted:
+        if found is None or found.deleted or found.instance != instance:
             raise ApiError(404, 1291, f"Job not found. Job ID: {name}")
         return found
 
@@ -116,6 +120,10 @@ class Service:
         """All jobs that were not deleted, oldest first."""
         with self.changed:
             return [job for job in self._jobs.values() if not job.deleted]
+
+    def listed(self, instance: str) -> list[Job]:
+        """Those of them that the lists of an instance have: the youngest may be missing."""
+        return [job for job in self.jobs() if job.instance == instance and now() - job.created >= self._lag]
 
     def cancel(self, job: Job) -> None:
         """Take a job out of the queue, or off the device; what ran is billed.
@@ -203,7 +211,7 @@ class Service:
         consumed, limit = self.ledger.seconds, self.plan.seconds
         period = {"start_time": self._since.isoformat(), "end_time": (self._since + timedelta(days=28)).isoformat()}
         return {
-            "instance_id": self.instance,
+            "instance_id": next(iter(self.instances.values())),
             "plan_id": "open",
             "usage_consumed_seconds": consumed,
             "usage_limit_seconds": limit,

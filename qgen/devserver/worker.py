@@ -70,6 +70,8 @@ class Worker(Thread):
     def _work_on(self, job: Job, fault: Fault | None) -> None:
         service, refusal, result = self._service, None, ""
         limit = min(job.limit or LONGEST, LONGEST)
+        if fault is not None and fault.job == "slow":
+            job.estimate, fault = fault.factor * job.estimate, None
         short = job.estimate > limit or (fault is not None and fault.job == "too_long")
         if fault is None and not short:
             try:

@@ -13,7 +13,7 @@ from torch import nn
 
 from qgen.backends.gradients import GradientMethod
 from qgen.backends.ibm import IBMBackend
-from qgen.backends.ibm.journal import Entry
+from qgen.backends.ibm.entry import Entry
 from qgen.backends.ibm.meter import Priced
 from qgen.backends.statevector import StatevectorBackend
 from qgen.errors import BackendError, BudgetError

@@ -57,6 +57,16 @@ class ParameterShift:
         wants: tuple[bool, bool],
         seed: Seed | None = None,
     ) -> Recorded:
+        return executable.settled(lambda: self._record(executable, inputs, weights, wants, seed))
+
+    def _record(
+        self,
+        executable: Executable,
+        inputs: torch.Tensor,
+        weights: torch.Tensor,
+        wants: tuple[bool, bool],
+        seed: Seed | None,
+    ) -> Recorded:
         plan, batch = executable.batch(inputs, weights)
         angled, parameters = executable.angled, parameter_rows(batch)
         moves = self._moves(executable, wants)

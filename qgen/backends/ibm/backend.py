@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from qgen.backends.devices.device import without_broken
 from qgen.backends.devices.fleet import standing
 from qgen.backends.ibm.account import LOGIN, has_account
 from qgen.backends.ibm.client import Client, NoDeviceError
-from qgen.backends.ibm.estimated import EstimatedExecutable
 from qgen.backends.ibm.executable import HardwareExecutable
 from qgen.backends.ibm.hardware import Hardware
 from qgen.backends.ibm.journal import JOURNAL, Journal, alone
@@ -109,21 +108,27 @@ class IBMBackend(Hardware):
         """How many jobs wait for the device, and how many QPU seconds the account has left, if IBM says so."""
         return self._client.queue(), self._client.allowance()
 
-    def route(self, circuit: LayerCircuit) -> Pins:
-        """As pinned, as before, or put there now; see `qgen.backends.ibm.remembered`."""
+    @property
+    def couplers(self) -> list[tuple[int, int]]:
+        """See `Hardware.couplers`."""
+        return [(int(a), int(b)) for a, b in self.machine.configuration().coupling_map or ()]
+
+    def layouts(self, circuit: LayerCircuit) -> list[Pins]:
+        """See `Hardware.layouts`, and `qgen.backends.ibm.remembered`."""
+        return [self.pins] if self.pins is not None else recall_circuit(self.runner.journal, self.name, circuit)
+
+    def place_anew(self, circuit: LayerCircuit) -> Pins:
+        """See `Hardware.place_anew`."""
         if self.pins is not None:
-            return self.pins
-        known = recall_circuit(self.runner.journal, self.name, circuit)
-        if known is not None:
-            with suppress(BackendError):  # a gate of it is out of order by now
-                known.route(circuit, self.target)
-                return known
+            raise BackendError(
+                f"{self.pins.source} pins this circuit where a gate is out of order by now: pin it anew with "
+                f"`qgen transpile RUN --backend {self.name} --pin FILE.json`"
+            )
         isa = transpile(circuit.conditional.circuit, self.target)
-        return remember_circuit(self.runner.journal, self.name, circuit, isa)
+        number = len(self.layouts(circuit))
+        return remember_circuit(self.runner.journal, self.name, circuit, isa, number)
 
     def compile(self, circuit: LayerCircuit) -> Executable:
-        if self.options.resilience:
-            return EstimatedExecutable(circuit, self)
         return HardwareExecutable(circuit, self)
 
     def close(self) -> None:

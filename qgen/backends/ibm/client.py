@@ -163,16 +163,14 @@ class Client:
             with suppress(HardwareError):
                 self._ask(mode.close)
 
-    def submit(
-        self, kind: Literal["sampler", "estimator"], pubs: Sequence[Any], shots: int, tag: str, limit: int
-    ) -> str:
+    def submit(self, kind: Primitive, pubs: Sequence[Any], shots: int, tags: Sequence[str], limit: int) -> str:
         """Submits a job once, and returns its number.
 
         Args:
             kind: the primitive.
             pubs: what it takes.
             shots: of each circuit.
-            tag: by which the job can be found again.
+            tags: by which the job can be found again.
             limit: QPU seconds after which IBM ends it.
 
         Raises:
@@ -184,7 +182,7 @@ class Client:
             where = self._where()
             if self.about_to_submit is not None:
                 self.about_to_submit()
-            primitive = _primitive(kind, where, self.options, tag, limit)
+            primitive = _primitive(kind, where, self.options, tags, limit)
             job_id = str(primitive.run(pubs, **_amount(kind, shots)).job_id())
             if _JOB_ID.fullmatch(job_id) is None:
                 raise HardwareError(f"IBM's service gives a job the number {clean(job_id, MOST_OF_NAME)!r}")
@@ -201,10 +199,15 @@ class Client:
 
     def find(self, tag: str) -> list[str]:
         """The numbers of the jobs with this tag, the oldest first."""
+        return list(self.tagged(tag))
 
-        def find() -> list[str]:
+    def tagged(self, tag: str) -> dict[str, tuple[str, ...]]:
+        """The same, with all tags of each."""
+
+        def find() -> dict[str, tuple[str, ...]]:
             found = self._service.jobs(limit=None, job_tags=[tag], descending=False)
-            return [job_id for job_id in (str(job.job_id()) for job in found) if _JOB_ID.fullmatch(job_id)]
+            tags = {str(job.job_id()): tuple(map(str, job.tags)) for job in found}
+            return {job_id: each for job_id, each in tags.items() if _JOB_ID.fullmatch(job_id)}
 
         return self._ask(find)
 
@@ -353,12 +356,12 @@ class NoDeviceError(HardwareError):
         self.live = live
 
 
-def _primitive(kind: str, where: Any, options: HardwareOptions, tag: str, limit: int) -> Any:
+def _primitive(kind: str, where: Any, options: HardwareOptions, tags: Sequence[str], limit: int) -> Any:
     from qiskit_ibm_runtime.executor_estimator import Estimator
     from qiskit_ibm_runtime.executor_sampler import Sampler
 
     chosen = primitive_options(kind, options) | {"max_execution_time": limit}
-    chosen["environment"] = {"job_tags": ["qgen", tag]}
+    chosen["environment"] = {"job_tags": ["qgen", *tags]}
     return {"sampler": Sampler, "estimator": Estimator}[kind](where, options=chosen)
 
 

@@ -1,4 +1,4 @@
-"""Circuits on IBM's hardware by mitigated values: the Estimator, which runs further circuits to learn of errors."""
+"""A circuit at one place of IBM's hardware by mitigated values: the Estimator."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from qgen.backends.angles import Doubles
 from qgen.backends.ibm.hardware import Hardware
+from qgen.backends.ibm.layouts import Layout, submit
 from qgen.backends.ibm.meter import Meter
-from qgen.backends.ibm.results import unpack
+from qgen.backends.ibm.results import Expected, unpack
 from qgen.backends.measuring import Basis
 from qgen.backends.placed import PlacedExecutable
 from qgen.backends.placement import place
@@ -25,32 +26,34 @@ _STRENGTHS = {0: 1, 1: 1, 2: 3}
 _STRETCH = {0: 1, 1: 1, 2: 3}
 
 
-class EstimatedExecutable(PlacedExecutable):
-    """See the module.
+class EstimatedLayout(PlacedExecutable):
+    """See the module. Mitigation runs further circuits to learn of errors.
 
     Attributes:
         tiling: where the one copy of the circuit lies.
+        only_known: answer from the journal alone, and submit nothing.
 
     Raises:
         BackendError: the circuit does not fit on the device, or uses what the device does not have or what is faulty.
     """
 
-    def __init__(self, circuit: LayerCircuit, backend: Hardware) -> None:
-        pins, conditional = backend.route(circuit), circuit.conditional
-        super().__init__(circuit, backend, backend.target, seed=0, pins=pins)
-        self._hardware, routed = backend, pins.route(circuit, backend.target)
-        basis = Basis("Z" * circuit.qubits)  # no turns at the end: the Estimator adds its own
+    def __init__(self, circuit: LayerCircuit, backend: Hardware, layout: Layout) -> None:
+        pins, target, conditional = layout.pins, layout.target, circuit.conditional
+        super().__init__(circuit, backend, target, seed=0, pins=pins)
+        self._hardware, self._layout, self.only_known = backend, layout, layout.past
+        routed, basis = pins.route(circuit, target), Basis("Z" * circuit.qubits)
         parameters = conditional.inputs + conditional.weights
-        body = place(conditional.circuit, parameters, backend.target, [basis], seed=0, routed=routed)
+        # No turns at the end: the Estimator adds its own.
+        body = place(conditional.circuit, parameters, target, [basis], seed=0, routed=routed)
         (self._body,) = body.physical_circuits(measure=False)
         ends = [body.physical[wire] for wire in body.wires]
         self._observables = [[one.apply_layout(ends, body.device_qubits)] for one in conditional.observables]
-        self.tiling: Tiling | None = one_tile(body, backend.target)
+        self.tiling: Tiling | None = one_tile(body, target)
         self._bases = max(1, len(self.measurement.bases))
-        self._meter = Meter([self._body], backend, _STRETCH[backend.options.resilience])
+        self._meter = Meter([self._body], backend, _STRETCH[backend.options.resilience], past=layout.past)
 
     def __reduce__(self) -> Any:
-        return EstimatedExecutable, (self.circuit, self._hardware)
+        return EstimatedLayout, (self.circuit, self._hardware, self._layout)
 
     def cost(self, samples: int) -> WorkloadCost:
         """What one submission of so many settings of the angles costs, as an upper bound."""
@@ -62,13 +65,12 @@ class EstimatedExecutable(PlacedExecutable):
         requests = []
         for k, first in enumerate(range(0, len(whole), most)):
             part = whole[first : first + most]
-            pub = (self._body, self._observables, part)
-            requests.append(
-                self._meter.request(
-                    "estimator", [pub], part, self._circuits(len(part), 1), self._hardware.shots, (streams.joint, k)
-                )
-            )
-        found = [unpack(result)[0].data.evs.array for result in self._hardware.runner.run(requests)]
+            pubs = [(self._body, self._observables, part)]
+            expected = Expected.values((len(self._observables), len(part)))
+            size = self._circuits(len(part), 1), self._hardware.shots
+            requests.append(self._meter.request("estimator", pubs, part, *size, (streams.joint, k), expected))
+        results = submit(self._hardware.runner, requests, self.only_known)
+        found = [unpack(result)[0].data.evs.array for result in results]
         return np.concatenate(found, axis=1).T
 
     def _circuits(self, rows: int, jobs: int) -> int:

@@ -1,80 +1,105 @@
-"""Circuits on IBM's hardware by their bits: the Sampler, and the way through the journal."""
+"""Circuits on IBM's hardware: at the place where they are paid for, and where they were before."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+import torch
 
+from qgen.backends.base import Angled, Executable, Value
+from qgen.backends.batching import Batch
+from qgen.backends.ibm.estimated import EstimatedLayout
 from qgen.backends.ibm.hardware import Hardware
-from qgen.backends.ibm.meter import Meter
-from qgen.backends.ibm.remembered import recall_tiles, remember_tiles
-from qgen.backends.ibm.results import unpack
-from qgen.backends.ibm.runner import Request
-from qgen.backends.primitives.executable import SamplerBackend, SamplerExecutable
+from qgen.backends.ibm.layouts import ElsewhereError, Layout, as_it_was
+from qgen.backends.ibm.sampled import SampledLayout
+from qgen.backends.pins import Pins
 from qgen.circuits import LayerCircuit
+from qgen.errors import BackendError
 from qgen.randomness import Streams
-from qgen.transpilation.cost import MOST_EXECUTIONS, WorkloadCost
+from qgen.transpilation.cost import WorkloadCost
 from qgen.transpilation.tiling import Tiling
 
+Place = SampledLayout | EstimatedLayout
 
-class HardwareExecutable(SamplerExecutable):
-    """See the module.
+
+class HardwareExecutable(Executable):
+    """A circuit at all of its places on a device: each call is answered at the one whose results the journal has.
+
+    What the journal has of none runs at the last place, as long as the device can run it there; else the circuit is
+    placed anew.
+
+    Attributes:
+        moved: why it was placed anew, or cannot be; None: it was not.
 
     Raises:
         BackendError: the circuit does not fit on the device, or uses what the device does not have or what is faulty.
     """
 
     def __init__(self, circuit: LayerCircuit, backend: Hardware) -> None:
-        self._hardware = backend
         super().__init__(circuit, backend)
-        self._meter = Meter(self.circuits, backend)
+        self._hardware = backend
+        self.moved: str | None = None
+        known = backend.layouts(circuit)
+        self._places = [self._known(pins, number) for number, pins in enumerate(known)]
+        if not known or self._places[-1].only_known:
+            self._place_anew(len(known))
+        for earlier in self._places[:-1]:
+            earlier.only_known = True
+        self._used = self._places[-1]
 
-    def choose_tiles(self, backend: SamplerBackend) -> Tiling:
-        """As before, where the journal knows of a choice."""
-        journal, wanted = self._hardware.runner.journal, (backend.tiles, self.placement.physical)
-        known = recall_tiles(journal, backend.name, self.circuit, wanted)
-        if known is None:
-            known = super().choose_tiles(backend)
-            remember_tiles(journal, backend.name, self.circuit, wanted, known)
-        return known
+    def __reduce__(self) -> Any:
+        return HardwareExecutable, (self.circuit, self._hardware)
+
+    @property
+    def angled(self) -> Angled:
+        return self._used.angled
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """Where its copies lie, see `Priced`."""
+        return self._places[-1].tiling
 
     def cost(self, samples: int) -> WorkloadCost:
         """What one submission of so many settings of the angles costs, as an upper bound."""
-        rows = self.tiled.rows(samples) if self.tiled is not None else 0
-        jobs = -(-rows // self._meter.most_rows()) if rows else 0
-        return self._meter.cost(rows * len(self.circuits), self._hardware.shots, jobs)
+        return self._places[-1].cost(samples)
 
-    def read(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
-        split = self._by_rows if self.placement.parameters else self._by_shots
-        requests = split(pubs, shots, streams.joint)  # a device has no seeds: this one tells equal requests apart
-        parts = [unpack(result) for result in self._hardware.runner.run(requests)]
-        return parts[0] if len(parts) == 1 else [_joined(some) for some in zip(*parts, strict=True)]
+    def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
+        return self.settled(lambda: self._used.evaluate(batch, streams))
 
-    def _by_rows(self, pubs: Sequence[Any], shots: int, seed: int) -> list[Request]:
-        """As many jobs as the limits of the service ask for, of some rows each."""
-        whole, most = self._meter.rounded(pubs[0][1]), self._meter.most_rows()
-        requests = []
-        for k, first in enumerate(range(0, len(whole), most)):
-            table = whole[first : first + most]
-            part = [(circuit, table) for circuit, _ in pubs]
-            requests.append(self._meter.request("sampler", part, table, len(table) * len(pubs), shots, (seed, k)))
-        return requests
+    def settled(self, call: Callable[[], Value]) -> Value:
+        drawn = torch.random.get_rng_state()
+        for place in self._places:
+            self._used = place
+            try:
+                return call()
+            except ElsewhereError:
+                torch.random.set_rng_state(drawn)
+            finally:
+                self._used = self._places[-1]
+        raise BackendError(f"this cannot run on {self._hardware.name} today: {self.moved}")
 
-    def _by_shots(self, pubs: Sequence[Any], shots: int, seed: int) -> list[Request]:
-        """The same without angles, of some shots each."""
-        most = MOST_EXECUTIONS // len(pubs)
-        sizes = [min(most, shots - first) for first in range(0, shots, most)]
-        return [self._meter.request("sampler", pubs, None, len(pubs), size, (seed, k)) for k, size in enumerate(sizes)]
+    def _known(self, pins: Pins, number: int) -> Place:
+        """Where it was before: if a gate is out of order there today, for what was run there alone."""
+        try:
+            return self._at(Layout(pins, self._hardware.target, number))
+        except BackendError as error:
+            self.moved = str(error)
+            then = as_it_was(self._hardware.target, self._hardware.couplers)
+            return self._at(Layout(pins, then, number, past=True))
 
+    def _place_anew(self, number: int) -> None:
+        """One more place; where there is none, what was run before can still be answered."""
+        try:
+            self._places.append(
+                self._at(Layout(self._hardware.place_anew(self.circuit), self._hardware.target, number))
+            )
+        except BackendError as error:
+            if not self._places or not self._hardware.runner.journal.entries():
+                raise
+            self.moved = str(error)
 
-def _joined(parts: Sequence[SimpleNamespace]) -> SimpleNamespace:
-    """The results of one circuit from several jobs, one after the other: rows, or shots where there are no rows."""
-    names = vars(parts[0].data)
-    joined = {
-        name: SimpleNamespace(array=np.concatenate([getattr(part.data, name).array for part in parts]))
-        for name in names
-    }
-    return SimpleNamespace(data=SimpleNamespace(**joined))
+    def _at(self, layout: Layout) -> Place:
+        if self._hardware.options.resilience:
+            return EstimatedLayout(self.circuit, self._hardware, layout)
+        return SampledLayout(self.circuit, self._hardware, layout)

@@ -32,6 +32,19 @@ class Hardware(SamplerBackend):
     def rep_delay_us(self) -> float:
         """The wait before each execution, in microseconds."""
 
+    @property
     @abstractmethod
-    def route(self, circuit: LayerCircuit) -> Pins:
-        """The circuit on the device, the same each time."""
+    def couplers(self) -> list[tuple[int, int]]:
+        """All pairs of qubits that it was built with, in the directions of its gates, whether they work or not."""
+
+    @abstractmethod
+    def layouts(self, circuit: LayerCircuit) -> list[Pins]:
+        """The circuit on the device each time that it was put there, the oldest first; or as the user pinned it."""
+
+    @abstractmethod
+    def place_anew(self, circuit: LayerCircuit) -> Pins:
+        """The circuit on the device as that is today.
+
+        Raises:
+            BackendError: it does not fit, or the user pinned it somewhere else.
+        """

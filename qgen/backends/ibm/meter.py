@@ -13,6 +13,7 @@ from qiskit import QuantumCircuit
 from qgen.backends.angles import Doubles
 from qgen.backends.ibm.client import Primitive, check_isa
 from qgen.backends.ibm.hardware import Hardware
+from qgen.backends.ibm.results import Expected
 from qgen.backends.ibm.runner import Request
 from qgen.circuits.digest import circuit_digest
 from qgen.errors import BackendError
@@ -52,19 +53,24 @@ class Meter:
         circuits: what runs, one for each basis, on all qubits of the device.
         backend: the device.
         stretch: how many times as long as written they are run.
+        past: they ran on another day, and will not run again.
 
     Raises:
         BackendError: a circuit uses what the device does not have, or what is faulty; or one setting of the angles
             alone is more than a job may have.
     """
 
-    def __init__(self, circuits: Sequence[QuantumCircuit], backend: Hardware, stretch: float = 1.0) -> None:
-        check_isa(circuits, backend.machine)
+    def __init__(
+        self, circuits: Sequence[QuantumCircuit], backend: Hardware, stretch: float = 1.0, past: bool = False
+    ) -> None:
+        if not past:
+            check_isa(circuits, backend.machine)
         self._backend, self._count = backend, max(1, len(circuits))
         self._digests = [circuit_digest(one) for one in circuits]
         self._columns = max((int(one.num_parameters) for one in circuits), default=0)
         self._heaviest = max((_instructions(one) for one in circuits), default=1)
-        self._length = stretch * max((_length_us(one, backend) for one in circuits), default=0.0)
+        lengths = [0.0 if past else _length_us(one, backend) for one in circuits]
+        self._length = stretch * max(lengths, default=0.0)
         if self._columns and backend.shots * self._count > MOST_EXECUTIONS:
             raise BackendError(
                 f"{backend.shots:,} shots in each of {self._count} bases are more than the {MOST_EXECUTIONS:,} "
@@ -99,6 +105,7 @@ class Meter:
         circuits: int,
         shots: int,
         seed: tuple[int, int],
+        expected: Expected,
     ) -> Request:
         """One job.
 
@@ -109,13 +116,14 @@ class Meter:
             circuits: how many are executed.
             shots: of each.
             seed: what tells it from an equal one, whose shots are to be others.
+            expected: what its result has to be like.
         """
         about = (self._backend.name, self._digests, kind, shots, seed, self._backend.options.plain())
         mark = sha256(repr(about).encode())
         if table is not None:
             mark.update(np.ascontiguousarray(table).tobytes())
         estimate = ceil(self.cost(circuits, shots, 1).seconds)
-        return Request(mark.hexdigest(), kind, pubs, circuits, shots, estimate)
+        return Request(mark.hexdigest(), kind, pubs, circuits, shots, estimate, expected)
 
 
 def _instructions(circuit: QuantumCircuit) -> int:

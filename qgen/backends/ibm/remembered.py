@@ -1,7 +1,8 @@
 """Where circuits were put on a device, kept in the journal: what is run again has to be the same circuit.
 
 A device is calibrated anew about every day, and a search for good qubits then finds others. Bits that were paid for
-would be those of another circuit, and would be paid for again.
+would be those of another circuit, and would be paid for again. A circuit that has to move, because a gate that it used
+is out of order, gets one more layout; the earlier ones stay, with all that was run there.
 """
 
 from __future__ import annotations
@@ -14,23 +15,31 @@ from qgen.backends.ibm.journal import Journal
 from qgen.backends.pins import Pins
 from qgen.circuits import LayerCircuit
 from qgen.circuits.storage import pack, unpack
+from qgen.errors import CircuitError, HardwareError
 from qgen.transpilation.result import Success
 from qgen.transpilation.tiling import Tile, Tiling
 
 
-def recall_circuit(journal: Journal, device: str, circuit: LayerCircuit) -> Pins | None:
-    """The circuit as it was routed for this device before; None where it was not."""
-    known = journal.fact(_name("circuit", device, circuit))
-    return None if known is None else Pins(device, {circuit.digest: unpack(known)}, str(journal.path))
+def recall_circuit(journal: Journal, device: str, circuit: LayerCircuit) -> list[Pins]:
+    """The circuit as it was routed for this device before, each time that it was; the oldest first."""
+    found: list[Pins] = []
+    while (known := journal.fact(_name("circuit", device, circuit, len(found)))) is not None:
+        try:
+            found.append(Pins(device, {circuit.digest: unpack(known)}, str(journal.path)))
+        except CircuitError as error:
+            raise _damaged(journal) from error
+    return found
 
 
-def remember_circuit(journal: Journal, device: str, circuit: LayerCircuit, isa: QuantumCircuit) -> Pins:
-    """Keeps it, and returns what `recall_circuit` will."""
-    journal.note(_name("circuit", device, circuit), pack(isa))
+def remember_circuit(journal: Journal, device: str, circuit: LayerCircuit, isa: QuantumCircuit, number: int) -> Pins:
+    """Keeps it as layout number `number`, and returns what `recall_circuit` will."""
+    journal.note(_name("circuit", device, circuit, number), pack(isa))
     return Pins(device, {circuit.digest: isa}, str(journal.path))
 
 
-def recall_tiles(journal: Journal, device: str, circuit: LayerCircuit, wanted: object) -> Tiling | None:
+def recall_tiles(
+    journal: Journal, device: str, circuit: LayerCircuit, wanted: object, number: int = 0
+) -> Tiling | None:
     """Where its copies were put before; None where they were not.
 
     Args:
@@ -38,25 +47,39 @@ def recall_tiles(journal: Journal, device: str, circuit: LayerCircuit, wanted: o
         device: its name.
         circuit: what is copied.
         wanted: all that the choice depended on, beside the calibration.
+        number: of the circuit's layout.
     """
-    known = journal.fact(_name(f"tiles {wanted}", device, circuit))
+    known = journal.fact(_name(f"tiles {wanted}", device, circuit, number))
     if known is None:
         return None
-    plain = json.loads(known)
-    tiles = tuple(Tile(dict(tile["places"]), Success(*tile["success"])) for tile in plain["tiles"])
-    return Tiling(tiles, plain["margin"], tuple(plain["blocked"]), tuple(plain["idle"]))
+    try:
+        plain = json.loads(known)
+        tiles = tuple(Tile(dict(tile["places"]), Success(*tile["success"])) for tile in plain["tiles"])
+        return Tiling(tiles, plain["margin"], tuple(plain["blocked"]), tuple(plain["idle"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(journal) from error
 
 
-def remember_tiles(journal: Journal, device: str, circuit: LayerCircuit, wanted: object, tiling: Tiling) -> None:
+def remember_tiles(
+    journal: Journal, device: str, circuit: LayerCircuit, wanted: object, tiling: Tiling, number: int = 0
+) -> None:
     """Keeps them."""
     tiles = [{"places": list(tile.places.items()), "success": _parts(tile.success)} for tile in tiling.tiles]
     plain = {"tiles": tiles, "margin": tiling.margin, "blocked": tiling.blocked, "idle": tiling.idle}
-    journal.note(_name(f"tiles {wanted}", device, circuit), json.dumps(plain))
+    journal.note(_name(f"tiles {wanted}", device, circuit, number), json.dumps(plain))
 
 
 def _parts(success: Success) -> tuple[float, float, float]:
     return success.gates, success.readout, success.idle
 
 
-def _name(what: str, device: str, circuit: LayerCircuit) -> str:
-    return f"{what} on {device}: {circuit.digest}"
+def _name(what: str, device: str, circuit: LayerCircuit, number: int) -> str:
+    again = f", layout {number}" if number else ""
+    return f"{what} on {device}{again}: {circuit.digest}"
+
+
+def _damaged(journal: Journal) -> HardwareError:
+    return HardwareError(
+        f"the journal {journal.path} is damaged: where it put a circuit cannot be read. Move it away, and run the same "
+        "command again: jobs that IBM still has are found by their tags"
+    )

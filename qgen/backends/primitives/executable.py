@@ -32,10 +32,6 @@ class SamplerBackend(Backend):
     #: Copies of a circuit that run side by side; None: as many as are worth it.
     tiles: int | None = 1
 
-    def route(self, circuit: LayerCircuit) -> Pins | None:
-        """The circuit on the device, where that is settled; None: it is put there anew."""
-        return self.pins
-
     @abstractmethod
     def compile(self, circuit: LayerCircuit) -> Executable: ...
 
@@ -54,6 +50,12 @@ class LocalSamplerBackend(SamplerBackend):
 class SamplerExecutable(PlacedExecutable):
     """See the module; values are estimated from the bits that the Sampler returns.
 
+    Args:
+        circuit: the circuit.
+        backend: whose Sampler.
+        pins: the circuit on the device, where that is settled; None: it is put there anew.
+        target: what it is transpiled for.
+
     Attributes:
         tiled: the copies of the circuit that run side by side, often one; None where there is nothing to measure.
         tiling: where they lie; likewise.
@@ -62,23 +64,20 @@ class SamplerExecutable(PlacedExecutable):
         BackendError: the circuit does not fit on the device.
     """
 
-    def __init__(self, circuit: LayerCircuit, backend: SamplerBackend) -> None:
-        super().__init__(circuit, backend, backend.target, seed=0, pins=backend.route(circuit))
+    def __init__(self, circuit: LayerCircuit, backend: SamplerBackend, pins: Pins | None, target: Target) -> None:
+        super().__init__(circuit, backend, target, seed=0, pins=pins)
         self._sampled = backend
         self.tiled: TiledCircuits | None = None
         self.tiling: Tiling | None = None
         if self.placement.circuits:
-            self.tiling = self.choose_tiles(backend)
-            self.tiled = TiledCircuits(self.placement, self.tiling, backend.target)
+            self.tiling = self.choose_tiles(backend, target)
+            self.tiled = TiledCircuits(self.placement, self.tiling, target)
 
-    def __reduce__(self) -> Any:
-        return type(self), (self.circuit, self._sampled)
-
-    def choose_tiles(self, backend: SamplerBackend) -> Tiling:
+    def choose_tiles(self, backend: SamplerBackend, target: Target) -> Tiling:
         """Where copies of the circuit go."""
         if backend.tiles == 1:
-            return one_tile(self.placement, backend.target)
-        return tile_placement(self.placement, backend.target, most=backend.tiles)
+            return one_tile(self.placement, target)
+        return tile_placement(self.placement, target, most=backend.tiles)
 
     @property
     def circuits(self) -> tuple[QuantumCircuit, ...]:
@@ -105,8 +104,11 @@ class LocalSamplerExecutable(SamplerExecutable):
     """One that a Sampler of the backend runs at once."""
 
     def __init__(self, circuit: LayerCircuit, backend: LocalSamplerBackend) -> None:
-        super().__init__(circuit, backend)
+        super().__init__(circuit, backend, backend.pins, backend.target)
         self._local = backend
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.circuit, self._local)
 
     def read(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
         results: Sequence[Any] = self._local.sampler(streams.joint).run(pubs, shots=shots).result()
