@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from math import ceil
+from math import ceil, inf
 from typing import Any
-
-from torch import nn
 
 from qgen.backends.gradients import GradientMethod
 from qgen.backends.ibm import IBMBackend
+from qgen.backends.ibm.budget import learned
 from qgen.backends.ibm.entry import Entry
 from qgen.backends.ibm.meter import Priced
 from qgen.backends.statevector import StatevectorBackend
@@ -29,7 +28,7 @@ TRAINING = "training"
 
 @dataclass(frozen=True)
 class PlannedLayer:
-    """One quantum layer's part of the work.
+    """One quantum layer's part of the work, or that part of it in which its calls are alike.
 
     Attributes:
         layer: its place in the network.
@@ -38,6 +37,8 @@ class PlannedLayer:
         success: of the best and of the worst copy, see `Success.total`.
         submissions: how often it is called, one call after the other.
         cost: of one call.
+        overrun: how many times as long jobs take, by what the journal's were billed.
+        moved: why its circuit lies elsewhere than before; None: it does not.
     """
 
     layer: str
@@ -46,12 +47,14 @@ class PlannedLayer:
     success: tuple[float, float]
     submissions: int
     cost: WorkloadCost
+    overrun: float = 1.0
+    moved: str | None = None
 
     @property
     def seconds(self) -> float:
         """QPU seconds of all calls, each job in whole seconds, since IBM's time limit for a job is one."""
         jobs = self.cost.jobs
-        return self.submissions * jobs * ceil(self.cost.seconds / jobs) if jobs else 0.0
+        return self.submissions * jobs * learned(ceil(self.cost.seconds / jobs), self.overrun) if jobs else 0.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ class HardwarePlan:
         repeats: how often all of it is done, as steps of training.
         queue: how many jobs wait for the device.
         allowance: QPU seconds that the account has left; None: not known, or without limit.
-        done: QPU seconds of this work that were spent before, as planned.
+        done: QPU seconds of this work that were spent before, or are on their way, as planned.
+        overrun: how many times as long as by the device's numbers jobs take, by what the journal's were billed.
     """
 
     task: str
@@ -77,6 +81,12 @@ class HardwarePlan:
     queue: int
     allowance: float | None
     done: float
+    overrun: float = 1.0
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """Why circuits lie elsewhere than before."""
+        return tuple(dict.fromkeys(layer.moved for layer in self.layers if layer.moved is not None))
 
     @property
     def jobs(self) -> int:
@@ -106,7 +116,9 @@ class HardwarePlan:
     @property
     def share(self) -> float | None:
         """What is left to spend, as a part of the account's allowance."""
-        return self.left / self.allowance if self.allowance else None
+        if self.allowance is None:
+            return None
+        return self.left / self.allowance if self.allowance > 0 else inf if self.left else 0.0
 
     def plain(self) -> dict[str, Any]:
         """As plain values, ready for JSON."""
@@ -127,7 +139,8 @@ class HardwarePlan:
             for layer in self.layers
         ]
         names = ("task", "device", "repeats", "queue", "allowance", "done", "jobs", "circuits", "executions", "left")
-        return {name: getattr(self, name) for name in names} | {"qpu_seconds": self.seconds, "layers": layers}
+        further = {"overrun": self.overrun, "moved": self.moved, "qpu_seconds": self.seconds, "layers": layers}
+        return {name: getattr(self, name) for name in names} | further
 
     def _sum(self, each: Callable[[PlannedLayer], int]) -> int:
         return self.repeats * sum(layer.submissions * each(layer) for layer in self.layers)
@@ -146,7 +159,7 @@ def plan_sampling(
         seed: of the images.
     """
     uses = sampling_uses(_twin(generator, config))
-    layers = _planned(generator.network, uses, lambda network, use: count * use.circuits)
+    layers = _planned(generator, uses, backend, lambda network, use: count * use.circuits)
     task = f"sampling {count} images of seed {seed} with {generator.how['words']}"
     return _plan(task, _purpose(task, generator, config, backend), backend, layers, 1)
 
@@ -165,20 +178,25 @@ def plan_training(
     """
 
     def circuits(network: CircuitNetwork, use: CircuitUse) -> int:
-        wants = network.num_inputs > 0, network.num_weights > 0
-        return config.training.batch * use.circuits * _evaluations(network, wants)
+        return config.training.batch * use.circuits * _evaluations(network, use.wants)
 
-    layers = _planned(generator.network, training_uses(_twin(generator, config)), circuits)
+    layers = _planned(generator, training_uses(_twin(generator, config)), backend, circuits)
     return _plan(
         f"{steps} steps of training on {config.training.batch} images", TRAINING, backend, layers, steps, since
     )
 
 
-def check_limit(plan: HardwarePlan, backend: IBMBackend, limit: float | None) -> float:
-    """QPU seconds that may be spent in all: by the limit given, or the one noted before, but no more than planned.
+def check_limit(plan: HardwarePlan, backend: IBMBackend, limit: float | None, beyond: bool = False) -> float:
+    """QPU seconds that may be spent in all: the limit given, or noted before; where there is none, what is planned.
+
+    Args:
+        plan: what is to be submitted.
+        backend: the hardware.
+        limit: as given now; None: it was not.
+        beyond: go ahead though the account has less left than the plan takes.
 
     Raises:
-        BudgetError: the plan takes more; nothing was submitted.
+        BudgetError: the plan takes more than that, or than the account has left; nothing was submitted.
     """
     spent = backend.runner.journal.spent()
     given = backend.runner.limit if limit is None else limit
@@ -187,7 +205,13 @@ def check_limit(plan: HardwarePlan, backend: IBMBackend, limit: float | None) ->
             f"{plan.task} takes about {plan.left:,.1f} QPU seconds, and {spent:,.1f} of the {given:,.1f} allowed are "
             f"spent: nothing was submitted. {_way_out(plan, given - spent)}"
         )
-    return spent + plan.left
+    if plan.allowance is not None and plan.left > plan.allowance and not beyond:
+        raise BudgetError(
+            f"{plan.task} takes about {plan.left:,.1f} QPU seconds, and the account has {plan.allowance:,.1f} left in "
+            "this period: nothing was submitted. Take fewer images, steps or shots; or submit it all the same with "
+            "--beyond-account, and its jobs wait"
+        )
+    return spent + plan.left if given is None else given
 
 
 def _way_out(plan: HardwarePlan, left: float) -> str:
@@ -203,18 +227,21 @@ def _twin(generator: Learner, config: RunConfig) -> ImageGenerator:
 
 
 def _planned(
-    network: nn.Module, uses: Sequence[CircuitUse], circuits: Callable[[CircuitNetwork, CircuitUse], int]
+    generator: Learner,
+    uses: Sequence[CircuitUse],
+    backend: IBMBackend,
+    circuits: Callable[[CircuitNetwork, CircuitUse], int],
 ) -> tuple[PlannedLayer, ...]:
-    found = []
+    overrun, found = backend.runner.journal.overrun(), []
     for use in uses:
-        layer: Any = network.get_submodule(use.layer)
+        layer: Any = generator.network.get_submodule(use.layer)
         priced: Priced = layer.network.executable
         tiling = priced.tiling
         if tiling is None:  # nothing of it is measured
             continue
         cost = priced.cost(circuits(layer.network, use))
-        success = tiling.best, tiling.worst
-        found.append(PlannedLayer(use.layer, use.circuit.qubits, len(tiling.tiles), success, use.submissions, cost))
+        size, success = (use.circuit.qubits, len(tiling.tiles)), (tiling.best, tiling.worst)
+        found.append(PlannedLayer(use.layer, *size, success, use.submissions, cost, overrun, priced.moved))
     return tuple(found)
 
 
@@ -244,8 +271,10 @@ def _plan(
     backend.runner.purpose = purpose
     backend.runner.adopt()
     queue, allowance = backend.queue()
-    done = sum(one.estimate for one in backend.runner.journal.entries() if _is_part(one, purpose, since))
-    return HardwarePlan(task, purpose, backend.name, layers, repeats, queue, allowance, done)
+    overrun = layers[0].overrun
+    mine = [one for one in backend.runner.journal.entries() if _is_part(one, purpose, since)]
+    done = float(sum(learned(one.estimate, overrun) for one in mine))
+    return HardwarePlan(task, purpose, backend.name, layers, repeats, queue, allowance, done, overrun)
 
 
 def _is_part(entry: Entry, purpose: str, since: datetime | None) -> bool:

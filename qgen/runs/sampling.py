@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +151,26 @@ def sample_run(
 
 def _name(trained: Trained, count: int, seed: int) -> str:
     """A name that says what the samples depend on, so that other ones do not replace them."""
-    how = trained.generator.how["label"]
-    return f"{trained.backend.name.replace(':', '-')}-step{trained.step}-{how}-seed{seed}-{count}"
+    how, where = trained.generator.how["label"], trained.backend.name.replace(":", "-").replace("/", "-")
+    parts = (where, *_conditions(trained), f"step{trained.step}", how, f"seed{seed}", str(count))
+    return "-".join(parts)
+
+
+def _conditions(trained: Trained) -> Iterator[str]:
+    """What else their values depend on where circuits are measured or noisy: shots, and all that is not as usual."""
+    backend, shots = trained.config.backend, trained.backend.capabilities.shots
+    if shots is not None:
+        yield f"shots{shots}"
+    if backend.noise_scale is not None:
+        yield f"noise{backend.noise_scale:g}"
+    if backend.noise is not None:
+        yield "+".join(backend.noise) or "noiseless"
+    if backend.layout is not None:
+        yield f"layout{sha256(Path(backend.layout).read_bytes()).hexdigest()[:8]}"
+    usual = type(backend.hardware)()
+    for name, value in backend.hardware.plain().items():
+        if value != getattr(usual, name) and name != "mode":  # which keeps jobs together, and changes no value
+            yield name if value is True else f"{name}{value}".replace(".", "p")
 
 
 def _load_average(generator: ImageGenerator, checkpoint: Checkpoint, path: Path, model: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,22 +16,27 @@ from qgen.circuits import LayerCircuit
 from qgen.layer import QuantumLayer, QuantumLayers
 from qgen.runs.generators import ImageGenerator, Learner
 
+Layers = dict[str, QuantumLayer | QuantumLayers]
+Wants = tuple[bool, bool]
+
 
 @dataclass(frozen=True)
 class CircuitUse:
-    """One quantum layer at work.
+    """Calls of one quantum layer that are alike.
 
     Attributes:
         layer: its place in the network, as in `vertex.block_0`.
         circuit: its circuit.
-        submissions: how often it is called; each call waits for the one before.
+        submissions: how often it is called so; each call waits for the one before.
         circuits: how many settings of the circuit's angles a call has for one image.
+        wants: whether gradients for its inputs and for its weights are asked for along with the values.
     """
 
     layer: str
     circuit: LayerCircuit
     submissions: int
     circuits: int
+    wants: Wants = (False, False)
 
     @property
     def per_image(self) -> int:
@@ -39,7 +45,7 @@ class CircuitUse:
 
 
 def training_uses(generator: Learner) -> tuple[CircuitUse, ...]:
-    """What one step of training runs forward, for each image. All players take their turns once, on a black image.
+    """What one step of training runs, for each image. All players take their turns once, on a black image.
 
     Args:
         generator: on a backend that costs nothing: its circuits are run.
@@ -56,28 +62,34 @@ def training_uses(generator: Learner) -> tuple[CircuitUse, ...]:
 
 def sampling_uses(generator: ImageGenerator) -> tuple[CircuitUse, ...]:
     """What sampling runs, for each image; see `training_uses`."""
-    uses = _uses(generator.network, generator.rehearse)
+    with torch.no_grad():
+        uses = _uses(generator.network, generator.rehearse)
     return tuple(replace(use, submissions=use.submissions * generator.passes) for use in uses)
 
 
 def _uses(network: nn.Module, work: Callable[[], None]) -> tuple[CircuitUse, ...]:
     """How often the layers of a network run their circuits while something is done for one image."""
-    found: dict[str, list[int]] = {}
-    layers = {name: inner for name, inner in network.named_modules() if isinstance(inner, QuantumLayer | QuantumLayers)}
-    with _counting(layers, found), torch.no_grad():
+    layers: Layers = {
+        name: inner for name, inner in network.named_modules() if isinstance(inner, QuantumLayer | QuantumLayers)
+    }
+    calls: Counter[tuple[str, int, Wants]] = Counter()
+    with _counting(layers, calls):
         work()
     return tuple(
-        CircuitUse(name, layers[name].network.circuit, len(rows), max(rows)) for name, rows in sorted(found.items())
+        CircuitUse(name, layers[name].network.circuit, count, rows, wants)
+        for (name, rows, wants), count in sorted(calls.items())
     )
 
 
 @contextmanager
-def _counting(layers: dict[str, QuantumLayer | QuantumLayers], found: dict[str, list[int]]) -> Iterator[None]:
-    """Notes, for each call of each layer, how many circuits it has."""
+def _counting(layers: Layers, calls: Counter[tuple[str, int, Wants]]) -> Iterator[None]:
+    """Notes, for each call of each layer, how many circuits it has, and which gradients may be asked of it."""
 
     def counted(name: str, mixed: int) -> Any:
-        def note(_: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
-            found.setdefault(name, []).append(prod(given[0].shape[:-1]) * mixed)
+        def note(layer: Any, given: tuple[torch.Tensor, ...]) -> None:
+            inputs = given[0]
+            wants = bool(inputs.requires_grad), bool(layer.weight.requires_grad)
+            calls[name, prod(inputs.shape[:-1]) * mixed, wants if torch.is_grad_enabled() else (False, False)] += 1
 
         return note
 

@@ -16,6 +16,12 @@ _NOTED = "max_qpu_seconds"
 MARGIN, MORE = 2, 10
 #: How many times as long as before a job is given that was cut off: at least, and where there is room.
 _LEAST_GROWTH, _GROWTH = 1.5, 3
+_LAST_BIT = 1e-9
+
+
+def learned(estimate: float, overrun: float) -> int:
+    """Whole QPU seconds that a job takes, where jobs take so many times as long as estimated."""
+    return ceil(overrun * estimate - _LAST_BIT)
 
 
 class Priced(Protocol):
@@ -58,10 +64,6 @@ class Budget:
         self.journal.note(_NOTED, repr(float(seconds)))
         self.limit = float(seconds)
 
-    def learned(self, estimate: float) -> int:
-        """QPU seconds that a job of this estimate takes, by what the journal's jobs were billed."""
-        return ceil(self.journal.overrun() * estimate - 1e-9)
-
     def shares(self, requests: Sequence[Priced], device: str) -> list[int]:
         """After how many QPU seconds IBM is to end each job, so that all of them stay within the limit.
 
@@ -70,7 +72,8 @@ class Budget:
         Raises:
             BudgetError: the limit has no room for what they should take.
         """
-        needs = [self._need(request) for request in requests]
+        overrun = self.journal.overrun()
+        needs = [self._need(request, overrun) for request in requests]
         least = sum(need for need, _ in needs)
         spare = self._left(least, device, requests) - least
         shares = []
@@ -87,7 +90,7 @@ class Budget:
                 f"this would take about {least:,.1f} QPU seconds on {device}, and nobody said how "
                 "many may be spent: give max_qpu_seconds (--max-qpu-seconds)"
             )
-        spent = self.journal.spent()
+        spent = self.journal.reserved()
         if spent + least > self.limit:
             cut = [entry for one in requests if (entry := self.journal.last(one.key)) is not None and entry.cut_off]
             why = f": IBM ended job {cut[0].job_id} after {cut[0].worst:,.0f} s, before it was done" if cut else ""
@@ -98,9 +101,9 @@ class Budget:
             )
         return self.limit - spent
 
-    def _need(self, request: Priced) -> tuple[int, int]:
+    def _need(self, request: Priced, overrun: float) -> tuple[int, int]:
         """Whole QPU seconds that a job has to be given, and that it should be given where there is room."""
-        need = max(1, self.learned(request.estimate))
+        need = max(1, learned(request.estimate, overrun))
         wanted = MARGIN * need + MORE
         before = self.journal.last(request.key)
         if before is not None and before.cut_off:

@@ -191,9 +191,16 @@ class Journal:
         return found if isinstance(found, bytes) else b""
 
     def spent(self) -> float:
-        """QPU seconds of all jobs, as billed; where that is not known, all that they may cost."""
-        worst = "case when seconds is null then max(estimate, coalesce(most, 0)) else max(seconds, 0) end"
-        return float(self._ask(f"select coalesce(sum({worst}), 0) from jobs")[0][0])
+        """QPU seconds of all jobs, as billed; where that is not known, as planned."""
+        return self._sum("estimate")
+
+    def reserved(self) -> float:
+        """The same; where the bill is not known, all that IBM lets the job run."""
+        return self._sum("max(estimate, coalesce(most, 0))")
+
+    def _sum(self, unbilled: str) -> float:
+        each = f"case when seconds is null then {unbilled} else max(seconds, 0) end"
+        return float(self._ask(f"select coalesce(sum({each}), 0) from jobs")[0][0])
 
     def overrun(self) -> float:
         """How many times as long as planned the last jobs took: the median, and 1 where they were quicker."""

@@ -41,6 +41,11 @@ class Priced(Protocol):
         """Where its copies lie; None where there is nothing to measure."""
         ...
 
+    @property
+    def moved(self) -> str | None:
+        """Why it lies elsewhere than before; None: it does not."""
+        ...
+
     def cost(self, samples: int) -> WorkloadCost:
         """What one submission of so many settings of the angles costs, as an upper bound."""
         ...

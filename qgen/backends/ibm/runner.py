@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from qgen.backends.ibm.budget import Budget
+from qgen.backends.ibm.budget import Budget, learned
 from qgen.backends.ibm.client import (
     ENDED,
     GONE,
@@ -144,18 +144,22 @@ class Runner:
             All entries of the journal.
         """
         self.finder.adopt(failed=True)
-        for entry in self.journal.entries():
-            if entry.state == "submitted":
-                try:
-                    self._settle(entry, self._wait(entry) if wait else self._look(entry))
-                except (SpoiltError, StrangeError) as error:
-                    _log.warning("%s", error)
+        self._settle_all(wait)
         self._refresh(everything=True)
         return self.journal.entries()
 
     def adopt(self) -> None:
         """See `Finder.adopt`."""
         self.finder.adopt()
+
+    def _settle_all(self, wait: bool) -> None:
+        """Notes how all jobs that were on their way are doing."""
+        for entry in self.journal.entries():
+            if entry.state == "submitted":
+                try:
+                    self._settle(entry, self._wait(entry) if wait else self._look(entry))
+                except (SpoiltError, StrangeError) as error:
+                    _log.warning("%s", error)
 
     def _known(self, request: Request) -> Entry | None:
         """An attempt that is done or on its way; None where a new one has to be made."""
@@ -179,10 +183,13 @@ class Runner:
         try:
             shares = self.budget.shares(requests, self.client.machine.name)
         except BudgetError:
-            if self.limit is None or not self._refresh(everything=True):
+            if self.limit is None:
                 raise
+            self._settle_all(wait=False)  # what is set aside for jobs that have ended by now is free again
+            self._refresh(everything=True)
             shares = self.budget.shares(requests, self.client.machine.name)
-        self._check_account(sum(self.budget.learned(request.estimate) for request in requests))
+        overrun = self.journal.overrun()
+        self._check_account(sum(learned(request.estimate, overrun) for request in requests))
         self.client.check_online()
         return shares
 
@@ -206,25 +213,23 @@ class Runner:
                 "the same, and its jobs wait"
             )
 
-    def _refresh(self, everything: bool = False) -> bool:
-        """Asks again for what was not billed yet when a job ended; whether any bill came.
+    def _refresh(self, everything: bool = False) -> None:
+        """Asks again for what was not billed yet when a job ended.
 
         Args:
             everything: also for jobs of earlier processes, and those that were asked for several times.
         """
-        found = False
         for entry in self.journal.entries() if everything or self._unbilled else ():
             looks = self._unbilled.get(entry.tag, 0)
             if entry.open or entry.seconds is not None or not entry.job_id or not (everything or looks):
                 continue
             seconds = self.client.look(entry.job_id).seconds
             if seconds is not None:
-                found = bool(self.journal.billed(entry, seconds))
+                self.journal.billed(entry, seconds)
             if seconds is not None or looks <= 1:
                 self._unbilled.pop(entry.tag, None)
             else:
                 self._unbilled[entry.tag] = looks - 1
-        return found
 
     def _submit(self, request: Request, most: int) -> Entry:
         """Submits one job, that IBM is to end after so many seconds."""
