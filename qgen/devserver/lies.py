@@ -52,7 +52,12 @@ def _changed(results: dict[str, Any], change: Callable[[Any], Any]) -> dict[str,
 
 
 def _fewer_rows(results: dict[str, Any]) -> dict[str, Any]:
-    return _changed(results, lambda array: array[: max(1, len(array) // 2)])
+    def half(array: Any) -> Any:
+        rows = array.shape[:-2]
+        axis = rows.index(max(rows)) if rows else 0
+        return array.take(range(max(1, array.shape[axis] // 2)), axis)
+
+    return _changed(results, half)
 
 
 def _fewer_shots(results: dict[str, Any]) -> dict[str, Any]:

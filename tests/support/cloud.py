@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from qgen.backends.ibm import HardwareOptions, IBMBackend, open_hardware
+from qgen.circuits import ansatz
 from qgen.devserver import DeviceModel, DevServer
 
 #: Seconds between two tries and two looks, for tests.
 PACE = 0.02
 Open = Callable[..., IBMBackend]
+#: A small circuit, and how it is measured: one job of 3 settings, 50 shots each.
+CIRCUIT, SHOTS = ansatz("basic", qubits=2, layers=1), 50
+INPUTS, WEIGHTS = np.linspace(-1, 1, 6).reshape(3, 2), np.linspace(-2, 2, CIRCUIT.num_weights)
 
 
 @contextmanager
@@ -54,3 +59,10 @@ def hardware(
         yield backend
     finally:
         backend.close()
+
+
+def measure(folder: Path, seed: int = 1, backend: IBMBackend | None = None, **options: Any) -> np.ndarray:
+    """Values of the small circuit, through the journal in this folder: one job, unless it is there."""
+    opened = hardware(folder, **{"shots": SHOTS} | options) if backend is None else nullcontext(backend)
+    with opened as found:
+        return np.asarray(found.compile(CIRCUIT).expectations(INPUTS, WEIGHTS, seed))

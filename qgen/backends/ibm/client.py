@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 from qiskit import QuantumCircuit
 
 from qgen.backends.ibm.account import open_service
+from qgen.backends.ibm.counting import counting
 from qgen.backends.ibm.door import BusyError as BusyError
 from qgen.backends.ibm.door import Door, Patience
 from qgen.backends.ibm.door import RefusedError as RefusedError
@@ -216,16 +217,19 @@ class Client:
         return self._ask(lambda: self._look(job_id))
 
     def fetch(self, job_id: str) -> Any:
-        """The result of a job that is done, as its primitive has it.
+        """The result of a job that is done, as its primitive has it, with the number of its `executions`.
 
         Raises:
             HardwareError: IBM has none that can be read; the job is asked for again some times first.
         """
 
         def fetch() -> Any:
-            found = self._service.job(job_id).result()
+            job, count = self._service.job(job_id), counting()
+            # Between the bits as they came and what the primitive makes of them.
+            found = job.result(decoder=[job._result_decoders[0], count, *job._result_decoders[1:]])  # noqa: SLF001
             if found is None:
                 raise HardwareError(f"IBM's service has no result of job {job_id}, though it is done: try again later")
+            found.executions = count.executions
             return found
 
         for attempt in range(_LOOKS - 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,8 @@ class EstimatedLayout(PlacedExecutable):
         for k, first in enumerate(range(0, len(whole), most)):
             part = whole[first : first + most]
             pubs = [(self._body, self._observables, part)]
-            expected = Expected.values((len(self._observables), len(part)))
             size = self._circuits(len(part), 1), self._hardware.shots
+            expected = Expected.values((len(self._observables), len(part)), prod(size))
             requests.append(self._meter.request("estimator", pubs, part, *size, (streams.joint, k), expected))
         results = submit(self._hardware.runner, requests, self.only_known)
         found = [unpack(result)[0].data.evs.array for result in results]

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ from qgen.errors import HardwareError
 
 #: The Estimator's values; what else it says of them is not used.
 VALUES = "evs"
+#: What their number is packed as.
+_EXECUTIONS = "executions"
 
 
 class SpoiltError(HardwareError):
@@ -35,36 +38,37 @@ class Expected:
 
     Attributes:
         parts: for each circuit the arrays by name. A Sampler's are the registers: (*rows, shots, bytes).
+        executions: of the device, that they come from.
     """
 
     parts: tuple[dict[str, Part], ...]
+    executions: int
 
     @classmethod
     def bits(cls, circuits: Sequence[QuantumCircuit], rows: tuple[int, ...], shots: int) -> Expected:
         """Of a Sampler: the bits of every register of each circuit."""
-        return cls(
-            tuple(
-                {one.name: Part((*rows, shots, -(-one.size // 8)), one.size) for one in circuit.cregs}
-                for circuit in circuits
-            )
+        parts = tuple(
+            {one.name: Part((*rows, shots, -(-one.size // 8)), one.size) for one in circuit.cregs}
+            for circuit in circuits
         )
+        return cls(parts, len(parts) * prod(rows) * shots)
 
     @classmethod
-    def values(cls, shape: tuple[int, ...]) -> Expected:
+    def values(cls, shape: tuple[int, ...], executions: int) -> Expected:
         """Of an Estimator, of one circuit."""
-        return cls(({VALUES: Part(shape, 0)},))
+        return cls(({VALUES: Part(shape, 0)},), executions)
 
     @classmethod
     def read(cls, text: str) -> Expected:
         """What `text` wrote."""
-        return cls(
-            tuple({name: Part(tuple(shape), bits) for name, (shape, bits) in one.items()} for one in json.loads(text))
-        )
+        plain = json.loads(text)
+        parts = [{name: Part(tuple(shape), bits) for name, (shape, bits) in one.items()} for one in plain["parts"]]
+        return cls(tuple(parts), int(plain["executions"]))
 
     @property
     def text(self) -> str:
         """For the journal."""
-        return json.dumps(self.parts)
+        return json.dumps({"parts": self.parts, "executions": self.executions})
 
     def check(self, packed: bytes) -> None:
         """Compares it with what was packed.
@@ -75,12 +79,21 @@ class Expected:
         found = unpack(packed)
         if len(found) != len(self.parts):
             raise SpoiltError(f"it has the results of {len(found)} circuits, and {len(self.parts)} ran")
+        ran = _executions(packed)
+        if ran not in (None, self.executions):
+            raise SpoiltError(f"it has the bits of {ran:,} executions, and {self.executions:,} were asked for")
         for one, parts in zip(found, self.parts, strict=True):
             names = vars(one.data)
             if missing := [name for name in parts if name not in names]:
                 raise SpoiltError(f"it has no data `{missing[0]}`, but {', '.join(sorted(names)) or 'none at all'}")
             for name, part in parts.items():
                 _check_part(name, names[name].array, part)
+
+
+def _executions(packed: bytes) -> int | None:
+    """How many a result comes from; None in a journal of an older version."""
+    with np.load(io.BytesIO(packed)) as arrays:
+        return int(arrays[_EXECUTIONS]) if _EXECUTIONS in arrays.files else None
 
 
 def _check_part(name: str, array: Any, part: Part) -> None:
@@ -106,6 +119,9 @@ def pack(results: Any) -> bytes:
         }
     except (AttributeError, TypeError, ValueError) as error:
         raise SpoiltError(f"it is no result of a primitive ({type(error).__name__})") from error
+    ran = getattr(results, "executions", None)
+    if ran is not None:
+        arrays[_EXECUTIONS] = np.asarray(ran)
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
     return file.getvalue()
@@ -120,7 +136,7 @@ def unpack(packed: bytes) -> list[SimpleNamespace]:
     found: dict[int, dict[str, SimpleNamespace]] = {}
     try:
         with np.load(io.BytesIO(packed)) as arrays:
-            for name in arrays.files:
+            for name in (one for one in arrays.files if one != _EXECUTIONS):
                 k, _, register = name.partition("/")
                 found.setdefault(int(k), {})[register] = SimpleNamespace(array=arrays[name])
     except Exception as error:  # NumPy, zip and zlib say in many ways that bytes are damaged
