@@ -7,24 +7,19 @@ import shlex
 from pathlib import Path
 
 import pytest
+from cloud import cloud
+from readme_session import arguments, shorten_training, steps, write_file
 from typer.testing import CliRunner
 
 from qgen.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [step.text for step in steps(README) if step.kind == "command"]
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
-
-
-def inline_commands() -> list[str]:
-    return re.findall(r"`((?:qgen|python|pytest|make|pip) [^`]+)`", README)
-
-
-SHELL = [line for block in blocks("bash") for line in block.splitlines()] + inline_commands()
-COMMANDS = sorted({part.partition(" #")[0].strip() for line in SHELL for part in line.split("&&")})
 
 
 def test_the_readme_has_examples() -> None:
@@ -37,14 +32,23 @@ def test_python_blocks_run(code: str) -> None:
     exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("qgen ")])
-def test_qgen_commands_run(command: str, example_folder: Path) -> None:
-    key = os.environ["QISKIT_IBM_TOKEN"]  # of the server that stands in for IBM's; `login` reads it
-    result = CliRunner().invoke(app, shlex.split(command, comments=True)[1:], input=f"{key}\n")
-    assert result.exit_code == 0, result.output
+@pytest.mark.slow
+def test_its_commands_run_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one empty folder: each finds what those before it left, and nothing else."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("QGEN_DATA", raising=False)
+    shorten_training(monkeypatch)
+    with cloud(tmp_path, monkeypatch, "fake_fez"):
+        key = os.environ["QISKIT_IBM_TOKEN"]  # of the server that stands in for IBM's; `login` reads it
+        for step in steps(README):
+            if step.kind == "file":
+                write_file(step.text)
+            elif step.text.startswith("qgen "):
+                result = CliRunner().invoke(app, arguments(step.text), input=f"{key}\n")
+                assert result.exit_code == 0, f"{step.text}\n{result.output}"
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if not command.startswith("qgen ")])
+@pytest.mark.parametrize("command", sorted({command for command in COMMANDS if not command.startswith("qgen ")}))
 def test_other_commands_name_what_exists(command: str) -> None:
     program, *arguments = shlex.split(command)
     if program == "python":

@@ -1,0 +1,99 @@
+"""The README's commands in the order in which a reader meets them, in one empty folder, on small settings."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from small_runs import SMALL_PLAYERS
+
+from qgen.data.published import Published
+from qgen.data.sets import KNOWN, KnownSet
+from qgen.runs import RunConfig
+
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+_INLINE = re.compile(r"`((?:qgen|python|pytest|make|pip) [^`]+)`")
+#: What makes the training of any preset a matter of seconds. The rest stays as the README says it.
+_SHORT = (
+    *("training.steps=2", "training.batch=8", "training.samples=4"),
+    *("training.judged=0", "training.sample_every=null"),
+)
+_SHORT_OF_KIND = {"unet": ("diffusion.steps=25", "sampling.steps=3"), "gan": (), "classifier": ()}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command of the README, or a file that it shows: its first line is a comment that names it.
+
+    Attributes:
+        kind: what to do.
+        text: the command, or the file's content.
+    """
+
+    kind: Literal["command", "file"]
+    text: str
+
+
+def steps(readme: str) -> Iterator[Step]:
+    """All commands and named files, from top to bottom."""
+    end = 0
+    for block in _BLOCK.finditer(readme):
+        yield from _inline(readme[end : block.start()])
+        end = block.end()
+        language, content = block.groups()
+        if language == "bash":
+            for line in content.splitlines():
+                yield from (Step("command", part.partition(" #")[0].strip()) for part in line.split("&&"))
+        elif language == "yaml" and content.startswith("# "):
+            yield Step("file", content)
+    yield from _inline(readme[end:])
+
+
+def _inline(prose: str) -> Iterator[Step]:
+    yield from (Step("command", command) for command in _INLINE.findall(prose))
+
+
+def write_file(text: str) -> None:
+    """Writes a file that the README shows into the current folder."""
+    name = text.partition("\n")[0].removeprefix("# ").split()[0]
+    Path(name).write_text(text, encoding="utf-8")
+
+
+def shorten_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes new runs short, and known sets that need files small; everything else of a command is as it is."""
+    from qgen import runs
+    from qgen.data import opening
+    from qgen.runs import override_config, read_config
+
+    def short(source: str | None = None, overrides: Sequence[str] = ()) -> RunConfig:
+        config = read_config(source, overrides)
+        players = SMALL_PLAYERS.get(source or "", ())
+        return override_config(config, [*_SHORT, *_SHORT_OF_KIND[config.model.kind], *players])
+
+    def short_for_study(source: str | None = None, overrides: Sequence[str] = ()) -> RunConfig:
+        return override_config(short(source, overrides), ["training.judged=32"])  # a study has to look at samples
+
+    real_load = opening.load
+
+    def load(known: KnownSet, *arguments: Any, **options: Any) -> Published:
+        if known.idx is None:
+            return real_load(known, *arguments, **options)
+        digits = real_load(KNOWN["digits"], "train")
+        images = np.zeros((len(digits.images), known.size, known.size), np.uint8)
+        images[:, 6:22, 6:22] = digits.images.repeat(2, axis=1).repeat(2, axis=2)
+        return Published(images, digits.labels, f"digits in place of {known.name}")
+
+    monkeypatch.setattr(runs, "read_config", short)
+    monkeypatch.setattr("qgen.studies.plan.read_config", short_for_study)
+    monkeypatch.setattr(opening, "load", load)
+
+
+def arguments(command: str) -> list[str]:
+    """What the shell would pass to `qgen`."""
+    return [word.replace("~", str(Path.home()), 1) if word.startswith("~/") else word for word in shlex.split(command)[1:]]
