@@ -14,7 +14,7 @@ from qiskit.transpiler import Target
 from qgen.circuits import LayerCircuit
 from qgen.circuits.storage import pack, unpack
 from qgen.errors import BackendError, CircuitError
-from qgen.storage import write_text
+from qgen.storage import read_text, write_text
 from qgen.transpilation.figures import read_steps
 
 FORMAT = "qgen-pins"
@@ -107,7 +107,7 @@ def read_pins(path: str | Path) -> Pins:
 
 def _content(path: str | Path) -> dict[str, Any]:
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except OSError as error:
         raise BackendError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:  # no text, no JSON, or brackets without end

@@ -7,7 +7,6 @@ import json
 import os
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from qiskit import QuantumCircuit, qpy
@@ -101,7 +100,7 @@ def read(path: str | os.PathLike[str]) -> str:
         CircuitError: it does not exist, cannot be read, or is not text.
     """
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return storage.read_text(path)
     except OSError as error:
         raise CircuitError(f"Cannot read the circuit file {path}: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:

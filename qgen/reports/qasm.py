@@ -7,14 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from qiskit import QuantumCircuit, qasm2, qasm3
+from qiskit.circuit import Measure
 from qiskit.exceptions import MissingOptionalLibraryError, QiskitError
-from qiskit.quantum_info import SparsePauliOp
 
 from qgen.circuits import LayerCircuit
+from qgen.circuits.ansatze.base import MOST_QUBITS
+from qgen.circuits.observables import z_on
 from qgen.errors import CircuitError
 from qgen.extras import install_command
+from qgen.storage import read_text
 
-_VERSION = re.compile(r"^\s*OPENQASM\s+(\d+)", re.MULTILINE)
+_COMMENT = re.compile(r'"[^"\n]*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_VERSION = re.compile(r"\s*OPENQASM\s+(\d+)")
+#: What a file without a version has only in OpenQASM 2.
+_TWO = re.compile(r'\b[qc]reg\b|"qelib1\.inc"')
+#: A register: `qreg q[5]`, `qubit[5] q`.
+_REGISTER = re.compile(r"\b(?:[qc]reg\s+\w+|qubit|bit)\s*\[\s*([\d_]+)\s*\]")
+#: Readers of brackets within brackets use up the stack.
+_MOST_DEEP = 100
+_MOST_DIGITS = 18  # of a whole number that fits into 64 bits
 #: How Qiskit's readers begin a message: `file:5,0: ` or `5,0: `.
 _WHERE = re.compile(r"(?:\S*?:)?(?P<line>\d+),\d+: (?P<what>.*)", re.DOTALL)
 
@@ -22,51 +33,123 @@ _WHERE = re.compile(r"(?:\S*?:)?(?P<line>\d+),\d+: (?P<what>.*)", re.DOTALL)
 def read_qasm(path: Path) -> LayerCircuit:
     """The circuit in a file of OpenQASM 2 or 3.
 
-    Measurements at the end say which qubits are read; without any, all are. Inputs of OpenQASM 3 (`input float a;`) are
-    weights.
+    Comments, and a byte order mark, may come first. A file without a version is one of OpenQASM 3, where the version is
+    optional, unless it has registers or includes of OpenQASM 2. Measurements at the end say which qubits are read;
+    without any, all are. Inputs of OpenQASM 3 (`input float a;`) are weights.
 
     Raises:
         CircuitError: the file cannot be read, does not parse (the line is given), or holds what a layer cannot be.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         words = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise CircuitError(f"{path} cannot be read: {words}.") from error
-    parsed = _parsed(text, path)
-    read = {parsed.find_bit(step.qubits[0]).index for step in parsed.data if step.operation.name == "measure"}
+    parsed = _parsed(_COMMENT.sub(_blank, text.removeprefix("\ufeff")), path)
+    if parsed.num_qubits > MOST_QUBITS:
+        raise CircuitError(f"{path} has {parsed.num_qubits:,} qubits; any backend runs {MOST_QUBITS:,} at most")
+    read = {parsed.find_bit(step.qubits[0]).index for step in parsed.data if isinstance(step.operation, Measure)}
     circuit = parsed.remove_final_measurements(inplace=False)
     circuit.name = path.stem
-    width = circuit.num_qubits
-    observables = [SparsePauliOp.from_sparse_list([("Z", [qubit], 1.0)], width) for qubit in sorted(read)]
     try:
-        return LayerCircuit(circuit, [], circuit.parameters, observables or None)
+        return LayerCircuit(circuit, [], circuit.parameters, z_on(sorted(read), circuit.num_qubits) or None)
     except CircuitError as error:
         raise CircuitError(f"{path}: {error}") from error
 
 
+def _blank(found: re.Match[str]) -> str:
+    """A comment as white space, so that lines keep their numbers; a text in quotes stays."""
+    return found[0] if found[0].startswith('"') else re.sub(r"[^\n]", " ", found[0])
+
+
 def _parsed(text: str, path: Path) -> QuantumCircuit:
-    version = _VERSION.search(text)
+    if not text.strip():
+        raise CircuitError(f"{path} holds no circuit: there is no statement in it")
+    _check_sizes(text, path)
+    three = _is_three(text)
     try:
-        if version is not None and int(version[1]) >= 3:
+        if three:
             return qasm3.loads(text)
         customs = qasm2.LEGACY_CUSTOM_INSTRUCTIONS
         return qasm2.loads(text, include_path=(path.parent,), custom_instructions=customs)
     except MissingOptionalLibraryError as error:
         raise CircuitError(f"OpenQASM 3 needs one more package: {install_command('qasm3')}") from error
-    # The parser of OpenQASM 3 has errors of its own, which are no QiskitErrors.
-    except Exception as error:
-        raise CircuitError(f"{path} is no OpenQASM that Qiskit reads: {_explained(error)}") from error
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    # The parser of OpenQASM 3 has errors of its own, which are no QiskitErrors; that of OpenQASM 2, which is written in
+    # Rust, may end in a panic, which is no Exception.
+    except BaseException as error:
+        words = _explained(error, text if three else None)
+        raise CircuitError(
+            f"{path} is no OpenQASM that Qiskit reads: {words} (read as OpenQASM {3 if three else 2})"
+        ) from error
 
 
-def _explained(error: Exception) -> str:
+def _is_three(text: str) -> bool:
+    version = _VERSION.match(text)
+    return int(version[1]) >= 3 if version else _TWO.search(text) is None
+
+
+def _check_sizes(text: str, path: Path) -> None:
+    """Refuses what would take memory, or the stack, while it is read.
+
+    Raises:
+        CircuitError: registers of more qubits than any backend has, or too many brackets within brackets.
+    """
+    for found in _REGISTER.finditer(text):
+        digits = found[1].replace("_", "").lstrip("0") or "0"
+        if len(digits) > _MOST_DIGITS or int(digits) > MOST_QUBITS:
+            size = f"{int(digits):,}" if len(digits) <= _MOST_DIGITS else f"a number of {len(digits)} digits"
+            raise CircuitError(
+                f"{path}: line {_line(text, found.start())}: a register of {size} is more than any backend runs, "
+                f"{MOST_QUBITS:,} qubits at most"
+            )
+    depth = 0
+    for found in re.finditer(r"[(\[{]|[)\]}]", text):
+        depth += 1 if found[0] in "([{" else -1
+        if depth > _MOST_DEEP:
+            raise CircuitError(f"{path}: line {_line(text, found.start())}: more than {_MOST_DEEP} brackets are open")
+
+
+def _line(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
+
+
+def _explained(error: BaseException, three: str | None) -> str:
+    """What is wrong, with its line.
+
+    Args:
+        error: of a parser.
+        three: the text, where it is one of OpenQASM 3.
+    """
     words = str(error.message if isinstance(error, QiskitError) else error).strip()
     if found := _WHERE.fullmatch(words):
         return f"line {found['line']}: {found['what']}"
     token = _offender(error)
     if token is not None:
         return f"line {token.line}: {token.text!r} was not expected here"
-    return words.replace("L", "line ", 1) if re.match(r"L\d+:C\d+", words) else words or type(error).__name__
+    if re.match(r"L\d+:C\d+", words):
+        return words.replace("L", "line ", 1)
+    line = _unreadable(three) if three else None
+    words = words or type(error).__name__
+    return words if line is None else f"line {line}: Qiskit cannot read this statement ({words})"
+
+
+def _unreadable(text: str) -> int | None:
+    """The line of the first statement that Qiskit's reader fails at, where it does not say so; None: not found."""
+    from openqasm3 import ast, parse
+    from qiskit_qasm3_import import convert
+
+    try:
+        statements = parse(text).statements
+    except Exception:  # the error that is explained is another one
+        return None
+    for count, statement in enumerate(statements, 1):
+        try:
+            convert(ast.Program(statements=statements[:count]))
+        except Exception:
+            return int(statement.span.start_line) if statement.span else None
+    return None
 
 
 def _offender(error: BaseException) -> Any:
