@@ -10,6 +10,9 @@ from qgen.circuits.flattening import flattened
 from qgen.circuits.layer_circuit import LayerCircuit
 from qgen.circuits.observables import observable_text
 
+#: Gates times qubits of the largest circuit that is drawn: about a second.
+MOST_DRAWN = 300_000
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Description:
         two_qubit_depth: the number of time steps, two-qubit gates only.
         gates: how often each gate appears, as pairs of name and count, the most frequent first.
         circuits_per_evaluation: circuits that are run for one vector of inputs: the mixture's K, or 1.
-        drawing: the circuit as given, drawn as text.
+        drawing: the circuit as given, drawn as text; "" where nobody asked for it.
     """
 
     qubits: int
@@ -47,8 +50,14 @@ class Description:
         return asdict(self) | {"observables": list(self.observables), "gates": dict(self.gates)}
 
 
-def describe(circuit: LayerCircuit, *, fold: int = 100) -> Description:
-    """The facts of a circuit; its drawing is folded at `fold` columns (-1: not at all)."""
+def describe(circuit: LayerCircuit, *, fold: int = 100, draw: bool = True) -> Description:
+    """The facts of a circuit.
+
+    Args:
+        circuit: which one.
+        fold: columns at which its drawing is folded; -1: not at all.
+        draw: whether it is drawn at all; one that is larger than `MOST_DRAWN` never is, and its drawing says so.
+    """
     drawn = circuit.circuit
     flat = flattened(drawn)
     mixture = circuit.mixture
@@ -62,8 +71,19 @@ def describe(circuit: LayerCircuit, *, fold: int = 100) -> Description:
         two_qubit_depth=flat.depth(_is_two_qubit_gate),
         gates=_gate_counts(flat),
         circuits_per_evaluation=1 if mixture is None else len(mixture),
-        drawing=str(drawn.draw("text", fold=fold)),
+        drawing=_drawing(drawn, fold) if draw else "",
     )
+
+
+def is_too_large(circuit: QuantumCircuit) -> bool:
+    """Whether drawing it would take long, and nobody could look at it."""
+    return len(circuit.data) * int(circuit.num_qubits) > MOST_DRAWN
+
+
+def _drawing(circuit: QuantumCircuit, fold: int) -> str:
+    if is_too_large(circuit):
+        return f"Not drawn: {len(circuit.data):,} gates on {circuit.num_qubits:,} qubits are too many to be looked at."
+    return str(circuit.draw("text", fold=fold))
 
 
 def _is_two_qubit_gate(instruction: CircuitInstruction) -> bool:

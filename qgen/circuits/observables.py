@@ -82,7 +82,8 @@ def _canonical(what: str, given: Any, qubits: int) -> SparsePauliOp:
     if not np.isfinite(coefficients).all():
         raise CircuitError(f"{what} has a coefficient that is NaN or infinite; give finite numbers.")
     # Zero tolerance: a small coefficient is the user's choice, and saving must lose nothing.
-    operator = operator.simplify(atol=0, rtol=0).sort()
+    if len(operator) > 1 or not coefficients.all():  # one term is in order already, and on many qubits that takes long
+        operator = operator.simplify(atol=0, rtol=0).sort()
     largest = float(np.abs(operator.coeffs).max())
     if np.abs(operator.coeffs.imag).max() > _IMAGINARY_TOLERANCE * largest:
         raise CircuitError(

@@ -28,7 +28,7 @@ def print_circuit(circuit: str, options: list[str], figure: Path | None, as_json
     recipe = words.read_recipe(circuit, options)
     layer_circuit = recipe.build() if recipe else LayerCircuit.load(circuit)
     console = Console(highlight=False)
-    facts = describe(layer_circuit, fold=console.width)
+    facts = describe(layer_circuit, fold=console.width, draw=not as_json)
     if figure:
         pictures.save_drawing(layer_circuit, figure)
     if as_json:

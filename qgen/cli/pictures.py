@@ -16,11 +16,16 @@ def save_drawing(circuit: "LayerCircuit", path: Path) -> None:
     """Draws the circuit into a file: text, unfolded, where it ends in `.txt`; otherwise a picture.
 
     Raises:
-        QgenError: the file cannot be written, or drawing pictures needs the extra `plot`.
+        QgenError: the circuit is too large to be drawn, the file cannot be written, or drawing pictures needs the extra
+            `plot`.
     """
     from qiskit.exceptions import MissingOptionalLibraryError
 
+    from qgen.circuits.describe import is_too_large
+
     drawn = circuit.circuit
+    if is_too_large(drawn):
+        raise QgenError(f"{len(drawn.data):,} gates on {drawn.num_qubits:,} qubits are not drawn: take fewer of them.")
     try:
         if path.suffix.lower() == ".txt":
             path.write_text(f"{drawn.draw('text', fold=-1)}\n", encoding="utf-8")

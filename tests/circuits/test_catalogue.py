@@ -83,6 +83,8 @@ def test_numpy_integers_are_whole_numbers() -> None:
         ("hardware-efficient", {"coupling": "heavy-hex", "qubits": 500}, "has at most [0-9]+ qubits, not 500"),
         ("basic", {"qubits": 10**9}, "1,000,000,000 qubits are more than any backend runs: .* 1,000 qubits at most"),
         ("basic", {"layers": 10**15}, "4,000,000,000,000,000 weights are more .* give fewer qubits or layers"),
+        ("basic", {"qubits": 1, "layers": 90_000}, "180,000 gates are more .* give fewer qubits or layers"),
+        ("hqconv-published", {"layers": 25_000}, "gates are more than any backend runs"),
         ("hqconv", {"mirrored": True}, "layers must be even, not 3; give layers=4"),
         ("basic", {"mirrored": 1}, "mirrored must be True or False"),
         ("basic", {"encoding": "rx"}, "encoding must be an Encoding"),

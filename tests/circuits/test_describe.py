@@ -84,6 +84,13 @@ def test_a_drawing_is_folded() -> None:
     assert max(widths) <= 60
 
 
+def test_what_nobody_could_look_at_is_not_drawn() -> None:
+    wide = describe(ansatz("strongly-entangling", qubits=1_000))
+    assert wide.drawing == "Not drawn: 9,000 gates on 1,000 qubits are too many to be looked at."
+    assert (wide.qubits, wide.weights) == (1_000, 6_000)
+    assert describe(ansatz("basic"), draw=False).drawing == ""
+
+
 @pytest.mark.parametrize("name", ["hqconv", "fqconv", "hqconv-published"])
 def test_weights_in_turns_have_the_scale_of_a_turn(name: str) -> None:
     assert angle_scales(ansatz(name)) == (tau,) * ansatz(name).num_weights

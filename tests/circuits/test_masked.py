@@ -72,6 +72,7 @@ def test_the_wide_circuit_needs_few_masks() -> None:
         ({"qubits": 13}, r"2\^13 masks, too many to evaluate all .*set the option masks, for example masks=64"),
         ({"qubits": 63, "masks": 4}, "at most 62 qubits"),
         ({"masks": 17}, "4 qubits have 16 masks; 17 cannot be drawn; leave masks out"),
+        ({"qubits": 40, "masks": 10**10}, "masks=10,000,000,000 circuits .* 65,536 at most"),
         ({"masks": 0}, "masks must be at least 1, not 0"),
         ({"masks": 2.5}, "masks must be a whole number of at least 1, not 2.5"),
         ({"masks": 4, "seed": -1}, "seed must be at least 0, not -1"),

@@ -188,6 +188,7 @@ def test_without_matplotlib_the_error_names_the_extra(tmp_path: Path, monkeypatc
         (("basic", "--option", "encoding.map=scaled", "--option", f"encoding.scale={10**400}"), 1, "finite number"),
         (("masked:13",), 1, "set the option masks, for example masks=64"),
         (("--circuit", "basic", "--figure", "basic.gif"), 2, ".png, .svg, .pdf, .txt"),
+        (("basic:1000,10", "--figure", "basic.png"), 1, "gates on 1,000 qubits are not drawn"),
         (("--circuit", "basik"), 1, "Did you mean 'basic'?"),
         (("--circuit", "basic", "--option", "mirored=true"), 1, "Did you mean 'mirrored'?"),
         (("--circuit", "basic", "--option", "encoding.gate=rw"), 1, "rx, ry"),

@@ -17,7 +17,7 @@ from qgen.circuits.mixture import Mixture
 from qgen.circuits.observables import z_on
 from qgen.errors import CircuitError
 
-MOST_QUBITS, MOST_WEIGHTS = 1_000, 1_000_000
+MOST_QUBITS, MOST_WEIGHTS, MOST_GATES = 1_000, 100_000, 100_000
 
 #: Appends one layer to a circuit, given that layer's weights (or angles made of them) and its index from 0.
 AppendLayer = Callable[[QuantumCircuit, Sequence[ParameterExpression], int], None]
@@ -138,6 +138,8 @@ class Ansatz:
                 _append_inverse(circuit, pattern, angles, same)
             else:
                 pattern.append(circuit, angles, same)
+            if index == 0:
+                _at_most("gates", count * len(circuit.data), MOST_GATES)
         return LayerCircuit(circuit, x, w, z_on(range(data), circuit.num_qubits), pattern.mixture)
 
     def _pattern(self, qubits: int | None, options: Mapping[str, Any]) -> Layer:

@@ -39,6 +39,8 @@ they commute with what is measured."""
 _MOST_QUBITS_FOR_ALL_MASKS = 12
 #: A mask is drawn as one 64-bit integer.
 _MOST_QUBITS = 62
+#: Masks that are drawn, each of them one circuit for every value.
+_MOST_MASKS = 1 << 16
 
 
 def _layer(qubits: int, form: str = "mixture", masks: int | None = None, seed: int | None = None) -> Layer:
@@ -91,6 +93,10 @@ def _masks(qubits: int, masks: int | None, seed: int | None) -> NDArray[np.float
             )
         return _bits(np.arange(2**qubits), qubits)
     count = whole_number("masks", masks)
+    if count > _MOST_MASKS:
+        raise CircuitError(
+            f"masks={count:,} circuits for one value are more than any backend runs: {_MOST_MASKS:,} at most."
+        )
     if count > 2**qubits:
         raise CircuitError(f"{qubits} qubits have {2**qubits} masks; {count} cannot be drawn; leave masks out.")
     generator = np.random.default_rng(0 if seed is None else whole_number("seed", seed, minimum=0))
