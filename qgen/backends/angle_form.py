@@ -11,11 +11,21 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import Barrier, ControlledGate, Instruction, Operation, Parameter, ParameterExpression, library
+from qiskit.circuit import (
+    Barrier,
+    ControlledGate,
+    Gate,
+    Instruction,
+    Operation,
+    Parameter,
+    ParameterExpression,
+    library,
+)
 
 from qgen.backends.angles import Angles
 from qgen.backends.unfolding import unfold
 from qgen.circuits import LayerCircuit
+from qgen.errors import BackendError
 
 Frequencies: TypeAlias = tuple[float, ...]
 # Of each parameter of a gate: the frequencies of the gate by itself, and under controls, where a part of the state
@@ -101,13 +111,14 @@ class _Step:
         """Whether this and the other one are one turn by the sum of two angles."""
         if len(self.angles) != 1 or len(other.angles) != 1 or self.qubits != other.qubits:
             return False
-        mine, theirs = self.operation, other.operation
-        state = (getattr(mine, "ctrl_state", None), mine.num_qubits, mine.name)
-        return mine.base_class is theirs.base_class and state == (
-            getattr(theirs, "ctrl_state", None),
-            theirs.num_qubits,
-            theirs.name,
-        )
+        return _kind(self.operation) == _kind(other.operation)
+
+
+def _kind(operation: Instruction) -> tuple[object, ...]:
+    """What two gates have in common that differ in their angles alone."""
+    if isinstance(operation, ControlledGate):
+        return operation.base_gate.base_class, operation.num_ctrl_qubits, operation.ctrl_state
+    return operation.base_class, operation.num_qubits
 
 
 class _Builder:
@@ -161,6 +172,9 @@ def angle_frequencies(
     """The frequencies of angles that are plain parameters, each in one place of a gate that has known ones.
 
     Those of an angle that no measured qubit can depend on are ().
+
+    Raises:
+        BackendError: a device has a gate of its own whose frequencies nobody knows.
     """
     found: dict[Parameter, Frequencies] = {}
     alive = set(measured)
@@ -179,7 +193,13 @@ def angle_frequencies(
 
 def _frequencies_by_name(operation: Operation) -> tuple[Frequencies, ...]:
     """Of a plain `Gate` that stands for a standard one, as Aer needs controlled rotations to be written."""
-    return known_frequencies(library.get_standard_gate_name_mapping()[operation.name]) or ()
+    standard = library.get_standard_gate_name_mapping().get(operation.name) if type(operation) is Gate else None
+    known = None if standard is None else known_frequencies(standard)
+    if known is None:
+        raise BackendError(
+            f"no shift rule is known for the device's own gate `{operation.name}`: choose the gradient method `spsa`"
+        )
+    return known
 
 
 def with_parameters(operation: Operation, parameters: list[Any]) -> Operation:

@@ -14,6 +14,7 @@ from qgen.circuits.digest import layer_digest
 from qgen.circuits.instructions import check_instructions
 from qgen.circuits.mixture import Mixture
 from qgen.circuits.observables import ObservableLike, as_observables, default_observables
+from qgen.circuits.own_classes import keep_own_classes
 from qgen.circuits.parameters import as_parameters, check_roles
 from qgen.errors import CircuitError
 
@@ -193,7 +194,7 @@ def _private_copy(circuit: QuantumCircuit) -> QuantumCircuit:
         raise CircuitError(f"A layer needs a qiskit QuantumCircuit, not {circuit!r} ({type(circuit).__name__}).")
     if circuit.num_qubits == 0:
         raise CircuitError("The circuit has no qubits; give at least one.")
-    copy = circuit.copy()
+    copy = keep_own_classes(circuit).copy()
     # Metadata need not be storable, and says nothing about what the circuit computes.
     copy.metadata = {}
     return copy

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qgen.backends import Backend
     from qgen.backends.ibm import IBMBackend
     from qgen.backends.ibm.client import JobView
-    from qgen.backends.ibm.journal import Entry
+    from qgen.backends.ibm.entry import Entry
     from qgen.runs import Trained
     from qgen.runs.hardware import HardwarePlan, PlannedLayer
     from qgen.training import Trainer
@@ -26,6 +26,9 @@ Hardware = Annotated[
     typer.Option(metavar="KEY=VALUE", help="On IBM's hardware: tiles, mode, resilience, ... Repeatable."),
 ]
 MaxSeconds = Annotated[float | None, typer.Option(min=0.1, help="Never spend more, over all that this run submits.")]
+Beyond = Annotated[
+    bool, typer.Option("--beyond-account", help="Submit even what takes more than the account has left: it waits.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Agree to the plan for hardware without a question.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan for hardware, and stop.")]
 _NUMBERS = ("calls", "circuits", "executions", "QPU s", "tiles", "success")
@@ -35,14 +38,16 @@ class Consent(NamedTuple):
     """What the command line says about spending.
 
     Attributes:
-        limit: QPU seconds that may be spent in all; None: what the plan takes.
+        limit: QPU seconds that may be spent in all; None: as noted in the journal, and else what the plan takes.
         yes: do not ask.
         dry_run: show the plan only.
+        beyond: go ahead though the account has less left than the plan takes.
     """
 
     limit: float | None
     yes: bool
     dry_run: bool
+    beyond: bool = False
 
 
 def sampling_agreed(console: Console, trained: Trained, count: int, seed: int, consent: Consent, as_json: bool) -> bool:
@@ -86,7 +91,7 @@ def agree(console: Console, plan: HardwarePlan, backend: IBMBackend, consent: Co
         Whether to go ahead; not where the plan was only to be shown.
 
     Raises:
-        BudgetError: the plan takes more than may be spent.
+        BudgetError: the plan takes more than may be spent, or than the account has left.
         typer.Exit: the answer was no, or there was nobody to ask.
     """
     from qgen.runs.hardware import check_limit
@@ -98,12 +103,12 @@ def agree(console: Console, plan: HardwarePlan, backend: IBMBackend, consent: Co
     if consent.dry_run:
         console.print("a dry run: nothing was submitted")
         return False
-    planned = check_limit(plan, backend, consent.limit)
+    limit = check_limit(plan, backend, consent.limit, consent.beyond)
     if plan.left and not consent.yes:
         _ask(console)
     if consent.limit is not None:
         backend.allow(consent.limit)
-    backend.runner.limit = planned if backend.runner.limit is None else min(planned, backend.runner.limit)
+    backend.runner.limit, backend.runner.beyond = limit, consent.beyond
     spent = backend.runner.journal.spent()
     console.print(f"limit: {backend.runner.limit:,.1f} QPU seconds, of which {spent:,.1f} are spent")
     return True
@@ -152,17 +157,29 @@ def _print_plan(console: Console, plan: HardwarePlan) -> None:
         soft_wrap=True,
     )
     done = f", {plan.done:,.0f} of them spent before" if plan.done else ""
-    share = (
-        ""
-        if plan.share is None
-        else f", {100 * plan.share:,.1f} % of the {plan.allowance:,.0f} s that the account has left"
-    )
     jobs = "1 job," if plan.jobs == 1 else f"{plan.jobs:,} jobs, one after the other,"
     console.print(
-        f"{jobs} {plan.executions:,} executions, {plan.seconds:,.0f} QPU seconds{done}{share}; "
+        f"{jobs} {plan.executions:,} executions, {plan.seconds:,.0f} QPU seconds{done}{_share(plan)}; "
         f"{plan.queue:,} jobs wait for the device",
         soft_wrap=True,
     )
+    if plan.overrun > 1:
+        console.print(f"jobs of this run took {plan.overrun:.2f} times as long as planned: counted in", soft_wrap=True)
+    for why in plan.moved:
+        console.print(
+            f"a circuit cannot stay where it was on {plan.device} ({why}): what was run there is kept, and what is "
+            "still to be run is run elsewhere, or not at all",
+            soft_wrap=True,
+        )
+
+
+def _share(plan: HardwarePlan) -> str:
+    """What part it is of what the account has left."""
+    if plan.share is None or plan.allowance is None:
+        return ""
+    if plan.allowance <= 0:
+        return "; the account has no QPU seconds left"
+    return f", {100 * plan.share:,.1f} % of the {plan.allowance:,.0f} s that the account has left"
 
 
 def _row(alike: list[PlannedLayer], repeats: int) -> list[str]:

@@ -42,6 +42,7 @@ def devserver(
     seed: Annotated[int, typer.Option(min=0, help="Of all results: equal jobs get equal ones.")] = 0,
     queue_seconds: Annotated[float, typer.Option(min=0, help="How long a job waits before it runs.")] = 0.0,
     run_seconds: Annotated[float, typer.Option(min=0, help="How long a job runs at least.")] = 0.0,
+    list_seconds: Annotated[float, typer.Option(min=0, help="After how long the lists of jobs have a job.")] = 0.0,
     plan_seconds: Annotated[
         float, typer.Option(min=0, help="Quantum seconds of the account; once they are used up, jobs wait.")
     ] = 600.0,
@@ -66,6 +67,7 @@ def devserver(
         port=port,
         queue_seconds=queue_seconds,
         run_seconds=run_seconds,
+        list_seconds=list_seconds,
         plan=Plan(seconds=plan_seconds),
     )
     for one in faults:

@@ -14,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from qgen.backends.ibm.journal import Entry
+    from qgen.backends.ibm.entry import Entry
     from qgen.backends.ibm.runner import Runner
 
 EXAMPLES = """\b

@@ -49,6 +49,7 @@ def sample(
     ] = None,
     hardware: consent.Hardware = None,
     max_qpu_seconds: consent.MaxSeconds = None,
+    beyond_account: consent.Beyond = False,
     yes: consent.Yes = False,
     dry_run: consent.DryRun = False,
     count: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
@@ -83,7 +84,10 @@ def sample(
     from qgen.runs import open_trained, sample_run
     from qgen.training import choose_device
 
-    console, said = Console(highlight=False, stderr=as_json), consent.Consent(max_qpu_seconds, yes, dry_run)
+    console, said = (
+        Console(highlight=False, stderr=as_json),
+        consent.Consent(max_qpu_seconds, yes, dry_run, beyond_account),
+    )
     trained = open_trained(found, {key: value for key, value in where.items() if value is not None}, changes)
     circuits = trained.generator.circuits_per_image * count
     if not as_json:

@@ -60,6 +60,7 @@ def train(
     ] = None,
     hardware: consent.Hardware = None,
     max_qpu_seconds: consent.MaxSeconds = None,
+    beyond_account: consent.Beyond = False,
     yes: consent.Yes = False,
     dry_run: consent.DryRun = False,
     layout: Annotated[
@@ -106,7 +107,7 @@ def train(
         settings = _new_settings(config, circuits, from_, changes)
         _refuse_hardware(settings.backend.name)
         run = _new_run(config, name, out)
-    said = consent.Consent(max_qpu_seconds, yes, dry_run)
+    said = consent.Consent(max_qpu_seconds, yes, dry_run, beyond_account)
     _train(run, settings, resume, data_dir, device, devices, tensorboard, said, as_json)
 
 

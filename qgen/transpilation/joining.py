@@ -15,9 +15,11 @@ from __future__ import annotations
 from typing import Any
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import CircuitInstruction, ControlledGate
+from qiskit.circuit import CircuitInstruction
+from qiskit.circuit.library import CRXGate, CRYGate, CRZGate
 
-_AXES = {"crx": "x", "cry": "y", "crz": "z"}
+# By class, not by name: anybody may call a gate of their own `crx`.
+_AXES = {CRXGate: "x", CRYGate: "y", CRZGate: "z"}
 _THIRD = {frozenset("xy"): "z", frozenset("yz"): "x", frozenset("xz"): "y"}
 
 
@@ -58,9 +60,8 @@ def _can_join(first: CircuitInstruction, second: CircuitInstruction) -> bool:
 
 def _axis(step: CircuitInstruction) -> str | None:
     gate = step.operation
-    if not isinstance(gate, ControlledGate) or gate.ctrl_state != 1:
-        return None
-    return _AXES.get(gate.name)
+    axis = _AXES.get(getattr(gate, "base_class", None))
+    return axis if axis is not None and gate.ctrl_state == 1 else None
 
 
 def _append_pair(circuit: QuantumCircuit, first: CircuitInstruction, second: CircuitInstruction) -> None:
