@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import sys
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qgen.cli.describe_circuit import print_rows
+from qgen.cli.output import check_outputs, make_console, print_json
 from qgen.errors import BackendError, HardwareError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def backends(
         everything = {"backends": listed, "forms": forms, "providers": sorted(_providers()), "devices": rows}
         live, problem = _live_devices()
         now = {"live": None if problem else [one.plain() for one in live], "live_problem": problem}
-        _print_json(everything | now)
+        print_json(everything | now)
         return
     _print_simulators(simulators)
     _print_live(*_live_devices())
@@ -109,6 +109,7 @@ def show(
 
     if figure and figure.suffix.lower() not in FIGURE_ENDINGS:
         raise typer.BadParameter(f"{str(figure)!r} does not end in .png, .svg or .pdf.", param_hint="--figure")
+    check_outputs(figure)
     if name in backend_names() or name in _providers():
         if figure:
             raise typer.BadParameter(f"{name} is no device: there is no map to draw.", param_hint="--figure")
@@ -188,10 +189,9 @@ def _find_live(name: str) -> LiveDevice:
 
 
 def _print_live(live: list[LiveDevice], problem: str | None) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, markup=False)
+    console = make_console()
     console.print()
     if problem is not None or not live:
         console.print(f"live devices: {problem or 'the account has none just now'}", soft_wrap=True)
@@ -225,7 +225,6 @@ def _providers() -> dict[str, EntryPoint]:
 
 
 def _print_simulators(simulators: dict[str, Capabilities]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from qgen.backends import FORMS
@@ -238,7 +237,7 @@ def _print_simulators(simulators: dict[str, Capabilities]) -> None:
     installed = ", ".join(sorted(_providers())) or "none"
     for form, about in (FORMS | {_PROVIDER: f"{FORMS[_PROVIDER]}: {installed}"}).items():
         table.add_row(form, about)
-    Console(highlight=False).print(table)
+    make_console().print(table)
 
 
 def _abilities(able: Capabilities) -> str:
@@ -254,10 +253,9 @@ def _rank(facts: DeviceFacts) -> tuple[Any, ...]:
 
 
 def _print_devices(devices: list[DeviceFacts], every: bool) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = make_console()
     console.print()
     if not devices:
         console.print("No device snapshots: they come with pip install qiskit-ibm-runtime.")
@@ -306,7 +304,6 @@ def _since(moment: datetime | None) -> str:
 
 
 def _show_simulator(name: str, as_json: bool) -> None:
-    from rich.console import Console
 
     from qgen.backends import backend_names, open_backend
 
@@ -318,13 +315,12 @@ def _show_simulator(name: str, as_json: bool) -> None:
         able = open_backend(name).capabilities
         facts, rows = {"name": name} | dataclasses.asdict(able), {"backend": name, "gives": _abilities(able)}
     if as_json:
-        _print_json(facts)
+        print_json(facts)
     else:
-        print_rows(Console(highlight=False), rows)
+        print_rows(make_console(), rows)
 
 
 def _show_device(device: Device, figure: Path | None, as_json: bool, live: LiveDevice | None = None) -> None:
-    from rich.console import Console
 
     from qgen.backends.devices import draw_device
     from qgen.backends.devices.facts import works
@@ -342,7 +338,7 @@ def _show_device(device: Device, figure: Path | None, as_json: bool, live: LiveD
             "not_calibrated": faulty,
         }
         facts = device.facts.to_dict() if live is None else live.plain()
-        _print_json(facts | details | {"figure": figure and str(figure)})
+        print_json(facts | details | {"figure": figure and str(figure)})
         return
     rows = _device_rows(device.facts) | {
         **({} if live is None else _live_rows(live)),
@@ -352,7 +348,7 @@ def _show_device(device: Device, figure: Path | None, as_json: bool, live: LiveD
         **({"warning": "no two-qubit gate works in this snapshot"} if faulty and not couplers else {}),
         "use it": f"--backend {device.name if live else f'aer:{device.name}'}",
     }
-    print_rows(Console(highlight=False), rows | ({"drawn into": str(figure)} if figure else {}))
+    print_rows(make_console(), rows | ({"drawn into": str(figure)} if figure else {}))
 
 
 def _device_rows(facts: DeviceFacts) -> dict[str, str]:
@@ -392,7 +388,3 @@ def _microseconds(time: float | None) -> str:
 def _named(words: list[str]) -> str:
     more = len(words) - _MOST_NAMED
     return ", ".join([*words[:_MOST_NAMED], *([f"and {more} more"] if more > 0 else [])])
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qgen.cli.describe_circuit import print_rows
+from qgen.cli.output import check_outputs, make_console, print_json
 from qgen.cli.progress import progress
 from qgen.errors import DataError, QgenError
 
@@ -56,6 +56,7 @@ def data(
         raise typer.BadParameter("--download and --figure go with the name of a data set, as in qgen data digits.")
     if figure and figure.suffix.lower() != ".png":
         raise typer.BadParameter(f"{str(figure)!r} does not end in .png.", param_hint="--figure")
+    check_outputs(figure)
     if name is None:
         _print_list(data_dir, as_json)
         return
@@ -76,7 +77,6 @@ def data(
 
 
 def _print_list(data_dir: Path | None, as_json: bool) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -84,7 +84,7 @@ def _print_list(data_dir: Path | None, as_json: bool) -> None:
 
     sets = list_sets(data_dir)
     if as_json:
-        _print_json([dataclasses.asdict(status) for status in sets])
+        print_json([dataclasses.asdict(status) for status in sets])
         return
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
@@ -94,7 +94,7 @@ def _print_list(data_dir: Path | None, as_json: bool) -> None:
         text.append(f"{status.reference}. {status.licence}\n", style="dim").append(f"{_whereabouts(status)}\n")
         table.add_row(status.name, text)
     table.add_row("FOLDER", "any folder of images")
-    Console(highlight=False).print(table)
+    make_console().print(table)
 
 
 def _extent(status: SetStatus) -> str:
@@ -117,14 +117,13 @@ def _whereabouts(status: SetStatus) -> str:
 
 
 def _show_set(known: KnownSet, data_dir: Path | None, download: bool, figure: Path | None, as_json: bool) -> None:
-    from rich.console import Console
 
     from qgen.data import DataSettings, open_images
     from qgen.data.catalogue import describe_set
     from qgen.data.published import fetch_all
 
     if download:
-        with progress(Console(stderr=True), f"fetching {known.name}") as told:
+        with progress(make_console(stderr=True), f"fetching {known.name}") as told:
             fetch_all(known, data_dir, told)
     status = describe_set(known, data_dir)
     if status.problem:
@@ -137,7 +136,7 @@ def _show_set(known: KnownSet, data_dir: Path | None, download: bool, figure: Pa
         _draw(DataSettings(name=known.name, limit=min(_FIGURE_IMAGES, known.train)), data_dir, figure)
     if as_json:
         counts = {split: {"counts": part.count_labels(), "sha256": part.sha256} for split, part in parts.items()}
-        _print_json(dataclasses.asdict(status) | {"parts": counts, "figure": figure and str(figure)})
+        print_json(dataclasses.asdict(status) | {"parts": counts, "figure": figure and str(figure)})
         return
     rows = {
         "data set": f"{status.name}: {status.about}",
@@ -148,11 +147,10 @@ def _show_set(known: KnownSet, data_dir: Path | None, download: bool, figure: Pa
         "reference": status.reference,
         "licence": status.licence,
     }
-    print_rows(Console(highlight=False), rows | ({"drawn into": str(figure)} if figure else {}))
+    print_rows(make_console(), rows | ({"drawn into": str(figure)} if figure else {}))
 
 
 def _show_distribution(distribution: Distribution, figure: Path | None, as_json: bool) -> None:
-    from rich.console import Console
 
     from qgen.data import DataSettings, open_images
     from qgen.data.catalogue import describe_distribution
@@ -165,7 +163,7 @@ def _show_distribution(distribution: Distribution, figure: Path | None, as_json:
         _draw(DataSettings(name=status.name), None, figure)
     if as_json:
         facts = {split: dataclasses.asdict(moments[split]) | {"sha256": parts[split].sha256} for split in parts}
-        _print_json(dataclasses.asdict(status) | {"parts": facts, "figure": figure and str(figure)})
+        print_json(dataclasses.asdict(status) | {"parts": facts, "figure": figure and str(figure)})
         return
     rows = {
         "data set": f"{status.name}: {status.about}",
@@ -175,7 +173,7 @@ def _show_distribution(distribution: Distribution, figure: Path | None, as_json:
         "reference": status.reference,
         "licence": status.licence,
     }
-    print_rows(Console(highlight=False), rows | ({"drawn into": str(figure)} if figure else {}))
+    print_rows(make_console(), rows | ({"drawn into": str(figure)} if figure else {}))
 
 
 def _moments_in_words(moments: Moments) -> str:
@@ -189,21 +187,20 @@ def _numbers(values: tuple[float, ...]) -> str:
 
 
 def _show_folder(folder: Path, figure: Path | None, as_json: bool) -> None:
-    from rich.console import Console
 
     from qgen.data import DataSettings
     from qgen.data.inspection import inspect_folder
 
-    with progress(Console(stderr=True), "reading images") as told:
+    with progress(make_console(stderr=True), "reading images") as told:
         report = inspect_folder(folder, told)
     if figure:
         limit, size = min(_FIGURE_IMAGES, report.images) or None, report.size or _FIGURE_SIZE
         name = str(folder.absolute())  # no known set is called like that
         _draw(DataSettings(name=name, limit=limit, size=size, skip_unreadable=True), None, figure)
     if as_json:
-        _print_json(dataclasses.asdict(report) | {"figure": figure and str(figure)})
+        print_json(dataclasses.asdict(report) | {"figure": figure and str(figure)})
         return
-    print_rows(Console(highlight=False), _folder_rows(report) | ({"drawn into": str(figure)} if figure else {}))
+    print_rows(make_console(), _folder_rows(report) | ({"drawn into": str(figure)} if figure else {}))
 
 
 def _folder_rows(report: FolderReport) -> dict[str, str]:
@@ -240,7 +237,3 @@ def _draw(settings: DataSettings, data_dir: Path | None, figure: Path) -> None:
         save_samples(images, figure)
     except OSError as error:
         raise QgenError(f"Cannot write {figure}: {error.strerror or error}.") from error
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

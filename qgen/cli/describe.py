@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from qgen.cli import describe_circuit, describe_model, pictures
+from qgen.cli.output import check_outputs
 
 EXAMPLES = """\b
 Examples:
@@ -58,6 +59,7 @@ def describe(
         raise typer.BadParameter(
             f"{str(figure)!r} does not end in one of {', '.join(pictures.ENDINGS)}.", param_hint="--figure"
         )
+    check_outputs(figure)
     if list_:
         describe_circuit.print_list(as_json)
     elif name is not None and describe_model.is_model(name):

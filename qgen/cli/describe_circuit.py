@@ -1,13 +1,13 @@
 """`qgen describe` of a circuit: its drawing and its numbers."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from qgen.cli import pictures, words
+from qgen.cli.output import make_console, print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,18 +21,16 @@ _ABOUT = ("name", "figure", "reference", "data_qubits", "layers", "encoding", "o
 
 def print_circuit(circuit: str, options: list[str], figure: Path | None, as_json: bool) -> None:
     """Draws a circuit and lists its facts."""
-    from rich.console import Console
-
     from qgen.circuits import LayerCircuit, describe
 
     recipe = words.read_recipe(circuit, options)
     layer_circuit = recipe.build() if recipe else LayerCircuit.load(circuit)
-    console = Console(highlight=False)
+    console = make_console()
     facts = describe(layer_circuit, fold=console.width, draw=not as_json)
     if figure:
         pictures.save_drawing(layer_circuit, figure)
     if as_json:
-        typer.echo(json.dumps(_about(recipe, layer_circuit) | _numbers(facts), indent=2, ensure_ascii=False))
+        print_json(_about(recipe, layer_circuit) | _numbers(facts))
         return
     # The facts come last: a long drawing scrolls away, and what one asked for stays in sight.
     typer.echo(_drawing(facts, recipe, console.width))
@@ -108,7 +106,6 @@ def print_rows(console: "Console", rows: dict[str, str]) -> None:
 
 def print_list(as_json: bool) -> None:
     """The ansaetze, with what each is and what it offers."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -122,7 +119,7 @@ def print_list(as_json: bool) -> None:
             | {"encoding": _encoding(a.encoding), "options": dict(a.options)}
             for a in ansaetze
         ]
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        print_json(rows)
         return
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
@@ -133,4 +130,4 @@ def print_list(as_json: bool) -> None:
         for option, meaning in a.options.items():
             text.append(f"\n--option {option}=...  {meaning}")
         table.add_row(a.name, text.append("\n"))
-    Console(highlight=False).print(table)
+    make_console().print(table)

@@ -1,14 +1,12 @@
 """`qgen describe` of a preset, a file of settings or a run: the model's layers, parameters and circuits."""
 
-import json
 import os
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from qgen.cli.describe_circuit import print_rows
+from qgen.cli.output import make_console, print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,8 +23,6 @@ def is_model(what: str) -> bool:
 
 def print_model(what: str, changes: list[str], as_json: bool) -> None:
     """Lists the layers of a model, with what each has to learn, and what a run of it has come to."""
-    from rich.console import Console
-
     from qgen.models import describe_model
     from qgen.runs import Run, build_generator, find_run, override_config, read_config
 
@@ -40,9 +36,9 @@ def print_model(what: str, changes: list[str], as_json: bool) -> None:
     facts = describe_model(generator.network)
     about = _about(config, generator) | (_progress(run) if run else {})
     if as_json:
-        typer.echo(json.dumps({"name": what} | facts.to_dict() | about, indent=2, ensure_ascii=False))
+        print_json({"name": what} | facts.to_dict() | about)
         return
-    console = Console(highlight=False)
+    console = make_console()
     console.print(_layers(facts))
     print_rows(console, _rows(what, facts, about))
 

@@ -114,7 +114,7 @@ def _serve(server: DevServer, as_json: bool) -> int:
 
 def _run(command: list[str], server: DevServer) -> int:
     if command[0] == "qgen":  # this one, wherever it is installed
-        command = [sys.executable, "-m", *command]
+        command = [sys.executable, "-P", "-m", *command]
     try:
         with subprocess.Popen(command, env=os.environ | server.environment()) as child:
             while True:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qgen.cli.output import make_console
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -41,13 +43,11 @@ def jobs(
 
     Without --follow, --fetch or --cancel nothing is contacted.
     """
-    from rich.console import Console
-
     from qgen.backends.ibm.journal import Journal
 
     if sum((follow, fetch, cancel is not None)) > 1:
         raise typer.BadParameter("Give one of --follow, --fetch and --cancel.")
-    path, console = _journal(run), Console(highlight=False, markup=False, stderr=as_json)
+    path, console = _journal(run), make_console(as_json)
     if cancel is not None:
         _cancel(path, cancel)
     if follow or fetch or (cancel is not None and not _is_in_use(path)):

@@ -1,5 +1,6 @@
 """The `qgen` command: which commands there are, and what an error looks like in a terminal."""
 
+import re
 from typing import Annotated, Any
 
 import typer
@@ -7,7 +8,11 @@ from typer.core import TyperGroup
 
 from qgen import __version__
 from qgen.cli import backends, data, describe, devserver, jobs, sample, study, train, transpile
+from qgen.cli.output import print_error
 from qgen.errors import QgenError
+
+#: How torch says so, on a CPU and on a GPU.
+_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|CUDA out of memory")
 
 
 class _ErrorBoundary(TyperGroup):
@@ -16,20 +21,28 @@ class _ErrorBoundary(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except QgenError as error:
-            if ctx.params["debug"]:
-                raise
-            typer.echo(f"qgen: {' '.join(str(error).split())}", err=True)
-            raise typer.Exit(1) from error
-        except OSError as error:
-            if isinstance(error, BrokenPipeError) or ctx.params["debug"]:
-                raise
-            where = f"{error.filename}: " if error.filename else ""
-            typer.echo(f"qgen: {where}{error.strerror or error}", err=True)
-            raise typer.Exit(1) from error
         except KeyboardInterrupt:
-            typer.echo("qgen: interrupted", err=True)
+            print_error("interrupted")
             raise typer.Exit(130) from None
+        except BaseException as error:
+            line = None if ctx.params["debug"] else _line(error)
+            if line is None:
+                raise
+            print_error(line)
+            raise typer.Exit(1) from error
+
+
+def _line(error: BaseException) -> str | None:
+    """What is said of an error that is no defect of qgen; None for one that is, and for what typer answers itself."""
+    if isinstance(error, QgenError):
+        return str(error)
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        return (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error))
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))):
+        return f"out of memory ({str(error) or 'no more is to be had'}): take a smaller model, batch or circuit"
+    if type(error).__name__ == "PanicException":  # of Qiskit's parts in Rust; no subclass of Exception
+        return f"Qiskit broke off with an internal error: {error}"
+    return None
 
 
 # Plain help rather than rich panels: it starts sooner, and an example can be copied from it.
@@ -73,5 +86,7 @@ app.command(epilog=devserver.EXAMPLES)(devserver.devserver)
 
 
 def main() -> None:
-    """Run the command line of this process."""
-    app(prog_name="qgen")
+    """Run the command line of this process; `qgen.__main__` starts sooner, so that Ctrl-C is never a traceback."""
+    from qgen.cli.process import run
+
+    raise SystemExit(run())

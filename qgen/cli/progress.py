@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from qgen.bars import bars
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -33,7 +35,5 @@ def progress(console: Console, what: str) -> Iterator[Bar | None]:
     if not console.is_terminal:
         yield None
         return
-    from rich.progress import Progress
-
-    with Progress(console=console, transient=True) as bar:
-        yield Bar(bar, bar.add_task(what, total=None), what)
+    with bars(console) as shown:
+        yield Bar(shown, shown.add_task(what, total=None), what)

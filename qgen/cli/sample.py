@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from qgen.cli import consent
+from qgen.cli.output import check_outputs, make_console, print_json
 from qgen.cli.progress import progress
 from qgen.cli.words import key_values
 
@@ -72,20 +72,20 @@ def sample(
     if out is not None and out.suffix.lower() != ".png":
         raise typer.BadParameter(f"{str(out)!r} does not end in .png.", param_hint="--out")
     found = find_run(run)
+    check_outputs(out, makes_folders=True)
     given: dict[str, Any] = {"sampler": sampler, "steps": steps, "eta": eta}
     changes = {key: value for key, value in given.items() if value is not None}
     if "sampler" in changes:  # another sampler has another usual number of steps
         changes = {"steps": None, "eta": 0.0} | changes
     where: dict[str, Any] = {"name": backend, "shots": shots, "noise_scale": noise_scale, "layout": layout}
     where["hardware"] = key_values(hardware, "--hardware", "tiles=auto") if hardware else None
-    from rich.console import Console
 
     from qgen.layer import describe_runs
     from qgen.runs import open_trained, sample_run
     from qgen.training import choose_device
 
     console, said = (
-        Console(highlight=False, stderr=as_json),
+        make_console(as_json),
         consent.Consent(max_qpu_seconds, yes, dry_run, beyond_account),
     )
     trained = open_trained(found, {key: value for key, value in where.items() if value is not None}, changes)
@@ -107,7 +107,7 @@ def _conclude(console: Console, samples: Samples, as_json: bool) -> None:
     if as_json:
         files = {"grid": str(samples.grid), "provenance": str(samples.provenance)}
         singles = {"singles": [str(path) for path in samples.singles]}
-        typer.echo(json.dumps(files | singles | samples.facts, indent=2, ensure_ascii=False))
+        print_json(files | singles | samples.facts)
         return
     console.print(f"samples: {samples.grid}", soft_wrap=True)
     if samples.singles:

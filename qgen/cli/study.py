@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from qgen.cli.output import check_folder, make_console, print_json
 from qgen.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -73,18 +74,19 @@ def compare(
     run. Ctrl-C ends it after the steps in hand; the same command with --out goes
     on.
     """
-    from rich.console import Console
-
     from qgen.studies import make_plan
 
-    console = Console(highlight=False, stderr=as_json)
+    study = _folder(out)
+    if not dry_run:
+        check_folder(study / "compare.json")
+    console = make_console(as_json)
     plan = make_plan(presets, seeds, fraction or [1.0], images, baseline, set_ or [])
     if images is not None and plan.images != images:
         console.print(f"{images:,} images are no whole number of steps of all: each run sees {plan.images:,}")
     if dry_run:
         _show(console, plan, as_json)
         return
-    _run(console, plan, _folder(out), jobs, data_dir, device, as_json)
+    _run(console, plan, study, jobs, data_dir, device, as_json)
 
 
 def _folder(out: Path | None) -> Path:
@@ -144,7 +146,7 @@ def _run(
     found = compare_runs(study)
     page = write_comparison(study, found)
     if as_json:
-        typer.echo(json.dumps(found.to_dict() | {"study": str(study), "page": str(page)}, indent=2, ensure_ascii=False))
+        print_json(found.to_dict() | {"study": str(study), "page": str(page)})
     else:
         _print(console, found, page)
     if trained.failures:

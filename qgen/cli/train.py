@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from qgen.cli import consent
+from qgen.cli.output import check_folder, make_console, print_json
 from qgen.cli.progress import progress
 from qgen.cli.words import key_values
+from qgen.interrupts import on_end_at_once
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -158,7 +160,9 @@ def _new_run(config: str | None, name: str | None, out: Path | None) -> Run:
 
     if name is not None and (not name or Path(name).name != name):
         raise typer.BadParameter(f"{name!r} is not the name of a folder; for a path use --out.", param_hint="--name")
-    return new_run(Path(config or DEFAULT_PRESET).stem, HOME / name if name is not None else out)
+    place = HOME / name if name is not None else out
+    check_folder(place or HOME / "any")
+    return new_run(Path(config or DEFAULT_PRESET).stem, place)
 
 
 def _old_run(folder: str | None, changes: list[str], circuits: dict[str, Any]) -> tuple[Run, RunConfig]:
@@ -193,13 +197,12 @@ def _train(
     said: consent.Consent,
     as_json: bool,
 ) -> None:
-    from rich.console import Console
 
     from qgen.data import open_images
     from qgen.layer import describe_runs
     from qgen.training import ConsoleReport, Report, TensorBoardReport, Trainer, end_others, go_on, make_fabric, start
 
-    console = Console(highlight=False, stderr=as_json)
+    console = make_console(as_json)
     with progress(console, "fetching images") as told:
         images = open_images(settings.data, data_dir, progress=told)
         # Samples are compared with all there is, however few images are learned from.
@@ -222,13 +225,16 @@ def _train(
                 console.print(f"training on {what}, {circuits}, into {run.path}", soft_wrap=True)
                 if not consent.training_agreed(console, trainer, said, as_json):
                     return
-            finished = (go_on if resume else start)(trainer, report if first else Report())
+            with on_end_at_once(lambda: end_others(fabric)):
+                finished = (go_on if resume else start)(trainer, report if first else Report())
             classified = _classified(trainer, finished, data_dir) if first else None
     except BaseException:
         end_others(fabric)
         raise
     if first:
         _conclude(console, run, finished, classified, as_json)
+    if finished.stopped:
+        raise typer.Exit(130)
 
 
 def _classified(trainer: Trainer, finished: Finished, data_dir: Path | None) -> Classified | None:
@@ -273,7 +279,7 @@ def _print_presets(as_json: bool) -> None:
 
     rows = {name: preset_summary(name) for name in preset_names()}
     if as_json:
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        print_json(rows)
         return
     width = max(map(len, rows))
     for name, summary in rows.items():

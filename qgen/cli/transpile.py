@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from qgen.cli import words
+from qgen.cli.output import check_outputs, make_console, print_json
 from qgen.cli.progress import progress
 from qgen.cli.transpile_tables import print_report, print_suitability, print_warnings
 
@@ -98,8 +98,6 @@ def transpile(
     Success is the probability that no gate, no readout and no waiting qubit fails in one execution; gain is that over
     what Qiskit's level 3 reaches with seed 0.
     """
-    from rich.console import Console
-
     from qgen.backends.pins import write_pins
     from qgen.reports import Extras, Work, report_with_circuits
     from qgen.reports.page import write_page
@@ -112,7 +110,8 @@ def transpile(
     wanted, devices = _levels(levels), _devices(backend, compare)
     _check_suffix("--html", html, (".html", ".htm"))
     _check_suffix("--pin", pin, (".json",))
-    console, found, chosen = Console(highlight=False, stderr=as_json), [], []
+    check_outputs(html, pin)
+    console, found, chosen = make_console(as_json), [], []
     circuits = _circuits(run, circuit, qasm, catalogue, option or [], Work(images, shots, batch))
     if html and len(circuits) > 1:
         raise typer.BadParameter(f"there are {len(circuits)} circuits, and a page shows one.", param_hint="--html")
@@ -130,7 +129,7 @@ def transpile(
         write_pins(pin, devices[0], chosen)
     if as_json:
         plain = {"reports": [each.report.to_dict() for each in found], "suitability": summary(found)}
-        typer.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+        print_json(plain)
         return
     if catalogue:
         print_suitability(console, found)

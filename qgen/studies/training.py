@@ -16,13 +16,14 @@ from pathlib import Path
 
 import yaml
 
+from qgen.interrupts import on_end_at_once
 from qgen.runs import Run, writing
 from qgen.storage import write_text
 from qgen.studies.plan import Plan, Task
 from qgen.training.interrupt import StopRequest
 
-#: What trains a run.
-TRAIN = (sys.executable, "-m", "qgen", "train")
+#: What trains a run. `-P`: a file `yaml.py` where the study was started from is not imported for Python's own.
+TRAIN = (sys.executable, "-P", "-m", "qgen", "train")
 #: One thread a run: as many runs as there are cores use them better, and a run's numbers do not depend on how many run.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PAUSE = 0.2
@@ -112,6 +113,7 @@ def train_all(
         stop = stack.enter_context(StopRequest())
         crew = _Crew(study, plan, [*command], [*options], told or _unseen, say)
         stack.callback(crew.kill)
+        stack.enter_context(on_end_at_once(crew.end))
         return crew.work(jobs, stop)
 
 
@@ -148,10 +150,15 @@ class _Crew:
         return Trained(finished, tuple(self.failures), interrupted)
 
     def kill(self) -> None:
-        """Ends what still runs: after an error, or when somebody asked twice."""
+        """Ends what still runs, after an error."""
+        self.end()
+        for child in self.running:
+            child.process.wait()
+
+    def end(self) -> None:
+        """The same without waiting: somebody asked twice."""
         for child in self.running:
             child.process.kill()
-            child.process.wait()
 
     def _start(self, task: Task) -> _Child:
         run = task.run(self.study)

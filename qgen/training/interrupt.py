@@ -7,11 +7,17 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from qgen.interrupts import interrupts
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Within this block a first SIGINT or SIGTERM sets `wanted`; a second one acts as it always does."""
+    """Within this block a first SIGINT or SIGTERM sets `wanted`.
+
+    In the command a second one, and a SIGTERM whose grace is over, end the process even in the middle of native code
+    (`qgen.interrupts`); elsewhere a second one acts as it always does.
+    """
 
     def __init__(self) -> None:
         self.wanted = False
@@ -27,7 +33,8 @@ class StopRequest:
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
         self.wanted = True
-        self._restore()
+        if not interrupts.listening:
+            self._restore()
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

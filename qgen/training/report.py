@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
+from qgen.bars import bars
 from qgen.errors import RunError
 from qgen.extras import install_command
 from qgen.training.metrics import Row
@@ -52,6 +53,7 @@ class ConsoleReport(Report):
         self._console, self._lines = console, lines
         self._progress: Progress | None = None
         self._task: Any = None
+        self._last: Row | None = None
         self._total = self._next = 0
 
     @contextmanager
@@ -60,22 +62,29 @@ class ConsoleReport(Report):
         if not self._console.is_terminal:
             yield
             return
-        columns = (SpinnerColumn(), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"))
-        with Progress(*columns, TimeRemainingColumn(), console=self._console) as self._progress:
+        with bars(self._console) as self._progress:
             self._task = self._progress.add_task("starting", total=total, completed=first)
-            yield
-        self._progress = None
+            try:
+                yield
+            finally:
+                self._progress, last = None, self._last
+        if last is not None:  # the bar is gone; what it said last stays
+            self._say_row(last)
 
     def step(self, done: int) -> None:
         if self._progress is not None:
             self._progress.update(self._task, completed=done)
 
     def row(self, row: Row) -> None:
+        self._last = row
         if self._progress is not None:
             self._progress.update(self._task, description=summary(row))
         elif row["step"] >= min(self._next, self._total):
             self._next = int(row["step"]) + self._total // self._lines
-            self._console.print(f"step {row['step']:>7} of {self._total}  {summary(row)}", soft_wrap=True)
+            self._say_row(row)
+
+    def _say_row(self, row: Row) -> None:
+        self._console.print(f"step {row['step']:>7} of {self._total}  {summary(row)}", soft_wrap=True)
 
     def say(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)

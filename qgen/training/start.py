@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from hashlib import sha256
@@ -60,6 +62,8 @@ def make_fabric(config: RunConfig, device: Device = "auto", devices: int = 1) ->
     idle = isinstance(config.model, UNetSettings) and config.model.variant == "published"
     several = DDPStrategy(timeout=timedelta(days=1), find_unused_parameters=idle)
     strategy = several if devices > 1 else "auto"
+    if sys.flags.safe_path:  # the processes that it starts have the same path as this one
+        os.environ["PYTHONSAFEPATH"] = "1"
     fabric = Fabric(accelerator=kind, devices=devices, strategy=strategy, precision=precision)
     fabric.launch()
     return fabric
