@@ -62,7 +62,7 @@ def check_outputs(*paths: Path | None, makes_folders: bool = False) -> None:
                 _try(path, makes_folders)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or str(error)
-                raise QgenError(f"cannot write {path}: {reason.lower()}; name another file") from error
+                raise QgenError(f"Cannot write {path}: {reason}; name another file.") from error
 
 
 def check_folder(path: Path) -> None:
@@ -75,7 +75,7 @@ def check_folder(path: Path) -> None:
         _try(path, makes_folders=True)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise QgenError(f"cannot make the folder {path}: {reason.lower()}; name another one") from error
+        raise QgenError(f"Cannot make the folder {path}: {reason}; name another one.") from error
 
 
 def _try(path: Path, makes_folders: bool) -> None:

@@ -230,5 +230,5 @@ def test_an_output_that_cannot_be_written_is_refused_before_any_work(words: Plac
     for place in (blocked, tmp_path / ("long" * 100)):
         result = CliRunner().invoke(app, words(place))
         assert result.exit_code == 1, result.output
-        assert result.stderr.startswith(("qgen: cannot write", "qgen: cannot make the folder")), result.stderr
+        assert result.stderr.startswith(("qgen: Cannot write", "qgen: Cannot make the folder")), result.stderr
     assert sorted(tmp_path.iterdir()) == [blocked]
