@@ -96,4 +96,6 @@ def shorten_training(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def arguments(command: str) -> list[str]:
     """What the shell would pass to `qgen`."""
-    return [word.replace("~", str(Path.home()), 1) if word.startswith("~/") else word for word in shlex.split(command)[1:]]
+    return [
+        word.replace("~", str(Path.home()), 1) if word.startswith("~/") else word for word in shlex.split(command)[1:]
+    ]

@@ -34,6 +34,8 @@ _TABLES = (
 _NEW_IN_2 = ("most real", "expected text", "instance text")
 #: How many jobs has been planned, so that one that is missing shows.
 _COUNT = "jobs"
+#: Noted where the jobs in it are of a version that knew circuits by other marks.
+_OTHER_MARKS = "of a version with other marks"
 #: QPU seconds that a job counts for of which nothing is known but that it is there.
 _UNKNOWN_JOB = 60.0
 #: Of the last jobs that were billed, from which estimates learn; and the least that they make of one.
@@ -98,7 +100,18 @@ class Journal:
         expected: str | None = None,
         instance: str | None = None,
     ) -> Entry:
-        """A new attempt, to be submitted next."""
+        """A new attempt, to be submitted next.
+
+        Raises:
+            HardwareError: the journal's jobs are of a version that knew circuits by other marks: a request that has its
+                result in it would be taken for a new one, and be paid for again.
+        """
+        if self.fact(_OTHER_MARKS):
+            raise HardwareError(
+                f"the journal {self.path} was written by an earlier version of qgen, which knew circuits by other marks: "
+                "what it has results of would be paid for again. Finish it with that version, or move it elsewhere; "
+                "`qgen jobs` lists it"
+            )
         before = self.last(key)
         attempt = 0 if before is None else before.attempt + 1
         now, tag = _now(), self.tag(key, attempt)
@@ -229,6 +242,8 @@ class Journal:
                 self._ask(table)
             for column in _NEW_IN_2 if old else ():
                 self._ask(f"alter table jobs add column {column}")
+            if self._rows():
+                self.note(_OTHER_MARKS, "yes")
             self.note(_COUNT, str(self._rows()))
             self._ask(f"pragma user_version = {VERSION}")
 
