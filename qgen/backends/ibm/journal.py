@@ -108,9 +108,9 @@ class Journal:
         """
         if self.fact(_OTHER_MARKS):
             raise HardwareError(
-                f"the journal {self.path} was written by an earlier version of qgen, which knew circuits by other marks: "
-                "what it has results of would be paid for again. Finish it with that version, or move it elsewhere; "
-                "`qgen jobs` lists it"
+                f"the journal {self.path} was written by an earlier version of qgen, which knew circuits by other "
+                "marks: what it has results of would be paid for again. Finish it with that version, or move it "
+                "elsewhere; `qgen jobs` lists it"
             )
         before = self.last(key)
         attempt = 0 if before is None else before.attempt + 1
