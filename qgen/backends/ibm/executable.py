@@ -85,7 +85,7 @@ class HardwareExecutable(Executable):
             return self._at(Layout(pins, self._hardware.target, number))
         except BackendError as error:
             self.moved = str(error)
-            then = as_it_was(self._hardware.target, self._hardware.couplers)
+            then = as_it_was(self._hardware.target, self._hardware.couplers, pins.routed.values())
             return self._at(Layout(pins, then, number, past=True))
 
     def _place_anew(self, number: int) -> None:

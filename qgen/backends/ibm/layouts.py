@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, Measure
+from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.transpiler import Target
 
 from qgen.backends.ibm.runner import Request, Runner
@@ -35,7 +37,7 @@ class Layout:
     past: bool = False
 
 
-def as_it_was(target: Target, couplers: Sequence[tuple[int, int]]) -> Target:
+def as_it_was(target: Target, couplers: Sequence[tuple[int, int]], circuits: Iterable[QuantumCircuit]) -> Target:
     """A device with all of its gates, those included that are out of order today: nothing is to run on it.
 
     Circuits that were made for the device on another day come out on it as they did then.
@@ -43,13 +45,18 @@ def as_it_was(target: Target, couplers: Sequence[tuple[int, int]]) -> Target:
     Args:
         target: the device today.
         couplers: all pairs of qubits that it was built with, in the directions of its gates.
+        circuits: that ran on it, with gates that it may have nowhere today.
     """
     whole = Target(num_qubits=target.num_qubits, dt=target.dt, qubit_properties=target.qubit_properties)
-    for name in target.operation_names:
-        operation = target.operation_from_name(name)
+    ran = {step.operation.name for circuit in circuits for step in circuit.data}
+    operations = {name: target.operation_from_name(name) for name in target.operation_names}
+    standard = get_standard_gate_name_mapping()
+    operations |= {name: standard[name] for name in ran if name in standard and name not in operations}
+    for name, operation in operations.items():
         if not isinstance(operation, Gate | Measure):
             continue
-        known: dict[tuple[int, ...], Any] = {place: about for place, about in target[name].items() if place is not None}
+        today = target[name] if name in target.operation_names else {}
+        known: dict[tuple[int, ...], Any] = {place: about for place, about in today.items() if place is not None}
         alone = operation.num_qubits == 1
         places = [(qubit,) for qubit in range(target.num_qubits)] if alone else [tuple(pair) for pair in couplers]
         whole.add_instruction(operation, dict.fromkeys(places) | known, name=name)
