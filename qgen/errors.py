@@ -39,3 +39,7 @@ class HardwareError(QgenError, RuntimeError):
 
 class BudgetError(HardwareError):
     """What is about to be submitted would cost more than was allowed."""
+
+
+class ProductFormulaWarning(UserWarning):
+    """A product formula runs in place of an exact evolution; the message names the formula and its steps."""

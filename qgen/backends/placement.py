@@ -14,6 +14,7 @@ from qiskit.transpiler import Target
 from qgen.backends.angles import Angles
 from qgen.backends.measuring import ONTO_Z, Basis
 from qgen.errors import BackendError
+from qgen.transpilation.device_form import device_form
 from qgen.transpilation.joining import join_rotations
 
 NO_WIRE = -1
@@ -118,7 +119,7 @@ def transpile(circuit: QuantumCircuit, target: Target, seed: int = 0, level: int
     Raises:
         BackendError: the transpiler cannot do it.
     """
-    return _transpile(join_rotations(circuit), target, seed, level)
+    return _transpile(join_rotations(device_form(circuit)), target, seed, level)
 
 
 def _transpile(circuit: QuantumCircuit, target: Target, seed: int, level: int) -> QuantumCircuit:

@@ -8,6 +8,7 @@ from qiskit.quantum_info import Statevector
 
 from qgen.backends.base import Backend, Batch, Capabilities, Executable
 from qgen.circuits import LayerCircuit
+from qgen.circuits.exact_form import with_modifiers
 from qgen.randomness import Streams
 
 
@@ -31,7 +32,7 @@ class ReferenceExecutable(Executable):
 
     def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
         conditional = self.circuit.conditional
-        circuit = conditional.circuit
+        circuit = with_modifiers(conditional.circuit)
         values = np.empty((len(batch.inputs), conditional.num_observables))
         for n, inputs in enumerate(batch.inputs.tolist()):
             weights = batch.weights[batch.weight_rows[n]].tolist()

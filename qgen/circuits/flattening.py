@@ -6,6 +6,8 @@ from qiskit.circuit.library import UnitaryGate
 from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import HighLevelSynthesis
 
+from qgen.circuits.exact_form import MOST_SIMULATED, written_out
+
 
 def flattened(circuit: QuantumCircuit) -> QuantumCircuit:
     """The same circuit in gates on one or two qubits, and barriers.
@@ -14,15 +16,19 @@ def flattened(circuit: QuantumCircuit) -> QuantumCircuit:
     gates and unitary matrices on at most two qubits are left. A controlled rotation stays one gate. What has no
     definition stays as it is.
     """
+    return _flattened(written_out(circuit, MOST_SIMULATED)[0])
+
+
+def _flattened(circuit: QuantumCircuit) -> QuantumCircuit:
     if not all(isinstance(instruction.operation, Instruction) for instruction in circuit.data):
-        # Cliffords and annotated operations have no definition; the pass writes just those out.
+        # Annotated operations have no definition; the pass writes just those out.
         circuit = PassManager([HighLevelSynthesis()]).run(circuit)
     flat = circuit.copy_empty_like()
     for instruction in circuit.data:
         if _is_flat(instruction.operation, instruction.is_standard_gate()):
             flat.append(instruction)
         else:
-            flat.compose(flattened(instruction.operation.definition), instruction.qubits, inplace=True)
+            flat.compose(_flattened(instruction.operation.definition), instruction.qubits, inplace=True)
     return flat
 
 

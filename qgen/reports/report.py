@@ -21,6 +21,7 @@ from qgen.reports.result import DecouplingFigures, DeviceReport, TileFigures, Tr
 from qgen.reports.simulation import check_prediction
 from qgen.reports.workload import Work, workloads
 from qgen.transpilation.decoupling import SequenceName, decouple
+from qgen.transpilation.device_form import device_form
 from qgen.transpilation.joining import join_rotations
 from qgen.transpilation.moving import ends_of
 from qgen.transpilation.search import LEVELS, Found, Way, check_size, qiskit_default, search, transpile, ways
@@ -139,7 +140,7 @@ def two_qubit_bound(circuit: QuantumCircuit) -> int:
     everywhere = Target(num_qubits=circuit.num_qubits)
     for gate in (CZGate(), RZGate(Parameter("angle")), SXGate(), XGate()):
         everywhere.add_instruction(gate)
-    joined = join_rotations(circuit)
+    joined = join_rotations(device_form(circuit))
     tried = (transpile(joined, everywhere, Way(3, seed)) for seed in range(_BOUND_SEEDS))
     return min(sum(len(instruction.qubits) == 2 for instruction in isa.data) for isa in tried)
 

@@ -16,6 +16,7 @@ from qiskit.transpiler import Target
 from qiskit.transpiler.passes import VF2Layout, VF2PostLayout
 
 from qgen.errors import BackendError
+from qgen.transpilation.device_form import device_form
 from qgen.transpilation.figures import measure
 from qgen.transpilation.joining import join_rotations
 from qgen.transpilation.moving import ends_of, move, starts_of
@@ -136,6 +137,7 @@ def search(
         BackendError: levels or seeds out of range, or a circuit that does not fit on the device.
     """
     check_size(circuit, target)
+    circuit = device_form(circuit)
     joined = join_rotations(circuit)
     tried = ways(levels, seeds, joined != circuit)
     read = range(circuit.num_qubits) if measured is None else measured

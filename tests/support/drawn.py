@@ -7,16 +7,17 @@ from collections.abc import Callable
 import numpy as np
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
-from qiskit.circuit import Gate, Parameter, ParameterExpression
+from qiskit.circuit import Gate, Operation, Parameter, ParameterExpression
 from qiskit.circuit.library import (
     DiagonalGate,
+    HamiltonianGate,
     PauliEvolutionGate,
     PauliGate,
     UGate,
     UnitaryGate,
     get_standard_gate_name_mapping,
 )
-from qiskit.quantum_info import SparsePauliOp, random_unitary
+from qiskit.quantum_info import SparsePauliOp, random_clifford, random_unitary
 
 from qgen.circuits import LayerCircuit
 
@@ -27,6 +28,8 @@ STANDARD = {
     for name, gate in get_standard_gate_name_mapping().items()
     if isinstance(gate, Gate) and name not in ("delay",)
 }
+
+KINDS = ["unitary", "controlled", "wrapped", "pauli", "evolution", "hamiltonian", "clifford", "diagonal"]
 
 numbers = st.floats(-4, 4).map(lambda value: round(value, 3))
 
@@ -51,10 +54,10 @@ def _standard(draw: Callable[..., object], name: str) -> Gate:
     return gate.base_class(*[draw(expressions()) for _ in gate.params]) if gate.params else gate.copy()
 
 
-def _special(draw: Callable[..., object], qubits: int) -> Gate:
-    """Gates that carry a matrix, a definition, a control state, or an operator."""
+def _special(draw: Callable[..., object], qubits: int) -> Operation:
+    """Operations that carry a matrix, a definition, a control state, or an operator."""
     seed = draw(st.integers(0, 10**6))
-    kind = draw(st.sampled_from(["unitary", "controlled", "wrapped", "pauli", "evolution", "diagonal"]))
+    kind = draw(st.sampled_from(KINDS))
     size = draw(st.integers(1, min(qubits, 3)))
     rng = np.random.default_rng(seed)
     if kind == "controlled" and qubits > 1:
@@ -69,14 +72,31 @@ def _special(draw: Callable[..., object], qubits: int) -> Gate:
         if size > 1:
             inner.swap(0, 1)
             inner.rxx(draw(expressions()), 1, 0)
+            inner.append(_evolution(draw(expressions()), 2, rng), [1, 0])
         return inner.to_gate()
     if kind == "pauli":
         return PauliGate("".join(rng.choice(list("IXYZ"), size)))
     if kind == "evolution":
-        return PauliEvolutionGate(SparsePauliOp(["".join(rng.choice(list("XYZ"), size))]), time=draw(expressions()))
+        return _evolution(draw(expressions()), size, rng)
+    if kind == "hamiltonian":
+        return HamiltonianGate(_hermitian(2 ** min(size, 2), rng), draw(expressions()))
+    if kind == "clifford":
+        return random_clifford(size, seed=seed)
     if kind == "diagonal":
         return DiagonalGate(list(np.exp(1j * rng.normal(size=2**size))))
     return UnitaryGate(random_unitary(2**size, seed=seed))
+
+
+def _evolution(time: ParameterExpression | float, qubits: int, rng: np.random.Generator) -> PauliEvolutionGate:
+    """Under one to three terms that need not commute; three of them on two qubits at most."""
+    terms = rng.integers(1, 4 if qubits <= 2 else 3)
+    labels = ["".join(rng.choice(list("XYZ"), qubits)) for _ in range(terms)]
+    return PauliEvolutionGate(SparsePauliOp(labels, rng.choice([-1, -0.5, 0.3, 0.7], terms)), time)
+
+
+def _hermitian(size: int, rng: np.random.Generator) -> np.ndarray:
+    matrix = rng.normal(size=(size, size)) + 1j * rng.normal(size=(size, size))
+    return matrix + matrix.conj().T
 
 
 @st.composite

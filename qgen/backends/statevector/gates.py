@@ -26,6 +26,7 @@ from qiskit.circuit import (
 )
 from qiskit.exceptions import QiskitError
 
+from qgen.backends.statevector.unitary import two_level_turns
 from qgen.backends.unfolding import unfold
 from qgen.errors import CircuitError
 
@@ -44,6 +45,8 @@ class Kind(IntEnum):
     CONST = 5
 
 
+#: Qubits of the largest matrix that is taken as it is: some 32,000 turns. A larger one is unfolded by Qiskit.
+MOST_WHOLE = 8
 DIAGONAL_KINDS = frozenset({Kind.RZ, Kind.P, Kind.PHASE})
 
 
@@ -166,6 +169,18 @@ def _constant(matrix: Matrix, wire: int) -> GateOp:
     return GateOp(wire, (), (Factor(Kind.CONST, matrix=matrix),))
 
 
+def _unitary(matrix: Matrix, wires: list[int]) -> list[GateOp]:
+    """A matrix on several wires, up to its global phase."""
+    return [
+        GateOp(
+            wires[turn.target],
+            tuple((wire, turn.row >> bit & 1) for bit, wire in enumerate(wires) if bit != turn.target),
+            (Factor(Kind.CONST, matrix=turn.matrix),),
+        )
+        for turn in two_level_turns(matrix)
+    ]
+
+
 def _conjugated(kind: Kind, basis: Matrix, angle: Angle, a: int, b: int) -> list[GateOp]:
     """`_multiplexed` with Z on wire a replaced by what `basis` takes to Z."""
     return [_constant(basis, a), *_multiplexed(kind, angle, a, b), _constant(basis.conj().T, a)]
@@ -250,6 +265,8 @@ def _direct(operation: Operation, wires: list[int]) -> list[GateOp] | None:
     if operation.num_qubits == 1:
         factors = _single(operation)
         return None if factors is None else [GateOp(wires[0], (), tuple(factors))]
+    if isinstance(operation, library.UnitaryGate) and operation.num_qubits <= MOST_WHOLE:
+        return _unitary(np.asarray(operation.to_matrix(), dtype=np.complex128), wires)
     return None
 
 
