@@ -23,7 +23,7 @@ from qgen.backends.angles import Angles, Doubles
 from qgen.backends.batching import Batch as Batch
 from qgen.backends.batching import BatchPlan, check_finite, make_plan, plain_batch
 from qgen.circuits import LayerCircuit
-from qgen.circuits.exact_form import MOST_SIMULATED, exact_form
+from qgen.circuits.exact_form import ideal_form
 from qgen.circuits.observables import support
 from qgen.errors import BackendError, InputError
 from qgen.randomness import Seed, Streams, next_streams
@@ -128,7 +128,7 @@ class Executable(ABC):
     def angled(self) -> Angled:
         """The circuit in its angles: by default compiled once more on the same backend, with angles for inputs."""
         conditional = self.circuit.conditional
-        form = angle_form(exact_form(conditional.circuit, MOST_SIMULATED), support(conditional.observables))
+        form = angle_form(ideal_form(conditional.circuit), support(conditional.observables))
         compiled = self.backend.compile(form.layer(conditional.observables))
 
         def evaluate(angles: Doubles, streams: Streams) -> torch.Tensor:

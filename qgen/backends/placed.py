@@ -18,7 +18,9 @@ from qgen.backends.pins import Pins
 from qgen.backends.placement import Placement, place
 from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
+from qgen.errors import BackendError
 from qgen.randomness import Streams
+from qgen.transpilation.waits import open_delays
 
 
 class PlacedExecutable(Executable):
@@ -53,6 +55,11 @@ class PlacedExecutable(Executable):
     @cached_property
     def angled(self) -> Angled:
         placement = self.placement
+        if any(open_delays(circuit) for circuit in placement.circuits):
+            raise BackendError(
+                "no shift rule gives derivatives of values by the length of a delay, which decay as it grows: take "
+                "gradient spsa, or give the delay a number"
+            )
         measured = [placement.wires[qubit] for qubit in support(self.circuit.observables)]
         frequencies = (
             angle_frequencies(placement.circuits[0], placement.parameters, measured) if placement.circuits else ()

@@ -16,6 +16,7 @@ from qgen.backends.measuring import ONTO_Z, Basis
 from qgen.errors import BackendError
 from qgen.transpilation.device_form import device_form
 from qgen.transpilation.joining import join_rotations
+from qgen.transpilation.waits import hide_delays, show_delays, with_waits
 
 NO_WIRE = -1
 
@@ -124,8 +125,10 @@ def transpile(circuit: QuantumCircuit, target: Target, seed: int = 0, level: int
 
 def _transpile(circuit: QuantumCircuit, target: Target, seed: int, level: int) -> QuantumCircuit:
     try:
-        manager = generate_preset_pass_manager(optimization_level=level, target=target, seed_transpiler=seed)
-        return manager.run(circuit)
+        hidden, waits = hide_delays(circuit)
+        wider = with_waits(target, waits)
+        manager = generate_preset_pass_manager(optimization_level=level, target=wider, seed_transpiler=seed)
+        return show_delays(manager.run(hidden), waits, target)
     except TypeError as error:
         # Qiskit 2.6 copies the circuit at level 3, and cannot copy some sums of angles whose parameters cancelled.
         raise BackendError(

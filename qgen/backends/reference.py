@@ -8,7 +8,7 @@ from qiskit.quantum_info import Statevector
 
 from qgen.backends.base import Backend, Batch, Capabilities, Executable
 from qgen.circuits import LayerCircuit
-from qgen.circuits.exact_form import with_modifiers
+from qgen.circuits.exact_form import with_modifiers, without_delays
 from qgen.randomness import Streams
 
 
@@ -32,7 +32,7 @@ class ReferenceExecutable(Executable):
 
     def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
         conditional = self.circuit.conditional
-        circuit = with_modifiers(conditional.circuit)
+        circuit = without_delays(with_modifiers(conditional.circuit))
         values = np.empty((len(batch.inputs), conditional.num_observables))
         for n, inputs in enumerate(batch.inputs.tolist()):
             weights = batch.weights[batch.weight_rows[n]].tolist()
@@ -40,7 +40,8 @@ class ReferenceExecutable(Executable):
                 {
                     **dict(zip(conditional.inputs, inputs, strict=True)),
                     **dict(zip(conditional.weights, weights, strict=True)),
-                }
+                },
+                strict=False,  # a delay that was left out may have had some
             )
             state = Statevector(bound)
             values[n] = [state.expectation_value(observable).real for observable in conditional.observables]

@@ -19,6 +19,7 @@ from qiskit.circuit import (
     Barrier,
     ControlledGate,
     ControlModifier,
+    Delay,
     Gate,
     Instruction,
     InverseModifier,
@@ -66,6 +67,22 @@ def exact_form(circuit: QuantumCircuit, most_qubits: int) -> QuantumCircuit:
             ProductFormulaWarning,
             stacklevel=3,
         )
+    return written
+
+
+def ideal_form(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The circuit of `exact_form` for a simulator without noise, where a delay does nothing."""
+    return without_delays(exact_form(circuit, MOST_SIMULATED))
+
+
+def without_delays(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The circuit without its delays; the same object where it has none."""
+    if not any(isinstance(step.operation, Delay) for step in circuit.data):
+        return circuit
+    written = circuit.copy_empty_like()
+    for step in circuit.data:
+        if not isinstance(step.operation, Delay):
+            written.append(step)
     return written
 
 
@@ -214,7 +231,8 @@ def _is_composite(operation: Instruction) -> bool:
 
 
 def _holds_special(circuit: QuantumCircuit) -> bool:
-    return any(_is_special(step.operation) for step in circuit.data)
+    """Whether it holds what is written out; so is a composite instruction around a delay."""
+    return any(_is_special(step.operation) or isinstance(step.operation, Delay) for step in circuit.data)
 
 
 def _is_trusted(operation: Instruction) -> bool:

@@ -1,4 +1,4 @@
-"""Which instructions a quantum layer may hold: unitary ones, with finite angles."""
+"""Which instructions a quantum layer may hold: unitary ones and delays, with finite angles."""
 
 import numpy as np
 from qiskit import QuantumCircuit
@@ -8,6 +8,7 @@ from qiskit.circuit import (
     CircuitInstruction,
     ControlFlowOp,
     ControlledGate,
+    Delay,
     Gate,
     Instruction,
     Measure,
@@ -26,18 +27,20 @@ _REFUSED: tuple[tuple[type, str], ...] = (
         "a layer's observables say what is measured, so the circuit itself measures nothing: "
         "call circuit.remove_final_measurements(), and take out any measurement in the middle",
     ),
-    (Initialize, "it resets its qubits first; use circuit.prepare_state(), which is unitary"),
-    (Reset, "a layer starts from |0...0> and is unitary; take the reset out"),
     (ControlFlowOp, "a layer has no classical bits to decide on; write the gates out without control flow"),
     (Store, "a layer has no classical variables; take it out"),
 )
 
 
+#: What is no gate and yet may be there; resets and initialisations where they come first (`first_steps`).
+_BESIDES = (Barrier, Delay, Reset, Initialize)
+
+
 def check_instructions(circuit: QuantumCircuit) -> None:
-    """Checks that every instruction is a unitary gate (or a barrier) and that every bound angle is a finite number.
+    """Checks that every instruction is a unitary gate, a barrier, a delay or a reset, and every bound angle finite.
 
     Raises:
-        CircuitError: a measurement, reset, `initialize`, control flow, classical variable, channel or opaque gate, or
+        CircuitError: a measurement, control flow, classical variable, channel or opaque gate, or
             an angle that is NaN or infinite; the message names the instruction and its position.
     """
     if circuit.num_identifiers:
@@ -49,7 +52,7 @@ def check_instructions(circuit: QuantumCircuit) -> None:
 
 def _check_within(circuit: QuantumCircuit, outer: str) -> None:
     for position, instruction in enumerate(circuit.data):
-        place = outer + _place(circuit, position, instruction)
+        place = outer + place_of(circuit, position, instruction)
         _check_angles(instruction.operation, place)
         operation = _unwrapped(instruction.operation)
         _check_kind(operation, place)
@@ -74,7 +77,9 @@ def _check_kind(operation: Operation, place: str) -> None:
     for kind, way_out in _REFUSED:
         if isinstance(operation, kind):
             raise CircuitError(f"{place} cannot be part of a quantum layer: {way_out}.")
-    if not isinstance(operation, Instruction) or isinstance(operation, (Gate, Barrier)):
+    if isinstance(operation, Delay) and operation.unit == "expr":
+        raise CircuitError(f"{place} has a length that is worked out on the device; give a number or a parameter.")
+    if not isinstance(operation, Instruction) or isinstance(operation, (Gate, *_BESIDES)):
         return
     if operation.definition is None:
         raise CircuitError(f"{place} is not a unitary gate and cannot be part of a quantum layer; take it out.")
@@ -91,13 +96,14 @@ def _stored_definition(operation: Operation, place: str) -> QuantumCircuit | Non
     if type(operation) is Gate and operation.definition is None:
         raise CircuitError(f"{place} is an opaque gate: give it a definition, or build it with circuit.to_gate().")
     # The library's own gates are trusted: asking a wide UnitaryGate for its definition would synthesise it.
-    if type(operation) is Gate or (isinstance(operation, Instruction) and not isinstance(operation, (Gate, Barrier))):
+    if type(operation) is Gate or (isinstance(operation, Instruction) and not isinstance(operation, (Gate, *_BESIDES))):
         definition: QuantumCircuit = operation.definition
         return definition
     return None
 
 
-def _place(circuit: QuantumCircuit, position: int, instruction: CircuitInstruction) -> str:
+def place_of(circuit: QuantumCircuit, position: int, instruction: CircuitInstruction) -> str:
+    """Where an instruction is, in words."""
     qubits = ", ".join(str(circuit.find_bit(qubit).index) for qubit in instruction.qubits)
     return f"Instruction {position} ({instruction.operation.name} on qubit {qubits})"
 

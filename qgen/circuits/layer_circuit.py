@@ -11,6 +11,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qgen.circuits import storage
 from qgen.circuits.digest import layer_digest
+from qgen.circuits.first_steps import without_first_resets
 from qgen.circuits.instructions import check_instructions
 from qgen.circuits.mixture import Mixture
 from qgen.circuits.observables import ObservableLike, as_observables, default_observables
@@ -28,7 +29,8 @@ class LayerCircuit:
     mixture, and the parameters' roles, order and names. Names of circuits and gates, and metadata, do not count.
 
     Args:
-        circuit: any unitary Qiskit circuit; barriers are fine, measurements are not. It is copied.
+        circuit: any unitary Qiskit circuit; barriers and delays are fine, measurements are not. It is copied, without
+            resets that come first on their qubits.
         inputs: the I parameters that vary with every image, in the order of the input axis `(..., I)`.
         weights: the W parameters that are learned, in the order of the weight axis `(..., W)`.
         observables: the O Hermitian operators whose expectations are the outputs `(..., O)`; None: Z on every qubit, in
@@ -61,7 +63,6 @@ class LayerCircuit:
         mixture: Mixture | None = None,
     ) -> None:
         copy = _private_copy(circuit)
-        check_instructions(copy)
         roles = {"inputs": as_parameters("inputs", inputs), "weights": as_parameters("weights", weights)}
         check_roles(copy, roles | {"mixture parameters": _mixed(mixture)})
         measured = (
@@ -194,7 +195,8 @@ def _private_copy(circuit: QuantumCircuit) -> QuantumCircuit:
         raise CircuitError(f"A layer needs a qiskit QuantumCircuit, not {circuit!r} ({type(circuit).__name__}).")
     if circuit.num_qubits == 0:
         raise CircuitError("The circuit has no qubits; give at least one.")
-    copy = keep_own_classes(circuit).copy()
+    check_instructions(circuit)
+    copy = keep_own_classes(without_first_resets(circuit)).copy()
     # Metadata need not be storable, and says nothing about what the circuit computes.
     copy.metadata = {}
     return copy

@@ -22,6 +22,7 @@ from qgen.transpilation.joining import join_rotations
 from qgen.transpilation.moving import ends_of, move, starts_of
 from qgen.transpilation.placing import better_places
 from qgen.transpilation.result import Candidate
+from qgen.transpilation.waits import hide_delays, show_delays, with_waits
 from qgen.transpilation.workers import Told, in_processes
 
 LEVELS = (0, 1, 2, 3)
@@ -183,12 +184,13 @@ def transpile(circuit: QuantumCircuit, target: Target, way: Way) -> QuantumCircu
     """The circuit in the device's gates."""
     methods = {"layout_method": way.layout_method, "routing_method": way.routing_method}
     given = {key: method for key, method in methods.items() if method != DEFAULT}
+    hidden, waits = hide_delays(circuit)
     manager = generate_preset_pass_manager(
-        optimization_level=way.level, target=target, seed_transpiler=way.seed, **given
+        optimization_level=way.level, target=with_waits(target, waits), seed_transpiler=way.seed, **given
     )
     if way.level == QISKIT.level and way != QISKIT:
         _shorten(manager.to_flow_controller().tasks)
-    return manager.run(circuit)
+    return show_delays(manager.run(hidden), waits, target)
 
 
 def _shorten(tasks: Iterable[Any]) -> None:

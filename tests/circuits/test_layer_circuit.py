@@ -8,7 +8,7 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import AnnotatedOperation, Gate, InverseModifier, Parameter, ParameterVector
 from qiskit.circuit.library import Initialize, RXGate, efficient_su2, real_amplitudes, zz_feature_map
-from qiskit.quantum_info import Clifford, Pauli, SparseObservable, SparsePauliOp
+from qiskit.quantum_info import Clifford, Pauli, SparseObservable, SparsePauliOp, Statevector
 
 from qgen.circuits import LayerCircuit, Mixture
 from qgen.errors import CircuitError
@@ -227,14 +227,12 @@ def change(name: str) -> QuantumCircuit:
         case "measure":
             circuit.measure(1, 0)
         case "reset":
-            circuit.reset(1)
+            circuit.reset(0)
         case "initialize":
-            circuit.append(Initialize([0, 1]), [1])
+            circuit.append(Initialize([0, 1]), [0])
         case "if_else":
             with circuit.if_test((circuit.clbits[0], True)):
                 circuit.x(1)
-        case "delay":
-            circuit.delay(10, 1)
         case "nested":
             inner = QuantumCircuit(1)
             inner.x(0)
@@ -249,10 +247,9 @@ def change(name: str) -> QuantumCircuit:
     ("name", "message"),
     [
         ("measure", r"Instruction 1 \(measure on qubit 1\) .*call circuit\.remove_final_measurements\(\)"),
-        ("reset", r"Instruction 1 \(reset on qubit 1\) .*take the reset out"),
-        ("initialize", r"Instruction 1 \(initialize on qubit 1\) .*use circuit\.prepare_state\(\)"),
+        ("reset", r"Instruction 1 \(reset on qubit 0\) .*take the reset out"),
+        ("initialize", r"Instruction 1 \(initialize on qubit 0\) .*write circuit\.prepare_state\(\)"),
         ("if_else", r"Instruction 1 \(if_else on qubit 1\) .*without control flow"),
-        ("delay", r"Instruction 1 \(delay on qubit 1\) is not a unitary gate"),
         ("nested", r"Instruction 1 \(.* on qubit 1\), within it Instruction 1 \(reset on qubit 0\)"),
         ("opaque", r"Instruction 1 \(mystery on qubit 1\) is an opaque gate"),
     ],
@@ -260,6 +257,26 @@ def change(name: str) -> QuantumCircuit:
 def test_what_is_not_unitary_is_refused(name: str, message: str) -> None:
     with pytest.raises(CircuitError, match=message):
         LayerCircuit(change(name), [], [])
+
+
+def test_a_reset_that_comes_first_is_left_out() -> None:
+    inner = QuantumCircuit(2)
+    inner.reset([0, 1])
+    inner.h(0)
+    circuit = QuantumCircuit(3)
+    circuit.x(0)
+    circuit.barrier()
+    circuit.reset(1)
+    circuit.append(inner.to_instruction(), [1, 2])
+    plain = QuantumCircuit(3)
+    plain.x(0)
+    plain.barrier()
+    plain.h(1)
+    assert LayerCircuit(circuit, [], []) == LayerCircuit(plain, [], [])
+    prepared = QuantumCircuit(1)
+    prepared.append(Initialize([0.6, 0.8j]), [0])
+    state = Statevector(LayerCircuit(prepared, [], []).circuit)
+    assert np.allclose(state.data, [0.6, 0.8j])
 
 
 def test_a_measured_circuit_is_a_layer_after_the_advice_is_followed() -> None:

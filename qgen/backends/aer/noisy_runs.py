@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
@@ -13,8 +15,9 @@ from qiskit.circuit import Parameter
 from qgen.backends.aer.runner import RUN_BYTES
 from qgen.backends.angles import Doubles
 from qgen.backends.measuring import Outcomes, confuse, draw_outcomes
-from qgen.errors import BackendError
+from qgen.errors import BackendError, InputError
 from qgen.randomness import END
+from qgen.transpilation.waits import open_delays
 
 LABEL = "read"
 
@@ -27,13 +30,18 @@ class _Run:
 
         self._circuit, self._wires = circuit.copy(), circuit.num_qubits
         self._parameters = tuple(parameters)
+        self._lengths = open_delays(circuit)
         self._simulator = AerSimulator(method=method, noise_model=model)
 
     def _run(self, table: Doubles, shots: int, seed: int) -> Any:
-        """Aer's results, one a row, of one run; a circuit without parameters is run once for each."""
+        """Aer's results, one a row, of one run; a circuit without parameters is run once for each.
+
+        Delays are as long in all rows: their relaxation is worked out before Aer binds the other numbers.
+        """
         bound = dict(zip(self._parameters, table.T.tolist(), strict=True))
+        circuit = self._circuit.assign_parameters({one: _length(bound.pop(one)[0]) for one in self._lengths})
         result = self._simulator.run(
-            self._circuit if bound else [self._circuit] * len(table),
+            circuit if bound else [circuit] * len(table),
             parameter_binds=[bound] if bound else None,
             runtime_parameter_bind_enable=True,
             shots=shots,
@@ -44,6 +52,15 @@ class _Run:
             status = next((one.status for one in result.results if not one.success), result.status)
             raise BackendError(f"Aer could not run this noisy circuit of {self._wires} qubits: {status}")
         return result
+
+    def _parts(self, table: Doubles, most: int) -> Iterator[npt.NDArray[np.int64]]:
+        """The numbers of rows that can be one run, at most so many."""
+        columns = [self._parameters.index(one) for one in self._lengths]
+        alike: dict[tuple[float, ...], list[int]] = defaultdict(list)
+        for row, lengths in enumerate(map(tuple, table[:, columns].tolist())):
+            alike[lengths].append(row)
+        for rows in alike.values():
+            yield from (np.array(rows[at : at + most]) for at in range(0, len(rows), most))
 
 
 class Density(_Run):
@@ -56,8 +73,10 @@ class Density(_Run):
     def probabilities(self, table: Doubles) -> Doubles:
         """(N, C) numbers -> probabilities (N, 2^k), bit w of an outcome being wire w, before readout errors."""
         most = max(1, RUN_BYTES >> (3 + self._wires))
-        parts = [self._run(table[at : at + most], 1, 0).results for at in range(0, len(table), most)]
-        return np.array([np.asarray(getattr(one.data, LABEL)) for part in parts for one in part])
+        found = np.empty((len(table), 1 << self._wires))
+        for rows in self._parts(table, most):
+            found[rows] = [getattr(one.data, LABEL) for one in self._run(table[rows], 1, 0).results]
+        return found
 
     def outcomes(self, table: Doubles, shots: int, rngs: Iterator[np.random.Generator], confusion: Doubles) -> Outcomes:
         """See `Trajectories.outcomes`."""
@@ -89,6 +108,12 @@ class Trajectories(_Run):
             result = self._run(table[k : k + 1], shots, int(rng.integers(END)))
             read[k] = _misread(_spread(result.get_counts()), confusion, rng)
         return read
+
+
+def _length(seconds: float) -> float:
+    if seconds < 0:
+        raise InputError(f"a delay is {seconds:g} s long: keep its parameters where it is not below zero")
+    return seconds
 
 
 def _spread(counts: Mapping[str, int]) -> Outcomes:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 from qiskit import QuantumCircuit, transpile
-from qiskit.circuit import Measure, ParameterVector
+from qiskit.circuit import Delay, Measure, ParameterVector
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.transpiler import InstructionProperties, QubitProperties, Target, TranspilerError
 
@@ -26,9 +26,10 @@ class FileNoise:
     """The noise that settings describe, on a device of as many qubits as a circuit needs.
 
     After each gate that is not virtual comes a depolarising channel on all its qubits, then relaxation of each of them
-    for as long as the gate takes, as in Aer's models of devices. Scale s takes depolarising probabilities to s times
-    theirs, up to 1; durations to s times theirs; and the probabilities of reading wrongly to s times theirs, up to one
-    half (one beyond that does not grow). Kinds are independent of one another.
+    for as long as the gate takes, as in Aer's models of devices; after a `delay`, relaxation for as long as it says.
+    Scale s takes depolarising probabilities to s times theirs, up to 1; durations to s times theirs; and the
+    probabilities of reading wrongly to s times theirs, up to one half (one beyond that does not grow). Kinds are
+    independent of one another.
 
     Args:
         settings: what is in the file.
@@ -84,6 +85,11 @@ class FileNoise:
             error = self._error(name, choice.scale, choice.active)
             if error is not None:
                 model.add_all_qubit_quantum_error(error, name)
+        relaxation = self.settings.relaxation
+        if relaxation is not None and "relaxation" in choice.active and choice.qubits:
+            t1, t2 = ([time * 1e-6 / choice.scale] * len(choice.qubits) for time in relaxation.times_us())
+            waiting = aer_noise().RelaxationNoisePass(t1, t2, op_types=Delay)
+            model._custom_noise_passes.append(waiting)  # noqa: SLF001  # as from_backend does; there is no other way
         wrong = [self._wrongly_read()] * len(choice.qubits)
         confusion = confusions(wrong, choice.scale if "readout" in choice.active else 0)
         return LocalNoise(model, confusion, {**self.facts(), **choice.facts()})
