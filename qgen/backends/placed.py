@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -32,7 +33,13 @@ class PlacedExecutable(Executable):
     Attributes:
         placement: the circuit in the target's gates, and where its qubits lie.
         measurement: the bases that its observables are measured in.
+        open_delays: whether a delay may be as long as a parameter says.
+
+    Raises:
+        BackendError: the circuit does not fit on the target, or has a delay of open length where there can be none.
     """
+
+    open_delays: ClassVar[bool] = False
 
     def __init__(
         self, circuit: LayerCircuit, backend: Backend, target: Target, seed: int, pins: Pins | None = None
@@ -44,6 +51,11 @@ class PlacedExecutable(Executable):
         bases = self.measurement.bases
         routed = None if pins is None else pins.route(circuit, target)
         self.placement: Placement = place(conditional.circuit, parameters, target, bases, seed=seed, routed=routed)
+        if self._waits_openly() and not self.open_delays:
+            raise BackendError(f"`{backend.name}` takes delays of a fixed length only: give this one a number")
+
+    def _waits_openly(self) -> bool:
+        return any(map(open_delays, self.placement.circuits))
 
     @abstractmethod
     def values(self, table: Doubles, streams: Streams) -> Doubles:
@@ -55,7 +67,7 @@ class PlacedExecutable(Executable):
     @cached_property
     def angled(self) -> Angled:
         placement = self.placement
-        if any(open_delays(circuit) for circuit in placement.circuits):
+        if self._waits_openly():
             raise BackendError(
                 "no shift rule gives derivatives of values by the length of a delay, which decay as it grows: take "
                 "gradient spsa, or give the delay a number"

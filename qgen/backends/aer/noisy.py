@@ -85,6 +85,8 @@ class NoisyExecutable(PlacedExecutable):
         BackendError: the circuit does not fit on the device, or its density matrix into memory.
     """
 
+    open_delays = True
+
     def __init__(self, circuit: LayerCircuit, backend: NoisyAerBackend) -> None:
         super().__init__(circuit, backend, backend.source.target(circuit.qubits), backend.seed, backend.pins)
         self._noisy, self._shots = backend, backend.capabilities.shots

@@ -15,10 +15,8 @@ from qgen.backends.pins import Pins
 from qgen.backends.placed import PlacedExecutable
 from qgen.backends.tiles import TiledCircuits, one_tile, tile_placement
 from qgen.circuits import LayerCircuit
-from qgen.errors import BackendError
 from qgen.randomness import Streams
 from qgen.transpilation.tiling import Tiling
-from qgen.transpilation.waits import open_delays
 
 #: Where a backend can only sample and nobody said how often.
 DEFAULT_SHOTS = 1024
@@ -68,8 +66,6 @@ class SamplerExecutable(PlacedExecutable):
 
     def __init__(self, circuit: LayerCircuit, backend: SamplerBackend, pins: Pins | None, target: Target) -> None:
         super().__init__(circuit, backend, target, seed=0, pins=pins)
-        if any(map(open_delays, self.placement.circuits)):
-            raise BackendError(f"`{backend.name}` takes delays of a fixed length only: give this one a number")
         self._sampled = backend
         self.tiled: TiledCircuits | None = None
         self.tiling: Tiling | None = None
