@@ -11,15 +11,13 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from qgen.circuits import LayerCircuit as LayerCircuit
-    from qgen.layer import QuantumLayer as QuantumLayer
-    from qgen.layer import QuantumLayers as QuantumLayers
-    from qgen.probabilities import QuantumProbabilities as QuantumProbabilities
+    from qgen.nn import QuantumLayer as QuantumLayer
+    from qgen.nn import QuantumProbabilities as QuantumProbabilities
 else:
     _HOME = {
         "LayerCircuit": "qgen.circuits",
-        "QuantumLayer": "qgen.layer",
-        "QuantumLayers": "qgen.layer",
-        "QuantumProbabilities": "qgen.probabilities",
+        "QuantumLayer": "qgen.nn",
+        "QuantumProbabilities": "qgen.nn",
     }
 
     def __getattr__(name: str) -> object:

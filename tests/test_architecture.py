@@ -87,7 +87,7 @@ def test_starting_up_imports_nothing_heavy(start: str) -> None:
 def test_lazy_names_are_the_real_ones() -> None:
     import qgen
     from qgen.circuits import LayerCircuit
-    from qgen.layer import QuantumLayer
+    from qgen.nn import QuantumLayer
 
     assert qgen.LayerCircuit is LayerCircuit
     assert qgen.QuantumLayer is QuantumLayer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 NAME = "qgen"
-REQUIRES = {"torch": "torch>=2.6,<2.14", "numba": "numba", "qgen.layer": "qgen", "qgen.circuits": "qgen"}
+REQUIRES = {"torch": "torch>=2.6,<2.14", "numba": "numba", "qgen.nn": "qgen", "qgen.circuits": "qgen"}
 STATES = (0.0, 0.0)
 DEVICES = ("cpu", "cuda")
 

@@ -130,14 +130,9 @@ def make_plan(circuit: LayerCircuit, inputs: torch.Tensor, weights: torch.Tensor
     """The plan for tensors like these.
 
     Raises:
-        InputError: a wrong last axis, types that are not floating-point, different devices, or leading axes that do
-            not broadcast.
+        InputError: see `check_shapes`.
     """
-    _check_last_axis("inputs", inputs, circuit.num_inputs)
-    _check_last_axis("weights", weights, circuit.num_weights)
-    if inputs.device != weights.device:
-        raise InputError(f"inputs are on {inputs.device}, weights on {weights.device}: move one to the other")
-    lead = _broadcast(inputs, weights)
+    lead = check_shapes(circuit, inputs, weights)
     result = torch.promote_types(inputs.dtype, weights.dtype)
     kind = result if result in FLOAT_TYPES else torch.float32
     rows = torch.arange(prod(weights.shape[:-1])).reshape(weights.shape[:-1]).expand(lead)
@@ -154,6 +149,20 @@ def make_plan(circuit: LayerCircuit, inputs: torch.Tensor, weights: torch.Tensor
     plain = inputs.dim() == 2 and weights.dim() == 1 and points is None
     places = weight_rows.to(inputs.device), order.to(inputs.device)
     return BatchPlan(lead, kind, result, *places, points, expand, plain)
+
+
+def check_shapes(circuit: LayerCircuit, inputs: torch.Tensor, weights: torch.Tensor) -> tuple[int, ...]:
+    """The leading axes that inputs and weights broadcast to.
+
+    Raises:
+        InputError: a wrong last axis, types that are not floating-point, different devices, or leading axes that do
+            not broadcast.
+    """
+    _check_last_axis("inputs", inputs, circuit.num_inputs)
+    _check_last_axis("weights", weights, circuit.num_weights)
+    if inputs.device != weights.device:
+        raise InputError(f"inputs are on {inputs.device}, weights on {weights.device}: move one to the other")
+    return _broadcast(inputs, weights)
 
 
 def check_finite(name: str, tensor: torch.Tensor) -> None:

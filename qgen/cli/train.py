@@ -199,7 +199,7 @@ def _train(
 ) -> None:
 
     from qgen.data import open_images
-    from qgen.layer import describe_runs
+    from qgen.nn import describe_runs
     from qgen.training import ConsoleReport, Report, TensorBoardReport, Trainer, end_others, go_on, make_fabric, start
 
     console = make_console(as_json)

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from qgen.circuits import LayerCircuit
-from qgen.initialisers import Uniform
-from qgen.layer import QuantumLayers
 from qgen.models.blocks import Stages, StandardConv
 from qgen.models.engine import Engine
 from qgen.models.settings import PATCH, Variant
+from qgen.nn import QuantumLayer
+from qgen.nn.initialisers import Uniform
 
 Second = Literal["activations", "block input", "first values"]
 
@@ -92,7 +92,9 @@ class PatchCircuits(nn.Module):
         self.bank, self.variant = bank, variant
         # The published code draws all weights from [0, 1): also those that are an angle, not a turn.
         initial = Uniform(0.0, 1.0) if variant == "published" else None
-        self.circuits = QuantumLayers(bank.circuit, bank.count, engine.backend, engine.gradient, engine.seed, initial)
+        self.circuits = QuantumLayer(
+            bank.circuit, engine.backend, engine.gradient, seed=engine.seed, initial=initial, copies=bank.count
+        )
         spare = bank.counted - bank.circuit.num_weights
         if spare:
             self.unused = nn.Parameter(torch.zeros(bank.count, spare), requires_grad=False)

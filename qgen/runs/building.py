@@ -12,9 +12,9 @@ from qgen.backends import Backend
 from qgen.data import ImageSet
 from qgen.diffusion import DiffusionSettings, NoisePrediction, SamplingSettings
 from qgen.errors import ConfigError
-from qgen.layer import QuantumLayer, QuantumLayers
 from qgen.models import ClassifierSettings, GANSettings, build_gan, build_unet
 from qgen.models.extractors import build_classifier
+from qgen.nn import QuantumLayer
 from qgen.randomness import derive
 from qgen.runs.config import RunConfig
 from qgen.runs.generators import (
@@ -94,7 +94,7 @@ def _check_second_derivatives(discriminator: nn.Module, backend: Backend) -> Non
     Raises:
         ConfigError: its circuits have none here.
     """
-    layers = [inner for inner in discriminator.modules() if isinstance(inner, QuantumLayer | QuantumLayers)]
+    layers = [inner for inner in discriminator.modules() if isinstance(inner, QuantumLayer)]
     if not all(layer.network.second_derivatives for layer in layers):
         raise ConfigError(
             "the gradient penalty of the `wasserstein` loss takes second derivatives of the discriminator's circuits, "

@@ -16,7 +16,7 @@ from qgen.backends.ibm.entry import Entry
 from qgen.backends.ibm.meter import Priced
 from qgen.backends.statevector import StatevectorBackend
 from qgen.errors import BackendError, BudgetError
-from qgen.layer import CircuitNetwork
+from qgen.nn import CircuitNetwork
 from qgen.runs.building import build_generator
 from qgen.runs.config import RunConfig
 from qgen.runs.generators import ImageGenerator, Learner

@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from qgen.circuits import LayerCircuit
-from qgen.layer import QuantumLayer, QuantumLayers
+from qgen.nn import QuantumLayer
 from qgen.runs.generators import ImageGenerator, Learner
 
-Layers = dict[str, QuantumLayer | QuantumLayers]
+Layers = dict[str, QuantumLayer]
 Wants = tuple[bool, bool]
 
 
@@ -69,9 +69,7 @@ def sampling_uses(generator: ImageGenerator) -> tuple[CircuitUse, ...]:
 
 def _uses(network: nn.Module, work: Callable[[], None]) -> tuple[CircuitUse, ...]:
     """How often the layers of a network run their circuits while something is done for one image."""
-    layers: Layers = {
-        name: inner for name, inner in network.named_modules() if isinstance(inner, QuantumLayer | QuantumLayers)
-    }
+    layers: Layers = {name: inner for name, inner in network.named_modules() if isinstance(inner, QuantumLayer)}
     calls: Counter[tuple[str, int, Wants]] = Counter()
     with _counting(layers, calls):
         work()

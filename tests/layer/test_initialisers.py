@@ -10,7 +10,7 @@ import torch
 from qgen import QuantumLayer
 from qgen.circuits import ansatz
 from qgen.errors import CircuitError
-from qgen.initialisers import IdentityBlock, Normal, Uniform, UniformAngle
+from qgen.nn.initialisers import IdentityBlock, Normal, Uniform, UniformAngle
 
 
 def drawn(initialiser: object, name: str = "hqconv", **options: object) -> torch.Tensor:

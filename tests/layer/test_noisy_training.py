@@ -9,7 +9,7 @@ from small_runs import resume_small, small_config, train_small
 from qgen import QuantumLayer
 from qgen.backends import SPSA, ParameterShift, open_backend
 from qgen.circuits import ansatz
-from qgen.layer import describe_runs
+from qgen.nn import describe_runs
 from qgen.runs import load_checkpoint
 
 

@@ -13,12 +13,12 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
-from qgen import LayerCircuit, QuantumLayer, QuantumLayers, QuantumProbabilities
+from qgen import LayerCircuit, QuantumLayer, QuantumProbabilities
 from qgen.backends import Backend, open_backend
 from qgen.backends.walsh import walsh_hadamard
 from qgen.circuits import Mixture, ansatz, with_outcomes, z_products
 from qgen.errors import CircuitError, InputError
-from qgen.layer import describe_runs
+from qgen.nn import describe_runs
 
 SHOTS = 2000
 
@@ -89,7 +89,7 @@ def test_a_mixture_is_averaged_before_it_is_conditioned() -> None:
 
 @pytest.mark.parametrize("ancillas", [[], [1], [2, 0]])
 def test_derivatives(ancillas: list[int]) -> None:
-    layer = QuantumProbabilities(ansatz("ry-cz", qubits=3, layers=2), 2, ancillas).double()
+    layer = QuantumProbabilities(ansatz("ry-cz", qubits=3, layers=2), ancillas, copies=2).double()
     inputs = torch.randn(3, 2, 3, dtype=torch.float64, requires_grad=True)
     weight = layer.circuits.weight.detach().requires_grad_()
 
@@ -134,14 +134,14 @@ def test_where_nothing_survives_there_are_zeros(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("backend", ["statevector", "aer"])
 def test_several_circuits_are_as_many_single_ones(backend: str) -> None:
     circuit = ansatz("style", qubits=3, layers=1)
-    several = QuantumProbabilities(circuit, 3, [0], backend).double()
+    several = QuantumProbabilities(circuit, [0], backend, copies=3).double()
     inputs = torch.randn(2, 4, 3, 3, dtype=torch.float64)
     found = several(inputs)
     assert found.shape == (2, 4, 3, 4)
     weights = several.circuits.weight.detach()
     assert not torch.equal(weights[0], weights[1])
     for k in range(3):
-        single = QuantumProbabilities(circuit, None, [0], backend, initial=weights[k]).double()
+        single = QuantumProbabilities(circuit, [0], backend, initial=weights[k]).double()
         torch.testing.assert_close(found[..., k, :], single(inputs[..., k, :]), rtol=0, atol=1e-12)
 
 
@@ -195,10 +195,10 @@ def test_gradients_from_shots() -> None:
 def test_weights_may_be_given(count: int | None) -> None:
     circuit = ansatz("basic", qubits=2, layers=1)
     weights = torch.rand(2) if count is None else torch.rand(count, 2)
-    layer = QuantumProbabilities(circuit, count, initial=weights)
+    layer = QuantumProbabilities(circuit, initial=weights, copies=count)
     assert torch.equal(layer.circuits.weight, weights)
     with pytest.raises(InputError, match="initial weights have shape"):
-        QuantumProbabilities(circuit, count, initial=torch.rand(3, 2))
+        QuantumProbabilities(circuit, initial=torch.rand(3, 2), copies=count)
 
 
 def test_compiled_models_give_the_same() -> None:
@@ -211,9 +211,9 @@ def test_compiled_models_give_the_same() -> None:
 
 
 def test_other_code_finds_its_circuits() -> None:
-    for count, kind in ((None, QuantumLayer), (2, QuantumLayers)):
-        layer = QuantumProbabilities(ansatz("basic", qubits=2, layers=1), count)
-        assert [module for module in layer.modules() if isinstance(module, kind)] == [layer.circuits]
+    for copies in (None, 2):
+        layer = QuantumProbabilities(ansatz("basic", qubits=2, layers=1), copies=copies)
+        assert [module for module in layer.modules() if isinstance(module, QuantumLayer)] == [layer.circuits]
         assert [name for name, _ in layer.named_parameters()] == list(layer.state_dict()) == ["circuits.weight"]
         assert describe_runs(layer) == "statevector (exact)"
 

@@ -21,7 +21,7 @@ from qgen import LayerCircuit, QuantumLayer
 from qgen.backends import open_backend
 from qgen.circuits import ansatz
 from qgen.errors import BackendError, CircuitError, InputError
-from qgen.layer import CircuitNetwork
+from qgen.nn import CircuitNetwork
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ def test_bad_arguments_are_named(circuit: LayerCircuit) -> None:
         QuantumLayer(circuit, backend="reference", gradient="adjoint")
     with pytest.raises(BackendError, match="exact: shots = 100"):
         QuantumLayer(circuit, shots=100)
-    with pytest.raises(InputError, match=r"initial weights have shape \(3,\); give 16"):
+    with pytest.raises(InputError, match=r"initial weights have shape \(3,\); give shape \(16,\)"):
         QuantumLayer(circuit, initial=[1.0, 2.0, 3.0])
     with pytest.raises(InputError, match="do not broadcast"):
         open_backend("statevector").compile(circuit).expectations(torch.zeros(3, 8), torch.zeros(2, 16))

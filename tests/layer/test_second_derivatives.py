@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from qiskit.circuit import ParameterExpression
 from torch import nn
 
-from qgen import LayerCircuit, QuantumLayer, QuantumLayers
+from qgen import LayerCircuit, QuantumLayer
 from qgen.backends import open_backend
 from qgen.circuits import Encoding, ansatz, ansatz_names
 from qgen.errors import BackendError
@@ -69,7 +69,7 @@ def test_what_is_traced_is_what_is_evaluated(circuit: LayerCircuit, shape: tuple
 )
 @pytest.mark.parametrize("backend", ["statevector", "aer"])
 def test_several_rows_of_weights(circuit: LayerCircuit, backend: str) -> None:
-    layers = QuantumLayers(circuit, 2, backend).double()
+    layers = QuantumLayer(circuit, backend, copies=2).double()
     inputs = torch.randn(2, 2, circuit.num_inputs, dtype=torch.float64, requires_grad=True)
     weight = layers.weight.detach().requires_grad_()
     assert torch.autograd.gradgradcheck(values_of(layers), (inputs, weight), fast_mode=True)

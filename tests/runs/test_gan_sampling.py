@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from qgen.backends.ibm import IBMBackend
 from qgen.cli.main import app
 from qgen.errors import BackendError, ConfigError, RunError
-from qgen.layer import describe_runs
+from qgen.nn import describe_runs
 from qgen.runs import Run, generators, image_seeds, load_checkpoint, open_trained, sample_run
 from qgen.runs.hardware import plan_sampling, plan_training
 

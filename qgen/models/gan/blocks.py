@@ -8,9 +8,9 @@ from itertools import product
 import torch
 from torch import nn
 
-from qgen.layer import QuantumLayer
 from qgen.models.engine import Engine
 from qgen.models.gan.settings import BlockSettings
+from qgen.nn import QuantumLayer
 
 
 class QuantumBlock(nn.Module):

@@ -10,12 +10,11 @@ from torch import nn
 from torch.nn import functional
 
 from qgen.errors import ConfigError
-from qgen.initialisers import Uniform
-from qgen.layer import QuantumLayer
 from qgen.models.engine import Engine
 from qgen.models.gan.blocks import build_block
 from qgen.models.gan.settings import ConvGeneratorSettings, PatchGeneratorSettings, StyleGeneratorSettings
-from qgen.probabilities import QuantumProbabilities
+from qgen.nn import QuantumLayer, QuantumProbabilities
+from qgen.nn.initialisers import Uniform
 
 Shape = tuple[int, int, int]
 SMALLEST = 4  # pixels at which the convolutions begin
@@ -118,11 +117,11 @@ class PatchGenerator(Generator):
         self.latents, self.circuits = settings.circuit.num_inputs, settings.patches
         self.patches = QuantumProbabilities(
             settings.circuit,
-            settings.patches,
             range(settings.ancillas),
             engine.backend,
             engine.gradient,
-            engine.seed,
+            seed=engine.seed,
+            copies=settings.patches,
         )
 
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:

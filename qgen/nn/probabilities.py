@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy.typing as npt
 import torch
@@ -12,8 +13,9 @@ from qgen.backends.walsh import walsh_hadamard
 from qgen.circuits import LayerCircuit, with_outcomes
 from qgen.circuits.outcomes import check_places
 from qgen.errors import CircuitError
-from qgen.initialisers import Initialiser
-from qgen.layer import QuantumLayer, QuantumLayers
+from qgen.nn.arguments import checked_circuit
+from qgen.nn.initialisers import Initialiser
+from qgen.nn.layer import QuantumLayer
 
 ROUNDING = 4.0  # units of the floating-point type: less than this is a probability of zero; one shot is more
 
@@ -34,16 +36,17 @@ class QuantumProbabilities(torch.nn.Module):
 
     Args:
         circuit: the circuit; its n qubits are at most 12.
-        count: None, or K for K circuits of one form, each with weights of its own: inputs (..., K, I) ->
-            probabilities (..., K, 2^n), in one call of the backend.
         ancillas: the qubits that have to read 0, fewer than all.
-        backend: where it runs: a name or a `Backend`.
-        gradient: how it is differentiated: a name or a `GradientMethod`.
-        seed: of the initial weights; None draws them from torch's global generator.
-        initial: where the weights start: an `Initialiser`, or the numbers themselves, (W,) or (K, W).
+        backend: see `QuantumLayer`, as with all that follow.
+        gradient: how it is differentiated.
+        shots: how often each circuit is measured.
+        seed: of the initial weights.
+        initial: where the weights start.
+        copies: None, or K for K circuits of one form, each with weights of its own: inputs (..., K, I) ->
+            probabilities (..., K, 2^n), in one call of the backend.
 
     Attributes:
-        circuits: the `QuantumLayer` or `QuantumLayers` that holds the weights.
+        circuits: the `QuantumLayer` that holds the weights.
 
     Raises:
         BackendError, CircuitError: the backend or its gradient cannot serve this circuit, it has too many qubits, or
@@ -51,30 +54,20 @@ class QuantumProbabilities(torch.nn.Module):
         InputError: see `QuantumLayer`.
     """
 
-    _kept: torch.Tensor
-
     def __init__(
         self,
         circuit: LayerCircuit,
-        count: int | None = None,
         ancillas: Sequence[int] = (),
         backend: str | Backend = "statevector",
         gradient: str | GradientMethod = "auto",
+        shots: int | None = None,
         seed: int | None = 0,
         initial: Initialiser | npt.ArrayLike | None = None,
+        copies: int | None = None,
     ) -> None:
         super().__init__()
-        _check_ancillas(ancillas, circuit.qubits)
-        measured = with_outcomes(circuit)
-        self.ancillas = tuple(ancillas)
-        self.circuits: QuantumLayer | QuantumLayers
-        if count is None:
-            self.circuits = QuantumLayer(measured, backend, gradient, seed=seed, initial=initial)
-        else:
-            self.circuits = QuantumLayers(measured, count, backend, gradient, seed, initial)
-        read = sum(1 << qubit for qubit in self.ancillas)
-        kept = [outcome for outcome in range(1 << circuit.qubits) if not outcome & read]
-        self.register_buffer("_kept", torch.tensor(kept), persistent=False)
+        self.ancillas = _checked_ancillas(ancillas, checked_circuit(circuit).qubits)
+        self.circuits = QuantumLayer(with_outcomes(circuit), backend, gradient, shots, seed, initial, copies)
 
     def joint(self, inputs: torch.Tensor) -> torch.Tensor:
         """Probabilities (..., 2^n) of all outcomes of all qubits, ancillas among them, at inputs (..., I)."""
@@ -88,18 +81,29 @@ class QuantumProbabilities(torch.nn.Module):
         joint = self.joint(inputs)
         if not self.ancillas:
             return joint
-        found = joint.index_select(-1, self._kept)
+        found = self._where_ancillas_are_0(joint)
         total = found.sum(dim=-1, keepdim=True)
         survived = total > ROUNDING * torch.finfo(total.dtype).eps
         # The inner choice is for gradients: behind the outer one alone, that of a division by zero would be NaN.
         return torch.where(survived, found / torch.where(survived, total, 1), 0)
+
+    def _where_ancillas_are_0(self, joint: torch.Tensor) -> torch.Tensor:
+        """The part (..., 2^(n - a)) of joint probabilities (..., 2^n)."""
+        qubits = self.circuits.circuit.qubits
+        zeros = tuple(0 if qubit in self.ancillas else slice(None) for qubit in reversed(range(qubits)))
+        grid = joint.reshape(*joint.shape[:-1], *[2] * qubits)
+        return grid[..., *zeros].reshape(*joint.shape[:-1], 1 << (qubits - len(self.ancillas)))
 
     def extra_repr(self) -> str:
         """The line that torch prints for this module."""
         return f"ancillas={self.ancillas}"
 
 
-def _check_ancillas(ancillas: Sequence[int], qubits: int) -> None:
+def _checked_ancillas(given: Any, qubits: int) -> tuple[int, ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise CircuitError(f"ancillas = {given!r} are no qubits: give their numbers, as ancillas=[0]")
+    ancillas = tuple(given)
     check_places("ancillas", ancillas, qubits)
     if len(ancillas) == qubits:
         raise CircuitError(f"All {qubits} qubits are ancillas: leave at least one that is none.")
+    return ancillas
