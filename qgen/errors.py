@@ -43,3 +43,18 @@ class BudgetError(HardwareError):
 
 class ProductFormulaWarning(UserWarning):
     """A product formula runs in place of an exact evolution; the message names the formula and its steps."""
+
+
+LONGEST_SHOWN = 80
+
+
+def shown(value: object) -> str:
+    """A value as a message names it: what Python writes for it, on one short line; else what kind of thing it is."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # an integer of more digits than Python writes
+        text = ""
+    if isinstance(value, str | bytes) and len(text) > LONGEST_SHOWN:
+        return f"{text[: LONGEST_SHOWN - 3]}..."
+    plain = 0 < len(text) <= LONGEST_SHOWN and " object at 0x" not in text
+    return text if plain else f"something of type {type(value).__name__}"

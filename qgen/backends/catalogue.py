@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qgen.errors import BackendError
+from qgen.errors import BackendError, shown
 
 if TYPE_CHECKING:
     from qgen.backends.base import Backend
@@ -45,7 +45,7 @@ class BackendOptions:
     def __post_init__(self) -> None:
         if self.shots is not None and (type(self.shots) is not int or self.shots < 1):
             raise BackendError(
-                f"shots = {self.shots!r} must be a whole number from 1 on; leave it out for exact values"
+                f"shots = {shown(self.shots)} must be a whole number from 1 on; leave it out for exact values"
             )
 
     def pins(self) -> Pins | None:

@@ -4,7 +4,7 @@ import operator
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from qgen.errors import CircuitError
+from qgen.errors import CircuitError, shown
 
 #: Python writes no integer of more than 4300 digits into a message.
 _TOO_LARGE = 10**100
@@ -26,7 +26,7 @@ def one_of(what: str, given: object, allowed: Iterable[str]) -> str:
     if isinstance(given, str) and given in words:
         return given
     listed = ", ".join(words) if words else "none"
-    raise CircuitError(f"{what} {given!r} does not exist. Allowed: {listed}.{suggestion(given, words)}")
+    raise CircuitError(f"{what} {shown(given)} does not exist. Allowed: {listed}.{suggestion(given, words)}")
 
 
 def whole_number(what: str, given: object, minimum: int = 1) -> int:
@@ -40,7 +40,7 @@ def whole_number(what: str, given: object, minimum: int = 1) -> int:
     except TypeError:
         number = None
     if number is None or isinstance(given, bool):
-        raise CircuitError(f"{what} must be a whole number of at least {minimum}, not {given!r}.")
+        raise CircuitError(f"{what} must be a whole number of at least {minimum}, not {shown(given)}.")
     if abs(number) >= _TOO_LARGE:
         raise CircuitError(f"{what} must be at least {minimum}, and have at most 100 digits.")
     if number < minimum:

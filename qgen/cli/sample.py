@@ -80,7 +80,7 @@ def sample(
     where: dict[str, Any] = {"name": backend, "shots": shots, "noise_scale": noise_scale, "layout": layout}
     where["hardware"] = key_values(hardware, "--hardware", "tiles=auto") if hardware else None
 
-    from qgen.layer import describe_runs
+    from qgen.nn import describe_runs
     from qgen.runs import open_trained, sample_run
     from qgen.training import choose_device
 

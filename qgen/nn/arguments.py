@@ -9,7 +9,7 @@ from qiskit import QuantumCircuit
 from qgen.backends import Backend, open_backend
 from qgen.circuits import LayerCircuit, ansatz_names
 from qgen.circuits.arguments import suggestion, whole_number
-from qgen.errors import BackendError, CircuitError
+from qgen.errors import BackendError, CircuitError, shown
 
 MOST_NAMED = 6  # parameters of a circuit that a message names
 SEEDS = 2**63
@@ -34,12 +34,12 @@ def checked_circuit(given: Any) -> LayerCircuit:
     if isinstance(given, str):
         known = given in ansatz_names()
         raise CircuitError(
-            f"a quantum layer takes a LayerCircuit, not the name {given!r}: write "
+            f"a quantum layer takes a LayerCircuit, not the name {shown(given)}: write "
             f"ansatz({given if known else '...'!r}, qubits=..., layers=...), with `ansatz` of qgen.circuits, "
             f"which knows {', '.join(ansatz_names())}.{'' if known else suggestion(given, ansatz_names())}"
         )
     raise CircuitError(
-        f"a quantum layer takes a LayerCircuit, not {_shown(given)}: write LayerCircuit(circuit, inputs=[...], "
+        f"a quantum layer takes a LayerCircuit, not {shown(given)}: write LayerCircuit(circuit, inputs=[...], "
         "weights=[...]) with a QuantumCircuit of Qiskit, or ansatz(...) of qgen.circuits"
     )
 
@@ -54,12 +54,12 @@ def opened_backend(given: Any, shots: Any) -> Backend:
         return open_backend(given, shots)
     if not isinstance(given, Backend):
         raise BackendError(
-            f"backend = {_shown(given)} is no backend: give a name, as 'statevector' or 'aer', or what "
+            f"backend = {shown(given)} is no backend: give a name, as 'statevector' or 'aer', or what "
             "qgen.backends.open_backend(...) returns"
         )
-    if shots is not None and (isinstance(shots, bool) or shots != given.capabilities.shots):
+    if shots is not None and (type(shots) is not int or shots != given.capabilities.shots):
         raise BackendError(
-            f"shots = {shots!r} was given beside the backend `{given.name}`, which is open already: "
+            f"shots = {shown(shots)} was given beside the backend `{given.name}`, which is open already: "
             "give them where it is opened, as in open_backend(..., shots=1024)"
         )
     return given
@@ -86,9 +86,3 @@ def checked_copies(given: Any) -> int | None:
         CircuitError: it is no whole number from 1 on.
     """
     return None if given is None else whole_number("copies (None is one circuit, without an axis)", given)
-
-
-def _shown(given: object) -> str:
-    """A value in at most one short line."""
-    text = " ".join(repr(given).split())
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 
 from qgen.backends.batching import check_shapes
+from qgen.nn.internals import is_transformed
 from qgen.nn.network import CircuitNetwork
 from qgen.nn.rules import Recorded, Values, aligned, products
-from qgen.nn.steps import Maybe, is_transformed, run, spread
+from qgen.nn.steps import Maybe, run, spread
 
 
 def evaluate(network: CircuitNetwork, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from qiskit_machine_learning.connectors import TorchConnector
 
 from qgen.backends import Backend, GradientMethod
 from qgen.circuits import LayerCircuit
-from qgen.errors import InputError
+from qgen.errors import InputError, shown
 from qgen.nn.arguments import checked_circuit, checked_copies, checked_seed
 from qgen.nn.autograd import evaluate
 from qgen.nn.initialisers import Initialiser
@@ -105,12 +105,12 @@ class QuantumLayer(TorchConnector):
         if input_data is None:
             input_data = weight.new_zeros(*weight.shape[:-1], 0)
         if not isinstance(input_data, torch.Tensor):
-            raise InputError(f"a quantum layer takes a tensor {self._takes()}, not {input_data!r}")
+            raise InputError(f"a quantum layer takes a tensor {self._takes()}, not {shown(input_data)}")
         if input_data.layout is not torch.strided:
             raise InputError(f"a quantum layer takes a dense tensor, not {input_data.layout}: give inputs.to_dense()")
         if self.copies is not None and input_data.shape[-2:] != (self.copies, self.circuit.num_inputs):
             raise InputError(f"this quantum layer takes inputs {self._takes()}, not {tuple(input_data.shape)}")
-        return evaluate(self.network, input_data, weight)
+        return evaluate(self.network, input_data.resolve_neg(), weight)
 
     def extra_repr(self) -> str:
         """The line that torch prints for this module."""

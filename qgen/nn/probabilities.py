@@ -11,8 +11,9 @@ import torch
 from qgen.backends import Backend, GradientMethod
 from qgen.backends.walsh import walsh_hadamard
 from qgen.circuits import LayerCircuit, with_outcomes
+from qgen.circuits.arguments import whole_number
 from qgen.circuits.outcomes import check_places
-from qgen.errors import CircuitError
+from qgen.errors import CircuitError, shown
 from qgen.nn.arguments import checked_circuit
 from qgen.nn.initialisers import Initialiser
 from qgen.nn.layer import QuantumLayer
@@ -100,9 +101,9 @@ class QuantumProbabilities(torch.nn.Module):
 
 
 def _checked_ancillas(given: Any, qubits: int) -> tuple[int, ...]:
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        raise CircuitError(f"ancillas = {given!r} are no qubits: give their numbers, as ancillas=[0]")
-    ancillas = tuple(given)
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise CircuitError(f"ancillas = {shown(given)} are no qubits: give their numbers, as ancillas=[0]")
+    ancillas = tuple(whole_number("an ancilla", qubit, 0) for qubit in given)
     check_places("ancillas", ancillas, qubits)
     if len(ancillas) == qubits:
         raise CircuitError(f"All {qubits} qubits are ancillas: leave at least one that is none.")

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import torch
 
 from qgen.backends.batching import Gradients
+from qgen.nn.internals import Tensors
 from qgen.nn.network import CircuitNetwork
-from qgen.nn.steps import Maybe, Tensors, run, spread
+from qgen.nn.steps import Maybe, run, spread
 from qgen.nn.traced import Traceable, Traced, backward_of
 
 MOST_PRODUCTS = 64  # observables up to which a forward derivative comes from as many adjoint passes, all in one call

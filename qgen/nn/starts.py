@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from qgen.circuits import LayerCircuit
-from qgen.errors import InputError
+from qgen.errors import InputError, shown
 from qgen.nn.initialisers import Initialiser, UniformAngle
 from qgen.randomness import derive
 
@@ -70,8 +70,11 @@ class Start:
         return drawn
 
 
-def _is_real(given: Any) -> TypeGuard[torch.Tensor]:
-    return isinstance(given, torch.Tensor) and not (given.is_complex() or given.dtype == torch.bool)
+def _array(given: npt.ArrayLike) -> npt.NDArray[Any]:
+    if not isinstance(given, torch.Tensor):
+        return np.array(given)
+    found = given.detach().cpu()
+    return (found.double() if found.is_floating_point() else found).numpy()  # NumPy knows no bfloat16
 
 
 def _numbers(given: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
@@ -80,14 +83,14 @@ def _numbers(given: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.flo
     Raises:
         InputError: see `Start`.
     """
-    if isinstance(given, str | type):
-        raise InputError(f"initial = {given!r} is no rule for initial weights: {WAYS}")
+    if isinstance(given, str | type) or (isinstance(given, torch.Tensor) and given.is_meta):
+        raise InputError(f"initial = {shown(given)} is no rule for initial weights, and holds no numbers: {WAYS}")
     try:
-        found = given.detach().cpu().double().numpy() if _is_real(given) else np.array(given)
+        found = _array(given)
     except (TypeError, ValueError) as error:
         raise InputError(f"initial weights are not numbers in rows of one length ({error}): {WAYS}") from error
     if found.dtype == bool or not (np.isrealobj(found) and np.can_cast(found.dtype, np.float64)):
-        raise InputError(f"initial = {given!r} holds no real numbers: {WAYS}")
+        raise InputError(f"initial = {shown(given)} holds no real numbers: {WAYS}")
     if found.shape != shape:
         raise InputError(f"initial weights have shape {found.shape}; give shape {shape}, one number a weight")
     if not np.isfinite(found).all():

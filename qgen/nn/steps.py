@@ -8,12 +8,13 @@ tensors, whatever the transforms: none that is wrapped reaches a backend, or wha
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch.autograd import forward_ad
 
-Tensors: TypeAlias = tuple[torch.Tensor, ...]
+from qgen.nn.internals import Tensors, forward_mode, is_in_old_batch, out_of_old_batch
+
 Maybe: TypeAlias = Sequence[torch.Tensor | None]
 
 
@@ -37,12 +38,6 @@ class Rule(Protocol):
         ...
 
 
-class VmapInfo(NamedTuple):
-    """What a Function's rule for `vmap` is told, as far as it matters here."""
-
-    batch_size: int
-
-
 class Step(torch.autograd.Function):
     """The results of a rule, as a step of the graph; see `run`."""
 
@@ -64,27 +59,21 @@ class Step(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, _: None, *tangents: torch.Tensor | None) -> Tensors:
         # torch calls this with forward mode off: within another forward derivative tangents would be lost in silence.
-        with forward_ad._set_fwd_grad_enabled(True):  # noqa: SLF001
+        with forward_mode():
             tensors = tuple(forward_ad.unpack_dual(tensor, level=0).primal for tensor in ctx.saved_tensors)
             return ctx.rule.push_forward(tensors, tangents)  # type: ignore[no-any-return]
 
     @staticmethod
-    def vmap(
-        info: VmapInfo, in_dims: tuple[int | None, ...], rule: Rule, *tensors: torch.Tensor
-    ) -> tuple[Tensors, int]:
-        lined = []
-        for place, (tensor, axis) in enumerate(zip(tensors, in_dims[1:], strict=True)):
-            if axis is not None:
-                lined.append(tensor.movedim(axis, 0))
-            else:
-                lined.append(tensor.expand(info.batch_size if rule.is_own(place) else 1, *tensor.shape))
-        return run(rule, *lined), 0
+    def vmap(info: Any, in_dims: tuple[int | None, ...], rule: Rule, *tensors: torch.Tensor) -> tuple[Tensors, int]:
+        return _run_batch(info.batch_size, in_dims[1:], rule, *tensors), 0
 
 
 def run(rule: Rule, *tensors: torch.Tensor) -> Tensors:
     """The results of a rule, whose derivatives any of torch's transforms can take."""
-    if any(map(_in_a_batch, tensors)):
-        return _run_in_a_batch(rule, *tensors)
+    if any(map(is_in_old_batch, tensors)):
+        plain, axes, back = out_of_old_batch(tensors)
+        size = next(len(each) for each, axis in zip(plain, axes, strict=True) if axis is not None)
+        return back(_run_batch(size, axes, rule, *plain))
     return Step.apply(rule, *tensors)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -94,29 +83,10 @@ def spread(found: Iterable[torch.Tensor], wants: Sequence[bool]) -> list[torch.T
     return [next(left) if wanted else None for wanted in wants]
 
 
-def is_transformed(*tensors: torch.Tensor) -> bool:
-    """Whether a transform of torch is at work that only a `Step` can serve."""
-    if torch._C._are_functorch_transforms_active():  # noqa: SLF001, what `Function.apply` itself asks
-        return True
-    return any(_in_a_batch(tensor) or forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors)
-
-
-# `torch.autograd` batches gradients (`is_grads_batched`, `jacobian(vectorize=True)`) with an older vmap, which knows
-# nothing of a Function's own rule. What follows is that vmap's own way in and out.
-
-
-def _in_a_batch(tensor: torch.Tensor) -> bool:
-    return torch._C._functorch.is_legacy_batchedtensor(tensor)  # noqa: SLF001
-
-
-def _run_in_a_batch(rule: Rule, *tensors: torch.Tensor) -> Tensors:
-    level = torch._C._vmapmode_increment_nesting() - 1  # noqa: SLF001
-    torch._C._vmapmode_decrement_nesting()  # noqa: SLF001
-    axes = tuple(0 if _in_a_batch(tensor) else None for tensor in tensors)
-    plain = [
-        tensor if axis is None else torch._remove_batch_dim(tensor, level, 0, 0)  # noqa: SLF001
-        for tensor, axis in zip(tensors, axes, strict=True)
+def _run_batch(size: int, axes: Sequence[int | None], rule: Rule, *tensors: torch.Tensor) -> Tensors:
+    """The results for a batch, on a new first axis; `axes` says where tensors have it, None that all members share."""
+    lined = [
+        tensor.expand(size if rule.is_own(place) else 1, *tensor.shape) if axis is None else tensor.movedim(axis, 0)
+        for place, (tensor, axis) in enumerate(zip(tensors, axes, strict=True))
     ]
-    size = next(len(tensor) for tensor, axis in zip(plain, axes, strict=True) if axis is not None)
-    found, _ = Step.vmap(VmapInfo(size), (None, *axes), rule, *plain)
-    return tuple(torch._add_batch_dim(each, 0, level) for each in found)  # noqa: SLF001
+    return run(rule, *lined)

@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 import torch
 
-from qgen.nn.steps import Maybe, Tensors, run, spread
+from qgen.nn.internals import Tensors
+from qgen.nn.steps import Maybe, run, spread
 
 #: From tensors to results; the flag says whether they are differentiated further, and have to be part of a graph.
 Traceable: TypeAlias = Callable[[Sequence[torch.Tensor], bool], Tensors]

@@ -13,17 +13,15 @@ from qiskit.circuit import ParameterVector
 from torch.autograd import forward_ad, functional
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 
-from qgen import LayerCircuit, QuantumLayer
+from qgen import LayerCircuit, QuantumLayer, QuantumProbabilities
 from qgen.backends import SPSA
-from qgen.errors import BackendError
+from qgen.circuits import ansatz
+from qgen.errors import BackendError, InputError
 
 Function = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 DRAWN = torch.Generator().manual_seed(5)
 X, W = torch.randn(2, 2, dtype=torch.float64, generator=DRAWN)
-XS, WS = (
-    torch.randn(5, 2, dtype=torch.float64, generator=DRAWN),
-    torch.randn(4, 2, dtype=torch.float64, generator=DRAWN),
-)
+XS, WS = (torch.randn(count, 2, dtype=torch.float64, generator=DRAWN) for count in (5, 4))
 
 
 def circuit() -> LayerCircuit:
@@ -141,15 +139,11 @@ SECOND: dict[str, Callable[[Function], Any]] = {
         ("aer", "adjoint"),
         ("statevector", "parameter-shift"),
         ("reference", "parameter-shift"),
-        ("statevector", SPSA(directions=2)),
     ],
 )
 @pytest.mark.parametrize("transform", FIRST.values(), ids=FIRST)
-def test_first_derivatives(transform: Callable[[Function], Any], backend: str, gradient: Any) -> None:
+def test_first_derivatives(transform: Callable[[Function], Any], backend: str, gradient: str) -> None:
     layer = QuantumLayer(circuit(), backend, gradient).double()
-    if isinstance(gradient, SPSA):  # right in expectation only: here it has to run
-        transform(calls(layer))
-        return
     torch.testing.assert_close(transform(calls(layer)), transform(closed_form), rtol=0, atol=1e-9)
 
 
@@ -193,7 +187,7 @@ def test_jacobians_run_the_circuits_of_one_gradient(gradient: Any, monkeypatch: 
     for transform in (jacrev, jacfwd):
         runs.clear()
         transform(calls(layer), (0, 1))(XS, W)
-        assert runs == [5] * (1 if transform is jacrev else 2)  # inputs, then weights, have tangents
+        assert runs == [5]
 
 
 def test_sampled_gradients_are_right_on_average() -> None:
@@ -265,7 +259,7 @@ def test_shapes_are_checked_as_the_user_sees_them() -> None:
         vmap(layer)(torch.zeros(4, 3))
     with pytest.raises(InputError, match=r"inputs have shape \(\)"):
         vmap(layer)(torch.zeros(4))
-    with pytest.raises(InputError, match="torch.int64; give real floating-point"):
+    with pytest.raises(InputError, match=r"torch.int64; give real floating-point"):
         vmap(layer)(torch.zeros(4, 2, dtype=torch.int64))
     with pytest.raises(InputError, match=r"nan: angles must be finite"):
         vmap(layer)(torch.full((4, 2), float("nan")))

@@ -14,7 +14,7 @@ from qgen.backends.gradients.method import GradientMethod
 from qgen.backends.gradients.parameter_shift import ParameterShift
 from qgen.backends.gradients.spsa import SPSA
 from qgen.documents import Unquoted
-from qgen.errors import BackendError, ConfigError
+from qgen.errors import BackendError, ConfigError, shown
 from qgen.settings import Settings
 
 _EXAMPLE = "as in `spsa:directions=4,step=0.1`"
@@ -37,13 +37,14 @@ def resolve_gradient(method: str | GradientMethod, executable: Executable) -> Gr
     Raises:
         BackendError: no such method or option, or one that this backend cannot serve.
     """
-    if method == "auto":
-        return Adjoint() if executable.backend.capabilities.adjoint else ParameterShift()
     if isinstance(method, str):
+        if method == "auto":
+            return Adjoint() if executable.backend.capabilities.adjoint else ParameterShift()
         method = parse_gradient(method)
-    if not callable(getattr(method, "record", None)):
+    if isinstance(method, type) or not callable(getattr(method, "record", None)):
         raise BackendError(
-            f"{method!r} is no gradient method: give a `GradientMethod`, or one of {', '.join(gradient_names())}"
+            f"gradient = {shown(method)} is no gradient method: give one, as SPSA() of qgen.backends, or a name: "
+            f"{', '.join(gradient_names())}"
         )
     method.check(executable)
     return method
