@@ -9,7 +9,7 @@ import torch
 from qgen.backends.batching import check_shapes
 from qgen.nn.internals import is_transformed
 from qgen.nn.network import CircuitNetwork
-from qgen.nn.rules import Recorded, Values, aligned, products
+from qgen.nn.rules import Recorded, aligned, no_seeds, products, values
 from qgen.nn.steps import Maybe, run, spread
 
 
@@ -27,7 +27,7 @@ def evaluate(network: CircuitNetwork, inputs: torch.Tensor, weights: torch.Tenso
     """
     if is_transformed(inputs, weights):
         check_shapes(network.circuit, inputs, weights)
-        return run(Values(network), *aligned(inputs, weights))[0]
+        return values(network, inputs, weights)
     if torch.is_grad_enabled() and (inputs.requires_grad or weights.requires_grad):
         return _Expectations.apply(inputs, weights, network)  # type: ignore[no-any-return, no-untyped-call]
     return network.executable.expectations(inputs, weights)
@@ -43,10 +43,11 @@ class _Expectations(torch.autograd.Function):
     def forward(ctx: Any, inputs: torch.Tensor, weights: torch.Tensor, network: CircuitNetwork) -> torch.Tensor:
         ctx.save_for_backward(inputs, weights)
         ctx.network = network
-        values, ctx.pull_back = network.gradient.record(
-            network.executable, inputs, weights, (ctx.needs_input_grad[0], ctx.needs_input_grad[1])
+        ctx.streams = network.executable.streams(inputs, weights)  # backward sees what forward drew
+        found, ctx.pull_back = network.gradient.record(
+            network.executable, inputs, weights, (ctx.needs_input_grad[0], ctx.needs_input_grad[1]), ctx.streams
         )
-        return values
+        return found
 
     @staticmethod
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -62,7 +63,8 @@ def _products(ctx: Any, inputs: torch.Tensor, weights: torch.Tensor, upstream: t
     wants = ctx.needs_input_grad[:2]
     if not network.second_derivatives:
         return spread(run(Recorded(network, ctx.pull_back, upstream.dim()), inputs, weights, upstream), wants)
-    found = products(network, aligned(inputs, weights), upstream, wants)
+    leaves = aligned(inputs, weights)
+    found = products(network, (*leaves, no_seeds(leaves)), upstream, wants, ctx.streams)
     return [
         None if each is None else each.reshape(leaf.shape) for each, leaf in zip(found, (inputs, weights), strict=True)
     ]

@@ -13,6 +13,7 @@ from qgen.backends import Adjoint, Backend, Executable, GradientMethod, resolve_
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError
 from qgen.nn.arguments import checked_circuit, opened_backend
+from qgen.randomness import Seed
 
 Array = npt.NDArray[np.float64]
 
@@ -74,18 +75,19 @@ class CircuitNetwork(NeuralNetwork):
         return f"{run}, differentiated by {way}" + (f" ({count:,} runs for each)" if count > 1 else "")
 
     def jacobians(
-        self, inputs: torch.Tensor, weights: torch.Tensor, wants: tuple[bool, bool]
+        self, inputs: torch.Tensor, weights: torch.Tensor, wants: tuple[bool, bool], seed: Seed | None = None
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """Jacobians (..., O, I) and (..., O, W) of the values, for those that are wanted.
 
-        Every sample has weights of its own; all its derivatives come from one record, in one submission.
+        Every sample has weights of its own; all derivatives come from one record, in one submission. For `seed` see
+        `Executable.streams`.
         """
         lead = torch.broadcast_shapes(inputs.shape[:-1], weights.shape[:-1])
         wide = [
             leaf.expand(*lead, leaf.shape[-1]) if wanted else leaf
             for leaf, wanted in zip((inputs, weights), wants, strict=True)
         ]
-        values, pull_back = self.gradient.record(self.executable, wide[0], wide[1], wants)
+        values, pull_back = self.gradient.record(self.executable, wide[0], wide[1], wants, seed)
         units = torch.eye(values.shape[-1], dtype=values.dtype, device=values.device)
         rows = [pull_back(unit.expand_as(values)) for unit in units]
         found = [

@@ -26,10 +26,10 @@ class Rule(Protocol):
         ...
 
     def pull_back(self, tensors: Tensors, upstream: Maybe, wants: Sequence[bool]) -> Maybe:
-        """Gradients for the tensors that want one, from those for the results; None is a gradient of 0."""
+        """Gradients for the tensors that want one, from those for the results; None is 0, as are last ones left out."""
         ...
 
-    def push_forward(self, tensors: Tensors, tangents: Maybe) -> Tensors:
+    def push_forward(self, tensors: Tensors, tangents: Maybe) -> Maybe:
         """Tangents of the results, from those of the tensors; None is a tangent of 0."""
         ...
 
@@ -54,14 +54,15 @@ class Step(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
-        return None, *ctx.rule.pull_back(ctx.saved_tensors, upstream, ctx.needs_input_grad[1:])
+        found = ctx.rule.pull_back(ctx.saved_tensors, upstream, ctx.needs_input_grad[1:])
+        return None, *found, *[None] * (len(ctx.saved_tensors) - len(found))
 
     @staticmethod
-    def jvp(ctx: Any, _: None, *tangents: torch.Tensor | None) -> Tensors:
+    def jvp(ctx: Any, _: None, *tangents: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
         # torch calls this with forward mode off: within another forward derivative tangents would be lost in silence.
         with forward_mode():
             tensors = tuple(forward_ad.unpack_dual(tensor, level=0).primal for tensor in ctx.saved_tensors)
-            return ctx.rule.push_forward(tensors, tangents)  # type: ignore[no-any-return]
+            return tuple(ctx.rule.push_forward(tensors, tangents))
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], rule: Rule, *tensors: torch.Tensor) -> tuple[Tensors, int]:

@@ -32,7 +32,7 @@ class Traced:
         rule = Traced(backward_of(self.function, [each is not None for each in upstream], wants))
         return spread(run(rule, *tensors, *onto), wants)
 
-    def push_forward(self, tensors: Tensors, tangents: Maybe) -> Tensors:
+    def push_forward(self, tensors: Tensors, tangents: Maybe) -> Maybe:
         rule = Traced(forward_of(self.function, [each is not None for each in tangents]))
         return run(rule, *tensors, *(each for each in tangents if each is not None))
 

@@ -14,9 +14,11 @@ from torch.autograd import forward_ad, functional
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 
 from qgen import LayerCircuit, QuantumLayer, QuantumProbabilities
-from qgen.backends import SPSA
+from qgen.backends import SPSA, Backend, Executable, open_backend
+from qgen.backends.base import Batch, Capabilities
 from qgen.circuits import ansatz
 from qgen.errors import BackendError, InputError
+from qgen.randomness import Streams
 
 Function = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 DRAWN = torch.Generator().manual_seed(5)
@@ -285,3 +287,66 @@ def test_a_stack_of_models() -> None:
     given = torch.randn(4, 3)
     found = vmap(lambda p, b: functional_call(models[0], (p, b), (given,)))(params, buffers)
     torch.testing.assert_close(found, torch.stack([model(given) for model in models]))
+
+
+class Wobbling(Backend):
+    """Exact values, each row's times a number of its own that is drawn: what derivatives see has to be the same one."""
+
+    name, capabilities = "wobbling", Capabilities(exact=False, noisy=True, adjoint=True)
+
+    def compile(self, circuit: LayerCircuit) -> Executable:
+        exact = open_backend("statevector").compile(circuit)
+
+        def drawn(streams: Streams) -> torch.Tensor:
+            return torch.tensor([[rng.uniform(0.5, 1.5)] for rng in streams.generators()], dtype=torch.float64)
+
+        class Wobbled(Executable):
+            def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
+                return drawn(streams) * exact.evaluate(batch, streams)
+
+            def pull_back(self, batch: Batch, upstream: torch.Tensor, wants: Any, streams: Streams) -> Any:
+                return exact.pull_back(batch, drawn(streams) * upstream, wants, streams)
+
+            def traced(self, batch: Batch, streams: Streams) -> torch.Tensor:
+                return drawn(streams) * exact.traced(batch, streams)
+
+        return Wobbled(circuit, self)
+
+
+def ratio(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """The one number between two tensors, for each of the first axis."""
+    numbers = (found / wanted).flatten(1)
+    torch.testing.assert_close(numbers, numbers[:, :1].expand_as(numbers), rtol=0, atol=1e-6)
+    return numbers[:, 0]
+
+
+def with_values(f: Function) -> Function:
+    """The function whose derivatives come along with its values, of the same call."""
+    return lambda x, w: (lambda found: (found, found))(f(x, w))
+
+
+def test_derivatives_see_what_their_values_drew() -> None:
+    f = calls(QuantumLayer(circuit(), Wobbling()).double())
+    values = vmap(closed_form, (0, None))(XS, W)
+    slopes = vmap(jacrev(closed_form, 1), (0, None))(XS, W)
+    for way in (jacrev, jacfwd):
+        found, seen = vmap(way(with_values(f), 1, has_aux=True), (0, None))(XS, W)
+        scale = ratio(seen, values)
+        assert len(scale.unique()) == len(XS)
+        torch.testing.assert_close(found, scale.reshape(-1, 1, 1) * slopes)
+        found, seen = vmap(way(way(with_values(f), 1, has_aux=True), 0, has_aux=True), (0, None))(XS, W)
+        curved = vmap(jacrev(jacrev(closed_form, 1), 0), (0, None))(XS, W)
+        torch.testing.assert_close(found, ratio(seen, values).reshape(-1, 1, 1, 1) * curved)
+
+
+def test_batched_gradients_see_what_their_values_drew() -> None:
+    f, w = calls(QuantumLayer(circuit(), Wobbling()).double()), W.clone().requires_grad_()
+    values = f(XS, w)
+    scale = ratio(values.detach(), closed_form(XS, W)).reshape(-1, 1, 1)
+    wanted = scale * vmap(jacrev(closed_form, 1), (0, None))(XS, W)
+    units = torch.eye(15, dtype=torch.float64).reshape(15, 5, 3)
+    (found,) = torch.autograd.grad(values, w, units, is_grads_batched=True, create_graph=True)
+    torch.testing.assert_close(found.reshape(5, 3, 2), wanted)
+    (second,) = torch.autograd.grad(found.sum(), w)
+    curved = scale.unsqueeze(-1) * vmap(jacrev(jacrev(closed_form, 1), 1), (0, None))(XS, W)
+    torch.testing.assert_close(second, curved.sum((0, 1, 2)))
