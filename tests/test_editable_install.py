@@ -1,0 +1,67 @@
+"""An editable install: importable and seen by type checkers from anywhere, but not the links at the root."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROGRAM = """\
+import circuits
+from qgen import QuantumLayer
+from qgen.errors import QgenError, shown
+
+reveal_type(QuantumLayer)
+reveal_type(QgenError("a"))
+shown(1, 2)
+"""
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment with nothing but a copy of this tree, installed as `pip install -e` does it."""
+    folder = tmp_path_factory.mktemp("editable")
+    tree, environment = folder / "tree", folder / "environment"
+    tree.mkdir()
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "qgen"):
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, tree / name)
+    for link in ("circuits", "backends", "cli"):
+        (tree / link).symlink_to(Path("qgen", link))
+    build = "import sys; from hatchling.build import build_editable; build_editable(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", build, str(folder)], cwd=tree, check=True)
+    venv.create(environment)
+    (wheel,) = folder.glob("*.whl")
+    (packages,) = environment.rglob("site-packages")
+    zipfile.ZipFile(wheel).extractall(packages)
+    return next(environment.rglob("bin/python" if sys.platform != "win32" else "python.exe"))
+
+
+def run(command: list[str | Path], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+def test_the_package_is_importable_and_the_links_are_not(python: Path, tmp_path: Path) -> None:
+    code = "import qgen; print(qgen.QgenError.__name__); print(*__import__('sys').path); import circuits"
+    found = run([python, "-c", code], tmp_path)
+    assert found.startswith("QgenError\n")
+    assert "No module named 'circuits'" in found
+    assert str(ROOT) not in found
+
+
+def test_mypy_sees_its_types(python: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM, encoding="utf-8")
+    places = ["--python-executable", python, "--cache-dir", tmp_path / "cache", "--config-file", ""]
+    said = run([sys.executable, "-m", "mypy", *places, program], tmp_path)
+    assert 'program.py:1: error: Cannot find implementation or library stub for module named "circuits"' in said
+    assert "circuit: qgen.circuits.layer_circuit.LayerCircuit" in said
+    assert "-> qgen.nn.layer.QuantumLayer" in said
+    assert 'Revealed type is "qgen.errors.QgenError"' in said
+    assert 'Too many arguments for "shown"' in said
