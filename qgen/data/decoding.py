@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from qgen.data.depth import UnreadableError, eight_bits
 from qgen.data.resizing import to_square
-from qgen.errors import DataError
+from qgen.user_files import open_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,10 +24,6 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".
 # Whatever a file is called, no other decoder is tried: some of the rest start programs.
 _FORMATS = {"PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF", "PPM"}
 _GREY_MODES = {"1", "L", "LA", "La", "I", "F"}
-
-
-class UnreadableError(DataError):
-    """A file is not an image that can be read; the message says why, and the caller which file."""
 
 
 @dataclass(frozen=True)
@@ -61,26 +58,26 @@ def read_head(path: Path) -> Head:
         return Head(image.width, image.height, image.mode, _is_grey(image))
 
 
-def read_pixels(path: Path, size: int | None, channels: int) -> NDArray[np.uint8]:
+def read_pixels(path: Path, size: int | None, channels: int, depth: int | None = None) -> NDArray[np.uint8]:
     """The square in the middle of an image, upright, resized.
 
-    Transparent parts are laid on white, 16 bits are rounded to 8, and of several frames the first is taken.
+    Transparent parts are laid on white, more than 8 bits become 8 (`eight_bits`), colour profiles are left aside, and
+    of several frames the first is taken.
 
     Args:
         path: the file.
         size: of the result, in pixels; None: as large as it is.
         channels: 1: grey (ITU-R 601-2 luma), 3: RGB.
+        depth: how many bits grey pixels of 16 really have; None: as the file says.
 
     Returns:
         (channels, size, size), uint8.
 
     Raises:
-        UnreadableError: it is damaged, not an image, too large, or of 32-bit pixels.
+        UnreadableError: it is damaged, not an image, too large, or its pixels are of a kind whose values are not known.
     """
-    from PIL import ImageOps
-
     with _opened(path) as image:
-        plain = _eight_bits(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
+        plain = eight_bits(image, depth).convert("L" if channels == 1 else "RGB")
         square = np.asarray(to_square(plain, size or min(plain.size)))
     return square[None] if channels == 1 else np.ascontiguousarray(square.transpose(2, 0, 1))
 
@@ -94,14 +91,24 @@ def _opened(path: Path) -> Iterator[Image]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=_formats()) as image:
+            with open_regular(path) as file, Image.open(file, formats=_formats()) as image:
                 yield image
     except UnidentifiedImageError as error:
-        raise UnreadableError("it is not an image of these kinds" if path.stat().st_size else "it is empty") from error
+        raise UnreadableError(_unknown(path)) from error
+    except UnreadableError:
+        raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise UnreadableError(f"it has more than {Image.MAX_IMAGE_PIXELS:,} pixels") from error
     except Exception as error:  # damaged files make decoders raise nearly everything
         raise UnreadableError(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
+
+
+def _unknown(path: Path) -> str:
+    with open_regular(path) as file:
+        start = file.read(4)
+    if start in (b"II*\0", b"MM\0*"):
+        return "it is a TIFF of a kind that Pillow does not read: save it with 8 or 16 bits, or as PNG"
+    return "it is not an image of these kinds" if start else "it is empty"
 
 
 def _formats() -> list[str]:
@@ -115,27 +122,3 @@ def _is_grey(image: Image) -> bool:
         return image.mode in _GREY_MODES or image.mode.startswith("I;16")
     palette = np.reshape(image.getpalette() or [], (-1, 3))
     return bool((palette == palette[:, :1]).all())
-
-
-def _eight_bits(image: Image) -> Image:
-    """The image with 8 bits a channel and nothing transparent."""
-    from PIL import Image as Pillow
-
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        return _from_sixteen_bits(image)
-    if image.mode == "F":
-        raise UnreadableError("its pixels are real numbers: save it with 8 or 16 bits")
-    if not image.has_transparency_data:
-        return image
-    pixels = image.convert("RGBA")
-    return Pillow.alpha_composite(Pillow.new("RGBA", image.size, "white"), pixels)
-
-
-def _from_sixteen_bits(image: Image) -> Image:
-    from PIL import Image as Pillow
-
-    wide = np.asarray(image).astype(np.int64)
-    if wide.min() < 0 or wide.max() > 65535:
-        raise UnreadableError("its pixels have 32 bits: save it with 8 or 16")
-    wide[wide == image.info.get("transparency", -1)] = 65535  # on white
-    return Pillow.fromarray(np.rint(wide / 257).astype(np.uint8))

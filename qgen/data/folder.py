@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from qgen.data.choice import candidates
-from qgen.data.decoding import ENDINGS, Head, UnreadableError, read_head, read_pixels
+from qgen.data.decoding import ENDINGS, Head, read_head, read_pixels
+from qgen.data.depth import UnreadableError
 from qgen.data.download import Progress
 from qgen.data.images import ImageSet, refuse_what_does_not_fit
 from qgen.data.settings import DataSettings
@@ -114,7 +115,8 @@ def open_folder(path: Path, settings: DataSettings, progress: Progress | None = 
     reader = Reader(folder)
     size, channels = _form(reader, order, settings)
     refuse_what_does_not_fit(most, channels, size, copies=2 if most < len(order) else 1)  # see the end of `_read_all`
-    places, pixels = _read_all(reader, order, most, size, channels, progress)
+    how = partial(read_pixels, size=size, channels=channels, depth=settings.depth)
+    places, pixels = _read_all(reader, order, (most, channels, size, size), how, progress)
     if not settings.skip_unreadable:
         reader.refuse_unreadable()
     if len(places) < (settings.limit or 1):
@@ -172,22 +174,21 @@ def _common_side(path: Path, heads: list[Head]) -> int:
 def _read_all(
     reader: Reader,
     order: NDArray[np.int64],
-    most: int,
-    size: int,
-    channels: int,
+    shape: tuple[int, int, int, int],
+    how: Callable[[Path], NDArray[np.uint8]],
     progress: Progress | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """The first `most` images that can be read, (N, C, H, W), and their places, ascending."""
-    pixels = np.empty((most, channels, size, size), np.uint8)
+    """Places and pixels (N, C, H, W) of the first images that can be read, as many as the shape says, ascending."""
+    pixels = np.empty(shape, np.uint8)
     places: list[int] = []
     for done, place in enumerate(order.tolist(), start=1):
-        image = reader.read(place, partial(read_pixels, size=size, channels=channels))
+        image = reader.read(place, how)
         if image is not None:
             pixels[len(places)] = image
             places.append(place)
         if progress:
             progress(done, len(order))
-        if len(places) == most:
+        if len(places) == len(pixels):
             break
     kept = np.array(places, np.int64)
     if (np.diff(kept) > 0).all():  # as where all are kept: no second copy of what may be large

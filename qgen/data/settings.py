@@ -34,6 +34,12 @@ class DataSettings(Settings):
     A folder is grey only if all images of the chosen `classes` are, also those that `limit` or `fraction` leaves out.
     """
 
+    depth: int | None = Field(default=None, ge=9, le=16)
+    """How many bits grey pixels have in files of 16, which may hold 12 or 14 without saying so; null: as the file says.
+
+    A file whose brightest pixel would be darker than a sixteenth of white is refused until this is set.
+    """
+
     limit: int | None = Field(default=None, ge=1)
     """Keep this many images: a fixed choice, the same in every run, with as many of each class as can be.
 
