@@ -37,13 +37,13 @@ def aside(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a whole UTF-8 file.
+    """Writes a whole UTF-8 file; what is no character, in a file's name, becomes an escape of JSON and YAML.
 
     Raises:
         OSError: see `aside`.
     """
     with aside(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_text(path: str | os.PathLike[str], most_bytes: int = MOST_TEXT) -> str:

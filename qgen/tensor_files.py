@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ class TensorFile:
         return f"qgen-{self.what}"
 
     def _open(self, path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise RunError(f"there is no {self.what} {path}")
         try:
             with safe_open(path, framework="pt") as file:

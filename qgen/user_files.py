@@ -84,5 +84,5 @@ def read_text(path: Path, most: int = MOST_WRITTEN) -> str:
 
 
 def shown(path: Path) -> str:
-    """A path as text that can be printed and kept: bytes that are no UTF-8 are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """A path as text that can be printed and kept: what is no character, or moves the cursor, is escaped."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in os.fspath(path))

@@ -111,8 +111,9 @@ def _noisy_aer(rest: str, options: BackendOptions) -> Backend:
 def _noise_source(rest: str) -> NoiseSource:
     from qgen.backends.devices import open_device
     from qgen.backends.noise import DeviceNoise, read_noise
+    from qgen.backends.noise.settings import ENDINGS
 
-    if rest.endswith((".yaml", ".yml")):
+    if rest.lower().endswith(ENDINGS):
         return read_noise(Path(rest))
     device = _calibrated(open_device(rest))
     return DeviceNoise(device.target, device.name, device.calibrated and device.calibrated.date())
@@ -157,7 +158,7 @@ _BACKENDS: dict[str, Callable[[BackendOptions], Backend]] = {
 #: Families of backends: what their names look like, and what they are.
 FORMS = {
     "aer:DEVICE": "Aer with the noise of a device, as in aer:fake_brisbane",
-    "aer:FILE.yaml": "Aer with noise of your own",
+    "aer:FILE.yaml": "Aer with noise of your own, or of IBM's properties in JSON: docs/noise-files.md",
     "fake_DEVICE": "a device through IBM Runtime's local mode",
     "ibm_DEVICE": "IBM's hardware, with an account; or least_busy",
     "provider:NAME": "what installed packages offer",

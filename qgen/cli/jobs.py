@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,7 +68,7 @@ def _journal(run: Path | None) -> Path:
     from qgen.errors import RunError
     from qgen.runs import find_run
 
-    path = run if run is not None and run.is_file() else find_run(run).journal
+    path = run if run is not None and os.path.isfile(run) else find_run(run).journal
     if not path.exists():
         raise RunError(f"nothing of {path.parent} was submitted to hardware: it has no {path.name}")
     return path

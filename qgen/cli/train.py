@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -126,6 +127,7 @@ def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | N
 
 def _anywhere(settings: RunConfig) -> RunConfig:
     """With whole paths, since the run may go on from another place."""
+    from qgen.backends.noise.settings import ENDINGS
     from qgen.data.distributions import DISTRIBUTIONS
     from qgen.data.places import expanded
     from qgen.data.sets import KNOWN
@@ -135,19 +137,23 @@ def _anywhere(settings: RunConfig) -> RunConfig:
 
     changes = []
     images = expanded(settings.data.name)
-    if settings.data.name not in {*KNOWN, *DISTRIBUTIONS} and images.is_dir():
+    if settings.data.name not in {*KNOWN, *DISTRIBUTIONS} and os.path.isdir(images):
         changes.append(nested("data.name", str(images.resolve())))
     if settings.backend.layout is not None:
         changes.append(nested("backend.layout", str(expanded(settings.backend.layout).resolve())))
     noise = expanded(settings.backend.name.removeprefix("aer:"))
-    if noise.suffix in (".yaml", ".yml") and noise.is_file():
+    if noise.suffix.lower() in ENDINGS and os.path.isfile(noise):
         changes.append(nested("backend.name", f"aer:{noise.resolve()}"))
     if isinstance(settings.model, GANSettings):
         from qgen.models.extractors import shipped_classifiers
 
         extractor = settings.model.discriminator.extractor
         classifier = expanded(extractor.member)
-        if extractor.family == "classifier" and extractor.member not in shipped_classifiers() and classifier.exists():
+        if (
+            extractor.family == "classifier"
+            and extractor.member not in shipped_classifiers()
+            and os.path.exists(classifier)
+        ):
             name = f"classifier:{classifier.resolve()}"
             changes.append(nested("model.discriminator.extractor.name", name))
     return override_config(settings, changes) if changes else settings

@@ -20,6 +20,7 @@ from qgen.data.download import Progress
 from qgen.data.images import ImageSet, refuse_what_does_not_fit
 from qgen.data.settings import DataSettings
 from qgen.errors import DataError
+from qgen.user_files import shown
 
 _MOST_NAMED = 10
 _Read = TypeVar("_Read")
@@ -33,7 +34,7 @@ class Folder:
         path: the folder.
         files: relative to it, sorted.
         labels: (N,), int64: which sub-folder each lies in; None if one of them lies in none.
-        class_names: the names of these sub-folders, sorted.
+        class_names: the names of these sub-folders, as they can be printed, in the order of their labels.
     """
 
     path: Path
@@ -68,10 +69,10 @@ class Reader:
     def refuse_unreadable(self) -> None:
         """Raises a DataError that names what could not be read, if there is any."""
         if self.unreadable:
-            named = [f"{file.as_posix()} ({reason})" for file, reason in sorted(self.unreadable.items())]
+            named = [f"{shown(file.as_posix())} ({reason})" for file, reason in sorted(self.unreadable.items())]
             more = len(named) - _MOST_NAMED
             raise DataError(
-                f"{len(named):,} of {len(self.folder.files):,} images in {self.folder.path} cannot be read: "
+                f"{len(named):,} of {len(self.folder.files):,} images in {shown(self.folder.path)} cannot be read: "
                 f"{', '.join(named[:_MOST_NAMED])}{f' and {more:,} more' if more > 0 else ''}. "
                 "Mend or remove them, or set `skip_unreadable: true`."
             )
@@ -86,13 +87,13 @@ def list_folder(path: Path) -> Folder:
     # By parts: Windows compares paths without case, and the order decides which images a limit keeps.
     files = sorted(_walk(path), key=lambda file: file.parts)
     if not files:
-        raise DataError(f"There are no images in {path}: none of its files ends in {', '.join(ENDINGS)}.")
+        raise DataError(f"There are no images in {shown(path)}: none of its files ends in {', '.join(ENDINGS)}.")
     if any(len(file.parts) == 1 for file in files):
         return Folder(path, tuple(files), None, None)
     names = sorted({file.parts[0] for file in files})
     label = {name: place for place, name in enumerate(names)}
     labels = np.array([label[file.parts[0]] for file in files], np.int64)
-    return Folder(path, tuple(files), labels, tuple(names))
+    return Folder(path, tuple(files), labels, tuple(map(shown, names)))
 
 
 def open_folder(path: Path, settings: DataSettings, progress: Progress | None = None) -> ImageSet:
@@ -109,7 +110,9 @@ def open_folder(path: Path, settings: DataSettings, progress: Progress | None = 
         DataError: as `open_images` says.
     """
     if settings.split == "test":
-        raise DataError(f"{path} has no test images: a folder is all `train`. Give a folder of its own for testing.")
+        raise DataError(
+            f"{shown(path)} has no test images: a folder is all `train`. Give a folder of its own for testing."
+        )
     folder = list_folder(path)
     order, most = _candidates(folder, settings)
     reader = Reader(folder)
@@ -120,7 +123,9 @@ def open_folder(path: Path, settings: DataSettings, progress: Progress | None = 
     if not settings.skip_unreadable:
         reader.refuse_unreadable()
     if len(places) < (settings.limit or 1):
-        raise DataError(f"Only {len(places):,} images in {path} can be read, not the {settings.limit or 1:,} needed.")
+        raise DataError(
+            f"Only {len(places):,} images in {shown(path)} can be read, not the {settings.limit or 1:,} needed."
+        )
     return _assemble(reader, places, pixels)
 
 
@@ -137,15 +142,15 @@ def folder_shape(path: Path, settings: DataSettings) -> tuple[int, int, int]:
 
 
 def _candidates(folder: Folder, settings: DataSettings) -> tuple[NDArray[np.int64], int]:
-    name, count = str(folder.path), len(folder.files)
+    name, count = shown(folder.path), len(folder.files)
     return candidates(name, folder.labels, count, settings.classes, settings.limit, settings.fraction)
 
 
 def _assemble(reader: Reader, places: NDArray[np.int64], pixels: NDArray[np.uint8]) -> ImageSet:
     folder, skipped = reader.folder, len(reader.unreadable)
     labels = None if folder.labels is None else torch.from_numpy(folder.labels[places])
-    source = os.path.abspath(folder.path) + (f", without {skipped:,} unreadable files" if skipped else "")
-    return ImageSet.of(str(folder.path), torch.from_numpy(pixels), labels, folder.class_names, source)
+    source = shown(os.path.abspath(folder.path)) + (f", without {skipped:,} unreadable files" if skipped else "")
+    return ImageSet.of(shown(folder.path), torch.from_numpy(pixels), labels, folder.class_names, source)
 
 
 def _form(reader: Reader, order: NDArray[np.int64], settings: DataSettings) -> tuple[int, int]:
@@ -165,7 +170,7 @@ def _common_side(path: Path, heads: list[Head]) -> int:
     smallest, largest = min(heads, key=lambda head: head.side), max(heads, key=lambda head: head.side)
     if smallest.side < largest.side:
         raise DataError(
-            f"The images in {path} differ in size, from {smallest.width}x{smallest.height} to "
+            f"The images in {shown(path)} differ in size, from {smallest.width}x{smallest.height} to "
             f"{largest.width}x{largest.height}: set `size`, for example to {smallest.side}."
         )
     return smallest.side
@@ -201,7 +206,7 @@ def _walk(path: Path) -> Iterator[Path]:
     """Every image by name, relative to `path`. Links are followed, but no folder is entered twice."""
 
     def refuse(error: OSError) -> None:
-        raise DataError(f"Cannot list {error.filename}: {error.strerror}.") from error
+        raise DataError(f"Cannot list {shown(error.filename)}: {error.strerror}.") from error
 
     entered = set()
     for folder, inside, names in os.walk(path, onerror=refuse, followlinks=True):

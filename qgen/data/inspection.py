@@ -14,6 +14,7 @@ from qgen.data.decoding import Head, read_head, read_pixels
 from qgen.data.download import Progress
 from qgen.data.folder import Reader, list_folder
 from qgen.data.images import ImageSet
+from qgen.user_files import shown
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,14 @@ def inspect_folder(path: Path, progress: Progress | None = None) -> FolderReport
             progress(place + 1, len(folder.files))
     sides = {head.side for head in heads.values()}
     return FolderReport(
-        path=str(path),
+        path=shown(path),
         images=len(heads),
-        counts=_counted(folder.files[place].parts[0] for place in heads) if folder.labels is not None else {},
+        counts=_counted(shown(folder.files[place].parts[0]) for place in heads) if folder.labels is not None else {},
         sizes=_counted(f"{head.width}x{head.height}" for head in heads.values()),
         modes=_counted(head.mode for head in heads.values()),
         size=sides.pop() if len(sides) == 1 else None,
         channels=1 if all(head.grey for head in heads.values()) else 3,
-        unreadable={file.as_posix(): reason for file, reason in sorted(reader.unreadable.items())},
+        unreadable={shown(file.as_posix()): reason for file, reason in sorted(reader.unreadable.items())},
     )
 
 

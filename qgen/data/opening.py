@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from qgen.data.resizing import resize
 from qgen.data.sets import KNOWN, KnownSet
 from qgen.data.settings import DataSettings
 from qgen.errors import DataError
+from qgen.user_files import shown
 
 
 def open_images(
@@ -112,11 +114,11 @@ def find_folder(name: str) -> Path:
         DataError: there is no such folder; the message names the known set that is spelled most alike.
     """
     folder = expanded(name)
-    if folder.is_dir():
+    if os.path.isdir(folder):  # not pathlib's, which fails for a name that is too long
         return folder
-    if folder.exists():
-        raise DataError(f"{name} is a file; give the folder of images that it lies in.")
+    if os.path.exists(folder):
+        raise DataError(f"{shown(name)} is a file; give the folder of images that it lies in.")
     known = (*KNOWN, *DISTRIBUTIONS)
     near = get_close_matches(name, known, 1)
     hint = f"did you mean `{near[0]}`?" if near else f"known sets: {', '.join(known)}."
-    raise DataError(f"There is neither a data set nor a folder of images `{name}`; {hint}")
+    raise DataError(f"There is neither a data set nor a folder of images `{shown(name)}`; {hint}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from qgen import storage
 from qgen.backends.ibm.journal import JOURNAL
 from qgen.documents import dump_yaml, parse_yaml
 from qgen.errors import ConfigError, RunError
+from qgen.user_files import MOST_GENERATED, read_text, shown
 
 if TYPE_CHECKING:
     from qgen.runs.config import RunConfig
@@ -92,8 +94,8 @@ class Run:
 
         file = self.path / "config.yaml"
         try:
-            plain = parse_yaml(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
+            plain = parse_yaml(read_text(file))
+        except OSError as error:
             raise RunError(f"{self.path} is not the folder of a run: it has no readable config.yaml") from error
         except ValueError as error:
             raise RunError(f"{file} is damaged: it is not YAML") from error
@@ -107,8 +109,8 @@ class Run:
     def provenance(self) -> dict[str, Any]:
         """What the run was made with: versions, machine, data; empty where the file is missing or damaged."""
         try:
-            found = json.loads((self.path / "provenance.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found = json.loads(read_text(self.path / "provenance.json", MOST_GENERATED))
+        except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -162,7 +164,7 @@ def new_run(name: str, out: Path | None = None) -> Run:
         RunError: there is something at `out` already.
     """
     if out is not None:
-        if out.exists():
+        if os.path.lexists(out):
             raise RunError(f"{out} exists already; name another folder with --out, or continue it with --resume")
         return Run(out)
     path = HOME / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
@@ -180,8 +182,8 @@ def find_run(path: Path | None = None) -> Run:
         RunError: there is none.
     """
     if path is not None:
-        if not path.joinpath("config.yaml").is_file():
-            raise RunError(f"{path} is not the folder of a run: it has no config.yaml")
+        if not os.path.isfile(path / "config.yaml"):
+            raise RunError(f"{shown(path)} is not the folder of a run: it has no config.yaml")
         return Run(path)
     runs = [Run(config.parent) for config in HOME.glob("*/config.yaml")]
     trained = [(run.checkpoints()[-1].stat().st_mtime, run.name, run) for run in runs if run.checkpoints()]

@@ -12,6 +12,7 @@ from qgen.errors import ConfigError
 from qgen.runs.config import RunConfig
 from qgen.runs.shipped import DEFAULT_PRESET, preset_names, preset_text
 from qgen.settings import leads_to_group
+from qgen.user_files import read_text, shown
 
 #: Of two keys that say the same thing in two ways, the one given last counts.
 _EITHER = (("training", "steps", "epochs"),)
@@ -99,10 +100,11 @@ def _text(source: str, beside: Path | None) -> tuple[Path | None, str]:
     if os.path.isfile(path / "config.yaml"):
         raise ConfigError(f"{source} is the folder of a run; go on with it by --resume, or begin from it by --from")
     try:
-        return path, path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return path, read_text(path)
+    except OSError as error:
         raise ConfigError(
-            f"`{source}` is neither a preset nor a readable file. Presets: {', '.join(preset_names())}."
+            f"`{shown(source)}` is neither a preset nor a readable file ({error.strerror}). "
+            f"Presets: {', '.join(preset_names())}."
         ) from error
 
 

@@ -18,6 +18,7 @@ from qgen.models import describe_model
 from qgen.runs import Run, RunConfig, build_generator, override_config, read_config, writing
 from qgen.settings import Settings
 from qgen.storage import write_text
+from qgen.user_files import MOST_GENERATED, read_text
 
 #: The file that makes a folder a study.
 FILE = "study.json"
@@ -180,10 +181,10 @@ def read_plan(study: Path) -> Plan:
     """
     file = study / FILE
     try:
-        plain = json.loads(file.read_text(encoding="utf-8"))
+        plain = json.loads(read_text(file, MOST_GENERATED))
     except OSError as error:
         raise RunError(f"{study} is not the folder of a study: it has no readable {FILE}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{file} is damaged: it is not JSON") from error
     try:
         return Plan.read(plain)

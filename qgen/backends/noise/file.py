@@ -1,7 +1,8 @@
-"""The noise that a file describes, the same for all qubits."""
+"""The noise that a file describes: settings, the same for all qubits, or what was measured on a device."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -10,15 +11,18 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-import yaml
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Delay, Measure, ParameterVector
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.transpiler import InstructionProperties, QubitProperties, Target, TranspilerError
 
+from qgen.backends.noise.device import DeviceNoise
+from qgen.backends.noise.properties import is_properties, read_properties
 from qgen.backends.noise.settings import TWO_QUBIT_GATES, NoiseSettings, Pair
-from qgen.backends.noise.source import KINDS, Choice, LocalNoise, aer_noise, confusions
+from qgen.backends.noise.source import KINDS, Choice, LocalNoise, NoiseSource, aer_noise, confusions
+from qgen.documents import parse_yaml
 from qgen.errors import BackendError, ConfigError
+from qgen.user_files import MOST_GENERATED, MOST_WRITTEN, read_text, shown
 
 
 @dataclass(frozen=True)
@@ -139,28 +143,42 @@ class FileNoise:
         return [*line, (size - 1, 0)] if coupling == "ring" and size > 2 else line
 
 
-def read_noise(path: str | os.PathLike[str]) -> FileNoise:
-    """The noise that a YAML file describes (`NoiseSettings` says what it may hold).
+def read_noise(path: str | os.PathLike[str]) -> NoiseSource:
+    """The noise that a file describes: settings in YAML, or a device's calibration in JSON (docs/noise-files.md).
 
     Raises:
-        ConfigError: the file cannot be read, is not YAML, or holds something that is not allowed; the message names
-            the file, what was given and what is allowed.
+        ConfigError: the file cannot be read, or holds something that is not allowed; the message names the file, what
+            was given and what is allowed.
     """
-    file = Path(path).expanduser()
+    file, given = Path(path).expanduser(), shown(path)
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise ConfigError(f"the noise file {path} cannot be read: {reason}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"the noise file {path} is not YAML: {' '.join(str(error).split())}") from error
+        content = _content(file)
+        if is_properties(content):
+            measured = read_properties(content)
+            return DeviceNoise(measured.target, measured.name or file.name, measured.day)
+        if isinstance(content.get("errors"), list):
+            raise ConfigError(f"it is a noise model of Aer, which says nothing of gates that have no errors. {_READ}")
+        return FileNoise(NoiseSettings.read(content), file.name)
+    except OSError as error:
+        raise ConfigError(f"the noise file {given} cannot be read: {error.strerror}") from error
+    except ConfigError as error:
+        raise ConfigError(f"the noise file {given}: {error}") from error
+
+
+_READ = "Read are settings in YAML and IBM's backend properties in JSON; docs/noise-files.md shows both"
+
+
+def _content(file: Path) -> dict[str, Any]:
+    is_json = file.suffix.lower() == ".json"
+    text = read_text(file, MOST_GENERATED if is_json else MOST_WRITTEN)
+    try:
+        content = json.loads(text) if is_json else parse_yaml(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"it is not {'JSON' if is_json else 'YAML'}: {error}. {_READ}") from error
     content = {} if content is None else content
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise ConfigError(f"the noise file {path} does not hold settings: its top level has to be `key: value` lines")
-    try:
-        return FileNoise(NoiseSettings.read(content), file.name)
-    except ConfigError as error:
-        raise ConfigError(f"the noise file {path}: {error}") from error
+        raise ConfigError(f"it does not hold settings: its top level has to be `key: value` lines. {_READ}")
+    return content
 
 
 def _check_universal(basis: Sequence[str]) -> None:

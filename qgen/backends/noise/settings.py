@@ -11,6 +11,8 @@ from pydantic import Field, field_validator, model_validator
 
 from qgen.settings import Settings
 
+#: How the names of noise files end, in capitals too.
+ENDINGS = (".yaml", ".yml", ".json")
 #: Gates that Aer has both for density matrices and for state vectors.
 ONE_QUBIT_GATES = ("id", "x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "sxdg", "rx", "ry", "rz", "p", "r", "u")
 TWO_QUBIT_GATES = ("cx", "cy", "cz", "ecr", "swap", "rxx", "ryy", "rzz", "rzx", "cp")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import resources
 from pathlib import Path
 
@@ -31,9 +32,9 @@ def find_classifier(name: str) -> Path:
         return _shipped() / f"{name}.safetensors"
     path = Path(name).expanduser()
     inside = path / CLASSIFIER_FILE
-    if path.is_file() or inside.is_file():
-        return path if path.is_file() else inside
-    if path.is_dir():
+    if os.path.isfile(path) or os.path.isfile(inside):
+        return path if os.path.isfile(path) else inside
+    if os.path.isdir(path):
         raise ConfigError(f"the folder {name} holds no {CLASSIFIER_FILE}: give that of a run that trained a classifier")
     known = shipped_classifiers()
     raise ConfigError(

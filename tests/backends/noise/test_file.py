@@ -292,7 +292,7 @@ def test_facts_hold_all_that_is_in_the_file(tmp_path: Path) -> None:
         ("basis: [rz, sx", "is not YAML"),
         ("a: !!python/object:os.system {}", "is not YAML"),
         ("- 1", "`key: value` lines"),
-        ("1: 2", "`key: value` lines"),
+        ("1: 2", "unknown key `1`"),
     ],
 )
 def test_what_cannot_be_is_one_line_that_names_the_file(text: str, words: str, tmp_path: Path) -> None:
