@@ -1,8 +1,6 @@
-"""Files that are either whole or absent: written aside, flushed to the disk, then renamed; and texts that end."""
+"""Files that are either whole or absent: written aside, flushed to the disk, then renamed."""
 
-import errno
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,8 +8,6 @@ from uuid import uuid4
 
 #: In the name of a file that is being written; after a crash it may be left.
 UNFINISHED = ".tmp"
-#: Bytes of the largest file of text that a user hands over.
-MOST_TEXT = 1 << 28
 
 
 @contextmanager
@@ -44,22 +40,6 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """
     with aside(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-
-
-def read_text(path: str | os.PathLike[str], most_bytes: int = MOST_TEXT) -> str:
-    """The UTF-8 text of a file; a pipe or a device, which may never end, is refused unread.
-
-    Raises:
-        OSError: it does not exist, cannot be read, is no regular file or is too large; `strerror` says which.
-        UnicodeDecodeError: it is not text.
-    """
-    facts = os.stat(path)
-    if not stat.S_ISREG(facts.st_mode):
-        kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "a pipe or a device"
-        raise OSError(errno.EINVAL, f"it is {kind}, not a file", os.fspath(path))
-    if facts.st_size > most_bytes:
-        raise OSError(errno.EFBIG, f"it is larger than {most_bytes:,} bytes", os.fspath(path))
-    return Path(path).read_text(encoding="utf-8")
 
 
 def user_folder(platform: str, environ: Mapping[str, str]) -> Path | None:

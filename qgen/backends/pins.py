@@ -14,8 +14,9 @@ from qiskit.transpiler import Target
 from qgen.circuits import LayerCircuit
 from qgen.circuits.storage import pack, unpack
 from qgen.errors import BackendError, CircuitError
-from qgen.storage import read_text, write_text
+from qgen.storage import write_text
 from qgen.transpilation.figures import read_steps
+from qgen.user_files import MOST_GENERATED, read_text
 
 FORMAT = "qgen-pins"
 VERSION = 2
@@ -107,7 +108,7 @@ def read_pins(path: str | Path) -> Pins:
 
 def _content(path: str | Path) -> dict[str, Any]:
     try:
-        content = json.loads(read_text(path))
+        content = json.loads(read_text(path, MOST_GENERATED))
     except OSError as error:
         raise BackendError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:  # no text, no JSON, or brackets without end

@@ -17,6 +17,7 @@ from qgen import storage
 from qgen.circuits.mixture import Mixture
 from qgen.circuits.observables import terms
 from qgen.errors import CircuitError
+from qgen.user_files import MOST_GENERATED, read_text, shown
 
 FORMAT = "qgen-circuit"
 VERSION = 1
@@ -100,11 +101,9 @@ def read(path: str | os.PathLike[str]) -> str:
         CircuitError: it does not exist, cannot be read, or is not text.
     """
     try:
-        return storage.read_text(path)
+        return read_text(path, MOST_GENERATED)
     except OSError as error:
-        raise CircuitError(f"Cannot read the circuit file {path}: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise CircuitError(f"{path} is not a qgen circuit file: it is not text.") from error
+        raise CircuitError(f"Cannot read the circuit file {shown(path)}: {error.strerror}.") from error
 
 
 def _names(parameters: Sequence[Parameter]) -> list[str]:

@@ -36,7 +36,8 @@ Examples:
   qgen train runs/first-try --resume --set training.epochs=60
   qgen train --resume --backend ibm_fez --gradient spsa --dry-run
   qgen train qvunet-1fq --from runs/first-try --set training.epochs=1
-  qgen train --list"""
+  qgen train --list
+  qgen train --keys  # all settings, as docs/settings.md has them"""
 
 
 def train(
@@ -70,7 +71,8 @@ def train(
         str | None, typer.Option(metavar="FILE.json", help="Circuits put on the device before: `qgen transpile --pin`.")
     ] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting. Repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting (see --keys). Repeatable."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run: CONFIG, or the latest.")] = False,
     from_: Annotated[
@@ -86,14 +88,15 @@ def train(
     devices: Annotated[int, typer.Option(min=1, help="How many devices train together.")] = 1,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write metrics for TensorBoard too.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the presets instead.")] = False,
+    keys: Annotated[bool, typer.Option("--keys", help="List the settings instead.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train a generator of images. Ctrl-C ends it after the step in hand; --resume goes on.
 
     The run's folder holds its settings, metrics.jsonl, checkpoints and grids of samples.
     """
-    if list_:
-        _print_presets(as_json)
+    if list_ or keys:
+        (_print_presets if list_ else _print_keys)(as_json)
         return
     if name is not None and out is not None:
         raise typer.BadParameter("Give --name or --out, not both.")
@@ -290,3 +293,15 @@ def _print_presets(as_json: bool) -> None:
     width = max(map(len, rows))
     for name, summary in rows.items():
         typer.echo(f"{name:<{width}} {summary}")
+
+
+def _print_keys(as_json: bool) -> None:
+    from qgen.runs import RunConfig
+    from qgen.runs.keys import list_keys
+
+    found = list(list_keys(RunConfig))
+    if as_json:
+        typer.echo(json.dumps([key._asdict() for key in found], indent=2, ensure_ascii=False))
+        return
+    for key in found:
+        typer.echo(key.line())

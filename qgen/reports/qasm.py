@@ -15,7 +15,7 @@ from qgen.circuits.ansatze.base import MOST_QUBITS
 from qgen.circuits.observables import z_on
 from qgen.errors import CircuitError
 from qgen.extras import install_command
-from qgen.storage import read_text
+from qgen.user_files import MOST_GENERATED, read_text, shown
 
 _COMMENT = re.compile(r'"[^"\n]*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _VERSION = re.compile(r"\s*OPENQASM\s+(\d+)")
@@ -41,11 +41,10 @@ def read_qasm(path: Path) -> LayerCircuit:
         CircuitError: the file cannot be read, does not parse (the line is given), or holds what a layer cannot be.
     """
     try:
-        text = read_text(path)
-    except (OSError, UnicodeDecodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise CircuitError(f"{path} cannot be read: {words}.") from error
-    parsed = _parsed(_COMMENT.sub(_blank, text.removeprefix("\ufeff")), path)
+        text = read_text(path, MOST_GENERATED)
+    except OSError as error:
+        raise CircuitError(f"{shown(path)} cannot be read: {error.strerror}.") from error
+    parsed = _parsed(_COMMENT.sub(_blank, text), path)
     if parsed.num_qubits > MOST_QUBITS:
         raise CircuitError(f"{path} has {parsed.num_qubits:,} qubits; any backend runs {MOST_QUBITS:,} at most")
     read = {parsed.find_bit(step.qubits[0]).index for step in parsed.data if isinstance(step.operation, Measure)}

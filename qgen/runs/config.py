@@ -159,6 +159,7 @@ class RunConfig(Settings):
     training: TrainingSettings
     backend: BackendSettings = BackendSettings()
     start: TransferSettings | None = None
+    """Parts of another run's weights to begin from; None: all start anew."""
 
     @model_validator(mode="before")
     @classmethod

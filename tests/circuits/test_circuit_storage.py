@@ -232,5 +232,5 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(CircuitError, match=r"Cannot read the circuit file .*missing\.json: No such file"):
         LayerCircuit.load(tmp_path / "missing.json")
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\xff\xfe")
-    with pytest.raises(CircuitError, match=r"picture\.png is not a qgen circuit file: it is not text"):
+    with pytest.raises(CircuitError, match=r"Cannot read the circuit file .*picture\.png: it is not text"):
         LayerCircuit.load(tmp_path / "picture.png")

@@ -1,0 +1,118 @@
+"""All settings there are: what each may be, what it is by itself, and what it does, as their classes say it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic.fields import FieldInfo
+
+from qgen.settings import Settings
+
+_PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false", NoneType: "null", Any: "anything"}
+_BOUNDS = {Ge: ("from", "ge"), Gt: ("above", "gt"), Le: ("to", "le"), Lt: ("below", "lt")}
+
+
+class Key(NamedTuple):
+    """One setting.
+
+    Attributes:
+        name: with dots, as `training.batch`.
+        kind: where its group is of several kinds, the one that has it, as `model.kind=gan`; else empty.
+        allowed: what it may be.
+        default: as JSON, or `required`; empty for a group of its own keys.
+        about: what it does.
+    """
+
+    name: str
+    kind: str
+    allowed: str
+    default: str
+    about: str
+
+    def line(self) -> str:
+        """For a terminal."""
+        given = f"{self.name}={self.default}" if self.default else self.name
+        return f"{given}  ({'; '.join(filter(None, (self.allowed, self.kind)))})  {self.about}"
+
+
+def list_keys(settings: type[Settings], above: str = "", kind: str = "") -> Iterator[Key]:
+    """The keys of a group of settings and of all groups in it, in the order of their classes."""
+    for name, field in settings.model_fields.items():
+        key, about = f"{above}{name}", _about(settings, name)
+        groups = [option for option in _options(field.annotation) if _is_group(option)]
+        if not groups:
+            allowed = _allowed(field.annotation, field.metadata)
+            yield Key(key, kind, allowed, _default(field), about)
+            continue
+        if about or NoneType in _options(field.annotation):
+            yield Key(key, kind, "group" + (" or null" if NoneType in _options(field.annotation) else ""), "", about)
+        for group in groups:
+            which = f"{key}.kind={group.model_fields['kind'].default}" if len(groups) > 1 else ""
+            yield from list_keys(group, f"{key}.", which or kind)
+
+
+def markdown(keys: Iterable[Key]) -> str:
+    """A table of keys, one row a key."""
+    rows = ["| key | what it may be | by itself | what it does |", "|---|---|---|---|"]
+    for key in keys:
+        only = f" (`{key.kind}`)" if key.kind else ""
+        default = f"`{key.default}`" if key.default else ""
+        cells = (f"`{key.name}`{only}", key.allowed, default, key.about)
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def _about(settings: type[Settings], name: str) -> str:
+    """What its class says, or the one it comes from, with the word for nothing that YAML has."""
+    classes = [base for base in settings.__mro__ if issubclass(base, Settings) and name in base.model_fields]
+    said = (base.model_fields[name].description for base in classes)
+    return re.sub(r"\bNone\b", "null", " ".join(next(filter(None, said), "").split()))
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _options(annotation: Any) -> list[Any]:
+    if get_origin(annotation) in (Union, UnionType):
+        return [option for part in get_args(annotation) for option in _options(part)]
+    return [annotation]
+
+
+def _is_group(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Settings)
+
+
+def _allowed(annotation: Any, marks: Iterable[Any] = ()) -> str:
+    """In words, with bounds: "whole number from 1, or null"."""
+    if get_origin(annotation) is Annotated:
+        inner, *own = get_args(annotation)
+        found = [each for mark in own for each in (mark.metadata if isinstance(mark, FieldInfo) else [mark])]
+        return _allowed(inner, [*found, *marks])
+    options = _options(annotation)
+    if len(options) > 1:
+        # Bounds are those of the number; nothing else has any.
+        return ", or ".join(_allowed(option, marks if option is not NoneType else ()) for option in options)
+    if get_origin(annotation) is Literal:
+        return " or ".join(f"`{word}`" for word in get_args(annotation))
+    inner = get_args(annotation)
+    if get_origin(annotation) is tuple:
+        if inner[-1] is Ellipsis:
+            some = "one or more" if any(isinstance(mark, MinLen) for mark in marks) else "any number"
+            return f"list of {some}: {_allowed(inner[0])}"
+        return f"list of {len(inner)}: {_allowed(inner[0])}"
+    if get_origin(annotation) is dict:
+        return f"names, each with: {_allowed(inner[1])}"
+    bounds = [
+        (_BOUNDS[type(mark)][0], getattr(mark, _BOUNDS[type(mark)][1])) for mark in marks if type(mark) in _BOUNDS
+    ]
+    words = [f"{word} {bound:,}" if isinstance(bound, int) else f"{word} {bound:g}" for word, bound in bounds]
+    return " ".join((_PLAIN[annotation], *words))
