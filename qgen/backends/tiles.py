@@ -15,7 +15,7 @@ from qgen.backends.measuring import Basis, Outcomes
 from qgen.backends.placement import Placement
 from qgen.errors import BackendError
 from qgen.transpilation.figures import measure
-from qgen.transpilation.tiling import LEAST, Tile, Tiling, find_tiles
+from qgen.transpilation.tiling import LEAST, Tile, Tiling, find_tiles, measure_again
 from qgen.transpilation.turning import relocated, turned
 
 
@@ -49,6 +49,11 @@ def one_tile(placement: Placement, target: Target) -> Tiling:
     success = measure(_longest(placement), target, _measured(placement), 0).success
     idle = sorted(set(range(placement.device_qubits)) - set(places))
     return Tiling((Tile(places, success),), 0, (), tuple(idle))
+
+
+def tiling_now(tiling: Tiling, placement: Placement, target: Target) -> Tiling:
+    """The same tiles with their success on the device as it is now; see `measure_again`."""
+    return measure_again(tiling, _longest(placement), target, _measured(placement))
 
 
 class TiledCircuits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
@@ -132,6 +132,22 @@ def find_tiles(
     return Tiling(tiles, margin, tuple(sorted(blocked - used)), tuple(sorted(idle)))
 
 
+def measure_again(tiling: Tiling, isa: QuantumCircuit, target: Target, measured: Sequence[int]) -> Tiling:
+    """The same tiles in the same order, with their success on the device as it is now.
+
+    Args:
+        tiling: of this circuit, found on the device as it was.
+        isa: in the device's gates, on its physical qubits.
+        target: the device.
+        measured: the physical qubits that are read at the end.
+
+    Raises:
+        BackendError: a tile uses a gate that the device does not have any more.
+    """
+    tiles = tuple(_tile(tile.places, isa, target, measured) for tile in tiling.tiles)
+    return replace(tiling, tiles=tiles)
+
+
 class _Search:
     """Spots of the circuit by the qubits that they take, and tiles where their success was measured."""
 
@@ -197,14 +213,10 @@ class _Search:
 
     def _tile(self, places: Mapping[int, int]) -> Tile | None:
         """None where a gate cannot be turned around."""
-        moved = relocated(self._isa, places, self._isa.num_qubits)
-        if any(there != qubit for qubit, there in places.items()):
-            try:
-                moved = turned(moved, self._target)
-            except BackendError:
-                return None
-        read = [places[qubit] for qubit in self._measured]
-        return Tile(places, measure(moved, self._target, read, 0).success)
+        try:
+            return _tile(places, self._isa, self._target, self._measured)
+        except BackendError:
+            return None
 
     def _fill(self, chosen: Iterable[frozenset[int]]) -> bool:
         """Whether there is a good spot between the tiles that was not known."""
@@ -224,6 +236,18 @@ class _Search:
         good = [region for region in chosen if self._weight(region) >= floor] or [self._top()]
         tiles = [tile for region in good if (tile := self._tiles[region]) is not None]
         return tuple(sorted(tiles, key=lambda tile: (-_total(tile), tile.qubits)))
+
+
+def _tile(places: Mapping[int, int], isa: QuantumCircuit, target: Target, measured: Sequence[int]) -> Tile:
+    """A copy of the circuit there.
+
+    Raises:
+        BackendError: a gate cannot be turned around.
+    """
+    moved = relocated(isa, places, isa.num_qubits)
+    if any(there != qubit for qubit, there in places.items()):
+        moved = turned(moved, target)
+    return Tile(places, measure(moved, target, [places[qubit] for qubit in measured], 0).success)
 
 
 def _total(tile: Tile) -> float:

@@ -19,7 +19,7 @@ from qgen.backends.devices import open_device
 from qgen.errors import BackendError
 from qgen.transpilation.figures import measure
 from qgen.transpilation.packing import Apart, pack
-from qgen.transpilation.tiling import Tiling, find_tiles
+from qgen.transpilation.tiling import Tiling, find_tiles, measure_again
 from qgen.transpilation.turning import relocated, turned
 
 US = 1e-6
@@ -251,3 +251,21 @@ def test_numbers_out_of_range_are_refused(wrong: dict[str, float], rng: np.rando
         find_tiles(isa, target, measured, **wrong)
     with pytest.raises(BackendError, match="nothing to copy"):
         find_tiles(QuantumCircuit(3), target, [])
+
+
+def test_the_same_tiles_on_another_day(rng: np.random.Generator) -> None:
+    """Found on a device as it was, measured on it as it is: what a gate of each tile and its readout do today."""
+    then = device(nx.path_graph(8), rng, CZGate(), waiting=False)
+    now = device(nx.path_graph(8), rng, CZGate(), waiting=False)
+    isa = QuantumCircuit(8)
+    isa.cz(3, 4)
+    tiling = find_tiles(isa, then, [3, 4], margin=0, least=0)
+    assert measure_again(tiling, isa, then, [3, 4]) == tiling
+    again = measure_again(tiling, isa, now, [3, 4])
+    assert [tile.places for tile in again.tiles] == [tile.places for tile in tiling.tiles]
+    for tile in again.tiles:
+        a, b = tile.places[3], tile.places[4]
+        expected = 1 - now["cz"][a, b].error
+        for qubit in (a, b):
+            expected *= 1 - now["measure"][(qubit,)].error
+        assert tile.success.total == pytest.approx(expected, abs=1e-12)
