@@ -31,6 +31,9 @@ Beyond = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Agree to the plan for hardware without a question.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan for hardware, and stop.")]
+PlaceAnew = Annotated[
+    bool, typer.Option("--place-anew", help="Put circuits where they are best on the hardware today.")
+]
 _NUMBERS = ("calls", "circuits", "executions", "QPU s", "tiles", "success")
 
 
@@ -42,22 +45,26 @@ class Consent(NamedTuple):
         yes: do not ask.
         dry_run: show the plan only.
         beyond: go ahead though the account has less left than the plan takes.
+        place_anew: put circuits where they are best today, wherever they were before.
     """
 
     limit: float | None
     yes: bool
     dry_run: bool
     beyond: bool = False
+    place_anew: bool = False
 
 
 def sampling_agreed(console: Console, trained: Trained, count: int, seed: int, consent: Consent, as_json: bool) -> bool:
     """Whether sampling may go ahead: always where it costs nothing, else by the plan. See `agree`."""
     from qgen.backends.ibm import IBMBackend
-    from qgen.runs.hardware import plan_sampling
+    from qgen.runs.hardware import place_anew, plan_sampling
 
     if not isinstance(trained.backend, IBMBackend):
         _refuse(consent, trained.backend.name)
         return True
+    if consent.place_anew:
+        place_anew(trained.generator, trained.config)
     plan = plan_sampling(trained.generator, trained.config, trained.backend, count, seed)
     return agree(console, plan, trained.backend, consent, as_json)
 
@@ -65,12 +72,14 @@ def sampling_agreed(console: Console, trained: Trained, count: int, seed: int, c
 def training_agreed(console: Console, trainer: Trainer, consent: Consent, as_json: bool) -> bool:
     """The same for the steps of training that are still to be taken."""
     from qgen.backends.ibm import IBMBackend
-    from qgen.runs.hardware import plan_training
+    from qgen.runs.hardware import place_anew, plan_training
 
     backend = trainer.generator.backend
     if not isinstance(backend, IBMBackend):
         _refuse(consent, backend.name)
         return True
+    if consent.place_anew:
+        place_anew(trainer.generator, trainer.config, training=True)
     watch(console, backend, None)
     steps = trainer.total - trainer.run.steps_taken
     plan = plan_training(trainer.generator, trainer.config, backend, steps, trainer.run.last_saved)
@@ -123,8 +132,11 @@ def watch(console: Console, backend: Backend, bar: Bar | None) -> None:
 
 
 def _refuse(consent: Consent, name: str) -> None:
-    if consent.dry_run or consent.limit is not None:
-        raise typer.BadParameter(f"--dry-run and --max-qpu-seconds go with IBM's hardware; {name} costs nothing.")
+    given = {"--dry-run": consent.dry_run, "--max-qpu-seconds": consent.limit is not None}
+    given |= {"--beyond-account": consent.beyond, "--place-anew": consent.place_anew}
+    wrong = " and ".join(flag for flag, said in given.items() if said)
+    if wrong:
+        raise typer.BadParameter(f"{wrong}: this goes with IBM's hardware, and {name} is none; leave it out.")
 
 
 def _ask(console: Console) -> None:
@@ -147,7 +159,8 @@ def _print_plan(console: Console, plan: HardwarePlan) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     kinds: dict[tuple[object, ...], list[PlannedLayer]] = {}
     for layer in plan.layers:
-        kinds.setdefault((layer.layer.partition(".")[0], layer.qubits, layer.success, layer.cost), []).append(layer)
+        about = layer.qubits, layer.success, layer.cost, layer.calibration, layer.success_then
+        kinds.setdefault((layer.layer.partition(".")[0], *about), []).append(layer)
     for alike in kinds.values():
         table.add_row(*_row(alike, plan.repeats))
     console.print(table)
@@ -165,12 +178,29 @@ def _print_plan(console: Console, plan: HardwarePlan) -> None:
     )
     if plan.overrun > 1:
         console.print(f"jobs of this run took {plan.overrun:.2f} times as long as planned: counted in", soft_wrap=True)
+    for alike in kinds.values():
+        if alike[0].success_then is not None:
+            console.print(_placed(alike[0], plan), soft_wrap=True)
     for why in plan.moved:
         console.print(
             f"a circuit cannot stay where it was on {plan.device} ({why}): what was run there is kept, and what is "
             "still to be run is run elsewhere, or not at all",
             soft_wrap=True,
         )
+
+
+def _placed(layer: PlannedLayer, plan: HardwarePlan) -> str:
+    """Since when circuits lie where they do, and what that place was worth then."""
+    then = _success(layer.success_then or layer.success, layer.tiles)
+    return (
+        f"{layer.layer.partition('.')[0]} lies where it was best by the calibration of {layer.calibration}: success "
+        f"{then} then, {_success(layer.success, layer.tiles)} by that of {plan.calibrated}. --place-anew places it anew"
+    )
+
+
+def _success(success: tuple[float, float], tiles: int) -> str:
+    best, worst = success
+    return f"{best:.2f}" if tiles == 1 else f"{worst:.2f}-{best:.2f}"
 
 
 def _share(plan: HardwarePlan) -> str:
@@ -185,14 +215,13 @@ def _share(plan: HardwarePlan) -> str:
 def _row(alike: list[PlannedLayer], repeats: int) -> list[str]:
     """Layers of one part of the network that cost the same."""
     first, calls = alike[0], repeats * sum(layer.submissions for layer in alike)
-    best, worst = first.success
     many = f"{len(alike)} layers" if len(alike) > 1 else "1 layer"
     return [
         f"{first.layer.partition('.')[0]}: {many} of {first.qubits} qubits",
         *(f"{calls * number:,}" for number in (1, first.cost.circuits, first.cost.executions)),
         f"{sum(repeats * layer.seconds for layer in alike):,.0f}",
         str(first.tiles),
-        f"{best:.2f}" if first.tiles == 1 else f"{worst:.2f}-{best:.2f}",
+        _success(first.success, first.tiles),
     ]
 
 

@@ -27,6 +27,7 @@ Examples:
   qgen sample --backend ibm_fez --count 4 --steps 3 --dry-run
   qgen sample --backend ibm_fez --count 4 --max-qpu-seconds 99 --yes
   qgen sample --backend ibm_fez --steps 1 --hardware tiles=auto --yes
+  qgen sample --backend ibm_fez --place-anew --dry-run
   qgen sample --sampler ancestral  # all steps, as published
   qgen sample --out digits.png --single"""
 
@@ -50,6 +51,7 @@ def sample(
     hardware: consent.Hardware = None,
     max_qpu_seconds: consent.MaxSeconds = None,
     beyond_account: consent.Beyond = False,
+    place_anew: consent.PlaceAnew = False,
     yes: consent.Yes = False,
     dry_run: consent.DryRun = False,
     count: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
@@ -86,7 +88,7 @@ def sample(
 
     console, said = (
         make_console(as_json),
-        consent.Consent(max_qpu_seconds, yes, dry_run, beyond_account),
+        consent.Consent(max_qpu_seconds, yes, dry_run, beyond_account, place_anew),
     )
     trained = open_trained(found, {key: value for key, value in where.items() if value is not None}, changes)
     circuits = trained.generator.circuits_per_image * count

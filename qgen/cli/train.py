@@ -65,6 +65,7 @@ def train(
     hardware: consent.Hardware = None,
     max_qpu_seconds: consent.MaxSeconds = None,
     beyond_account: consent.Beyond = False,
+    place_anew: consent.PlaceAnew = False,
     yes: consent.Yes = False,
     dry_run: consent.DryRun = False,
     layout: Annotated[
@@ -113,7 +114,7 @@ def train(
         settings = _new_settings(config, circuits, from_, changes)
         _refuse_hardware(settings.backend.name)
         run = _new_run(config, name, out)
-    said = consent.Consent(max_qpu_seconds, yes, dry_run, beyond_account)
+    said = consent.Consent(max_qpu_seconds, yes, dry_run, beyond_account, place_anew)
     _train(run, settings, resume, data_dir, device, devices, tensorboard, said, as_json)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,17 @@ class Machine:
     @cached_property
     def _properties(self) -> dict[str, Any]:
         return self._read("props") | {"backend_name": self.name}
+
+    def recalibrate(self, moment: datetime, factor: Callable[[tuple[int, ...]], float]) -> None:
+        """A new calibration: every error of a gate and of a readout is so many times as large, by its qubits."""
+        found = json.loads(json.dumps(self._properties))
+        found["last_update_date"] = moment.isoformat()
+        errors = [(tuple(gate["qubits"]), value) for gate in found["gates"] for value in gate["parameters"]]
+        errors += [((qubit,), value) for qubit, values in enumerate(found["qubits"]) for value in values]
+        for qubits, value in errors:
+            if value["name"] in ("gate_error", "readout_error"):
+                value["value"] = min(1.0, factor(qubits) * value["value"])
+        self._properties = found
 
     def break_coupler(self, first: int, second: int) -> None:
         """A coupler goes out of order: a new calibration says so, and jobs that use it fail."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from math import ceil, inf
@@ -22,6 +22,7 @@ from qgen.runs.config import RunConfig
 from qgen.runs.generators import ImageGenerator, Learner
 from qgen.runs.workload import CircuitUse, sampling_uses, training_uses
 from qgen.transpilation import WorkloadCost
+from qgen.transpilation.tiling import Tiling
 
 TRAINING = "training"
 
@@ -34,11 +35,13 @@ class PlannedLayer:
         layer: its place in the network.
         qubits: of its circuit.
         tiles: copies that run side by side.
-        success: of the best and of the worst copy, see `Success.total`.
+        success: of the best and of the worst copy as the device is today, see `Success.total`.
         submissions: how often it is called, one call after the other.
         cost: of one call.
         overrun: how many times as long jobs take, by what the journal's were billed.
         moved: why its circuit lies elsewhere than before; None: it does not.
+        calibration: the moment of the calibration by which its place was chosen; None: the device's last one.
+        success_then: of the best and of the worst copy by that calibration.
     """
 
     layer: str
@@ -49,6 +52,8 @@ class PlannedLayer:
     cost: WorkloadCost
     overrun: float = 1.0
     moved: str | None = None
+    calibration: str | None = None
+    success_then: tuple[float, float] | None = None
 
     @property
     def seconds(self) -> float:
@@ -71,6 +76,7 @@ class HardwarePlan:
         allowance: QPU seconds that the account has left; None: not known, or without limit.
         done: QPU seconds of this work that were spent before, or are on their way, as planned.
         overrun: how many times as long as by the device's numbers jobs take, by what the journal's were billed.
+        calibrated: the moment of the device's last calibration; None where IBM does not say.
     """
 
     task: str
@@ -82,6 +88,7 @@ class HardwarePlan:
     allowance: float | None
     done: float
     overrun: float = 1.0
+    calibrated: str | None = None
 
     @property
     def moved(self) -> tuple[str, ...]:
@@ -129,6 +136,8 @@ class HardwarePlan:
                 "tiles": layer.tiles,
                 "success_best": layer.success[0],
                 "success_worst": layer.success[1],
+                "calibration": layer.calibration or self.calibrated,
+                "success_then": layer.success_then or layer.success,
                 "submissions": layer.submissions,
                 "circuits": layer.cost.circuits,
                 "executions": layer.cost.executions,
@@ -138,7 +147,19 @@ class HardwarePlan:
             }
             for layer in self.layers
         ]
-        names = ("task", "device", "repeats", "queue", "allowance", "done", "jobs", "circuits", "executions", "left")
+        names = (
+            "task",
+            "device",
+            "calibrated",
+            "repeats",
+            "queue",
+            "allowance",
+            "done",
+            "jobs",
+            "circuits",
+            "executions",
+            "left",
+        )
         further = {"overrun": self.overrun, "moved": self.moved, "qpu_seconds": self.seconds, "layers": layers}
         return {name: getattr(self, name) for name in names} | further
 
@@ -184,6 +205,24 @@ def plan_training(
     return _plan(
         f"{steps} steps of training on {config.training.batch} images", TRAINING, backend, layers, steps, since
     )
+
+
+def place_anew(generator: Learner, config: RunConfig, training: bool = False) -> None:
+    """Puts the circuits of all layers where they are best on the device as it is today.
+
+    Args:
+        generator: on the hardware; nothing of it is run.
+        config: what it was built from.
+        training: those too that sampling does without.
+
+    Raises:
+        BackendError: a circuit does not fit, or the user pinned it.
+    """
+    uses = (training_uses if training else sampling_uses)(_twin(generator, config))
+    for name in dict.fromkeys(use.layer for use in uses):
+        layer: Any = generator.network.get_submodule(name)
+        priced: Priced = layer.network.executable
+        priced.place_anew()
 
 
 def check_limit(plan: HardwarePlan, backend: IBMBackend, limit: float | None, beyond: bool = False) -> float:
@@ -236,13 +275,19 @@ def _planned(
     for use in uses:
         layer: Any = generator.network.get_submodule(use.layer)
         priced: Priced = layer.network.executable
-        tiling = priced.tiling
-        if tiling is None:  # nothing of it is measured
+        tiling, today = priced.tiling, priced.tiling_now
+        if tiling is None or today is None:  # nothing of it is measured
             continue
-        cost = priced.cost(circuits(layer.network, use))
-        size, success = (use.circuit.qubits, len(tiling.tiles)), (tiling.best, tiling.worst)
-        found.append(PlannedLayer(use.layer, *size, success, use.submissions, cost, overrun, priced.moved))
+        cost, size = priced.cost(circuits(layer.network, use)), (use.circuit.qubits, len(tiling.tiles))
+        planned = PlannedLayer(use.layer, *size, _range(today), use.submissions, cost, overrun, priced.moved)
+        if priced.calibration not in (None, backend.calibrated):
+            planned = replace(planned, calibration=priced.calibration, success_then=_range(tiling))
+        found.append(planned)
     return tuple(found)
+
+
+def _range(tiling: Tiling) -> tuple[float, float]:
+    return max(tiling.successes), min(tiling.successes)
 
 
 def _evaluations(network: CircuitNetwork, wants: tuple[bool, bool]) -> int:
@@ -274,7 +319,8 @@ def _plan(
     overrun = layers[0].overrun
     mine = [one for one in backend.runner.journal.entries() if _is_part(one, purpose, since)]
     done = float(sum(learned(one.estimate, overrun) for one in mine))
-    return HardwarePlan(task, purpose, backend.name, layers, repeats, queue, allowance, done, overrun)
+    where = backend.name, layers, repeats
+    return HardwarePlan(task, purpose, *where, queue, allowance, done, overrun, backend.calibrated)
 
 
 def _is_part(entry: Entry, purpose: str, since: datetime | None) -> bool:

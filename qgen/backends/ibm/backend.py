@@ -20,7 +20,7 @@ from qgen.backends.ibm.executable import HardwareExecutable
 from qgen.backends.ibm.hardware import Hardware
 from qgen.backends.ibm.journal import JOURNAL, Journal, alone
 from qgen.backends.ibm.options import HardwareOptions
-from qgen.backends.ibm.remembered import recall_circuit, remember_circuit
+from qgen.backends.ibm.remembered import Notes, recall_circuit, remember_circuit
 from qgen.backends.ibm.runner import Runner
 from qgen.backends.pins import Pins
 from qgen.backends.placement import transpile
@@ -61,13 +61,15 @@ class IBMBackend(Hardware):
             stack.enter_context(alone(journal))
             book = Journal(journal)
             stack.callback(book.close)
+            self.notes = Notes(book)
+            client.about_to_submit = self.notes.keep
+            stack.callback(client.close)
             if client.name == LEAST_BUSY:
                 client.name = _chosen_before(book) or LEAST_BUSY
-                client.about_to_submit = lambda: book.note(LEAST_BUSY, client.name)
-            stack.callback(client.close)
+                self.notes.note(LEAST_BUSY, client.machine.name)
             self.machine, self.target = client.machine, _usable(client.machine.target)
             calibrated = client.calibrated()
-            self._calibrated = None if calibrated is None else calibrated.date().isoformat()
+            self.calibrated = None if calibrated is None else f"{calibrated:%Y-%m-%d %H:%M %Z}".strip()
             _check_delay(self.machine, self.options.rep_delay_us)
             if pins is not None:
                 pins.check_device(self.name)
@@ -94,7 +96,7 @@ class IBMBackend(Hardware):
     def facts(self) -> dict[str, Any]:
         mine = [one for one in self.runner.journal.entries() if one.purpose == self.runner.purpose and one.job_id]
         return {
-            "calibrated": self._calibrated,
+            "calibrated": None if self.calibrated is None else self.calibrated.partition(" ")[0],
             "options": self.options.plain(),
             "jobs": [one.job_id for one in mine],
             "qpu_seconds": sum(one.cost for one in mine),
@@ -115,18 +117,18 @@ class IBMBackend(Hardware):
 
     def layouts(self, circuit: LayerCircuit) -> list[Pins]:
         """See `Hardware.layouts`, and `qgen.backends.ibm.remembered`."""
-        return [self.pins] if self.pins is not None else recall_circuit(self.runner.journal, self.name, circuit)
+        return [self.pins] if self.pins is not None else recall_circuit(self.notes, self.name, circuit)
 
     def place_anew(self, circuit: LayerCircuit) -> Pins:
         """See `Hardware.place_anew`."""
         if self.pins is not None:
             raise BackendError(
-                f"{self.pins.source} pins this circuit where a gate is out of order by now: pin it anew with "
+                f"{self.pins.source} pins this circuit to one place: pin it anew with "
                 f"`qgen transpile RUN --backend {self.name} --pin FILE.json`"
             )
         isa = transpile(circuit.conditional.circuit, self.target)
         number = len(self.layouts(circuit))
-        return remember_circuit(self.runner.journal, self.name, circuit, isa, number)
+        return remember_circuit(self.notes, self.name, circuit, isa, number, self.calibrated)
 
     def compile(self, circuit: LayerCircuit) -> Executable:
         return HardwareExecutable(circuit, self)

@@ -56,6 +56,10 @@ class EstimatedLayout(PlacedExecutable):
     def __reduce__(self) -> Any:
         return EstimatedLayout, (self.circuit, self._hardware, self._layout)
 
+    def tiling_now(self) -> Tiling | None:
+        """Its one copy: `tiling` has its success as the device is today."""
+        return self.tiling
+
     def cost(self, samples: int) -> WorkloadCost:
         """What one submission of so many settings of the angles costs, as an upper bound."""
         jobs = -(-samples // self._most_rows()) if samples else 0

@@ -12,6 +12,7 @@ from qgen.backends.batching import Batch
 from qgen.backends.ibm.estimated import EstimatedLayout
 from qgen.backends.ibm.hardware import Hardware
 from qgen.backends.ibm.layouts import ElsewhereError, Layout, as_it_was
+from qgen.backends.ibm.remembered import recall_calibration
 from qgen.backends.ibm.sampled import SampledLayout
 from qgen.backends.pins import Pins
 from qgen.circuits import LayerCircuit
@@ -44,9 +45,7 @@ class HardwareExecutable(Executable):
         self._places = [self._known(pins, number) for number, pins in enumerate(known)]
         if not known or self._places[-1].only_known:
             self._place_anew(len(known))
-        for earlier in self._places[:-1]:
-            earlier.only_known = True
-        self._used = self._places[-1]
+        self._use_last()
 
     def __reduce__(self) -> Any:
         return HardwareExecutable, (self.circuit, self._hardware)
@@ -59,6 +58,29 @@ class HardwareExecutable(Executable):
     def tiling(self) -> Tiling | None:
         """Where its copies lie, see `Priced`."""
         return self._places[-1].tiling
+
+    @property
+    def tiling_now(self) -> Tiling | None:
+        """The same, with the success of each copy as the device is today."""
+        return self._places[-1].tiling_now()
+
+    @property
+    def calibration(self) -> str | None:
+        """The moment of the calibration by which its place was chosen; None where that is not known."""
+        hardware = self._hardware
+        return recall_calibration(hardware.notes, hardware.name, self.circuit, len(self._places) - 1)
+
+    def place_anew(self) -> None:
+        """Puts the circuit where it is best today; what was run elsewhere is still answered from the journal.
+
+        Raises:
+            BackendError: it does not fit, or the user pinned it.
+        """
+        layouts, number = self._hardware.layouts(self.circuit), len(self._places)
+        # It may have been put there a moment ago, for another layer.
+        pins = layouts[-1] if len(layouts) > number else self._hardware.place_anew(self.circuit)
+        self._places.append(self._at(Layout(pins, self._hardware.target, number)))
+        self._use_last()
 
     def cost(self, samples: int) -> WorkloadCost:
         """What one submission of so many settings of the angles costs, as an upper bound."""
@@ -78,6 +100,12 @@ class HardwareExecutable(Executable):
             finally:
                 self._used = self._places[-1]
         raise BackendError(f"this cannot run on {self._hardware.name} today: {self.moved}")
+
+    def _use_last(self) -> None:
+        """What is not in the journal runs at the last place."""
+        for earlier in self._places[:-1]:
+            earlier.only_known = True
+        self._used = self._places[-1]
 
     def _known(self, pins: Pins, number: int) -> Place:
         """Where it was before: if a gate is out of order there today, for what was run there alone."""

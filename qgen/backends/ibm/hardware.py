@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import Any
 
 from qgen.backends.ibm.options import HardwareOptions
+from qgen.backends.ibm.remembered import Notes
 from qgen.backends.ibm.runner import Runner
 from qgen.backends.pins import Pins
 from qgen.backends.primitives.executable import SamplerBackend
@@ -20,12 +21,16 @@ class Hardware(SamplerBackend):
         options: how circuits run.
         machine: the device, as IBM's client has it.
         runner: has circuits run, each paid for once.
+        notes: where circuits were put, kept once something is submitted.
+        calibrated: the moment of the device's last calibration, in words; None where IBM does not say.
     """
 
     shots: int
     options: HardwareOptions
     machine: Any
     runner: Runner
+    notes: Notes
+    calibrated: str | None
 
     @property
     @abstractmethod

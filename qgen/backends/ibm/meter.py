@@ -42,6 +42,20 @@ class Priced(Protocol):
         ...
 
     @property
+    def tiling_now(self) -> Tiling | None:
+        """The same, with the success of each copy as the device is today."""
+        ...
+
+    @property
+    def calibration(self) -> str | None:
+        """The moment of the calibration by which its place was chosen; None where that is not known."""
+        ...
+
+    def place_anew(self) -> None:
+        """Puts it where it is best today."""
+        ...
+
+    @property
     def moved(self) -> str | None:
         """Why it lies elsewhere than before; None: it does not."""
         ...

@@ -8,6 +8,7 @@ is out of order, gets one more layout; the earlier ones stay, with all that was 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from qiskit import QuantumCircuit
 
@@ -20,7 +21,37 @@ from qgen.transpilation.result import Success
 from qgen.transpilation.tiling import Tile, Tiling
 
 
-def recall_circuit(journal: Journal, device: str, circuit: LayerCircuit) -> list[Pins]:
+class Notes:
+    """What is to be kept in a journal once something is submitted: a plan alone leaves nothing behind.
+
+    Args:
+        journal: in which it is kept.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal, self._new = journal, dict[str, str]()
+
+    @property
+    def path(self) -> Path:
+        """The journal's file."""
+        return self._journal.path
+
+    def fact(self, name: str) -> str | None:
+        """What is noted under this name, kept or not."""
+        return self._new[name] if name in self._new else self._journal.fact(name)
+
+    def note(self, name: str, value: str) -> None:
+        """Notes something under a name, in place of what is noted there."""
+        self._new[name] = value
+
+    def keep(self) -> None:
+        """Writes it all down."""
+        for name, value in self._new.items():
+            self._journal.note(name, value)
+        self._new.clear()
+
+
+def recall_circuit(journal: Notes, device: str, circuit: LayerCircuit) -> list[Pins]:
     """The circuit as it was routed for this device before, each time that it was; the oldest first."""
     found: list[Pins] = []
     while (known := journal.fact(_name("circuit", device, circuit, len(found)))) is not None:
@@ -31,15 +62,31 @@ def recall_circuit(journal: Journal, device: str, circuit: LayerCircuit) -> list
     return found
 
 
-def remember_circuit(journal: Journal, device: str, circuit: LayerCircuit, isa: QuantumCircuit, number: int) -> Pins:
-    """Keeps it as layout number `number`, and returns what `recall_circuit` will."""
+def remember_circuit(
+    journal: Notes, device: str, circuit: LayerCircuit, isa: QuantumCircuit, number: int, calibrated: str | None
+) -> Pins:
+    """Keeps it as layout number `number`, and returns what `recall_circuit` will.
+
+    Args:
+        journal: of the run.
+        device: its name.
+        circuit: what was routed.
+        isa: the circuit on the device.
+        number: of the layout.
+        calibrated: the moment of the calibration that it was chosen by, in words.
+    """
     journal.note(_name("circuit", device, circuit, number), pack(isa))
+    if calibrated is not None:
+        journal.note(_name("calibration", device, circuit, number), calibrated)
     return Pins(device, {circuit.digest: isa}, str(journal.path))
 
 
-def recall_tiles(
-    journal: Journal, device: str, circuit: LayerCircuit, wanted: object, number: int = 0
-) -> Tiling | None:
+def recall_calibration(journal: Notes, device: str, circuit: LayerCircuit, number: int) -> str | None:
+    """The moment of the calibration by which this layout was chosen; None where that is not known."""
+    return journal.fact(_name("calibration", device, circuit, number))
+
+
+def recall_tiles(journal: Notes, device: str, circuit: LayerCircuit, wanted: object, number: int = 0) -> Tiling | None:
     """Where its copies were put before; None where they were not.
 
     Args:
@@ -61,7 +108,7 @@ def recall_tiles(
 
 
 def remember_tiles(
-    journal: Journal, device: str, circuit: LayerCircuit, wanted: object, tiling: Tiling, number: int = 0
+    journal: Notes, device: str, circuit: LayerCircuit, wanted: object, tiling: Tiling, number: int = 0
 ) -> None:
     """Keeps them."""
     tiles = [{"places": list(tile.places.items()), "success": _parts(tile.success)} for tile in tiling.tiles]
@@ -78,7 +125,7 @@ def _name(what: str, device: str, circuit: LayerCircuit, number: int) -> str:
     return f"{what} on {device}{again}: {circuit.digest}"
 
 
-def _damaged(journal: Journal) -> HardwareError:
+def _damaged(journal: Notes) -> HardwareError:
     return HardwareError(
         f"the journal {journal.path} is damaged: where it put a circuit cannot be read. Move it away, and run the same "
         "command again: jobs that IBM still has are found by their tags"

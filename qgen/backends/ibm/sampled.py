@@ -16,6 +16,7 @@ from qgen.backends.ibm.remembered import recall_tiles, remember_tiles
 from qgen.backends.ibm.results import Expected, unpack
 from qgen.backends.ibm.runner import Request
 from qgen.backends.primitives.executable import SamplerBackend, SamplerExecutable
+from qgen.backends.tiles import tiling_now
 from qgen.circuits import LayerCircuit
 from qgen.randomness import Streams
 from qgen.transpilation.cost import MOST_EXECUTIONS, WorkloadCost
@@ -42,7 +43,7 @@ class SampledLayout(SamplerExecutable):
 
     def choose_tiles(self, backend: SamplerBackend, target: Target) -> Tiling:
         """As before, where the journal knows of a choice."""
-        journal, wanted = self._hardware.runner.journal, (backend.tiles, self.placement.physical)
+        journal, wanted = self._hardware.notes, (backend.tiles, self.placement.physical)
         number = self._layout.number
         known = recall_tiles(journal, backend.name, self.circuit, wanted, number)
         if known is None:
@@ -50,6 +51,12 @@ class SampledLayout(SamplerExecutable):
             if not self._layout.past:
                 remember_tiles(journal, backend.name, self.circuit, wanted, known, number)
         return known
+
+    def tiling_now(self) -> Tiling | None:
+        """Its copies, with their success as the device is today."""
+        if self.tiling is None or self._layout.past:
+            return self.tiling
+        return tiling_now(self.tiling, self.placement, self._layout.target)
 
     def cost(self, samples: int) -> WorkloadCost:
         """What one submission of so many settings of the angles costs, as an upper bound."""
