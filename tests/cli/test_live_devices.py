@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from qgen.backends.devices import open_device
 from qgen.backends.ibm import client
 from qgen.backends.ibm.door import Patience
+from qgen.backends.ibm.live import _live
 from qgen.cli.main import app
 from qgen.devserver import DevServer, Fault
 
@@ -132,3 +133,19 @@ def test_hostile_words_do_not_reach_the_terminal(status: int, server: DevServer)
     assert f"live devices: IBM's service answers GET /backends with {status} ([/bold]xxx" in result.output
     assert "\x1b" not in result.output
     assert len(result.output) < 20_000
+
+
+@pytest.mark.parametrize("path", ["/identity/token", "/backends", *(f"/backends/*/{one}" for one in ASKED[:2])])
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 503])
+def test_a_command_that_needs_the_device_ends_with_one_line(status: int, path: str, server: DevServer) -> None:
+    _live.cache_clear()
+    server.faults.add(Fault(path=path, status=status, times=None, reason=HOSTILE))
+    result = CliRunner().invoke(app, ["transpile", "--circuit", "basic:3,1", "--backend", "ibm_guadalupe"])
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("qgen: ")
+    assert "IBM" in line
+    assert len(line) < 1000
+    assert server.token not in result.output
+    assert "\x1b" not in result.output

@@ -292,6 +292,8 @@ class Client:
                 found = self._service.backend(self.name, use_fractional_gates=fractional)
         except QiskitBackendNotFoundError:
             self._refuse_device()
+        if clean(found.name, MOST_OF_NAME) != found.name:
+            raise HardwareError(f"IBM's service calls a device {clean(found.name, MOST_OF_NAME)!r}, which is no name")
         _ = found.target  # asks for the calibration too, here where it is waited for
         return found
 

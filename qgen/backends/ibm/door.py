@@ -33,7 +33,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from qgen.backends.ibm.wording import MOST_OF_NAME, clean
-from qgen.errors import HardwareError
+from qgen.errors import HardwareError, QgenError
 
 _TOKEN, _JOBS = "/identity/token", "/jobs"
 _ROOTS = ("/experimental", "/api/v1")
@@ -215,7 +215,7 @@ class Door:
         HardwareError: it will not pass.
         """
         self.check()
-        if isinstance(error, HardwareError):
+        if isinstance(error, QgenError):
             raise error
         if self.refusal is not None:
             raise RefusedError(self.refusal.words) from None

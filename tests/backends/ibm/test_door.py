@@ -197,6 +197,57 @@ def test_what_passes_at_the_start_is_waited_for(endpoint: str, kind: str, server
     assert len(server.faults.struck) == 1 or server.faults.struck[-1].path == path
 
 
+#: Where an account that names its instance, or none, is looked up.
+SEARCH = {"search": ("POST", "/v3/resources/search"), "catalogue": ("GET", "/devserver-open-plan")}
+
+
+@pytest.fixture
+def by_name(server: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account on disk, with its instance by name: the client finds that by IBM Cloud's search, and its catalogue."""
+    for name in [*server.environment(), "HOME"]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("IAM_URL", "http://iam.cloud.ibm.com")
+    file = tmp_path / "accounts.json"
+    hosts = ("iam", "quantum", "api.global-search-tagging", "globalcatalog")
+    proxies = {f"http://{host}.cloud.ibm.com": server.url for host in hosts}
+    QiskitRuntimeService.save_account(
+        token=server.token,
+        url="http://cloud.ibm.com",
+        instance="devserver",
+        proxies={"urls": proxies},
+        filename=str(file),
+        set_as_default=True,
+    )
+    monkeypatch.setattr("qiskit_ibm_runtime.accounts.management._DEFAULT_ACCOUNT_CONFIG_JSON_FILE", str(file))
+
+
+@pytest.mark.usefixtures("by_name")
+@pytest.mark.parametrize(("endpoint", "kind"), cases(SEARCH, FEW))
+def test_a_fault_of_the_search_for_an_instance_is_one_line(
+    endpoint: str, kind: str, server: DevServer, tmp_path: Path, capfd: Any, caplog: Any
+) -> None:
+    method, path = SEARCH[endpoint]
+    check(server, "token", Fault(method=method, path=path, times=None, **FAULTS[kind]), tmp_path, capfd, caplog)
+
+
+@pytest.mark.usefixtures("by_name")
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("endpoint", SEARCH)
+def test_nobody_is_sent_anything_by_a_redirect_of_the_search(
+    endpoint: str, status: int, server: DevServer, trap: Trap, tmp_path: Path, capfd: Any, caplog: Any
+) -> None:
+    method, path = SEARCH[endpoint]
+    fault = Fault(method=method, path=path, status=status, location=f"{trap.url()}{path}", times=None)
+    check(server, "token", fault, tmp_path, capfd, caplog)
+    assert not trap.caught
+
+
+@pytest.mark.usefixtures("by_name")
+def test_an_account_with_proxies_and_a_name_works() -> None:
+    start()
+
+
 def test_an_endless_401_ends_with_a_second_token(server: DevServer) -> None:
     server.faults.add(Fault(path="/backends", status=401, times=None, reason="go away"))
     before = len(server.service.identity.issued)
