@@ -9,6 +9,7 @@ from qiskit.quantum_info import Statevector
 from qgen.backends.base import Backend, Batch, Capabilities, Executable
 from qgen.circuits import LayerCircuit
 from qgen.circuits.exact_form import with_modifiers, without_delays
+from qgen.circuits.library_form import library_form
 from qgen.randomness import Streams
 
 
@@ -32,7 +33,7 @@ class ReferenceExecutable(Executable):
 
     def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
         conditional = self.circuit.conditional
-        circuit = without_delays(with_modifiers(conditional.circuit))
+        circuit = without_delays(library_form(with_modifiers(conditional.circuit)))
         values = np.empty((len(batch.inputs), conditional.num_observables))
         for n, inputs in enumerate(batch.inputs.tolist()):
             weights = batch.weights[batch.weight_rows[n]].tolist()

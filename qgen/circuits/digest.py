@@ -34,6 +34,7 @@ from qiskit.circuit import (
 from qiskit.quantum_info import Clifford, SparseObservable, SparsePauliOp
 
 from qgen.circuits.canonical import encode
+from qgen.circuits.library_form import has_own_matrix
 from qgen.errors import CircuitError
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class _Writer:
             content.append(("controlled", operation.num_ctrl_qubits, operation.ctrl_state, base))
         if operation.definition is not None:
             content.append(self.circuit(operation.definition))
-        if _has_own_matrix(operation):
+        if has_own_matrix(operation):
             content.append(self._matrix(operation))
         if len(content) == 2:
             raise _nameless(operation)
@@ -186,13 +187,6 @@ def _plain_kinds() -> frozenset[type]:
         library.UnitaryGate,
     )
     return frozenset(standard.union(others) - {Delay})
-
-
-def _has_own_matrix(operation: Instruction) -> bool:
-    """Whether it is of a user's class that says what its matrix is."""
-    if not isinstance(operation, Gate) or operation.base_class.__module__.startswith("qiskit."):
-        return False
-    return hasattr(operation, "__array__") or type(operation).to_matrix is not Gate.to_matrix
 
 
 def _modifier(modifier: Any) -> tuple[Any, ...]:

@@ -32,6 +32,7 @@ from qiskit.circuit.library import HamiltonianGate, PauliEvolutionGate, RVGate, 
 from qiskit.quantum_info import Clifford, Operator, SparsePauliOp
 
 from qgen.circuits.evolution import evolve, evolve_matrix, evolve_terms
+from qgen.circuits.library_form import library_form
 from qgen.errors import CircuitError, ProductFormulaWarning
 
 Matrix = npt.NDArray[np.complex128]
@@ -176,7 +177,7 @@ class _Writer:
             for modifier in modifiers:
                 gate = _apply(gate, modifier)
             return self._evolution(gate)
-        base = self.write(_alone(gate))
+        base = library_form(self.write(_alone(gate)))  # a modifier is applied to names
         if not base.parameters and operation.num_qubits <= self._most:
             return _alone(UnitaryGate(Operator(AnnotatedOperation(UnitaryGate(Operator(base)), modifiers))))
         if any(map(_is_root, modifiers)):

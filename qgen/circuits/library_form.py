@@ -20,7 +20,7 @@ _PLAIN = (Gate, Instruction, ControlledGate)
 def library_form(circuit: QuantumCircuit) -> QuantumCircuit:
     """The circuit with all other gates written out, to any depth; the same object where there are none.
 
-    Global phase included. What has neither a class of Qiskit's library nor a definition stays as it is.
+    Global phase included. What has a matrix of its own, or no definition, stays as it is.
 
     Raises:
         CircuitError: a gate of which Qiskit has lost what it is.
@@ -35,7 +35,7 @@ def library_form(circuit: QuantumCircuit) -> QuantumCircuit:
             operation = step.operation
             written.append(AnnotatedOperation(_block(operation.base_op), operation.modifiers), step.qubits)
         else:
-            written.compose(library_form(_definition(step.operation)), step.qubits, inplace=True)
+            written.compose(library_form(definition_of(step.operation)), step.qubits, inplace=True)
     return written
 
 
@@ -45,6 +45,13 @@ def is_of_library(operation: Operation) -> bool:
     return kind not in _PLAIN and str(kind.__module__).startswith(("qiskit.circuit.", "qiskit.quantum_info."))
 
 
+def has_own_matrix(operation: Operation) -> bool:
+    """Whether it is of a user's class that says what its matrix is."""
+    if not isinstance(operation, Gate) or is_of_library(operation):
+        return False
+    return hasattr(operation, "__array__") or type(operation).to_matrix is not Gate.to_matrix
+
+
 def _is_clear(operation: Operation) -> bool:
     """Whether it stays as it is."""
     if isinstance(operation, AnnotatedOperation):
@@ -52,14 +59,21 @@ def _is_clear(operation: Operation) -> bool:
     if not isinstance(operation, Instruction):
         return True
     if not is_of_library(operation):
-        return _definition(operation) is None
+        return has_own_matrix(operation) or definition_of(operation) is None
     return not hasattr(operation, "base_gate") or is_of_library(operation.base_gate)
 
 
-def _definition(operation: Instruction) -> QuantumCircuit | None:
-    """What a gate is made of; where a user's gate is controlled, from that gate and not from its name."""
+def definition_of(operation: Operation) -> QuantumCircuit | None:
+    """What a gate is made of; where a user's gate is controlled, from that gate and not from its name.
+
+    None where there is nothing.
+
+    Raises:
+        CircuitError: see `library_form`.
+    """
     if not isinstance(operation, ControlledGate):
-        return operation.definition
+        definition: QuantumCircuit | None = getattr(operation, "definition", None)
+        return definition
     base, controls = operation.base_gate, operation.num_ctrl_qubits
     if not is_of_library(base):
         if base.definition is None or _is_stale(base):

@@ -1,4 +1,4 @@
-"""A circuit as Qiskit's transpiler may have it, which follows definitions: in gates that mean their definition."""
+"""A circuit as Qiskit's transpiler may have it, which follows definitions and names: in gates that mean both."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit.library import UnitaryGate
 
 from qgen.circuits.exact_form import exact_form
+from qgen.circuits.library_form import library_form
 
 #: On how many qubits a matrix stands for terms of an evolution that do not commute: some 45 two-qubit gates for an open
 #: time. On four qubits it would be 200, whose errors on any device outweigh those of a product formula.
@@ -15,14 +16,14 @@ _MOST_TRANSPILED = 2
 
 
 def device_form(circuit: QuantumCircuit) -> QuantumCircuit:
-    """The circuit in gates that mean their definition; the same object where it is.
+    """The circuit in gates of Qiskit's library that mean their definition; the same object where it is.
 
     A `ProductFormulaWarning` names what can only run as a product formula.
 
     Raises:
-        CircuitError: see `exact_form`.
+        CircuitError: see `exact_form` and `library_form`.
     """
-    written = exact_form(circuit, MOST_ON_DEVICES)
+    written = library_form(exact_form(circuit, MOST_ON_DEVICES))
     if not any(_is_large(instruction.operation) for instruction in written.data):
         return written
     small = written.copy_empty_like()

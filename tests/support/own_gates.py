@@ -25,8 +25,7 @@ class Turn(Gate):
         super().__init__(name, 1, [angle])
 
     def _define(self) -> None:
-        self.definition = QuantumCircuit(1, global_phase=0.3)
-        self.definition.ry(self.params[0], 0)
+        self.definition = _turn(self.params[0])
 
 
 class ControlledTurn(ControlledGate):
@@ -36,18 +35,20 @@ class ControlledTurn(ControlledGate):
         super().__init__(name, 2, [angle], num_ctrl_qubits=1, base_gate=RYGate(angle))
 
     def _define(self) -> None:
-        self.definition = QuantumCircuit(2)
-        self.definition.cry(self.params[0], 0, 1)
+        self.definition = _controlled(self.params[0])
 
 
-def own_gates(name: str, one: object, other: object) -> list[Operation]:
+def own_gates(name: str, one: object, other: object) -> list[tuple[Operation, QuantumCircuit]]:
     """On one or two qubits, all of them called `name`: plain ones, of own classes, controlled, modified, nested.
 
     Args:
         name: of them all.
         one: an angle, or a parameter; also `other`.
+
+    Returns:
+        Each with what it means, in gates of Qiskit's library.
     """
-    single, pair, outer = QuantumCircuit(1), QuantumCircuit(2), QuantumCircuit(2)
+    single, pair = QuantumCircuit(1), QuantumCircuit(2)
     single.ry(one, 0)
     pair.h(0)
     pair.crx(other, 0, 1)
@@ -56,10 +57,46 @@ def own_gates(name: str, one: object, other: object) -> list[Operation]:
     bare = Instruction(name, 2, 0, [other])
     bare.definition = pair
     base = ControlledGate(name, 2, [one], num_ctrl_qubits=1, base_gate=RYGate(one))
-    base.definition = QuantumCircuit(2)
-    base.definition.cry(one, 0, 1)
+    base.definition = _controlled(one)
+    outer, means = QuantumCircuit(2, name=name), QuantumCircuit(2)
     outer.append(double, [1, 0])
     outer.append(Turn(name, one), [1])
-    outer.name = name
+    means.compose(pair, [1, 0], inplace=True)
+    means.compose(_turn(one), [1], inplace=True)
     modified = AnnotatedOperation(Turn(name, other), [ControlModifier(1, 0), InverseModifier()])
-    return [plain, double, bare, base, Turn(name, one), ControlledTurn(name, other), outer.to_gate(), modified]
+    undone, under = QuantumCircuit(2), QuantumCircuit(2)
+    undone.cry(-other, 0, 1, ctrl_state=0)  # type: ignore[operator]
+    undone.p(0.3, 0)
+    undone.global_phase = -0.3
+    under.cry(one, 0, 1, ctrl_state=0)
+    return [
+        (plain, single),
+        (double, pair),
+        (bare, pair),
+        (base, _controlled(one)),
+        (Turn(name, one), _turn(one)),
+        (ControlledTurn(name, other), _controlled(other)),
+        (outer.to_gate(), means),
+        (modified, undone),
+        (_under_control(plain), under),
+    ]
+
+
+def _under_control(gate: Gate) -> Operation:
+    """By Qiskit's `control()`, which fails at names that it knows as gates of other sizes."""
+    try:
+        return gate.control(1, ctrl_state=0)
+    except (ValueError, IndexError):
+        return gate.control(1, ctrl_state=0, annotated=True)
+
+
+def _turn(angle: object) -> QuantumCircuit:
+    circuit = QuantumCircuit(1, global_phase=0.3)
+    circuit.ry(angle, 0)
+    return circuit
+
+
+def _controlled(angle: object) -> QuantumCircuit:
+    circuit = QuantumCircuit(2)
+    circuit.cry(angle, 0, 1)
+    return circuit
