@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import final
+from typing import cast, final
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
@@ -53,6 +53,7 @@ class LayerCircuit:
     observables: tuple[SparsePauliOp, ...]
     mixture: Mixture | None
     _digest: str | None
+    _conditional: "LayerCircuit | None"
 
     def __init__(
         self,
@@ -70,8 +71,8 @@ class LayerCircuit:
             if observables is None
             else as_observables(observables, copy.num_qubits)
         )
-        content = {"_circuit": copy, **roles, "observables": measured, "mixture": mixture, "_digest": None}
-        for name, value in content.items():
+        content = {"_circuit": copy, **roles, "observables": measured, "mixture": mixture}
+        for name, value in {**content, "_digest": None, "_conditional": None}.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -120,9 +121,12 @@ class LayerCircuit:
         """
         if self.mixture is None:
             return self
-        return LayerCircuit(
-            self._circuit, self.inputs + self.mixture.parameters, self.weights, self.observables, mixture=None
-        )
+        if self._conditional is None:  # built once: it takes milliseconds, and is asked for at each evaluation
+            inputs = self.inputs + self.mixture.parameters
+            object.__setattr__(
+                self, "_conditional", LayerCircuit(self._circuit, inputs, self.weights, self.observables)
+            )
+        return cast(LayerCircuit, self._conditional)
 
     def to_json(self) -> str:
         """One JSON text, from which `from_json` makes an equal value: every gate, parameter and number.

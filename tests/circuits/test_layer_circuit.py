@@ -151,6 +151,8 @@ def test_the_conditional_circuit_takes_the_mixture_as_inputs() -> None:
     assert made.conditional == LayerCircuit(circuit, [*X, *M], W, ["ZZ"])
     assert repr(made).endswith("observables=1, mixture=Mixture(parameters=1, points=2))")
     assert layer().conditional == layer()
+    assert made.conditional is made.conditional  # built once: it is asked for at each evaluation
+    assert pickle.loads(pickle.dumps(made)) == made
 
 
 # What it refuses: parameters.

@@ -13,6 +13,7 @@ from qgen.backends.angles import Doubles
 from qgen.backends.base import Executable
 from qgen.backends.batching import Batch, Gradients, parameter_rows
 from qgen.backends.gradients.method import Recorded, is_real
+from qgen.backends.gradients.parts import parts
 from qgen.backends.gradients.rules import shift_rule
 from qgen.errors import BackendError
 from qgen.randomness import Seed
@@ -24,8 +25,8 @@ class ParameterShift:
 
     A gate's angle takes two values a frequency: 2 for rotations and phases, controlled or not, 4 for controlled
     rotations. Angles that nothing wanted depends on, or that reach no observable, are left out. All values of a call,
-    the forward ones among them, are one submission. Source: Wierichs et al., "General parameter-shift rules for quantum
-    gradients", 2022, arXiv:2107.12390.
+    the forward ones among them, are one submission where that is billed, else as many parts as memory asks for. Source:
+    Wierichs et al., "General parameter-shift rules for quantum gradients", 2022, arXiv:2107.12390.
 
     Attributes:
         fraction: of the angles, in (0, 1]: a random subset of that size, drawn anew for each call from torch's global
@@ -71,15 +72,16 @@ class ParameterShift:
         angled, parameters = executable.angled, parameter_rows(batch)
         moves = self._moves(executable, wants)
         angles = angled.angles.values(parameters)
-        table = angles + np.concatenate([np.zeros((1, angles.shape[1])), moves.shifts])[:, None]
-        streams = executable.streams(inputs, weights, seed).evaluated(range(len(table)))
-        found = angled.evaluate(table.reshape(table.shape[0] * table.shape[1], table.shape[2]), streams)
-        found = (
-            found.to(batch.inputs.device)
-            .detach()
-            .double()
-            .reshape(*table.shape[:2], executable.circuit.num_observables)
-        )
+        shifts = np.concatenate([np.zeros((1, angles.shape[1])), moves.shifts])
+        streams = executable.streams(inputs, weights, seed)
+
+        def evaluate(some: range) -> torch.Tensor:
+            table = angles + shifts[some.start : some.stop, None]
+            flat = table.reshape(table.shape[0] * table.shape[1], table.shape[2])
+            return angled.evaluate(flat, streams.evaluated(some)).detach().to(batch.inputs.device, torch.float64)
+
+        found = torch.cat([evaluate(some) for some in parts(executable, len(shifts), angles.size)])
+        found = found.reshape(len(shifts), len(angles), executable.circuit.num_observables)
 
         def pull_back(upstream: torch.Tensor) -> Gradients:
             onto = plan.upstream(upstream).detach().double().to(found.device)

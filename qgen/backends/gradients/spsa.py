@@ -9,6 +9,7 @@ import torch
 from qgen.backends.base import Executable
 from qgen.backends.batching import Gradients
 from qgen.backends.gradients.method import Recorded, is_real, is_whole
+from qgen.backends.gradients.parts import parts
 from qgen.errors import BackendError
 from qgen.randomness import Seed
 
@@ -21,8 +22,9 @@ class SPSA:
 
     It is unbiased up to the third derivative times step^2 / 6: 0.7 % of a rotation's gradient at step 0.2. Its noise
     grows with the number of parameters, and falls with directions and with the samples of a batch. Forward values and
-    all perturbed ones are one submission. Source: J. C. Spall, "Multivariate stochastic approximation using a
-    simultaneous perturbation gradient approximation", IEEE Transactions on Automatic Control 37 (1992), 332-341.
+    all perturbed ones are one submission where that is billed, else as many parts as memory asks for. Source: J. C.
+    Spall, "Multivariate stochastic approximation using a simultaneous perturbation gradient approximation", IEEE
+    Transactions on Automatic Control 37 (1992), 332-341.
 
     Attributes:
         directions: how many pairs of values are averaged.
@@ -65,14 +67,21 @@ class SPSA:
         if not any(wants):
             return Recorded(executable.expectations(inputs, weights, streams), lambda _: (None, None))
         step = self.step or (EXACT_STEP if executable.backend.capabilities.exact else SAMPLED_STEP)
-        plan, _ = executable.batch(inputs, weights)
+        plan, batch = executable.batch(inputs, weights)
         lead = plan.samples
         signs = (
             self._signs(inputs, lead) if wants[0] else None,
             self._signs(weights, tuple(weights.shape[:-1]) if self.shared else lead) if wants[1] else None,
         )
-        moved = (_moved(inputs, signs[0], step, len(lead)), _moved(weights, signs[1], step, len(lead)))
-        values = executable.expectations(*moved, streams.evaluated(range(1 + 2 * self.directions)))
+
+        def evaluate(some: range) -> torch.Tensor:
+            moved = [
+                _moved(leaf, sign, step, len(lead), some) for leaf, sign in zip((inputs, weights), signs, strict=True)
+            ]
+            return executable.expectations(*moved, streams.evaluated(some))
+
+        numbers = plan.rows * (batch.inputs.shape[1] + batch.weights.shape[1])
+        values = torch.cat([evaluate(some) for some in parts(executable, 1 + 2 * self.directions, numbers)])
         plus, minus = values[1 : self.directions + 1], values[self.directions + 1 :]
 
         def pull_back(upstream: torch.Tensor) -> Gradients:
@@ -91,13 +100,17 @@ class SPSA:
         return (2 * drawn - 1).to(leaf)
 
 
-def _moved(leaf: torch.Tensor, signs: torch.Tensor | None, step: float, axes: int) -> torch.Tensor:
-    """As it is, then moved along each direction, then against it: on a new first axis, before `axes` leading ones."""
+def _moved(leaf: torch.Tensor, signs: torch.Tensor | None, step: float, axes: int, some: range) -> torch.Tensor:
+    """As it is, moved along each direction, moved against each: those of these numbers, before `axes` leading axes.
+
+    Where nothing moves, what is the same for all of them.
+    """
     here = _aligned(leaf.unsqueeze(0), axes)
     if signs is None:
         return here
-    moves = step * _aligned(signs, axes)
-    return torch.cat([here.expand(1, *moves.shape[1:]), here + moves, here - moves])
+    count = len(signs)
+    ways = [signs[(k - 1) % count] * (0 if k == 0 else 1 if k <= count else -1) for k in some]
+    return here + step * _aligned(torch.stack(ways), axes)
 
 
 def _aligned(tensor: torch.Tensor, axes: int) -> torch.Tensor:

@@ -52,7 +52,7 @@ class Measurement:
         """
         values = self._constant[None]
         for some, share in zip(outcomes, self._shares, strict=True):
-            values = values + _parities(some, share.masks) @ share.coefficients
+            values = values + _combined(_parities(some, share.masks), share.coefficients)
         return values
 
     def from_probabilities(self, probabilities: Sequence[Doubles]) -> Doubles:
@@ -101,6 +101,15 @@ def _parities(outcomes: Outcomes, masks: Outcomes) -> Doubles:
         for k, mask in enumerate(masks):
             odd[rows, k] = (np.bitwise_count(outcomes[rows] & mask) & 1).mean(axis=1)
     return 1 - 2 * odd
+
+
+def _combined(parities: Doubles, coefficients: Doubles) -> Doubles:
+    """(N, S) and (S, O) -> (N, O). A product of matrices would round a row by how many are beside it."""
+    values = np.zeros((len(parities), coefficients.shape[1]))
+    for parity, row in zip(parities.T, coefficients, strict=True):
+        some = np.flatnonzero(row)
+        values[:, some] += parity[:, None] * row[some]
+    return values
 
 
 def _contributions(share: _Share, qubits: int) -> Doubles:
