@@ -10,10 +10,13 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
+from qiskit_aer import AerSimulator
 
 from qgen import LayerCircuit
 from qgen.backends import open_backend
+from qgen.backends.devices import open_device
 from qgen.backends.measuring import Measurement
+from qgen.backends.primitives.simulator import RowSimulator
 from qgen.circuits import ansatz
 from qgen.errors import BackendError, ConfigError
 
@@ -38,6 +41,25 @@ def test_snapshots_agree_with_aer_within_their_shots() -> None:
     np.testing.assert_array_less((found - exact).abs().numpy(), spread + 5 / SHOTS)
     ideal = open_backend("statevector").compile(circuit).expectations(inputs, weights)
     assert (exact - ideal).abs().mean() > 1 / np.sqrt(SHOTS)  # there is noise to agree on
+
+
+def test_local_mode_draws_what_the_whole_device_draws() -> None:
+    """Noise on the qubits in use alone, against Aer's simulator of all: the same bits for the same seeds."""
+    circuit, inputs, weights = case()
+    device = open_device("fake_guadalupe")
+    executable = open_backend("fake_guadalupe", 200).compile(circuit)
+    whole = AerSimulator.from_backend(device.backend)
+    table = executable.placement.angles.values(np.concatenate([inputs, weights.expand(len(inputs), -1)], axis=1))
+    part = RowSimulator.of(device.backend.target, executable.placement.physical)
+    part.seeds = range(3, 3 + len(table))
+    for wide in executable.circuits:
+        bound = dict(zip(executable.placement.parameters, table.T.tolist(), strict=True))
+        named = {parameter: bound[own] for parameter, own in zip(wide.parameters, bound, strict=True)}
+        found = part.run([wide], [named], shots=200, memory=True).result()
+        for k, seed in enumerate(part.seeds):
+            row = [{parameter: [numbers[k]] for parameter, numbers in named.items()}]
+            wanted = whole.run([wide], row, shots=200, memory=True, seed_simulator=seed).result()
+            assert found.get_memory(k) == wanted.get_memory()
 
 
 @pytest.mark.parametrize("name", ["aer:fake_brisbane", "aer:fake_torino", "aer:fake_lagos"])

@@ -52,6 +52,7 @@ CASES = [
     Case("aer:fake_lagos", 1, "trajectories"),
     Case("aer:noisy.yaml", 100, "density matrix"),
     Case("aer:noisy.yaml", 1, "trajectories"),
+    Case("fake_manila", 60, "local mode"),
 ]
 cases = pytest.mark.parametrize("case", CASES, ids=str)
 seeds = st.integers(0, 2**63 - 1)
@@ -113,7 +114,7 @@ def test_rows_and_bases_are_independent(case: Case) -> None:
         circuit.ry(0.4 + qubit, qubit)
     circuit.cx(0, 1)
     layer = LayerCircuit(circuit, [], [], ["ZII", "IXI", "YII"])  # three bases
-    executable, rows = opened(case).compile(layer), 120 if case.way == "trajectories" else 600
+    executable, rows = opened(case).compile(layer), 600 if case.way in ("shots", "density matrix") else 120
     none = np.zeros((rows, 0)), np.zeros(0)
     for drawn in (executable.expectations(*none, np.arange(rows)), executable.expectations(*none, 7)):
         spread = (drawn - drawn.mean(axis=0)) / drawn.std(axis=0)

@@ -75,10 +75,8 @@ class SPSA:
         )
 
         def evaluate(some: range) -> torch.Tensor:
-            moved = [
-                _moved(leaf, sign, step, len(lead), some) for leaf, sign in zip((inputs, weights), signs, strict=True)
-            ]
-            return executable.expectations(*moved, streams.evaluated(some))
+            here = _moved(inputs, signs[0], step, len(lead), some), _moved(weights, signs[1], step, len(lead), some)
+            return executable.expectations(here[0], here[1], streams.evaluated(some))
 
         numbers = plan.rows * (batch.inputs.shape[1] + batch.weights.shape[1])
         values = torch.cat([evaluate(some) for some in parts(executable, 1 + 2 * self.directions, numbers)])

@@ -84,15 +84,15 @@ class DeviceNoise:
         noise_model = aer_noise().NoiseModel
         if not choice.qubits or not (gates or relaxation):
             return noise_model(basis_gates=list(self._target.operation_names))
-        reduced = _Reduced(_reduce(self._target, choice, relaxation))
+        reduced = Described(_reduce(self._target, choice, relaxation))
         return noise_model.from_backend(reduced, gate_error=gates, thermal_relaxation=relaxation, readout_error=False)
 
 
-class _Reduced(BackendV2):  # type: ignore[misc]  # qiskit ships no types
-    """As much of a backend as Aer looks at to make a model of its noise."""
+class Described(BackendV2):  # type: ignore[misc]  # qiskit ships no types
+    """As much of a backend as Aer looks at to make a model of its noise: what a Target says."""
 
     def __init__(self, target: Target) -> None:
-        super().__init__(name="reduced")
+        super().__init__(name="described")
         self._target = target
 
     @property

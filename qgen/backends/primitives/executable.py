@@ -36,17 +36,6 @@ class SamplerBackend(Backend):
     def compile(self, circuit: LayerCircuit) -> Executable: ...
 
 
-class LocalSamplerBackend(SamplerBackend):
-    """One whose Sampler answers at once. It fills in which one."""
-
-    @abstractmethod
-    def sampler(self, seed: int) -> Any:
-        """A Sampler (`BaseSamplerV2`); the seed is for simulators, in [0, 2^63)."""
-
-    def compile(self, circuit: LayerCircuit) -> Executable:
-        return LocalSamplerExecutable(circuit, self)
-
-
 class SamplerExecutable(PlacedExecutable):
     """See the module; values are estimated from the bits that the Sampler returns.
 
@@ -98,18 +87,3 @@ class SamplerExecutable(PlacedExecutable):
     @abstractmethod
     def read(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
         """A Sampler's results, one for each of what it is given."""
-
-
-class LocalSamplerExecutable(SamplerExecutable):
-    """One that a Sampler of the backend runs at once."""
-
-    def __init__(self, circuit: LayerCircuit, backend: LocalSamplerBackend) -> None:
-        super().__init__(circuit, backend, backend.pins, backend.target)
-        self._local = backend
-
-    def __reduce__(self) -> Any:
-        return type(self), (self.circuit, self._local)
-
-    def read(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
-        results: Sequence[Any] = self._local.sampler(streams.joint).run(pubs, shots=shots).result()
-        return results

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from qgen.backends.base import Capabilities
+from qgen.backends.base import Capabilities, Executable
 from qgen.backends.devices import Device
 from qgen.backends.pins import Pins
-from qgen.backends.primitives.executable import DEFAULT_SHOTS, LocalSamplerBackend
+from qgen.backends.primitives.executable import DEFAULT_SHOTS, SamplerBackend, SamplerExecutable
+from qgen.circuits import LayerCircuit
+from qgen.randomness import END, Streams
 
-SEEDS = 2**31  # the local simulator's seeds are below it
+if TYPE_CHECKING:
+    from qgen.backends.primitives.simulator import RowSimulator
 
 
-class LocalRuntimeBackend(LocalSamplerBackend):
+class LocalRuntimeBackend(SamplerBackend):
     """IBM Runtime's client-side Sampler on a snapshot: what goes to hardware, but for the network and the queue.
 
     Args:
@@ -27,22 +32,46 @@ class LocalRuntimeBackend(LocalSamplerBackend):
     def __init__(self, device: Device, shots: int | None = None, pins: Pins | None = None) -> None:
         if pins is not None:
             pins.check_device(device.name)
-        self._snapshot, self._shots = device, shots or DEFAULT_SHOTS
+        self.snapshot, self._shots = device, shots or DEFAULT_SHOTS
         self.target, self.pins = device.target, pins
 
     @property
     def name(self) -> str:
-        return self._snapshot.name
+        return self.snapshot.name
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(exact=False, noisy=True, shots=self._shots, qubits=self._snapshot.qubits)
+        return Capabilities(exact=False, noisy=True, shots=self._shots, qubits=self.snapshot.qubits)
 
     def facts(self) -> dict[str, Any]:
-        calibrated = self._snapshot.calibrated
+        calibrated = self.snapshot.calibrated
         return {"calibrated": calibrated and calibrated.date().isoformat()}
 
-    def sampler(self, seed: int) -> Any:
+    def compile(self, circuit: LayerCircuit) -> Executable:
+        return LocalRuntimeExecutable(circuit, self)
+
+
+class LocalRuntimeExecutable(SamplerExecutable):
+    """A circuit through IBM Runtime's Sampler on a simulator of the qubits that it uses."""
+
+    def __init__(self, circuit: LayerCircuit, backend: LocalRuntimeBackend) -> None:
+        super().__init__(circuit, backend, backend.pins, backend.target)
+        self._local = backend
+
+    def __reduce__(self) -> Any:
+        return LocalRuntimeExecutable, (self.circuit, self._local)
+
+    def read(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
         from qiskit_ibm_runtime.executor_sampler import Sampler
 
-        return Sampler(self._snapshot.backend, options={"simulator": {"seed_simulator": seed % SEEDS}})
+        results = []
+        for basis, pub in enumerate(pubs):
+            self._simulator.seeds = [int(rng.integers(END)) for rng in streams.generators(basis)]
+            results += list(Sampler(self._simulator).run([pub], shots=shots).result())
+        return results
+
+    @cached_property
+    def _simulator(self) -> RowSimulator:
+        from qgen.backends.primitives.simulator import RowSimulator
+
+        return RowSimulator.of(self._local.snapshot.backend.target, self.placement.physical)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -9,16 +10,18 @@ from typing import Any
 from qiskit.primitives import BackendSamplerV2
 from qiskit.providers import BackendV2
 
-from qgen.backends.base import Capabilities
-from qgen.backends.primitives.executable import DEFAULT_SHOTS, LocalSamplerBackend
+from qgen.backends.base import Capabilities, Executable
+from qgen.backends.primitives.executable import DEFAULT_SHOTS, SamplerBackend, SamplerExecutable
+from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError
+from qgen.randomness import Streams
 
 #: The group of entry points; each names a `BackendV2`, or something that returns one when it is called.
 ENTRY_POINTS = "qgen.backends"
 SEEDS = 2**31
 
 
-class ProviderBackend(LocalSamplerBackend):
+class ProviderBackend(SamplerBackend):
     """A `BackendV2` of another package, measured through Qiskit's own `BackendSamplerV2`.
 
     Args:
@@ -47,9 +50,28 @@ class ProviderBackend(LocalSamplerBackend):
     def facts(self) -> dict[str, Any]:
         return {"device": self._device.name}
 
+    def compile(self, circuit: LayerCircuit) -> Executable:
+        return ProviderExecutable(circuit, self)
+
     def sampler(self, seed: int) -> Any:
+        """A Sampler (`BaseSamplerV2`); the seed is for simulators, in [0, 2^63)."""
         seeded = hasattr(self._device.options, "seed_simulator")
         return BackendSamplerV2(backend=self._device, options={"seed_simulator": seed % SEEDS} if seeded else None)
+
+
+class ProviderExecutable(SamplerExecutable):
+    """A circuit on another package's device, all rows of a call in one run: they share its seed, if it takes one."""
+
+    def __init__(self, circuit: LayerCircuit, backend: ProviderBackend) -> None:
+        super().__init__(circuit, backend, backend.pins, backend.target)
+        self._provider = backend
+
+    def __reduce__(self) -> Any:
+        return ProviderExecutable, (self.circuit, self._provider)
+
+    def read(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
+        results: Sequence[Any] = self._provider.sampler(streams.joint).run(pubs, shots=shots).result()
+        return results
 
 
 def provider_offers() -> dict[str, EntryPoint]:
