@@ -1,0 +1,54 @@
+"""An image whose circuits are measured is the same whatever is sampled beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from small_runs import small_config, small_gan
+
+from qgen.backends import open_backend
+from qgen.runs import RunConfig, generators, image_seeds
+from qgen.runs.building import build_generator
+
+SHAPES = {"digits": (1, 8, 8), "gan-quantum-both": (1, 8, 8), "patch-gan": (1, 8, 8), "style-gan": (3, 1, 1)}
+
+
+@pytest.fixture
+def exactness(preset: str) -> Iterator[float]:
+    """How closely an image repeats; where layers before a circuit round by the size of a batch, in double precision."""
+    doubled = preset == "digits"
+    torch.set_default_dtype(torch.float64 if doubled else torch.float32)
+    yield 1e-9 if doubled else 1e-5
+    torch.set_default_dtype(torch.float32)
+
+
+def settings(preset: str) -> RunConfig:
+    return small_config("sampling.steps=2") if preset == "digits" else small_gan(preset)
+
+
+@pytest.mark.parametrize("preset", SHAPES)
+@pytest.mark.parametrize(("backend", "shots"), [("aer", 50), ("aer:fake_guadalupe", 100), ("fake_manila", 50)], ids=str)
+def test_an_image_follows_from_its_seed_alone(
+    preset: str, backend: str, shots: int, exactness: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = build_generator(settings(preset), SHAPES[preset], open_backend(backend, shots), trained=True)
+    seeds = image_seeds(1, 4)
+    together = made.sample(seeds)
+    torch.manual_seed(99)  # nothing that was drawn before matters
+    others = made.sample([seeds[2], 5, seeds[0]])
+    torch.testing.assert_close(others[[0, 2]], together[[2, 0]], rtol=0, atol=exactness)
+    monkeypatch.setattr(generators, "BATCH", 3)
+    monkeypatch.setattr(generators, "PASS", 3)
+    torch.testing.assert_close(made.sample(seeds), together, rtol=0, atol=exactness)
+    assert not torch.equal(together[0], together[1])
+
+
+def test_images_of_equal_latent_numbers_are_measured_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = build_generator(settings("style-gan"), (3, 1, 1), open_backend("aer", 50), trained=True)
+    network = made.sampler
+    drawn = network.draw(1, torch.Generator().manual_seed(0))  # type: ignore[operator]
+    monkeypatch.setattr(network, "draw", lambda count, _: drawn[:count])
+    images = made.sample(image_seeds(0, 20)).flatten(1)
+    assert len(torch.unique(images[:, 0])) > 5
