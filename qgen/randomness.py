@@ -97,12 +97,12 @@ class Streams:
         """The generator of every row, in order: one object that starts anew, to be drawn from before the next."""
         source = np.random.Philox(key=0)
         drawn, state = np.random.Generator(source), source.state
-        for evaluation in self.evaluations:
-            for seed in self.seeds:
-                key = np.array([seed, 0], dtype=np.uint64)
-                for row in range(self.each):
-                    counter = np.array([0, row, evaluation, purpose], dtype=np.uint64)
-                    source.state = state | {"state": {"counter": counter, "key": key}}
+        counter, key = state["state"]["counter"], state["state"]["key"]
+        counter[3] = purpose
+        for counter[2] in self.evaluations:
+            for key[0] in self.seeds:
+                for counter[1] in range(self.each):
+                    source.state = state
                     yield drawn
 
     @property

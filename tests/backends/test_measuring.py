@@ -25,6 +25,7 @@ from qgen.backends.measuring import (
     rewire_outcomes,
     rewire_probabilities,
 )
+from qgen.backends.measuring.estimates import _odd_by_mask, _odd_by_outcome
 from qgen.errors import BackendError
 
 Doubles = npt.NDArray[np.float64]
@@ -197,8 +198,8 @@ def test_impossible_outcomes_are_never_drawn(rng: np.random.Generator) -> None:
 
 def test_the_ends_of_the_random_numbers_are_possible_outcomes() -> None:
     class Ends(np.random.Generator):
-        def random(self, size: int) -> Doubles:  # type: ignore[override]
-            return np.resize([0.0, np.nextafter(1, 0)], size)
+        def random(self, *, out: Doubles) -> None:  # type: ignore[override]
+            out[:] = [0.0, np.nextafter(1, 0)]
 
     for scale in (1.0, 1 + 1e-9, 1 - 1e-9):
         drawn = draw_outcomes(np.array([[0, 0.3, 0, 0.7, 0]]) * scale, 2, repeat(Ends(np.random.PCG64(0))))
@@ -247,3 +248,12 @@ def test_wires_become_qubits(order: list[int], qubits: int, missing: int, seed: 
     rewired = rewire_outcomes(readings, wires)
     for qubit, wire in enumerate(wires):
         np.testing.assert_array_equal(rewired >> qubit & 1, readings >> wire & 1 if wire >= 0 else 0)
+
+
+@given(st.integers(1, 6), st.integers(1, 70), seeds)
+def test_parities_are_counted_alike_by_mask_and_by_outcome(qubits: int, shots: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    outcomes, masks = rng.integers(1 << qubits, size=(3, shots)), rng.integers(1 << qubits, size=4)
+    odd = [[sum(bin(int(one & mask)).count("1") % 2 for one in row) for mask in masks] for row in outcomes]
+    for found in (_odd_by_mask(outcomes, masks), _odd_by_outcome(outcomes, masks, 1 << qubits)):
+        np.testing.assert_array_equal(found, odd)

@@ -29,7 +29,9 @@ def settings(preset: str) -> RunConfig:
 
 
 @pytest.mark.parametrize("preset", SHAPES)
-@pytest.mark.parametrize(("backend", "shots"), [("aer", 50), ("aer:fake_guadalupe", 100), ("fake_manila", 50)], ids=str)
+@pytest.mark.parametrize(
+    ("backend", "shots"), [("aer", 50), ("aer:fake_guadalupe", 100), ("fake_guadalupe", 50)], ids=str
+)
 def test_an_image_follows_from_its_seed_alone(
     preset: str, backend: str, shots: int, exactness: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,7 +52,7 @@ class Measurement:
         """
         values = self._constant[None]
         for some, share in zip(outcomes, self._shares, strict=True):
-            values = values + _combined(_parities(some, share.masks), share.coefficients)
+            values = values + _combined(_parities(some, share.masks, self._qubits), share.coefficients)
         return values
 
     def from_probabilities(self, probabilities: Sequence[Doubles]) -> Doubles:
@@ -94,13 +94,32 @@ def _share(strings: dict[Pauli, Doubles]) -> _Share:
     return _Share(masks, np.array(list(strings.values())))
 
 
-def _parities(outcomes: Outcomes, masks: Outcomes) -> Doubles:
+def _parities(outcomes: Outcomes, masks: Outcomes, qubits: int) -> Doubles:
     """Means (N, S) over the shots of +1 where an even number of the masked bits is 1, and -1 where an odd one is."""
+    shots, size = outcomes.shape[1], 1 << qubits
     odd = np.empty((len(outcomes), len(masks)))
-    for rows in chunks(len(outcomes), outcomes.shape[1]):
-        for k, mask in enumerate(masks):
-            odd[rows, k] = (np.bitwise_count(outcomes[rows] & mask) & 1).mean(axis=1)
-    return 1 - 2 * odd
+    for rows in chunks(len(outcomes), shots):
+        some = outcomes[rows]
+        odd[rows] = _odd_by_outcome(some, masks, size) if size <= shots else _odd_by_mask(some, masks)
+    values: Doubles = 1 - 2 * (odd / shots)
+    return values
+
+
+def _odd_by_mask(outcomes: Outcomes, masks: Outcomes) -> Doubles:
+    """How many shots (N, S) have an odd number of 1 among the masked bits."""
+    odd = np.empty((len(outcomes), len(masks)))
+    for k, mask in enumerate(masks):
+        odd[:, k] = (np.bitwise_count(outcomes & mask) & 1).sum(axis=1)
+    return odd
+
+
+def _odd_by_outcome(outcomes: Outcomes, masks: Outcomes, size: int) -> Doubles:
+    """The same by counting each of the outcomes below `size` first, where there are few."""
+    places = outcomes + size * np.arange(len(outcomes))[:, None]
+    counts = np.bincount(places.ravel(), minlength=size * len(outcomes)).reshape(-1, size)
+    odd = np.bitwise_count(np.arange(size)[:, None] & masks) & 1
+    found: Doubles = counts.astype(np.float64) @ odd.astype(np.float64)  # whole numbers: exact in any order
+    return found
 
 
 def _combined(parities: Doubles, coefficients: Doubles) -> Doubles:

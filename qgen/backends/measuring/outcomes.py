@@ -37,8 +37,11 @@ def draw_outcomes(probabilities: Doubles, shots: int, rngs: Iterable[np.random.G
         totals = sums[:, -1:]
         _check_totals(totals)
         # Strictly below the total, so that an outcome of probability zero is never the one found.
-        uniform = np.stack([rng.random(shots) for _, rng in zip(sums, sources, strict=False)])
-        levels = np.minimum(uniform * totals, np.nextafter(totals, 0))
+        levels = np.empty((len(sums), shots))
+        for numbers, rng in zip(levels, sources, strict=False):
+            rng.random(out=numbers)
+        levels *= totals
+        np.minimum(levels, np.nextafter(totals, 0), out=levels)
         for row, (edges, wanted) in enumerate(zip(sums, levels, strict=True), start=rows.start):
             drawn[row] = edges.searchsorted(wanted, side="right")
     return drawn
