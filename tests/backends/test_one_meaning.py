@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from meanings import TIME, Matrix, Meaning, OwnRotation, evolution, meanings
+from meanings import TIME, Matrix, Meaning, OwnRotation, evolution, library_table, meanings
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, Parameter, library
 from qiskit.circuit.library import HamiltonianGate, PauliEvolutionGate, RVGate
@@ -28,7 +28,7 @@ EXACT = ["reference", "statevector", "aer"]
 PLACED = {"aer:fake_lagos": 1e-4}
 LEFT, RIGHT = Parameter("left"), Parameter("right")
 
-each = pytest.mark.parametrize("name", TABLE)
+OTHERS = {meaning.name: meaning for meaning in library_table()}
 
 
 @lru_cache
@@ -64,11 +64,11 @@ def drawn_observables(qubits: int, rng: np.random.Generator) -> list[str]:
     return ["Z" * qubits, "X" * qubits, "".join(rng.choice(list("IXYZ"), qubits)), "I" * (qubits - 1) + "Y"]
 
 
-@each
+@pytest.mark.parametrize("name", [*TABLE, *OTHERS])
 @pytest.mark.parametrize("backend", [*EXACT, *PLACED])
 @pytest.mark.filterwarnings("ignore::qgen.errors.ProductFormulaWarning")
 def test_values_are_those_of_the_matrix(backend: str, name: str, rng: np.random.Generator) -> None:
-    meaning = TABLE[name]
+    meaning = {**TABLE, **OTHERS}[name]
     left, right, time = rng.uniform(-3, 3, 3)
     observables = drawn_observables(meaning.qubits, rng)
     values = wanted(meaning.matrix(time), left, right, observables)

@@ -15,9 +15,25 @@ from qiskit.circuit import (
     Operation,
     Parameter,
     PowerModifier,
+    library,
 )
-from qiskit.circuit.library import HamiltonianGate, PauliEvolutionGate, PauliProductRotationGate, RVGate, UnitaryGate
-from qiskit.quantum_info import Clifford, Operator, Pauli, SparseObservable, SparsePauliOp, random_clifford
+from qiskit.circuit.library import (
+    HamiltonianGate,
+    PauliEvolutionGate,
+    PauliProductRotationGate,
+    RVGate,
+    UnitaryGate,
+    pauli_feature_map,
+)
+from qiskit.quantum_info import (
+    Clifford,
+    Operator,
+    Pauli,
+    SparseObservable,
+    SparsePauliOp,
+    random_clifford,
+    random_unitary,
+)
 from qiskit.synthesis import LieTrotter, QDrift, SuzukiTrotter
 from scipy.linalg import expm
 
@@ -139,6 +155,63 @@ def meanings() -> list[Meaning]:
     add("own", 2, lambda _: Own(), lambda _: Own.matrix)
     add("own-rotation", 1, lambda t: OwnRotation(t), lambda t: expm(-0.5j * t * np.array([[1, 0], [0, -1]])))
     return table
+
+
+def library_table() -> list[Meaning]:
+    """Other gates of Qiskit's library, which are made of others, for a time where they take an angle."""
+    rng = np.random.default_rng(21)
+    unitaries = [random_unitary(2, seed=k).data for k in range(4)]
+    amplitudes = rng.normal(size=8) + 1j * rng.normal(size=8)
+    state = amplitudes / np.linalg.norm(amplitudes)
+    angles, phases = rng.uniform(-3, 3, 4).tolist(), np.exp(1j * rng.uniform(-3, 3, 8)).tolist()
+
+    def feature_map(time: Any) -> Gate:
+        circuit = pauli_feature_map(2, reps=1, paulis=["Z", "XY"])
+        return circuit.assign_parameters([time, 0.4 * time]).to_gate()
+
+    made: dict[str, Callable[[Any], Operation]] = {
+        "mcx": lambda _: library.MCXGate(3, ctrl_state=5),
+        "mcx-open": lambda _: library.XGate().control(2, ctrl_state=0, annotated=True),
+        "c3sx": lambda _: library.C3SXGate(),
+        "rc3x": lambda _: library.RC3XGate(),
+        "mcphase": lambda t: library.MCPhaseGate(t, 3),
+        "mcmt": lambda t: library.MCMTGate(library.RXGate(t), 2, 2),
+        "ms": lambda t: library.MSGate(3, t),
+        "mcrx": lambda t: library.RXGate(t).control(2, ctrl_state=1, annotated=False),
+        "cu": lambda t: library.CUGate(t, 0.3, -0.7, 2 * t),
+        "feature-map": feature_map,
+        "diagonal": lambda _: library.DiagonalGate(phases),
+        "uc": lambda _: library.UCGate(unitaries),
+        "ucrx": lambda _: library.UCRXGate(angles),
+        "ucry": lambda _: library.UCRYGate(angles),
+        "ucrz": lambda _: library.UCRZGate(angles),
+        "isometry": lambda _: library.Isometry(random_unitary(8, seed=9).data[:, :4], 0, 0),
+        "preparation": lambda _: library.StatePreparation(state),
+        "preparation-inverse": lambda _: library.StatePreparation(state).inverse(),
+        "superposition": lambda _: library.UniformSuperpositionGate(5, 3),
+        "unitary-1": lambda _: UnitaryGate(unitaries[0]),
+        "unitary-2": lambda _: UnitaryGate(random_unitary(4, seed=2)),
+        "unitary-3": lambda _: UnitaryGate(random_unitary(8, seed=3)),
+        "unitary-4": lambda _: UnitaryGate(random_unitary(16, seed=4)),
+        "unitary-control": lambda _: UnitaryGate(random_unitary(4, seed=5)).control(1, ctrl_state=0, annotated=False),
+        "unitary-power": lambda _: UnitaryGate(random_unitary(4, seed=5)).power(0.3),
+        "permutation": lambda _: library.PermutationGate([2, 0, 3, 1]),
+        "pauli": lambda _: library.PauliGate("XYZI"),
+        "linear-function": lambda _: library.LinearFunction([[1, 1, 0], [0, 1, 0], [1, 0, 1]]),
+        "qft": lambda _: library.QFTGate(4),
+        "qft-inverse": lambda _: library.QFTGate(3).inverse(),
+        "adder": lambda _: library.ModularAdderGate(2),
+        "and": lambda _: library.AndGate(3, [1, -1, 1]),
+        "inner-product": lambda _: library.InnerProductGate(2),
+        "graph-state": lambda _: library.GraphStateGate([[0, 1, 1], [1, 0, 0], [1, 0, 0]]),
+        "linear-pauli-rotations": lambda _: library.LinearPauliRotationsGate(2, 0.4, 0.9),
+        "reciprocal": lambda _: library.ExactReciprocalGate(2, 0.4),
+        "power": lambda t: AnnotatedOperation(library.RYGate(t), [PowerModifier(3), ControlModifier(2)]),
+    }
+    return [
+        Meaning(name, make(0.1).num_qubits, make, lambda time, make=make: Operator(make(time)).data)
+        for name, make in made.items()
+    ]
 
 
 class Own(Gate):
