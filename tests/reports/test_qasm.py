@@ -1,5 +1,6 @@
 """Files of OpenQASM load, or one line says what is wrong with them, and where."""
 
+import math
 import os
 from pathlib import Path
 
@@ -53,6 +54,23 @@ def test_a_bell_pair_is_read_whatever_comes_first(name: str, tmp_path: Path) -> 
     assert circuit.circuit.count_ops() == {"h": 1, "cx": 1}
     assert np.allclose(values(circuit), [0, 0], atol=1e-12)
     assert np.allclose(values(LayerCircuit(circuit.circuit, [], [], ["ZZ", "XX"])), [1, 1], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (VERSION_3 + 'include "stdgates.inc";\nqubit[2] q;\nbit[2] c;\nreset q;\nry(0.4) q[0];\nc = measure q;\n', 2),
+        (VERSION_3 + 'include "stdgates.inc";\nqubit[1] q;\nry(0.4) q[0];\ndelay[100ns] q[0];\n', 1),
+        (
+            VERSION_2
+            + 'include "qelib1.inc";\nqreg q[2];\ncreg c[1];\nreset q;\nry(0.4) q[0];\nmeasure q[0] -> c[0];\n',
+            1,
+        ),
+    ],
+)
+def test_resets_first_delays_and_measurements_at_the_end_are_read(text: str, expected: int, tmp_path: Path) -> None:
+    found = values(read(tmp_path, text))
+    assert np.allclose(found, [math.cos(0.4), 1.0][:expected], atol=1e-12)
 
 
 @pytest.mark.parametrize(
