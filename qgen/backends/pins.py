@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def write_pins(path: str | Path, device: str, circuits: Iterable[tuple[LayerCirc
     """
     routed = {circuit.digest: pack(isa) for circuit, isa in circuits}
     content = {"format": FORMAT, "version": VERSION, "device": device, "circuits": routed}
+    content["sha256"] = _checksum(content)
     try:
         write_text(path, json.dumps(content, indent=1))
     except OSError as error:
@@ -97,13 +99,17 @@ def read_pins(path: str | Path) -> Pins:
             f"{path} was written by another version of qgen, which knew circuits by other marks: pin them again with "
             "`qgen transpile RUN --backend fake_fez --pin FILE.json`"
         )
-    device, packed = content.get("device"), content.get("circuits")
-    if not isinstance(device, str) or not isinstance(packed, dict):
-        raise _no_pins(path)
+    if content.get("sha256") != _checksum(content):  # Qiskit may take minutes over a damaged circuit
+        raise BackendError(f"{path} is damaged: it is not what was written. Pin again")
     try:
-        return Pins(device, {key: unpack(text) for key, text in packed.items()}, str(path))
+        return Pins(content["device"], {key: unpack(text) for key, text in content["circuits"].items()}, str(path))
     except CircuitError as error:
         raise _no_pins(path) from error
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    rest = {key: value for key, value in content.items() if key != "sha256"}
+    return sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _content(path: str | Path) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import Operation, Parameter
 from qiskit.circuit.library import CRXGate, PauliEvolutionGate, PauliGate
@@ -94,16 +96,32 @@ def changed(file: Path, **fields: object) -> str:
 
 
 def test_damaged_files_are_refused_by_a_line(file: Path, tmp_path: Path) -> None:
-    texts = ["{", "[]", "[" * 100_000, "", "\0", file.read_text()[:-40], changed(file, format="other")]
-    texts += [changed(file, circuits=some) for some in (None, [], {"x": 1}, {"x": "AAAA"}, {"x": ["A"]})]
-    texts += [changed(file, device=some) for some in (None, 3, ["fake_manila"])]
-    for text in texts:
+    for text in ["{", "[]", "[" * 100_000, "", "\0", file.read_text()[:-40], changed(file, format="other")]:
         (tmp_path / "damaged.json").write_text(text)
         with pytest.raises(BackendError, match=r"damaged\.json holds no pinned circuits"):
             read_pins(tmp_path / "damaged.json")
     (tmp_path / "damaged.json").write_bytes(b"\xff\xfe{}")
     with pytest.raises(BackendError, match=r"cannot read .*damaged\.json: it is not text"):
         read_pins(tmp_path / "damaged.json")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_file_that_was_changed_anywhere_is_refused(data: st.DataObject, file: Path) -> None:
+    text = file.read_text()
+    place = data.draw(st.integers(0, len(text) - 1))
+    other = data.draw(st.characters(codec="ascii").filter(lambda one: one != text[place] and not one.isspace()))
+    damaged = file.with_name("damaged.json")
+    damaged.write_text(text[:place] + other + text[place + 1 :])
+    with pytest.raises(BackendError, match=r"damaged\.json (holds no pinned|is damaged|was written by another)"):
+        read_pins(damaged)
+
+
+@pytest.mark.parametrize("change", [{"circuits": None}, {"circuits": {"x": 1}}, {"device": 3}, {"sha256": None}])
+def test_fields_that_were_changed_are_refused(change: dict[str, object], file: Path, tmp_path: Path) -> None:
+    (tmp_path / "changed.json").write_text(changed(file, **change))
+    with pytest.raises(BackendError, match=r"changed\.json is damaged: it is not what was written"):
+        read_pins(tmp_path / "changed.json")
 
 
 @pytest.mark.parametrize("version", [1, 9, None])
