@@ -83,10 +83,10 @@ def _read_fault(text: str) -> Fault:
 
     try:
         given = json.loads(text)
-    except ValueError as error:
-        raise ConfigError(f"--fault takes a JSON object, not {text!r} ({error})") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"--fault takes a JSON object, not {text[:100]!r} ({error})") from error
     if not isinstance(given, dict):
-        raise ConfigError(f"--fault takes a JSON object, not {text!r}")
+        raise ConfigError(f"--fault takes a JSON object, not {text[:100]!r}")
     return Fault.read(given)
 
 

@@ -144,7 +144,7 @@ def _anywhere(settings: RunConfig) -> RunConfig:
     if settings.data.name not in {*KNOWN, *DISTRIBUTIONS} and os.path.isdir(images):
         changes.append(nested("data.name", str(images.resolve())))
     if settings.backend.layout is not None:
-        changes.append(nested("backend.layout", str(expanded(settings.backend.layout).resolve())))
+        changes.append(nested("backend.layout", os.path.abspath(expanded(settings.backend.layout))))
     noise = expanded(settings.backend.name.removeprefix("aer:"))
     if noise.suffix.lower() in ENDINGS and os.path.isfile(noise):
         changes.append(nested("backend.name", f"aer:{noise.resolve()}"))

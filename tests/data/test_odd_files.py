@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from qgen.backends.noise import read_noise
+from qgen.cli.main import app
 from qgen.data import DataSettings, open_images
 from qgen.data.inspection import inspect_folder
 from qgen.errors import ConfigError, DataError, QgenError
@@ -121,6 +123,34 @@ def test_a_run_has_a_name_that_is_no_text(tmp_path: Path) -> None:
     assert run.provenance() == {"data": str(tmp_path / NOT_TEXT)}
     with pytest.raises(ConfigError, match=r"`data\.name`: input should be a valid string"):
         read_config("gan-classical", [f"data.name={NOT_TEXT}"])
+
+
+@pytest.mark.parametrize(
+    "place", ["a\0b", "x" * 5000, "~nobody-of-this-name/x", "pipe", "/dev/zero", "folder"], ids=ascii
+)
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "data.name={}",
+        "backend.layout={}",
+        "backend.name=aer:{}.yaml",
+        "backend.name=aer:{}.json",
+        "start.run={}",
+        "model.discriminator.extractor.name=classifier:{}",
+    ],
+)
+def test_files_that_settings_name(setting: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("pipe", "pipe.yaml", "pipe.json"):
+        os.mkfifo(name)
+    for name in ("folder", "folder.yaml", "folder.json"):
+        Path(name).mkdir()
+    words = ["train", "gan-quantum-g", "--set", "training.steps=1", "--set", "backend.name=aer:fake_lima"]
+    result = CliRunner().invoke(app, [*words, "--set", setting.format(place)])
+    assert isinstance(result.exception, QgenError | SystemExit), result.exception
+    assert result.exit_code in (1, 2)
+    assert "\n" not in str(result.exception)
+    assert not Path("runs").exists()
 
 
 def test_a_command_never_waits_for_a_pipe(tmp_path: Path) -> None:
