@@ -30,7 +30,8 @@ def describe(
     ] = None,
     circuit: Annotated[str | None, typer.Option(metavar="CIRCUIT", help="A circuit, and nothing else.")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of a model. Repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of a model (`qgen train --keys`)."),
     ] = None,
     option: Annotated[
         list[str] | None,

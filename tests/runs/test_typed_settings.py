@@ -185,6 +185,9 @@ def test_true_and_false_are_no_numbers(name: str) -> None:
                 kind.read({field: given_})
     for words in ("yes", "on", "false", "No", "TRUE"):
         for given_ in elements(annotation, Unquoted(words)):
+            if str in get_args(annotation):  # text is allowed too
+                assert fit(annotation, given_) == words
+                continue
             with pytest.raises(ConfigError, match=f"`{field}"):
                 kind.read({field: given_})
 
