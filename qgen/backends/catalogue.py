@@ -158,7 +158,7 @@ _BACKENDS: dict[str, Callable[[BackendOptions], Backend]] = {
 #: Families of backends: what their names look like, and what they are.
 FORMS = {
     "aer:DEVICE": "Aer with the noise of a device, as in aer:fake_brisbane",
-    "aer:FILE.yaml": "Aer with noise of your own, or of IBM's properties in JSON: docs/noise-files.md",
+    "aer:FILE.yaml": "Aer with the noise of a file: docs/noise-files.md",
     "fake_DEVICE": "a device through IBM Runtime's local mode",
     "ibm_DEVICE": "IBM's hardware, with an account; or least_busy",
     "provider:NAME": "what installed packages offer",

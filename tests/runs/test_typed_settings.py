@@ -21,7 +21,7 @@ from qgen.documents import Unquoted, dump_yaml, parse_yaml
 from qgen.errors import ConfigError
 from qgen.runs import RunConfig, override_config, preset_names, read_config
 from qgen.settings import Settings
-from qgen.values import fit, guess
+from qgen.values import _options, fit, guess
 
 #: Folders that were really called so, and words that YAML takes for something else than text.
 # fmt: off
@@ -185,7 +185,7 @@ def test_true_and_false_are_no_numbers(name: str) -> None:
                 kind.read({field: given_})
     for words in ("yes", "on", "false", "No", "TRUE"):
         for given_ in elements(annotation, Unquoted(words)):
-            if str in get_args(annotation):  # text is allowed too
+            if str in _options(annotation):  # text is allowed too
                 assert fit(annotation, given_) == words
                 continue
             with pytest.raises(ConfigError, match=f"`{field}"):
