@@ -111,6 +111,8 @@ class Streams:
         return self.seeds[0] if len(self.seeds) == 1 else derive(0, "rows", *self.seeds)
 
 
+#: The streams of exact values, whatever their rows.
+NOTHING_DRAWN = Streams((0,), 0)
 #: One seed for a call, some for its first leading axes (..., ) of whole numbers, or those of another call.
 Seed: TypeAlias = "int | Sequence[int] | npt.NDArray[np.integer[npt.NBitBase]] | torch.Tensor | Streams"
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from qgen.backends.batching import check_shapes
-from qgen.nn.internals import is_transformed
+from qgen.nn.internals import is_in_old_batch, is_transformed
 from qgen.nn.network import CircuitNetwork
 from qgen.nn.rules import Recorded, aligned, no_seeds, products, values
 from qgen.nn.steps import Maybe, run, spread
@@ -52,7 +52,7 @@ class _Expectations(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         inputs, weights = ctx.saved_tensors  # torch refuses, if they have changed since
-        if torch.is_grad_enabled() or is_transformed(upstream):  # create_graph, or a batch of gradients
+        if torch.is_grad_enabled() or is_transformed(upstream) or is_in_old_batch(upstream):
             return *_products(ctx, inputs, weights, upstream), None
         return *ctx.pull_back(upstream), None
 

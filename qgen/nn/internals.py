@@ -16,9 +16,7 @@ def is_transformed(*tensors: torch.Tensor) -> bool:
     """Whether a transform of torch is at work that only a `Step` can serve."""
     if torch._C._are_functorch_transforms_active():  # what `Function.apply` itself asks
         return True
-    if forward_ad._current_level >= 0 and any(forward_ad.unpack_dual(each).tangent is not None for each in tensors):
-        return True
-    return any(map(is_in_old_batch, tensors))
+    return forward_ad._current_level >= 0 and any(forward_ad.unpack_dual(each).tangent is not None for each in tensors)
 
 
 def forward_mode() -> AbstractContextManager[object]:

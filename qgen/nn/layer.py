@@ -110,7 +110,7 @@ class QuantumLayer(TorchConnector):
             raise InputError(f"a quantum layer takes a dense tensor, not {input_data.layout}: give inputs.to_dense()")
         if self.copies is not None and input_data.shape[-2:] != (self.copies, self.circuit.num_inputs):
             raise InputError(f"this quantum layer takes inputs {self._takes()}, not {tuple(input_data.shape)}")
-        return evaluate(self.network, input_data.resolve_neg(), weight)
+        return evaluate(self.network, input_data.resolve_neg() if input_data.is_neg() else input_data, weight)
 
     def extra_repr(self) -> str:
         """The line that torch prints for this module."""
