@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from qgen.backends import Backend
     from qgen.backends.ibm import IBMBackend
-    from qgen.backends.ibm.client import JobView
     from qgen.backends.ibm.entry import Entry
+    from qgen.backends.ibm.views import JobView
     from qgen.runs import Trained
     from qgen.runs.hardware import HardwarePlan, PlannedLayer
     from qgen.training import Trainer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,8 +17,8 @@ from typer.testing import CliRunner
 
 from qgen.backends.devices import open_device
 from qgen.backends.ibm import client
-from qgen.backends.ibm.door import Patience
 from qgen.backends.ibm.live import _live
+from qgen.backends.ibm.trouble import Patience
 from qgen.cli.main import app
 from qgen.devserver import DevServer, Fault
 
@@ -149,3 +150,8 @@ def test_a_command_that_needs_the_device_ends_with_one_line(status: int, path: s
     assert len(line) < 1000
     assert server.token not in result.output
     assert "\x1b" not in result.output
+    traced = CliRunner().invoke(app, ["--debug", "transpile", "--circuit", "basic:3,1", "--backend", "ibm_guadalupe"])
+    shown = "".join(traceback.format_exception(traced.exception))
+    assert server.token not in shown
+    assert not any(token in shown for token in server.service.identity.issued)
+    assert "\x1b" not in shown

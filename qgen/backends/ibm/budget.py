@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import ceil, floor, isfinite
 from typing import Protocol
 
-from qgen.backends.ibm.client import LONGEST
 from qgen.backends.ibm.journal import Journal
+from qgen.backends.ibm.views import LONGEST
 from qgen.errors import BudgetError, HardwareError
 
 _NOTED = "max_qpu_seconds"

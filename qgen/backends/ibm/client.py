@@ -7,10 +7,9 @@ submit: `check_isa` does.
 
 from __future__ import annotations
 
-import math
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -22,11 +21,10 @@ from qiskit import QuantumCircuit
 
 from qgen.backends.ibm.account import open_service
 from qgen.backends.ibm.counting import counting
-from qgen.backends.ibm.door import BusyError as BusyError
-from qgen.backends.ibm.door import Door, Patience
-from qgen.backends.ibm.door import RefusedError as RefusedError
-from qgen.backends.ibm.door import TransientError as TransientError
+from qgen.backends.ibm.door import Door
 from qgen.backends.ibm.options import HardwareOptions
+from qgen.backends.ibm.trouble import Patience, RefusedError, TransientError
+from qgen.backends.ibm.views import GONE, JobView, billed, seconds_of
 from qgen.backends.ibm.wording import MOST_OF_NAME, clean
 from qgen.errors import BackendError, HardwareError
 from qgen.transpilation.figures import read_steps
@@ -37,39 +35,13 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 Primitive = Literal["sampler", "estimator"]
-#: States of a job in which it goes on, and those in which it has ended. The service may come to know others.
-ON_ITS_WAY = ("INITIALIZING", "QUEUED", "RUNNING")
-ENDED = ("DONE", "ERROR", "CANCELLED")
-#: The state, by our own name, of a job that the service does not know.
-GONE = "GONE"
 #: How patient every request is; tests are less so.
 PATIENCE = Patience()
 #: How often a submission is tried that fails for a reason that may pass.
 TRIES = PATIENCE.tries
-#: IBM's own longest time for a job, in QPU seconds.
-LONGEST = 3 * 3600
 #: How often IBM is asked for a result that cannot be read.
 _LOOKS = 4
 _JOB_ID = re.compile(r"[\w-]{1,100}", re.ASCII)
-
-
-@dataclass(frozen=True)
-class JobView:
-    """A job as IBM sees it.
-
-    Attributes:
-        job_id: its number.
-        status: as Qiskit calls it, see `ON_ITS_WAY` and `ENDED`; `GONE`; or a word that nobody knows yet.
-        reason: why it failed; None otherwise.
-        position: how many wait before it and itself, if IBM says so.
-        seconds: QPU seconds that are billed; None as long as that is not final, or is no number of seconds.
-    """
-
-    job_id: str
-    status: str
-    reason: str | None
-    position: int | None
-    seconds: float | None
 
 
 @dataclass
@@ -263,7 +235,7 @@ class Client:
     def allowance(self) -> float | None:
         """QPU seconds that the account has left; None where IBM does not say, or there is no limit."""
         try:
-            return self._ask(lambda: _seconds(self._service.usage().get("usage_remaining_seconds")))
+            return self._ask(lambda: seconds_of(self._service.usage().get("usage_remaining_seconds")))
         except HardwareError:
             return None
 
@@ -330,7 +302,7 @@ class Client:
             self._door.safe(status, MOST_OF_NAME),
             None if reason is None else self._door.safe(reason),
             place if isinstance(place, int) else None,
-            _billed(facts.get("usage")),
+            billed(facts.get("usage")),
         )
 
     def _status(self, job: Any) -> str:
@@ -405,21 +377,3 @@ def _amount(kind: str, shots: int) -> dict[str, Any]:
     if kind == "sampler":
         return {"shots": shots}
     return {"precision": (shots - 0.5) ** -0.5}  # the client takes the next whole number above its inverse square
-
-
-def _billed(usage: Any) -> float | None:
-    """QPU seconds by what the service says of a job's usage; None: not final, or nothing that can be a bill."""
-    if not isinstance(usage, Mapping) or usage.get("status", "pending") == "pending":
-        return None
-    said = [usage[name] for name in ("qpu_charge_time_seconds", "quantum_seconds") if usage.get(name) is not None]
-    seconds = [_seconds(one) for one in said]
-    if any(one is None or one > LONGEST for one in seconds):
-        return None
-    return next(filter(None, seconds), 0.0)
-
-
-def _seconds(value: Any) -> float | None:
-    """A number of seconds; None for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        return None
-    return float(value)

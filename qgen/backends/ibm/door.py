@@ -11,35 +11,29 @@ requests pass, in `requests.Session.send`, and hold for what is called within `D
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
 from threading import Lock
 from typing import Any, NoReturn
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import quote, quote_plus
 from weakref import WeakKeyDictionary
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from qgen.backends.ibm.wording import MOST_OF_NAME, clean
+from qgen.backends.ibm.trouble import Patience, RefusedError, Trouble, creates_job, judge, label, no_answer, path_of
+from qgen.backends.ibm.wording import MOST, clean
 from qgen.errors import HardwareError, QgenError
 
-_TOKEN, _JOBS = "/identity/token", "/jobs"
-_ROOTS = ("/experimental", "/api/v1")
-_EXPIRED, _TOO_MANY = 401, 429
-#: Beside 500 to 599: the request took too long, came too early, or is one too many.
-_PASSING = (408, 425, _TOO_MANY)
+_TOKEN = "/identity/token"
+_EXPIRED = 401
 #: Of the identity service, for a key that it does not know.
 _REFUSED = (400, 401, 403)
 _BAD_KEY = (
@@ -55,77 +49,6 @@ _FRESH = 0.8
 _current: ContextVar[Door | None] = ContextVar("qgen_ibm_door", default=None)
 #: Sessions that were used within a door never leave it: a device asks for its calibration when it likes.
 _owners: WeakKeyDictionary[requests.Session, Door] = WeakKeyDictionary()
-
-
-class TransientError(HardwareError):
-    """Something that may pass: the service is busy or failing, or the network is.
-
-    Attributes:
-        done_nothing: whether the request was certainly not carried out.
-    """
-
-    done_nothing = False
-
-
-class BusyError(TransientError):
-    """Too many requests: this one was turned away."""
-
-    done_nothing = True
-
-
-class RefusedError(HardwareError):
-    """The service will not do what it was asked for, and has done nothing."""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a request is tried again that failed for a reason that may pass.
-
-    Attributes:
-        tries: at most.
-        first_tries: the same as long as nothing was ever answered as it should be: there may be no network at all.
-        pace: seconds before the second try; twice as long before each further one.
-        most_wait: the longest wait between two tries, also where the service asks for a longer one.
-        total: seconds after which no further try is begun.
-        connect, answer: seconds to wait for a connection, and for the next part of an answer.
-    """
-
-    tries: int = 7
-    first_tries: int = 4
-    pace: float = 1.0
-    most_wait: float = 60.0
-    total: float = 180.0
-    connect: float = 10.0
-    answer: float = 60.0
-
-    def wait(self, attempt: int, asked: float | None = None) -> float:
-        """Seconds to wait after an attempt, counted from 0; `asked`: what the service asks for."""
-        usual = self.pace * 2.0 ** min(attempt, 30)
-        return min(max(usual, asked or 0.0), self.most_wait)
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """An answer that is none, or not the one that was asked for.
-
-    Attributes:
-        words: what went wrong, with the request; safe to print.
-        status: of HTTP; None where no answer came.
-        passing: whether it may be otherwise next time.
-        after: seconds after which the service asks to try again.
-    """
-
-    words: str
-    status: int | None = None
-    passing: bool = False
-    after: float | None = None
-
-    @property
-    def kind(self) -> type[HardwareError]:
-        """What it means for a request."""
-        if self.passing:
-            return BusyError if self.status == _TOO_MANY else TransientError
-        return HardwareError if self.status is None else RefusedError
 
 
 @dataclass(frozen=True)
@@ -212,7 +135,7 @@ class Door:
         Raises:
             TransientError: it may pass, but did not while it was tried.
             RefusedError: the service's last answer was that it will not do it.
-        HardwareError: it will not pass.
+            HardwareError: it will not pass.
         """
         self.check()
         if isinstance(error, QgenError):
@@ -227,7 +150,7 @@ class Door:
             "try again later, or with another version of qiskit-ibm-runtime"
         ) from None
 
-    def safe(self, text: object, most: int = 300) -> str:
+    def safe(self, text: object, most: int = MOST) -> str:
         """Text of the service, fit to be shown, without secrets."""
         plain = str(text)
         for secret in sorted(self._secrets, key=len, reverse=True):
@@ -240,12 +163,12 @@ class Door:
         Raises:
             requests.RequestException: there is no answer that the client could use.
         """
-        identity = _path(request).endswith(_TOKEN)
+        identity = path_of(request).endswith(_TOKEN)
         if identity and not self._fetching and self._token is not None:
             return self._token.answer
         _owners[session] = self
         _no_retries(session)
-        self._last, self._requests = _label(request), self._requests + 1
+        self._last, self._requests = label(request), self._requests + 1
         if self._requests > _MOST_REQUESTS:
             self.fault = Trouble(f"IBM's service has {self._last} asked for again and again, without end")
         if self.fault is not None or (self._manager is not None and self._token is None and not self._fetching):
@@ -270,53 +193,24 @@ class Door:
     ) -> tuple[requests.Response | None, Trouble | None]:
         if "Authorization" in request.headers and self._token is not None:  # never the key, nor a token that expired
             request.headers["Authorization"] = f"Bearer {self._token.text}"
-        self.posted = self.posted or _creates_job(request)
+        self.posted = self.posted or creates_job(request)
         connect, answer = self._timeouts(options.get("timeout"))
         try:
             found = _plain_send()(
                 session, request, **options | {"allow_redirects": False, "timeout": (connect, answer)}
             )
-        except requests.RequestException as error:
-            return None, self._no_answer(request, error)
-        return found, self._judge(request, found)
+        except (requests.RequestException, ValueError) as error:
+            return None, no_answer(request, error, self._reached)
+        if found.status_code < 300 and path_of(request).endswith(_TOKEN):
+            return found, self._take_token(found)
+        return found, judge(request, found, self.safe)
 
     def _timeouts(self, given: Any) -> tuple[float, float]:
         """The client's own where it has some: it allows a job's circuits 15 minutes."""
         connect, answer = given if isinstance(given, tuple) else (None, given)
         return connect or self.patience.connect, answer or self.patience.answer
 
-    def _no_answer(self, request: requests.PreparedRequest, error: requests.RequestException) -> Trouble:
-        label = _label(request)
-        if isinstance(error, requests.exceptions.SSLError):
-            return Trouble(f"the certificate of IBM's service is not accepted ({label}): is there a proxy in between?")
-        if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
-            return Trouble(f"the account's address is none: {self.safe(error)}")
-        what = "cannot be reached" if not self._reached else "does not answer"
-        return Trouble(f"IBM's service {what} ({label}: {type(error).__name__})", passing=True)
-
-    def _judge(self, request: requests.PreparedRequest, answer: requests.Response) -> Trouble | None:
-        """What is wrong with an answer."""
-        status, label = answer.status_code, _label(request)
-        if 300 <= status < 400:
-            where = self.safe(urlsplit(answer.headers.get("Location", "")).netloc, MOST_OF_NAME) or "nowhere"
-            return Trouble(
-                f"IBM's service sends {label} on to {where} ({status}): nothing was sent there. Is there a proxy or a "
-                "sign-in page in between?",
-                status,
-            )
-        if status >= 400:
-            passing = status in _PASSING or status >= 500
-            after = _retry_after(answer.headers.get("Retry-After")) if passing else None
-            said = self.safe(_message(answer))
-            words = f"IBM's service answers {label} with {status}{f' ({said})' if said else ''}"
-            return Trouble(words, status, passing, after)
-        if _path(request).endswith(_TOKEN):
-            return self._take_token(answer, label)
-        if "json" in str(request.headers.get("Accept", "")) and not _is_object(answer):
-            return Trouble(f"IBM's service answers {label} with what is no JSON object", status, passing=True)
-        return None
-
-    def _take_token(self, answer: requests.Response, label: str) -> Trouble | None:
+    def _take_token(self, answer: requests.Response) -> Trouble | None:
         """Keeps the token, with which the identity service answers."""
         import jwt
 
@@ -325,7 +219,7 @@ class Door:
             claims = jwt.decode(text, options={"verify_signature": False, "verify_aud": False})
             life = float(claims["exp"]) - float(claims["iat"])
         except Exception:  # whatever is wrong with it, it is none
-            return Trouble(f"IBM's identity service answers {label} without an access token", 200, passing=True)
+            return Trouble(f"IBM's identity service answers {self._last} without an access token", 200, passing=True)
         self._secrets.add(text)
         self._token = _Token(answer, text, time.monotonic() + _FRESH * life)
         return None
@@ -348,7 +242,7 @@ class Door:
 
     def _again(self, request: requests.PreparedRequest, trouble: Trouble, attempt: int, began: float) -> bool:
         """Whether to send the request once more."""
-        if not trouble.passing or _creates_job(request):
+        if not trouble.passing or creates_job(request):
             return False
         tries = self.patience.tries if self._reached else self.patience.first_tries
         wait = self.patience.wait(attempt, trouble.after)
@@ -418,46 +312,3 @@ class _Silence:
 
 
 _silence = _Silence()
-
-
-def _path(request: requests.PreparedRequest) -> str:
-    path = urlsplit(str(request.url)).path
-    for root in _ROOTS:
-        path = path.removeprefix(root)
-    return path
-
-
-def _label(request: requests.PreparedRequest) -> str:
-    return f"{request.method} {clean(_path(request), MOST_OF_NAME)}"
-
-
-def _creates_job(request: requests.PreparedRequest) -> bool:
-    return request.method == "POST" and _path(request) == _JOBS
-
-
-def _is_object(answer: requests.Response) -> bool:
-    with suppress(ValueError, RecursionError):
-        return answer.status_code == requests.codes.no_content or isinstance(answer.json(), dict | None)
-    return False
-
-
-def _message(answer: requests.Response) -> str:
-    """What the body of a refusal says."""
-    try:
-        found = json.loads(answer.text)
-        first = found["errors"][0] if "errors" in found else found.get("error", found)
-        return str(first.get("message") or first["errorMessage"]) if isinstance(first, dict) else str(first)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-        return "" if "<html" in answer.text[:1000].lower() else answer.text
-
-
-def _retry_after(text: str | None) -> float | None:
-    """Seconds, of a header that has them, or a date."""
-    if text is None:
-        return None
-    with suppress(ValueError):
-        seconds = float(text)
-        return max(0.0, seconds) if math.isfinite(seconds) else None
-    with suppress(ValueError, TypeError):
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    return None

@@ -10,21 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from qgen.backends.ibm.budget import Budget, learned
-from qgen.backends.ibm.client import (
-    ENDED,
-    GONE,
-    ON_ITS_WAY,
-    TRIES,
-    Client,
-    JobView,
-    Primitive,
-    RefusedError,
-    TransientError,
-)
+from qgen.backends.ibm.client import TRIES, Client, Primitive
 from qgen.backends.ibm.entry import Entry
 from qgen.backends.ibm.finder import FIRST_LOOK, MOST_LOOK, PATIENCE, Finder, looks
 from qgen.backends.ibm.journal import Journal
 from qgen.backends.ibm.results import Expected, SpoiltError, pack
+from qgen.backends.ibm.trouble import RefusedError, TransientError
+from qgen.backends.ibm.views import ENDED, GONE, ON_ITS_WAY, JobView
 from qgen.errors import BudgetError, HardwareError
 
 #: How often in a process a job is asked for its bill after it ended.

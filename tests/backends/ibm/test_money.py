@@ -252,7 +252,7 @@ def test_the_patience_of_a_user_is_half_a_minute(server: DevServer, tmp_path: Pa
             posts.append(time.monotonic())
             if len(posts) > 1:
                 return submit(*given)
-            from qgen.backends.ibm.client import TransientError
+            from qgen.backends.ibm.trouble import TransientError
 
             raise TransientError("no answer")
 
