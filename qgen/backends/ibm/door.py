@@ -127,7 +127,7 @@ class Door:
             HardwareError: it will not pass.
         """
         if self.fault is not None:
-            raise self.fault.kind(self.fault.words)
+            raise self.fault.kind(self.fault.words) from None  # the client's own words hold what the service sent
 
     def explain(self, error: BaseException) -> NoReturn:
         """What an exception of the client means.
@@ -139,7 +139,7 @@ class Door:
         """
         self.check()
         if isinstance(error, QgenError):
-            raise error
+            raise error from None
         if self.refusal is not None:
             raise RefusedError(self.refusal.words) from None
         words = self.safe(getattr(error, "message", None) or error)

@@ -86,4 +86,4 @@ def _read(client: Client) -> Device:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise HardwareError(
             f"what IBM's service says of {client.name} cannot be read ({type(error).__name__}): try again later"
-        ) from error
+        ) from None

@@ -6,6 +6,7 @@ import itertools
 import logging
 import re
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -117,19 +118,19 @@ def check(server: DevServer, endpoint: str, fault: Fault, folder: Path, capture:
     """Runs it all with a lasting fault: it works, or says in a line what does not."""
     server.faults.add(fault)
     logs.set_level(logging.DEBUG)
-    began, said = time.monotonic(), ""
+    began, said, traced = time.monotonic(), "", ""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
             start() if endpoint in START else work(folder)
         except HardwareError as error:
-            said = str(error)
+            said, traced = str(error), "".join(traceback.format_exception(error))
     assert time.monotonic() - began < BOUND
     assert server.faults.struck, "the fault never struck"
     assert len(said) < 1200
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202e]", said), said
     written = capture.readouterr()
-    everything = "".join([said, written.out, written.err, logs.text, *(str(one.message) for one in warned)])
+    everything = "".join([traced, written.out, written.err, logs.text, *(str(one.message) for one in warned)])
     assert server.token not in everything
     for token in server.service.identity.issued:
         assert token not in everything
