@@ -17,7 +17,7 @@ from qgen.circuits.mixture import Mixture
 from qgen.circuits.observables import z_on
 from qgen.errors import CircuitError
 
-MOST_QUBITS, MOST_WEIGHTS, MOST_GATES = 1_000, 100_000, 100_000
+MOST_QUBITS, MOST_WEIGHTS, MOST_GATES = 1_000, 100_000, 30_000
 
 #: Appends one layer to a circuit, given that layer's weights (or angles made of them) and its index from 0.
 AppendLayer = Callable[[QuantumCircuit, Sequence[ParameterExpression], int], None]
