@@ -112,7 +112,7 @@ def test_extras_are_named_by_the_distribution() -> None:
     assert project["name"] == DISTRIBUTION != "qgen"
     extras = project["optional-dependencies"]
     assert install_command("plot") == f'pip install "{DISTRIBUTION}[plot]"'
-    for path in [*(ROOT / "qgen").rglob("*.py"), ROOT / "CONTRIBUTING.md", ROOT / "pyproject.toml"]:
+    for path in [*(ROOT / "qgen").rglob("*.py"), ROOT / "CONTRIBUTING.md", ROOT / "README.md", ROOT / "pyproject.toml"]:
         text = path.read_text(encoding="utf-8")
         assert not re.findall(r"\bqgen\[", text), path
         for extra in re.findall(r"install_command\(['\"](\w+)['\"]\)", text):
