@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from drawn import layer_circuits
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from torch.autograd import forward_ad, functional
@@ -161,6 +164,24 @@ def test_are_refused_where_there_are_none(transform: Callable[[Function], Any]) 
     layer = QuantumLayer(circuit(), gradient="parameter-shift").double()
     with pytest.raises(BackendError, match=r"second derivative .* none on statevector .* Take backend `statevector`"):
         transform(calls(layer))
+
+
+@settings(max_examples=20)
+@given(circuit=layer_circuits(most_qubits=3, most_gates=6), seed=st.integers(0, 2**31), data=st.data())
+def test_drawn_circuits(circuit: LayerCircuit, seed: int, data: st.DataObject) -> None:
+    """Every way to a Jacobian is the same one, sample by sample, wherever the batch's axis is."""
+    assume(circuit.num_inputs + circuit.num_weights > 0)
+    torch.manual_seed(seed)
+    f = calls(QuantumLayer(circuit).double())
+    xs, ws = (torch.randn(3, size, dtype=torch.float64) for size in (circuit.num_inputs, circuit.num_weights))
+    places = [k for k, size in enumerate((circuit.num_inputs, circuit.num_weights)) if size]
+    wanted = [[functional.jacobian(f, (x, w))[k] for k in places] for x, w in zip(xs, ws, strict=True)]
+    for way in (jacrev, jacfwd):
+        axes = data.draw(st.tuples(st.integers(-2, 1), st.integers(-2, 1)))
+        moved = [leaf.movedim(0, axis) for leaf, axis in zip((xs, ws), axes, strict=True)]
+        found = vmap(way(f, tuple(places)), axes)(*moved)
+        for one, rows in zip(found, zip(*wanted, strict=True), strict=True):
+            torch.testing.assert_close(one, torch.stack(rows), rtol=1e-9, atol=1e-9)
 
 
 def test_vmap_runs_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
