@@ -35,7 +35,7 @@ class Counting(Backend):
 
         class Counted(Executable):
             def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
-                assert len(streams) == len(batch.inputs)
+                assert inner.backend.capabilities.exact or len(streams) == len(batch.inputs)
                 numbers.append(batch.inputs.numel() + len(batch.inputs) * batch.weights.shape[1])
                 return inner.evaluate(batch, streams)
 
