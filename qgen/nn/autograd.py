@@ -52,6 +52,7 @@ class _Expectations(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         inputs, weights = ctx.saved_tensors  # torch refuses, if they have changed since
+        # create_graph, or gradients in a batch, or with tangents
         if torch.is_grad_enabled() or is_transformed(upstream) or is_in_old_batch(upstream):
             return *_products(ctx, inputs, weights, upstream), None
         return *ctx.pull_back(upstream), None
