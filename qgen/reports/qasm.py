@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ _COMMENT = re.compile(r'"[^"\n]*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _VERSION = re.compile(r"\s*OPENQASM\s+(\d+)")
 #: What a file without a version has only in OpenQASM 2.
 _TWO = re.compile(r'\b[qc]reg\b|"qelib1\.inc"')
+_DEFINED, _INCLUDED = re.compile(r"\bgate\s+(\w+)"), re.compile(r'\binclude\s*"([^"\n]+)"')
 #: A register: `qreg q[5]`, `qubit[5] q`.
 _REGISTER = re.compile(r"\b(?:[qc]reg\s+\w+|qubit|bit)\s*\[\s*([\d_]+)\s*\]")
 #: Readers of brackets within brackets use up the stack.
@@ -69,8 +71,7 @@ def _parsed(text: str, path: Path) -> QuantumCircuit:
     try:
         if three:
             return qasm3.loads(text)
-        customs = qasm2.LEGACY_CUSTOM_INSTRUCTIONS
-        return qasm2.loads(text, include_path=(path.parent,), custom_instructions=customs)
+        return qasm2.loads(text, include_path=(path.parent,), custom_instructions=_customs(text, path.parent))
     except MissingOptionalLibraryError as error:
         raise CircuitError(f"OpenQASM 3 needs one more package: {install_command('qasm3')}") from error
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
@@ -82,6 +83,21 @@ def _parsed(text: str, path: Path) -> QuantumCircuit:
         raise CircuitError(
             f"{path} is no OpenQASM that Qiskit reads: {words} (read as OpenQASM {3 if three else 2})"
         ) from error
+
+
+def _customs(text: str, folder: Path) -> list[qasm2.CustomInstruction]:
+    """Qiskit's gates, without those that the file, or what it includes, defines: it would go by their names."""
+    own: set[str] = set()
+    left, known = [text], {"qelib1.inc"}
+    while left:
+        part = left.pop()
+        own.update(_DEFINED.findall(part))
+        included = set(_INCLUDED.findall(part)) - known
+        known |= included
+        for name in included:
+            with suppress(OSError):  # the parser says it with its line
+                left.append(_COMMENT.sub(_blank, read_text(folder / name)))
+    return [custom for custom in qasm2.LEGACY_CUSTOM_INSTRUCTIONS if custom.name not in own]
 
 
 def _is_three(text: str) -> bool:

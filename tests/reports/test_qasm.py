@@ -73,6 +73,27 @@ def test_resets_first_delays_and_measurements_at_the_end_are_read(text: str, exp
     assert np.allclose(found, [math.cos(0.4), 1.0][:expected], atol=1e-12)
 
 
+RZ, CX = "gate rz(t) a { U(t,0,0) a; }\n", "gate cx a,b { U(0.4,0,0) a; CX b,a; }\n"
+RUN = "rz(0.7) q[0];\ncx q[0],q[1];\n"
+OWN = {
+    "2, in the file": VERSION_2 + RZ + CX + "qreg q[2];\n" + RUN,
+    "2, partly in another file": VERSION_2 + 'include "own.inc";\n' + RZ + "qreg q[2];\nU(0.4,0,0) q[0];\n" + RUN,
+    "3": VERSION_3 + RZ + "gate CX a,b { ctrl @ U(pi,0,pi) a,b; }\n" + CX + "qubit[2] q;\n" + RUN,
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("backend", ["reference", "statevector", "aer", "aer:fake_manila"])
+def test_gates_that_a_file_defines_are_its_own(name: str, backend: str, tmp_path: Path) -> None:
+    """A turn of qubit 0 about Y by 0.7 + 0.4, which qubit 1 leaves alone: it is |0>."""
+    (tmp_path / "own.inc").write_text("// gates\ngate cx a,b { CX b,a; }\n")
+    circuit = read(tmp_path, OWN[name])
+    runs = open_backend(backend, noise_scale=0.0) if ":" in backend else open_backend(backend)
+    found = runs.compile(circuit).expectations(np.zeros(0), np.zeros(0))
+    assert np.allclose(found, [math.cos(1.1), 1.0], atol=1e-7)
+    assert LayerCircuit.from_json(circuit.to_json()) == circuit
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
