@@ -203,7 +203,7 @@ def _print_live(live: list[LiveDevice], problem: str | None) -> None:
     for one in live:
         name, *values, _, _ = _table_row(one.device.facts)
         waiting = f"{one.waiting:,}" if one.online else "offline"
-        table.add_row(name, *values, f"{_since(one.device.calibrated)} ago", waiting)
+        table.add_row(name, *values, _since(one.device.calibrated), waiting)
     console.print(table)
 
 
@@ -300,7 +300,7 @@ def _since(moment: datetime | None) -> str:
     if moment is None:
         return "-"
     hours = (datetime.now(UTC) - (moment if moment.tzinfo else moment.replace(tzinfo=UTC))).total_seconds() / 3600
-    return f"{max(hours, 0):.0f} h" if hours < 48 else _age(moment, short=True)
+    return f"{max(hours, 0):.0f} h ago" if hours < 48 else f"{_age(moment, short=True)} ago"
 
 
 def _show_simulator(name: str, as_json: bool) -> None:
@@ -372,7 +372,7 @@ def _device_rows(facts: DeviceFacts) -> dict[str, str]:
 def _live_rows(live: LiveDevice) -> dict[str, str]:
     day, jobs = live.device.calibrated, f"{live.waiting:,} job{'s' * (live.waiting != 1)} wait for it"
     return {
-        "calibrated": f"{day:%Y-%m-%d %H:%M %Z}, {_since(day)} ago" if day else "not said",
+        "calibrated": f"{day:%Y-%m-%d %H:%M %Z}, {_since(day)}" if day else "not said",
         "machine": f"{'online' if live.online else 'offline'}, {jobs}",
     }
 
