@@ -232,8 +232,6 @@ class _Waiting:
         self._console, self._bar, self._said = console, bar, ""
 
     def __call__(self, job: JobView, entry: Entry, spent: float) -> None:
-        from rich.markup import escape
-
         state = {"QUEUED": "waits", "RUNNING": "runs", "DONE": "is done"}.get(job.status, job.status.lower())
         place = f", {job.position} in the queue" if job.position else ""
         words = f"job {job.job_id} {state}{place}; {spent:,.0f} QPU s"
@@ -241,6 +239,6 @@ class _Waiting:
             return
         self._said = words
         if self._bar is not None:
-            self._bar.say(escape(words))
+            self._bar.say(words)
         else:
-            self._console.print(words, style="dim", soft_wrap=True, markup=False)
+            self._console.print(words, style="dim", soft_wrap=True)
