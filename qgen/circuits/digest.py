@@ -32,6 +32,7 @@ from qiskit.circuit import (
     library,
 )
 from qiskit.quantum_info import Clifford, SparseObservable, SparsePauliOp
+from qiskit.synthesis import QDrift
 
 from qgen.circuits.canonical import encode
 from qgen.circuits.library_form import has_own_matrix
@@ -134,6 +135,11 @@ class _Writer:
 
     def _evolution(self, gate: library.PauliEvolutionGate) -> tuple[Any, ...]:
         parts = gate.operator if isinstance(gate.operator, list) else [gate.operator]
+        if isinstance(gate.synthesis, QDrift):
+            raise CircuitError(
+                "an evolution by QDrift has no identity, by which layouts and journals know a circuit: its formula is "
+                "drawn anew each time. Give another synthesis, or append its definition."
+            )
         try:
             settings: list[Any] = sorted((name, repr(value)) for name, value in gate.synthesis.settings.items())
         except NotImplementedError:  # it says nothing of itself but what it makes

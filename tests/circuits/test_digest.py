@@ -41,7 +41,7 @@ from qiskit.circuit.library import (
     XGate,
 )
 from qiskit.quantum_info import Clifford, SparseObservable, SparsePauliOp, random_unitary
-from qiskit.synthesis import LieTrotter, MatrixExponential, SuzukiTrotter
+from qiskit.synthesis import LieTrotter, MatrixExponential, QDrift, SuzukiTrotter
 
 from qgen.circuits import LayerCircuit, Mixture, ansatz, ansatz_names
 from qgen.circuits.digest import circuit_digest
@@ -295,6 +295,8 @@ def test_what_has_no_identity_is_refused_by_a_line() -> None:
     circuit.append(Opaque(), [0])
     with pytest.raises(CircuitError, match=r"`opaque` \(Opaque\) has no identity"):
         circuit_digest(circuit)
+    with pytest.raises(CircuitError, match=r"QDrift has no identity.*drawn anew each time"):
+        circuit_digest(alone(PauliEvolutionGate(XZ, 0.3, synthesis=QDrift(seed=5))))
     controlled = QuantumCircuit(1, 1)
     with controlled.if_test((controlled.clbits[0], True)):
         controlled.x(0)
