@@ -56,7 +56,7 @@ def recorded(
 @pytest.mark.parametrize("method", METHODS, ids=str)
 @pytest.mark.parametrize(
     ("name", "shots"),
-    [("statevector", None), ("aer", None), ("aer", 30), ("aer:fake_lagos", 100)],
+    [("statevector", None), ("aer", None), ("aer", 30), ("aer:fake_lagos", 100), ("fake_manila", 60)],
 )
 def test_parts_change_no_bit(
     name: str, shots: int | None, method: GradientMethod, monkeypatch: pytest.MonkeyPatch

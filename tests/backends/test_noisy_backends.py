@@ -16,7 +16,7 @@ from qgen import LayerCircuit
 from qgen.backends import open_backend
 from qgen.backends.devices import open_device
 from qgen.backends.measuring import Measurement
-from qgen.backends.primitives.simulator import RowSimulator
+from qgen.backends.primitives.simulator import RowSimulator, Run
 from qgen.circuits import ansatz
 from qgen.errors import BackendError, ConfigError
 
@@ -51,12 +51,12 @@ def test_local_mode_draws_what_the_whole_device_draws() -> None:
     whole = AerSimulator.from_backend(device.backend)
     table = executable.placement.angles.values(np.concatenate([inputs, weights.expand(len(inputs), -1)], axis=1))
     part = RowSimulator.of(device.backend.target, executable.placement.physical)
-    part.seeds = range(3, 3 + len(table))
+    part.runs = [Run([k], k + 3) for k in range(len(table))]
     for wide in executable.circuits:
         bound = dict(zip(executable.placement.parameters, table.T.tolist(), strict=True))
         named = {parameter: bound[own] for parameter, own in zip(wide.parameters, bound, strict=True)}
         found = part.run([wide], [named], shots=200, memory=True).result()
-        for k, seed in enumerate(part.seeds):
+        for (k,), seed in part.runs:
             row = [{parameter: [numbers[k]] for parameter, numbers in named.items()}]
             wanted = whole.run([wide], row, shots=200, memory=True, seed_simulator=seed).result()
             assert found.get_memory(k) == wanted.get_memory()

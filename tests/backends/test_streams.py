@@ -21,6 +21,7 @@ from qgen.backends.aer import noisy_runs, runner, sampled
 from qgen.backends.aer.noisy_runs import Trajectories
 from qgen.backends.gradients import Adjoint, GradientMethod
 from qgen.backends.measuring import outcomes
+from qgen.backends.primitives.simulator import GAP, runs_of
 from qgen.circuits import Mixture, ansatz
 from qgen.errors import InputError
 from qgen.randomness import Streams, derive, for_images, next_streams
@@ -307,3 +308,15 @@ def test_seeds_that_do_not_fit_are_refused(seed: object, words: str) -> None:
     executable = open_backend("aer", 10).compile(ansatz("basic"))
     with pytest.raises(InputError, match=words):
         executable.expectations(np.zeros((3, 4)), np.zeros(16), seed)  # type: ignore[call-overload]
+
+
+def test_local_mode_runs_the_rows_of_a_seed_together_where_they_share_nothing() -> None:
+    streams = Streams((4, 5), 3).evaluated(range(4))
+    together = runs_of(streams, 1, GAP)
+    first = [0, 1, 2, 6, 7, 8, 12, 13, 14, 18, 19, 20]
+    assert [run.rows for run in together] == [first, [row + 3 for row in first]]
+    part = runs_of(streams.evaluated(range(2, 4)), 1, GAP)
+    assert [run.seed for run in part] == [run.seed + GAP * 2 * 3 for run in together]
+    apart = runs_of(streams, 1, GAP + 1)
+    assert [run.rows for run in apart] == [[row] for row in range(24)]
+    assert np.diff(sorted(run.seed for run in apart)).min() > 2**32

@@ -11,7 +11,7 @@ from qgen.backends.devices import Device
 from qgen.backends.pins import Pins
 from qgen.backends.primitives.executable import DEFAULT_SHOTS, SamplerBackend, SamplerExecutable
 from qgen.circuits import LayerCircuit
-from qgen.randomness import END, Streams
+from qgen.randomness import Streams
 
 if TYPE_CHECKING:
     from qgen.backends.primitives.simulator import RowSimulator
@@ -64,9 +64,11 @@ class LocalRuntimeExecutable(SamplerExecutable):
     def read(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
         from qiskit_ibm_runtime.executor_sampler import Sampler
 
+        from qgen.backends.primitives.simulator import runs_of
+
         results = []
         for basis, pub in enumerate(pubs):
-            self._simulator.seeds = [int(rng.integers(END)) for rng in streams.generators(basis)]
+            self._simulator.runs = runs_of(streams, basis, self._local.capabilities.shots or DEFAULT_SHOTS)
             results += list(Sampler(self._simulator).run([pub], shots=shots).result())
         return results
 

@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.transpiler import Target
 from qiskit_aer import AerSimulator
 
 from qgen.backends.noise.device import Described
+from qgen.randomness import END, Streams
+
+#: In one run Aer 0.18 takes seed + GAP j + i for shot i of row j.
+GAP = 2113
+
+
+class Run(NamedTuple):
+    """Rows that are one run of Aer, and its seed."""
+
+    rows: Sequence[int]
+    seed: int
+
+
+def runs_of(streams: Streams, basis: int, shots: int) -> list[Run]:
+    """All rows of a seed are one run, whose seed says where their evaluations begin; with many shots each is its own.
+
+    Rows of one run would share what they draw from shot `GAP` on. A run takes some 50 ms before its first row.
+    """
+    if shots > GAP:
+        return [Run([row], int(rng.integers(END))) for row, rng in enumerate(streams.generators(basis))]
+    evaluations, each = streams.evaluations, streams.each
+    rows = np.arange(len(streams)).reshape(len(evaluations), len(streams.seeds), each)
+    firsts = Streams(streams.seeds, 1).generators(basis)
+    seeds = [int(rng.integers(END // 2)) + GAP * evaluations.start * each for rng in firsts]
+    return [Run(rows[:, k].reshape(-1).tolist(), seed) for k, seed in enumerate(seeds)]
 
 
 class RowSimulator(AerSimulator):  # type: ignore[misc]  # ships no types
-    """Aer with a device's noise; each row of a run is a run of its own, with its own seed.
+    """Aer with a device's noise, whose rows do not all follow one seed.
 
-    Local mode makes all rows one run of Aer, which then counts up from one seed: a row's bits would depend on its
-    place, and rows would share what they draw (see `Trajectories`). It also sets up the whole device anew each time; a
-    model of the qubits in use, made once, gives the same bits in a hundredth of the time.
+    Local mode makes all rows one run of Aer: a row's bits would depend on its place. It also sets up the whole device
+    anew each time; a model of the qubits in use, made once, gives the same bits in a hundredth of the time.
 
     Attributes:
-        seeds: of the rows of the next run.
+        runs: that the rows of the next call are split into.
     """
 
-    seeds: Sequence[int] = ()
+    runs: Sequence[Run] = ()
 
     @classmethod
     def of(cls, target: Target, qubits: Collection[int]) -> RowSimulator:
@@ -52,26 +77,21 @@ class RowSimulator(AerSimulator):  # type: ignore[misc]  # ships no types
             seed_simulator: not used.
             options: see `AerSimulator.run`.
         """
-        (bound,) = parameter_binds
-        each = shots if bound else shots // len(self.seeds)
-        jobs = [
-            super(RowSimulator, self).run(circuits, [row], shots=each, seed_simulator=seed, **options)
-            for row, seed in zip(_rows(bound, len(self.seeds)), self.seeds, strict=True)
-        ]
-        whole, *others = (job.result() for job in jobs)
-        whole.results += [result.results[0] for result in others]
+        (circuit,), (bound,) = circuits, parameter_binds
+        count = sum(len(run.rows) for run in self.runs)
+        options["shots"] = shots if bound else shots // count
+        found: dict[int, Any] = {}
+        for rows, seed in self.runs:
+            some = [{parameter: [numbers[row] for row in rows] for parameter, numbers in bound.items()}]
+            given = ([circuit], some) if bound else ([circuit] * len(rows), None)
+            whole = super().run(*given, seed_simulator=seed, **options).result()
+            found |= zip(rows, whole.results, strict=True)
+        whole.results = [found[row] for row in range(count)]
         if not bound:
             first, *further = whole.results
             first.data.memory = [bits for one in (first, *further) for bits in one.data.memory]
             whole.results = [first]
         return SimpleNamespace(result=lambda: whole)
-
-
-def _rows(bound: dict[Parameter, Sequence[float]], count: int) -> Iterator[dict[Parameter, list[float]]]:
-    if not bound:
-        return iter([{}] * count)
-    table = zip(*bound.values(), strict=True)
-    return ({parameter: [number] for parameter, number in zip(bound, row, strict=True)} for row in table)
 
 
 def _part(target: Target, qubits: Collection[int]) -> Target:
