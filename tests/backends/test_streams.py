@@ -19,9 +19,9 @@ from qgen import LayerCircuit
 from qgen.backends import SPSA, Backend, Batch, Capabilities, Executable, ParameterShift, open_backend
 from qgen.backends.aer import noisy_runs, runner, sampled
 from qgen.backends.aer.noisy_runs import Trajectories
+from qgen.backends.aer.seeding import GAP, runs_of
 from qgen.backends.gradients import Adjoint, GradientMethod
 from qgen.backends.measuring import outcomes
-from qgen.backends.primitives.simulator import GAP, runs_of
 from qgen.circuits import Mixture, ansatz
 from qgen.errors import InputError
 from qgen.randomness import Streams, derive, for_images, next_streams
@@ -160,7 +160,7 @@ def test_trajectories_of_two_rows_share_no_errors(monkeypatch: pytest.MonkeyPatc
         return original(*args, seed_simulator=seed_simulator, **options)
 
     monkeypatch.setattr(simulator, "run", spied)
-    run.outcomes(np.full((9, 1), 0.9), shots, Streams((4, 5, 6), 3).generators(), np.array([np.eye(2)]))
+    run.outcomes(np.full((9, 1), 0.9), shots, Streams((4, 5, 6), 3), 0, np.array([np.eye(2)]))
     assert len(used) == 9
     assert np.diff(sorted(used)).min() > 2**32
 

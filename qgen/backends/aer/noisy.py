@@ -112,8 +112,7 @@ class NoisyExecutable(PlacedExecutable):
             read = [rewire_probabilities(confuse(state, self._confusion), wires) for state in states]
             return self.measurement.from_probabilities(read)
         outcomes = [
-            run.outcomes(table, self._shots, streams.generators(basis), self._confusion)
-            for basis, run in enumerate(self._runs)
+            run.outcomes(table, self._shots, streams, basis, self._confusion) for basis, run in enumerate(self._runs)
         ]
         return self.measurement.from_outcomes([rewire_outcomes(some, wires) for some in outcomes])
 

@@ -13,13 +13,15 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from qgen.backends.aer.runner import RUN_BYTES
+from qgen.backends.aer.seeding import GAP, runs_of
 from qgen.backends.angles import Doubles
 from qgen.backends.measuring import Outcomes, confuse, draw_outcomes
 from qgen.errors import BackendError, InputError
-from qgen.randomness import END
+from qgen.randomness import Streams
 from qgen.transpilation.waits import open_delays
 
 LABEL = "read"
+READING = 1 << 32  # beyond all numbers of bases: what is misread draws from a stream of its own
 
 
 class _Run:
@@ -33,9 +35,10 @@ class _Run:
         self._lengths = open_delays(circuit)
         self._simulator = AerSimulator(method=method, noise_model=model)
 
-    def _run(self, table: Doubles, shots: int, seed: int) -> Any:
+    def _run(self, table: Doubles, shots: int, seed: int, late: bool = True) -> Any:
         """Aer's results, one a row, of one run; a circuit without parameters is run once for each.
 
+        Numbers are bound `late`, by Aer, which is quicker, but draws otherwise for a row in a table than for it alone.
         Delays are as long in all rows: their relaxation is worked out before Aer binds the other numbers.
         """
         bound = dict(zip(self._parameters, table.T.tolist(), strict=True))
@@ -43,7 +46,7 @@ class _Run:
         result = self._simulator.run(
             circuit if bound else [circuit] * len(table),
             parameter_binds=[bound] if bound else None,
-            runtime_parameter_bind_enable=True,
+            runtime_parameter_bind_enable=late,
             shots=shots,
             seed_simulator=seed,
             max_parallel_threads=torch.get_num_threads(),
@@ -78,36 +81,35 @@ class Density(_Run):
             found[rows] = [getattr(one.data, LABEL) for one in self._run(table[rows], 1, 0).results]
         return found
 
-    def outcomes(self, table: Doubles, shots: int, rngs: Iterator[np.random.Generator], confusion: Doubles) -> Outcomes:
+    def outcomes(self, table: Doubles, shots: int, streams: Streams, basis: int, confusion: Doubles) -> Outcomes:
         """See `Trajectories.outcomes`."""
-        return draw_outcomes(confuse(self.probabilities(table), confusion), shots, rngs)
+        return draw_outcomes(confuse(self.probabilities(table), confusion), shots, streams.generators(basis))
 
 
 class Trajectories(_Run):
-    """By one state for each shot, on which errors happen at random.
-
-    Each row is a run of its own. In one run Aer 0.18 takes seed + 2113 j + i for shot i of row j: rows could have no
-    seeds of their own, and from 2,114 shots on would share their errors.
-    """
+    """By one state for each shot, on which errors happen at random."""
 
     def __init__(self, circuit: QuantumCircuit, parameters: Sequence[Parameter], model: Any) -> None:
         super().__init__(circuit, parameters, model, "statevector")
         self._circuit.measure_all()
 
-    def outcomes(self, table: Doubles, shots: int, rngs: Iterator[np.random.Generator], confusion: Doubles) -> Outcomes:
+    def outcomes(self, table: Doubles, shots: int, streams: Streams, basis: int, confusion: Doubles) -> Outcomes:
         """(N, C) numbers -> what is read, (N, shots), bit w of an outcome being wire w.
 
         Args:
             table: the numbers.
             shots: how many.
-            rngs: where the randomness of each row comes from; none is drawn from once the next one was asked for.
+            streams: what the rows draw from.
+            basis: the number of the basis that the circuit measures in.
             confusion: (k, 2, 2); see `qgen.backends.measuring.confuse`.
         """
-        read = np.empty((len(table), shots), dtype=np.int64)
-        for k, rng in zip(range(len(table)), rngs, strict=False):
-            result = self._run(table[k : k + 1], shots, int(rng.integers(END)))
-            read[k] = _misread(_spread(result.get_counts()), confusion, rng)
-        return read
+        found = np.empty((len(table), shots), dtype=np.int64)
+        # Delays of open length are bound before a run.
+        for rows, seed in runs_of(streams, basis, GAP + 1 if self._lengths else shots):
+            result = self._run(table[rows], shots, seed, late=False)
+            found[rows] = [_spread(result.get_counts(k)) for k in range(len(rows))]
+        rngs = streams.generators(basis + READING)
+        return np.array([_misread(row, confusion, rng) for row, rng in zip(found, rngs, strict=True)])
 
 
 def _length(seconds: float) -> float:

@@ -64,7 +64,7 @@ class LocalRuntimeExecutable(SamplerExecutable):
     def read(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
         from qiskit_ibm_runtime.executor_sampler import Sampler
 
-        from qgen.backends.primitives.simulator import runs_of
+        from qgen.backends.aer.seeding import runs_of
 
         results = []
         for basis, pub in enumerate(pubs):

@@ -4,40 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.transpiler import Target
 from qiskit_aer import AerSimulator
 
+from qgen.backends.aer.seeding import Run
 from qgen.backends.noise.device import Described
-from qgen.randomness import END, Streams
-
-#: In one run Aer 0.18 takes seed + GAP j + i for shot i of row j.
-GAP = 2113
-
-
-class Run(NamedTuple):
-    """Rows that are one run of Aer, and its seed."""
-
-    rows: Sequence[int]
-    seed: int
-
-
-def runs_of(streams: Streams, basis: int, shots: int) -> list[Run]:
-    """All rows of a seed are one run, whose seed says where their evaluations begin; with many shots each is its own.
-
-    Rows of one run would share what they draw from shot `GAP` on. A run takes some 50 ms before its first row.
-    """
-    if shots > GAP:
-        return [Run([row], int(rng.integers(END))) for row, rng in enumerate(streams.generators(basis))]
-    evaluations, each = streams.evaluations, streams.each
-    rows = np.arange(len(streams)).reshape(len(evaluations), len(streams.seeds), each)
-    firsts = Streams(streams.seeds, 1).generators(basis)
-    seeds = [int(rng.integers(END // 2)) + GAP * evaluations.start * each for rng in firsts]
-    return [Run(rows[:, k].reshape(-1).tolist(), seed) for k, seed in enumerate(seeds)]
 
 
 class RowSimulator(AerSimulator):  # type: ignore[misc]  # ships no types
