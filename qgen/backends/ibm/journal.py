@@ -36,6 +36,8 @@ _NEW_IN_2 = ("most real", "expected text", "instance text")
 _COUNT = "jobs"
 #: Noted where the jobs in it are of a version that knew circuits by other marks.
 _OTHER_MARKS = "of a version with other marks"
+#: Of a request, that are looked for among the jobs of a journal that was lost.
+_MOST_ATTEMPTS = 100
 #: QPU seconds that a job counts for of which nothing is known but that it is there.
 _UNKNOWN_JOB = 60.0
 #: Of the last jobs that were billed, from which estimates learn; and the least that they make of one.
@@ -165,12 +167,13 @@ class Journal:
 
     def claim(self, key: str, expected: str, purpose: str, estimate: float) -> Entry | None:
         """The last attempt at a request among those that were restored; None: there is none."""
+        lost = {tag for (tag,) in self._ask("select tag from jobs where key = tag")}
         found, before = None, self.last(key)
-        attempt = 0 if before is None else before.attempt + 1
-        while self._ask("select 1 from jobs where tag = ? and key = tag", (tag := self.tag(key, attempt),)):
-            about = {"key": key, "attempt": attempt, "expected": expected, "purpose": purpose, "estimate": estimate}
-            found = self._change(self._again(tag), **about)
-            attempt += 1
+        first = 0 if before is None else before.attempt + 1
+        for attempt in range(first, first + _MOST_ATTEMPTS) if lost else ():  # those that IBM refused left no job
+            if (tag := self.tag(key, attempt)) in lost:
+                about = {"key": key, "attempt": attempt, "expected": expected, "purpose": purpose, "estimate": estimate}
+                found = self._change(self._again(tag), **about)
         return found
 
     def posting(self, entry: Entry, most: float) -> Entry:

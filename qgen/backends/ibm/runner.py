@@ -239,7 +239,7 @@ class Runner:
             except TransientError as error:
                 self.finder.doubtful.add(entry.tag)
                 self.client.wait(attempt)
-                adopted = self.finder.adopted(entry, patiently=not error.done_nothing)
+                adopted = self.finder.adopted(entry, patiently=True)  # too many requests can wait, too
                 if adopted is not None:
                     return adopted
                 reason = error

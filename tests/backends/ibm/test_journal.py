@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qgen.backends.ibm.journal import VERSION, Journal
-from qgen.devserver import DevServer
+from qgen.devserver import DevServer, Fault
 from qgen.errors import HardwareError
 
 #: As it was before it had a version.
@@ -187,6 +187,17 @@ def test_what_an_emptied_journal_has_lost_is_found_and_said(
     with hardware(run) as backend:
         assert backend.runner.journal.spent() == pytest.approx(spent)
         assert not backend.runner.journal.lossy
+
+
+def test_what_is_lost_is_found_though_an_attempt_was_refused(server: DevServer, tmp_path: Path) -> None:
+    server.faults.add(Fault(method="POST", path="/jobs", status=400))
+    with pytest.raises(HardwareError):
+        measure(tmp_path)
+    before = measure(tmp_path)
+    for one in tmp_path.glob("jobs.*"):
+        one.unlink()
+    assert np.array_equal(measure(tmp_path), before)
+    assert len(server.ledger.jobs) == 1
 
 
 def test_what_is_lost_counts_before_anything_is_submitted(server: DevServer, tmp_path: Path) -> None:
