@@ -110,6 +110,8 @@ def crash(user: User) -> None:
 
 def break_coupler(user: User) -> None:
     """A coupler that the circuit runs on goes out of order."""
+    if user.emptied:
+        return
     with suppress(QgenError), user.hardware() as backend:
         (*_, pins) = backend.layouts(CIRCUIT) or [None]
         if pins is not None:
@@ -121,8 +123,15 @@ def break_coupler(user: User) -> None:
 
 
 def empty_journal(user: User) -> None:
-    """Somebody removes the journal, once the lists of jobs are up to date."""
+    """Somebody removes the journal, once the lists of jobs are up to date.
+
+    Not where a coupler broke: the layouts are lost with the journal, and jobs cannot be told to be those of a circuit
+    that can no longer be placed as it was. Such a run is paid for anew.
+    """
+    if user.moved:
+        return
     time.sleep(user.case.lag)
+    user.emptied = True
     for file in user.folder.glob("jobs.sqlite*"):
         file.unlink()
 
@@ -147,7 +156,7 @@ class User:
 
     def __init__(self, case: Case, server: DevServer, folder: Path) -> None:
         self.case, self.server, self.folder = case, server, folder
-        self.crash, self.moved, self.limit = False, False, case.limit
+        self.crash, self.moved, self.emptied, self.limit = False, False, False, case.limit
 
     @contextmanager
     def hardware(self) -> Iterator[IBMBackend]:
