@@ -1,0 +1,88 @@
+"""The plan for hardware is what runs there: circuits, jobs and executions, for each kind of model and gradient."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cloud import cloud
+from small_runs import small_config, small_gan, trainer
+
+from qgen.backends.ibm import IBMBackend
+from qgen.devserver import DevServer, Plan
+from qgen.runs import RunConfig, new_run
+from qgen.runs.hardware import HardwarePlan, plan_sampling, plan_training
+from qgen.training import Trainer
+
+ONE = "model.vertex={groups: 1, group_channels: 1, ansatz: hqconv, layers: 1}"
+BOTH = "model.quanvolution={level: 1, groups: 1, ansatz: basic, layers: 1}"
+GRADIENTS = ["parameter-shift", "parameter-shift:fraction=0.3", "spsa", "spsa:directions=3"]
+THERE = ("backend.name=ibm_guadalupe", "backend.shots=2", "training.batch=3")
+
+
+def config(preset: str, *changes: str) -> RunConfig:
+    if preset == "digits":
+        return small_config(ONE, *THERE, *changes)
+    if preset == "quanvolution":
+        return small_config(ONE, BOTH, *THERE, *changes)
+    return small_gan(preset, *THERE, *changes)
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> Any:
+    """Whose bits are drawn, not simulated: how many there are is what counts."""
+
+    def draw(circuit: Any, values: Any, shots: int, *_: Any) -> dict[str, Any]:
+        return {one.name: rng.integers(2, size=(len(values), shots, one.size)).astype(bool) for one in circuit.cregs}
+
+    monkeypatch.setattr("qgen.devserver.program.simulate", draw)
+    monkeypatch.setattr("qgen.backends.ibm.runner.FIRST_LOOK", 0.01)
+    with cloud(tmp_path, monkeypatch, plan=Plan(seconds=1e9)) as found:
+        yield found
+
+
+def built(folder: Path, settings: RunConfig) -> Trainer:
+    run = new_run("plan", folder / "run")
+    run.path.mkdir()
+    return trainer(run, settings)
+
+
+def compare(server: DevServer, plan: HardwarePlan) -> None:
+    jobs = server.ledger.jobs
+    assert (len(jobs), server.ledger.executions) == (plan.jobs, plan.executions)
+    assert sum(job.circuits for job in jobs) == plan.circuits
+    assert server.ledger.seconds <= plan.seconds
+
+
+@pytest.mark.parametrize("gradient", GRADIENTS)
+@pytest.mark.parametrize(
+    "preset", ["digits", "quanvolution", "gan-quantum-g", "gan-quantum-d", "gan-quantum-both", "patch-gan", "style-gan"]
+)
+def test_a_step_of_training(preset: str, gradient: str, server: DevServer, tmp_path: Path) -> None:
+    settings = config(preset, f"backend.gradient={gradient}")
+    training = built(tmp_path, settings)
+    backend = training.generator.backend
+    assert isinstance(backend, IBMBackend)
+    try:
+        plan = plan_training(training.generator, settings, backend, 1)
+        backend.allow(plan.seconds)
+        training.step(0)
+        compare(server, plan)
+    finally:
+        backend.close()
+
+
+@pytest.mark.parametrize("preset", ["digits", "quanvolution", "gan-quantum-g", "patch-gan", "style-gan"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_sampling(preset: str, count: int, server: DevServer, tmp_path: Path) -> None:
+    settings = config(preset)
+    generator: Any = built(tmp_path, settings).generator
+    try:
+        plan = plan_sampling(generator, settings, generator.backend, count, 0)
+        generator.backend.allow(plan.seconds)
+        generator.sample(list(range(count)))
+        compare(server, plan)
+    finally:
+        generator.backend.close()
