@@ -74,8 +74,7 @@ class Entry:
     @property
     def cut_off(self) -> bool:
         """Whether IBM ended it because it took longer than it was allowed to."""
-        words = (self.reason or "").lower()
-        return self.state == "failed" and ("1305" in words or "maximum execution time" in words)
+        return self.state == "failed" and is_cut_off(self.reason)
 
     @classmethod
     def read(cls, row: Sequence[Any]) -> Entry:
@@ -93,6 +92,12 @@ class Entry:
         if not right:
             raise ValueError("a job of it holds what no job has")
         return cls(**found)
+
+
+def is_cut_off(reason: str | None) -> bool:
+    """Whether that is what IBM says of a job that took longer than it was allowed to."""
+    words = (reason or "").lower()
+    return "1305" in words or "maximum execution time" in words
 
 
 COLUMNS = ", ".join(field.name for field in fields(Entry))

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from qgen.backends.ibm.client import Client
-from qgen.backends.ibm.entry import Entry
+from qgen.backends.ibm.entry import Entry, is_cut_off
 from qgen.backends.ibm.journal import Journal
+from qgen.backends.ibm.views import JobView
 from qgen.errors import HardwareError
 
 #: Seconds between two looks at a job: at first, and at most.
@@ -29,6 +30,12 @@ def looks(entry: Entry, pace: float) -> Iterator[None]:
         time.sleep(pause)
         pause = min(2 * pause, MOST_LOOK * pace)
         yield
+
+
+def bill_of(job: JobView) -> float | None:
+    """QPU seconds that a job was billed; None: not known. One that ran, to its end or to its limit, has a bill."""
+    ran = job.status == "DONE" or is_cut_off(job.reason)
+    return None if ran and not job.seconds else job.seconds
 
 
 @dataclass
@@ -117,7 +124,7 @@ class Finder:
                 continue
             known.add(mine[0])
             self.doubtful.add(mine[0])
-            seconds = self.client.look(job_id).seconds
+            seconds = bill_of(self.client.look(job_id))
             self.journal.restore(mine[0], job_id, self.client.name, self.client.instance, seconds)
             lost += 1
         self.journal.mend()

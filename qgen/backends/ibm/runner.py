@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 from qgen.backends.ibm.budget import Budget, learned
 from qgen.backends.ibm.client import TRIES, Client, Primitive
 from qgen.backends.ibm.entry import Entry
-from qgen.backends.ibm.finder import FIRST_LOOK, MOST_LOOK, PATIENCE, Finder, looks
+from qgen.backends.ibm.finder import FIRST_LOOK, MOST_LOOK, PATIENCE, Finder, bill_of, looks
 from qgen.backends.ibm.journal import Journal
 from qgen.backends.ibm.results import Expected, SpoiltError, pack
 from qgen.backends.ibm.trouble import RefusedError, TransientError
@@ -215,7 +215,7 @@ class Runner:
             looks = self._unbilled.get(entry.tag, 0)
             if entry.open or entry.seconds is not None or not entry.job_id or not (everything or looks):
                 continue
-            seconds = self.client.look(entry.job_id).seconds
+            seconds = bill_of(self.client.look(entry.job_id))
             if seconds is not None:
                 self.journal.billed(entry, seconds)
             if seconds is not None or looks <= 1:
@@ -278,7 +278,8 @@ class Runner:
         """
         if job.status not in (*ENDED, GONE):
             return entry
-        seconds = None if job.seconds is None else job.seconds + self.finder.extras(entry)
+        bill = bill_of(job)
+        seconds = None if bill is None else bill + self.finder.extras(entry)
         if seconds is None:
             self._unbilled[entry.tag] = _BILL_LOOKS
         if job.status == "DONE":
