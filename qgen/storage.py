@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_IMODE
 from uuid import uuid4
 
 #: In the name of a file that is being written; after a crash it may be left.
@@ -11,11 +12,16 @@ UNFINISHED = ".tmp"
 
 
 @contextmanager
-def aside(path: str | os.PathLike[str]) -> Iterator[Path]:
+def aside(path: str | os.PathLike[str], private: bool = False) -> Iterator[Path]:
     """A path in the same folder, to write to; what lies there replaces `path` at once when the block ends well.
 
     A block that fails leaves `path` as it was, and nothing else. The name ends as `path` does, for writers that choose
-    a format by it.
+    a format by it. Who may read the file is what the user's umask says, whatever the writer would have: safetensors
+    makes files for their owner alone.
+
+    Args:
+        path: the file.
+        private: for its owner alone, from its first byte on.
 
     Raises:
         OSError: the folder does not exist or cannot be written, or the disk is full.
@@ -23,7 +29,11 @@ def aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     temporary = target.with_name(f".{uuid4().hex}{UNFINISHED}{target.suffix}")
     try:
+        fresh = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
+        mode = S_IMODE(os.fstat(fresh).st_mode)
+        os.close(fresh)
         yield temporary
+        os.chmod(temporary, mode)
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.replace(temporary, target)

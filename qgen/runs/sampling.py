@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,18 @@ from qgen.backends import Backend
 from qgen.data import open_images, save_samples, save_single
 from qgen.data.distributions import DISTRIBUTIONS
 from qgen.errors import ConfigError, RunError
+from qgen.memory import free_memory, in_words
 from qgen.runs import provenance
+from qgen.runs.allocation import Allocation
 from qgen.runs.building import build_generator, closing_on_error
 from qgen.runs.checkpoint import Checkpoint, fingerprint, load_checkpoint
 from qgen.runs.config import RunConfig
 from qgen.runs.folder import Run, writing
 from qgen.runs.generators import ImageGenerator, Progress, image_seeds
 from qgen.settings import Settings
+
+#: Bytes that a number of an image takes while it is sampled and drawn, and those of an image's seed.
+_COPIES, _SEED = 16, 100
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict
     checkpoint = load_checkpoint(saved[-1])
     shape = tuple(checkpoint.numbers["shape"])
     opened = config.backend.open(run.journal)
-    with closing_on_error(opened):
+    with closing_on_error(opened), Allocation():
         generator = build_generator(config, shape, opened, trained=True)
         _load_average(generator, checkpoint, saved[-1], model_fingerprint(config.model, shape))
     return Trained(run, generator, config, checkpoint.step)
@@ -136,6 +142,7 @@ def sample_run(
         grid.parent.mkdir(parents=True, exist_ok=True)
         if single and folder.exists():
             raise RunError(f"{folder} exists already, and single images go there; name another --out, or remove it")
+    _check_count(count, trained.generator.shape)
     trained.generator.network.to(device)
     images = trained.generator.sample(image_seeds(seed, count), device, progress)
     with writing(grid):
@@ -147,6 +154,14 @@ def sample_run(
         note = grid.with_suffix(".json")
         storage.write_text(note, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
     return Samples(grid, note, tuple(singles), facts)
+
+
+def _check_count(count: int, shape: tuple[int, int, int]) -> None:
+    needed, free = count * (prod(shape) * _COPIES + _SEED), free_memory()
+    if needed > free:
+        raise RunError(
+            f"{count:,} images take {in_words(needed)} of memory, and {in_words(free)} are free: sample fewer at a time"
+        )
 
 
 def _name(trained: Trained, count: int, seed: int) -> str:

@@ -12,6 +12,7 @@ from qgen.data import ImageSet, batch_indices, save_samples
 from qgen.errors import RunError
 from qgen.randomness import derive, generator
 from qgen.runs import (
+    Allocation,
     ClassifierLearner,
     ImageGenerator,
     Learner,
@@ -29,6 +30,7 @@ from qgen.training import metrics, state
 from qgen.training.ema import MovingAverage
 from qgen.training.interrupt import StopRequest
 from qgen.training.metrics import Pace, Window
+from qgen.training.needs import check_batch, check_step, weights_kept
 from qgen.training.player import DivergedError, Outcome, Player, mean_outcome
 from qgen.training.rates import learning_rate
 from qgen.training.report import Report
@@ -113,13 +115,17 @@ class Trainer:
         Raises:
             ConfigError, BackendError, CircuitError, RunError: the settings cannot be met.
         """
+        check_batch(config.training, len(images))
         backend = config.backend.open(run.journal)
-        with closing_on_error(backend):
+        what = "weights, their gradients, their average and the optimiser's state"
+        with closing_on_error(backend), Allocation(weights_kept(config.training), what):
             generator = build_learner(config, images, backend)
         if config.start is not None and not run.checkpoints():  # a run that goes on has these weights, trained further
             transfer(generator.network, config.start, config.parts_taken_over)
         players = [Player(turn, config.training, fabric) for turn in generator.turns()]
         average = MovingAverage(generator.averaged, config.training.ema)
+        with closing_on_error(backend):
+            check_step(generator, config.training, config.training.batch // fabric.world_size, fabric.device)
         seen = config.training.batch * max(player.repeats for player in players)
         window = Window(seen, generator.circuits_per_training_image)
         draws = not isinstance(generator, ClassifierLearner) and not backend.capabilities.remote

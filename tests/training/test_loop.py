@@ -76,6 +76,19 @@ def test_a_run_leaves_what_is_promised(unbroken: Run) -> None:
     assert len(list(unbroken.path.rglob("*.tmp*"))) == 0
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there is no umask")
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_every_file_of_a_run_is_as_readable_as_the_umask_says(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        run, _ = train_small(tmp_path / "run", "training.steps=1", "training.judged=8")
+    finally:
+        os.umask(before)
+    modes = {path.relative_to(run.path): path.stat().st_mode & 0o777 for path in run.path.rglob("*") if path.is_file()}
+    assert len(modes) >= 6
+    assert {path: mode for path, mode in modes.items() if mode != 0o666 & ~umask} == {}
+
+
 def test_a_crashed_run_goes_on_to_the_same_bits(unbroken: Run, rng: np.random.Generator, tmp_path: Path) -> None:
     run = new_run("test", tmp_path / "crashed")
     with pytest.raises(HaltError):

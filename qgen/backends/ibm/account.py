@@ -119,8 +119,7 @@ def _replaced(file: Path, anew: bool) -> Iterator[Path]:
     """
     target = file.resolve()  # it may be a link to where the user keeps such files
     target.parent.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
-    with aside(target) as copy:
-        os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MINE))
+    with aside(target, private=True) as copy:
         copy.write_text(json.dumps(_read(target, anew)), encoding="utf-8")
         yield copy
 

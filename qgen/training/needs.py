@@ -1,0 +1,110 @@
+"""What a step of training takes of memory, estimated from steps of one image and of two before any is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from qgen.errors import ConfigError
+from qgen.memory import free_memory, in_words
+from qgen.runs import Learner, Turn
+from qgen.runs.config import TrainingSettings
+
+#: Tensors that each optimiser keeps for a parameter.
+_STATE = {"adam": 2, "sgd": 0, "adadelta": 2}
+#: How much more than what the backward pass needs is in use at once.
+_MARGIN = 1.2
+
+
+def weights_kept(settings: TrainingSettings) -> int:
+    """How often each weight is kept in training: itself, its gradient, its average and the optimiser's state."""
+    return 3 + _STATE[settings.optimizer]
+
+
+def check_batch(settings: TrainingSettings, images: int) -> None:
+    """Refuses a batch that the data set cannot fill.
+
+    Raises:
+        ConfigError: it has more images than there are.
+    """
+    if settings.batch > images:
+        raise ConfigError(
+            f"training.batch = {settings.batch:,} is more than the {images:,} images that there are to learn from; "
+            f"choose one of at most {images:,}"
+        )
+
+
+def check_step(learner: Learner, settings: TrainingSettings, share: int, device: torch.device) -> None:
+    """Refuses a step that does not fit into memory.
+
+    Args:
+        learner: on its device.
+        settings: of the training.
+        share: images of a batch on this device.
+        device: the device.
+
+    Raises:
+        ConfigError: what the backward pass keeps for so many images takes more than is free.
+    """
+    if not learner.backend.capabilities.adjoint:  # circuits cost time or money there, and a step has a few images
+        return
+    weights = [weight for turn in learner.turns() for weight in turn.trained.values()]
+    trained = (weights_kept(settings) - 2) * sum(weight.numel() * weight.element_size() for weight in weights)
+    free = free_memory() if device.type == "cpu" else torch.cuda.mem_get_info(device)[0]
+    one = kept(learner, 1, device)
+    if trained + _MARGIN * one * share < free:  # more than it takes: a part is the same for any number of images
+        return
+    two = kept(learner, 2, device)
+    fixed, each = trained + max(0, 2 * one - two), _MARGIN * max(1, two - one)
+    if fixed + each * share > free:
+        most = max(0, int((free - fixed) // each))
+        advice = f"choose training.batch of at most {most:,}" if most else "choose a smaller model"
+        raise ConfigError(
+            f"a step of {share:,} images takes about {in_words(fixed + each * share)} of memory, and {in_words(free)} "
+            f"are free: {advice}"
+        )
+
+
+def kept(learner: Learner, count: int, device: torch.device) -> int:
+    """Bytes that the backward pass keeps for so many images, beside the weights: of the player that has most of them.
+
+    It grows linearly from the first image on.
+    """
+    return max(_kept(learner, turn, count, device) for turn in learner.turns())
+
+
+def _kept(learner: Learner, turn: Turn, count: int, device: torch.device) -> int:
+    own = {weight.untyped_storage().data_ptr() for weight in learner.network.parameters()}
+    sizes: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        place = tensor.untyped_storage()
+        if place.data_ptr() not in own:
+            sizes[place.data_ptr()] = place.nbytes()
+        return tensor
+
+    draws: Any = turn.objective.draw(count, learner.shape, torch.Generator().manual_seed(0))  # type: ignore[operator]
+    given = [torch.zeros(count, *learner.shape, device=device), draws.to(device)]
+    if turn.labelled:
+        given.append(torch.zeros(count, dtype=torch.int64, device=device))
+    with _at_rest(turn.objective), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        loss = turn.objective(*given)
+        total = sum(sizes.values())  # while the graph keeps them: freed memory is given out again
+        del loss
+    return total
+
+
+@contextmanager
+def _at_rest(module: nn.Module) -> Iterator[None]:
+    """Nothing in the module changes, and no random number is missing afterwards."""
+    was_training = module.training
+    module.eval()
+    try:
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            yield
+    finally:
+        module.train(was_training)

@@ -1,0 +1,82 @@
+"""Memory is estimated before it is taken: what a step keeps, weights that do not fit, batches that cannot be filled."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from small_runs import small_config, small_gan, train_config, trainer
+
+from qgen.errors import ConfigError
+from qgen.memory import free_memory
+from qgen.runs import Allocation, RunConfig, load_checkpoint, new_run
+from qgen.training import needs
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("config", [small_config(), small_gan("gan-quantum-both")], ids=["unet", "gan"])
+def test_what_a_step_keeps_grows_by_the_same_for_every_image(config: RunConfig, tmp_path: Path) -> None:
+    learner = trainer(new_run("test", tmp_path / "run"), config).generator
+    one, two, seven = (needs.kept(learner, count, CPU) for count in (1, 2, 7))
+    assert 0 < two - one <= one
+    assert seven == one + 6 * (two - one)
+
+
+def test_looking_changes_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = train_config(tmp_path / "looked", small_gan("gan-quantum-g"))
+    monkeypatch.setattr(needs, "kept", lambda *_: 0)
+    other, _ = train_config(tmp_path / "not", small_gan("gan-quantum-g"))
+    assert len(run.checkpoints()) == 2
+    for mine, theirs in zip(run.checkpoints(), other.checkpoints(), strict=True):
+        ours, others = (load_checkpoint(path).tensors["weights"] for path in (mine, theirs))
+        assert all(torch.equal(ours[name], others[name]) for name in ours)
+
+
+def test_a_step_that_does_not_fit_is_refused_with_the_batch_that_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = trainer(new_run("test", tmp_path / "run"), small_config())
+    learner, settings = made.generator, made.settings
+    each = needs.kept(learner, 2, CPU) - needs.kept(learner, 1, CPU)
+    trained = 3 * 4 * sum(weight.numel() for weight in learner.network.parameters())
+    monkeypatch.setattr(needs, "free_memory", lambda: trained + 100 * each)
+    with pytest.raises(ConfigError, match=r"a step of 1,000 images takes about .* training.batch of at most (7|8)\d$"):
+        needs.check_step(learner, settings, 1000, CPU)
+    monkeypatch.setattr(needs, "free_memory", lambda: trained + 2000 * each)
+    needs.check_step(learner, settings, 1000, CPU)
+
+
+@pytest.mark.parametrize("make", [torch.empty, torch.zeros, torch.ones, torch.randn, torch.rand])
+def test_weights_that_do_not_fit_are_refused_before_they_are_made(make: Callable[..., torch.Tensor]) -> None:
+    side = int(free_memory() ** 0.5)
+    with Allocation(), pytest.raises(ConfigError, match="does not fit into memory: weights take"):
+        make(side, side)
+    with Allocation():
+        assert torch.nn.Linear(8, 8)(make(2, 8)).shape == (2, 8)
+
+
+def test_copies_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qgen.runs.allocation.free_memory", lambda: 1000)
+    with Allocation(copies=5):
+        torch.empty(50)
+    with Allocation(copies=5, what="w"), pytest.raises(ConfigError, match=r"w take 0\.0 GiB or more"):
+        torch.empty(51)
+
+
+def test_a_batch_that_the_images_cannot_fill_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"training\.batch = 65 is more than the 64 images"):
+        trainer(new_run("test", tmp_path / "run"), small_config("training.batch=65"))
+    trainer(new_run("test", tmp_path / "run"), small_config("training.batch=64"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
+def test_a_limit_of_the_process_counts() -> None:
+    script = (
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30));"
+        "from qgen.memory import free_memory; print(free_memory())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert 0 < int(done.stdout) < 2**30
