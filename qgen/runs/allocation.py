@@ -27,7 +27,7 @@ class Allocation(TorchDispatchMode):
     """
 
     def __init__(self, copies: int = 1, what: str = "weights") -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._copies, self._what = copies, what
         self._free, self._taken = free_memory(), 0
 
