@@ -40,3 +40,39 @@ def test_a_run_with_qgen_alone(tmp_path: Path) -> None:
     (row,) = json.loads(out.with_suffix(".json").read_text())["rows"]
     assert row["right"], row
     assert out.with_suffix(".png").stat().st_size > 1000
+
+
+ANSWERS = {
+    "a line": ((1, 0.1, False, "", "qgen: no such file\n"), None),
+    "wrong usage": ((2, 0.1, False, "", "Usage: ..."), None),
+    "good after all": ((0, 9.0, False, "step 1", ""), None),
+    "interrupted work": ((130, 12.0, True, "training on 3 images", ""), None),
+    "a traceback": ((1, 0.1, False, "", "Traceback (most recent call last):\n"), "traceback"),
+    "too long": ((1, 10.5, False, "", "qgen: no\n"), "too long"),
+    "killed": ((-9, 11.0, False, "", ""), "too long"),
+    "a crash": ((-11, 0.1, False, "", ""), "exit code -11"),
+    "work that goes on after Ctrl-C": ((-9, 21.0, True, "training on 3 images", ""), "exit code -9 after Ctrl-C"),
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.parametrize(("answer", "fault"), ANSWERS.values(), ids=ANSWERS.keys())
+def test_what_counts_as_an_answer_to_odd_input(
+    answer: tuple[int, float, bool, str, str], fault: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from harness.forks import Limits, Outcome
+
+    assert Outcome(*answer).fault(Limits(10.0, 2**30)) == fault
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_few_odd_inputs_are_answered_and_can_be_repeated(rng: np.random.Generator, tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "odd_inputs.py"), "--seed", str(int(rng.integers(2**32)))]
+    out = tmp_path / "odd.json"
+    done = subprocess.run(
+        [*command, "--cases", "12", "--whole", "1", "--out", str(out)], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads(out.read_text())
+    assert (sum(summary["codes"].values()), summary["faults"]) == (12, [])

@@ -28,7 +28,7 @@ def run() -> int:
                 raise
             code = _interrupted()
         code = _flushed(code) if asked.code is None else (_flushed(0), asked.code)[1]
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing is left to be lost, nor a traceback to be shown
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # all is done: an end without a traceback is left
     return code
 
 

@@ -42,7 +42,9 @@ def study() -> None:
 @app.command(epilog=_COMPARE_EXAMPLES)
 def compare(
     presets: Annotated[list[str], typer.Argument(metavar="PRESET", help="Presets, or YAML files.")],
-    seeds: Annotated[int, typer.Option(min=1, help="How often each is trained; two or more make intervals.")] = 3,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1000, help="How often each is trained; two or more make intervals.")
+    ] = 3,
     fraction: Annotated[
         list[float] | None, typer.Option(metavar="PART", help="Of the images to learn from; default: 1. Repeatable.")
     ] = None,

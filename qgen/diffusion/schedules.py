@@ -126,7 +126,7 @@ def cosine(steps: int, s: float = 0.008, largest_beta: float = 0.999) -> Schedul
         ConfigError: fewer than one step.
     """
     _check(steps)
-    u = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    u = torch.linspace(0, 1, steps + 1, dtype=torch.float64, device="cpu")
     f = torch.cos((u + s) / (1 + s) * math.pi / 2) ** 2
     betas = (1 - f[1:] / f[:-1]).clamp(max=largest_beta)
     return Schedule(torch.cumprod(1 - betas, 0))
@@ -142,7 +142,7 @@ def linear(steps: int, first: float = 1e-4, last: float = 0.02) -> Schedule:
     """
     _check(steps)
     betas = linear_betas(steps, first, last)
-    return Schedule(torch.cumprod(1 - torch.linspace(*betas, steps, dtype=torch.float64), 0))
+    return Schedule(torch.cumprod(1 - torch.linspace(*betas, steps, dtype=torch.float64, device="cpu"), 0))
 
 
 def _check(steps: int) -> None:

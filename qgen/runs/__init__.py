@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from qgen.lazy import on_demand
 
 if TYPE_CHECKING:
-    from qgen.runs.allocation import Allocation as Allocation
+    from qgen.runs.allocation import fitting as fitting
     from qgen.runs.building import build_generator as build_generator
     from qgen.runs.building import build_learner as build_learner
     from qgen.runs.building import closing_on_error as closing_on_error

@@ -19,7 +19,7 @@ from qgen.data.distributions import DISTRIBUTIONS
 from qgen.errors import ConfigError, RunError
 from qgen.memory import free_memory, in_words
 from qgen.runs import provenance
-from qgen.runs.allocation import Allocation
+from qgen.runs.allocation import fitting
 from qgen.runs.building import build_generator, closing_on_error
 from qgen.runs.checkpoint import Checkpoint, fingerprint, load_checkpoint
 from qgen.runs.config import RunConfig
@@ -99,8 +99,8 @@ def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict
     checkpoint = load_checkpoint(saved[-1])
     shape = tuple(checkpoint.numbers["shape"])
     opened = config.backend.open(run.journal)
-    with closing_on_error(opened), Allocation():
-        generator = build_generator(config, shape, opened, trained=True)
+    with closing_on_error(opened):
+        generator = fitting(lambda: build_generator(config, shape, opened, trained=True))
         _load_average(generator, checkpoint, saved[-1], model_fingerprint(config.model, shape))
     return Trained(run, generator, config, checkpoint.step)
 

@@ -12,7 +12,6 @@ from qgen.data import ImageSet, batch_indices, save_samples
 from qgen.errors import RunError
 from qgen.randomness import derive, generator
 from qgen.runs import (
-    Allocation,
     ClassifierLearner,
     ImageGenerator,
     Learner,
@@ -21,6 +20,7 @@ from qgen.runs import (
     TrainingSettings,
     build_learner,
     closing_on_error,
+    fitting,
     image_seeds,
     model_fingerprint,
     transfer,
@@ -118,8 +118,9 @@ class Trainer:
         check_batch(config.training, len(images))
         backend = config.backend.open(run.journal)
         what = "weights, their gradients, their average and the optimiser's state"
-        with closing_on_error(backend), Allocation(weights_kept(config.training), what):
-            generator = build_learner(config, images, backend)
+        with closing_on_error(backend):
+            copies = weights_kept(config.training)
+            generator = fitting(lambda: build_learner(config, images, backend), copies, what)
         if config.start is not None and not run.checkpoints():  # a run that goes on has these weights, trained further
             transfer(generator.network, config.start, config.parts_taken_over)
         players = [Player(turn, config.training, fabric) for turn in generator.turns()]

@@ -2,16 +2,16 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 from small_runs import small_config, small_gan, train_config, trainer
 
+from qgen.data import DataSettings, open_images
 from qgen.errors import ConfigError
-from qgen.memory import free_memory
-from qgen.runs import Allocation, RunConfig, load_checkpoint, new_run
+from qgen.runs import Learner, RunConfig, build_learner, fitting, load_checkpoint, new_run, read_config
 from qgen.training import needs
 
 CPU = torch.device("cpu")
@@ -49,21 +49,29 @@ def test_a_step_that_does_not_fit_is_refused_with_the_batch_that_does(
     needs.check_step(learner, settings, 1000, CPU)
 
 
-@pytest.mark.parametrize("make", [torch.empty, torch.zeros, torch.ones, torch.randn, torch.rand])
-def test_weights_that_do_not_fit_are_refused_before_they_are_made(make: Callable[..., torch.Tensor]) -> None:
-    side = int(free_memory() ** 0.5)
-    with Allocation(), pytest.raises(ConfigError, match="does not fit into memory: weights take"):
-        make(side, side)
-    with Allocation():
-        assert torch.nn.Linear(8, 8)(make(2, 8)).shape == (2, 8)
+@pytest.mark.parametrize("preset", ["digits", "gan-quantum-both", "patch-gan", "style-gan", "classifier"])
+def test_a_model_fits_to_the_byte_or_is_refused_before_it_is_made(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = read_config(preset)
+    images, backend = open_images(DataSettings(name=config.data.name.replace("mnist", "digits"))), config.backend.open()
+    made: list[str] = []
 
+    def build() -> Learner:
+        learner = build_learner(config, images, backend)
+        made.append(next(learner.network.parameters()).device.type)
+        return learner
 
-def test_copies_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qgen.runs.allocation.free_memory", lambda: 1000)
-    with Allocation(copies=5):
-        torch.empty(50)
-    with Allocation(copies=5, what="w"), pytest.raises(ConfigError, match=r"w take 0\.0 GiB or more"):
-        torch.empty(51)
+    weights = list(build().network.parameters())
+    needed = 5 * sum(weight.numel() * weight.element_size() for weight in weights)
+    for free, ways in ((100 * needed, ["cpu"]), (needed, ["meta", "cpu"]), (needed - 1, ["meta"])):
+        made.clear()
+        monkeypatch.setattr("qgen.runs.allocation.free_memory", lambda free=free: free)
+        refused = (
+            pytest.raises(ConfigError, match="does not fit into memory: w take") if free < needed else nullcontext()
+        )
+        with refused:
+            ours = fitting(build, 5, "w")
+            assert all(torch.equal(*pair) for pair in zip(ours.network.parameters(), weights, strict=True))
+        assert made == ways
 
 
 def test_a_batch_that_the_images_cannot_fill_is_refused(tmp_path: Path) -> None:
