@@ -160,7 +160,7 @@ def test_a_run_is_not_a_preset(trained: Run) -> None:
 
 
 def test_what_the_system_refuses_is_one_line(trained: Run) -> None:
-    assert "File name too long" in failure(invoke("sample", "x" * 300))
+    assert "File name too long" in failure(invoke("sample", str(trained.path), "--out", f"{'x' * 300}.png"))
 
 
 def test_single_images_do_not_mix_with_older_ones(trained: Run, tmp_path: Path) -> None:
