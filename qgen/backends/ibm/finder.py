@@ -22,11 +22,14 @@ SETTLED = 600.0
 _log = logging.getLogger(__name__)
 
 
-def looks(entry: Entry, pace: float) -> Iterator[None]:
-    """Moments to look for a job in: now, and again until IBM must know it, had it been made when the entry changed."""
-    pause = FIRST_LOOK * pace
+def looks(pace: float, patiently: bool = True) -> Iterator[None]:
+    """Moments to look for a job in: now and, patiently, again until IBM's lists must have caught up.
+
+    Counted from the first look: a request whose answer is lost may have reached IBM at any moment until then.
+    """
+    began, pause = time.monotonic(), FIRST_LOOK * pace
     yield
-    while entry.age < PATIENCE * pace:
+    while patiently and time.monotonic() - began < PATIENCE * pace:
         time.sleep(pause)
         pause = min(2 * pause, MOST_LOOK * pace)
         yield
@@ -82,9 +85,9 @@ class Finder:
             patiently: look until they must have it, had it reached IBM.
         """
         found: list[str] = []
-        for _ in looks(entry, self.client.pace):
+        for _ in looks(self.client.pace, patiently and entry.age < SETTLED):
             found = self.client.find(entry.tag)
-            if found or not patiently:
+            if found:
                 break
         if not found:
             return None

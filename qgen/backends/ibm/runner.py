@@ -307,8 +307,8 @@ class Runner:
         return self.journal.done(entry, packed, seconds)
 
     def _look(self, entry: Entry) -> JobView:
-        """A job as it is; one that IBM does not know yet is asked for until it must know it."""
-        for _ in looks(entry, self.client.pace):
+        """A job as it is; that IBM does not know it is believed only when it says so for half a minute."""
+        for _ in looks(self.client.pace):
             job = self.client.look(str(entry.job_id))
             if job.status != GONE:
                 break
