@@ -29,12 +29,14 @@ class Interrupts:
         first: the first SIGINT or SIGTERM; None: there was none.
         count: how many there were.
         listening: whether a thread hears of them.
+        deaf: whether they are another's business for now.
         at_once: what is done before the process ends at once, the last one first: end children, clean the terminal.
     """
 
     first: int | None = None
     count: int = 0
     listening: bool = False
+    deaf: bool = False
     at_once: list[Callable[[], object]] = field(default_factory=list)
 
     @property
@@ -44,6 +46,8 @@ class Interrupts:
 
     def heard(self, number: int) -> None:
         """In the thread: a signal came. A second one, and a SIGTERM whose grace is over, end the process."""
+        if self.deaf:
+            return
         self.count += 1
         self.first = self.first or number
         if self.count > 1:
@@ -96,6 +100,16 @@ def on_end_at_once(clean: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         interrupts.at_once.remove(clean)
+
+
+@contextmanager
+def left_to_a_child() -> Iterator[None]:
+    """Within this block signals are for a child that has the terminal: it may take any number of Ctrl-C."""
+    interrupts.deaf = True
+    try:
+        yield
+    finally:
+        interrupts.deaf = False
 
 
 def _listen(reader: int) -> None:

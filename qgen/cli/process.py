@@ -14,7 +14,7 @@ _STREAMS = ("stdin", "stdout", "stderr")
 
 
 def run() -> int:
-    """Runs the command line of this process; its exit code: see `qgen.cli.main`, and 130 after any Ctrl-C."""
+    """Runs the command line of this process; its exit code, which after any Ctrl-C is 130, after a SIGTERM 143."""
     _open_streams()
     sys.unraisablehook = _unraisable
     with listening() as asked:
@@ -27,7 +27,8 @@ def run() -> int:
             if asked.code is None:
                 raise
             code = _interrupted()
-        code = _flushed(code) if asked.code is None else (_flushed(0), asked.code)[1]
+        code = _flushed(code)
+        code = code if asked.code is None else asked.code
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # all is done: an end without a traceback is left
     return code
 

@@ -183,6 +183,42 @@ def test_every_name_can_be_printed_in_every_encoding(encoding: str, tmp_path: Pa
     assert "\x1b" not in "".join(lines)
 
 
+DEVSERVER = """
+import sys
+from qgen.cli import process
+sys.argv = ["qgen", "devserver", "--device", "fake_manila", "--", sys.executable, "-c", sys.argv[1]]
+sys.exit(process.run())
+"""
+PATIENT = """
+import signal, time
+seen = []
+signal.signal(signal.SIGINT, lambda *_: seen.append(1))
+print("begun", flush=True)
+while len(seen) < 3:
+    time.sleep(0.01)
+raise SystemExit(7)
+"""
+
+
+def test_a_child_of_the_devserver_may_take_any_number_of_ctrl_c() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", DEVSERVER, PATIENT],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=sane,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    for _ in range(3):
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        time.sleep(0.5)
+    code, error = ended(process)
+    assert code == 7, error
+    assert "devserver: 0 jobs" in error
+
+
 BROKEN = ("yaml.py", "random.py", "struct.py", "pickle.py", "torch.py", "qiskit.py")
 
 
