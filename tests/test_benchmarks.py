@@ -66,6 +66,7 @@ def test_what_counts_as_an_answer_to_odd_input(
     assert Outcome(*answer).fault(Limits(10.0, 2**30)) == fault
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 def test_a_few_odd_inputs_are_answered_and_can_be_repeated(rng: np.random.Generator, tmp_path: Path) -> None:
     command = [sys.executable, str(BENCHMARKS / "odd_inputs.py"), "--seed", str(int(rng.integers(2**32)))]

@@ -15,6 +15,8 @@ from qgen import QgenError, __version__
 from qgen.cli import main as command_line
 
 COMMANDS = ("train", "sample", "describe", "data", "backends", "transpile", "jobs", "devserver", "study")
+#: Whose examples take longer than the others together.
+LONG = ("sample", "transpile", "devserver")
 
 
 def invoke(*arguments: str) -> Any:
@@ -44,7 +46,10 @@ def test_without_arguments_it_shows_the_help_as_wrong_usage() -> None:
     assert "describe" in result.output
 
 
-@pytest.mark.parametrize("arguments", [(), *((command,) for command in COMMANDS)])
+@pytest.mark.parametrize(
+    "arguments",
+    [(), *(pytest.param((name,), marks=[pytest.mark.slow] if name in LONG else []) for name in COMMANDS)],
+)
 def test_help_fits_eighty_columns_and_its_examples_run(arguments: tuple[str, ...], example_folder: Path) -> None:
     result = invoke(*arguments, "--help")
     assert result.exit_code == 0

@@ -16,6 +16,8 @@ from qgen.runs import RunConfig, new_run
 from qgen.runs.hardware import HardwarePlan, plan_sampling, plan_training
 from qgen.training import Trainer
 
+pytestmark = pytest.mark.slow
+
 ONE = "model.vertex={groups: 1, group_channels: 1, ansatz: hqconv, layers: 1}"
 BOTH = "model.quanvolution={level: 1, groups: 1, ansatz: basic, layers: 1}"
 GRADIENTS = ["parameter-shift", "parameter-shift:fraction=0.3", "spsa", "spsa:directions=3"]

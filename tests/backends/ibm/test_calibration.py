@@ -40,6 +40,7 @@ def break_it(server: DevServer, folder: Path, **options: Any) -> None:
             server.machine(DEVICE).break_coupler(first, second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_what_is_paid_is_answered_and_what_is_not_is_placed_anew(
     options: dict[str, Any], server: DevServer, tmp_path: Path

@@ -320,6 +320,7 @@ def test_a_time_to_wait_may_be_a_date() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_list_without_end_is_left(server: DevServer) -> None:
     found = Client("ibm_guadalupe", HardwareOptions(), PACE)
     server.faults.add(Fault(path="/jobs", body='{"jobs": [], "count": 7}', times=None))

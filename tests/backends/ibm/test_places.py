@@ -131,6 +131,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_small(folder, "training.steps=1", "training.samples=0", circuits)[0].path
 
 
+@pytest.mark.slow
 def test_the_plan_says_since_when_and_what_it_is_worth(server: DevServer, trained: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(trained, tmp_path / "run"))
     there = ("--backend", "ibm_guadalupe", "--count", "1", "--steps", "1", "--shots", "20")

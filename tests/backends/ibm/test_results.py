@@ -35,7 +35,7 @@ def entries(folder: Path) -> list[Any]:
 
 
 @pytest.mark.parametrize("how", SPOILT)
-@pytest.mark.parametrize("resilience", [0, 1])
+@pytest.mark.parametrize("resilience", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_what_does_not_fit_stays_submitted_and_is_fetched_again(
     how: Any, resilience: int, server: DevServer, tmp_path: Path
 ) -> None:
@@ -53,6 +53,7 @@ def test_what_does_not_fit_stays_submitted_and_is_fetched_again(
     assert [row[0] for row in entries(tmp_path)] == ["done"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", SPOILT)
 def test_fetching_goes_on_past_a_spoilt_result(how: Any, server: DevServer, tmp_path: Path) -> None:
     server.faults.add(Fault(spoil=how, times=None))
@@ -135,6 +136,7 @@ def test_bytes_that_are_no_result_are_one_line(packed: bytes) -> None:
         unpack(packed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["Paused", "", "Zombie", "Completed?"])
 def test_a_state_that_nobody_knows_is_said_and_nothing_is_lost(state: str, server: DevServer, tmp_path: Path) -> None:
     server.faults.add(Fault(state=state, times=None))
