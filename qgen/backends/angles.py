@@ -11,6 +11,7 @@ import sympy
 import torch
 from qiskit.circuit import Parameter, ParameterExpression
 
+from qgen.circuits.canonical import linear_slopes
 from qgen.errors import CircuitError, InputError
 
 Doubles = npt.NDArray[np.float64]
@@ -119,17 +120,10 @@ class Angles:
 
 def affine(expression: ParameterExpression) -> tuple[float, dict[Parameter, float]] | None:
     """(constant, slopes) of an expression that is linear in its parameters; None of any other."""
-    slopes: dict[Parameter, float] = {}
-    for parameter in expression.parameters:
-        try:
-            gradient = expression.gradient(parameter)
-        except RuntimeError:  # Qiskit differentiates all functions but sign()
-            return None
-        if isinstance(gradient, ParameterExpression):
-            if gradient.parameters:
-                return None
-            gradient = gradient.numeric()
-        slopes[parameter] = _real(gradient, expression)
+    found = linear_slopes(expression)
+    if found is None:
+        return None
+    slopes = {parameter: _real(slope, expression) for parameter, slope in found}
     at_zero = expression.bind(dict.fromkeys(expression.parameters, 0.0))
     return _real(at_zero.numeric(), expression), slopes
 

@@ -71,7 +71,7 @@ def _expression(expression: ParameterExpression, key: Key) -> bytes:
         return _affine(0.0, [(expression, 1.0)], key)
     if not expression.parameters:
         return _number(expression.numeric())
-    slopes = _slopes(expression)
+    slopes = linear_slopes(expression)
     if slopes is not None:
         at_zero = expression.bind(dict.fromkeys(expression.parameters, 0.0)).numeric()
         return _affine(at_zero, slopes, key)
@@ -88,7 +88,7 @@ def _seen(number: complex) -> complex:
     return number if abs(number) >= _SMALLEST else 0.0
 
 
-def _slopes(expression: ParameterExpression) -> list[tuple[Parameter, complex]] | None:
+def linear_slopes(expression: ParameterExpression) -> list[tuple[Parameter, complex]] | None:
     """What each parameter is multiplied with; None where the expression is not linear."""
     slopes = []
     for parameter in expression.parameters:

@@ -24,19 +24,11 @@ _JOBS = "/jobs"
 
 
 class TransientError(HardwareError):
-    """Something that may pass: the service is busy or failing, or the network is.
-
-    Attributes:
-        done_nothing: whether the request was certainly not carried out.
-    """
-
-    done_nothing = False
+    """Something that may pass: the service is busy or failing, or the network is."""
 
 
 class BusyError(TransientError):
     """Too many requests: this one was turned away."""
-
-    done_nothing = True
 
 
 class RefusedError(HardwareError):
