@@ -21,9 +21,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 from scipy.stats import spearmanr
 
-from qgen.backends.devices import Device, open_device
 from qgen.circuits import LayerCircuit, ansatz, ansatz_names
 from qgen.circuits.observables import support
+from qgen.devices import Device, open_device
 from qgen.errors import CircuitError
 from qgen.reports.compact import CompactCircuit
 from qgen.reports.simulation import MOST_QUBITS, check_prediction

@@ -19,7 +19,8 @@ from harness.machine import machine
 
 from qgen.data import open_images, save_grid
 from qgen.metrics import measure, open_judge
-from qgen.runs import find_run, image_seeds, open_trained
+from qgen.runs import find_run, image_seeds
+from qgen.sampling import open_trained
 
 BACKENDS = ("aer", "aer:fake_brisbane", "fake_brisbane")
 SHOWN = 64

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from qgen.backends.noise import NoiseSettings
+from qgen.noise import NoiseSettings
 from qgen.runs import RunConfig
 from qgen.runs.keys import list_keys, markdown
 

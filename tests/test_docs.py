@@ -13,9 +13,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from qgen.backends.noise import FileNoise, NoiseSettings, read_noise
 from qgen.cli.main import app
 from qgen.documents import parse_yaml
+from qgen.noise import FileNoise, NoiseSettings, read_noise
 from qgen.runs import RunConfig, read_config
 from qgen.runs.keys import list_keys
 from qgen.settings import Settings

@@ -18,7 +18,7 @@ from pathlib import Path
 NEEDED = (
     "qgen.cli.main",
     "qgen.cli.process",
-    "qgen.runs.hardware",
+    "qgen.costing.plan",
     "qgen.training",
     "qgen.studies",
     "qgen.backends.ibm",

@@ -12,10 +12,10 @@ from qgen.errors import BackendError, shown
 
 if TYPE_CHECKING:
     from qgen.backends.base import Backend
-    from qgen.backends.devices import Device
     from qgen.backends.ibm import HardwareOptions
-    from qgen.backends.noise import NoiseSource
     from qgen.backends.pins import Pins
+    from qgen.devices import Device
+    from qgen.noise import NoiseSource
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _reference(options: BackendOptions) -> Backend:
 
 def _noisy_aer(rest: str, options: BackendOptions) -> Backend:
     from qgen.backends.aer.noisy import NoisyAerBackend
-    from qgen.backends.noise import KINDS
+    from qgen.noise import KINDS
 
     scale = 1.0 if options.noise_scale is None else options.noise_scale
     kinds = KINDS if options.noise is None else options.noise
@@ -109,9 +109,9 @@ def _noisy_aer(rest: str, options: BackendOptions) -> Backend:
 
 
 def _noise_source(rest: str) -> NoiseSource:
-    from qgen.backends.devices import open_device
-    from qgen.backends.noise import DeviceNoise, read_noise
-    from qgen.backends.noise.settings import ENDINGS
+    from qgen.devices import open_device
+    from qgen.noise import DeviceNoise, read_noise
+    from qgen.noise.settings import ENDINGS
 
     if rest.lower().endswith(ENDINGS):
         return read_noise(Path(rest))
@@ -120,8 +120,8 @@ def _noise_source(rest: str) -> NoiseSource:
 
 
 def _snapshot(name: str, options: BackendOptions) -> Backend:
-    from qgen.backends.devices import open_device
     from qgen.backends.primitives import LocalRuntimeBackend
+    from qgen.devices import open_device
 
     options.refuse(name, "noise_scale", "noise")
     return LocalRuntimeBackend(_calibrated(open_device(name)), options.shots, options.pins())

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from qgen.backends import Capabilities
-    from qgen.backends.devices import Device, DeviceFacts
     from qgen.backends.ibm.live import LiveDevice
+    from qgen.devices import Device, DeviceFacts
 
 EXAMPLES = """\b
 Examples:
@@ -75,7 +75,7 @@ def backends(
             raise typer.BadParameter("--all and --json of the list go without `show`; `show NAME --json` has its own.")
         return
     from qgen.backends import FORMS, backend_names, open_backend
-    from qgen.backends.devices import device_names, open_device
+    from qgen.devices import device_names, open_device
 
     simulators = {name: open_backend(name).capabilities for name in backend_names()}
     devices = sorted((open_device(name).facts for name in device_names()), key=_rank)
@@ -104,8 +104,8 @@ def show(
 ) -> None:
     """Show one backend; of a device, its errors and its map too, and of a live one its queue."""
     from qgen.backends import backend_names
-    from qgen.backends.devices import open_device
-    from qgen.backends.devices.picture import FIGURE_ENDINGS
+    from qgen.devices import open_device
+    from qgen.devices.picture import FIGURE_ENDINGS
 
     if figure and figure.suffix.lower() not in FIGURE_ENDINGS:
         raise typer.BadParameter(f"{str(figure)!r} does not end in .png, .svg or .pdf.", param_hint="--figure")
@@ -171,7 +171,7 @@ def _find_live(name: str) -> LiveDevice:
     Raises:
         HardwareError: there is none; the message says what snapshot there is of it.
     """
-    from qgen.backends.devices import open_device
+    from qgen.devices import open_device
 
     problem = _NO_ACCOUNT
     if _may_have_account():
@@ -322,8 +322,8 @@ def _show_simulator(name: str, as_json: bool) -> None:
 
 def _show_device(device: Device, figure: Path | None, as_json: bool, live: LiveDevice | None = None) -> None:
 
-    from qgen.backends.devices import draw_device
-    from qgen.backends.devices.facts import works
+    from qgen.devices import draw_device
+    from qgen.devices.facts import works
 
     if figure:
         draw_device(device, figure)
@@ -352,7 +352,7 @@ def _show_device(device: Device, figure: Path | None, as_json: bool, live: LiveD
 
 
 def _device_rows(facts: DeviceFacts) -> dict[str, str]:
-    from qgen.backends.devices.fleet import AS_OF
+    from qgen.devices.fleet import AS_OF
 
     end = f"retired on {facts.retired}" if facts.retired else facts.status
     day = f"{facts.calibrated:%Y-%m-%d}, {_age(facts.calibrated)} ago" if facts.calibrated else "not said"

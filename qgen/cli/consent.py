@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from qgen.backends.ibm import IBMBackend
     from qgen.backends.ibm.entry import Entry
     from qgen.backends.ibm.views import JobView
-    from qgen.runs import Trained
-    from qgen.runs.hardware import HardwarePlan, PlannedLayer
+    from qgen.costing.plan import HardwarePlan, PlannedLayer
+    from qgen.sampling import Trained
     from qgen.training import Trainer
 
 #: What the commands take that may run on hardware.
@@ -58,7 +58,7 @@ class Consent(NamedTuple):
 def sampling_agreed(console: Console, trained: Trained, count: int, seed: int, consent: Consent, as_json: bool) -> bool:
     """Whether sampling may go ahead: always where it costs nothing, else by the plan. See `agree`."""
     from qgen.backends.ibm import IBMBackend
-    from qgen.runs.hardware import place_anew, plan_sampling
+    from qgen.costing.plan import place_anew, plan_sampling
 
     if not isinstance(trained.backend, IBMBackend):
         _refuse(consent, trained.backend.name)
@@ -72,7 +72,7 @@ def sampling_agreed(console: Console, trained: Trained, count: int, seed: int, c
 def training_agreed(console: Console, trainer: Trainer, consent: Consent, as_json: bool) -> bool:
     """The same for the steps of training that are still to be taken."""
     from qgen.backends.ibm import IBMBackend
-    from qgen.runs.hardware import place_anew, plan_training
+    from qgen.costing.plan import place_anew, plan_training
 
     backend = trainer.generator.backend
     if not isinstance(backend, IBMBackend):
@@ -103,7 +103,7 @@ def agree(console: Console, plan: HardwarePlan, backend: IBMBackend, consent: Co
         BudgetError: the plan takes more than may be spent, or than the account has left.
         typer.Exit: the answer was no, or there was nobody to ask.
     """
-    from qgen.runs.hardware import check_limit
+    from qgen.costing.plan import check_limit
 
     if consent.dry_run and as_json:
         typer.echo(json.dumps({"plan": plan.plain()}, indent=2))

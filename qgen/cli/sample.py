@@ -16,7 +16,7 @@ from qgen.cli.words import key_values
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from qgen.runs import Samples
+    from qgen.sampling import Samples
 
 EXAMPLES = """\b
 Examples:
@@ -83,7 +83,7 @@ def sample(
     where["hardware"] = key_values(hardware, "--hardware", "tiles=auto") if hardware else None
 
     from qgen.nn import describe_runs
-    from qgen.runs import open_trained, sample_run
+    from qgen.sampling import open_trained, sample_run
     from qgen.training import choose_device
 
     console, said = (

@@ -131,11 +131,11 @@ def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | N
 
 def _anywhere(settings: RunConfig) -> RunConfig:
     """With whole paths, since the run may go on from another place."""
-    from qgen.backends.noise.settings import ENDINGS
     from qgen.data.distributions import DISTRIBUTIONS
     from qgen.data.places import expanded
     from qgen.data.sets import KNOWN
     from qgen.models import GANSettings
+    from qgen.noise.settings import ENDINGS
     from qgen.runs import override_config
     from qgen.runs.words import nested
 

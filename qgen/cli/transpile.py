@@ -211,9 +211,10 @@ def _processes(seeds: int) -> int:
 
 def _circuits_of_run(path: Path | None, work: Work) -> list[_Wanted]:
     """Every circuit in the model of a run once, with how often all layers of that circuit are called."""
+    from qgen.costing.circuit_use import CircuitUse, sampling_uses, training_uses
     from qgen.errors import RunError
-    from qgen.runs import find_run, open_trained
-    from qgen.runs.workload import CircuitUse, sampling_uses, training_uses
+    from qgen.runs import find_run
+    from qgen.sampling import open_trained
 
     run = find_run(path)
     generator = open_trained(run, {"name": "statevector"}).generator

@@ -10,8 +10,8 @@ from qiskit.circuit import Instruction
 from qiskit.quantum_info import SuperOp
 from qiskit.transpiler import QubitProperties
 
-from qgen.backends.noise import LocalNoise
 from qgen.devserver.gates import Complexes, on_legs
+from qgen.noise import LocalNoise
 
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
 

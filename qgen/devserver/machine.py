@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qgen.backends.devices import Device, open_device
-from qgen.backends.devices.device import PREFIX
+from qgen.devices import Device, open_device
+from qgen.devices.device import PREFIX
 
 if TYPE_CHECKING:
     from qiskit.transpiler import Target
@@ -141,7 +141,7 @@ class MachineNoise:
     """The errors of a snapshot; those on the same qubits are worked out once."""
 
     def __init__(self, target: Target, name: str) -> None:
-        from qgen.backends.noise import DeviceNoise
+        from qgen.noise import DeviceNoise
 
         self._source, self._target = DeviceNoise(target, name), target
         self._known: dict[tuple[int, ...], Channels] = {}

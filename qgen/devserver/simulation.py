@@ -13,11 +13,11 @@ from qiskit.circuit import Parameter
 
 from qgen.backends.angles import Doubles
 from qgen.backends.measuring import Outcomes, confuse, draw_outcomes
-from qgen.backends.noise import LocalNoise
 from qgen.devserver.channels import Channels
 from qgen.devserver.exact import probabilities
 from qgen.devserver.pieces import Bits, Piece, pieces_of, registers_of, steps_of
 from qgen.errors import BackendError
+from qgen.noise import LocalNoise
 
 MOST_WIRES = 24  # of a state: 256 MiB
 MOST_DENSE = 11  # of a density matrix: 64 MiB

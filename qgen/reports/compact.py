@@ -12,7 +12,7 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import SuperOp
 from qiskit.transpiler import Target
 
-from qgen.backends.noise.source import aer_noise
+from qgen.noise.source import aer_noise
 from qgen.transpilation.figures import BESIDES, Step, read_steps
 
 #: Seconds below which a wait is what rounding leaves.

@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from qgen.backends.devices import draw_device
 from qgen.backends.ibm.live import find_device
+from qgen.devices import draw_device
 from qgen.errors import QgenError
 from qgen.extras import install_command
 from qgen.reports.markup import Markup, element, plural, scroller

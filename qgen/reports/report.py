@@ -12,10 +12,10 @@ from qiskit.circuit import Parameter
 from qiskit.circuit.library import CZGate, RZGate, SXGate, XGate
 from qiskit.transpiler import Target
 
-from qgen.backends.devices import Device
 from qgen.backends.ibm.live import find_device
 from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
+from qgen.devices import Device
 from qgen.errors import BackendError
 from qgen.reports.result import DecouplingFigures, DeviceReport, TileFigures, TranspilationReport
 from qgen.reports.simulation import check_prediction

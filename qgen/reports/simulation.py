@@ -26,13 +26,13 @@ import numpy.typing as npt
 from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
 
-from qgen.backends.devices import Device
 from qgen.backends.measuring import confuse, rewire_probabilities
-from qgen.backends.noise import DeviceNoise
-from qgen.backends.requirement import require_aer
 from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
+from qgen.devices import Device
 from qgen.errors import BackendError
+from qgen.extras import require_aer
+from qgen.noise import DeviceNoise
 from qgen.randomness import derive
 from qgen.reports.compact import CompactCircuit
 from qgen.transpilation.moving import ends_of

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qgen.backends.devices import Device
 from qgen.backends.gradients.choice import parse_gradient
 from qgen.backends.measuring import Measurement
 from qgen.backends.pins import Pins
 from qgen.backends.primitives import LocalRuntimeBackend
 from qgen.circuits import LayerCircuit
+from qgen.devices import Device
 from qgen.transpilation import Found, WorkloadCost, workload_cost
 from qgen.transpilation.cost import REP_DELAY_US
 

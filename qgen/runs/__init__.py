@@ -1,4 +1,4 @@
-"""Runs: what one is (settings), where it lies (a folder), what it keeps (checkpoints), and what it makes (images)."""
+"""Runs: what one is (settings), where it lies (a folder), and what it keeps (checkpoints)."""
 
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from qgen.runs.building import closing_on_error as closing_on_error
     from qgen.runs.checkpoint import Checkpoint as Checkpoint
     from qgen.runs.checkpoint import load_checkpoint as load_checkpoint
+    from qgen.runs.checkpoint import model_fingerprint as model_fingerprint
     from qgen.runs.checkpoint import save_checkpoint as save_checkpoint
     from qgen.runs.config import BackendSettings as BackendSettings
     from qgen.runs.config import EMASettings as EMASettings
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
     from qgen.runs.generators import Learner as Learner
     from qgen.runs.generators import Turn as Turn
     from qgen.runs.generators import image_seeds as image_seeds
-    from qgen.runs.sampling import Samples as Samples
-    from qgen.runs.sampling import Trained as Trained
-    from qgen.runs.sampling import model_fingerprint as model_fingerprint
-    from qgen.runs.sampling import open_trained as open_trained
-    from qgen.runs.sampling import sample_run as sample_run
     from qgen.runs.shipped import preset_names as preset_names
     from qgen.runs.shipped import preset_summary as preset_summary
     from qgen.runs.transferring import transfer as transfer

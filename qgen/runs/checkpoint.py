@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from qgen.errors import RunError
+from qgen.settings import Settings
 from qgen.tensor_files import TensorFile, Tensors
 
 _FILE = TensorFile("checkpoint", 1, "Delete it to go on from the one before it, if there is one.")
@@ -85,3 +86,8 @@ def _grouped(flat: Tensors) -> dict[str, dict[str, torch.Tensor]]:
 def fingerprint(settings: Mapping[str, Any]) -> str:
     """A digest of plain settings, the same for equal ones."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def model_fingerprint(model: Settings, shape: tuple[int, int, int]) -> str:
+    """What two runs have in common if the weights of one fit the other."""
+    return fingerprint(model.plain() | {"shape": list(shape)})

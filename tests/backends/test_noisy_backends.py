@@ -15,10 +15,10 @@ from qiskit_aer import AerSimulator
 from qgen import LayerCircuit
 from qgen.backends import open_backend
 from qgen.backends.aer.seeding import Run
-from qgen.backends.devices import open_device
 from qgen.backends.measuring import Measurement
 from qgen.backends.primitives.simulator import RowSimulator
 from qgen.circuits import ansatz
+from qgen.devices import open_device
 from qgen.errors import BackendError, ConfigError
 
 SHOTS = 8192

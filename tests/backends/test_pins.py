@@ -13,9 +13,9 @@ from qiskit.circuit.library import CRXGate, PauliEvolutionGate, PauliGate
 from qiskit.quantum_info import SparsePauliOp
 
 from qgen.backends import open_backend
-from qgen.backends.devices import open_device
 from qgen.backends.pins import read_pins, write_pins
 from qgen.circuits import LayerCircuit, ansatz
+from qgen.devices import open_device
 from qgen.errors import BackendError
 from qgen.transpilation import search
 

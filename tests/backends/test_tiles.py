@@ -22,11 +22,11 @@ from qiskit.transpiler import Target
 from qiskit_aer.primitives import SamplerV2
 
 from qgen import LayerCircuit
-from qgen.backends.devices import open_device
 from qgen.backends.measuring import Measurement
 from qgen.backends.placement import Placement, place
 from qgen.backends.tiles import TiledCircuits, one_tile, tile_placement
 from qgen.circuits import ansatz
+from qgen.devices import open_device
 from qgen.errors import BackendError
 from qgen.transpilation import Success
 from qgen.transpilation.tiling import Tile, Tiling

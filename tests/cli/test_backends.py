@@ -12,9 +12,9 @@ from cloud import no_account
 from typer.testing import CliRunner
 
 from qgen.backends import backend_names, open_backend
-from qgen.backends.devices import device_names, open_device, opening
 from qgen.backends.primitives import provider
 from qgen.cli.main import app
+from qgen.devices import device_names, open_device, opening
 
 PNG = b"\x89PNG\r\n\x1a\n"
 FACTS = {

@@ -15,11 +15,11 @@ import pytest
 from cloud import cloud, no_account
 from typer.testing import CliRunner
 
-from qgen.backends.devices import open_device
 from qgen.backends.ibm import client
 from qgen.backends.ibm.live import _live
 from qgen.backends.ibm.trouble import Patience
 from qgen.cli.main import app
+from qgen.devices import open_device
 from qgen.devserver import DevServer, Fault
 
 #: What is asked of each device.

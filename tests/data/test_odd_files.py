@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from qgen.backends.noise import read_noise
 from qgen.cli.main import app
 from qgen.data import DataSettings, open_images
 from qgen.data.inspection import inspect_folder
 from qgen.errors import ConfigError, DataError, QgenError
+from qgen.noise import read_noise
 from qgen.runs import Run, read_config
 from qgen.runs.folder import find_run
 from qgen.user_files import check_regular, open_regular, read_bytes, read_text, shown

@@ -17,7 +17,7 @@ from qiskit_ibm_runtime.api.exceptions import RequestsApiError
 from qiskit_ibm_runtime.exceptions import IBMNotAuthorizedError, IBMRuntimeError
 from qiskit_ibm_runtime.executor_sampler import Sampler
 
-from qgen.backends.devices import open_device
+from qgen.devices import open_device
 from qgen.devserver import DeviceModel, DevServer, Plan
 from qgen.devserver.identity import Identity
 from qgen.errors import BackendError

@@ -9,7 +9,7 @@ from qiskit.quantum_info import DensityMatrix
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
-from qgen.backends.devices import open_device
+from qgen.devices import open_device
 from qgen.devserver import DeviceModel
 from qgen.devserver.exact import probabilities
 from qgen.devserver.machine import Machine

@@ -14,7 +14,7 @@ from qiskit_aer.noise import NoiseModel
 from qiskit_ibm_runtime.executor_estimator import Estimator
 from qiskit_ibm_runtime.executor_sampler import Sampler
 
-from qgen.backends.devices import open_device
+from qgen.devices import open_device
 from qgen.devserver import DeviceModel
 
 SHOTS = 20_000

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from qgen.cli.transpile import transpile
 from qgen.nn import QuantumLayer
-from qgen.runs import open_trained
+from qgen.sampling import open_trained
 
 app = typer.Typer(rich_markup_mode=None)
 app.command()(transpile)

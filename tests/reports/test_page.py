@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit, generate_preset_pass_manager
 
-from qgen.backends.devices import open_device
+from qgen.devices import open_device
 from qgen.errors import QgenError
 from qgen.reports.charts import losses, strip_chart, success_chart
 from qgen.reports.markup import element, percent, signed, table, times

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from qiskit import QuantumCircuit
 
-from qgen.backends.devices import open_device
 from qgen.circuits import LayerCircuit, ansatz
+from qgen.devices import open_device
 from qgen.errors import BackendError, CircuitError
 from qgen.reports import report, transpile_report
 from qgen.reports.qasm import read_qasm

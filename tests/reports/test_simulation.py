@@ -16,8 +16,8 @@ from qiskit.quantum_info import Statevector, hellinger_fidelity
 from qiskit.transpiler import InstructionProperties, PassManager, Target
 from qiskit.transpiler.passes import ALAPScheduleAnalysis, PadDelay, TimeUnitConversion
 
-from qgen.backends.devices import open_device
 from qgen.circuits import LayerCircuit, Mixture, ansatz
+from qgen.devices import open_device
 from qgen.errors import BackendError
 from qgen.reports.simulation import check_prediction, random_angles, simulated_fidelity
 from qgen.transpilation import search

@@ -16,9 +16,9 @@ from pydantic import TypeAdapter
 import qgen.backends.gradients.choice as gradients
 import qgen.devserver.faults  # so that its settings are known here
 import qgen.studies.plan  # noqa: F401
-from qgen.backends.noise.settings import NoiseSettings  # noqa: F401
 from qgen.documents import Unquoted, dump_yaml, parse_yaml
 from qgen.errors import ConfigError
+from qgen.noise.settings import NoiseSettings  # noqa: F401
 from qgen.runs import RunConfig, override_config, preset_names, read_config
 from qgen.settings import Settings
 from qgen.values import _options, fit, guess

@@ -10,7 +10,7 @@ from importlib import import_module
 
 NEEDED = (
     "qgen.cli.main",
-    "qgen.runs.hardware",
+    "qgen.costing.plan",
     "qgen.training",
     "qgen.backends.ibm",
     "qgen.backends.statevector",

@@ -18,8 +18,9 @@ from qgen.data import DataSettings, ImageSet, open_images
 from qgen.errors import ConfigError, QgenError
 from qgen.models.extractors import CLASSIFIER_FILE, load_classifier, save_classifier
 from qgen.models.extractors.objective import Views, seen
-from qgen.runs import Run, build_learner, load_checkpoint, new_run, open_trained, read_config
+from qgen.runs import Run, build_learner, load_checkpoint, new_run, read_config
 from qgen.runs.generators import image_seeds
+from qgen.sampling import open_trained
 from qgen.training.classifying import accuracy
 
 TINY = (

@@ -11,8 +11,8 @@ from qiskit.providers import QubitProperties
 from qiskit.quantum_info import Operator, Statevector
 from qiskit.transpiler import InstructionProperties, Target
 
-from qgen.backends.devices import open_device
 from qgen.circuits import ansatz
+from qgen.devices import open_device
 from qgen.errors import BackendError
 from qgen.transpilation import measure
 from qgen.transpilation.decoupling import SEQUENCES, decouple

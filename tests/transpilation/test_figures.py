@@ -11,8 +11,8 @@ from qiskit.providers import QubitProperties
 from qiskit.transpiler import InstructionProperties, PassManager, Target
 from qiskit.transpiler.passes import ALAPScheduleAnalysis, PadDelay, TimeUnitConversion
 
-from qgen.backends.devices import Device, open_device
 from qgen.circuits import ansatz
+from qgen.devices import Device, open_device
 from qgen.errors import BackendError
 from qgen.transpilation import Figures, measure
 

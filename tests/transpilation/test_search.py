@@ -11,8 +11,8 @@ from qiskit.circuit.library import CXGate, UGate
 from qiskit.quantum_info import Operator
 from qiskit.transpiler import Target
 
-from qgen.backends.devices import open_device
 from qgen.circuits import LayerCircuit, ansatz, ansatz_names, get_ansatz
+from qgen.devices import open_device
 from qgen.errors import BackendError
 from qgen.transpilation import Candidate, Found, measure, search
 from qgen.transpilation.moving import ends_of, move

@@ -15,7 +15,7 @@ from qiskit.quantum_info import Operator
 from qiskit.transpiler import InstructionProperties, Target
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from qgen.backends.devices import open_device
+from qgen.devices import open_device
 from qgen.errors import BackendError
 from qgen.transpilation.figures import measure
 from qgen.transpilation.packing import Apart, pack

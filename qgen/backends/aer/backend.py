@@ -11,10 +11,10 @@ from qgen.backends.aer.readout import Readout
 from qgen.backends.aer.runner import Runner
 from qgen.backends.aer.sampled import SampledExecutable
 from qgen.backends.base import Backend, Batch, Capabilities, Executable
-from qgen.backends.requirement import require_aer
 from qgen.backends.statevector import StatevectorBackend
 from qgen.backends.statevector.program import compile_program
 from qgen.circuits import LayerCircuit
+from qgen.extras import require_aer
 from qgen.randomness import Streams
 
 

@@ -9,12 +9,12 @@ from qgen.backends.aer.noisy_runs import Density, Trajectories
 from qgen.backends.angles import Doubles
 from qgen.backends.base import Backend, Capabilities, Executable
 from qgen.backends.measuring import confuse, rewire_outcomes, rewire_probabilities
-from qgen.backends.noise import KINDS, NoiseSource
 from qgen.backends.pins import Pins
 from qgen.backends.placed import PlacedExecutable
-from qgen.backends.requirement import require_aer
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError
+from qgen.extras import require_aer
+from qgen.noise import KINDS, NoiseSource
 from qgen.randomness import Streams
 
 # A density matrix of k qubits takes as long as 2^k states, one for each shot; what Aer spends on a shot beside its
@@ -33,7 +33,7 @@ class NoisyAerBackend(Backend):
         source: the device or file that the noise comes from.
         shots: how often each circuit is measured; None: values are exact.
         scale: how strong the errors are; 1: as the source has them, 0: the ideal circuit, transpiled.
-        kinds: those of `qgen.backends.noise.KINDS` that are on.
+        kinds: those of `qgen.noise.KINDS` that are on.
         seed: of the transpiler.
         pins: circuits that are placed already.
 

@@ -11,9 +11,6 @@ from typing import Any
 from qiskit.transpiler import Target
 
 from qgen.backends.base import Capabilities, Executable
-from qgen.backends.devices import device_names
-from qgen.backends.devices.device import without_broken
-from qgen.backends.devices.fleet import standing
 from qgen.backends.ibm.account import LOGIN, has_account
 from qgen.backends.ibm.client import Client, NoDeviceError
 from qgen.backends.ibm.executable import HardwareExecutable
@@ -26,6 +23,9 @@ from qgen.backends.pins import Pins
 from qgen.backends.placement import transpile
 from qgen.backends.primitives.executable import DEFAULT_SHOTS
 from qgen.circuits import LayerCircuit
+from qgen.devices import device_names
+from qgen.devices.device import without_broken
+from qgen.devices.fleet import standing
 from qgen.errors import BackendError, HardwareError
 from qgen.storage import user_folder
 from qgen.transpilation.cost import REP_DELAY_US

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from qgen.backends.devices import Device, open_device
-from qgen.backends.devices.opening import read_device
 from qgen.backends.ibm.client import Client
 from qgen.backends.ibm.options import HardwareOptions
+from qgen.devices import Device, open_device
+from qgen.devices.opening import read_device
 from qgen.errors import HardwareError
 
 

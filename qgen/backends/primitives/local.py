@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from qgen.backends.base import Capabilities, Executable
-from qgen.backends.devices import Device
 from qgen.backends.pins import Pins
 from qgen.backends.primitives.executable import DEFAULT_SHOTS, SamplerBackend, SamplerExecutable
 from qgen.circuits import LayerCircuit
+from qgen.devices import Device
 from qgen.randomness import Streams
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from qiskit.transpiler import Target
 from qiskit_aer import AerSimulator
 
 from qgen.backends.aer.seeding import Run
-from qgen.backends.noise.device import Described
+from qgen.noise.device import Described
 
 
 class RowSimulator(AerSimulator):  # type: ignore[misc]  # ships no types

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from cloud import cloud, no_account
 
-from qgen.backends.devices import open_device
 from qgen.backends.ibm import live
 from qgen.circuits import ansatz
+from qgen.devices import open_device
 from qgen.errors import HardwareError
 from qgen.reports import transpile_report
 

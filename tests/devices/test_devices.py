@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qgen.backends.devices import device_names, fleet, open_device, opening
+from qgen.devices import device_names, fleet, open_device, opening
 from qgen.errors import BackendError
 
 

@@ -18,9 +18,9 @@ from qiskit.quantum_info import Operator, SuperOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
-from qgen.backends.noise import KINDS, DeviceNoise, FileNoise, NoiseSettings, read_noise
-from qgen.backends.noise.settings import ONE_QUBIT_GATES, TWO_QUBIT_GATES
 from qgen.errors import BackendError, ConfigError
+from qgen.noise import KINDS, DeviceNoise, FileNoise, NoiseSettings, read_noise
+from qgen.noise.settings import ONE_QUBIT_GATES, TWO_QUBIT_GATES
 
 EXACT = 1e-10
 Matrix = npt.NDArray[np.complex128]

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qgen.backends.devices.device import Coupler, Device
-from qgen.backends.devices.facts import works
-from qgen.backends.devices.lattices import Place, place_qubits
+from qgen.devices.device import Coupler, Device
+from qgen.devices.facts import works
+from qgen.devices.lattices import Place, place_qubits
 from qgen.errors import BackendError, QgenError
 from qgen.extras import install_command
 from qgen.storage import aside

@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from qgen.backends.devices.device import PREFIX, Coupler, Device, Values
-from qgen.backends.devices.fleet import standing
+from qgen.devices.device import PREFIX, Coupler, Device, Values
+from qgen.devices.fleet import standing
 from qgen.errors import BackendError
 
 _PACKAGE = "qiskit_ibm_runtime"

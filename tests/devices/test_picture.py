@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qgen.backends.devices import Device, device_names, draw_device, open_device
-from qgen.backends.devices.lattices import place_qubits
+from qgen.devices import Device, device_names, draw_device, open_device
+from qgen.devices.lattices import place_qubits
 from qgen.errors import BackendError, QgenError
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 
-from qgen.backends.devices.device import Coupler, Device
+from qgen.devices.device import Coupler, Device
 
 Place = tuple[float, float]
 #: Characters that a qubit takes up in a line of lattices.txt; the last one of its number says in which column it lies.
@@ -33,7 +33,7 @@ def place_qubits(device: Device) -> tuple[Place, ...]:
 
 @cache
 def _lattices() -> tuple[tuple[Place, ...], ...]:
-    text = resources.files("qgen.backends.devices").joinpath("lattices.txt").read_text(encoding="ascii")
+    text = resources.files("qgen.devices").joinpath("lattices.txt").read_text(encoding="ascii")
     return tuple(_read_lattice(block) for block in text.split("\n\n"))
 
 

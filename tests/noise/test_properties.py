@@ -12,9 +12,9 @@ from qiskit_aer.noise import NoiseModel, depolarizing_error
 from qiskit_ibm_runtime import fake_provider
 
 from qgen.backends import open_backend
-from qgen.backends.noise import DeviceNoise, NoiseSource, read_noise
 from qgen.circuits import ansatz
 from qgen.errors import ConfigError
+from qgen.noise import DeviceNoise, NoiseSource, read_noise
 
 BACKENDS = Path(fake_provider.__file__).parent / "backends"
 

@@ -11,9 +11,9 @@ from cloud import cloud
 from small_runs import small_config, small_gan, trainer
 
 from qgen.backends.ibm import IBMBackend
+from qgen.costing.plan import HardwarePlan, plan_sampling, plan_training
 from qgen.devserver import DevServer, Plan
 from qgen.runs import RunConfig, new_run
-from qgen.runs.hardware import HardwarePlan, plan_sampling, plan_training
 from qgen.training import Trainer
 
 pytestmark = pytest.mark.slow

@@ -15,10 +15,11 @@ from typer.testing import CliRunner
 
 from qgen.backends.ibm import IBMBackend
 from qgen.cli.main import app
+from qgen.costing.plan import plan_sampling, plan_training
 from qgen.errors import BackendError, ConfigError, RunError
 from qgen.nn import describe_runs
-from qgen.runs import Run, generators, image_seeds, load_checkpoint, open_trained, sample_run
-from qgen.runs.hardware import plan_sampling, plan_training
+from qgen.runs import Run, generators, image_seeds, load_checkpoint
+from qgen.sampling import open_trained, sample_run
 
 SHAPES = {"gan-quantum-both": (1, 8, 8), "patch-gan": (1, 8, 8), "style-gan": (3, 1, 1)}
 Trained = Callable[..., Run]

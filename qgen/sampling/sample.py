@@ -21,11 +21,10 @@ from qgen.memory import free_memory, in_words
 from qgen.runs import provenance
 from qgen.runs.allocation import fitting
 from qgen.runs.building import build_generator, closing_on_error
-from qgen.runs.checkpoint import Checkpoint, fingerprint, load_checkpoint
+from qgen.runs.checkpoint import Checkpoint, load_checkpoint, model_fingerprint
 from qgen.runs.config import RunConfig
 from qgen.runs.folder import Run, writing
 from qgen.runs.generators import ImageGenerator, Progress, image_seeds
-from qgen.settings import Settings
 
 #: Bytes that a number of an image takes while it is sampled and drawn, and those of an image's seed.
 _COPIES, _SEED = 16, 100
@@ -103,11 +102,6 @@ def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict
         generator = fitting(lambda: build_generator(config, shape, opened, trained=True))
         _load_average(generator, checkpoint, saved[-1], model_fingerprint(config.model, shape))
     return Trained(run, generator, config, checkpoint.step)
-
-
-def model_fingerprint(model: Settings, shape: tuple[int, int, int]) -> str:
-    """What two runs have in common if the weights of one fit the other."""
-    return fingerprint(model.plain() | {"shape": list(shape)})
 
 
 def sample_run(

@@ -10,8 +10,8 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from qgen.backends.devices.facts import DeviceFacts, median_of, works
-from qgen.backends.devices.fleet import Standing, standing
+from qgen.devices.facts import DeviceFacts, median_of, works
+from qgen.devices.fleet import Standing, standing
 
 if TYPE_CHECKING:
     from qiskit.transpiler import InstructionProperties, Target

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from qiskit.transpiler import Target
 
-from qgen.backends.requirement import require_aer
 from qgen.errors import BackendError
+from qgen.extras import require_aer
 
 if TYPE_CHECKING:
     from qiskit_aer.noise import NoiseModel

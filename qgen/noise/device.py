@@ -11,8 +11,8 @@ from qiskit.circuit import Measure
 from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import InstructionProperties, QubitProperties, Target
 
-from qgen.backends.noise.source import KINDS, Choice, LocalNoise, aer_noise, confusions
 from qgen.errors import BackendError
+from qgen.noise.source import KINDS, Choice, LocalNoise, aer_noise, confusions
 
 NOTHING_LEFT = 1e-9  # of a state after relaxation: too little to tell what else happened to it
 

@@ -15,12 +15,12 @@ from qgen.backends.ibm.budget import learned
 from qgen.backends.ibm.entry import Entry
 from qgen.backends.ibm.meter import Priced
 from qgen.backends.statevector import StatevectorBackend
+from qgen.costing.circuit_use import CircuitUse, sampling_uses, training_uses
 from qgen.errors import BackendError, BudgetError
 from qgen.nn import CircuitNetwork
 from qgen.runs.building import build_generator
 from qgen.runs.config import RunConfig
 from qgen.runs.generators import ImageGenerator, Learner
-from qgen.runs.workload import CircuitUse, sampling_uses, training_uses
 from qgen.transpilation import WorkloadCost
 from qgen.transpilation.tiling import Tiling
 

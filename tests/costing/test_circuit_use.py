@@ -7,8 +7,8 @@ import torch
 
 from qgen.backends import open_backend
 from qgen.backends.base import Executable
+from qgen.costing.circuit_use import sampling_uses, training_uses
 from qgen.runs import ImageGenerator, build_generator, read_config
-from qgen.runs.workload import sampling_uses, training_uses
 
 SHAPE = (1, 8, 8)
 GANS = {"gan-quantum-g": SHAPE, "gan-quantum-d": SHAPE, "gan-quantum-both": SHAPE, "patch-gan": SHAPE} | {

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from statistics import median
 from typing import Any
 
-from qgen.backends.devices.fleet import Status
+from qgen.devices.fleet import Status
 
 
 @dataclass(frozen=True)

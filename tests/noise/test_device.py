@@ -19,8 +19,8 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 from qiskit_ibm_runtime import fake_provider
 
-from qgen.backends.noise import KINDS, DeviceNoise
 from qgen.errors import BackendError
+from qgen.noise import KINDS, DeviceNoise
 
 EXACT = 1e-12
 # Pairs of qubits whose gate is out of order (its error is 1), and qubits whose T2 is more than 2 T1.

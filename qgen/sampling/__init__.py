@@ -1,0 +1,13 @@
+"""Sampling images from a finished run, on any backend."""
+
+from typing import TYPE_CHECKING
+
+from qgen.lazy import on_demand
+
+if TYPE_CHECKING:
+    from qgen.sampling.sample import Samples as Samples
+    from qgen.sampling.sample import Trained as Trained
+    from qgen.sampling.sample import open_trained as open_trained
+    from qgen.sampling.sample import sample_run as sample_run
+else:
+    __getattr__, __dir__ = on_demand(__name__)
