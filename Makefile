@@ -1,10 +1,13 @@
-.PHONY: install test lint types bench ci
+.PHONY: install test slow lint types bench ci
 
 install:
 	python -m pip install -e ".[dev]"
 
 test:
 	pytest
+
+slow:
+	pytest -m slow
 
 lint:
 	ruff check

@@ -1,9 +1,11 @@
-"""What every test shares: how hard hypothesis tries, and random numbers whose seed a failure prints."""
+"""What every test shares: hypothesis' profiles, a budget of minutes, random numbers whose seed a failure prints."""
 
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # there is a worker for each core: more threads would only wait for one another
@@ -15,10 +17,40 @@ from hypothesis import HealthCheck, settings
 
 # A first call may compile; that says nothing about the test.
 settings.register_profile(
-    "default", deadline=None, max_examples=50, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "default", deadline=None, max_examples=25, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+OVER_BUDGET = "over budget"
+_START = pytest.StashKey[float]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--minutes",
+        type=float,
+        metavar="N",
+        help="start no further test after N minutes; those left, which differ from run to run, are skipped",
+    )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[_START] = time.monotonic()  # each process of xdist counts its own session
+
+
+@pytest.hookimpl(tryfirst=True)  # before any fixture is set up
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    minutes = item.config.getoption("minutes")
+    if minutes is not None and time.monotonic() - item.config.stash[_START] >= 60 * minutes:
+        pytest.skip(f"{OVER_BUDGET}: --minutes {minutes:g}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.getreports("skipped")
+    if over := sum(OVER_BUDGET in str(report.longrepr) for report in skipped):
+        terminalreporter.write_line(f"{over} tests were {OVER_BUDGET} and did not run")
 
 
 @pytest.fixture
@@ -29,8 +61,22 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`trained_once(*changes)`: the folder of a small run, trained at the first call; who changes it makes a copy."""
+    from small_runs import train_small
+
+    @cache
+    def train(*changes: str) -> Path:
+        return train_small(tmp_path_factory.mktemp("trained") / "run", *changes)[0].path
+
+    return train
+
+
 @pytest.fixture
-def example_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def example_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained_once: Callable[..., Path]
+) -> Iterator[Path]:
     """A folder in which the commands of help and README can be tried; `qgen train` stops before it trains.
 
     Hardware is a server on this machine.
@@ -39,7 +85,7 @@ def example_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     from example_folders import prepare
 
     with cloud(tmp_path, monkeypatch, "fake_fez"):
-        yield prepare(tmp_path, monkeypatch)
+        yield prepare(tmp_path, monkeypatch, trained_once("training.steps=2"))
 
 
 @pytest.fixture(autouse=True)

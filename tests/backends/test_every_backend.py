@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 from drawn import layer_circuits
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from qiskit.quantum_info import Statevector
 
@@ -95,7 +96,7 @@ def tolerance(circuit: LayerCircuit, inputs: torch.Tensor, weights: torch.Tensor
 
 
 @cases
-@settings(max_examples=30)
+@examples(30)
 @given(circuit=layer_circuits(most_qubits=6), shape=shapes, seed=st.integers(0, 2**31))
 def test_values_are_those_of_qiskit(
     case: Case, circuit: LayerCircuit, shape: tuple[tuple[int, ...], tuple[int, ...]], seed: int

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from own_gates import NAMES, own_gates
 from qiskit import QuantumCircuit
@@ -38,7 +39,7 @@ def expected(meaning: QuantumCircuit) -> np.ndarray:
     )
 
 
-@settings(max_examples=6)
+@examples(6)
 @given(name=st.sampled_from(NAMES), kind=st.integers(0, KINDS - 1), seed=st.integers(0, 2**32 - 1))
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_backend_runs_what_a_gate_is_made_of(backend: str, name: str, kind: int, seed: int) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from drawn import STANDARD, layer_circuits
-from hypothesis import given, reject, settings
+from effort import examples
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit, generate_preset_pass_manager
 from qiskit.circuit import Gate, Parameter
@@ -90,7 +91,7 @@ def numbers_for(circuit: LayerCircuit, seed: int) -> Doubles:
 
 @pytest.mark.parametrize("name", TARGETS)
 @given(circuit=layer_circuits(most_qubits=5, most_gates=8), seed=st.integers(0, 2**62), level=st.integers(0, 3))
-@settings(max_examples=12)
+@examples(12)
 def test_values_are_those_of_the_logical_circuit(name: str, circuit: LayerCircuit, seed: int, level: int) -> None:
     try:
         placement, measurement = placed(circuit, target(name), seed=seed, level=level)
@@ -148,7 +149,7 @@ def test_wires_are_the_qubits_that_are_touched_or_read() -> None:
 
 
 @given(circuit=layer_circuits(most_qubits=4, most_gates=6), seed=st.integers(0, 2**32))
-@settings(max_examples=6)
+@examples(6)
 def test_the_whole_device_measures_each_logical_qubit_into_its_bit(circuit: LayerCircuit, seed: int) -> None:
     placement, _ = placed(circuit, target("line"), seed=seed)
     numbers = numbers_for(circuit, seed)

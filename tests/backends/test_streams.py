@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pytest
 import torch
 from drawn import layer_circuits
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
@@ -80,7 +81,7 @@ def angles(circuit: LayerCircuit, rows: int, seed: int) -> tuple[Doubles, Double
 
 
 @cases
-@settings(max_examples=10)
+@examples(10)
 @given(layer_circuits(most_qubits=4, most_gates=8), st.lists(seeds, min_size=1, max_size=6), st.data())
 def test_a_row_is_the_same_alone_and_in_any_batch(
     case: Case, circuit: LayerCircuit, given_seeds: list[int], data: st.DataObject

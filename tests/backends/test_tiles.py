@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from drawn import layer_circuits
-from hypothesis import assume, given, settings
+from effort import examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, Parameter
@@ -139,7 +140,7 @@ def check_gates(wide: QuantumCircuit, target: Target) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 @given(circuit=layer_circuits(most_qubits=3, most_gates=8), margin=st.integers(0, 1), seed=st.integers(0, 2**62))
-@settings(max_examples=12)
+@examples(12)
 def test_every_tile_has_the_values_of_the_logical_circuit(
     name: str, circuit: LayerCircuit, margin: int, seed: int
 ) -> None:

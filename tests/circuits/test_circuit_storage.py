@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, Operation, Parameter, ParameterVector
@@ -48,7 +49,7 @@ def layers(draw: st.DrawFn) -> LayerCircuit:
     return LayerCircuit(circuit, inputs, weights, observables, Mixture(mixed, points) if mixed else None)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(layers())
 def test_the_text_holds_everything(layer: LayerCircuit) -> None:
     again = LayerCircuit.from_json(layer.to_json())

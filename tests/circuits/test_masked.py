@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from qgen.circuits import ansatz
@@ -32,7 +33,7 @@ def test_a_full_mask_is_the_plain_circuit(rng: np.random.Generator, expectations
     assert np.allclose(values, expectations(plain, np.arctan(x), w), rtol=0, atol=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(1, 7), st.data())
 def test_drawn_masks_are_distinct_bits(qubits: int, data: st.DataObject) -> None:
     masks, seed = data.draw(st.integers(1, 2**qubits)), data.draw(st.integers(0, 10**9))

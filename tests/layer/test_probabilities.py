@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from drawn import layer_circuits
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
@@ -59,7 +60,7 @@ def test_the_transform_is_its_definition(bits: int, rng: np.random.Generator) ->
     assert np.allclose(walsh_hadamard(torch.from_numpy(numbers)), wanted, rtol=0, atol=1e-10)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(circuit=layer_circuits(most_qubits=6), seed=st.integers(0, 2**31), data=st.data())
 def test_probabilities_are_those_of_qiskit(circuit: LayerCircuit, seed: int, data: st.DataObject) -> None:
     torch.manual_seed(seed)

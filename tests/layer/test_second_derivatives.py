@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 from drawn import layer_circuits
-from hypothesis import assume, given, settings
+from effort import examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from qiskit.circuit import ParameterExpression
 from torch import nn
@@ -33,7 +34,7 @@ def is_smooth(circuit: LayerCircuit) -> bool:
     return "sign" not in text and "Abs" not in text
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(circuit=layer_circuits(most_qubits=3, most_gates=6), seed=st.integers(0, 2**31))
 def test_random_circuits(circuit: LayerCircuit, seed: int) -> None:
     torch.manual_seed(seed)

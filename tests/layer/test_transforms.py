@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 from drawn import layer_circuits
-from hypothesis import assume, given, settings
+from effort import examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
@@ -166,7 +167,7 @@ def test_are_refused_where_there_are_none(transform: Callable[[Function], Any]) 
         transform(calls(layer))
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(circuit=layer_circuits(most_qubits=3, most_gates=6), seed=st.integers(0, 2**31), data=st.data())
 def test_drawn_circuits(circuit: LayerCircuit, seed: int, data: st.DataObject) -> None:
     """Every way to a Jacobian is the same one, sample by sample, wherever the batch's axis is."""

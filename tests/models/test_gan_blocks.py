@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from effort import examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from qiskit.quantum_info import Statevector
 
@@ -45,7 +46,7 @@ def test_no_bias_is_left_out_that_the_number_of_parameters_pays_for(width: int, 
     assert most(width, parameters) <= count(ClassicalBlock(width, parameters, skip)) <= parameters
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(name=st.sampled_from(ansatz_names()), width=st.integers(1, 8), layers=st.integers(1, 5))
 def test_a_classical_block_has_as_many_parameters_as_the_circuit(name: str, width: int, layers: int) -> None:
     try:
@@ -79,7 +80,7 @@ def test_a_classical_block_is_its_formula(skip: bool, rng: np.random.Generator) 
     assert np.allclose(block(torch.from_numpy(given)).detach(), wanted, rtol=0, atol=1e-12)
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(
     name=st.sampled_from(["ry-cz", "basic", "strongly-entangling", "hardware-efficient", "style"]),
     width=st.integers(2, 4),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
-from small_runs import train_small
 
 from qgen.backends.ibm.journal import Journal
 
 
-def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Goes to this folder, makes the runs and files that examples name, and lets `qgen train` stop before it trains."""
+def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, run: Path) -> Path:
+    """Goes to this folder, makes the files that examples name, a copy of a run among them.
+
+    `qgen train` stops there before it trains.
+    """
     monkeypatch.chdir(folder)
-    train_small(Path("runs/first-try"), "training.steps=2")
+    shutil.copytree(run, "runs/first-try")
     Path("my.yaml").write_text("preset: unet\n")
     Path("circuit.qasm").write_text('OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\nh q[0];\ncx q[0],q[1];\n')
     Journal(Path("runs/first-try/jobs.sqlite")).close()

@@ -6,14 +6,13 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from cloud import cloud
-from small_runs import train_small
 from typer.testing import CliRunner
 
 from qgen.cli.main import app
@@ -25,14 +24,9 @@ SAMPLE = ("--backend", "ibm_guadalupe", "--count", "2", "--steps", "1", "--shots
 CALLS = 4
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained") / "run"
-    return train_small(folder, "training.steps=2", "training.samples=0", CIRCUITS)[0].path
-
-
 @pytest.fixture
-def folder(trained: Path, tmp_path: Path) -> Path:
+def folder(trained_once: Callable[..., Path], tmp_path: Path) -> Path:
+    trained = trained_once("training.steps=2", "training.samples=0", CIRCUITS)
     return Path(shutil.copytree(trained, tmp_path / "run"))
 
 

@@ -72,8 +72,6 @@ FAULTS: dict[str, dict[str, Any]] = {
     "hostile text": {"status": 403, "reason": HOSTILE},
     "hostile text that may pass": {"status": 503, "reason": HOSTILE},
 }
-#: Of each kind of faults, for the run that everybody does.
-FEW = ("401", "429, to come back tomorrow", "503", "half an answer", "a page", "what it is not: []", "hostile text")
 
 
 @pytest.fixture(autouse=True)
@@ -141,41 +139,51 @@ def cases(names: Any, faults: Any) -> list[Any]:
     return [pytest.param(*one, id=" / ".join(one)) for one in itertools.product(names, faults)]
 
 
-@pytest.mark.parametrize(("endpoint", "kind"), cases(ENDPOINTS, FEW))
-def test_a_lasting_fault_is_one_line(
-    endpoint: str, kind: str, server: DevServer, tmp_path: Path, capfd: Any, caplog: Any
-) -> None:
+def meet(endpoint: str, kind: str, server: DevServer, folder: Path, capture: Any, logs: Any) -> None:
     method, path = ENDPOINTS[endpoint]
-    check(server, endpoint, Fault(method=method, path=path, times=None, **FAULTS[kind]), tmp_path, capfd, caplog)
+    check(server, endpoint, Fault(method=method, path=path, times=None, **FAULTS[kind]), folder, capture, logs)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_a_lasting_fault_is_one_line(
+    endpoint: str, rng: np.random.Generator, server: DevServer, tmp_path: Path, capfd: Any, caplog: Any
+) -> None:
+    meet(endpoint, str(rng.choice(list(FAULTS))), server, tmp_path, capfd, caplog)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("endpoint", "kind"), cases(ENDPOINTS, [kind for kind in FAULTS if kind not in FEW]))
+@pytest.mark.parametrize(("endpoint", "kind"), cases(ENDPOINTS, FAULTS))
 def test_every_lasting_fault_is_one_line(
     endpoint: str, kind: str, server: DevServer, tmp_path: Path, capfd: Any, caplog: Any
 ) -> None:
-    test_a_lasting_fault_is_one_line(endpoint, kind, server, tmp_path, capfd, caplog)
+    meet(endpoint, kind, server, tmp_path, capfd, caplog)
 
 
-@pytest.mark.parametrize("status", [307])
-@pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_nobody_is_sent_anything_by_a_redirect(
-    endpoint: str, status: int, server: DevServer, trap: Trap, tmp_path: Path, capfd: Any, caplog: Any
-) -> None:
+def redirect(endpoint: str, status: int, server: DevServer, trap: Trap, folder: Path, capture: Any, logs: Any) -> None:
     method, path = ENDPOINTS[endpoint]
     where = f"{trap.url('localhost' if status % 2 else '127.0.0.1')}{path.replace('*', 'x')}"  # another host, or port
     fault = Fault(method=method, path=path, status=status, location=where, times=None)
-    check(server, endpoint, fault, tmp_path, capfd, caplog)
+    check(server, endpoint, fault, folder, capture, logs)
     assert not trap.caught
 
 
+REDIRECTS = (301, 302, 303, 307, 308)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_nobody_is_sent_anything_by_a_redirect(
+    endpoint: str, rng: np.random.Generator, server: DevServer, trap: Trap, tmp_path: Path, capfd: Any, caplog: Any
+) -> None:
+    redirect(endpoint, int(rng.choice(REDIRECTS)), server, trap, tmp_path, capfd, caplog)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("status", [301, 302, 303, 308])
+@pytest.mark.parametrize("status", REDIRECTS)
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_nobody_is_sent_anything_by_any_redirect(
     endpoint: str, status: int, server: DevServer, trap: Trap, tmp_path: Path, capfd: Any, caplog: Any
 ) -> None:
-    test_nobody_is_sent_anything_by_a_redirect(endpoint, status, server, trap, tmp_path, capfd, caplog)
+    redirect(endpoint, status, server, trap, tmp_path, capfd, caplog)
 
 
 def test_the_client_alone_would_send_the_key_there(server: DevServer, trap: Trap) -> None:
@@ -188,15 +196,25 @@ def test_the_client_alone_would_send_the_key_there(server: DevServer, trap: Trap
     assert any(server.token.encode() in request for request in trap.caught)
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "kind"),
-    cases(START, ["429", "503", "a lost connection", "half an answer", "a page", "half of its JSON"]),
-)
-def test_what_passes_at_the_start_is_waited_for(endpoint: str, kind: str, server: DevServer) -> None:
+PASSING = ("429", "503", "a lost connection", "half an answer", "a page", "half of its JSON")
+
+
+def pass_by(endpoint: str, kind: str, server: DevServer) -> None:
     method, path = START[endpoint]
     server.faults.add(Fault(method=method, path=path, **FAULTS[kind]))
     start()
     assert len(server.faults.struck) == 1 or server.faults.struck[-1].path == path
+
+
+@pytest.mark.parametrize("endpoint", START)
+def test_what_passes_at_the_start_is_waited_for(endpoint: str, rng: np.random.Generator, server: DevServer) -> None:
+    pass_by(endpoint, str(rng.choice(PASSING)), server)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("endpoint", "kind"), cases(START, PASSING))
+def test_whatever_passes_at_the_start_is_waited_for(endpoint: str, kind: str, server: DevServer) -> None:
+    pass_by(endpoint, kind, server)
 
 
 #: Where an account that names its instance, or none, is looked up.
@@ -224,24 +242,38 @@ def by_name(server: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("qiskit_ibm_runtime.accounts.management._DEFAULT_ACCOUNT_CONFIG_JSON_FILE", str(file))
 
 
-@pytest.mark.usefixtures("by_name")
-@pytest.mark.parametrize(("endpoint", "kind"), cases(SEARCH, FEW))
-def test_a_fault_of_the_search_for_an_instance_is_one_line(
-    endpoint: str, kind: str, server: DevServer, tmp_path: Path, capfd: Any, caplog: Any
+def search_meets(
+    endpoint: str, fault: dict[str, Any], server: DevServer, folder: Path, capture: Any, logs: Any
 ) -> None:
     method, path = SEARCH[endpoint]
-    check(server, "token", Fault(method=method, path=path, times=None, **FAULTS[kind]), tmp_path, capfd, caplog)
+    check(server, "token", Fault(method=method, path=path, times=None, **fault), folder, capture, logs)
 
 
 @pytest.mark.usefixtures("by_name")
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("endpoint", SEARCH)
+def test_a_fault_of_the_search_for_an_instance_is_one_line(
+    endpoint: str, rng: np.random.Generator, server: DevServer, tmp_path: Path, capfd: Any, caplog: Any
+) -> None:
+    search_meets(endpoint, FAULTS[str(rng.choice(list(FAULTS)))], server, tmp_path, capfd, caplog)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("by_name")
+@pytest.mark.parametrize(("endpoint", "kind"), cases(SEARCH, FAULTS))
+def test_every_fault_of_the_search_for_an_instance_is_one_line(
+    endpoint: str, kind: str, server: DevServer, tmp_path: Path, capfd: Any, caplog: Any
+) -> None:
+    search_meets(endpoint, FAULTS[kind], server, tmp_path, capfd, caplog)
+
+
+@pytest.mark.usefixtures("by_name")
+@pytest.mark.parametrize("status", [301, 307, *(pytest.param(k, marks=pytest.mark.slow) for k in (302, 303, 308))])
 @pytest.mark.parametrize("endpoint", SEARCH)
 def test_nobody_is_sent_anything_by_a_redirect_of_the_search(
     endpoint: str, status: int, server: DevServer, trap: Trap, tmp_path: Path, capfd: Any, caplog: Any
 ) -> None:
-    method, path = SEARCH[endpoint]
-    fault = Fault(method=method, path=path, status=status, location=f"{trap.url()}{path}", times=None)
-    check(server, "token", fault, tmp_path, capfd, caplog)
+    fault = {"status": status, "location": f"{trap.url()}{SEARCH[endpoint][1]}"}
+    search_meets(endpoint, fault, server, tmp_path, capfd, caplog)
     assert not trap.caught
 
 

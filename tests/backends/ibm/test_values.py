@@ -10,7 +10,8 @@ import pytest
 import torch
 from cloud import cloud, hardware
 from drawn import layer_circuits
-from hypothesis import HealthCheck, given, settings
+from effort import examples
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
 
@@ -28,7 +29,7 @@ def errors(values: np.ndarray, shots: int, norm: float = 1.0) -> np.ndarray:
     return np.sqrt(np.maximum(norm**2 - values**2, 0) / shots) + 2 * norm / shots
 
 
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(circuit=layer_circuits(most_qubits=4, most_gates=8), seed=st.integers(0, 2**31))
 def test_values_are_those_of_the_reference(
     circuit: LayerCircuit, seed: int, tmp_path_factory: pytest.TempPathFactory
