@@ -52,15 +52,15 @@ def scrambled(images: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def chances(network: nn.Module, images: np.ndarray) -> np.ndarray:
-    """What the classifier gives each of eleven classes, (N, 11), for uint8 images (N, 8, 8)."""
+def probabilities(network: nn.Module, images: np.ndarray) -> np.ndarray:
+    """Probability of each of eleven classes, (N, 11), of uint8 images (N, 8, 8)."""
     pixels = torch.from_numpy(images).reshape(-1, 1, 8, 8) / 127.5 - 1
     return network(pixels).softmax(dim=1).numpy()
 
 
 def judged(network: nn.Module, images: np.ndarray) -> dict[str, Any]:
     """How many images the classifier is sure of, and which digits it sees in those."""
-    digit = chances(network, images)[:, :10]
+    digit = probabilities(network, images)[:, :10]
     sure = digit.max(axis=1) > CONFIDENT
     seen = np.bincount(digit[sure].argmax(axis=1), minlength=10)
     return {
@@ -71,21 +71,11 @@ def judged(network: nn.Module, images: np.ndarray) -> dict[str, Any]:
     }
 
 
-def job(folder: Path, backend: str, words: list[str]) -> tuple[Path, float]:
-    """Runs the default job in a process of its own; its run and its seconds."""
-    run = folder / "digits"
-    command = [sys.executable, "-m", "qgen", "train", "--backend", backend, "--out", str(run), *words]
+def qgen(*words: str) -> float:
+    """Runs a command in a process of its own; its seconds."""
     started = time.perf_counter()
-    subprocess.run(command, check=True)
-    return run, time.perf_counter() - started
-
-
-def sampled(run: Path, folder: Path, count: int) -> np.ndarray:
-    """So many samples of a run, as uint8."""
-    grid = folder / "samples.png"
-    words = ["--count", str(count), "--single", "--out", str(grid)]
-    subprocess.run([sys.executable, "-m", "qgen", "sample", str(run), *words], check=True)
-    return np.stack([np.asarray(Image.open(path)) for path in sorted(grid.with_suffix("").glob("*.png"))])
+    subprocess.run([sys.executable, "-m", "qgen", *words], check=True)
+    return time.perf_counter() - started
 
 
 def main(
@@ -98,13 +88,16 @@ def main(
     """Samples of the default job, real digits that were held out, and noise, before the same classifier."""
     network = classifier()
     held_out = open_images(DataSettings(name="digits", split="test"))
-    right = (chances(network, held_out.images.numpy()).argmax(axis=1) == held_out.labels.numpy()).mean()
+    right = (probabilities(network, held_out.images.numpy()).argmax(axis=1) == held_out.labels.numpy()).mean()
     noise = np.random.default_rng(0).integers(256, size=(count, 1, 8, 8), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as name:
-        folder, seconds = Path(name), None
+        grid, seconds = Path(name) / "samples.png", None
         if run is None:
-            run, seconds = job(folder, backend, [word for change in set_ for word in ("--set", change)])
-        samples = judged(network, sampled(run, folder, count))
+            run, changes = Path(name) / "digits", [word for change in set_ for word in ("--set", change)]
+            seconds = qgen("train", "--backend", backend, "--out", str(run), *changes)
+        qgen("sample", str(run), "--count", str(count), "--single", "--out", str(grid))
+        images = [np.asarray(Image.open(path)) for path in sorted(grid.with_suffix("").glob("*.png"))]
+        samples = judged(network, np.stack(images))
     facts = {
         "machine": machine(2),
         "backend": backend,

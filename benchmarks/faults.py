@@ -243,12 +243,6 @@ def try_case(seed: int, calm: list[Any]) -> dict[str, Any]:
         return {"seed": seed, "wrong": wrong, "struck": struck, "events": case.events, **totals}
 
 
-def effect(fault: Fault) -> str:
-    """What a fault does, in a word or two."""
-    given = fault.model_dump(exclude_defaults=True, exclude={"times", "method", "path"})
-    return " ".join([next(iter(given)), *([str(fault.job)] if fault.job else []), *(["after"] if fault.after else [])])
-
-
 def judge(server: DevServer, values: list[Any], wanted: list[Any] | None) -> str | None:
     """What is wrong, once all is done; None: nothing."""
     done = [entry for entry in server.ledger.jobs if entry.state == "Completed"]

@@ -1,6 +1,6 @@
 """Predicted success beside simulated fidelity, over the catalogue and several devices: `python benchmarks/fidelity.py`.
 
-How the two are meant to differ, and why, is told in `qgen.reports.simulation`.
+`qgen.reports.simulation` says how the two are meant to differ, and why.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +16,6 @@ import matplotlib as mpl
 import typer
 from harness.machine import machine
 from harness.plot import COLOURS, MARKERS, STYLE
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 from scipy.stats import spearmanr
@@ -27,13 +26,11 @@ from qgen.devices import Device, open_device
 from qgen.errors import CircuitError
 from qgen.reports.compact import CompactCircuit
 from qgen.reports.simulation import MOST_QUBITS, check_prediction
-from qgen.transpilation import Found, search
+from qgen.transpilation import search
 
 Row = dict[str, Any]
-
 DEVICES = ("fake_brisbane", "fake_fez", "fake_boston")
-QUBITS, LAYERS = range(4, 9), range(1, 4)
-LEVELS = (1, 2, 3)
+QUBITS, LAYERS, LEVELS = range(4, 9), range(1, 4), (1, 2, 3)
 SIDES = ("predicted", "simulated")
 PARTS = ("total", "state", "gates", "idle", "readout")
 #: Part -> what the figure calls it.
@@ -51,28 +48,20 @@ def catalogue() -> Iterator[tuple[str, int, int, LayerCircuit]]:
                     continue
 
 
-def used(found: Found, device: Device) -> int:
-    """On how many qubits of the device there are gates."""
-    return len(CompactCircuit(found.isa, device.target, ()).wires)
-
-
-def row(device: Device, name: str, circuit: LayerCircuit, seeds: int, bindings: int) -> Row:
-    """The best candidate of a short search, predicted and simulated.
+def measure(device: Device, circuit: LayerCircuit, seeds: int, bindings: int) -> Row:
+    """The best result of a short search, predicted and simulated.
 
     Some are routed over so many other qubits that no density matrix holds them; then the best one that fits.
     """
     measured = support(circuit.observables)
-    every = search(circuit.circuit, device.target, LEVELS, range(seeds), measured=measured)
-    place = next(k for k, one in enumerate(every) if used(one, device) <= MOST_QUBITS)
-    found = every[place]
-    check = check_prediction(circuit, found, device, bindings=bindings)
+    results = search(circuit.circuit, device.target, LEVELS, range(seeds), measured=measured)
+    sizes = [len(CompactCircuit(result.isa, device.target, ()).wires) for result in results]
+    rank = next(k for k, size in enumerate(sizes) if size <= MOST_QUBITS)
+    check = check_prediction(circuit, results[rank], device, bindings=bindings)
     predicted, simulated = check.predicted, check.simulated
     return {
-        "device": device.name,
-        "ansatz": name,
-        "qubits": circuit.qubits,
-        "rank": place,
-        "two_qubit_gates": found.candidate.figures.two_qubit_gates,
+        "rank": rank,
+        "two_qubit_gates": results[rank].candidate.figures.two_qubit_gates,
         "predicted": {part: getattr(predicted, part) for part in ("total", "gates", "idle", "readout")}
         | {"state": predicted.gates * predicted.idle},
         "simulated": {part: getattr(simulated, part) for part in PARTS},
@@ -82,9 +71,10 @@ def row(device: Device, name: str, circuit: LayerCircuit, seeds: int, bindings: 
     }
 
 
-def column(rows: list[Row], side: str, part: str) -> list[float]:
-    """What was predicted, or simulated, of this part, rounded so that equal ones have one rank."""
-    return [round(one[side][part], 12) for one in rows]
+def columns(rows: list[Row], part: str) -> tuple[list[float], list[float]]:
+    """What was predicted, and simulated, of this part, rounded so that equal ones have one rank."""
+    predicted, simulated = ([round(row[side][part], 12) for row in rows] for side in SIDES)
+    return predicted, simulated
 
 
 def agreement(rows: list[Row]) -> dict[str, Any]:
@@ -94,11 +84,11 @@ def agreement(rows: list[Row]) -> dict[str, Any]:
     """
     parts = {}
     for part in PARTS:
-        predicted, simulated = (column(rows, side, part) for side in SIDES)
-        apart = [(p - s) ** 2 for p, s in zip(predicted, simulated, strict=True)]
+        predicted, simulated = columns(rows, part)
+        squares = [(p - s) ** 2 for p, s in zip(predicted, simulated, strict=True)]
         parts[part] = {
             "rank_correlation": float(spearmanr(predicted, simulated).statistic),
-            "rms_deviation": math.sqrt(sum(apart) / len(apart)),
+            "rms_deviation": math.sqrt(sum(squares) / len(squares)),
             "loss_ratio": sum(map(math.log, simulated)) / sum(map(math.log, predicted)),
         }
     return {"circuits": len(rows), "parts": parts}
@@ -106,66 +96,50 @@ def agreement(rows: list[Row]) -> dict[str, Any]:
 
 def draw(rows: list[Row], path: Path) -> None:
     """A panel a part: predicted across, simulated upwards, a colour and marker a device."""
-    devices = list(dict.fromkeys(one["device"] for one in rows))
+    devices = list(dict.fromkeys(row["device"] for row in rows))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 2.9), layout="constrained")
         for axis, (part, title) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
             for device, colour, marker in zip(devices, COLOURS, MARKERS, strict=False):
-                _points(axis, [one for one in rows if one["device"] == device], part, colour, marker)
-            _frame(axis, rows, part, title)
+                points = columns([row for row in rows if row["device"] == device], part)
+                label = device.removeprefix("fake_").capitalize()
+                axis.plot(*points, marker, color=colour, ms=3.6, mfc="none", mew=0.8, label=label)
+            axis.axline((0, 0), slope=1, color="#777777", linewidth=0.8, zorder=1)
+            axis.set(xlim=(0, 1.03), ylim=(0, 1.03), xlabel="predicted", aspect="equal", title=title)
+            for scale in (axis.xaxis, axis.yaxis):
+                scale.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
+                scale.set_major_formatter("{x:g}")
+            correlation = f"rank correlation {agreement(rows)['parts'][part]['rank_correlation']:.3f}"
+            axis.text(0.98, 0.03, correlation, transform=axis.transAxes, ha="right", va="bottom", fontsize=7)
+        figure.axes[0].set_ylabel("simulated")
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(devices), frameon=False)
         figure.savefig(path)
-
-
-def _points(axis: Axes, rows: list[Row], part: str, colour: str, marker: str) -> None:
-    across, up = (column(rows, side, part) for side in SIDES)
-    look = {"color": colour, "marker": marker, "markersize": 3.6, "markerfacecolor": "none", "markeredgewidth": 0.8}
-    axis.plot(across, up, linestyle="none", label=rows[0]["device"].removeprefix("fake_").capitalize(), **look)
-
-
-def _frame(axis: Axes, rows: list[Row], part: str, title: str) -> None:
-    axis.axline((0, 0), slope=1, color="#777777", linewidth=0.8, zorder=1)
-    axis.set(xlim=(0, 1.03), ylim=(0, 1.03), xlabel="predicted", aspect="equal", title=title)
-    for scale in (axis.xaxis, axis.yaxis):
-        scale.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
-        scale.set_major_formatter("{x:g}")
-    if part == "total":
-        axis.set_ylabel("simulated")
-    correlation = agreement(rows)["parts"][part]["rank_correlation"]
-    words = f"rank correlation {correlation:.3f}"
-    axis.text(0.98, 0.03, words, transform=axis.transAxes, ha="right", va="bottom", fontsize=7)
-
-
-def measured(devices: list[str], seeds: int, bindings: int, tell: Callable[[str], None]) -> list[Row]:
-    """All rows, device by device."""
-    rows = []
-    for device in map(open_device, devices):
-        for name, qubits, layers, circuit in catalogue():
-            rows.append(row(device, name, circuit, seeds, bindings) | {"qubits": qubits, "layers": layers})
-            totals = " ".join(f"{rows[-1][side]['total']:.3f}" for side in SIDES)
-            tell(f"{device.name:14} {name:22} {qubits} qubits, {layers} layers: {totals}")
-    return rows
 
 
 def main(
     device: Annotated[list[str], typer.Option(help="A device; several times for several.")] = list(DEVICES),  # noqa: B006
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of the search.")] = 2,
     bindings: Annotated[int, typer.Option(min=2, help="Settings of the angles.")] = 4,
-    out: Annotated[Path, typer.Option(help="Where .json and .png go, without the ending.")] = Path(
+    out: Annotated[Path, typer.Option(help="Results go to OUT.json and OUT.png.")] = Path(
         "benchmarks/results/fidelity"
     ),
 ) -> None:
-    """Predict and simulate the best candidate of a short search for every ansatz at 4 to 8 qubits and 1 to 3 layers."""
-    began = time.perf_counter()
-    rows = measured(device, seeds, bindings, typer.echo)
-    by_device = {name: agreement([one for one in rows if one["device"] == name]) for name in device}
+    """Predict and simulate the best result of a short search for every ansatz at 4 to 8 qubits and 1 to 3 layers."""
+    began, rows = time.perf_counter(), []
+    for opened in map(open_device, device):
+        for name, qubits, layers, circuit in catalogue():
+            size = {"device": opened.name, "ansatz": name, "qubits": qubits, "layers": layers}
+            rows.append(size | measure(opened, circuit, seeds, bindings))
+            totals = " ".join(f"{rows[-1][side]['total']:.3f}" for side in SIDES)
+            typer.echo(f"{opened.name:14} {name:22} {qubits} qubits, {layers} layers: {totals}")
+    by_device = {name: agreement([row for row in rows if row["device"] == name]) for name in device}
     facts = {
         "machine": machine(1),
         "seconds": time.perf_counter() - began,
         "search": {"levels": LEVELS, "seeds": seeds},
         "bindings": bindings,
-        "not_the_best": sum(one["rank"] > 0 for one in rows),
+        "not_the_best": sum(row["rank"] > 0 for row in rows),
         "agreement": agreement(rows),
         "agreement_by_device": by_device,
         "rows": rows,

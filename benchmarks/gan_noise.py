@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from harness.grids import side_by_side
 from harness.machine import machine
+from runs import side_by_side
 
 from qgen.data import open_images, save_grid
 from qgen.metrics import measure, open_judge

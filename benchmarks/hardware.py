@@ -2,7 +2,7 @@
 
 12 qubits, 84 weights, 12 observables, a batch of 16. How long the client takes to prepare the job and how large it is,
 in qgen and with the stock way: one PUB for each sample, observable and shift, as `EstimatorQNN` and its parameter-shift
-gradient submit them. The stock way is measured on some PUBs and scaled up, and the table says so.
+gradient submit them. The stock way is measured on some PUBs and scaled up.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,50 +32,35 @@ QUBITS, LAYERS, BATCH, SHOTS = 12, 3, 16, 256
 STOCK_SHIFTS = 4
 
 
-class Posted:
-    """Bodies of submissions, in bytes, and when the first byte of each was sent."""
+@contextmanager
+def submissions() -> Iterator[list[tuple[float, int]]]:
+    """When the first byte of each submission in this block was sent, and the bytes of its body."""
+    send, found = HTTPAdapter.send, []
 
-    def __init__(self) -> None:
-        self.sizes: list[int] = []
-        self.times: list[float] = []
+    def noted(adapter: HTTPAdapter, request: Any, **options: Any) -> Any:
+        if request.method == "POST" and request.url.endswith("/jobs"):
+            found.append((time.perf_counter(), len(request.body)))
+        return send(adapter, request, **options)
 
-    @contextmanager
-    def watched(self) -> Any:
-        """Within this block."""
-        send = HTTPAdapter.send
-
-        def noted(adapter: HTTPAdapter, request: Any, **options: Any) -> Any:
-            if request.method == "POST" and request.url.endswith("/jobs"):
-                self.sizes.append(len(request.body))
-                self.times.append(time.perf_counter())
-            return send(adapter, request, **options)
-
-        HTTPAdapter.send = noted  # type: ignore[method-assign]
-        try:
-            yield
-        finally:
-            HTTPAdapter.send = send  # type: ignore[method-assign]
+    HTTPAdapter.send = noted  # type: ignore[method-assign]
+    try:
+        yield found
+    finally:
+        HTTPAdapter.send = send  # type: ignore[method-assign]
 
 
 def ours(folder: Path) -> dict[str, Any]:
     """The forward values and all shifts of a layer, from the call to the submission."""
-    posted = Posted()
-    with posted.watched():
-        backend = open_hardware("ibm_fez", SHOTS, journal=folder / "jobs.sqlite", max_qpu_seconds=1e5)
-        layer = QuantumLayer(ansatz("hqconv", qubits=QUBITS, layers=LAYERS), backend=backend)
+    backend = open_hardware("ibm_fez", SHOTS, journal=folder / "jobs.sqlite", max_qpu_seconds=1e5)
+    layer = QuantumLayer(ansatz("hqconv", qubits=QUBITS, layers=LAYERS), backend=backend)
+    with submissions() as posted:
         inputs, began = torch.rand(BATCH, QUBITS), time.perf_counter()
         layer(inputs).sum().backward()
         ended = time.perf_counter()
-        circuits = backend.runner.journal.entries()[0].circuits
-        backend.close()
-    return {
-        "pubs": 1,
-        "circuits": circuits,
-        "jobs": len(posted.sizes),
-        "seconds": posted.times[0] - began,
-        "seconds_with_the_server": ended - began,
-        "megabytes": posted.sizes[0] / 1e6,
-    }
+    circuits = backend.runner.journal.entries()[0].circuits
+    backend.close()
+    seconds = {"seconds": posted[0][0] - began, "seconds_with_the_server": ended - began}
+    return {"pubs": 1, "circuits": circuits, "jobs": len(posted), **seconds, "megabytes": posted[0][1] / 1e6}
 
 
 def stock(pubs: int) -> dict[str, Any]:
@@ -85,21 +71,15 @@ def stock(pubs: int) -> dict[str, Any]:
     device = QiskitRuntimeService().backend("ibm_fez")
     circuit = ansatz("hqconv", qubits=QUBITS, layers=LAYERS)
     isa = generate_preset_pass_manager(2, backend=device, seed_transpiler=0).run(circuit.circuit)
-    observables = [one.apply_layout(isa.layout) for one in circuit.observables]
+    observables = [observable.apply_layout(isa.layout) for observable in circuit.observables]
     angles = torch.rand(pubs, isa.num_parameters).numpy()
-    posted, whole = Posted(), BATCH * QUBITS * (1 + STOCK_SHIFTS * circuit.num_weights)
-    with posted.watched():
+    with submissions() as posted:
         estimator, began = Estimator(device, options={"resilience_level": 0}), time.perf_counter()
         estimator.run([(isa, observables[k % QUBITS], angles[k]) for k in range(pubs)], precision=SHOTS**-0.5)
-    scale = whole / pubs
-    return {
-        "pubs": whole,
-        "circuits": whole,
-        "jobs": 1,
-        "measured_pubs": pubs,
-        "seconds": scale * (posted.times[0] - began),
-        "megabytes": scale * posted.sizes[0] / 1e6,
-    }
+    whole = BATCH * QUBITS * (1 + STOCK_SHIFTS * circuit.num_weights)
+    counts = {"pubs": whole, "circuits": whole, "jobs": 1, "measured_pubs": pubs}
+    ((sent, size),), scale = posted, whole / pubs
+    return {**counts, "seconds": scale * (sent - began), "megabytes": scale * size / 1e6}
 
 
 def main(

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from harness import plot
-from harness.cells import Cell, available_gib
-from harness.machine import machine
-from harness.report import FOOTNOTE, tables
+from harness.cases import SWEEPS, Case, available_gib
+from harness.machine import busy, machine
 from harness.rounds import Bench
+from harness.tables import layer_tables
 from peers import ALL, STOCK
 from rich.console import Console
 
-SWEEPS = {
-    "qubits": [Cell(n, 3, 16) for n in (4, 8, 12, 16, 20)],
-    "layers": [Cell(12, layers, 128) for layers in (1, 2, 4, 8, 16)],
-    "batch": [Cell(12, 3, batch) for batch in (1, 4, 16, 64, 256, 1024)],
-}
 EPILOG = """
 Examples:
 
@@ -84,8 +78,7 @@ def main(
     """Time, memory and correctness of one training step of a quantum layer, side by side."""
     if redraw:
         report = json.loads(redraw.read_text())
-        for table in tables(report["rows"]):
-            console.print(table)
+        show(report["rows"])
         draw(report, redraw.with_suffix(""))
         return
     bench = Bench(
@@ -96,15 +89,15 @@ def main(
         memory_gib=memory_gib or 0.6 * available_gib(),
         threads=threads or len(os.sched_getaffinity(0)),
         device=device,
-        log=None if verbose else subprocess.DEVNULL,
-        say=lambda text: console.print(text, style="dim", highlight=False),
+        verbose=verbose,
+        report=lambda text: console.print(text, style="dim", highlight=False),
     )
     names = ["qgen"] if scaling else chosen_peers(peers, stock)
-    plan: list[tuple[str, Cell]] = [("", Cell(n, layers, b)) for n in numbers(qubits) for b in numbers(batch)]
+    plan = [("", Case(n, layers, b)) for n in numbers(qubits) for b in numbers(batch)]
     if scaling:
-        plan = [(sweep, cell) for sweep, cells in SWEEPS.items() for cell in cells]
-    if (load := os.getloadavg()[0]) > 0.5:
-        console.print(f"Something else is running here (load {load:.1f}): times will be too long.", style="yellow")
+        plan = [(sweep, case) for sweep, cases in SWEEPS.items() for case in cases]
+    if warning := busy():
+        console.print(warning, style="yellow")
     report = {
         "kind": "scaling" if scaling else "comparison",
         "machine": machine(bench.threads),
@@ -112,23 +105,26 @@ def main(
         "rows": [],
     }
     out.parent.mkdir(parents=True, exist_ok=True)
-    for sweep, cell in plan:
-        rows = bench.measure(cell, names)
+    for sweep, case in plan:
+        rows = bench.measure(case, names)
         report["rows"] += [{**row, "sweep": sweep} for row in rows]
-        for table in tables(rows):
-            console.print(table)
-        # After each cell: a long run that is stopped keeps what it had.
+        show(rows)
+        # After each case: a long run that is stopped keeps what it had.
         out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
     draw(report, out)
 
 
+def show(rows: list[dict[str, Any]]) -> None:
+    """Prints the tables of some rows."""
+    for table in layer_tables(rows):
+        console.print(table.rich())
+
+
 def draw(report: dict[str, Any], out: Path) -> None:
-    """Draw a report beside its JSON."""
+    """Draws a report beside its JSON."""
     note = plot.caption(report["machine"], report["settings"]["device"])
-    if any(row.get("extrapolated") for row in report["rows"]):
-        console.print(FOOTNOTE)
     if report["kind"] == "scaling":
-        sweeps = {name: sorted({vars(cell)[name] for cell in cells}) for name, cells in SWEEPS.items()}
+        sweeps = {name: sorted({vars(case)[name] for case in cases}) for name, cases in SWEEPS.items()}
         plot.scaling(report["rows"], sweeps, note, out.with_suffix(".png"))
     else:
         plot.comparison(report["rows"], note, out.with_suffix(".png"))

@@ -6,17 +6,16 @@ import json
 import os
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from harness.machine import machine
+from harness.machine import busy, machine
+from harness.tables import Table
+from harness.worker import Worker
 from rich.console import Console
-from rich.table import Table
 
 PRESETS = "unet,qvunet-1hq,qvunet-1fq,qvunet-7hq,qvunet-7fq,qvunet-full-hq,qvunet-full-fq,quanvunet"
 #: The published Flax and PennyLane code on 2 cores at batch 128, as measured beforehand (not by this script).
@@ -31,55 +30,37 @@ Examples:
 console = Console(highlight=False)
 
 
-def worker(preset: str, changes: list[str]) -> None:
-    """Answers each line on stdin with the seconds of so many steps; images are noise, which costs the same."""
-    import torch
+class Training:
+    """Takes steps of a preset, in a process of its own; images are noise, which costs the same."""
 
-    from qgen.data import ImageSet
-    from qgen.runs import Run, read_config
-    from qgen.training import Trainer, make_fabric
+    def __init__(self, preset: str, changes: list[str]) -> None:
+        import torch
 
-    config = read_config(preset, [*changes, "training.steps=1000000"])
-    size = config.data.size or 28
-    pixels = torch.randint(256, (4 * config.training.batch, config.data.channels or 1, size, size), dtype=torch.uint8)
-    before = peak_mib()
-    with tempfile.TemporaryDirectory() as folder:
+        from qgen.data import ImageSet
+        from qgen.runs import Run, read_config
+        from qgen.training import Trainer, make_fabric
+
+        config = read_config(preset, [*changes, "training.steps=1000000"])
+        size, batch = config.data.size or 28, config.training.batch
+        pixels = torch.randint(256, (4 * batch, config.data.channels or 1, size, size), dtype=torch.uint8)
+        self.imports_mib, self.folder, self.done = peak_mib(), tempfile.TemporaryDirectory(), 0
         images = ImageSet.of("noise", pixels, None, None, "random")
-        trainer = Trainer.build(Run(Path(folder)), config, images, make_fabric(config, "cpu"))
-        step = 0
-        for line in sys.stdin:
-            seconds = []
-            for _ in range(int(line)):
-                started = time.perf_counter()
-                trainer.step(step)
-                seconds.append(time.perf_counter() - started)
-                step += 1
-            facts = {"circuits": trainer.generator.circuits_per_training_image * config.training.batch}
-            print(json.dumps(facts | {"seconds": seconds, "peak_mib": peak_mib(), "imports_mib": before}), flush=True)
+        self.trainer = Trainer.build(Run(Path(self.folder.name)), config, images, make_fabric(config, "cpu"))
+        self.circuits = self.trainer.generator.circuits_per_training_image * batch
+
+    def __call__(self, steps: int) -> dict[str, Any]:
+        seconds = []
+        for _ in range(steps):
+            started = time.perf_counter()
+            self.trainer.step(self.done)
+            seconds.append(time.perf_counter() - started)
+            self.done += 1
+        memory = {"peak_mib": peak_mib(), "imports_mib": self.imports_mib}
+        return {"circuits": self.circuits, "seconds": seconds} | memory
 
 
 def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-class Contender:
-    """One preset in a process of its own, which sleeps in a read while others are measured."""
-
-    def __init__(self, preset: str, changes: list[str]) -> None:
-        sets = [word for change in changes for word in ("--set", change)]
-        command = [sys.executable, __file__, "--worker", preset, *sets]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.rounds: list[float] = []
-        self.facts: dict[str, Any] = {}
-
-    def run(self, steps: int) -> list[float]:
-        self.process.stdin.write(f"{steps}\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"the process of {self.process.args} ended with {self.process.wait()}")
-        self.facts = json.loads(line)
-        return self.facts["seconds"]
 
 
 def main(
@@ -90,51 +71,41 @@ def main(
     steps: Annotated[int, typer.Option(min=1, help="Steps in a turn; the median counts.")] = 4,
     set_: Annotated[list[str], typer.Option("--set", help="KEY=VALUE, as in qgen train.")] = [],  # noqa: B006
     out: Annotated[Path, typer.Option(help="Results go to OUT.json.")] = Path("benchmarks/results/training"),
-    worker_: Annotated[str | None, typer.Option("--worker", hidden=True)] = None,
 ) -> None:
     """One training step (data, noise, loss, gradients, Adam, moving average) at batch 128 on 28x28 images."""
-    if worker_ is not None:
-        worker(worker_, set_)
-        return
-    if (load := os.getloadavg()[0]) > 0.5:
-        console.print(f"Something else is running here (load {load:.1f}): times will be too long.", style="yellow")
-    contenders = {name: Contender(name, set_) for name in presets.split(",")}
-    for contender in contenders.values():
-        contender.run(2)  # kernels are compiled or loaded, and memory is taken
+    if warning := busy():
+        console.print(warning, style="yellow")
+    names = presets.split(",")
+    workers = {name: Worker("training:Training", verbose=True, preset=name, changes=set_) for name in names}
+    times: dict[str, list[float]] = {name: [] for name in workers}
+    for worker in workers.values():
+        worker.ask(steps=2)  # kernels are compiled or loaded, and memory is taken
     for number in range(rounds):
-        for name, contender in contenders.items():
-            contender.rounds.append(statistics.median(contender.run(steps)))
-            console.print(f"round {number + 1}: {name} {contender.rounds[-1]:.3f} s", style="dim")
-    rows = rows_of(contenders)
+        for name, worker in workers.items():
+            times[name].append(statistics.median(worker.ask(steps=steps)["seconds"]))
+            console.print(f"round {number + 1}: {name} {times[name][-1]:.3f} s", style="dim")
+    rows = []
+    for name, worker in workers.items():
+        median, facts = statistics.median(times[name]), worker.ask(steps=0)
+        worker.close()
+        row = {"preset": name, "seconds": median, "rounds": times[name]}
+        row["ratio"] = median / statistics.median(times[names[0]])
+        row |= {key: facts[key] for key in ("circuits", "peak_mib", "imports_mib")}
+        rows.append(row | {"published_seconds": PUBLISHED.get(name)})
     report = {"kind": "training", "machine": machine(os.cpu_count() or 1), "settings": {"rounds": rounds, "set": set_}}
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".json").write_text(json.dumps(report | {"rows": rows}, indent=1) + "\n")
-    console.print(table(rows))
-
-
-def rows_of(contenders: dict[str, Contender]) -> list[dict[str, Any]]:
-    base = statistics.median(next(iter(contenders.values())).rounds)
-    rows = []
-    for name, contender in contenders.items():
-        median = statistics.median(contender.rounds)
-        rows.append(
-            {"preset": name, "seconds": median, "rounds": contender.rounds, "ratio": median / base}
-            | {"circuits": contender.facts["circuits"], "peak_mib": contender.facts["peak_mib"]}
-            | {"imports_mib": contender.facts["imports_mib"], "published_seconds": PUBLISHED.get(name)}
-        )
-    return rows
+    console.print(table(rows).rich())
 
 
 def table(rows: list[dict[str, Any]]) -> Table:
-    result = Table()
-    for column in ("preset", "s a step", "min-max", "ratio", "circuits a step", "peak MiB", "published code, s"):
-        result.add_column(column, justify="left" if column == "preset" else "right")
+    columns = ("preset", "s a step", "min-max", "ratio", "circuits a step", "peak MiB", "published code, s")
+    found = Table("", columns)
     for row in rows:
-        spread = f"{min(row['rounds']):.2f}-{max(row['rounds']):.2f}"
+        times = (f"{row['seconds']:.3f}", f"{min(row['rounds']):.2f}-{max(row['rounds']):.2f}", f"{row['ratio']:.2f}")
         published = f"{row['published_seconds']:.1f}" if row["published_seconds"] else "-"
-        numbers = (f"{row['circuits']:,}", f"{row['peak_mib']:,.0f}", published)
-        result.add_row(row["preset"], f"{row['seconds']:.3f}", spread, f"{row['ratio']:.2f}", *numbers)
-    return result
+        found.rows.append((row["preset"], *times, f"{row['circuits']:,}", f"{row['peak_mib']:,.0f}", published))
+    return found
 
 
 if __name__ == "__main__":

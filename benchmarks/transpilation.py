@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from harness.machine import machine
+from harness.tables import Table
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
@@ -37,8 +38,8 @@ def ring() -> LayerCircuit:
     return LayerCircuit(circuit, [], weights)
 
 
-def row(name: str, device: DeviceReport, seconds: float) -> dict[str, Any]:
-    """One circuit on one device."""
+def plain(name: str, device: DeviceReport, seconds: float) -> dict[str, Any]:
+    """One circuit on one device, as plain values."""
     best, default = device.best, device.default
     parts = {part: getattr(best.figures.success, part) for part in ("gates", "readout", "idle", "total")}
     return {
@@ -58,15 +59,14 @@ def row(name: str, device: DeviceReport, seconds: float) -> dict[str, Any]:
     }
 
 
-def text(rows: list[dict[str, Any]]) -> str:
-    """The rows as a Markdown table."""
-    lines = [f"| {' | '.join(HEAD)} |", f"|{' --- |' * 2}{' ---: |' * (len(HEAD) - 2)}"]
-    for one in rows:
-        gates = one["two_qubit_gates"], one["two_qubit_gates_level_3"]
-        chances = f"{one['success']['total']:.3g}", f"{one['success_level_3']:.3g}", f"{one['gain']:.2f}x"
-        cells = (one["circuit"], one["device"], *map(str, gates), *chances, f"{one['seconds']:.0f}")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+def table(rows: list[dict[str, Any]]) -> Table:
+    """The rows for people."""
+    result = Table("", HEAD, labels=2)
+    for row in rows:
+        gates = f"{row['two_qubit_gates']}", f"{row['two_qubit_gates_level_3']}"
+        success = f"{row['success']['total']:.3g}", f"{row['success_level_3']:.3g}", f"{row['gain']:.2f}x"
+        result.rows.append((row["circuit"], row["device"], *gates, *success, f"{row['seconds']:.0f}"))
+    return result
 
 
 def main(
@@ -80,11 +80,11 @@ def main(
         for device in DEVICES:
             began = time.perf_counter()
             report = transpile_report(circuit, [device], seeds=seeds)
-            rows.append(row(name, report.devices[0], time.perf_counter() - began))
-            typer.echo(text(rows[-1:]).splitlines()[-1])
+            rows.append(plain(name, report.devices[0], time.perf_counter() - began))
+            typer.echo(table(rows[-1:]).markdown().splitlines()[-1])
     facts = {"machine": machine(1), "qubits": QUBITS, "layers": LAYERS, "seeds": seeds, "rows": rows}
     out.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
-    out.with_suffix(".md").write_text(text(rows))
+    out.with_suffix(".md").write_text(table(rows).markdown())
 
 
 if __name__ == "__main__":

@@ -12,11 +12,63 @@ from typing import Any
 from harness.oddities import PLACES, spoil, word
 
 #: What contacts nobody and starts nothing that lasts.
-_LEFT_OUT = {"backends login": None, "devserver": None}
+_LEFT_OUT = ("backends login", "devserver")
 _NO_OPTION = {"--download", "--help", "--follow", "--devices", "--device", "--jobs", "--debug"}
 _SHORT = ["--set", "training.steps=1", "--set", "training.samples=0", "--set", "data.limit=32"]
 _DEVICE = ["--backend", "fake_manila", "--seeds", "1", "--levels", "0"]
 _ONE = ["--count", "1", "--steps", "1"]
+_PRESETS = ["digits", "gan-classical", "gan-quantum-both", "quantum-patch", "style-gan", "classifier"]
+_IMAGES = ["--set", "data.name=images", "--set", "model.mults=[1, 2]", "--set", "training.batch=1"]
+#: Kind of file -> those that are damaged, and commands that read them; FILE is the damaged one or, at times, another.
+_FILES: dict[str, tuple[str, list[list[str]]]] = {
+    "settings": (
+        "settings.yaml",
+        [
+            *(["train", "settings.yaml"], ["describe", "settings.yaml"], ["describe", "settings.yaml", "--json"]),
+            *(["study", "compare", "settings.yaml", "digits", "--dry-run"], ["train", "FILE", *_SHORT]),
+        ],
+    ),
+    "qasm": ("circuit.qasm", [["transpile", "--qasm", "FILE", *_DEVICE]]),
+    "qasm 3": ("circuit3.qasm", [["transpile", "--qasm", "FILE", *_DEVICE]]),
+    "circuit": (
+        "circuit.json",
+        [
+            *(["describe", "circuit.json"], ["describe", "--circuit", "circuit.json", "--json"]),
+            ["transpile", "--circuit", "circuit.json", *_DEVICE],
+        ],
+    ),
+    "noise": (
+        "noise.yaml",
+        [
+            ["sample", "run", *_ONE, "--backend", "aer:FILE"],
+            [*("train", *_SHORT, "--set", "training.batch=1", "--gradient", "spsa"), "--backend", "aer:FILE"],
+        ],
+    ),
+    "layout": ("pins.json", [["sample", "run", *_ONE, "--backend", "aer:fake_manila", "--layout", "FILE"]]),
+    "images": (
+        "images",
+        [
+            *(["data", "images"], ["data", "images", "--json"], ["data", "images", "--figure", "x.png"]),
+            *(["train", *_SHORT, *_IMAGES], ["data", "FILE"]),
+        ],
+    ),
+    "run": (
+        "run",
+        [
+            *(["sample", "run", *_ONE], ["describe", "run"], ["describe", "run", "--json"], ["jobs", "run"]),
+            *(["train", "run", "--resume"], ["train", "run", "--resume", "--set", "training.steps=3"]),
+            *(["transpile", "run", *_DEVICE], ["train", "--from", "run", *_SHORT]),
+        ],
+    ),
+    "journal": (
+        "run/jobs.sqlite",
+        [
+            *(["jobs", "run"], ["jobs", "run", "--json"], ["jobs", "run/jobs.sqlite"], ["jobs", "run", "--fetch"]),
+            *(["sample", "run", *_ONE], ["sample", "run", *_ONE, "--backend", "ibm_fez", "--dry-run"]),
+            ["jobs", "run", "--cancel", "WORD"],
+        ],
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -27,13 +79,10 @@ class Case:
     about: str
 
 
-Make = Callable[[random.Random, Path], Case]
-
-
 def make_case(rng: random.Random, folder: Path) -> Case:
     """A command for this folder, whose files may be damaged for it."""
-    makers: list[Make] = [option_words, setting, settings_file, qasm, circuit_file, noise, pins, images, run, journal]
-    return rng.choices(makers, weights=[5, 5, 3, 3, 2, 3, 2, 3, 4, 2])[0](rng, folder)
+    makers: list[Callable[[random.Random, Path], Case]] = [option_words, setting, damaged_file]
+    return rng.choices(makers, weights=[5, 5, 22])[0](rng, folder)
 
 
 def option_words(rng: random.Random, folder: Path) -> Case:
@@ -41,7 +90,7 @@ def option_words(rng: random.Random, folder: Path) -> Case:
     name, parameters = rng.choice(list(_commands().items()))
     words = name.split()
     for parameter in rng.sample(parameters, min(len(parameters), rng.randrange(0, 5))):
-        flag = next((each for each in parameter.opts if each.startswith("--")), None)
+        flag = next((text for text in parameter.opts if text.startswith("--")), None)
         if flag is None:
             words.append(word(rng))
         elif flag not in _NO_OPTION:
@@ -53,90 +102,32 @@ def option_words(rng: random.Random, folder: Path) -> Case:
 
 def setting(rng: random.Random, folder: Path) -> Case:
     """Settings by `--set`."""
-    keys = rng.choices(_keys(), k=rng.randrange(1, 3))
-    keys = [
-        key if rng.random() < 0.9 else key[: rng.randrange(len(key))] + rng.choice(["", ".", "x", "..y"])
-        for key in keys
-    ]
+    keys = [key if rng.random() < 0.9 else _misspelt(key, rng) for key in rng.choices(_keys(), k=rng.randrange(1, 3))]
     changes = [part for key in keys for part in ("--set", f"{key}={word(rng)}")]
-    preset = rng.choice(["digits", "gan-classical", "gan-quantum-both", "quantum-patch", "style-gan", "classifier"])
-    if rng.random() < 0.4:
-        return Case(["describe", preset, *changes], "setting")
-    if rng.random() < 0.2:
-        return Case(["train", "run", "--resume", *changes], "setting")
-    return Case(["train", preset, *_SHORT, *changes], "setting")
+    preset = rng.choice(_PRESETS)
+    commands = [["describe", preset], ["train", "run", "--resume"], ["train", preset, *_SHORT]]
+    return Case(rng.choices(commands, weights=[40, 12, 48])[0] + changes, "setting")
+
+
+def damaged_file(rng: random.Random, folder: Path) -> Case:
+    """A command that reads a file which was damaged, or another kind of file."""
+    kind, (name, commands) = rng.choice(list(_FILES.items()))
+    about = [kind]
+    for _ in range(rng.randrange(1, 4) if kind == "images" else 1):
+        path = folder / name
+        if path.is_dir():
+            files = sorted(file for file in path.rglob("*") if file.is_file() and not file.is_symlink())
+            if not files:
+                break
+            path = rng.choice(files)
+        about += [str(path.relative_to(folder)), spoil(path, rng)]
+    file, odd = name if rng.random() < 0.9 else rng.choice(PLACES), word(rng)
+    words = [part.replace("FILE", file).replace("WORD", odd) for part in rng.choice(commands)]
+    return Case(words, " ".join(about))
 
 
 def _misspelt(key: str, rng: random.Random) -> str:
     return key[: rng.randrange(len(key))] + rng.choice(["", ".", "x", "..y"])
-
-
-def settings_file(rng: random.Random, folder: Path) -> Case:
-    """A damaged file of settings."""
-    about = spoil(folder / "settings.yaml", rng)
-    commands = [["train", "settings.yaml"], ["describe", "settings.yaml"], ["describe", "settings.yaml", "--json"]]
-    commands += [["study", "compare", "settings.yaml", "digits", "--dry-run"], ["train", rng.choice(PLACES), *_SHORT]]
-    return Case(rng.choice(commands), f"settings: {about}")
-
-
-def qasm(rng: random.Random, folder: Path) -> Case:
-    """A damaged circuit in OpenQASM."""
-    name = rng.choice(["circuit.qasm", "circuit3.qasm"])
-    about = spoil(folder / name, rng)
-    return Case(["transpile", "--qasm", name if rng.random() < 0.9 else rng.choice(PLACES), *_DEVICE], f"qasm: {about}")
-
-
-def circuit_file(rng: random.Random, folder: Path) -> Case:
-    """A damaged saved circuit."""
-    about = spoil(folder / "circuit.json", rng)
-    commands = [["describe", "circuit.json"], ["describe", "--circuit", "circuit.json", "--json"]]
-    return Case(rng.choice([*commands, ["transpile", "--circuit", "circuit.json", *_DEVICE]]), f"circuit: {about}")
-
-
-def noise(rng: random.Random, folder: Path) -> Case:
-    """A damaged file of noise."""
-    about = spoil(folder / "noise.yaml", rng)
-    file = "noise.yaml" if rng.random() < 0.9 else rng.choice(PLACES)
-    commands = [["sample", "run", *_ONE], ["train", *_SHORT, "--set", "training.batch=1", "--gradient", "spsa"]]
-    return Case([*rng.choice(commands), "--backend", f"aer:{file}"], f"noise: {about}")
-
-
-def pins(rng: random.Random, folder: Path) -> Case:
-    """A damaged layout."""
-    about = spoil(folder / "pins.json", rng)
-    file = "pins.json" if rng.random() < 0.9 else rng.choice(PLACES)
-    return Case(["sample", "run", *_ONE, "--backend", "aer:fake_manila", "--layout", file], f"layout: {about}")
-
-
-def images(rng: random.Random, folder: Path) -> Case:
-    """A folder with damaged images."""
-    about = []
-    for _ in range(rng.randrange(1, 4)):
-        files = sorted(each for each in (folder / "images").rglob("*") if each.is_file() and not each.is_symlink())
-        if files:
-            about.append(spoil(rng.choice(files), rng))
-    commands = [["data", "images"], ["data", "images", "--json"], ["data", "images", "--figure", "x.png"]]
-    train = ["train", *_SHORT, "--set", "data.name=images", "--set", "model.mults=[1, 2]", "--set", "training.batch=1"]
-    return Case(rng.choice([*commands, train, ["data", rng.choice(PLACES)]]), f"images: {', '.join(about)}")
-
-
-def run(rng: random.Random, folder: Path) -> Case:
-    """A run with a damaged file."""
-    files = sorted(each for each in (folder / "run").rglob("*") if each.is_file())
-    chosen = rng.choice(files)
-    about = spoil(chosen, rng)
-    commands = [["sample", "run", *_ONE], ["describe", "run"], ["describe", "run", "--json"], ["jobs", "run"]]
-    commands += [["train", "run", "--resume"], ["train", "run", "--resume", "--set", "training.steps=3"]]
-    commands += [["transpile", "run", *_DEVICE], ["train", "--from", "run", *_SHORT]]
-    return Case(rng.choice(commands), f"run: {chosen.relative_to(folder)} {about}")
-
-
-def journal(rng: random.Random, folder: Path) -> Case:
-    """A damaged journal of jobs."""
-    about = spoil(folder / "run" / "jobs.sqlite", rng)
-    commands = [["jobs", "run"], ["jobs", "run", "--json"], ["jobs", "run/jobs.sqlite"], ["jobs", "run", "--fetch"]]
-    commands += [["sample", "run", *_ONE], ["sample", "run", *_ONE, "--backend", "ibm_fez", "--dry-run"]]
-    return Case(rng.choice([*commands, ["jobs", "run", "--cancel", word(rng)]]), f"journal: {about}")
 
 
 @cache
@@ -152,8 +143,8 @@ def _commands() -> dict[str, list[Any]]:
         inner = getattr(command, "commands", {})
         if name and name not in _LEFT_OUT:
             found[name] = command.params
-        for each, below in inner.items():
-            walk(f"{name} {each}".strip(), below)
+        for part, below in inner.items():
+            walk(f"{name} {part}".strip(), below)
 
     walk("", typer.main.get_command(app))
     return found
@@ -164,7 +155,7 @@ def _keys() -> list[str]:
     """The dotted keys of all presets' settings, groups among them."""
     from qgen.runs import preset_names, read_config
 
-    keys: set[str] = set()
+    keys = {"start.run", "start.parts", "start.weights", "start"}
 
     def walk(plain: dict[str, Any], above: str) -> None:
         for key, value in plain.items():
@@ -174,4 +165,4 @@ def _keys() -> list[str]:
 
     for name in preset_names():
         walk(read_config(name).plain(), "")
-    return sorted(keys | {"start.run", "start.parts", "start.weights", "start"})
+    return sorted(keys)

@@ -8,91 +8,26 @@ import shutil
 from pathlib import Path
 
 DEEP = 100_000
+_TEXTS = """
+- -- = . .. / ~ * # null None yes no true on all auto 0 -1 1 1.5 -0.0 1e308 1e-320 1e999 nan .nan inf -.inf 0x10
+1_000 1e-2 99999999999999999999 10000000000000 1000000 2024-01-01 12:30:45 1,2 1;2 %s {} [] [1,2 {a: { &a *a
+!!python/object:os.system ' " \\ βγδ 日本 \U0001f600 [red]x[/red] :smile: {x} %(a)s $HOME `id` ../.. /dev/null
+/dev/zero /dev/full statevector aer aer:fake_manila fake_manila noisy:fake_manila provider:x provider:os:getcwd
+ibm_fez least_busy aer: : a:b:c digits mnist gamma unet hqconv hqconv:9999,9999 strongly-entangling:1000 basic:0
+basic:-1 basic:4, spsa spsa:step=[ spsa:directions=1.5 parameter-shift:fraction=2 adjoint:x=1 classifier: timm:x x=1
+key=value=more run missing
+"""
 WORDS = (
-    *("", " ", "-", "--", "=", ".", "..", "/", "~", "*", "#", "null", "None", "yes", "no", "true", "on", "all", "auto"),
-    *(
-        "0",
-        "-1",
-        "1",
-        "1.5",
-        "-0.0",
-        "1e308",
-        "1e-320",
-        "1e999",
-        "nan",
-        ".nan",
-        "inf",
-        "-.inf",
-        "0x10",
-        "1_000",
-        "1e-2",
-    ),
-    *(
-        "99999999999999999999",
-        "9" * 400,
-        "10000000000000",
-        "1000000",
-        "2024-01-01",
-        "12:30:45",
-        "1,2",
-        "1;2",
-        "%s",
-        "{}",
-    ),
-    *("[]", "[1,2", "[1, -2]", "{a: 1}", "{", "[" * DEEP, "&a [*a]", "*a", "!!python/object:os.system", "!!binary x"),
-    *("'", '"', "\\", "\n", "a\nb: c", "\x1b[31mred", "\x07", "\t", "βγδ", "日本", "\U0001f600", "\udcff", "a" * 5000),
-    *(
-        "[red]x[/red]",
-        ":smile:",
-        "{x}",
-        "%(a)s",
-        "$HOME",
-        "`id`",
-        "a b",
-        "../..",
-        "/dev/null",
-        "/dev/zero",
-        "/dev/full",
-    ),
-    *("statevector", "aer", "aer:fake_manila", "fake_manila", "noisy:fake_manila", "provider:x"),
-    *(
-        "provider:os:getcwd",
-        "ibm_fez",
-        "least_busy",
-        "aer:",
-        ":",
-        "a:b:c",
-        "digits",
-        "mnist",
-        "gamma",
-        "unet",
-        "hqconv",
-        "hqconv:9999,9999",
-    ),
-    *("strongly-entangling:1000", "basic:0", "basic:-1", "basic:4,", "spsa", "spsa:step=[", "spsa:directions=1.5"),
-    *("parameter-shift:fraction=2", "adjoint:x=1", "classifier:", "timm:x", "x=1", "key=value=more", "run", "missing"),
+    *("", " ", "[1, -2]", "{a: 1}", "&a [*a]", "!!binary x", "\n", "a\nb: c", "\x1b[31mred", "\x07", "\t", "a b"),
+    *("\udcff", "9" * 400, "[" * DEEP, "a" * 5000, *_TEXTS.split()),
 )
 #: Files that are in the folder of every case.
 PLACES = ("fifo", "loop", "folder", "empty", "text", "image.png", "settings.yaml", "circuit.qasm", "circuit3.qasm")
 PLACES += ("circuit.json", "noise.yaml", "pins.json", "images", "run", "run/jobs.sqlite", "not\udcff.yaml", "nowhere/x")
 PIECES = (
-    *("\x00", "\x1b[2J", "\ufeff", "\udcff", "99999999999999999999", "-1", "1e999", "nan", "null", "true", '"', "'"),
-    *(
-        "[" * 3000,
-        "{" * 3000,
-        "(" * 3000,
-        ": : :",
-        "- - -",
-        "&a",
-        "*a",
-        "<<: *a",
-        "//",
-        "/*",
-        ";",
-        "}",
-        "gate",
-        "qubit",
-    ),
+    *("\x00", "\x1b[2J", "\ufeff", "\udcff", "[" * 3000, "{" * 3000, "(" * 3000, ": : :", "- - -", "<<: *a"),
+    *("99999999999999999999", "-1", "1e999", "nan", "null", "true", '"', "'", "&a", "*a", "//", "/*", ";", "}"),
+    *("gate", "qubit"),
 )
 
 
@@ -119,11 +54,10 @@ def fill(folder: Path, specimens: Path) -> None:
 
 
 def spoil(path: Path, rng: random.Random) -> str:
-    """Damages a file in one of the ways in which files are damaged; which one it was."""
-    ways = [flip, cut, insert, replace_number, drop_line, repeat, become_other, become_strange]
-    way = rng.choice(ways)
-    way(path, rng)
-    return way.__name__
+    """Damages a file in one of the ways in which files are damaged, and returns the name of that."""
+    damage = rng.choice([flip, cut, insert, replace_number, drop_line, repeat, become_other, become_strange])
+    damage(path, rng)
+    return damage.__name__
 
 
 def flip(path: Path, rng: random.Random) -> None:
@@ -184,12 +118,13 @@ def become_other(path: Path, rng: random.Random) -> None:
 def become_strange(path: Path, rng: random.Random) -> None:
     """It is no file."""
     path.unlink()
-    way = rng.randrange(5)
-    if way == 0:
-        path.mkdir()
-    elif way == 1:
-        os.mkfifo(path)
-    elif way == 2:
-        path.symlink_to(path.name)
-    elif way == 3:
-        path.symlink_to(rng.choice(["/dev/zero", "/dev/null", "/dev/full", "/proc/self/mem", "/dev/tty"]))
+    devices = ["/dev/zero", "/dev/null", "/dev/full", "/proc/self/mem", "/dev/tty"]
+    rng.choice(
+        [
+            path.mkdir,
+            lambda: os.mkfifo(path),
+            lambda: path.symlink_to(path.name),
+            lambda: path.symlink_to(rng.choice(devices)),
+            lambda: None,
+        ]
+    )()

@@ -1,8 +1,7 @@
-"""Results in figures: every contender side by side, and how qgen's own cost grows."""
+"""Figures of `layer.py`: every peer side by side, and how qgen's own cost grows."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -37,86 +36,50 @@ def caption(machine: dict[str, Any], device: str) -> str:
 
 
 def comparison(rows: list[Row], note: str, path: Path) -> None:
-    """Time of a step against qubits, one panel a batch size, one line a contender."""
-    measured = [r for r in rows if "seconds" in r and r["right"]]
-    batches = sorted({r["batch"] for r in measured})
+    """Time of a step against qubits, one panel a batch size, one line a peer."""
+    measured = [row for row in rows if "seconds" in row and row["right"]]
+    batches = sorted({row["batch"] for row in measured})
     if not batches:
         return
-    names = sorted({r["name"] for r in measured})
+    names = sorted({row["name"] for row in measured})
     looks = {n: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]} for i, n in enumerate(names)}
     looks["qgen"] = {"color": "black", "marker": "o", "linewidth": 2.4, "markersize": 5, "zorder": 5}
     columns = min(2, len(batches))
     lines = -(-len(batches) // columns)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(4.9 * columns, 3.9 * lines + 0.3), layout="constrained")
+        figure = Figure(figsize=(4.4 * columns, 3.6 * lines + 0.6), layout="constrained")
         axes = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
         axes[0].set_yscale("log")
         axes[0].set_ylim(min(r["seconds_low"] for r in measured) / 2, 2 * max(r["seconds_high"] for r in measured))
         for axis, batch in zip(axes, batches, strict=False):
-            _panel(axis, [r for r in measured if r["batch"] == batch], looks)
+            _panel(axis, [row for row in measured if row["batch"] == batch], looks)
             axis.set_title(f"batch {batch}")
         for axis in axes[len(batches) :]:
             axis.set_visible(False)
         for axis in axes[::columns]:
             axis.set_ylabel("seconds a step: values and both gradients")
-        layers = sorted({r["layers"] for r in measured})
+        handles = {label: line for axis in axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+        figure.legend(handles.values(), handles.keys(), loc="outside right upper", frameon=False, fontsize=7)
+        layers = sorted({row["layers"] for row in measured})
         figure.supxlabel(f"HQConv, {'/'.join(map(str, layers))} layers. {note}", fontsize=7, color="#555555")
         figure.savefig(path)
 
 
 def _panel(axis: Axes, rows: list[Row], looks: dict[str, dict[str, Any]]) -> None:
-    """Lines labelled at their right end; linear in qubits, so logarithmic in the size of the state."""
-    ends = []
+    """Linear in qubits, so logarithmic in the size of the state."""
     for name, look in looks.items():
-        own = [r for r in rows if r["name"] == name]
-        points = sorted((r["qubits"], r["seconds"], r["seconds_low"], r["seconds_high"]) for r in own)
-        if not points:
-            continue
-        x, y, low, high = zip(*points, strict=True)
-        axis.plot(x, y, **{"linewidth": 1.1, "markersize": 3.5, **look})
-        axis.vlines(x, low, high, color=look["color"], linewidth=1, alpha=0.6)
-        ends.append((x[-1], y[-1], name, look["color"]))
-    qubits = sorted({r["qubits"] for r in rows})
-    axis.xaxis.set_major_locator(FixedLocator(qubits))
+        own = [row for row in rows if row["name"] == name]
+        points = sorted((row["qubits"], row["seconds"], row["seconds_low"], row["seconds_high"]) for row in own)
+        if points:
+            x, y, low, high = zip(*points, strict=True)
+            axis.plot(x, y, label=name, **{"linewidth": 1.1, "markersize": 3.5, **look})
+            axis.vlines(x, low, high, color=look["color"], linewidth=1, alpha=0.6)
+    axis.xaxis.set_major_locator(FixedLocator(sorted({row["qubits"] for row in rows})))
     axis.set_xlabel("qubits")
-    _label_ends(axis, ends, right=qubits[-1], span=max(4, qubits[-1] - qubits[0]))
-
-
-def _label_ends(axis: Axes, ends: list[tuple[float, float, str, str]], right: float, span: float) -> None:
-    """Names in one column to the right, each tied to the end of its line."""
-    low, high = (math.log10(y) for y in axis.get_ylim())
-    ends = sorted(ends, key=lambda end: end[1])
-    heights = _spread([math.log10(y) for _, y, _, _ in ends], gap=0.047 * (high - low))
-    for (x, y, name, colour), height in zip(ends, heights, strict=True):
-        axis.annotate(
-            name,
-            (x, y),
-            xytext=(right + 0.12 * span, 10**height),
-            textcoords="data",
-            color=colour,
-            va="center",
-            fontsize=7,
-            fontweight="bold" if name == "qgen" else "normal",
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "relpos": (0, 0.5), "shrinkA": 0},
-        )
-    axis.set_xlim(axis.get_xlim()[0], right + 0.62 * span)
-
-
-def _spread(heights: list[float], gap: float) -> list[float]:
-    """The nearest heights that are `gap` apart, in least squares: isotonic regression of ascending ones."""
-    blocks: list[tuple[float, int]] = []  # mean of height - rank * gap, and how many
-    for rank, height in enumerate(heights):
-        mean, count = height - rank * gap, 1
-        while blocks and blocks[-1][0] > mean:
-            before, members = blocks.pop()
-            mean, count = (before * members + mean * count) / (members + count), members + count
-        blocks.append((mean, count))
-    return [mean + rank * gap for rank, mean in enumerate(m for m, count in blocks for _ in range(count))]
 
 
 def scaling(rows: list[Row], sweeps: dict[str, list[int]], note: str, path: Path) -> None:
     """Time (above) and memory (below) of a step, against qubits, layers and batch, the others held."""
-    memory = [r["peak_mib"] for r in rows if "peak_mib" in r]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 5.4), layout="constrained")
         axes = figure.subplots(2, 3, sharex="col", sharey="row")
@@ -125,27 +88,15 @@ def scaling(rows: list[Row], sweeps: dict[str, list[int]], note: str, path: Path
             if chosen:
                 held = {"qubits": "{} qubits", "layers": "{} layers", "batch": "batch {}"}
                 axes[0, column].set_title(", ".join(text.format(chosen[0][k]) for k, text in held.items() if k != name))
-            x = [r[name] for r in chosen]
-            for axis, key in zip(axes[:, column], ("seconds", "peak_mib"), strict=True):
-                axis.plot(
-                    x,
-                    [r.get(key) for r in chosen],
-                    color="#0072B2" if key == "seconds" else "#D55E00",
-                    marker="o",
-                    markersize=4,
-                )
+            for axis, key, colour in zip(axes[:, column], ("seconds", "peak_mib"), COLOURS, strict=False):
+                axis.plot([r[name] for r in chosen], [r.get(key) for r in chosen], "o-", color=colour, markersize=4)
                 axis.set_xscale("linear" if name == "qubits" else "log", **({} if name == "qubits" else {"base": 2}))
                 axis.xaxis.set_major_locator(FixedLocator(numbers))
                 axis.xaxis.set_minor_locator(NullLocator())
                 axis.xaxis.set_minor_formatter(NullFormatter())
                 axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes[1, column].set_xlabel(name)
-        axes[0, 0].set_yscale("log")
-        if memory and max(memory) > 10 * min(memory):
-            axes[1, 0].set_yscale("log")
-        else:
-            axes[1, 0].set_ylim(bottom=0)
-        axes[0, 0].set_ylabel("seconds a step")
-        axes[1, 0].set_ylabel("peak MiB")
+        axes[0, 0].set(yscale="log", ylabel="seconds a step")
+        axes[1, 0].set(yscale="log", ylabel="peak MiB")
         figure.supxlabel(f"qgen, HQConv. {note}", fontsize=7, color="#555555")
         figure.savefig(path)

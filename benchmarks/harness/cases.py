@@ -1,14 +1,13 @@
-"""What is measured at one size, and what is known beforehand not to fit."""
+"""The sizes at which a layer is measured, the numbers that go in, and what is known beforehand not to fit."""
 
 from __future__ import annotations
 
 import functools
 import importlib
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+import psutil
 from peers.reference import reference
 from peers.spec import Spec
 
@@ -16,7 +15,7 @@ TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
-class Cell:
+class Case:
     """One size: `batch` samples through HQConv on `qubits` with `layers`."""
 
     qubits: int
@@ -28,7 +27,7 @@ class Cell:
 
     @property
     def spec(self) -> Spec:
-        """The circuit, in neutral words."""
+        """The circuit, described without any library's words."""
         return Spec(self.qubits, self.layers)
 
     @property
@@ -51,33 +50,36 @@ class Cell:
 
     def errors(self, results: dict[str, np.ndarray]) -> dict[str, float]:
         """Largest deviation from the reference, in units of max(1, the reference's largest entry)."""
-        k, found = self.checked, {}
-        for name, truth in zip(("values", "grad_x", "grad_w"), _truth(Cell(self.qubits, self.layers, k)), strict=True):
+        k, errors = self.checked, {}
+        for name, truth in zip(("values", "grad_x", "grad_w"), _truth(Case(self.qubits, self.layers, k)), strict=True):
             result = results[name] if name == "grad_w" else results[name][:k]
-            found[name] = float(np.max(np.abs(result - truth)) / max(1.0, float(np.max(np.abs(truth)))))
-            if not np.isfinite(found[name]):
-                found[name] = float("inf")
-        return found
+            error = float(np.max(np.abs(result - truth)) / max(1.0, float(np.max(np.abs(truth)))))
+            errors[name] = error if np.isfinite(error) else float("inf")
+        return errors
+
+
+#: What `layer.py --scaling` varies: -> sizes.
+SWEEPS = {
+    "qubits": [Case(n, 3, 16) for n in (4, 8, 12, 16, 20)],
+    "layers": [Case(12, layers, 128) for layers in (1, 2, 4, 8, 16)],
+    "batch": [Case(12, 3, batch) for batch in (1, 4, 16, 64, 256, 1024)],
+}
 
 
 @functools.cache
-def _truth(cell: Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    arrays = cell.arrays()
-    return reference(cell.spec, arrays["x"], arrays["w"], arrays["g"])
+def _truth(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    arrays = case.arrays()
+    return reference(case.spec, arrays["x"], arrays["w"], arrays["g"])
 
 
-def needed_gib(peer: str, cell: Cell) -> float:
-    """GiB that a step of this contender is expected to take: complex64 states kept for each gate, and always."""
+def needed_gib(peer: str, case: Case) -> float:
+    """GiB that a step of this peer is expected to take: complex64 states kept for each gate, and always."""
     module = importlib.import_module("peers." + peer)
     each_gate, always = module.STATES
-    samples = min(cell.batch, getattr(module, "SAMPLES", cell.batch))
-    return samples * 2**cell.qubits * 8 * (each_gate * len(cell.spec.gates) + always) / 2**30
+    samples = min(case.batch, getattr(module, "SAMPLES", case.batch))
+    return samples * 2**case.qubits * 8 * (each_gate * len(case.spec.gates) + always) / 2**30
 
 
 def available_gib() -> float:
     """GiB of memory that are free to take now."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")) / 2**20
-    except OSError:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return psutil.virtual_memory().available / 2**30
