@@ -90,7 +90,7 @@ def test_clear_differences_are_resolved_in_the_right_direction(
     }
     assert answer(found) == "4 of 4 differences from one are resolved: 2 for the better, 2 for the worse."
     lines = [plain(line) for line in verdict_lines(found)]
-    line = re.match(r"two is worse than one in Fréchet distance, on all images: (\+0\.\d+) \[.*\], adjusted p", lines[0])
+    line = re.match(r"two is worse than one in Fréchet distance, on all images: (\+0\.\d+) \[.*\], adj", lines[0])
     assert line is not None
     assert float(line[1]) == pytest.approx(0.1, abs=1e-3)  # the mean of five differences of about 1.4e-4 each
     assert "points" in lines[1]
