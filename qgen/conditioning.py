@@ -28,6 +28,10 @@ class Conditioning(Protocol):
         """Return the same conditions on another device."""
         ...
 
+    def repeated(self, times: int) -> Self:
+        """Return each image's condition so many times in succession."""
+        ...
+
     def dropped(self, mask: Tensor) -> Self:
         """Return the conditions with the null condition where mask (B,), bool, is true.
 
@@ -81,6 +85,10 @@ class Labels:
     def to(self, device: torch.device | str) -> Labels:
         """Return the same labels on another device."""
         return Labels(self.classes.to(device), self.num_classes)
+
+    def repeated(self, times: int) -> Labels:
+        """Return each image's label so many times in succession."""
+        return Labels(self.classes.repeat_interleave(times), self.num_classes)
 
     def dropped(self, mask: Tensor) -> Labels:
         """Return the labels with the null label where mask (B,), bool, is true."""

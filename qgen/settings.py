@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Self, get_args
+from typing import Any, ClassVar, Self, get_args
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -29,6 +31,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
+    #: Fields that a later version added: plain values leave them out where they have their defaults, so that
+    #: fingerprints and plans of earlier runs still match.
+    added: ClassVar[frozenset[str]] = frozenset()
+
     @model_validator(mode="before")
     @classmethod
     def _fit(cls, given: Any) -> Any:
@@ -43,6 +49,12 @@ class Settings(BaseModel):
                 cls.__name__, [_refusal(key, said, plain[key]) for key, said in wrong]
             )
         return plain
+
+    @model_serializer(mode="wrap")
+    def _without_added(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = serialize(self)
+        usual = {name for name in self.added if getattr(self, name) == type(self).model_fields[name].default}
+        return {name: value for name, value in plain.items() if name not in usual}
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Self:

@@ -1,4 +1,4 @@
-"""What a denoiser is trained to do: predict the noise in an image."""
+"""The training objective of a denoising network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from qgen.conditioning import Conditioning
+from qgen.diffusion.codec import Codec, IdentityCodec
+from qgen.diffusion.parametrisation import PARAMETRISATIONS
 from qgen.diffusion.schedules import Schedule, per_image
+from qgen.diffusion.settings import Prediction
 from qgen.errors import InputError
 
 
@@ -17,39 +21,59 @@ class Draws(NamedTuple):
 
     Attributes:
         t: steps (B,), int64, in 0..T-1.
-        noise: standard normal (B, C, H, W), float32.
+        noise: standard normal (B, ...), float32, in the shape of the states.
+        drop: (B,), bool: where the condition is left out; None: nowhere.
     """
 
     t: Tensor
     noise: Tensor
+    drop: Tensor | None = None
 
     def part(self, rows: slice) -> Draws:
-        """The draws of some of the images."""
-        return Draws(self.t[rows], self.noise[rows])
+        """Return the draws of some of the images."""
+        return Draws(self.t[rows], self.noise[rows], None if self.drop is None else self.drop[rows])
 
     def to(self, device: torch.device | str) -> Draws:
-        """The same draws on another device."""
-        return Draws(self.t.to(device), self.noise.to(device))
+        """Return the same draws on another device."""
+        drop = None if self.drop is None else self.drop.to(device)
+        return Draws(self.t.to(device), self.noise.to(device), drop)
 
 
 def p2_weights(schedule: Schedule, gamma: float = 1.0, k: float = 1.0) -> Tensor:
-    """Weights of the steps' losses (k + snr_t)^-gamma, (T,) float64 (Choi et al. 2022, arXiv:2204.00227, eq. 8).
+    """Return the weights (k + snr_t)^-gamma of the steps' losses, (T,) float64.
 
-    gamma = k = 1, as in De Falco et al. 2024, arXiv:2402.16147, is 1 - alphas_bar; gamma = 0 weighs all steps alike.
+    Source: Choi et al. 2022, arXiv:2204.00227, eq. 8. gamma = k = 1, as in De Falco et al. 2024, arXiv:2402.16147, is
+    1 - alphas_bar; gamma = 0 weighs all steps alike.
     """
     return (k + schedule.snr) ** -gamma
 
 
-class NoisePrediction(nn.Module):
-    """The squared error of the predicted noise at random steps (Ho et al. 2020, arXiv:2006.11239, eq. 14), weighted.
+class DenoisingObjective(nn.Module):
+    """The squared error of a network's prediction at random steps, weighted by step.
+
+    Of the noise it is eq. 14 of Ho et al. 2020, arXiv:2006.11239. The error is that of what the network predicts, so
+    with equal weights `x0` and `v` have, beside `epsilon`, the weights 1 / SNR and 1 + 1 / SNR (Salimans & Ho 2022,
+    arXiv:2202.00512, section 4).
 
     Attributes:
-        denoiser: a module (x (B, C, H, W), t (B,) int64) -> noise (B, C, H, W).
+        network: a module (x (B, ...), t (B,) int64, conditioning or None) -> prediction (B, ...).
         schedule: the noise schedule.
         weights: (T,) float64, the weight of each step's loss.
+        prediction: what the network predicts.
+        codec: encodes images to the states that are noised.
+        condition_dropout: the share of images whose condition is left out, so that the network learns the unconditional
+            distribution too; 0: conditions are always there, or there are none.
     """
 
-    def __init__(self, denoiser: nn.Module, schedule: Schedule, weights: Tensor) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        schedule: Schedule,
+        weights: Tensor,
+        prediction: Prediction = "epsilon",
+        codec: Codec | None = None,
+        condition_dropout: float = 0.0,
+    ) -> None:
         """See the class.
 
         Raises:
@@ -58,27 +82,39 @@ class NoisePrediction(nn.Module):
         super().__init__()
         if weights.shape != (schedule.steps,):
             raise InputError(f"a schedule of {schedule.steps} steps needs as many weights, not {tuple(weights.shape)}")
-        self.denoiser = denoiser
+        self.network = network
         self.schedule = schedule
         # Neither a parameter nor a buffer: it stays in float64 and out of checkpoints, whatever happens to the module.
         self.weights = weights
+        self.prediction, self.codec = prediction, codec or IdentityCodec()
+        self.condition_dropout = condition_dropout
 
     def draw(self, count: int, shape: Sequence[int], generator: torch.Generator) -> Draws:
-        """Draws for `count` images of `shape` (C, H, W), on the CPU, that depend on the generator alone.
+        """Return draws for `count` images of `shape` (C, H, W), on the CPU, that depend on the generator alone.
 
         Several processes that hold equal generators get the same draws of a whole batch, and each takes its `part`.
         """
         t = torch.randint(self.schedule.steps, (count,), generator=generator)
-        return Draws(t, torch.randn(count, *shape, generator=generator))
+        noise = torch.randn(count, *self.codec.state_shape(shape), generator=generator)
+        share = self.condition_dropout
+        drop = torch.rand(count, generator=generator) < share if share else None
+        return Draws(t, noise, drop)
 
-    def forward(self, images: Tensor, draws: Draws) -> Tensor:
-        """The mean over images of weight x mean squared error: a scalar, in float32 even where the denoiser uses less.
+    def forward(self, images: Tensor, draws: Draws, conditioning: Conditioning | None = None) -> Tensor:
+        """Return the mean over images of weight x mean squared error: a scalar, float32 even where the network is not.
 
         Args:
             images: clean images (B, C, H, W) in [-1, 1].
             draws: as many, on any device.
+            conditioning: the condition of each image, on the device of the images; None: there is none.
         """
-        t, noise = draws.to(images.device)
-        predicted: Tensor = self.denoiser(self.schedule.add_noise(images, t, noise), t)
-        errors = (predicted - noise).square().flatten(1).mean(1)  # (B,), in float32 as the noise is
+        t, noise, drop = draws.to(images.device)
+        if conditioning is not None and drop is not None:
+            conditioning = conditioning.dropped(drop)
+        with torch.no_grad():
+            x0 = self.codec.encode(images)
+            x = self.schedule.add_noise(x0, t, noise)
+            target = PARAMETRISATIONS[self.prediction].target(x0, noise, *self.schedule.coefficients(t, noise))
+        output: Tensor = self.network(x, t, conditioning)
+        errors = (output - target).square().flatten(1).mean(1)  # (B,), in float32 as the noise is
         return (per_image(self.weights, t, errors) * errors).mean()

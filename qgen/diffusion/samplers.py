@@ -1,95 +1,206 @@
-"""Samplers that follow the diffusion step by step: ancestral sampling, DDIM, and the way back from image to noise."""
+"""Samplers: ancestral sampling, DDIM and its inversion, and multistep solvers, in the papers' letters.
+
+Each is a function of a `ReverseProcess` and of states x (B, ...) at its first time, standard normal where images are
+sampled, and returns the states at its last time. In a step, t is the level of noise at which x is, s < t the one where
+it goes (Kingma et al. 2021, arXiv:2107.00630), and x0 the clean state that the denoiser predicts: x = alpha x0 + sigma
+epsilon. Samplers switch neither gradients nor training mode off; `sample` does the former.
+
+DDIM's step is exact if x0 does not change on the way. The multistep solvers `dpm_solver` and `unipc` let it change as
+earlier predictions say, in terms of lambda = log(alpha / sigma), which costs no evaluation.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from qgen.diffusion.schedules import CLEAN, Schedule
-from qgen.diffusion.steps import Denoiser, Noises, Progress, move, predict_clean, predict_noise, steps
+from qgen.conditioning import Conditioning
+from qgen.diffusion.codec import Range
+from qgen.diffusion.denoiser import Denoiser
+from qgen.diffusion.schedules import CLEAN, Level
+from qgen.errors import InputError
+
+Progress = Callable[[int, int], None]
 
 
-def ancestral(
-    denoiser: Denoiser,
-    x: Tensor,
-    schedule: Schedule,
-    times: Sequence[int],
-    noises: Noises,
-    *,
-    clip: bool = True,
-    progress: Progress | None = None,
-) -> Tensor:
-    """Draws from the posterior of each step (Ho et al. 2020, arXiv:2006.11239, eqs. 6-7, and its variance).
+@dataclass(frozen=True)
+class ReverseProcess:
+    """What a sampler follows from noise to a clean state.
+
+    Attributes:
+        denoiser: the trained denoiser.
+        times: the diffusion steps to visit, strictly falling; the last one is where to stop, `CLEAN` for a clean state.
+            Exactly len(times) - 1 evaluations of the network are made, because every one costs circuits.
+        noise: returns standard normal noise (B, ...), fresh at each call; never called where no noise is added.
+        conditioning: the condition of each state; None: there is none.
+        clip: the range to which predicted clean states are clipped; None: they are not.
+        progress: called with (step, steps) after each step.
+    """
+
+    denoiser: Denoiser
+    times: Sequence[int]
+    noise: Callable[[], Tensor]
+    conditioning: Conditioning | None = None
+    clip: Range | None = None
+    progress: Progress | None = None
+
+    def steps(self, upwards: bool = False) -> Iterator[tuple[Level, Level]]:
+        """Yield each step's (t, s); with `upwards` its (s, t), from the last step to the first."""
+        levels = self.denoiser.schedule.levels(self.times)
+        for done, pair in enumerate(pairwise(levels[::-1] if upwards else levels), start=1):
+            yield pair
+            if self.progress is not None:
+                self.progress(done, len(levels) - 1)
+
+    def x0(self, x: Tensor, t: Level) -> Tensor:
+        """Return the predicted clean states (B, ...), clipped; one evaluation."""
+        x0 = self.denoiser.x0(x, t, self.conditioning)
+        return x0 if self.clip is None else x0.clamp(*self.clip)
+
+
+class Sampler(Protocol):
+    """Samples; some samplers take further options by name."""
+
+    def __call__(self, process: ReverseProcess, x: Tensor) -> Tensor:
+        """Return the states (B, ...) at the last time of the process, from x (B, ...) at its first."""
+        ...
+
+
+def ancestral(process: ReverseProcess, x: Tensor) -> Tensor:
+    """Draw from the posterior of each step (Ho et al. 2020, arXiv:2006.11239, eqs. 6-7, and its variance).
 
     With all T times it is the sampler of De Falco et al. 2024, arXiv:2402.16147; the last x0 is the image. With fewer
-    it is that of the respaced diffusion (Nichol & Dhariwal 2021, arXiv:2102.09672, section 4). The arguments, the
-    result and the number of denoiser calls are those of every sampler: see `qgen.diffusion.steps`.
+    it is that of the respaced diffusion (Nichol & Dhariwal 2021, arXiv:2102.09672, section 4).
     """
-    for here, there in steps(schedule.levels(times), progress):
-        x0 = predict_clean(denoiser, x, here, clip)
-        alpha = here.alpha_bar / there.alpha_bar
-        beta = 1 - alpha
-        of_x0 = beta * there.signal / here.spread**2
-        of_x = math.sqrt(alpha) * there.spread**2 / here.spread**2
-        deviation = math.sqrt(beta) * there.spread / here.spread
-        x = x0 if there.time == CLEAN else of_x0 * x0 + of_x * x + deviation * noises()
+    for t, s in process.steps():
+        x0 = process.x0(x, t)
+        alpha_ts = t.alpha_bar / s.alpha_bar
+        beta_ts = 1 - alpha_ts
+        of_x0 = beta_ts * s.alpha / t.sigma**2
+        of_x = math.sqrt(alpha_ts) * s.sigma**2 / t.sigma**2
+        deviation = math.sqrt(beta_ts) * s.sigma / t.sigma
+        x = x0 if s.time == CLEAN else of_x0 * x0 + of_x * x + deviation * process.noise()
     return x
 
 
-def ddim(
-    denoiser: Denoiser,
-    x: Tensor,
-    schedule: Schedule,
-    times: Sequence[int],
-    noises: Noises,
-    *,
-    eta: float = 0.0,
-    clip: bool = True,
-    progress: Progress | None = None,
-) -> Tensor:
-    """DDIM (Song, Meng & Ermon 2021, arXiv:2010.02502, eq. 12).
+def ddim(process: ReverseProcess, x: Tensor, *, eta: float = 0.0) -> Tensor:
+    """Follow DDIM (Song, Meng & Ermon 2021, arXiv:2010.02502, eq. 12).
 
     Deterministic with eta = 0, ancestral sampling with eta = 1 (eq. 16). Where x0 is clipped, the noise is taken to be
-    what the clipped x0 leaves of x, so that both always add up to x. The other arguments, the result and the number of
-    denoiser calls are those of every sampler: see `qgen.diffusion.steps`.
+    what the clipped x0 leaves of x, so that both always add up to x.
+
+    Raises:
+        InputError: eta lies outside [0, 1].
     """
-    for here, there in steps(schedule.levels(times), progress):
-        x = move(x, predict_clean(denoiser, x, here, clip), here, there, eta, noises)
+    for t, s in process.steps():
+        x = _ddim_step(x, process.x0(x, t), t, s, eta, process.noise)
     return x
 
 
-def ddim_invert(
-    denoiser: Denoiser,
-    x: Tensor,
-    schedule: Schedule,
-    times: Sequence[int],
-    *,
-    refinements: int = 3,
-    progress: Progress | None = None,
-) -> Tensor:
-    """The noise from which `ddim` with the same times, eta = 0 and clip = False makes the given images.
+def ddim_invert(process: ReverseProcess, x: Tensor, *, refinements: int = 3) -> Tensor:
+    """Return the noise from which `ddim` with the same process, eta = 0 and no clipping makes the given states.
 
-    Each step solves DDIM's own equation for the noisier image, which stands on both sides, by repeated substitution
+    Each step solves DDIM's own equation for the noisier state, which stands on both sides, by repeated substitution
     (Pan et al. 2023, arXiv:2309.04907). With small steps each refinement makes the round trip about ten times as
     accurate. A step in which nearly all of the signal vanishes, such as the last of a cosine schedule (beta = 0.999),
     magnifies the errors of a trained denoiser in both directions; begin one step lower to invert to full accuracy.
 
     Args:
-        denoiser: (x (B, C, H, W), t (B,) int64) -> predicted noise (B, C, H, W).
-        x: images (B, C, H, W) at the last of the times.
-        schedule: the noise schedule that the denoiser was trained with.
-        times: strictly falling, as for `ddim`; they are climbed from the last to the first.
-        refinements: substitutions after the first; (len(times) - 1) * (1 + refinements) denoiser calls are made.
-        progress: called with (step, steps) after each step.
+        process: its times are climbed from the last to the first; nothing is clipped.
+        x: states (B, ...) at the last of the times.
+        refinements: substitutions after the first; (len(times) - 1) * (1 + refinements) evaluations are made.
 
     Returns:
-        Images (B, C, H, W) at the first of the times.
+        States (B, ...) at the first of the times.
     """
-    for there, here in steps(schedule.levels(times)[::-1], progress):
-        cleaner = x
+    for s, t in process.steps(upwards=True):
+        x_s = x
         for _ in range(1 + refinements):
-            noise = predict_noise(denoiser, x, here.time)
-            x = here.signal / there.signal * (cleaner - there.spread * noise) + here.spread * noise
+            epsilon = process.denoiser.epsilon(x, t, process.conditioning)
+            x = t.alpha / s.alpha * (x_s - s.sigma * epsilon) + t.sigma * epsilon
     return x
+
+
+def dpm_solver(process: ReverseProcess, x: Tensor, *, eta: float = 0.0) -> Tensor:
+    """Solve by DPM-Solver++(2M), of second order (Lu et al. 2022, arXiv:2211.01095, algorithm 2).
+
+    With eta = 1 it is their SDE-DPM-Solver++(2M): ancestral sampling with extrapolated x0. The first step, and the one
+    to `CLEAN`, which is infinitely long in lambda, are of first order.
+
+    Raises:
+        InputError: eta lies outside [0, 1].
+    """
+    previous: _Prediction | None = None
+    for t, s in process.steps():
+        current = _Prediction(process.x0(x, t), t)
+        x = _ddim_step(x, _extrapolated(previous, current, s), t, s, eta, process.noise)
+        previous = current
+    return x
+
+
+def unipc(process: ReverseProcess, x: Tensor) -> Tensor:
+    """Solve by UniPC-2 of predictions of x0, of third order (Zhao et al. 2023, arXiv:2302.04867, with their B_2).
+
+    The predictor is DPM-Solver++(2M). Once x0 is known at the end of a step, the step is repeated with it from where it
+    began; that costs no evaluation. Deterministic: the process' noise is never called.
+    """
+    before: _Prediction | None = None
+    previous: _Prediction | None = None
+    start = x  # where the previous step began
+    for t, s in process.steps():
+        current = _Prediction(process.x0(x, t), t)
+        if previous is not None:
+            x = _ddim_step(start, _corrected(before, previous, current), previous.level, t, 0.0, process.noise)
+        start, before, previous = x, previous, current
+        x = _ddim_step(x, _extrapolated(before, current, s), t, s, 0.0, process.noise)
+    return x
+
+
+class _Prediction(NamedTuple):
+    """A clean state (B, ...), and the level of noise at which it was predicted."""
+
+    x0: Tensor
+    level: Level
+
+
+def _ddim_step(x: Tensor, x0: Tensor, t: Level, s: Level, eta: float, noise: Callable[[], Tensor]) -> Tensor:
+    """Return x at s from x at t, for a given clean state (Song et al. 2021, arXiv:2010.02502, eqs. 12 and 16).
+
+    The noise that x holds is what x0 leaves unexplained. A part of it is kept, and noise with eta times the deviation
+    of the posterior q(x_s | x_t, x0) is added: none with eta = 0, that posterior itself with eta = 1.
+    """
+    if not 0 <= eta <= 1:
+        raise InputError(f"eta lies between 0 and 1, not at {eta}")
+    deviation = eta * s.sigma / t.sigma * math.sqrt(1 - t.alpha_bar / s.alpha_bar)
+    kept = math.sqrt(s.sigma**2 - deviation**2) / t.sigma
+    x = (s.alpha - kept * t.alpha) * x0 + kept * x
+    return x + deviation * noise() if deviation else x
+
+
+def _extrapolated(previous: _Prediction | None, current: _Prediction, s: Level) -> Tensor:
+    """Return the constant x0 for a step to s: half of the way on the line through two predictions."""
+    if previous is None or s.time == CLEAN:
+        return current.x0
+    ratio = (s.half_log_snr - current.level.half_log_snr) / (current.level.half_log_snr - previous.level.half_log_snr)
+    return current.x0 + ratio / 2 * (current.x0 - previous.x0)
+
+
+def _corrected(before: _Prediction | None, start: _Prediction, end: _Prediction) -> Tensor:
+    """Return the constant x0 for a step from `start` to `end` that has the effect of a parabola through predictions.
+
+    The first step, which has none before it, takes the mean of its two ends.
+    """
+    if before is None:
+        return (start.x0 + end.x0) / 2
+    h = end.level.half_log_snr - start.level.half_log_snr
+    r = (before.level.half_log_snr - start.level.half_log_snr) / h
+    # Means of u and u^2 over the step, u = 0..1, weighted by e^(h u) as the solution of the equation weighs x0.
+    u = -1 / math.expm1(-h) - 1 / h
+    u2 = -1 / math.expm1(-h) - 2 * u / h
+    of_before, of_end = (u2 - u) / (r * (r - 1)), (u2 - r * u) / (1 - r)
+    return start.x0 + of_before * (before.x0 - start.x0) + of_end * (end.x0 - start.x0)

@@ -1,4 +1,4 @@
-"""How much of an image each diffusion step leaves, as one frozen table from which everything else follows."""
+"""Noise schedules: how much of a clean state each diffusion step leaves, as one frozen table."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from qgen.diffusion.betas import linear_betas
+from qgen.diffusion.settings import linear_betas
 from qgen.errors import ConfigError, InputError
 
 CLEAN = -1
-"""The time of an image without noise: one before the first step, where alphas_bar is 1."""
+"""The time of a state without noise: one before the first step, where alphas_bar is 1."""
 
 
 class Level(NamedTuple):
-    """What an image at one time consists of: x_t = signal x_0 + spread noise."""
+    """A level of noise, in the letters of Lu et al. 2022, arXiv:2206.00927: x = alpha x0 + sigma epsilon."""
 
     time: int
     alpha_bar: float
 
     @property
-    def signal(self) -> float:
+    def alpha(self) -> float:
         """sqrt(alpha_bar), in (0, 1]."""
         return math.sqrt(self.alpha_bar)
 
     @property
-    def spread(self) -> float:
+    def sigma(self) -> float:
         """sqrt(1 - alpha_bar), in [0, 1)."""
         return math.sqrt(1 - self.alpha_bar)
 
     @property
     def half_log_snr(self) -> float:
-        """lambda = log(signal / spread), infinite for a clean image."""
-        return math.log(self.signal / self.spread) if self.spread else math.inf
+        """lambda = log(alpha / sigma), infinite for a clean state."""
+        return math.log(self.alpha / self.sigma) if self.sigma else math.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +46,8 @@ class Schedule:
     """A noise schedule in the notation of Ho et al. 2020, arXiv:2006.11239; step t in code is their t + 1.
 
     Attributes:
-        alphas_bar: (T,) float64 on the CPU, strictly falling within (0, 1): the share of an image's variance that is
-            left of the clean image after steps 0..t.
+        alphas_bar: (T,) float64 on the CPU, strictly falling within (0, 1): the share of a state's variance that is
+            left of the clean state after steps 0..t.
 
     Raises:
         InputError: `alphas_bar` is not such a table.
@@ -76,7 +76,7 @@ class Schedule:
         return self.alphas_bar / (1 - self.alphas_bar)
 
     def levels(self, times: Sequence[int]) -> list[Level]:
-        """What images consist of at each of some strictly falling times, 0..T-1 or `CLEAN`.
+        """Return the level of noise at each of some strictly falling times, 0..T-1 or `CLEAN`.
 
         Raises:
             InputError: the times do not fall, or one of them is not a step of this schedule.
@@ -89,36 +89,44 @@ class Schedule:
             )
         return [Level(time, 1.0 if time == CLEAN else float(self.alphas_bar[time])) for time in times]
 
-    def add_noise(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """Images after step t, sqrt(abar_t) x0 + sqrt(1 - abar_t) noise (Ho et al. 2020, arXiv:2006.11239, eq. 4).
+    def coefficients(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return alpha and sigma after steps t, each (B, 1, ..., 1).
 
         Args:
-            x0: clean images (B, C, H, W), floating point, in [-1, 1].
             t: steps (B,), int64, in 0..T-1, or `CLEAN`.
-            noise: standard normal (B, C, H, W).
+            like: states (B, ...), whose dtype and device the coefficients have.
+        """
+        left = torch.cat([torch.ones(1, dtype=torch.float64), self.alphas_bar])  # from `CLEAN` on
+        return per_image(left.sqrt(), t - CLEAN, like), per_image((1 - left).sqrt(), t - CLEAN, like)
+
+    def add_noise(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """Return sqrt(abar_t) x0 + sqrt(1 - abar_t) noise, after steps t (Ho et al. 2020, arXiv:2006.11239, eq. 4).
+
+        Args:
+            x0: clean states (B, ...), floating point.
+            t: steps (B,), int64, in 0..T-1, or `CLEAN`.
+            noise: standard normal (B, ...).
 
         Returns:
-            Noisy images (B, C, H, W) in the dtype and on the device of `x0`.
+            Noisy states (B, ...) in the dtype and on the device of `x0`.
 
         Raises:
-            InputError: the images are integers.
+            InputError: the states are integers.
         """
         if not x0.is_floating_point():
             raise InputError(f"images must be floating-point numbers in [-1, 1], not {x0.dtype}")
-        left = torch.cat([torch.ones(1, dtype=torch.float64), self.alphas_bar])  # from `CLEAN` on
-        signal = per_image(left.sqrt(), t - CLEAN, x0)
-        spread = per_image((1 - left).sqrt(), t - CLEAN, x0)
-        return signal * x0 + spread * noise.to(x0)
+        alpha, sigma = self.coefficients(t, x0)
+        return alpha * x0 + sigma * noise.to(x0)
 
 
 def per_image(table: Tensor, t: Tensor, like: Tensor) -> Tensor:
-    """Entries `t` (B,) of a float64 table (T,) as (B, 1, ..., 1), in the dtype and on the device of `like` (B, ...)."""
+    """Return entries t (B,) of a float64 table (T,) as (B, 1, ..., 1), with the dtype and device of like (B, ...)."""
     rounded = table.to(like.dtype).to(like.device)  # in this order: not every device has float64
     return rounded[t.to(like.device)].view(-1, *[1] * (like.ndim - 1))
 
 
 def cosine(steps: int, s: float = 0.008, largest_beta: float = 0.999) -> Schedule:
-    """The cosine schedule of Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 17, with betas clipped as they advise.
+    """Return the cosine schedule of Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 17, betas clipped as they advise.
 
     alphas_bar is the product of the clipped 1 - beta, so that it is not zero after the last step.
 
@@ -133,7 +141,7 @@ def cosine(steps: int, s: float = 0.008, largest_beta: float = 0.999) -> Schedul
 
 
 def linear(steps: int, first: float = 1e-4, last: float = 0.02) -> Schedule:
-    """The linear schedule of Ho et al. 2020, arXiv:2006.11239, section 4; `first` and `last` beta are for 1000 steps.
+    """Return the linear schedule of Ho et al. 2020, arXiv:2006.11239, section 4, with its betas for 1000 steps.
 
     With other numbers of steps both are scaled by 1000 / steps, which keeps the amount of noise at the end.
 

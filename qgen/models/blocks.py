@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from qgen.conditioning import Conditioning, Labels
+from qgen.errors import InputError
 from qgen.models.norms import NormSiLU
 
 STANDARD_EPSILON = 1e-5
@@ -121,6 +123,37 @@ class Upsample(nn.Module):
             # `nearest` rounds the other way where the side is no multiple (2 to 7): not what the published code does.
             maps = functional.interpolate(maps, size=(self.size, self.size), mode="nearest-exact")
         return self.conv(maps)  # type: ignore[no-any-return]
+
+
+class LabelEmbedding(nn.Module):
+    """A learnt vector for each class and for the null label, which stands for no class; added to that of the time.
+
+    Source: Dhariwal and Nichol (2021), "Diffusion Models Beat GANs on Image Synthesis", arXiv:2105.05233, whose U-Nets
+    add both; for the null label Ho and Salimans (2022), arXiv:2207.12598.
+
+    Args:
+        num_classes: number of classes.
+        width: the width of the embedding.
+    """
+
+    def __init__(self, num_classes: int, width: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.table = nn.Embedding(num_classes + 1, width)
+
+    def forward(self, conditioning: Conditioning | None, times: torch.Tensor) -> torch.Tensor:
+        """From the labels of B images to (B, width); None: the null label for each of the times (B,).
+
+        Raises:
+            InputError: what is given is no labels, or of another number of classes, or not one for each time.
+        """
+        if conditioning is None:
+            return self.table(torch.full_like(times, self.num_classes, dtype=torch.int64))  # type: ignore[no-any-return]
+        if not isinstance(conditioning, Labels) or conditioning.num_classes != self.num_classes:
+            raise InputError(f"this model takes the labels of {self.num_classes} classes as its conditioning")
+        if len(conditioning) != len(times):
+            raise InputError(f"{len(times)} images need as many labels, not {len(conditioning)}")
+        return self.table(conditioning.classes)  # type: ignore[no-any-return]
 
 
 class TimeEmbedding(nn.Module):

@@ -39,6 +39,8 @@ def _shapes(model: UNet) -> Iterator[tuple[str, tuple[int, ...]]]:
     ups = [(settings.dim * mult, size, size) for mult, size in zip(settings.mults, sizes, strict=True)]
     yield "encoder.init", skips[0]
     yield from ((f"encoder.time.{layer}", (TIME_FACTOR * settings.dim,)) for layer in ("hidden", "out"))
+    if model.condition is not None:
+        yield "condition", (TIME_FACTOR * settings.dim,)
     for level, shape in enumerate(skips):
         yield from ((f"encoder.levels.{level}.{part}", shape) for part in ("block_0", "block_1", "attention"))
         if level + 1 < len(skips):

@@ -12,11 +12,11 @@ CUT_SPREAD = 0.87962566103423978  # the standard deviation of a standard normal 
 
 
 def initialise(model: nn.Module, seed: int, but: str | None = None) -> None:
-    """Draws the weights of all convolutions and dense layers anew, but for those whose names begin with `but`.
+    """Draw the weights of convolutions, dense layers and embeddings anew, except where a name begins with `but`.
 
     Weights are normal with variance 1 / (inputs of a unit), cut at two standard deviations (LeCun et al. 1998,
-    "Efficient BackProp"); biases are 0. They depend on the seed and on the layer's name alone, so that parts which two
-    models share start equal; torch's global generator is neither used nor changed.
+    "Efficient BackProp"); biases are 0, embeddings standard normal. They depend on the seed and on the layer's name
+    alone, so that parts which two models share start equal; torch's global generator is neither used nor changed.
     """
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear) and not (but and name.startswith(but)):
@@ -25,6 +25,8 @@ def initialise(model: nn.Module, seed: int, but: str | None = None) -> None:
             nn.init.trunc_normal_(_learned(module), std=spread, a=-2 * spread, b=2 * spread, generator=drawn)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding) and not (but and name.startswith(but)):
+            nn.init.normal_(module.weight, generator=generator(seed, "weights", name))
 
 
 def _learned(module: nn.Conv2d | nn.Linear) -> nn.Parameter:

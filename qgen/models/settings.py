@@ -67,6 +67,8 @@ class QuanvolutionSettings(HybridSettings):
 class UNetSettings(Settings):
     """The U-Net of De Falco et al. (2024), arXiv:2402.16147, and its hybrids."""
 
+    added: ClassVar[frozenset[str]] = frozenset({"conditioning"})
+
     kind: Literal["unet"] = "unet"
     """the kind of generator"""
     dim: int = Field(10, ge=4)
@@ -81,6 +83,8 @@ class UNetSettings(Settings):
     """features of a head"""
     variant: Variant = "paper"
     """`paper`: as the text has it; `published`: with the quirks of the published code, to compare with its numbers"""
+    conditioning: Literal["none", "label"] = "none"
+    """`label`: images of a class that is asked for, as `qgen sample --label` does; the data need labels"""
     vertex: VertexSettings = VertexSettings()
     """the bottom of the U"""
     quanvolution: QuanvolutionSettings | None = None

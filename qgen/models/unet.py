@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from qgen.backends import Backend, GradientMethod, open_backend
+from qgen.conditioning import Conditioning
 from qgen.errors import ConfigError, InputError
 from qgen.models.attention import FullAttention, LinearAttention
-from qgen.models.blocks import ResBlock, Stages, TimeEmbedding, Upsample
+from qgen.models.blocks import LabelEmbedding, ResBlock, Stages, TimeEmbedding, Upsample
 from qgen.models.engine import Engine
 from qgen.models.hybrids import quanvolution_hybrid, vertex_hybrid
 from qgen.models.initial import initialise
@@ -71,10 +72,15 @@ class Encoder(nn.Module):
         self.out = nn.Conv2d(settings.widths[-1], settings.bottom, 3, padding=1)
 
     def forward(
-        self, images: torch.Tensor, times: torch.Tensor
+        self, images: torch.Tensor, times: torch.Tensor, condition: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]:
-        """From images (B, C, H, W) and times (B,) to maps, skipped maps (the deepest last), and time (B, 4 dim)."""
+        """From images (B, C, H, W) and times (B,) to maps, skipped maps (the deepest last), and time (B, 4 dim).
+
+        What comes of the condition (B, 4 dim) is added to the embedding of time.
+        """
         time = self.time(times)
+        if condition is not None:
+            time = time + condition
         maps = self.init(_channels_last(images))
         skips = [maps]
         for level in self.levels:
@@ -159,7 +165,7 @@ class UNet(nn.Module):
     """Predicts the noise in images: the U-Net of De Falco et al. (2024), arXiv:2402.16147, or one of its hybrids.
 
     `build_unet` makes one. The names of its parameters begin with `encoder`, `vertex` or `decoder`, so that these parts
-    can be taken over from another one.
+    can be taken over from another one; those of `condition` are its embedding of labels.
 
     Attributes:
         settings: what it was built from.
@@ -167,27 +173,44 @@ class UNet(nn.Module):
         sizes: the side of the feature maps of each level, the vertex' last.
     """
 
-    def __init__(self, settings: UNetSettings, channels: int, size: int, engine: Engine) -> None:
+    def __init__(
+        self, settings: UNetSettings, channels: int, size: int, engine: Engine, num_classes: int | None = None
+    ) -> None:
         super().__init__()
         self.settings, self.image_shape, self.sizes = settings, (channels, size, size), settings.map_sizes(size)
         at_level, at_vertex = quanvolution_hybrid(settings), vertex_hybrid(settings)
         self.encoder = Encoder(settings, channels, self.sizes, at_level, engine.at("encoder"))
         self.vertex = Vertex(settings, at_vertex, engine.at("vertex"))
         self.decoder = Decoder(settings, channels, self.sizes)
+        self.condition = None if num_classes is None else LabelEmbedding(num_classes, TIME_FACTOR * settings.dim)
 
-    def forward(self, images: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-        """The noise (B, C, H, W) in noisy images (B, C, H, W) at times (B,), in steps 0..T-1, whole or not.
+    def forward(
+        self, images: torch.Tensor, times: torch.Tensor, conditioning: Conditioning | None = None
+    ) -> torch.Tensor:
+        """Return the prediction (B, C, H, W) for noisy images, at times in steps 0..T-1, whole or not.
+
+        Args:
+            images: (B, C, H, W).
+            times: (B,).
+            conditioning: labels, one an image; None: the null label, or no condition at all.
 
         Raises:
-            InputError: images of another shape, or not one time for each.
+            InputError: images of another shape, not one time or label for each, or labels for a model without.
         """
         if images.shape[1:] != self.image_shape or times.shape != images.shape[:1]:
             raise InputError(
                 f"this model takes images {('B', *self.image_shape)} and times ('B',), "
                 f"not {tuple(images.shape)} and {tuple(times.shape)}"
             )
-        maps, skips, time = self.encoder(images, times)
+        maps, skips, time = self.encoder(images, times, self._embedded(conditioning, times))
         return self.decoder(self.vertex(maps, time), skips, time)  # type: ignore[no-any-return]
+
+    def _embedded(self, conditioning: Conditioning | None, times: torch.Tensor) -> torch.Tensor | None:
+        if self.condition is not None:
+            return self.condition(conditioning, times)  # type: ignore[no-any-return]
+        if conditioning is not None:
+            raise InputError("this model was built without conditioning: leave it out, or set `model.conditioning`")
+        return None
 
     @property
     def circuits_per_call(self) -> int:
@@ -208,6 +231,7 @@ def build_unet(
     backend: str | Backend = "statevector",
     gradient: str | GradientMethod = "auto",
     seed: int = 0,
+    num_classes: int | None = None,
 ) -> UNet:
     """The U-Net of these settings, with its initial weights.
 
@@ -220,17 +244,26 @@ def build_unet(
         backend: where circuits run: a name or a `Backend`.
         gradient: how circuits are differentiated: a name or a `GradientMethod`.
         seed: of all initial weights.
+        num_classes: number of classes of the data, for a model with labels; None: they have no labels.
 
     Raises:
-        ConfigError: the images are too small for the levels, or a part that is cut into 2x2 patches has odd maps.
+        ConfigError: the images are too small for the levels, a part that is cut into 2x2 patches has odd maps, or a
+            model is to learn labels that the data do not have.
         CircuitError, BackendError: the backend or its gradient cannot serve the circuits.
     """
     settings.map_sizes(size)
     if channels < 1:
         raise ConfigError(f"images have {channels} channels: give 1 for grey or 3 for colour")
+    labelled = settings.conditioning == "label"
+    if labelled and num_classes is None:
+        raise ConfigError(
+            "`model.conditioning=label` needs images with labels, and these have none: choose other data, or leave it "
+            "out"
+        )
     opened = open_backend(backend) if isinstance(backend, str) else backend
     with torch.random.fork_rng(devices=[]):  # torch's layers draw weights of their own first
-        model = UNet(settings, channels, size, Engine(opened, gradient, derive(seed, "circuits")))
+        engine = Engine(opened, gradient, derive(seed, "circuits"))
+        model = UNet(settings, channels, size, engine, num_classes if labelled else None)
     initialise(model, seed)
     return model
 

@@ -10,7 +10,7 @@ from torch import nn
 from qgen.adversarial import AdversarialSettings
 from qgen.backends import Backend
 from qgen.data import ImageSet
-from qgen.diffusion import DiffusionSettings, NoisePrediction, SamplingSettings
+from qgen.diffusion import DenoisingObjective, DiffusionSettings, SamplingSettings
 from qgen.errors import ConfigError
 from qgen.models import ClassifierSettings, GANSettings, build_gan, build_unet
 from qgen.models.extractors import build_classifier
@@ -73,9 +73,8 @@ def build_generator(
         return AdversarialGenerator(network, game, shape, chosen)
     diffusion, sampling = config.diffusion or DiffusionSettings(), config.sampling or SamplingSettings()
     denoiser = build_unet(config.model, shape[0], shape[1], chosen, how, seed)
-    schedule = diffusion.noise_schedule()
-    objective = NoisePrediction(denoiser, schedule, diffusion.loss_weights())
-    return DiffusionGenerator(denoiser, schedule, sampling, objective, shape, chosen)
+    objective = DenoisingObjective(denoiser, diffusion.noise_schedule(), diffusion.loss_weights(), diffusion.prediction)
+    return DiffusionGenerator(denoiser, sampling, objective, shape, chosen)
 
 
 @contextmanager

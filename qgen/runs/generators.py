@@ -12,7 +12,7 @@ from torch import nn
 
 from qgen.adversarial import AdversarialSettings, DiscriminatorTurn, GeneratorTurn
 from qgen.backends import Backend
-from qgen.diffusion import NoisePrediction, SamplingSettings, Schedule, denoiser_calls, sample
+from qgen.diffusion import Denoiser, DenoisingObjective, SamplingSettings, num_function_evaluations, sample
 from qgen.models import GAN, UNet
 from qgen.models.extractors import Classification, ConvClassifier
 from qgen.randomness import derive, for_images, generator
@@ -132,8 +132,7 @@ class DiffusionGenerator:
     """A denoising network and the diffusion that it undoes.
 
     Attributes:
-        network: predicts the noise.
-        schedule: of the diffusion.
+        network: predicts what the objective says.
         sampling: how images are drawn.
         objective: what training lowers.
         shape: of an image.
@@ -141,9 +140,8 @@ class DiffusionGenerator:
     """
 
     network: UNet
-    schedule: Schedule
     sampling: SamplingSettings
-    objective: NoisePrediction
+    objective: DenoisingObjective
     shape: Shape
     backend: Backend
 
@@ -160,7 +158,7 @@ class DiffusionGenerator:
 
     @property
     def passes(self) -> int:
-        return denoiser_calls(self.sampling, self.schedule)
+        return num_function_evaluations(self.sampling, self.objective.schedule)
 
     @property
     def circuits_per_image(self) -> int:
@@ -187,12 +185,18 @@ class DiffusionGenerator:
         quick: bool = False,
     ) -> torch.Tensor:
         sampling = self.sampling
-        if quick and denoiser_calls(sampling, self.schedule) > denoiser_calls(QUICK, self.schedule):
+        schedule, codec = self.objective.schedule, self.objective.codec
+        if quick and num_function_evaluations(sampling, schedule) > num_function_evaluations(QUICK, schedule):
             sampling = QUICK
+        denoiser = Denoiser(self.network, schedule, self.objective.prediction)
+        shape = codec.state_shape(self.shape)
         with _at_rest(self.network, seeds):
             # On hardware each call of a circuit is a job of its own: one for all images, then.
             batch = max(1, len(seeds)) if self.backend.capabilities.remote else BATCH
-            return sample(self.network, self.schedule, sampling, seeds, self.shape, device, batch, progress)
+            states = sample(
+                denoiser, sampling, seeds, shape, clip=codec.range, device=device, batch=batch, progress=progress
+            )
+            return codec.decode(states)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from qgen.diffusion import DiffusionSettings, Draws, NoisePrediction, Schedule, cosine, linear, p2_weights
+from qgen.conditioning import Conditioning
+from qgen.diffusion import DenoisingObjective, DiffusionSettings, Draws, Schedule, cosine, linear, p2_weights
 from qgen.errors import InputError
 
 SHAPE = (2, 6, 5)
@@ -23,12 +24,13 @@ class Constant(nn.Module):
         super().__init__()
         self.answer = answer
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, conditioning: Conditioning | None) -> Tensor:
+        assert conditioning is None
         return self.answer(x, t)
 
 
-def objective(answer: Callable[[Tensor, Tensor], Tensor], schedule: Schedule, gamma: float = 1.0) -> NoisePrediction:
-    return NoisePrediction(Constant(answer), schedule, p2_weights(schedule, gamma))
+def objective(answer: Callable[[Tensor, Tensor], Tensor], schedule: Schedule, gamma: float = 1.0) -> DenoisingObjective:
+    return DenoisingObjective(Constant(answer), schedule, p2_weights(schedule, gamma))
 
 
 def test_p2_weight_is_one_minus_alphas_bar() -> None:
@@ -63,7 +65,12 @@ def test_a_silent_denoiser_costs_the_weighted_power_of_the_noise(gamma: float) -
     loss = objective(lambda x, t: torch.zeros_like(x), schedule, gamma)
     draws = loss.draw(7, SHAPE, torch.Generator().manual_seed(2))
     snr = schedule.alphas_bar / (1 - schedule.alphas_bar)
-    by_hand = sum((1 + snr[t]) ** -gamma * (noise.double() ** 2).mean() for t, noise in zip(*draws, strict=True)) / 7
+    by_hand = (
+        sum(
+            (1 + snr[t]) ** -gamma * (noise.double() ** 2).mean() for t, noise in zip(draws.t, draws.noise, strict=True)
+        )
+        / 7
+    )
     assert loss(torch.rand(7, *SHAPE), draws).item() == pytest.approx(by_hand.item(), rel=1e-6)
 
 
@@ -71,7 +78,7 @@ def test_without_weights_it_is_the_plain_mean_squared_error() -> None:
     schedule = cosine(100)
     loss = objective(lambda x, t: 0.3 * x, schedule, gamma=0)
     draws, images = loss.draw(5, SHAPE, torch.Generator().manual_seed(3)), torch.rand(5, *SHAPE)
-    plain = nn.functional.mse_loss(0.3 * schedule.add_noise(images, *draws), draws.noise)
+    plain = nn.functional.mse_loss(0.3 * schedule.add_noise(images, draws.t, draws.noise), draws.noise)
     torch.testing.assert_close(loss(images, draws), plain)
 
 
@@ -90,7 +97,8 @@ def test_draws_depend_on_the_generator_alone_and_can_be_shared_out() -> None:
     loss = objective(lambda x, t: x * t.view(-1, 1, 1, 1) / 100, cosine(100))
     draws, again = (loss.draw(12, SHAPE, torch.Generator().manual_seed(4)) for _ in range(2))
     torch.rand(3)  # the global generator has no part in it
-    for one, other in zip(draws, again, strict=True):
+    assert draws.drop is again.drop is None
+    for one, other in zip(draws[:2], again[:2], strict=True):
         assert torch.equal(one, other)
     parts = [draws.part(slice(start, start + 4)) for start in (0, 4, 8)]
     assert torch.equal(torch.cat([part.t for part in parts]), draws.t)
@@ -101,7 +109,7 @@ def test_draws_depend_on_the_generator_alone_and_can_be_shared_out() -> None:
 
 def test_draws_are_uniform_steps_and_normal_noise() -> None:
     """Bounds of 5 deviations of the estimates."""
-    t, noise = objective(lambda x, t: x, cosine(10)).draw(20_000, (1, 2, 2), torch.default_generator)
+    t, noise, _ = objective(lambda x, t: x, cosine(10)).draw(20_000, (1, 2, 2), torch.default_generator)
     assert t.dtype == torch.int64
     counts = torch.bincount(t, minlength=10)
     assert len(counts) == 10
@@ -119,7 +127,7 @@ def test_the_loss_is_float32_under_autocast(images: torch.dtype) -> None:
     loss = objective(lambda x, t: convolution(x), schedule)
     draws, batch = loss.draw(4, SHAPE, torch.Generator().manual_seed(5)), torch.rand(4, *SHAPE).to(images)
     with torch.autocast("cpu", torch.bfloat16):
-        predicted = convolution(schedule.add_noise(batch, *draws))
+        predicted = convolution(schedule.add_noise(batch, draws.t, draws.noise))
         value = loss(batch, draws)
     assert predicted.dtype == torch.bfloat16
     assert value.dtype == torch.float32
@@ -132,11 +140,11 @@ def test_the_loss_is_float32_under_autocast(images: torch.dtype) -> None:
 
 def test_tables_are_no_part_of_the_modules_state() -> None:
     """So a checkpoint holds the denoiser alone, and a change of precision leaves the tables exact."""
-    loss = NoisePrediction(nn.Linear(2, 2), cosine(100), p2_weights(cosine(100))).bfloat16()
-    assert set(loss.state_dict()) == {"denoiser.weight", "denoiser.bias"}
+    loss = DenoisingObjective(nn.Linear(2, 2), cosine(100), p2_weights(cosine(100))).bfloat16()
+    assert set(loss.state_dict()) == {"network.weight", "network.bias"}
     assert loss.weights.dtype == torch.float64
 
 
 def test_a_wrong_number_of_weights_is_refused() -> None:
     with pytest.raises(InputError, match="100 steps needs as many weights"):
-        NoisePrediction(nn.Identity(), cosine(100), p2_weights(cosine(99)))
+        DenoisingObjective(nn.Identity(), cosine(100), p2_weights(cosine(99)))

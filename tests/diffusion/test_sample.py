@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from reverse import Answer, as_denoiser, reverse
 from torch import Tensor
 
 from qgen.diffusion import (
     DiffusionSettings,
-    ImageNoise,
+    IdentityCodec,
     SamplingSettings,
     Schedule,
+    SeededNoise,
     cosine,
     ddim_invert,
-    denoiser_calls,
     linear,
+    num_function_evaluations,
     sample,
     sampling,
     sampling_times,
 )
-from qgen.diffusion.settings import KINDS
+from qgen.diffusion.settings import SAMPLER_FACTS
 from qgen.errors import ConfigError, InputError
 
 SHAPE = (2, 5, 5)
@@ -40,6 +44,19 @@ def elementwise(x: Tensor, t: Tensor) -> Tensor:
     return (x + 0.3 * later) / (1 + later * x * x) + 0.2 * later * x
 
 
+def sampled(
+    answer: Answer,
+    schedule: Schedule,
+    settings: SamplingSettings,
+    seeds: Sequence[int],
+    shape: Sequence[int],
+    **options: Any,
+) -> Tensor:
+    """Images of a denoiser that takes no conditions."""
+    codec = IdentityCodec()
+    return codec.decode(sample(as_denoiser(answer, schedule), settings, seeds, shape, clip=codec.range, **options))
+
+
 # One seed per image
 
 
@@ -47,18 +64,18 @@ def elementwise(x: Tensor, t: Tensor) -> Tensor:
 def test_an_images_noise_is_the_same_in_every_company(data: st.DataObject) -> None:
     seeds = data.draw(st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=8))
     shape = data.draw(st.tuples(*[st.integers(1, 9)] * 3))
-    together = ImageNoise(seeds, shape)
-    alone = [ImageNoise([seed], shape) for seed in seeds]
+    together = SeededNoise(seeds, shape)
+    alone = [SeededNoise([seed], shape) for seed in seeds]
     for _ in range(3):
-        noise = together.next()
+        noise = together()
         assert noise.shape == (len(seeds), *shape)
-        assert torch.equal(noise, torch.cat([one.next() for one in alone]))
+        assert torch.equal(noise, torch.cat([one() for one in alone]))
 
 
 def test_noise_is_normal_and_independent() -> None:
     """Bounds of 5 deviations, over 100 neighbouring seeds."""
-    noise = ImageNoise(range(100), (3, 16, 16))
-    first, second = noise.next(), noise.next()
+    noise = SeededNoise(range(100), (3, 16, 16))
+    first, second = noise(), noise()
     count = first.numel()
     assert first.mean().abs() < 5 / math.sqrt(count)
     assert (first.square().mean() - 1).abs() < 5 * math.sqrt(2 / count)
@@ -70,15 +87,15 @@ def test_noise_is_normal_and_independent() -> None:
 def test_an_image_is_the_same_in_every_batch(given_settings: dict[str, Any]) -> None:
     schedule, settings = cosine(50), SamplingSettings.read({**given_settings, "steps": 12})
     seeds = [5, 17, 3, 2**62, 0, 17, 9]
-    images = sample(elementwise, schedule, settings, seeds, SHAPE)
+    images = sampled(elementwise, schedule, settings, seeds, SHAPE)
     assert images.shape == (7, *SHAPE)
     assert images.dtype == torch.float32
     assert images.abs().max() <= 1
     assert images.std(0).max() > 0.01  # seeds matter
     assert torch.equal(images[1], images[5])
     for batch in (1, 2, 3, 7, 100):
-        assert torch.equal(sample(elementwise, schedule, settings, seeds, SHAPE, batch=batch), images)
-    assert torch.equal(sample(elementwise, schedule, settings, seeds[::-1], SHAPE, batch=4), images.flip(0))
+        assert torch.equal(sampled(elementwise, schedule, settings, seeds, SHAPE, batch=batch), images)
+    assert torch.equal(sampled(elementwise, schedule, settings, seeds[::-1], SHAPE, batch=4), images.flip(0))
 
 
 @pytest.mark.parametrize("given_settings", NOISY, ids=str)
@@ -87,7 +104,7 @@ def test_samplers_with_noise_use_fresh_noise_in_each_step(given_settings: dict[s
     schedule = cosine(50)
     quiet = "ddim" if given_settings["sampler"] == "ancestral" else given_settings["sampler"]
     images = [
-        sample(elementwise, schedule, SamplingSettings.read({**chosen, "steps": 12}), [1, 2, 3], SHAPE)
+        sampled(elementwise, schedule, SamplingSettings.read({**chosen, "steps": 12}), [1, 2, 3], SHAPE)
         for chosen in (given_settings, {"sampler": quiet})
     ]
     assert (images[0] - images[1]).abs().max() > 0.01
@@ -97,13 +114,13 @@ def test_samplers_with_noise_use_fresh_noise_in_each_step(given_settings: dict[s
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_images_are_those_of_the_bare_sampler(sampler: str, clip: bool) -> None:
     schedule, settings = cosine(50), SamplingSettings.read({"sampler": sampler, "steps": 12, "clip": clip})
-    noise, times = ImageNoise([1, 2], SHAPE), sampling_times(schedule, 12)
-    bare = sampling.SAMPLERS[sampler](elementwise, noise.next(), schedule, times, noise.next, clip=clip)
-    assert torch.equal(sample(elementwise, schedule, settings, [1, 2], SHAPE), bare.clamp(-1, 1))
+    noise, times = SeededNoise([1, 2], SHAPE), sampling_times(schedule, 12)
+    bare = sampling.SAMPLERS[sampler](reverse(elementwise, schedule, times, noise, clip), noise())
+    assert torch.equal(sampled(elementwise, schedule, settings, [1, 2], SHAPE), bare.clamp(-1, 1))
 
 
 def test_no_seeds_make_no_images() -> None:
-    assert sample(elementwise, cosine(50), SamplingSettings(), [], SHAPE).shape == (0, *SHAPE)
+    assert sampled(elementwise, cosine(50), SamplingSettings(), [], SHAPE).shape == (0, *SHAPE)
 
 
 # Denoiser calls
@@ -130,8 +147,8 @@ def test_there_are_exactly_as_many_calls_as_steps(sampler: str, schedule: Schedu
         return torch.zeros_like(x)
 
     report = lambda done, total: heard.append((done, total))  # noqa: E731
-    sample(denoiser, schedule, settings, range(images), (1, 2, 2), batch=batch, progress=report)
-    expected, batches = denoiser_calls(settings, schedule), math.ceil(images / batch)
+    sampled(denoiser, schedule, settings, range(images), (1, 2, 2), batch=batch, progress=report)
+    expected, batches = num_function_evaluations(settings, schedule), math.ceil(images / batch)
     if steps is not None:
         assert expected == steps
     assert len(calls) == expected  # each at another time
@@ -142,8 +159,8 @@ def test_there_are_exactly_as_many_calls_as_steps(sampler: str, schedule: Schedu
 @pytest.mark.parametrize(("sampler", "calls"), [("ancestral", 1000), ("ddim", 50), ("dpm-solver", 20), ("unipc", 20)])
 def test_default_steps(sampler: str, calls: int) -> None:
     settings = SamplingSettings.read({"sampler": sampler})
-    assert denoiser_calls(settings, cosine(1000)) == calls
-    assert denoiser_calls(settings, cosine(10)) == 10
+    assert num_function_evaluations(settings, cosine(1000)) == calls
+    assert num_function_evaluations(settings, cosine(10)) == 10
 
 
 def test_inversion_makes_the_calls_it_says() -> None:
@@ -156,7 +173,10 @@ def test_inversion_makes_the_calls_it_says() -> None:
 
     schedule = cosine(20)
     report = lambda done, total: heard.append((done, total))  # noqa: E731
-    ddim_invert(denoiser, torch.rand(2, *SHAPE), schedule, sampling_times(schedule, 20), refinements=1, progress=report)
+    process = replace(
+        reverse(denoiser, schedule, sampling_times(schedule, 20), lambda: torch.zeros(0)), progress=report
+    )
+    ddim_invert(process, torch.rand(2, *SHAPE), refinements=1)
     assert calls == sorted(2 * list(range(20)))
     assert heard == [(step, 20) for step in range(1, 21)]
 
@@ -165,7 +185,11 @@ def test_inversion_makes_the_calls_it_says() -> None:
 
 
 def test_every_sampler_has_its_line_in_the_table() -> None:
-    assert get_args(SamplingSettings.model_fields["sampler"].annotation) == tuple(KINDS) == tuple(sampling.SAMPLERS)
+    assert (
+        get_args(SamplingSettings.model_fields["sampler"].annotation)
+        == tuple(SAMPLER_FACTS)
+        == tuple(sampling.SAMPLERS)
+    )
 
 
 def test_weights_of_the_loss_follow_both_settings() -> None:
@@ -226,16 +250,16 @@ def test_more_steps_than_the_diffusion_has_are_refused_before_any_call(sampler: 
 
     settings = SamplingSettings.read({"sampler": sampler, "steps": 101})
     with pytest.raises(ConfigError, match="1 to 100 steps, not in 101"):
-        denoiser_calls(settings, cosine(100))
+        num_function_evaluations(settings, cosine(100))
     with pytest.raises(ConfigError, match="1 to 100 steps, not in 101"):
-        sample(never, cosine(100), settings, [1], SHAPE)
+        sampled(never, cosine(100), settings, [1], SHAPE)
     with pytest.raises(InputError, match="at least one image, not 0"):
-        sample(never, cosine(100), SamplingSettings(), [1], SHAPE, batch=0)
+        sampled(never, cosine(100), SamplingSettings(), [1], SHAPE, batch=0)
 
 
 def test_seeds_below_zero_are_refused() -> None:
     with pytest.raises(InputError, match="a seed is a whole number from 0 on, not -1"):
-        sample(elementwise, cosine(50), SamplingSettings(), [1, -1], SHAPE)
+        sampled(elementwise, cosine(50), SamplingSettings(), [1, -1], SHAPE)
 
 
 # A GPU
@@ -245,7 +269,9 @@ def test_seeds_below_zero_are_refused() -> None:
 @pytest.mark.parametrize("given_settings", NOISY + QUIET, ids=str)
 def test_a_gpu_makes_the_images_of_the_processor(given_settings: dict[str, Any]) -> None:
     settings = SamplingSettings.read({**given_settings, "steps": 12})
-    assert torch.equal(ImageNoise([1, 2], SHAPE, "cuda").next().cpu(), ImageNoise([1, 2], SHAPE).next())
-    one, other = (sample(elementwise, cosine(50), settings, [1, 2], SHAPE, device) for device in ("cpu", "cuda"))
+    assert torch.equal(SeededNoise([1, 2], SHAPE, "cuda")().cpu(), SeededNoise([1, 2], SHAPE)())
+    one, other = (
+        sampled(elementwise, cosine(50), settings, [1, 2], SHAPE, device=device) for device in ("cpu", "cuda")
+    )
     assert other.device.type == "cpu"
     torch.testing.assert_close(one, other, rtol=0, atol=1e-4)

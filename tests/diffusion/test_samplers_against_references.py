@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from reverse import reverse
 from torch import Tensor
 
 from qgen.diffusion import CLEAN, Schedule, ancestral, cosine, ddim, dpm_solver, linear, sampling_times, unipc
@@ -70,7 +71,7 @@ def test_ancestral_sampling_is_the_published_one(name: str) -> None:
     """All 1000 steps of arXiv:2402.16147: clipped x0, posterior mean and variance; the last x0 is the image."""
     schedule = SCHEDULES[name]
     x = start()
-    found = ancestral(denoiser, x, schedule, sampling_times(schedule, 1000), noises(7))
+    found = ancestral(reverse(denoiser, schedule, sampling_times(schedule, 1000), noises(7)), x)
 
     u = (np.arange(1001) / 1000 + 0.008) / 1.008
     betas = {
@@ -105,7 +106,7 @@ def test_ancestral_sampling_agrees_with_diffusers(
     scheduler.set_timesteps(timesteps=list(times[:-1]))
     x = start()
     reference = walk(scheduler, x, denoiser, generator=torch.Generator().manual_seed(7))
-    found = ancestral(denoiser, x, schedule, times, noises(7), clip=clip)
+    found = ancestral(reverse(denoiser, schedule, times, noises(7), clip), x)
     torch.testing.assert_close(found, reference, rtol=1e-8, atol=1e-8)
 
 
@@ -123,12 +124,12 @@ def test_ddim_agrees_with_diffusers(diffusers: Any, name: str, clip: bool, eta: 
     x = start()
     generator = torch.Generator().manual_seed(7)
     reference = walk(scheduler, x, denoiser, eta=eta, use_clipped_model_output=True, generator=generator)
-    found = ddim(denoiser, x, schedule, times, noises(7), eta=eta, clip=clip)
+    found = ddim(reverse(denoiser, schedule, times, noises(7), clip), x, eta=eta)
     torch.testing.assert_close(found, reference, rtol=1e-8, atol=1e-8)
 
 
 def with_our_grid(scheduler: Any, schedule: Schedule, times: tuple[int, ...]) -> Any:
-    """Put a grid of times into a scheduler that thinks in spread / signal; a clean image is at zero there."""
+    """Put a grid of times into a scheduler that thinks in sigma / alpha; a clean image is at zero there."""
     scheduler.set_timesteps(len(times) - 1)
     scheduler.timesteps = torch.tensor(times[:-1])
     left = schedule.alphas_bar[list(times[:-1])]
@@ -156,7 +157,7 @@ def test_dpm_solver_agrees_with_diffusers(diffusers: Any, name: str, clip: bool,
     reference = walk(with_our_grid(scheduler, schedule, times), x, predict, generator=generator)
     fresh = torch.Generator().manual_seed(7)
     draw = lambda: torch.randn(SHAPE, generator=fresh).double()  # noqa: E731
-    found = dpm_solver(denoiser, x, schedule, times, draw, eta=eta, clip=clip)
+    found = dpm_solver(reverse(denoiser, schedule, times, draw, clip), x, eta=eta)
     torch.testing.assert_close(found, reference, rtol=1e-4, atol=1e-4)
 
 
@@ -172,5 +173,5 @@ def test_unipc_agrees_with_diffusers(diffusers: Any, name: str, clip: bool, call
     x = start()
     predict = clipping_denoiser(schedule) if clip else denoiser
     reference = walk(with_our_grid(scheduler, schedule, times), x, predict)
-    found = unipc(denoiser, x, schedule, times, noises(7), clip=clip)
+    found = unipc(reverse(denoiser, schedule, times, noises(7), clip), x)
     torch.testing.assert_close(found, reference, rtol=1e-5, atol=1e-5)

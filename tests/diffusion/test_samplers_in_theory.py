@@ -9,11 +9,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from reverse import Answer, reverse
 from torch import Tensor
 
 from qgen.diffusion import (
     CLEAN,
-    Sampler,
     Schedule,
     ancestral,
     cosine,
@@ -24,13 +24,12 @@ from qgen.diffusion import (
     sampling_times,
     unipc,
 )
+from qgen.diffusion.samplers import Sampler
 from qgen.errors import InputError
 
 MEAN, SD = 0.25, 0.15  # of the Gaussian data; 5 deviations stay inside [-1, 1]
 MODE, WIDTH = 0.6, 0.05  # of the mixture of two
 SCHEDULES = {"cosine": cosine(1000), "linear": linear(1000)}
-
-Answer = Callable[[Tensor, Tensor], Tensor]
 
 
 def no_noise() -> Tensor:
@@ -81,7 +80,7 @@ def test_order_of_convergence(sampler: Sampler, order: int) -> None:
     errors = []
     for count in calls:
         times = tuple(np.linspace(start, end, count + 1).round().astype(int).tolist())
-        found = sampler(gaussian_denoiser(schedule), x, schedule, times, no_noise, clip=False)
+        found = sampler(reverse(gaussian_denoiser(schedule), schedule, times, no_noise, clip=False), x)
         errors.append((found - exact).abs().max().item())
     slope = np.polyfit(np.log(calls), np.log(errors), 1)[0]
     assert -slope == pytest.approx(order, abs=0.2)
@@ -95,7 +94,7 @@ def test_deterministic_samplers_reach_the_gaussian(name: str, sampler: Sampler, 
     deviations = torch.linspace(-4, 4, 33, dtype=torch.float64).view(-1, 1, 1, 1)
     start = schedule.alphas_bar[-1].item()
     x = math.sqrt(start) * MEAN + math.sqrt(start * SD**2 + 1 - start) * deviations
-    found = sampler(gaussian_denoiser(schedule), x, schedule, sampling_times(schedule, calls), no_noise)
+    found = sampler(reverse(gaussian_denoiser(schedule), schedule, sampling_times(schedule, calls), no_noise), x)
     torch.testing.assert_close((found - MEAN) / SD, deviations, rtol=0.02, atol=0.01)
 
 
@@ -107,7 +106,7 @@ def test_ancestral_sampling_has_the_mean_and_variance_that_theory_gives_it(name:
     times = sampling_times(schedule, calls)
     x = torch.randn(count, 1, 1, 1)
     gaussian = gaussian_denoiser(schedule)
-    found = ancestral(lambda x, t: gaussian(x, t).float(), x, schedule, times, lambda: torch.randn_like(x))
+    found = ancestral(reverse(lambda x, t: gaussian(x, t).float(), schedule, times, lambda: torch.randn_like(x)), x)
     mean, variance = gaussian_after_ancestral(schedule, times)
     assert (found.mean().item() - mean) ** 2 < 25 * variance / count
     assert abs(found.var().item() / variance - 1) < 5 * math.sqrt(2 / count)
@@ -142,7 +141,7 @@ def test_both_modes_of_a_mixture_appear(name: str, eta: float) -> None:
     schedule, count = SCHEDULES["cosine"], 2000
     times = sampling_times(schedule, 1000 if name == "ancestral" else 50)
     x = torch.randn(count, 1, 1, 1)
-    found = sampler(mixture_denoiser(schedule), x, schedule, times, lambda: torch.randn_like(x), **options)
+    found = sampler(reverse(mixture_denoiser(schedule), schedule, times, lambda: torch.randn_like(x)), x, **options)
     assert found.dtype == torch.float32
     assert abs((found > 0).float().mean().item() - 0.5) < 5 * 0.5 / math.sqrt(count)
     assert (found.abs() - MODE).abs().quantile(0.99) < 6 * WIDTH
@@ -158,8 +157,8 @@ def test_ddim_with_full_noise_is_ancestral_sampling(clip: bool) -> None:
     x, times = normal(64), sampling_times(schedule, 30)
     draws = torch.randn(29, 64, 1, 1, 1, dtype=torch.float64)
     denoiser = mixture_denoiser(schedule)
-    one = ancestral(denoiser, x, schedule, times, iter(draws).__next__, clip=clip)
-    other = ddim(denoiser, x, schedule, times, iter(draws).__next__, eta=1.0, clip=clip)
+    one = ancestral(reverse(denoiser, schedule, times, iter(draws).__next__, clip), x)
+    other = ddim(reverse(denoiser, schedule, times, iter(draws).__next__, clip), x, eta=1.0)
     torch.testing.assert_close(one, other, rtol=0, atol=1e-9)
 
 
@@ -168,7 +167,7 @@ def test_ddim_with_full_noise_is_ancestral_sampling(clip: bool) -> None:
 def test_shares_of_noise_beyond_all_of_it_are_refused(sampler: Callable[..., Tensor], eta: float) -> None:
     schedule = SCHEDULES["cosine"]
     with pytest.raises(InputError, match="eta lies between 0 and 1, not at"):
-        sampler(mixture_denoiser(schedule), normal(2), schedule, (999, 500, CLEAN), no_noise, eta=eta)
+        sampler(reverse(mixture_denoiser(schedule), schedule, (999, 500, CLEAN), no_noise), normal(2), eta=eta)
 
 
 def test_without_noise_the_second_order_solver_starts_as_ddim() -> None:
@@ -176,7 +175,7 @@ def test_without_noise_the_second_order_solver_starts_as_ddim() -> None:
     schedule = SCHEDULES["linear"]
     denoiser = mixture_denoiser(schedule)
     x = normal(8)
-    one, other = (sampler(denoiser, x, schedule, (999, 500), no_noise) for sampler in (ddim, dpm_solver))
+    one, other = (sampler(reverse(denoiser, schedule, (999, 500), no_noise), x) for sampler in (ddim, dpm_solver))
     torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
 
 
@@ -188,9 +187,9 @@ def test_ddim_inverts(name: str) -> None:
     images = torch.cat([MODE + WIDTH * normal(16), -MODE + WIDTH * normal(16)])
     errors = []
     for refinements in (0, 3):
-        noise = ddim_invert(denoiser, images, schedule, times, refinements=refinements)
+        noise = ddim_invert(reverse(denoiser, schedule, times, no_noise), images, refinements=refinements)
         assert (noise.sign() == images.sign()).all()  # the flow never crosses the middle
-        back = ddim(denoiser, noise, schedule, times, no_noise, clip=False)
+        back = ddim(reverse(denoiser, schedule, times, no_noise, clip=False), noise)
         errors.append((back - images).abs().max().item())
     assert errors[0] < 0.05
     assert errors[1] < 1e-4
@@ -199,5 +198,7 @@ def test_ddim_inverts(name: str) -> None:
 def test_inversion_of_a_gaussian_is_the_flow_backwards() -> None:
     schedule = cosine(1000)
     images = MEAN + SD * normal(16)
-    noise = ddim_invert(gaussian_denoiser(schedule), images, schedule, sampling_times(schedule, 1000))
+    noise = ddim_invert(
+        reverse(gaussian_denoiser(schedule), schedule, sampling_times(schedule, 1000), no_noise), images
+    )
     torch.testing.assert_close(noise, gaussian_flow(images, schedule, CLEAN, 999), rtol=0, atol=0.03)

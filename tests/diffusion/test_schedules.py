@@ -67,9 +67,9 @@ def test_adding_noise_preserves_variance(schedule: Schedule, data: st.DataObject
     """The squares of what multiplies the image and the noise, two independent variables, sum to one."""
     t = torch.tensor(data.draw(st.lists(st.integers(0, schedule.steps - 1), min_size=1, max_size=4)))
     one = torch.ones(len(t), 2, 3, 3, dtype=torch.float64)
-    signal, spread = schedule.add_noise(one, t, 0 * one), schedule.add_noise(0 * one, t, one)
-    torch.testing.assert_close(signal**2 + spread**2, one, rtol=0, atol=1e-12)
-    torch.testing.assert_close(signal[:, 0, 0, 0] ** 2, schedule.alphas_bar[t], rtol=1e-12, atol=0)
+    alpha, sigma = schedule.add_noise(one, t, 0 * one), schedule.add_noise(0 * one, t, one)
+    torch.testing.assert_close(alpha**2 + sigma**2, one, rtol=0, atol=1e-12)
+    torch.testing.assert_close(alpha[:, 0, 0, 0] ** 2, schedule.alphas_bar[t], rtol=1e-12, atol=0)
 
 
 def test_a_clean_image_has_no_noise() -> None:
@@ -133,7 +133,7 @@ def test_all_steps_are_visited_if_there_are_as_many_calls(kind: str) -> None:
 def test_sampling_times_are_equally_spaced_in_the_angle(kind: str) -> None:
     schedule = SCHEDULES[kind](100_000)
     levels = schedule.levels(sampling_times(schedule, 10)[:-1])
-    angles = np.array([math.atan2(level.spread, level.signal) for level in levels])
+    angles = np.array([math.atan2(level.sigma, level.alpha) for level in levels])
     np.testing.assert_allclose(angles / angles[0], 1 - np.arange(10) / 9.5, atol=1e-3)
 
 
