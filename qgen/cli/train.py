@@ -149,7 +149,7 @@ def _anywhere(settings: RunConfig) -> RunConfig:
     if noise.suffix.lower() in ENDINGS and os.path.isfile(noise):
         changes.append(nested("backend.name", f"aer:{noise.resolve()}"))
     if isinstance(settings.model, GANSettings):
-        from qgen.models.extractors import shipped_classifiers
+        from qgen.models.features import shipped_classifiers
 
         extractor = settings.model.discriminator.extractor
         classifier = expanded(extractor.member)

@@ -7,14 +7,14 @@ from qgen.lazy import on_demand
 if TYPE_CHECKING:
     from qgen.models.describe import describe_model as describe_model
     from qgen.models.description import ModelDescription as ModelDescription
-    from qgen.models.extractors import ClassifierSettings as ClassifierSettings
+    from qgen.models.features import ClassifierSettings as ClassifierSettings
     from qgen.models.gan import GAN as GAN
     from qgen.models.gan import GANSettings as GANSettings
     from qgen.models.gan import build_gan as build_gan
-    from qgen.models.settings import QuanvolutionSettings as QuanvolutionSettings
-    from qgen.models.settings import UNetSettings as UNetSettings
-    from qgen.models.settings import VertexSettings as VertexSettings
-    from qgen.models.unet import UNet as UNet
-    from qgen.models.unet import build_unet as build_unet
+    from qgen.models.unet.network import UNet as UNet
+    from qgen.models.unet.network import build_unet as build_unet
+    from qgen.models.unet.settings import QuanvolutionSettings as QuanvolutionSettings
+    from qgen.models.unet.settings import UNetSettings as UNetSettings
+    from qgen.models.unet.settings import VertexSettings as VertexSettings
 else:
     __getattr__, __dir__ = on_demand(__name__)

@@ -1,4 +1,4 @@
-"""Which circuit stands in a model: settings that are checked as far as a circuit can be."""
+"""Settings of a circuit in a model, checked as far as a circuit can be."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from qgen.settings import Settings
 
 
 class AnsatzSettings(Settings):
-    """A circuit by name, with options of its own; how wide and how deep it is, other settings say."""
+    """A circuit by name, with options of its own; other settings say how wide and how deep it is."""
 
-    #: Where what is no option is set instead.
+    #: Names that are no options, and the settings that take their place.
     beside: ClassVar[Mapping[str, str]] = {"layers": "layers", "name": "ansatz"}
 
     ansatz: str
@@ -39,7 +39,7 @@ class AnsatzSettings(Settings):
             ) from error
 
     def build(self, qubits: int, layers: int, name: str | None = None) -> LayerCircuit:
-        """The circuit, or another ansatz with the same options.
+        """Return the circuit, or another ansatz with the same options.
 
         Raises:
             CircuitError: the ansatz is unknown, or does not take this number of qubits or layers or these options.

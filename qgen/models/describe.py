@@ -1,19 +1,19 @@
-"""What a model is, in numbers, whatever its kind."""
+"""Description of a model of any kind."""
 
 from __future__ import annotations
 
 from torch import nn
 
 from qgen.errors import InputError
-from qgen.models.describe_unet import describe_unet
 from qgen.models.description import ModelDescription
 from qgen.models.gan.describe import describe_gan
 from qgen.models.gan.network import GAN
-from qgen.models.unet import UNet
+from qgen.models.unet.describe import describe_unet
+from qgen.models.unet.network import UNet
 
 
 def describe_model(model: nn.Module) -> ModelDescription:
-    """The facts of a U-Net or a GAN; nothing is run.
+    """Describe a U-Net or a GAN; nothing is run.
 
     Raises:
         InputError: it is neither.

@@ -1,4 +1,4 @@
-"""What a model is, in numbers."""
+"""Descriptions of models: their parts, parameters and circuits, in numbers."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ class ModelDescription:
     circuits: tuple[UsedCircuit, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain lists, dicts, numbers and text, ready for JSON."""
+        """Return plain lists, dicts, numbers and text, ready for JSON."""
         plain = asdict(self)
         rows = [row | {"shape": list(row["shape"])} for row in plain["rows"]]
         return plain | {"rows": rows, "circuits": list(plain["circuits"])}
 
 
 def count(module: nn.Module) -> int:
-    """The parameters of a module, those that are frozen too."""
+    """Return the number of parameters of a module, frozen ones too."""
     return sum(parameter.numel() for parameter in module.parameters())

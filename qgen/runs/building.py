@@ -13,7 +13,7 @@ from qgen.data import ImageSet
 from qgen.diffusion import DenoisingObjective, DiffusionSettings, SamplingSettings
 from qgen.errors import ConfigError
 from qgen.models import ClassifierSettings, GANSettings, build_gan, build_unet
-from qgen.models.extractors import build_classifier
+from qgen.models.features import build_classifier
 from qgen.nn import QuantumLayer
 from qgen.randomness import derive
 from qgen.runs.config import RunConfig

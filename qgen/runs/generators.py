@@ -14,7 +14,7 @@ from qgen.adversarial import AdversarialSettings, DiscriminatorTurn, GeneratorTu
 from qgen.backends import Backend
 from qgen.diffusion import Denoiser, DenoisingObjective, SamplingSettings, num_function_evaluations, sample
 from qgen.models import GAN, UNet
-from qgen.models.extractors import Classification, ConvClassifier
+from qgen.models.features import Classification, ConvClassifier
 from qgen.randomness import derive, for_images, generator
 
 Shape = tuple[int, int, int]

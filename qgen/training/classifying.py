@@ -12,7 +12,7 @@ import torch
 from qgen import storage
 from qgen.data import ImageSet
 from qgen.errors import InputError
-from qgen.models.extractors import CLASSIFIER_FILE, ConvClassifier, save_classifier
+from qgen.models.features import CLASSIFIER_FILE, ConvClassifier, save_classifier
 from qgen.runs import ClassifierLearner
 from qgen.runs.folder import writing
 from qgen.training.loop import Trainer

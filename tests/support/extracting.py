@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from qgen.models.extractors import Extractor, ExtractorSettings, build_extractor
+from qgen.models.features import ExtractorSettings, FeatureExtractor, build_feature_extractor
 
 Shape = tuple[int, int, int]
 
 
-def build(name: str = "conv", shape: Shape = (1, 8, 8), seed: int = 0, **given: Any) -> Extractor:
-    return build_extractor(ExtractorSettings.read({"name": name, **given}), shape, seed)
+def build(name: str = "conv", shape: Shape = (1, 8, 8), seed: int = 0, **given: Any) -> FeatureExtractor:
+    return build_feature_extractor(ExtractorSettings.read({"name": name, **given}), shape, seed)
 
 
 def images(shape: Shape, count: int = 3) -> torch.Tensor:

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from qgen.cli.main import app
 from qgen.data import DataSettings, ImageSet, open_images
 from qgen.errors import ConfigError, QgenError
-from qgen.models.extractors import CLASSIFIER_FILE, load_classifier, save_classifier
-from qgen.models.extractors.objective import Views, seen
+from qgen.models.features import CLASSIFIER_FILE, load_classifier, save_classifier
+from qgen.models.features.objective import Views, seen
 from qgen.runs import Run, build_learner, load_checkpoint, new_run, read_config
 from qgen.runs.generators import image_seeds
 from qgen.sampling import open_trained

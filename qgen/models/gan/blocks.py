@@ -8,7 +8,7 @@ from itertools import product
 import torch
 from torch import nn
 
-from qgen.models.engine import Engine
+from qgen.models.circuit_context import CircuitContext
 from qgen.models.gan.settings import BlockSettings
 from qgen.nn import QuantumLayer
 
@@ -18,15 +18,15 @@ class QuantumBlock(nn.Module):
 
     Args:
         settings: the circuit.
-        engine: where it runs.
+        context: where it runs.
     """
 
-    def __init__(self, settings: BlockSettings, engine: Engine) -> None:
+    def __init__(self, settings: BlockSettings, context: CircuitContext) -> None:
         super().__init__()
-        self.circuit = QuantumLayer(settings.circuit, engine.backend, engine.gradient, seed=engine.seed)
+        self.circuit = QuantumLayer(settings.circuit, context.backend, context.gradient, seed=context.seed)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Expectation values (B, width) in [-1, 1] at inputs (B, I)."""
+        """Return expectation values (B, width) in [-1, 1] at inputs (B, I)."""
         return self.circuit(math.pi * inputs.to(self.circuit.weight.dtype))  # type: ignore[no-any-return]
 
 
@@ -54,13 +54,13 @@ class ClassicalBlock(nn.Module):
         self.skip = skip
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """From (B, n) to (B, n)."""
+        """Transform (B, n) to (B, n)."""
         changed: torch.Tensor = self.second(self.first(inputs).relu())
         return inputs + changed if self.skip else changed
 
 
-def build_block(settings: BlockSettings, engine: Engine) -> QuantumBlock | ClassicalBlock:
-    """The block that the settings describe."""
+def build_block(settings: BlockSettings, context: CircuitContext) -> QuantumBlock | ClassicalBlock:
+    """Build the block that the settings describe."""
     if settings.kind == "quantum":
-        return QuantumBlock(settings, engine)
+        return QuantumBlock(settings, context)
     return ClassicalBlock(settings.width, settings.circuit.num_weights, settings.skip)

@@ -16,7 +16,7 @@ Row = tuple[str, tuple[int, ...], int]
 
 
 def describe_gan(model: GAN) -> ModelDescription:
-    """The facts of a GAN; nothing is run."""
+    """Describe a GAN; nothing is run."""
     circuits = tuple(_circuits(model))
     parts = [("generator", row) for row in _generator_rows(model)]
     parts += [("discriminator", row) for row in _discriminator_rows(model.discriminator)]

@@ -1,4 +1,4 @@
-"""Generators: from latent numbers to images, in one pass."""
+"""Generators of GANs: networks from latent numbers to images, in one pass."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from qgen.errors import ConfigError
-from qgen.models.engine import Engine
+from qgen.models.circuit_context import CircuitContext
 from qgen.models.gan.blocks import build_block
 from qgen.models.gan.settings import ConvGeneratorSettings, PatchGeneratorSettings, StyleGeneratorSettings
 from qgen.nn import QuantumLayer, QuantumProbabilities
@@ -23,7 +23,7 @@ MOST_NUMBERS = 20  # of a sample that one circuit makes, a qubit each
 
 
 class Generator(nn.Module, ABC):
-    """From latent numbers (B, L) to images (B, C, H, W) in [-1, 1].
+    """A network from latent numbers (B, L) to images (B, C, H, W) in [-1, 1].
 
     Attributes:
         latents: L.
@@ -35,7 +35,7 @@ class Generator(nn.Module, ABC):
 
     @abstractmethod
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
-        """Latent numbers (count, L), float32, on the CPU."""
+        """Draw latent numbers (count, L), float32, on the CPU."""
 
 
 class ConvGenerator(Generator):
@@ -46,16 +46,16 @@ class ConvGenerator(Generator):
     Args:
         settings: what to build.
         shape: (C, H, W) of the images.
-        engine: where circuits run.
+        context: where circuits run.
     """
 
-    def __init__(self, settings: ConvGeneratorSettings, shape: Shape, engine: Engine) -> None:
+    def __init__(self, settings: ConvGeneratorSettings, shape: Shape, context: CircuitContext) -> None:
         super().__init__()
         channels, size, _ = shape
         sizes = _sizes(size)
         widths = [settings.channels * min(4, 2 ** (len(sizes) - 1 - level)) for level in range(len(sizes))]
         self.latents, self.circuits = settings.block.inputs, int(settings.block.kind == "quantum")
-        self.block = build_block(settings.block, engine)
+        self.block = build_block(settings.block, context)
         self.start = nn.Linear(settings.block.width, widths[0] * sizes[0] ** 2)
         self.first = (widths[0], sizes[0], sizes[0])
         before = [widths[0], *widths[:-1]]
@@ -97,14 +97,14 @@ class PatchGenerator(Generator):
     Args:
         settings: what to build.
         shape: (C, H, W) of the images, whose numbers divide among the patches.
-        engine: where circuits run.
+        context: where circuits run.
 
     Raises:
         ConfigError: the numbers do not divide, or a circuit has fewer outcomes than its patch has numbers, or a patch
             has one only, whose share of the largest is always 1.
     """
 
-    def __init__(self, settings: PatchGeneratorSettings, shape: Shape, engine: Engine) -> None:
+    def __init__(self, settings: PatchGeneratorSettings, shape: Shape, context: CircuitContext) -> None:
         super().__init__()
         numbers, outcomes = math.prod(shape), 2 ** (settings.qubits - settings.ancillas)
         if numbers % settings.patches or not 1 < numbers // settings.patches <= outcomes:
@@ -118,9 +118,9 @@ class PatchGenerator(Generator):
         self.patches = QuantumProbabilities(
             settings.circuit,
             range(settings.ancillas),
-            engine.backend,
-            engine.gradient,
-            seed=engine.seed,
+            context.backend,
+            context.gradient,
+            seed=context.seed,
             copies=settings.patches,
         )
 
@@ -145,14 +145,14 @@ class StyleGenerator(Generator):
     Args:
         settings: what to build.
         shape: (C, H, W) of the samples; a qubit a number.
-        engine: where the circuit runs.
+        context: where the circuit runs.
 
     Raises:
         ConfigError: the samples have more numbers than a circuit has qubits.
         CircuitError: the ansatz does not take so many qubits.
     """
 
-    def __init__(self, settings: StyleGeneratorSettings, shape: Shape, engine: Engine) -> None:
+    def __init__(self, settings: StyleGeneratorSettings, shape: Shape, context: CircuitContext) -> None:
         super().__init__()
         if math.prod(shape) > MOST_NUMBERS:
             raise ConfigError(
@@ -163,7 +163,7 @@ class StyleGenerator(Generator):
         circuit = settings.circuit(math.prod(shape))
         self._shape, self.latents, self.circuits = shape, circuit.num_inputs, 1
         start = None if settings.spread is None else Uniform(-settings.spread, settings.spread)
-        self.circuit = QuantumLayer(circuit, engine.backend, engine.gradient, seed=engine.seed, initial=start)
+        self.circuit = QuantumLayer(circuit, context.backend, context.gradient, seed=context.seed, initial=start)
 
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
         return torch.randn(count, self.latents, generator=generator)
@@ -173,22 +173,24 @@ class StyleGenerator(Generator):
 
 
 def build_generator_network(
-    settings: ConvGeneratorSettings | PatchGeneratorSettings | StyleGeneratorSettings, shape: Shape, engine: Engine
+    settings: ConvGeneratorSettings | PatchGeneratorSettings | StyleGeneratorSettings,
+    shape: Shape,
+    context: CircuitContext,
 ) -> Generator:
-    """The generator that the settings describe, for images of this shape.
+    """Build the generator that the settings describe, for images of this shape.
 
     Raises:
         ConfigError, CircuitError, BackendError: it cannot be built, or its circuits cannot run there.
     """
     if isinstance(settings, ConvGeneratorSettings):
-        return ConvGenerator(settings, shape, engine)
+        return ConvGenerator(settings, shape, context)
     if isinstance(settings, PatchGeneratorSettings):
-        return PatchGenerator(settings, shape, engine)
-    return StyleGenerator(settings, shape, engine)
+        return PatchGenerator(settings, shape, context)
+    return StyleGenerator(settings, shape, context)
 
 
 def _sizes(size: int) -> list[int]:
-    """The sides of feature maps up to this one, each half of the next, rounded up: 4, 8; 4, 7, 14, 28."""
+    """Return the sides of feature maps up to this one, each half of the next, rounded up: 4, 8; 4, 7, 14, 28."""
     sizes = [size]
     while sizes[0] > SMALLEST:
         sizes.insert(0, -(-sizes[0] // 2))

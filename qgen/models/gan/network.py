@@ -1,4 +1,4 @@
-"""The two players as one network."""
+"""The generator and the discriminator of a GAN as one network."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import nn
 
 from qgen.backends import Backend, GradientMethod, open_backend
 from qgen.errors import ConfigError
-from qgen.models.engine import Engine
-from qgen.models.extractors import build_extractor
+from qgen.models.circuit_context import CircuitContext
+from qgen.models.features import build_feature_extractor
 from qgen.models.gan.blocks import build_block
 from qgen.models.gan.generators import Generator, Shape, build_generator_network
 from qgen.models.gan.settings import DiscriminatorSettings, GANSettings
-from qgen.models.initial import initialise
+from qgen.models.initialisation import initialise
 from qgen.randomness import derive
 
 
@@ -24,13 +24,13 @@ class Discriminator(nn.Module):
     Args:
         settings: what to build.
         shape: (C, H, W) of the images.
-        engine: where circuits run.
+        context: where circuits run.
         seed: of the extractor's weights.
     """
 
-    def __init__(self, settings: DiscriminatorSettings, shape: Shape, engine: Engine, seed: int) -> None:
+    def __init__(self, settings: DiscriminatorSettings, shape: Shape, context: CircuitContext, seed: int) -> None:
         super().__init__()
-        self.extractor = build_extractor(settings.extractor, shape, seed)
+        self.extractor = build_feature_extractor(settings.extractor, shape, seed)
         self.circuits = 0
         self.reduce: nn.Module | None = None
         self.block: nn.Module | None = None
@@ -38,12 +38,12 @@ class Discriminator(nn.Module):
         if settings.block is not None:
             self.circuits = int(settings.block.kind == "quantum")
             self.reduce = nn.Linear(features, settings.block.inputs)
-            self.block = build_block(settings.block, engine)
+            self.block = build_block(settings.block, context)
             features = settings.block.width
         self.score = nn.Linear(features, 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Scores (B,) of images (B, C, H, W) in [-1, 1]."""
+        """Return scores (B,) of images (B, C, H, W) in [-1, 1]."""
         features: torch.Tensor = self.extractor(images)
         if self.reduce is not None and self.block is not None:
             features = self.block(self.reduce(features).tanh())
@@ -63,14 +63,16 @@ class GAN(nn.Module):
     generator: Generator
     discriminator: Discriminator
 
-    def __init__(self, settings: GANSettings, shape: Shape, makes: Engine, scores: Engine, seed: int) -> None:
+    def __init__(
+        self, settings: GANSettings, shape: Shape, makes: CircuitContext, scores: CircuitContext, seed: int
+    ) -> None:
         super().__init__()
         self.settings, self.image_shape = settings, shape
         self.generator = build_generator_network(settings.generator, shape, makes.at("generator"))
         self.discriminator = Discriminator(settings.discriminator, shape, scores.at("discriminator"), seed)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        """Images (B, C, H, W) in [-1, 1] of latent numbers (B, L)."""
+        """Return images (B, C, H, W) in [-1, 1] of latent numbers (B, L)."""
         return self.generator(latents)  # type: ignore[no-any-return]
 
 
@@ -82,7 +84,7 @@ def build_gan(
     seed: int = 0,
     idle: bool = False,
 ) -> GAN:
-    """The GAN of these settings, with its initial weights; torch's global generator is neither used nor changed.
+    """Build the GAN of these settings, with its initial weights; torch's global generator is neither used nor changed.
 
     Args:
         settings: what to build.
@@ -101,7 +103,7 @@ def build_gan(
         raise ConfigError(f"images have to be square, not {shape[1]}x{shape[2]}, and have one channel or more")
     opened = open_backend(backend) if isinstance(backend, str) else backend
     with torch.random.fork_rng(devices=[]):  # torch's layers draw weights of their own first
-        makes = Engine(opened, gradient, derive(seed, "circuits"))
+        makes = CircuitContext(opened, gradient, derive(seed, "circuits"))
         scores = replace(makes, backend=open_backend("statevector"), gradient="auto") if idle else makes
         model = GAN(settings, shape, makes, scores, derive(seed, "extractor"))
     initialise(model, derive(seed, "weights"), but="discriminator.extractor")  # which has a seed of its own

@@ -1,4 +1,4 @@
-"""What a GAN is made of, as settings that refuse what cannot be built."""
+"""Settings of a GAN's networks, which refuse what cannot be built."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from qgen.circuits import LayerCircuit
 from qgen.models.ansatz_settings import AnsatzSettings
-from qgen.models.extractors import ExtractorSettings
+from qgen.models.features import ExtractorSettings
 from qgen.settings import Settings, with_kind
 
 
@@ -85,7 +85,7 @@ class PatchGeneratorSettings(AnsatzSettings):
 
     @cached_property
     def circuit(self) -> LayerCircuit:
-        """Of each patch."""
+        """The circuit of each patch."""
         return self.build(self.qubits, self.layers)
 
     @model_validator(mode="after")
@@ -114,7 +114,7 @@ class StyleGeneratorSettings(AnsatzSettings):
     """initial weights are uniform between plus and minus this; null: over one turn, as published for IBM's devices"""
 
     def circuit(self, values: int) -> LayerCircuit:
-        """For samples of so many numbers.
+        """Return the circuit for samples of so many numbers.
 
         Raises:
             CircuitError: the ansatz does not take so many qubits.

@@ -13,8 +13,8 @@ from PIL import Image
 from torch import nn
 
 from qgen.errors import ConfigError
-from qgen.models.extractors import Extractor, ExtractorSettings
-from qgen.models.extractors.base import Entrance
+from qgen.models.features import ExtractorSettings, FeatureExtractor
+from qgen.models.features.base import Preprocess
 
 SHAPES: list[Shape] = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 LITE = "efficientnet-lite0"
@@ -63,8 +63,8 @@ def test_efficientnet_has_the_features_of_the_package_itself() -> None:
 
 
 def test_a_mid_grey_image_is_what_the_weights_know_as_the_middle() -> None:
-    entrance = Entrance((1, 2, 2), (5, 5), MEAN, STD, "x")
-    shown = entrance(torch.zeros(1, 1, 2, 2))
+    preprocess = Preprocess((1, 2, 2), (5, 5), MEAN, STD, "x")
+    shown = preprocess(torch.zeros(1, 1, 2, 2))
     expected = [(0.5 - mean) / std for mean, std in zip(MEAN, STD, strict=True)]
     torch.testing.assert_close(shown, torch.tensor(expected).view(1, 3, 1, 1).expand(1, 3, 5, 5))
 
@@ -72,9 +72,9 @@ def test_a_mid_grey_image_is_what_the_weights_know_as_the_middle() -> None:
 @pytest.mark.parametrize(("before", "after"), [((8, 8), (64, 64)), ((28, 20), (13, 24))])
 def test_images_are_resized_as_pillow_does(before: tuple[int, int], after: tuple[int, int]) -> None:
     shown = images((1, *before), 1)
-    entrance = Entrance((1, *before), after, [0.5], [0.5], "x")
+    preprocess = Preprocess((1, *before), after, [0.5], [0.5], "x")
     pillow = Image.fromarray(shown[0, 0].numpy()).resize(after[::-1], Image.Resampling.BILINEAR)
-    np.testing.assert_allclose(entrance(shown)[0, 0].numpy(), np.asarray(pillow), atol=1e-5)
+    np.testing.assert_allclose(preprocess(shown)[0, 0].numpy(), np.asarray(pillow), atol=1e-5)
 
 
 def test_channels_that_a_network_does_not_know_are_refused() -> None:
@@ -214,7 +214,7 @@ def test_spectral_norm_holds_the_largest_singular_value_at_one() -> None:
         for _ in range(100):
             extractor(images((1, 8, 8)))
 
-    def largest(network: Extractor) -> list[float]:
+    def largest(network: FeatureExtractor) -> list[float]:
         kernels = [module.weight.detach() for module in network.modules() if isinstance(module, nn.Conv2d)]
         return [float(torch.linalg.matrix_norm(kernel.flatten(1), 2)) for kernel in kernels]
 
@@ -285,7 +285,7 @@ def test_tapped_maps_are_features_too() -> None:
 def test_large_maps_are_averaged_down() -> None:
     extractor, shown = build(LITE, (3, 32, 32), size=64, taps=("block1",)), images((3, 32, 32))
     network: Any = extractor.get_submodule("network")
-    maps = network.block1(network.stem(extractor.get_submodule("entrance")(shown)))  # 32x32
+    maps = network.block1(network.stem(extractor.get_submodule("preprocess")(shown)))  # 32x32
     means = maps.unflatten(3, (4, 8)).unflatten(2, (4, 8)).mean(dim=(3, 5))
     assert torch.allclose(extractor(shown)[:, 1280:], means.flatten(1), atol=1e-5)
 

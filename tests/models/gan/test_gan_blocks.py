@@ -15,21 +15,21 @@ from qiskit.quantum_info import Statevector
 from qgen.backends import open_backend
 from qgen.circuits import ansatz_names
 from qgen.errors import ConfigError, QgenError
+from qgen.models.circuit_context import CircuitContext
 from qgen.models.description import count
-from qgen.models.engine import Engine
 from qgen.models.gan import BlockSettings
 from qgen.models.gan.blocks import ClassicalBlock, build_block
 
 
-def engine(seed: int = 0) -> Engine:
-    return Engine(open_backend("statevector"), "auto", seed)
+def context(seed: int = 0) -> CircuitContext:
+    return CircuitContext(open_backend("statevector"), "auto", seed)
 
 
 @pytest.mark.parametrize("kind", ["classical", "quantum"])
 def test_the_default_has_fifteen_parameters(kind: str) -> None:
     """As Al-Othni et al. state for both, arXiv:2507.09706."""
     settings = BlockSettings.read({"kind": kind})
-    assert count(build_block(settings, engine())) == settings.circuit.num_weights == 15
+    assert count(build_block(settings, context())) == settings.circuit.num_weights == 15
     assert settings.inputs == settings.width == 5
 
 
@@ -53,7 +53,7 @@ def test_a_classical_block_has_as_many_parameters_as_the_circuit(name: str, widt
         chosen = BlockSettings(kind="classical", ansatz=name, width=width, layers=layers)
     except (QgenError, ValueError):  # the ansatz does not take so many qubits, or has too few weights
         assume(False)
-    weights, block = chosen.circuit.num_weights, build_block(chosen, engine())
+    weights, block = chosen.circuit.num_weights, build_block(chosen, context())
     assert most(width, weights) <= count(block) <= weights
     if weights % width == 0:  # as of every circuit whose qubits are all treated alike
         assert count(block) == weights
@@ -92,7 +92,7 @@ def test_a_quantum_block_gives_what_qiskit_does_at_angles_in_half_turns(
 ) -> None:
     torch.manual_seed(seed)
     chosen = BlockSettings(ansatz=name, width=width, layers=layers)
-    block = build_block(chosen, engine(seed)).double()
+    block = build_block(chosen, context(seed)).double()
     inputs = 2 * torch.rand(2, chosen.inputs, dtype=torch.float64) - 1
     found, circuit = block(inputs).detach(), chosen.circuit
     (weights,) = block.parameters()
@@ -104,6 +104,6 @@ def test_a_quantum_block_gives_what_qiskit_does_at_angles_in_half_turns(
 
 
 def test_circuits_start_by_their_seed() -> None:
-    first, again, other = (build_block(BlockSettings(), engine(seed)).circuit.weight for seed in (1, 1, 2))
+    first, again, other = (build_block(BlockSettings(), context(seed)).circuit.weight for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)

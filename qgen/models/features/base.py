@@ -1,4 +1,4 @@
-"""What every extractor is, and the freezing of those that were trained before."""
+"""Feature extractors: their interface, and trained networks that are frozen but for their last stages."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torch.nn import functional
 
 from qgen.circuits.arguments import suggestion
 from qgen.errors import ConfigError
-from qgen.models.extractors.settings import ExtractorSettings
+from qgen.models.features.settings import ExtractorSettings
 
 Shape = tuple[int, int, int]
-TAPPED = 4  # pixels of a tapped map, at most
+POOLED = 4  # pixels of the maps of an earlier stage, at most
 
 
-class Extractor(nn.Module, ABC):
-    """From images to features.
+class FeatureExtractor(nn.Module, ABC):
+    """A network from images to features, as a discriminator scores them.
 
     Attributes:
         features: numbers that describe an image.
@@ -33,11 +33,11 @@ class Extractor(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """From images (B, C, H, W) in [-1, 1] to features (B, F)."""
+        """Transform images (B, C, H, W) in [-1, 1] to features (B, F)."""
 
 
-class Entrance(nn.Module):
-    """Brings images to the size, the channels and the statistics that a network was trained with.
+class Preprocess(nn.Module):
+    """Preprocessing: the size, channels and statistics of images that a network was trained with.
 
     Sizes change bilinearly, antialiased where they shrink; as a product of matrices, whose gradient is the same each
     time on a GPU too.
@@ -68,43 +68,43 @@ class Entrance(nn.Module):
             raise ConfigError(f"extractor {name} takes {allowed}, not with {channels}: choose another extractor")
         middle, spread = (torch.tensor(values).view(-1, 1, 1) for values in (mean, std))
         for key, value in {
-            "rows": _resizing(height, size[0]),
-            "columns": _resizing(width, size[1]).T,
+            "rows": _resize_matrix(height, size[0]),
+            "columns": _resize_matrix(width, size[1]).T,
             "factor": 0.5 / spread,
             "shift": (0.5 - middle) / spread,
         }.items():
             self.register_buffer(key, value, persistent=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """From images (B, C, H, W) in [-1, 1] to what the network wants."""
+        """Return images (B, C, H, W) in [-1, 1] as the network takes them."""
         shown = (self.rows @ images @ self.columns) * self.factor + self.shift
         return shown.contiguous(memory_format=torch.channels_last)  # convolutions are half as fast again with it
 
 
-def _resizing(before: int, after: int) -> torch.Tensor:
-    """The matrix (after, before) that resizes a line of pixels."""
+def _resize_matrix(before: int, after: int) -> torch.Tensor:
+    """Return the matrix (after, before) that resizes a line of pixels."""
     lines = torch.eye(before).view(1, 1, before, before)
     return functional.interpolate(lines, (after, before), mode="bilinear", antialias=True)[0, 0]
 
 
-class Pretrained(Extractor):
+class Pretrained(FeatureExtractor):
     """A trained network whose weights stay as they are, but for those of its last stages.
 
-    All its modules stay in evaluation mode, thawed ones too: normalisations keep the statistics that they were trained
-    with, so that the features of an image depend on no other image, as a gradient penalty asks (Gulrajani et al. 2017,
-    arXiv:1704.00028, section 4). Gradients flow through to the images. A state dict holds thawed weights only, and one
-    that is loaded changes no others.
+    All its modules stay in evaluation mode, unfrozen ones too: normalisations keep the statistics that they were
+    trained with, so that the features of an image depend on no other image, as a gradient penalty asks (Gulrajani et
+    al. 2017, arXiv:1704.00028, section 4). Gradients flow through to the images. A state dict holds unfrozen weights
+    only, and one that is loaded changes no others.
 
     The last features alone leave a generator much freedom: what a classifier does not look at may look like anything.
     Maps of earlier stages, averaged down to 4x4, bind it (Sauer et al. 2021, "Projected GANs converge faster",
     arXiv:2111.01007).
 
     Args:
-        network: from images (B, C, H, W), as `entrance` hands them over, to features (B, F).
+        network: from images (B, C, H, W), as `preprocess` hands them over, to features (B, F).
         stages: its parts, first to last; what is in none of them is always frozen.
-        entrance: prepares images.
+        preprocess: prepares images.
         shape: (C, H, W) of the images.
-        settings: how many of the last stages are trained, which stages are tapped, and dropout.
+        settings: how many of the last stages are trained (`thaw`), whose maps are features too (`taps`), and dropout.
 
     Raises:
         ConfigError: there are fewer stages, or none of that name.
@@ -114,27 +114,27 @@ class Pretrained(Extractor):
         self,
         network: nn.Module,
         stages: Mapping[str, nn.Module],
-        entrance: Entrance,
+        preprocess: Preprocess,
         shape: Shape,
         settings: ExtractorSettings,
     ) -> None:
         super().__init__()
-        thaw = _check_stages(settings, tuple(stages))
-        self.stages, self.taps = tuple(stages), settings.taps
-        self.entrance = entrance
+        unfrozen = _num_unfrozen(settings, tuple(stages))
+        self.stages, self.feature_layers = tuple(stages), settings.taps
+        self.preprocess = preprocess
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch forgot it
         self.dropout = nn.Dropout(settings.dropout)
-        self._tapped: dict[str, torch.Tensor] = {}
-        for tap in self.taps:
-            stages[tap].register_forward_hook(partial(self._keep, tap))
+        self._captured: dict[str, torch.Tensor] = {}
+        for name in self.feature_layers:
+            stages[name].register_forward_hook(partial(self._capture, name))
         network.requires_grad_(False)
-        for stage in self.stages[len(stages) - thaw :]:
+        for stage in self.stages[len(stages) - unfrozen :]:
             stages[stage].requires_grad_(True)
         learned = {name for name, weight in network.named_parameters() if weight.requires_grad}
         # By name, as whoever trains may set `requires_grad` aside for a while.
-        self._fixed = tuple(f"network.{name}" for name in network.state_dict() if name not in learned)
-        self.register_state_dict_post_hook(_leave_out)  # type: ignore[no-untyped-call]
-        self.register_load_state_dict_pre_hook(_fill_in)  # type: ignore[no-untyped-call]
+        self._frozen = tuple(f"network.{name}" for name in network.state_dict() if name not in learned)
+        self.register_state_dict_post_hook(_remove_frozen)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_restore_frozen)  # type: ignore[no-untyped-call]
         self.train()
         with torch.no_grad():
             self.features = self(torch.zeros(1, *shape)).shape[1]
@@ -146,22 +146,22 @@ class Pretrained(Extractor):
         return self
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """From images (B, C, H, W) in [-1, 1] to features (B, F)."""
-        last = self.network(self.entrance(images))
-        maps = [_reduced(self._tapped.pop(tap)) for tap in self.taps]
+        """Transform images (B, C, H, W) in [-1, 1] to features (B, F)."""
+        last = self.network(self.preprocess(images))
+        maps = [_pooled(self._captured.pop(name)) for name in self.feature_layers]
         return self.dropout(torch.cat([last, *maps], dim=1))  # type: ignore[no-any-return]
 
-    def _keep(self, tap: str, _module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
-        self._tapped[tap] = output
+    def _capture(self, name: str, _module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+        self._captured[name] = output
 
     @property
-    def fixed(self) -> tuple[str, ...]:
-        """The names of weights and statistics that no training changes and no state dict holds."""
-        return self._fixed
+    def frozen(self) -> tuple[str, ...]:
+        """Names of weights and statistics that no training changes and no state dict holds."""
+        return self._frozen
 
 
-def _check_stages(settings: ExtractorSettings, stages: tuple[str, ...]) -> int:
-    """How many stages are thawed, once it is sure that they and the tapped ones exist.
+def _num_unfrozen(settings: ExtractorSettings, stages: tuple[str, ...]) -> int:
+    """Return how many stages are trained, once it is sure that they and the feature layers exist.
 
     Raises:
         ConfigError: they do not.
@@ -175,25 +175,25 @@ def _check_stages(settings: ExtractorSettings, stages: tuple[str, ...]) -> int:
     return thaw
 
 
-def _reduced(output: torch.Tensor) -> torch.Tensor:
-    """What a stage gives, as a row of numbers an image: maps are averaged down to 4x4."""
+def _pooled(output: torch.Tensor) -> torch.Tensor:
+    """Return a stage's output as a row of numbers an image; maps are averaged down to 4x4."""
     if output.dim() == 4:
-        output = functional.adaptive_avg_pool2d(output, (min(TAPPED, output.shape[2]), min(TAPPED, output.shape[3])))
+        output = functional.adaptive_avg_pool2d(output, (min(POOLED, output.shape[2]), min(POOLED, output.shape[3])))
     return output.flatten(1)
 
 
-def _leave_out(module: Pretrained, state: dict[str, Any], prefix: str, _metadata: Any) -> None:
-    for name in module.fixed:
+def _remove_frozen(module: Pretrained, state: dict[str, Any], prefix: str, _metadata: Any) -> None:
+    for name in module.frozen:
         del state[prefix + name]
 
 
-def _fill_in(module: Pretrained, state: dict[str, Any], prefix: str, *_: Any) -> None:
+def _restore_frozen(module: Pretrained, state: dict[str, Any], prefix: str, *_: Any) -> None:
     own = dict(module.named_parameters()) | dict(module.named_buffers())
-    state.update({prefix + name: own[name].detach() for name in module.fixed})
+    state.update({prefix + name: own[name].detach() for name in module.frozen})
 
 
-def required(module: str, extractor: str, remedy: str) -> Any:
-    """A module of a package that qgen can do without.
+def import_optional(module: str, extractor: str, remedy: str) -> Any:
+    """Return a module of a package that qgen can do without.
 
     Raises:
         ConfigError: it is not installed; the message says what installs it.

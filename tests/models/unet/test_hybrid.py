@@ -12,7 +12,7 @@ from qgen import QuantumLayer
 from qgen.backends import Backend, Batch, Capabilities, Executable, open_backend
 from qgen.circuits import LayerCircuit
 from qgen.models import UNet, UNetSettings, VertexSettings, build_unet
-from qgen.models.quantum import HybridStages, PatchCircuits
+from qgen.models.unet.hybrid import HybridConvPair, QuantumConv2d
 from qgen.randomness import Streams
 
 EFFECTIVE = {  # weights of circuits that get a gradient in the published code
@@ -26,18 +26,18 @@ EFFECTIVE = {  # weights of circuits that get a gradient in the published code
 }
 
 
-def stages_of(settings: UNetSettings, part: str) -> HybridStages:
+def weighted_stages(settings: UNetSettings, part: str) -> HybridConvPair:
     stages = build_unet(settings, 1, 8).double().get_submodule(part).stages
-    assert isinstance(stages, HybridStages)
+    assert isinstance(stages, HybridConvPair)
     return stages
 
 
-def one_by_one(maps: torch.Tensor, circuits: PatchCircuits, variant: str) -> torch.Tensor:
+def one_by_one(maps: torch.Tensor, circuits: QuantumConv2d, variant: str) -> torch.Tensor:
     """The values of each circuit on each patch of each image, one call each, written where their pixels are."""
     values = torch.zeros_like(maps)
     channels = maps.shape[1] // len(circuits.circuits.weight)
     for group, weight in enumerate(circuits.circuits.weight):
-        layer = QuantumLayer(circuits.bank.circuit, initial=weight).double()
+        layer = QuantumLayer(circuits.spec.circuit, initial=weight).double()
         for top in range(0, maps.shape[2], 2):
             for left in range(0, maps.shape[3], 2):
                 places = [(group * channels + c, top + p // 2, left + p % 2) for c in range(channels) for p in range(4)]
@@ -58,7 +58,7 @@ def convolved(conv: torch.nn.Conv2d, maps: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("variant", ["paper", "published"])
 def test_one_call_is_a_circuit_on_each_group_and_patch(presets: Any, name: str, variant: str) -> None:
     settings = presets.small("quanvunet", variant, quanvolution={"ansatz": name, "groups": 2, "level": 1})
-    circuits = stages_of(settings, "encoder.levels.1.block_0").banks[0].sets[0]
+    circuits = weighted_stages(settings, "encoder.levels.1.block_0").banks[0].sets[0]
     maps = torch.randn(2, 6, 4, 6, dtype=torch.float64)
     torch.testing.assert_close(circuits(maps), one_by_one(maps, circuits, variant), rtol=0, atol=1e-12)
     last = maps.contiguous(memory_format=torch.channels_last)
@@ -69,7 +69,7 @@ def test_one_call_is_a_circuit_on_each_group_and_patch(presets: Any, name: str, 
 def test_wires_run_over_channels_or_over_pixels(presets: Any, variant: str, touched: list[tuple[int, int]]) -> None:
     """Of 12 wires `hqconv-published` touches 4 and 8; every other value is the cosine of its input, in its place."""
     settings = presets.small("1hq", variant, vertex={"groups": 1, "ansatz": "hqconv-published"})
-    circuits = stages_of(settings, "vertex.block_0").banks[0].sets[0]
+    circuits = weighted_stages(settings, "vertex.block_0").banks[0].sets[0]
     maps = torch.randn(5, 3, 2, 2, dtype=torch.float64)
     change = (circuits(maps) - maps.cos()).abs().amax(0).flatten(1)
     places = [(int(channel), int(pixel)) for channel, pixel in (change > 1e-6).nonzero()]
@@ -80,8 +80,8 @@ def test_wires_run_over_channels_or_over_pixels(presets: Any, variant: str, touc
 @pytest.mark.parametrize(("swapped", "axis"), [([1, 0, 2], 1), ([1, 0], 3)])
 def test_a_permuted_channel_or_pixel_is_a_permuted_wire(presets: Any, swapped: list[int], axis: int) -> None:
     settings = presets.small("1hq")
-    circuits = stages_of(settings, "vertex.block_0").banks[0].sets[0]
-    layer = QuantumLayer(circuits.bank.circuit, initial=circuits.circuits.weight[0]).double()
+    circuits = weighted_stages(settings, "vertex.block_0").banks[0].sets[0]
+    layer = QuantumLayer(circuits.spec.circuit, initial=circuits.circuits.weight[0]).double()
     maps = torch.randn(4, 3, 2, 2, dtype=torch.float64)
     order = torch.tensor(swapped)
     wires = torch.arange(12).view(1, 3, 2, 2).index_select(axis, order).flatten()
@@ -93,7 +93,7 @@ def test_a_permuted_channel_or_pixel_is_a_permuted_wire(presets: Any, swapped: l
 @pytest.mark.parametrize("preset", ["1hq", "7fq", "full-hq", "full-fq"])
 @pytest.mark.parametrize("variant", ["paper", "published"])
 def test_stages_of_the_vertex(presets: Any, preset: str, variant: str) -> None:
-    stages = stages_of(presets.small(preset, variant), "vertex.block_1")
+    stages = weighted_stages(presets.small(preset, variant), "vertex.block_1")
     groups, published = stages.banks[0], variant == "published"
     quantum = 3 * len(groups.sets[0].circuits.weight)
     maps, later = torch.randn(2, 2, 14, 2, 2, dtype=torch.float64)
@@ -117,7 +117,7 @@ def test_stages_of_the_vertex(presets: Any, preset: str, variant: str) -> None:
 
 @pytest.mark.parametrize("variant", ["paper", "published"])
 def test_stages_of_the_quanvolution(presets: Any, variant: str) -> None:
-    stages = stages_of(presets.small("quanvunet", variant), "encoder.levels.1.block_0")
+    stages = weighted_stages(presets.small("quanvunet", variant), "encoder.levels.1.block_0")
     maps, later = torch.randn(2, 2, 7, 4, 4, dtype=torch.float64)
     sets, published = stages.banks[0].sets, variant == "published"
     assert len(sets) == (2 if published else 1)
@@ -162,8 +162,8 @@ def test_in_the_published_code_few_circuits_learn(presets: Any, preset: str) -> 
 @pytest.mark.parametrize("preset", ["1hq", "1fq", "full-hq", "quanvunet"])
 def test_circuits_of_the_paper_are_no_cosines(presets: Any, preset: str) -> None:
     model = build_unet(presets.small(preset), 1, 8).double()
-    for circuits in (module for module in model.modules() if isinstance(module, PatchCircuits)):
-        maps = torch.randn(6, circuits.bank.count * circuits.bank.channels, 2, 2, dtype=torch.float64)
+    for circuits in (module for module in model.modules() if isinstance(module, QuantumConv2d)):
+        maps = torch.randn(6, circuits.spec.count * circuits.spec.channels, 2, 2, dtype=torch.float64)
         assert ((circuits(maps) - maps.cos()).abs().amax(0) > 1e-3).all()
 
 
@@ -219,7 +219,7 @@ def test_one_call_of_the_engine_a_stage(presets: Any, preset: str, variant: str,
 @pytest.mark.parametrize("preset", ["full-hq", "quanvunet"])
 def test_no_two_circuits_start_equal(presets: Any, preset: str, variant: str) -> None:
     model = presets.built(preset, variant)
-    circuits = [each.circuits for each in model.modules() if isinstance(each, PatchCircuits)]
+    circuits = [each.circuits for each in model.modules() if isinstance(each, QuantumConv2d)]
     rows = [tuple(row.tolist()) for each in circuits for row in each.weight[:, :12]]
     assert len({row[0] for row in rows}) == len(rows)
 
@@ -229,7 +229,7 @@ def test_weights_of_the_published_code_are_fractions(presets: Any) -> None:
     highest = {}
     for variant in ("paper", "published"):
         model = presets.built("full-hq", variant)
-        singles = [each for each in model.modules() if isinstance(each, PatchCircuits) and each.bank.ansatz == "basic"]
+        singles = [each for each in model.modules() if isinstance(each, QuantumConv2d) and each.spec.ansatz == "basic"]
         weights = torch.cat([each.circuits.weight.detach().flatten() for each in singles])
         assert weights.min() >= 0
         highest[variant] = weights.max()

@@ -12,9 +12,8 @@ from torch import nn
 from torch.nn import functional
 
 from qgen.models import linear_attention
-from qgen.models.attention import ChannelNorm, FullAttention, LinearAttention
-from qgen.models.blocks import ResBlock, StandardConv, TimeEmbedding, Upsample
-from qgen.models.norms import NormSiLU
+from qgen.models.unet.attention import ChannelNorm, FullAttention, LinearAttention
+from qgen.models.unet.blocks import NormSiLU, ResBlock, StandardConv, TimeEmbedding, Upsample
 
 pytestmark = pytest.mark.usefixtures("double")
 FORMATS = [torch.contiguous_format, torch.channels_last]

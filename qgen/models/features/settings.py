@@ -1,4 +1,4 @@
-"""Which network turns images into features, as settings that refuse what cannot be built."""
+"""Settings of feature networks, which refuse what cannot be built."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PLAIN = ("conv", "mlp", "efficientnet-lite0")
 
 
 class ExtractorSettings(Settings):
-    """What a discriminator looks at images with: a network of its own, or one that was trained before."""
+    """The feature network of a discriminator: one of its own, or one that was trained before."""
 
     name: str = "conv"
     """`conv`, `mlp`, `efficientnet-lite0`, `classifier:NAME_OR_FILE`, `torchvision:NAME` or `timm:NAME`"""
@@ -37,12 +37,12 @@ class ExtractorSettings(Settings):
 
     @property
     def family(self) -> str:
-        """What stands before the colon."""
+        """The part of the name before the colon."""
         return self.name.partition(":")[0]
 
     @property
     def member(self) -> str:
-        """What stands behind the colon."""
+        """The part of the name after the colon."""
         return self.name.partition(":")[2]
 
     @field_validator("name")
@@ -62,7 +62,7 @@ class ExtractorSettings(Settings):
         fresh = self.family in ("conv", "mlp")
         if fresh and self.thaw is not None:
             raise ValueError(f"`thaw` is for pretrained extractors: all of `{self.name}` is trained, so leave it out")
-        if fresh and self.taps:
+        if fresh and self.feature_layers:
             raise ValueError(f"`taps` are for pretrained extractors: leave them out with `{self.name}`")
         if (fresh or self.family == "classifier") and self.size is not None:
             own = "the images' own size" if fresh else "the size it was trained with"

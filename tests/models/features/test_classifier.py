@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from qgen.errors import ConfigError, InputError, RunError
-from qgen.models.extractors import (
+from qgen.models.features import (
     CLASSIFIER_FILE,
     ClassifierSettings,
     build_classifier,

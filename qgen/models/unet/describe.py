@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from qgen.models.blocks import ResBlock
 from qgen.models.description import ModelDescription, Part, UsedCircuit, count
-from qgen.models.quantum import CircuitBank, HybridStages
-from qgen.models.unet import TIME_FACTOR, UNet
+from qgen.models.unet.blocks import ResBlock
+from qgen.models.unet.hybrid import HybridConvPair, QuantumConv2d
+from qgen.models.unet.network import TIME_FACTOR, UNet
 
 
 def describe_unet(model: UNet) -> ModelDescription:
-    """The facts of a U-Net; nothing is run."""
-    banks = [module for module in model.modules() if isinstance(module, CircuitBank)]
+    """Describe a U-Net; nothing is run."""
+    convs = [module for module in model.modules() if isinstance(module, QuantumConv2d)]
     circuits = tuple(_circuits(model))
     return ModelDescription(
         rows=tuple(_rows(model)),
         parameters=count(model),
-        quantum_parameters=sum(map(count, banks)),
+        quantum_parameters=sum(map(count, convs)),
         trainable=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
         circuits_per_call=model.circuits_per_call,
         qubits=max((used.qubits for used in circuits), default=0),
@@ -57,7 +57,7 @@ def _shapes(model: UNet) -> Iterator[tuple[str, tuple[int, ...]]]:
 def _circuits(model: UNet) -> Iterator[UsedCircuit]:
     places = [(f"encoder.levels.{level}", part) for level, part in enumerate(model.encoder.levels)]
     for name, part in [*places, ("vertex", model.vertex)]:
-        blocks = [module for module in part.modules() if isinstance(module, HybridStages)]
-        for bank in blocks[0].hybrid.banks if blocks else ():
-            copies = bank.count * bank.built * len(blocks)
-            yield UsedCircuit(name, bank.ansatz, bank.circuit.qubits, bank.layers, copies)
+        blocks = [module for module in part.modules() if isinstance(module, HybridConvPair)]
+        for spec in blocks[0].spec.circuits if blocks else ():
+            copies = spec.count * spec.built * len(blocks)
+            yield UsedCircuit(name, spec.ansatz, spec.circuit.qubits, spec.layers, copies)

@@ -1,18 +1,16 @@
-"""From settings to an extractor."""
+"""Builds feature extractors from settings."""
 
 from __future__ import annotations
 
-from qgen.models.extractors.base import Entrance, Extractor, Pretrained, Shape
-from qgen.models.extractors.conv import build_conv
-from qgen.models.extractors.efficientnet import build_efficientnet_lite0
-from qgen.models.extractors.files import find_classifier, load_classifier
-from qgen.models.extractors.libraries import build_timm, build_torchvision
-from qgen.models.extractors.mlp import build_mlp
-from qgen.models.extractors.settings import ExtractorSettings
+from qgen.models.features.base import FeatureExtractor, Preprocess, Pretrained, Shape
+from qgen.models.features.classifier import find_classifier, load_classifier
+from qgen.models.features.libraries import build_efficientnet_lite0, build_timm, build_torchvision
+from qgen.models.features.scratch import build_conv, build_mlp
+from qgen.models.features.settings import ExtractorSettings
 
 
-def build_extractor(settings: ExtractorSettings, shape: Shape, seed: int = 0) -> Extractor:
-    """The extractor that settings describe, in training mode; torch's global generator is neither used nor changed.
+def build_feature_extractor(settings: ExtractorSettings, shape: Shape, seed: int = 0) -> FeatureExtractor:
+    """Return the extractor that settings describe, in training mode; torch's global generator stays as it is.
 
     Args:
         settings: which one.
@@ -40,5 +38,5 @@ def _build_from_classifier(settings: ExtractorSettings, shape: Shape) -> Pretrai
     network = load_classifier(find_classifier(settings.member))
     channels, *size = network.image_shape
     unchanged = [0.5] * channels  # it was trained with images in [-1, 1]
-    entrance = Entrance(shape, (size[0], size[1]), unchanged, unchanged, settings.name)
-    return Pretrained(network.body, dict(network.body.named_children()), entrance, shape, settings)
+    preprocess = Preprocess(shape, (size[0], size[1]), unchanged, unchanged, settings.name)
+    return Pretrained(network.body, dict(network.body.named_children()), preprocess, shape, settings)

@@ -15,7 +15,7 @@ from torch.nn import functional
 from qgen.backends import ParameterShift, open_backend
 from qgen.errors import InputError
 from qgen.models import UNet, UNetSettings, VertexSettings, build_unet
-from qgen.models.quantum import PatchCircuits
+from qgen.models.unet.hybrid import QuantumConv2d
 
 Weights = dict[str, torch.Tensor]
 
@@ -282,7 +282,7 @@ def test_an_opened_backend_serves() -> None:
 
 def test_circuits_are_differentiated_as_asked(presets: Any) -> None:
     model = build_unet(presets.small("quanvunet"), 1, 8, gradient="parameter-shift")
-    networks = [module.circuits.network for module in model.modules() if isinstance(module, PatchCircuits)]
+    networks = [module.circuits.network for module in model.modules() if isinstance(module, QuantumConv2d)]
     assert networks
     assert all(type(network.gradient) is ParameterShift for network in networks)
 

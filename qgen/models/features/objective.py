@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qgen.models.extractors.classifier import ConvClassifier
+from qgen.models.features.classifier import ConvClassifier
 
 
 class Views(NamedTuple):
