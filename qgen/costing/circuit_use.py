@@ -74,7 +74,7 @@ def _uses(network: nn.Module, work: Callable[[], None]) -> tuple[CircuitUse, ...
     with _counting(layers, calls):
         work()
     return tuple(
-        CircuitUse(name, layers[name].network.circuit, count, rows, wants)
+        CircuitUse(name, layers[name].compiled.circuit, count, rows, wants)
         for (name, rows, wants), count in sorted(calls.items())
     )
 
@@ -93,7 +93,7 @@ def _counting(layers: Layers, calls: Counter[tuple[str, int, Wants]]) -> Iterato
 
     handles = []
     for name, layer in layers.items():
-        mixture = layer.network.circuit.mixture
+        mixture = layer.compiled.circuit.mixture
         handles.append(layer.register_forward_pre_hook(counted(name, 1 if mixture is None else len(mixture))))
     try:
         yield

@@ -17,7 +17,7 @@ from qgen.backends.ibm.meter import Priced
 from qgen.backends.statevector import StatevectorBackend
 from qgen.costing.circuit_use import CircuitUse, sampling_uses, training_uses
 from qgen.errors import BackendError, BudgetError
-from qgen.nn import CircuitNetwork
+from qgen.nn.compiled import CompiledCircuit
 from qgen.runs.building import build_generator
 from qgen.runs.config import RunConfig
 from qgen.runs.generators import ImageGenerator, Learner
@@ -180,7 +180,7 @@ def plan_sampling(
         seed: of the images.
     """
     uses = sampling_uses(_twin(generator, config))
-    layers = _planned(generator, uses, backend, lambda network, use: count * use.circuits)
+    layers = _planned(generator, uses, backend, lambda compiled, use: count * use.circuits)
     task = f"sampling {count} images of seed {seed} with {generator.how['words']}"
     return _plan(task, _purpose(task, generator, config, backend), backend, layers, 1)
 
@@ -198,8 +198,8 @@ def plan_training(
         since: when the last checkpoint was written: what was submitted later is part of these steps.
     """
 
-    def circuits(network: CircuitNetwork, use: CircuitUse) -> int:
-        return config.training.batch * use.circuits * _evaluations(network, use.wants)
+    def circuits(compiled: CompiledCircuit, use: CircuitUse) -> int:
+        return config.training.batch * use.circuits * _evaluations(compiled, use.wants)
 
     layers = _planned(generator, training_uses(_twin(generator, config)), backend, circuits)
     return _plan(
@@ -221,7 +221,7 @@ def place_anew(generator: Learner, config: RunConfig, training: bool = False) ->
     uses = (training_uses if training else sampling_uses)(_twin(generator, config))
     for name in dict.fromkeys(use.layer for use in uses):
         layer: Any = generator.network.get_submodule(name)
-        priced: Priced = layer.network.executable
+        priced: Priced = layer.compiled.executable
         priced.place_anew()
 
 
@@ -269,16 +269,16 @@ def _planned(
     generator: Learner,
     uses: Sequence[CircuitUse],
     backend: IBMBackend,
-    circuits: Callable[[CircuitNetwork, CircuitUse], int],
+    circuits: Callable[[CompiledCircuit, CircuitUse], int],
 ) -> tuple[PlannedLayer, ...]:
     overrun, found = backend.runner.journal.overrun(), []
     for use in uses:
         layer: Any = generator.network.get_submodule(use.layer)
-        priced: Priced = layer.network.executable
+        priced: Priced = layer.compiled.executable
         tiling, today = priced.tiling, priced.tiling_now
         if tiling is None or today is None:  # nothing of it is measured
             continue
-        cost, size = priced.cost(circuits(layer.network, use)), (use.circuit.qubits, len(tiling.tiles))
+        cost, size = priced.cost(circuits(layer.compiled, use)), (use.circuit.qubits, len(tiling.tiles))
         planned = PlannedLayer(use.layer, *size, _range(today), use.submissions, cost, overrun, priced.moved)
         if priced.calibration not in (None, backend.calibrated):
             planned = replace(planned, calibration=priced.calibration, success_then=_range(tiling))
@@ -290,9 +290,9 @@ def _range(tiling: Tiling) -> tuple[float, float]:
     return max(tiling.successes), min(tiling.successes)
 
 
-def _evaluations(network: CircuitNetwork, wants: tuple[bool, bool]) -> int:
-    method: GradientMethod = network.gradient
-    return method.evaluations(network.executable, wants)
+def _evaluations(compiled: CompiledCircuit, wants: tuple[bool, bool]) -> int:
+    method: GradientMethod = compiled.gradient
+    return method.evaluations(compiled.executable, wants)
 
 
 def _purpose(task: str, generator: ImageGenerator, config: RunConfig, backend: IBMBackend) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from qiskit_machine_learning.connectors import TorchConnector
@@ -14,12 +13,12 @@ from qgen.circuits import LayerCircuit
 from qgen.errors import InputError, shown
 from qgen.nn.arguments import checked_circuit, checked_copies, checked_seed
 from qgen.nn.autograd import evaluate
-from qgen.nn.initialisers import Initialiser
-from qgen.nn.network import CircuitNetwork
-from qgen.nn.starts import Start
+from qgen.nn.compiled import CompiledCircuit
+from qgen.nn.connector import CircuitNetwork
+from qgen.nn.initialisers import Initialiser, InitialWeights
 
 
-class _KeptByTorch:
+class _TorchAttribute:
     """Hides a property of the base class, so that torch finds a parameter where it keeps it, or a replica's tensor."""
 
     def __get__(self, instance: object, owner: type) -> Any:
@@ -40,7 +39,7 @@ class QuantumLayer(TorchConnector):
         circuit: the circuit, with its inputs, weights and observables.
         backend: where it runs: a name (`qgen.backends.backend_names()`) or a `Backend`.
         gradient: how it is differentiated: a name or a `GradientMethod`; `auto` takes the backend's best.
-        shots: how often each circuit is measured, for a backend that can; see `qgen.backends.open_backend`. No two
+        shots: shots per circuit, for a backend that measures; see `qgen.backends.open_backend`. No two
             calls share their shots; `torch.manual_seed` repeats them.
         seed: of the initial weights, a whole number from 0 on; None draws them from torch's global generator. Layers
             with equal circuits and equal seeds start with equal weights; the copies of one layer never do.
@@ -49,6 +48,7 @@ class QuantumLayer(TorchConnector):
 
     Attributes:
         weight: the weights, a parameter of shape (W,), or (K, W), of torch's default type.
+        compiled: the circuit as its backend runs and differentiates it.
 
     Raises:
         BackendError, CircuitError: the backend or its gradient cannot serve this circuit.
@@ -59,7 +59,7 @@ class QuantumLayer(TorchConnector):
     if TYPE_CHECKING:
         weight: torch.nn.Parameter
     else:
-        weight = _KeptByTorch()
+        weight = _TorchAttribute()
 
     def __init__(
         self,
@@ -71,33 +71,33 @@ class QuantumLayer(TorchConnector):
         initial: Initialiser | npt.ArrayLike | None = None,
         copies: int | None = None,
     ) -> None:
-        copies = checked_copies(copies)
-        start = Start(checked_circuit(circuit), initial, checked_seed(seed), copies)
-        network = CircuitNetwork(circuit, backend, gradient, shots)
-        super().__init__(network, initial_weights=np.zeros(circuit.num_weights))
-        del self._parameters["_weights"]  # the connector registers its weights twice; `state_dict` needs them once
-        self.copies, self._start = copies, start
-        self.weight = torch.nn.Parameter(torch.empty(start.shape))
+        # Not the connector's own: it would build a network first, and register its weights twice.
+        torch.nn.Module.__init__(self)
+        self.copies = checked_copies(copies)
+        self._initial = InitialWeights(checked_circuit(circuit), initial, checked_seed(seed), self.copies)
+        self.compiled = CompiledCircuit.build(circuit, backend, gradient, shots)
+        self._sparse = False  # of the connector
+        self.weight = torch.nn.Parameter(torch.empty(self._initial.shape))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Puts the weights where they started; with `seed=None` they are drawn anew."""
+        """Reset the weights to their initial values; with `seed=None` they are drawn anew."""
         with torch.no_grad():
-            self.weight.copy_(self._start.draw())
+            self.weight.copy_(self._initial.draw())
 
     @property
-    def network(self) -> CircuitNetwork:
-        """The compiled circuit, as a qiskit-machine-learning network."""
-        return cast(CircuitNetwork, self._neural_network)
+    def neural_network(self) -> CircuitNetwork:
+        """The compiled circuit as a qiskit-machine-learning network, as every `TorchConnector` has one."""
+        return CircuitNetwork(self.compiled)
 
     @property
     def circuit(self) -> LayerCircuit:
         """The circuit."""
-        return self.network.circuit
+        return self.compiled.circuit
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # the graph goes around the circuit
     def forward(self, input_data: torch.Tensor | None = None) -> torch.Tensor:
-        """Expectation values (..., O) of the circuit at inputs (..., I), or (..., K, O) at (..., K, I).
+        """Return expectation values (..., O) of the circuit at inputs (..., I), or (..., K, O) at (..., K, I).
 
         A circuit without inputs may go without.
         """
@@ -105,38 +105,38 @@ class QuantumLayer(TorchConnector):
         if input_data is None:
             input_data = weight.new_zeros(*weight.shape[:-1], 0)
         if not isinstance(input_data, torch.Tensor):
-            raise InputError(f"a quantum layer takes a tensor {self._takes()}, not {shown(input_data)}")
+            raise InputError(f"a quantum layer takes a tensor {self._expected_shape()}, not {shown(input_data)}")
         if input_data.layout is not torch.strided:
             raise InputError(f"a quantum layer takes a dense tensor, not {input_data.layout}: give inputs.to_dense()")
         if self.copies is not None and input_data.shape[-2:] != (self.copies, self.circuit.num_inputs):
-            raise InputError(f"this quantum layer takes inputs {self._takes()}, not {tuple(input_data.shape)}")
-        return evaluate(self.network, input_data.resolve_neg() if input_data.is_neg() else input_data, weight)
+            raise InputError(f"this quantum layer takes inputs {self._expected_shape()}, not {tuple(input_data.shape)}")
+        return evaluate(self.compiled, input_data.resolve_neg() if input_data.is_neg() else input_data, weight)
 
     def extra_repr(self) -> str:
-        """The line that torch prints for this module."""
+        """Return the line that torch prints for this module."""
         circuit, copies = self.circuit, "" if self.copies is None else f"copies={self.copies}, "
         return (
             f"{copies}qubits={circuit.qubits}, inputs={circuit.num_inputs}, weights={circuit.num_weights}, "
-            f"observables={circuit.num_observables}, backend={self.network.executable.backend.name}"
+            f"observables={circuit.num_observables}, backend={self.compiled.executable.backend.name}"
         )
 
-    def _takes(self) -> str:
+    def _expected_shape(self) -> str:
         return f"(..., {'' if self.copies is None else f'{self.copies}, '}{self.circuit.num_inputs})"
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
-        """A stock connector has its weights twice, as `weight` and `_weights`: they are one parameter."""
-        twin = state_dict.pop(f"{prefix}_weights", None)
-        if twin is not None:
-            state_dict.setdefault(f"{prefix}weight", twin)
+        """Load a stock connector's state too, which has its weights twice, as `weight` and `_weights`."""
+        duplicate = state_dict.pop(f"{prefix}_weights", None)
+        if duplicate is not None:
+            state_dict.setdefault(f"{prefix}weight", duplicate)
         super()._load_from_state_dict(state_dict, prefix, *others)
 
 
 def describe_runs(module: torch.nn.Module, gradients: bool = False) -> str:
-    """Where and how the circuits inside a module run, in words, as "aer (256 shots)"; "" where there are none.
+    """Return where and how the circuits inside a module run, in words: "aer (256 shots)"; "" where there are none.
 
     Args:
         module: any.
         gradients: say how they are differentiated, and how many circuits that takes for each one of the module.
     """
-    networks = [inner.network for inner in module.modules() if isinstance(inner, QuantumLayer)]
-    return "; ".join(dict.fromkeys(network.describe_run(gradients) for network in networks))
+    circuits = [inner.compiled for inner in module.modules() if isinstance(inner, QuantumLayer)]
+    return "; ".join(dict.fromkeys(compiled.describe_run(gradients) for compiled in circuits))

@@ -94,7 +94,7 @@ def _check_second_derivatives(discriminator: nn.Module, backend: Backend) -> Non
         ConfigError: its circuits have none here.
     """
     layers = [inner for inner in discriminator.modules() if isinstance(inner, QuantumLayer)]
-    if not all(layer.network.second_derivatives for layer in layers):
+    if not all(layer.compiled.second_derivatives for layer in layers):
         raise ConfigError(
             "the gradient penalty of the `wasserstein` loss takes second derivatives of the discriminator's circuits, "
             f"and there are none on {backend.name} with this gradient: train on `statevector` (or `aer` without "

@@ -198,7 +198,7 @@ def test_values_and_shifts_are_one_submission(monkeypatch: pytest.MonkeyPatch) -
     inputs = torch.randn(5, 4, requires_grad=True)
     layer(inputs).square().sum().backward()
     assert len(sizes) == 1
-    executable = layer.network.executable
+    executable = layer.compiled.executable
     assert ParameterShift().evaluations(executable, BOTH) * 5 * len(executable.angled.frequencies) <= sizes[0]
     with torch.no_grad():
         layer(inputs)

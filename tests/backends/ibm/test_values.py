@@ -96,7 +96,7 @@ def test_gradients_take_one_job_with_the_values(
         for one in (layer, exact):
             one(inputs).mean(dim=0).sum().backward()
         assert len(server.ledger.jobs) == 1
-        rows = 4 * layer.network.gradient.evaluations(layer.network.executable, (False, True))
+        rows = 4 * layer.compiled.gradient.evaluations(layer.compiled.executable, (False, True))
         assert server.ledger.executions == rows * SHOTS
     # A difference of two values a rotation, four rotations a weight, four images and four values in the sum.
     spread = OFF * np.sqrt(4 * 4 / 4 / (2 * SHOTS))
@@ -179,7 +179,7 @@ def test_a_step_of_twelve_qubits_and_84_weights_is_one_job_of_a_few_megabytes(
         layer = QuantumLayer(circuit, backend=backend, seed=1).double()
         layer(torch.from_numpy(rng.uniform(-3, 3, (batch, 12)))).sum().backward()
         (job,) = server.ledger.jobs
-        assert job.circuits == batch * layer.network.gradient.evaluations(layer.network.executable, (False, True))
+        assert job.circuits == batch * layer.compiled.gradient.evaluations(layer.compiled.executable, (False, True))
     assert max(bodies) < 6_000_000
 
 

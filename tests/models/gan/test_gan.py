@@ -95,7 +95,7 @@ def test_building_neither_uses_nor_changes_torchs_generator() -> None:
 
 def painted(made: PatchGenerator, latents: torch.Tensor, ancillas: int, numbers: int) -> NDArray[np.float64]:
     """One image's numbers in [-1, 1], patch after patch, from Qiskit's states: ancillas in 0, over the largest."""
-    circuit, parts = made.patches.circuits.network.circuit, []
+    circuit, parts = made.patches.circuits.compiled.circuit, []
     for weights in made.patches.circuits.weight.detach():
         chances = state(circuit, latents, weights).probabilities()
         kept = np.array([chance for outcome, chance in enumerate(chances) if outcome % 2**ancillas == 0])

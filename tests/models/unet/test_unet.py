@@ -282,7 +282,7 @@ def test_an_opened_backend_serves() -> None:
 
 def test_circuits_are_differentiated_as_asked(presets: Any) -> None:
     model = build_unet(presets.small("quanvunet"), 1, 8, gradient="parameter-shift")
-    networks = [module.circuits.network for module in model.modules() if isinstance(module, QuantumConv2d)]
+    networks = [module.circuits.compiled for module in model.modules() if isinstance(module, QuantumConv2d)]
     assert networks
     assert all(type(network.gradient) is ParameterShift for network in networks)
 

@@ -188,13 +188,13 @@ def test_drawn_circuits(circuit: LayerCircuit, seed: int, data: st.DataObject) -
 def test_vmap_runs_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not a sample after the other, and weights that all share are sent once."""
     layer, seen = QuantumLayer(circuit()).double(), []
-    evaluate = layer.network.executable.evaluate
+    evaluate = layer.compiled.executable.evaluate
 
     def counted(batch: Any, seed: int) -> torch.Tensor:
         seen.append((len(batch.inputs), len(batch.weights)))
         return evaluate(batch, seed)
 
-    monkeypatch.setattr(layer.network.executable, "evaluate", counted)
+    monkeypatch.setattr(layer.compiled.executable, "evaluate", counted)
     vmap(layer)(XS)
     vmap(vmap(calls(layer), (None, 0)), (0, None))(XS, WS)
     assert seen == [(5, 1), (20, 4)]
@@ -204,9 +204,9 @@ def test_vmap_runs_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_jacobians_run_the_circuits_of_one_gradient(gradient: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many rows or columns they have."""
     layer, runs = QuantumLayer(circuit(), "aer", gradient, shots=64).double(), []
-    record = type(layer.network.gradient).record
+    record = type(layer.compiled.gradient).record
     monkeypatch.setattr(
-        type(layer.network.gradient), "record", lambda self, *rest: runs.append(len(rest[1])) or record(self, *rest)
+        type(layer.compiled.gradient), "record", lambda self, *rest: runs.append(len(rest[1])) or record(self, *rest)
     )
     for transform in (jacrev, jacfwd):
         runs.clear()

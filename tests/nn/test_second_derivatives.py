@@ -43,7 +43,7 @@ def test_random_circuits(circuit: LayerCircuit, seed: int) -> None:
     layer = QuantumLayer(circuit).double()
     inputs = torch.randn(2, circuit.num_inputs, dtype=torch.float64, requires_grad=circuit.num_inputs > 0)
     weight = layer.weight.detach().requires_grad_(circuit.num_weights > 0)
-    assert layer.network.second_derivatives
+    assert layer.compiled.second_derivatives
     # Curved angles make third derivatives of hundreds, which the differences feel.
     assert torch.autograd.gradgradcheck(values_of(layer), (inputs, weight), eps=1e-6, atol=1e-4, rtol=1e-3)
 
@@ -197,7 +197,7 @@ def test_after_values_in_inference_mode() -> None:
 )
 def test_others_are_refused_not_wrong(backend: str, shots: int | None, gradient: str, named: str) -> None:
     layer = QuantumLayer(ansatz("basic", qubits=2, layers=1), backend, gradient, shots)
-    assert not layer.network.second_derivatives
+    assert not layer.compiled.second_derivatives
     inputs = torch.randn(3, 2, requires_grad=True)
     with pytest.raises(BackendError, match=f"second derivative .* none on {named}.* Take backend `statevector`"):
         penalty(layer, inputs).backward()
