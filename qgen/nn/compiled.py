@@ -82,8 +82,8 @@ class CompiledCircuit:
         values, pull_back = self.gradient.record(self.executable, wide[0], wide[1], wants, seed)
         units = torch.eye(values.shape[-1], dtype=values.dtype, device=values.device)
         rows = [pull_back(unit.expand_as(values)) for unit in units]
-        found = [
+        matrices = [
             torch.stack([row[k] for row in rows], dim=-2) if wanted else None  # type: ignore[misc]
             for k, wanted in enumerate(wants)
         ]
-        return found[0], found[1]
+        return matrices[0], matrices[1]

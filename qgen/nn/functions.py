@@ -112,31 +112,31 @@ class TracedRule:
         return True
 
 
-def backward_of(function: Traceable, given: Sequence[bool], wants: Sequence[bool]) -> Traceable:
-    """Return the function of (*tensors, *upstream), one for each given result, to gradients for the wanted tensors."""
+def backward_of(function: Traceable, present: Sequence[bool], wants: Sequence[bool]) -> Traceable:
+    """Return the function of (*tensors, *upstream), one for each present result, to the wanted gradients."""
 
     def backward(arguments: Sequence[torch.Tensor], graph: bool) -> Tensors:
         leaves = _leaves(arguments[: len(wants)], wants)
         with torch.enable_grad():
-            results = compress(function(leaves, True), given)
+            results = compress(function(leaves, True), present)
         return _gradients(list(results), arguments[len(wants) :], list(compress(leaves, wants)), graph)
 
     return backward
 
 
-def forward_of(function: Traceable, given: Sequence[bool]) -> Traceable:
-    """Return the function of (*tensors, *tangents), one for each given tensor, to tangents of the results.
+def forward_of(function: Traceable, present: Sequence[bool]) -> Traceable:
+    """Return the function of (*tensors, *tangents), one for each present tensor, to tangents of the results.
 
     A gradient is linear in what comes from upstream, and its derivative by that is the tangent: two passes backward.
     """
 
     def forward(arguments: Sequence[torch.Tensor], graph: bool) -> Tensors:
-        leaves = _leaves(arguments[: len(given)], given)
+        leaves = _leaves(arguments[: len(present)], present)
         with torch.enable_grad():
             results = function(leaves, True)
             upstream = [torch.zeros_like(result).requires_grad_() for result in results]
-            gradients = _gradients(results, upstream, list(compress(leaves, given)), True)
-        return _gradients(gradients, arguments[len(given) :], upstream, graph)
+            gradients = _gradients(results, upstream, list(compress(leaves, present)), True)
+        return _gradients(gradients, arguments[len(present) :], upstream, graph)
 
     return forward
 

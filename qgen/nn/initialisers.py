@@ -163,32 +163,32 @@ class InitialWeights:
         return drawn
 
 
-def _as_array(given: npt.ArrayLike) -> npt.NDArray[Any]:
-    if not isinstance(given, torch.Tensor):
-        return np.array(given)
-    found = given.detach().cpu()
-    return (found.double() if found.is_floating_point() else found).numpy()  # NumPy knows no bfloat16
+def _as_array(values: npt.ArrayLike) -> npt.NDArray[Any]:
+    if not isinstance(values, torch.Tensor):
+        return np.array(values)
+    tensor = values.detach().cpu()
+    return (tensor.double() if tensor.is_floating_point() else tensor).numpy()  # NumPy knows no bfloat16
 
 
-def _numbers(given: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+def _numbers(values: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
     """Return initial weights as an array of their own.
 
     Raises:
         InputError: see `InitialWeights`.
     """
-    if isinstance(given, str | type) or (isinstance(given, torch.Tensor) and given.is_meta):
-        raise InputError(f"initial = {shown(given)} is no rule for initial weights, and holds no numbers: {ALLOWED}")
+    if isinstance(values, str | type) or (isinstance(values, torch.Tensor) and values.is_meta):
+        raise InputError(f"initial = {shown(values)} is no rule for initial weights, and holds no numbers: {ALLOWED}")
     try:
-        found = _as_array(given)
+        array = _as_array(values)
     except (TypeError, ValueError) as error:
         raise InputError(f"initial weights are not numbers in rows of one length ({error}): {ALLOWED}") from error
-    if found.dtype == bool or not (np.isrealobj(found) and np.can_cast(found.dtype, np.float64)):
-        raise InputError(f"initial = {shown(given)} holds no real numbers: {ALLOWED}")
-    if found.shape != shape:
-        raise InputError(f"initial weights have shape {found.shape}; give shape {shape}, one number a weight")
-    if not np.isfinite(found).all():
+    if array.dtype == bool or not (np.isrealobj(array) and np.can_cast(array.dtype, np.float64)):
+        raise InputError(f"initial = {shown(values)} holds no real numbers: {ALLOWED}")
+    if array.shape != shape:
+        raise InputError(f"initial weights have shape {array.shape}; give shape {shape}, one number a weight")
+    if not np.isfinite(array).all():
         raise InputError("initial weights hold NaN or infinity; give finite numbers")
-    return found.astype(np.float64)
+    return array.astype(np.float64)
 
 
 def _is_identity(circuit: LayerCircuit, weights: torch.Tensor) -> bool:

@@ -122,14 +122,14 @@ def _pretrained(
     network.eval()
     try:
         with torch.no_grad():
-            found = network(preprocess(torch.zeros(1, *shape))).shape
+            output = network(preprocess(torch.zeros(1, *shape))).shape
     except (RuntimeError, AssertionError, ValueError) as error:
         raise ConfigError(
             f"extractor {name} cannot take images of {size}x{size} pixels ({_first_line(error)}): "
             "set `size`, for many networks to 224"
         ) from error
-    if len(found) != 2:
-        raise ConfigError(f"extractor {name} gives {tuple(found[1:])} numbers an image, not a row: choose another one")
+    if len(output) != 2:
+        raise ConfigError(f"extractor {name} gives {tuple(output[1:])} numbers an image, not a row: choose another one")
     return Pretrained(network, weighted_stages(network), preprocess, shape, settings)
 
 
@@ -145,10 +145,10 @@ def _find_for_timm(settings: ExtractorSettings, hub: str | None, file: str | Non
         cache = import_optional("huggingface_hub", settings.name, "another package: pip install huggingface_hub")
         name, _, revision = hub.partition("@")
         files = (file,) if file else HUB_FILES
-        for one in files:
-            found = cache.try_to_load_from_cache(name, one, revision=revision or None)
-            if isinstance(found, str):  # else None, or a mark that there is no such file
-                return Path(found)
+        for filename in files:
+            cached = cache.try_to_load_from_cache(name, filename, revision=revision or None)
+            if isinstance(cached, str):  # else None, or a mark that there is no such file
+                return Path(cached)
     if url and _in_torch_hub(url).is_file():
         return _in_torch_hub(url)
     if hub:

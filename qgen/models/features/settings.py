@@ -12,7 +12,7 @@ from qgen.settings import Settings
 #: What may stand before the colon of a name, and what comes after it.
 FAMILIES = {"classifier": "NAME_OR_FILE", "torchvision": "NAME", "timm": "NAME"}
 #: Names without a colon.
-PLAIN = ("conv", "mlp", "efficientnet-lite0")
+PLAIN_NAMES = ("conv", "mlp", "efficientnet-lite0")
 
 
 class ExtractorSettings(Settings):
@@ -49,23 +49,23 @@ class ExtractorSettings(Settings):
     @classmethod
     def _check_name(cls, name: str) -> str:
         family, _, member = name.partition(":")
-        if name in PLAIN or (family in FAMILIES and member):
+        if name in PLAIN_NAMES or (family in FAMILIES and member):
             return name
         if family in FAMILIES:
             raise ValueError(f"say which one after the colon: {family}:{FAMILIES[family]}")
-        forms = [*PLAIN, *(f"{one}:{which}" for one, which in FAMILIES.items())]
-        near = suggestion(family, (*PLAIN, *FAMILIES))
+        forms = [*PLAIN_NAMES, *(f"{name}:{which}" for name, which in FAMILIES.items())]
+        near = suggestion(family, (*PLAIN_NAMES, *FAMILIES))
         raise ValueError(f"there is no such extractor; allowed: {', '.join(forms)}.{near}")
 
     @model_validator(mode="after")
     def _check_family(self) -> ExtractorSettings:
-        fresh = self.family in ("conv", "mlp")
-        if fresh and self.thaw is not None:
+        from_scratch = self.family in ("conv", "mlp")
+        if from_scratch and self.thaw is not None:
             raise ValueError(f"`thaw` is for pretrained extractors: all of `{self.name}` is trained, so leave it out")
-        if fresh and self.feature_layers:
+        if from_scratch and self.taps:
             raise ValueError(f"`taps` are for pretrained extractors: leave them out with `{self.name}`")
-        if (fresh or self.family == "classifier") and self.size is not None:
-            own = "the images' own size" if fresh else "the size it was trained with"
+        if (from_scratch or self.family == "classifier") and self.size is not None:
+            own = "the images' own size" if from_scratch else "the size it was trained with"
             raise ValueError(f"`{self.family}` works at {own}: leave `size` out")
         return self
 

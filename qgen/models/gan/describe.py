@@ -37,40 +37,42 @@ def describe_gan(model: GAN) -> ModelDescription:
 
 
 def _generator_rows(model: GAN) -> Iterator[Row]:
-    made = model.generator
-    if isinstance(made, ConvGenerator):
-        block = made.start.in_features
-        yield "block", (block,), made.circuits
-        yield "start", made.first, 0
-        for number, level in enumerate(made.levels):
+    generator = model.generator
+    if isinstance(generator, ConvGenerator):
+        block = generator.start.in_features
+        yield "block", (block,), generator.circuits
+        yield "start", generator.first, 0
+        for number, level in enumerate(generator.levels):
             shape: Any = level.shape
             yield f"levels.{number}", shape, 0
         yield "out", model.image_shape, 0
     else:
-        yield "patches" if isinstance(made, PatchGenerator) else "circuit", model.image_shape, made.circuits
+        yield "patches" if isinstance(generator, PatchGenerator) else "circuit", model.image_shape, generator.circuits
 
 
-def _discriminator_rows(scores: Discriminator) -> Iterator[Row]:
-    yield "extractor", (scores.extractor.features,), 0
-    if isinstance(scores.reduce, nn.Linear):
-        yield "reduce", (scores.reduce.out_features,), 0
-        yield "block", (scores.score.in_features,), scores.circuits
+def _discriminator_rows(discriminator: Discriminator) -> Iterator[Row]:
+    yield "extractor", (discriminator.extractor.features,), 0
+    if isinstance(discriminator.reduce, nn.Linear):
+        yield "reduce", (discriminator.reduce.out_features,), 0
+        yield "block", (discriminator.score.in_features,), discriminator.circuits
     yield "score", (1,), 0
 
 
 def _circuits(model: GAN) -> Iterator[UsedCircuit]:
-    made, judged = model.settings.generator, model.settings.discriminator.block
-    if isinstance(made, PatchGeneratorSettings):
-        yield UsedCircuit("generator.patches", made.ansatz, made.qubits, made.layers, made.patches)
-    elif isinstance(made, StyleGeneratorSettings):
-        yield UsedCircuit("generator.circuit", made.ansatz, made.circuit(_numbers(model)).qubits, made.layers, 1)
+    generator, block = model.settings.generator, model.settings.discriminator.block
+    if isinstance(generator, PatchGeneratorSettings):
+        yield UsedCircuit("generator.patches", generator.ansatz, generator.qubits, generator.layers, generator.patches)
+    elif isinstance(generator, StyleGeneratorSettings):
+        yield UsedCircuit(
+            "generator.circuit", generator.ansatz, generator.circuit(_numbers(model)).qubits, generator.layers, 1
+        )
     else:
-        yield from _of_block("generator.block", made.block)
-    if judged is not None:
-        yield from _of_block("discriminator.block", judged)
+        yield from _block_circuits("generator.block", generator.block)
+    if block is not None:
+        yield from _block_circuits("discriminator.block", block)
 
 
-def _of_block(part: str, block: BlockSettings) -> Iterator[UsedCircuit]:
+def _block_circuits(part: str, block: BlockSettings) -> Iterator[UsedCircuit]:
     if block.kind == "quantum":
         yield UsedCircuit(part, block.ansatz, block.circuit.qubits, block.layers, 1)
 

@@ -19,7 +19,7 @@ from qgen.nn.initialisers import Uniform
 Shape = tuple[int, int, int]
 SMALLEST = 4  # pixels at which the convolutions begin
 GROUPS = 8  # of channels that are normalised together
-MOST_NUMBERS = 20  # of a sample that one circuit makes, a qubit each
+MAX_NUMBERS = 20  # of a sample that one circuit makes, a qubit each
 
 
 class Generator(nn.Module, ABC):
@@ -59,7 +59,9 @@ class ConvGenerator(Generator):
         self.start = nn.Linear(settings.block.width, widths[0] * sizes[0] ** 2)
         self.first = (widths[0], sizes[0], sizes[0])
         before = [widths[0], *widths[:-1]]
-        self.levels = nn.ModuleList(_Level(*each) for each in zip(before, widths, sizes, strict=True))
+        self.levels = nn.ModuleList(
+            _Level(*sizes_of_level) for sizes_of_level in zip(before, widths, sizes, strict=True)
+        )
         self.out = nn.Conv2d(widths[-1], channels, 3, padding=1)
 
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
@@ -128,11 +130,11 @@ class PatchGenerator(Generator):
         return math.pi / 2 * torch.rand(count, self.latents, generator=generator)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        given = latents.unsqueeze(1).expand(-1, self.circuits, -1)
-        chances: torch.Tensor = self.patches(given)[..., : self._numbers]
-        largest = chances.amax(dim=-1, keepdim=True)
+        inputs = latents.unsqueeze(1).expand(-1, self.circuits, -1)
+        probabilities: torch.Tensor = self.patches(inputs)[..., : self._numbers]
+        largest = probabilities.amax(dim=-1, keepdim=True)
         # Where no shot was kept, all are zero: the patch stays black.
-        parts = chances / torch.where(largest > 0, largest, torch.ones_like(largest))
+        parts = probabilities / torch.where(largest > 0, largest, torch.ones_like(largest))
         return (2 * parts - 1).reshape(-1, *self._shape)
 
 
@@ -154,9 +156,9 @@ class StyleGenerator(Generator):
 
     def __init__(self, settings: StyleGeneratorSettings, shape: Shape, context: CircuitContext) -> None:
         super().__init__()
-        if math.prod(shape) > MOST_NUMBERS:
+        if math.prod(shape) > MAX_NUMBERS:
             raise ConfigError(
-                f"a style generator has a qubit for each number of a sample, {MOST_NUMBERS} at most, and these have "
+                f"a style generator has a qubit for each number of a sample, {MAX_NUMBERS} at most, and these have "
                 f"{math.prod(shape)}: choose a distribution (`qgen data` lists them), smaller images, or "
                 "`model.generator.kind=conv` with a block of ansatz `style`"
             )

@@ -64,12 +64,12 @@ class GAN(nn.Module):
     discriminator: Discriminator
 
     def __init__(
-        self, settings: GANSettings, shape: Shape, makes: CircuitContext, scores: CircuitContext, seed: int
+        self, settings: GANSettings, shape: Shape, generating: CircuitContext, scoring: CircuitContext, seed: int
     ) -> None:
         super().__init__()
         self.settings, self.image_shape = settings, shape
-        self.generator = build_generator_network(settings.generator, shape, makes.at("generator"))
-        self.discriminator = Discriminator(settings.discriminator, shape, scores.at("discriminator"), seed)
+        self.generator = build_generator_network(settings.generator, shape, generating.at("generator"))
+        self.discriminator = Discriminator(settings.discriminator, shape, scoring.at("discriminator"), seed)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """Return images (B, C, H, W) in [-1, 1] of latent numbers (B, L)."""
@@ -103,8 +103,8 @@ def build_gan(
         raise ConfigError(f"images have to be square, not {shape[1]}x{shape[2]}, and have one channel or more")
     opened = open_backend(backend) if isinstance(backend, str) else backend
     with torch.random.fork_rng(devices=[]):  # torch's layers draw weights of their own first
-        makes = CircuitContext(opened, gradient, derive(seed, "circuits"))
-        scores = replace(makes, backend=open_backend("statevector"), gradient="auto") if idle else makes
-        model = GAN(settings, shape, makes, scores, derive(seed, "extractor"))
+        generating = CircuitContext(opened, gradient, derive(seed, "circuits"))
+        scoring = replace(generating, backend=open_backend("statevector"), gradient="auto") if idle else generating
+        model = GAN(settings, shape, generating, scoring, derive(seed, "extractor"))
     initialise(model, derive(seed, "weights"), but="discriminator.extractor")  # which has a seed of its own
     return model

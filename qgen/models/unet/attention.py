@@ -95,7 +95,7 @@ class FullAttention(Attention):
     def attend(self, pixels: torch.Tensor) -> torch.Tensor:
         split = self.qkv(pixels).unflatten(2, (3, self.heads, self.features))
         queries, keys, values = split.permute(2, 0, 3, 1, 4)  # each (B, heads, N, features)
-        queries, keys = (functional.normalize(each, dim=self.norm_axis) for each in (queries, keys))
+        queries, keys = (functional.normalize(vectors, dim=self.norm_axis) for vectors in (queries, keys))
         read = functional.scaled_dot_product_attention(queries, keys, values, scale=SHARPNESS)
         return self.out(read.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 

@@ -42,8 +42,8 @@ class NormSiLU(nn.Module):
             scale, shift = modulation.to(weight.dtype).chunk(2, dim=1)
             weight, bias = weight * (1 + scale), torch.addcmul(shift, bias, 1 + scale)
         rows = maps.permute(0, 2, 3, 1).flatten(2).to(weight.dtype)
-        made: torch.Tensor = _NormSiLU.apply(rows, weight, bias, self.groups)  # type: ignore[no-untyped-call]
-        maps = made.unflatten(2, (maps.shape[3], -1))
+        output: torch.Tensor = _NormSiLU.apply(rows, weight, bias, self.groups)  # type: ignore[no-untyped-call]
+        maps = output.unflatten(2, (maps.shape[3], -1))
         return maps.permute(0, 3, 1, 2)
 
 
@@ -76,14 +76,14 @@ class _NormSiLU(torch.autograd.Function):
         shape, count = weight.shape, rows.shape[1:].numel() // weight.shape[1]
         slopes = _as_row(slope, rows)
         work = torch.addcmul(_as_row(offset, rows), rows, slopes)
-        found = torch.ops.aten.silu_backward(upstream, work)
-        d_bias = _channel_sums(found, shape)
-        d_weight = sharpness * (_channel_sums(torch.mul(found, rows, out=work), shape) - mean * d_bias)
+        gradient = torch.ops.aten.silu_backward(upstream, work)
+        d_bias = _channel_sums(gradient, shape)
+        d_weight = sharpness * (_channel_sums(torch.mul(gradient, rows, out=work), shape) - mean * d_bias)
         level, tilt = (weight * torch.stack([d_bias, d_weight])).sum(3, keepdim=True) * sharpness / count
         curve = -tilt * sharpness
         constant = -level - mean * curve
-        found.mul_(slopes).addcmul_(rows, _as_row(curve.expand(shape), rows))
-        return found.add_(_as_row(constant.expand(shape), rows)), d_weight.flatten(1), d_bias.flatten(1), None
+        gradient.mul_(slopes).addcmul_(rows, _as_row(curve.expand(shape), rows))
+        return gradient.add_(_as_row(constant.expand(shape), rows)), d_weight.flatten(1), d_bias.flatten(1), None
 
 
 def _channel_sums(rows: torch.Tensor, shape: torch.Size) -> torch.Tensor:

@@ -103,14 +103,14 @@ class UNetSettings(Settings):
     @property
     def quanvolution_layers(self) -> int:
         """Layers of a quanvolutional circuit, as given or as the variant has it."""
-        given = self.quanvolution.layers if self.quanvolution else None
-        return given or (1 if self.variant == "paper" else 3)
+        layers = self.quanvolution.layers if self.quanvolution else None
+        return layers or (1 if self.variant == "paper" else 3)
 
     @property
     def quanvolution_shared(self) -> bool:
         """Whether the two stages of a quanvolutional block share circuits, as given or as the variant has it."""
-        given = self.quanvolution.shared if self.quanvolution else None
-        return self.variant == "paper" if given is None else given
+        shared = self.quanvolution.shared if self.quanvolution else None
+        return self.variant == "paper" if shared is None else shared
 
     def map_sizes(self, size: int) -> tuple[int, ...]:
         """Return the side of the feature maps of each level, the vertex' last, for images of this side.
@@ -155,16 +155,16 @@ class UNetSettings(Settings):
 
     @model_validator(mode="after")
     def _check_quanvolution(self) -> UNetSettings:
-        given = self.quanvolution
-        if given is None:
+        level = self.quanvolution
+        if level is None:
             return self
-        if given.level >= len(self.mults):
+        if level.level >= len(self.mults):
             raise ValueError(
-                f"`quanvolution.level` is {given.level}, but {len(self.mults)} `mults` make levels 0 to "
+                f"`quanvolution.level` is {level.level}, but {len(self.mults)} `mults` make levels 0 to "
                 f"{len(self.mults) - 1}"
             )
-        _check_channels("quanvolution", given.groups * given.group_channels, self.widths[given.level])
-        given.circuit(self.quanvolution_layers, self.variant)
+        _check_channels("quanvolution", level.groups * level.group_channels, self.widths[level.level])
+        level.circuit(self.quanvolution_layers, self.variant)
         return self
 
 
@@ -173,9 +173,9 @@ def last_kernel(size: int) -> int:
     return 7 if size >= 7 else 4
 
 
-def _check_channels(part: str, wanted: int, there: int) -> None:
-    if wanted > there:
+def _check_channels(part: str, wanted: int, available: int) -> None:
+    if wanted > available:
         raise ValueError(
-            f"the groups of `{part}` take {wanted} channels, but there are {there}: "
+            f"the groups of `{part}` take {wanted} channels, but there are {available}: "
             f"give fewer `{part}.groups`, or fewer `{part}.group_channels`"
         )
