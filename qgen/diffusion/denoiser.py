@@ -79,4 +79,5 @@ class Guided:
             x.repeat_interleave(2, 0), t.repeat_interleave(2, 0), conditioning.repeated(2).dropped(null)
         )
         conditional, unconditional = both.unflatten(0, (-1, 2)).unbind(1)
-        return unconditional + self.scale * (conditional - unconditional)
+        guided: Tensor = unconditional + self.scale * (conditional - unconditional)
+        return guided

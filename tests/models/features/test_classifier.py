@@ -18,7 +18,7 @@ from qgen.models.features import (
     CLASSIFIER_FILE,
     ClassifierSettings,
     build_classifier,
-    files,
+    classifier,
     load_classifier,
     save_classifier,
     shipped_classifiers,
@@ -64,7 +64,7 @@ def test_a_classifier_survives_its_file(tmp_path: Path, rng: np.random.Generator
     settings = ClassifierSettings(width=int(rng.integers(1, 20)), features=9, dropout=0.5)
     network = build_classifier(settings, (3, 12, 12), 4, seed=int(rng.integers(2**40)))
     save_classifier(tmp_path / CLASSIFIER_FILE, network)
-    for path in (tmp_path / CLASSIFIER_FILE, files.find_classifier(str(tmp_path))):
+    for path in (tmp_path / CLASSIFIER_FILE, classifier.find_classifier(str(tmp_path))):
         loaded = load_classifier(path)
         assert (loaded.settings, loaded.image_shape, loaded.classes) == (settings, (3, 12, 12), 4)
         assert not changed(values(network), values(loaded))
@@ -76,7 +76,7 @@ def test_a_classifier_survives_its_file(tmp_path: Path, rng: np.random.Generator
 def test_shipped_classifiers_are_found_by_name(
     classifier_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_shipped", lambda: tmp_path)
+    monkeypatch.setattr(classifier, "_shipped", lambda: tmp_path)
     shutil.copy(classifier_file, tmp_path / "digits-from-letters.safetensors")
     assert shipped_classifiers() == ("digits-from-letters", "some")
     assert build("classifier:digits-from-letters").features == 7

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from qgen.models import linear_attention
+from qgen.models.unet import attention as attention_module
 from qgen.models.unet.attention import ChannelNorm, FullAttention, LinearAttention
 from qgen.models.unet.blocks import NormSiLU, ResBlock, StandardConv, TimeEmbedding, Upsample
 
@@ -180,7 +180,7 @@ def test_linear_attention_in_any_portions(monkeypatch: pytest.MonkeyPatch) -> No
     whole = attention(maps)
     one_image = 9 * 10 * 8
     for images in (1, 2, 3, 5):
-        monkeypatch.setattr(linear_attention, "CACHE_BYTES", images * one_image // torch.get_num_threads())
+        monkeypatch.setattr(attention_module, "CACHE_BYTES", images * one_image // torch.get_num_threads())
         torch.testing.assert_close(attention(maps), whole, rtol=0, atol=1e-14)
         assert_same(attention, lambda x: plain_linear_attention(x, attention), maps, tolerance=1e-10)
 
