@@ -57,7 +57,7 @@ def test_the_circuits_of_a_run_once_and_pinned_for_sampling(tmp_path: Path) -> N
     assert sum(cost["circuits"] for cost in costs) == 3 * trained.generator.circuits_per_image
     assert all(cost["executions"] == 10 * cost["circuits"] for cost in costs)
     placed = [
-        inner.network.executable for inner in trained.generator.network.modules() if isinstance(inner, QuantumLayer)
+        inner.compiled.executable for inner in trained.generator.network.modules() if isinstance(inner, QuantumLayer)
     ]
     starts = [sorted(report["devices"][0]["candidates"][0]["layout"]) for report in reports]
     assert all(sorted(one.placement.physical) in starts for one in placed)
