@@ -18,7 +18,7 @@ from harness.machine import machine
 from runs import side_by_side
 
 from qgen.data import open_images, save_grid
-from qgen.metrics import measure, open_judge
+from qgen.metrics import compute_quality, open_feature_extractor
 from qgen.runs import find_run, image_seeds
 from qgen.sampling import open_trained
 
@@ -42,7 +42,7 @@ def main(
 ) -> None:
     """Samples on an ideal simulator, with a device's errors, and with its errors and shots."""
     real = open_images(find_run(run).config().data)
-    judge, rows = open_judge(real), {}
+    extractor, rows = open_feature_extractor(real), {}
     grids: list[tuple[str, Path]] = []
     folder = Path(tempfile.mkdtemp())
     exact: torch.Tensor | None = None
@@ -50,12 +50,12 @@ def main(
         images, seconds = sampled(run, backend, shots if backend.startswith("fake") else None, count)
         exact = images if exact is None else exact
         row: dict[str, Any] = {"seconds": seconds, "rms_pixel_change": float((images - exact).square().mean().sqrt())}
-        rows[backend] = row | measure(judge, real, images).plain()
+        rows[backend] = row | compute_quality(extractor, real, images).plain()
         grids.append((backend, folder / f"{len(grids)}.png"))
         save_grid(images[:SHOWN], grids[-1][1])
         print(backend, {key: row_value for key, row_value in rows[backend].items() if isinstance(row_value, float)})
     side_by_side(grids, out.with_suffix(".png"))
-    facts = {"machine": machine(torch.get_num_threads()), "judge": judge.name, "images": count, "shots": shots}
+    facts = {"machine": machine(torch.get_num_threads()), "judge": extractor.name, "images": count, "shots": shots}
     out.with_suffix(".json").write_text(json.dumps(facts | {"backends": rows}, indent=1) + "\n")
 
 

@@ -16,7 +16,7 @@ from qgen.errors import DataError, QgenError
 if TYPE_CHECKING:
     from qgen.data import DataSettings, ImageSet, SetStatus
     from qgen.data.distributions import Distribution
-    from qgen.data.inspection import FolderReport, Moments
+    from qgen.data.inspect import FolderReport, Moments
     from qgen.data.sets import KnownSet
 
 EXAMPLES = """\b
@@ -61,18 +61,18 @@ def data(
         _print_list(data_dir, as_json)
         return
     from qgen.data.distributions import DISTRIBUTIONS
-    from qgen.data.opening import find_folder
-    from qgen.data.sets import KNOWN
+    from qgen.data.load import find_folder
+    from qgen.data.sets import KNOWN_SETS
 
-    if name in KNOWN:
-        _show_set(KNOWN[name], data_dir, download, figure, as_json)
+    if name in KNOWN_SETS:
+        _show_set(KNOWN_SETS[name], data_dir, download, figure, as_json)
         return
     if name in DISTRIBUTIONS:
         _show_distribution(DISTRIBUTIONS[name], figure, as_json)
         return
     folder = find_folder(name)
     if download:
-        raise typer.BadParameter(f"{name} is a folder of images; only {', '.join(KNOWN)} can be downloaded.")
+        raise typer.BadParameter(f"{name} is a folder of images; only {', '.join(KNOWN_SETS)} can be downloaded.")
     _show_folder(folder, figure, as_json)
 
 
@@ -119,12 +119,12 @@ def _whereabouts(status: SetStatus) -> str:
 def _show_set(known: KnownSet, data_dir: Path | None, download: bool, figure: Path | None, as_json: bool) -> None:
 
     from qgen.data import DataSettings, open_images
-    from qgen.data.catalogue import describe_set
-    from qgen.data.published import fetch_all
+    from qgen.data.inspect import describe_set
+    from qgen.data.sources import download_set
 
     if download:
         with progress(make_console(stderr=True), f"fetching {known.name}") as told:
-            fetch_all(known, data_dir, told)
+            download_set(known, data_dir, told)
     status = describe_set(known, data_dir)
     if status.problem:
         raise DataError(status.problem)
@@ -153,8 +153,7 @@ def _show_set(known: KnownSet, data_dir: Path | None, download: bool, figure: Pa
 def _show_distribution(distribution: Distribution, figure: Path | None, as_json: bool) -> None:
 
     from qgen.data import DataSettings, open_images
-    from qgen.data.catalogue import describe_distribution
-    from qgen.data.inspection import measure_moments
+    from qgen.data.inspect import describe_distribution, measure_moments
 
     status = describe_distribution(distribution)
     parts = {split: open_images(DataSettings(name=status.name, split=split)) for split in ("train", "test")}
@@ -189,7 +188,7 @@ def _numbers(values: tuple[float, ...]) -> str:
 def _show_folder(folder: Path, figure: Path | None, as_json: bool) -> None:
 
     from qgen.data import DataSettings
-    from qgen.data.inspection import inspect_folder
+    from qgen.data.inspect import inspect_folder
 
     with progress(make_console(stderr=True), "reading images") as told:
         report = inspect_folder(folder, told)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from qgen.bars import bars
+from qgen.progress import progress_bars
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,5 +35,5 @@ def progress(console: Console, what: str) -> Iterator[Bar | None]:
     if not console.is_terminal:
         yield None
         return
-    with bars(console) as shown:
+    with progress_bars(console) as shown:
         yield Bar(shown, shown.add_task(what, total=None), what)

@@ -132,27 +132,27 @@ def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | N
 def _anywhere(settings: RunConfig) -> RunConfig:
     """With whole paths, since the run may go on from another place."""
     from qgen.data.distributions import DISTRIBUTIONS
-    from qgen.data.places import expanded
-    from qgen.data.sets import KNOWN
+    from qgen.data.sets import KNOWN_SETS
+    from qgen.data.sources import expand_home
     from qgen.models import GANSettings
     from qgen.noise.settings import ENDINGS
     from qgen.runs import override_config
     from qgen.runs.words import nested
 
     changes = []
-    images = expanded(settings.data.name)
-    if settings.data.name not in {*KNOWN, *DISTRIBUTIONS} and os.path.isdir(images):
+    images = expand_home(settings.data.name)
+    if settings.data.name not in {*KNOWN_SETS, *DISTRIBUTIONS} and os.path.isdir(images):
         changes.append(nested("data.name", str(images.resolve())))
     if settings.backend.layout is not None:
-        changes.append(nested("backend.layout", os.path.abspath(expanded(settings.backend.layout))))
-    noise = expanded(settings.backend.name.removeprefix("aer:"))
+        changes.append(nested("backend.layout", os.path.abspath(expand_home(settings.backend.layout))))
+    noise = expand_home(settings.backend.name.removeprefix("aer:"))
     if noise.suffix.lower() in ENDINGS and os.path.isfile(noise):
         changes.append(nested("backend.name", f"aer:{noise.resolve()}"))
     if isinstance(settings.model, GANSettings):
         from qgen.models.features import shipped_classifiers
 
         extractor = settings.model.discriminator.extractor
-        classifier = expanded(extractor.member)
+        classifier = expand_home(extractor.member)
         if (
             extractor.family == "classifier"
             and extractor.member not in shipped_classifiers()
@@ -250,7 +250,7 @@ def _train(
 def _classified(trainer: Trainer, finished: Finished, data_dir: Path | None) -> Classified | None:
     """The classifier's own file, once it is trained; None for generators."""
     from qgen.data import open_images
-    from qgen.data.sets import KNOWN
+    from qgen.data.sets import KNOWN_SETS
     from qgen.runs import ClassifierLearner
     from qgen.training import write_classifier
 
@@ -258,7 +258,7 @@ def _classified(trainer: Trainer, finished: Finished, data_dir: Path | None) -> 
     if finished.stopped or not isinstance(trainer.generator, ClassifierLearner):
         return None
     other = data.model_copy(update={"split": "test", "limit": None, "fraction": None})
-    known = data.name in KNOWN and data.split == "train"
+    known = data.name in KNOWN_SETS and data.split == "train"
     return write_classifier(trainer, open_images(other, data_dir) if known else None)
 
 

@@ -1,7 +1,7 @@
-"""Distributions that generators learn: a sample is an image of one pixel, with a channel for each of its numbers.
+"""Low-dimensional distributions as training data: a sample is an image of one pixel with a channel per dimension.
 
-As C. Bravo-Prieto, J. Baglio, M. Cè, A. Francis, D. M. Grabowska, S. Carrazza 2022 (arXiv:2110.06933) learn them with a
-style-based quantum generator, but cut to [-1, 1]: what falls outside is drawn again.
+C. Bravo-Prieto, J. Baglio, M. Cè, A. Francis, D. M. Grabowska, S. Carrazza 2022 (arXiv:2110.06933) learn them with a
+style-based quantum generator. Here they are cut to [-1, 1]: samples outside are drawn again.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from qgen.randomness import derive
 if TYPE_CHECKING:
     from numpy.random import PCG64
 
-#: Where the samples come from.
-DRAWN = "drawn by qgen, the same on every machine"
+#: The source of the samples, for people.
+SOURCE = "drawn by qgen, the same on every machine"
 
 _REFERENCE = (
     "C. Bravo-Prieto, J. Baglio, M. Cè, A. Francis, D. M. Grabowska, S. Carrazza: Style-based quantum generative "
@@ -34,16 +34,16 @@ _COVARIANCE = ((0.5, 0.1, 0.25), (0.1, 0.5, 0.1), (0.25, 0.1, 0.5))
 
 @dataclass(frozen=True)
 class Distribution:
-    """A distribution of which samples are drawn, the same ones at all times.
+    """A distribution with a fixed set of samples.
 
     Attributes:
-        name: what it is called in settings.
-        about: a line on what it is.
-        channels: D, how many numbers a sample has.
-        draw: (count, D) float64 samples from the raw numbers of a bit generator; some may lie outside [-1, 1].
+        name: its name in settings.
+        about: one line on what it is.
+        channels: D, the dimension of a sample.
+        draw: makes (count, D) float64 samples from the raw output of a bit generator; some may lie outside [-1, 1].
         reference: authors, title, year.
-        train: how many samples to learn from, as published.
-        test: how many are held out; as many as are generated to be compared with them in the paper.
+        train: number of training samples, as published.
+        test: number of test samples: as many as the paper generates to compare with them.
     """
 
     name: str
@@ -55,12 +55,12 @@ class Distribution:
     test: int = 100_000
 
     def count(self, split: Split) -> int:
-        """How many samples a part has."""
+        """Return the number of samples of a split."""
         return self.train if split == "train" else self.test
 
 
 def draw_samples(distribution: Distribution, split: Split) -> NDArray[np.float64]:
-    """All samples of a part, (count, D) in [-1, 1]: equal on every machine once they are rounded to float32."""
+    """Draw all samples of a split, (count, D) in [-1, 1]: equal on every machine once rounded to float32."""
     numbers, count = np.random.PCG64(derive(0, "distribution", distribution.name, split)), distribution.count(split)
     kept = np.empty((0, distribution.channels))
     while len(kept) < count:
@@ -70,14 +70,14 @@ def draw_samples(distribution: Distribution, split: Split) -> NDArray[np.float64
 
 
 def _uniform(numbers: PCG64, *shape: int) -> NDArray[np.float64]:
-    """In (0, 1], of 53 bits each."""
-    # numpy promises the raw numbers for good, but not what its Generator makes of them.
+    """Draw uniform numbers in (0, 1], of 53 bits each."""
+    # NumPy guarantees the raw output for good, but not what its Generator makes of it.
     raw = numbers.random_raw(int(np.prod(shape))).reshape(shape)
     return ((raw >> np.uint64(11)).astype(np.float64) + 1) * 2.0**-53
 
 
 def _normal(numbers: PCG64, *shape: int) -> NDArray[np.float64]:
-    """Standard normal numbers (Box and Muller 1958, Ann. Math. Statist. 29, 610)."""
+    """Draw standard normal numbers (Box and Muller 1958, Ann. Math. Statist. 29, 610)."""
     radius = np.sqrt(-2 * np.log(_uniform(numbers, *shape)))
     return np.asarray(radius * np.cos(2 * np.pi * _uniform(numbers, *shape)))
 

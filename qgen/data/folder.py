@@ -13,28 +13,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qgen.data.choice import candidates
-from qgen.data.decoding import ENDINGS, Head, read_head, read_pixels
-from qgen.data.depth import UnreadableError
-from qgen.data.download import Progress
-from qgen.data.images import ImageSet, refuse_what_does_not_fit
+from qgen.data.bit_depth import UnreadableError
+from qgen.data.decoding import ENDINGS, ImageHeader, read_header, read_pixels
+from qgen.data.image_set import ImageSet, check_memory
 from qgen.data.settings import DataSettings
+from qgen.data.subset import candidates
 from qgen.errors import DataError
+from qgen.progress import ProgressCallback
 from qgen.user_files import shown
 
-_MOST_NAMED = 10
+_MAX_NAMED = 10
 _Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The files of a folder that are images by their names.
+    """The image files of a folder, by their suffixes.
 
     Attributes:
         path: the folder.
-        files: relative to it, sorted.
-        labels: (N,), int64: which sub-folder each lies in; None if one of them lies in none.
-        class_names: the names of these sub-folders, as they can be printed, in the order of their labels.
+        files: paths relative to the folder, sorted.
+        labels: (N,), int64: the sub-folder of each file; None unless all files lie in sub-folders.
+        class_names: printable names of these sub-folders, in the order of their labels.
     """
 
     path: Path
@@ -45,99 +45,99 @@ class Folder:
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the files of a folder, and remembers which of them it could not.
+    """Reads the files of a folder, and records those that cannot be read.
 
     Attributes:
         folder: the folder.
-        unreadable: these files, with the reasons.
+        unreadable: reason by file.
     """
 
     folder: Folder
     unreadable: dict[Path, str] = field(default_factory=dict)
 
-    def read(self, place: int, how: Callable[[Path], _Read]) -> _Read | None:
-        """What `how` gives for the file at this place; None where it cannot be read, now or earlier."""
-        file = self.folder.files[place]
+    def read(self, index: int, reader: Callable[[Path], _Read]) -> _Read | None:
+        """Call `reader` with the path of a file; None if the file cannot be read, now or earlier."""
+        file = self.folder.files[index]
         if file in self.unreadable:
             return None
         try:
-            return how(self.folder.path / file)
+            return reader(self.folder.path / file)
         except UnreadableError as reason:
             self.unreadable[file] = str(reason)
             return None
 
     def refuse_unreadable(self) -> None:
-        """Raises a DataError that names what could not be read, if there is any."""
+        """Raise a DataError that names the unreadable files, if there are any."""
         if self.unreadable:
             named = [f"{shown(file.as_posix())} ({reason})" for file, reason in sorted(self.unreadable.items())]
-            more = len(named) - _MOST_NAMED
+            more = len(named) - _MAX_NAMED
             raise DataError(
                 f"{len(named):,} of {len(self.folder.files):,} images in {shown(self.folder.path)} cannot be read: "
-                f"{', '.join(named[:_MOST_NAMED])}{f' and {more:,} more' if more > 0 else ''}. "
+                f"{', '.join(named[:_MAX_NAMED])}{f' and {more:,} more' if more > 0 else ''}. "
                 "Mend or remove them, or set `skip_unreadable: true`."
             )
 
 
 def list_folder(path: Path) -> Folder:
-    """Finds the images of a folder and of all folders in it, but for hidden ones.
+    """Find the image files of a folder and its sub-folders; hidden ones are skipped.
 
     Raises:
-        DataError: there are none, or a folder cannot be listed.
+        DataError: there are no images, or a folder cannot be listed.
     """
-    # By parts: Windows compares paths without case, and the order decides which images a limit keeps.
+    # Sorted by parts: Windows compares paths without case, and the order decides which images a limit selects.
     files = sorted(_walk(path), key=lambda file: file.parts)
     if not files:
         raise DataError(f"There are no images in {shown(path)}: none of its files ends in {', '.join(ENDINGS)}.")
     if any(len(file.parts) == 1 for file in files):
         return Folder(path, tuple(files), None, None)
     names = sorted({file.parts[0] for file in files})
-    label = {name: place for place, name in enumerate(names)}
+    label = {name: index for index, name in enumerate(names)}
     labels = np.array([label[file.parts[0]] for file in files], np.int64)
     return Folder(path, tuple(files), labels, tuple(map(shown, names)))
 
 
-def open_folder(path: Path, settings: DataSettings, progress: Progress | None = None) -> ImageSet:
-    """The images of a folder, each cut to the square in its middle.
+def open_folder(path: Path, settings: DataSettings, progress: ProgressCallback | None = None) -> ImageSet:
+    """Load the images of a folder, each cropped to its middle square.
 
-    Labels are the sub-folders that the images lie in, if all of them lie in one.
+    Labels are the sub-folders of the images, if all of them lie in one.
 
     Args:
         path: the folder.
-        settings: what to do with its images.
-        progress: told how many files have been read, and how many there are.
+        settings: which images, and in what form.
+        progress: called with the number of files, read and in total.
 
     Raises:
-        DataError: as `open_images` says.
+        DataError: see `open_images`.
     """
     if settings.split == "test":
         raise DataError(
             f"{shown(path)} has no test images: a folder is all `train`. Give a folder of its own for testing."
         )
     folder = list_folder(path)
-    order, most = _candidates(folder, settings)
+    order, selected = _candidates(folder, settings)
     reader = Reader(folder)
-    size, channels = _form(reader, order, settings)
-    refuse_what_does_not_fit(most, channels, size, copies=2 if most < len(order) else 1)  # see the end of `_read_all`
-    how = partial(read_pixels, size=size, channels=channels, depth=settings.depth)
-    places, pixels = _read_all(reader, order, (most, channels, size, size), how, progress)
+    size, channels = _size_and_channels(reader, order, settings)
+    check_memory(selected, channels, size, copies=2 if selected < len(order) else 1)  # see the end of `_read_all`
+    read_image = partial(read_pixels, size=size, channels=channels, depth=settings.depth)
+    indices, pixels = _read_all(reader, order, (selected, channels, size, size), read_image, progress)
     if not settings.skip_unreadable:
         reader.refuse_unreadable()
-    if len(places) < (settings.limit or 1):
+    if len(indices) < (settings.limit or 1):
         raise DataError(
-            f"Only {len(places):,} images in {shown(path)} can be read, not the {settings.limit or 1:,} needed."
+            f"Only {len(indices):,} images in {shown(path)} can be read, not the {settings.limit or 1:,} needed."
         )
-    return _assemble(reader, places, pixels)
+    return _image_set(reader, indices, pixels)
 
 
 def folder_shape(path: Path, settings: DataSettings) -> tuple[int, int, int]:
-    """The shape (C, H, W) of the images that `open_folder` gives; only the heads of the files are read.
+    """Return the shape (C, H, W) of the images that `open_folder` loads; only the headers of the files are read.
 
     Raises:
-        DataError: as `open_images` says.
+        DataError: see `open_images`.
     """
     folder = list_folder(path)
     order, _ = _candidates(folder, settings)
-    size, channels = _form(Reader(folder), order, settings)
+    size, channels = _size_and_channels(Reader(folder), order, settings)
     return channels, size, size
 
 
@@ -146,28 +146,28 @@ def _candidates(folder: Folder, settings: DataSettings) -> tuple[NDArray[np.int6
     return candidates(name, folder.labels, count, settings.classes, settings.limit, settings.fraction)
 
 
-def _assemble(reader: Reader, places: NDArray[np.int64], pixels: NDArray[np.uint8]) -> ImageSet:
+def _image_set(reader: Reader, indices: NDArray[np.int64], pixels: NDArray[np.uint8]) -> ImageSet:
     folder, skipped = reader.folder, len(reader.unreadable)
-    labels = None if folder.labels is None else torch.from_numpy(folder.labels[places])
+    labels = None if folder.labels is None else torch.from_numpy(folder.labels[indices])
     source = shown(os.path.abspath(folder.path)) + (f", without {skipped:,} unreadable files" if skipped else "")
     return ImageSet.of(shown(folder.path), torch.from_numpy(pixels), labels, folder.class_names, source)
 
 
-def _form(reader: Reader, order: NDArray[np.int64], settings: DataSettings) -> tuple[int, int]:
-    """Size and channels: those set, or those that the files agree on."""
+def _size_and_channels(reader: Reader, order: NDArray[np.int64], settings: DataSettings) -> tuple[int, int]:
+    """Return size and channels: those of the settings, else those that all files have."""
     if settings.size and settings.channels:
         return settings.size, settings.channels
-    heads = [head for place in order.tolist() if (head := reader.read(place, read_head))]
-    if not heads:
+    headers = [header for index in order.tolist() if (header := reader.read(index, read_header))]
+    if not headers:
         reader.refuse_unreadable()
     return (
-        settings.size or _common_side(reader.folder.path, heads),
-        settings.channels or (1 if all(head.grey for head in heads) else 3),
+        settings.size or _common_side(reader.folder.path, headers),
+        settings.channels or (1 if all(header.grey for header in headers) else 3),
     )
 
 
-def _common_side(path: Path, heads: list[Head]) -> int:
-    smallest, largest = min(heads, key=lambda head: head.side), max(heads, key=lambda head: head.side)
+def _common_side(path: Path, headers: list[ImageHeader]) -> int:
+    smallest, largest = (choose(headers, key=lambda header: header.side) for choose in (min, max))
     if smallest.side < largest.side:
         raise DataError(
             f"The images in {shown(path)} differ in size, from {smallest.width}x{smallest.height} to "
@@ -180,30 +180,30 @@ def _read_all(
     reader: Reader,
     order: NDArray[np.int64],
     shape: tuple[int, int, int, int],
-    how: Callable[[Path], NDArray[np.uint8]],
-    progress: Progress | None,
+    read_image: Callable[[Path], NDArray[np.uint8]],
+    progress: ProgressCallback | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Places and pixels (N, C, H, W) of the first images that can be read, as many as the shape says, ascending."""
+    """Return ascending indices and pixels (N, C, H, W) of the first readable images, up to as many as `shape` has."""
     pixels = np.empty(shape, np.uint8)
-    places: list[int] = []
-    for done, place in enumerate(order.tolist(), start=1):
-        image = reader.read(place, how)
+    indices: list[int] = []
+    for done, index in enumerate(order.tolist(), start=1):
+        image = reader.read(index, read_image)
         if image is not None:
-            pixels[len(places)] = image
-            places.append(place)
+            pixels[len(indices)] = image
+            indices.append(index)
         if progress:
             progress(done, len(order))
-        if len(places) == len(pixels):
+        if len(indices) == len(pixels):
             break
-    kept = np.array(places, np.int64)
-    if (np.diff(kept) > 0).all():  # as where all are kept: no second copy of what may be large
-        return kept, pixels[: len(kept)]
-    ascending = np.argsort(kept)
-    return kept[ascending], pixels[ascending]
+    loaded = np.array(indices, np.int64)
+    if (np.diff(loaded) > 0).all():  # without a second copy of the pixels
+        return loaded, pixels[: len(loaded)]
+    ascending = np.argsort(loaded)
+    return loaded[ascending], pixels[ascending]
 
 
 def _walk(path: Path) -> Iterator[Path]:
-    """Every image by name, relative to `path`. Links are followed, but no folder is entered twice."""
+    """Yield the paths of image files, relative to `path`. Links are followed, but no folder is entered twice."""
 
     def refuse(error: OSError) -> None:
         raise DataError(f"Cannot list {shown(error.filename)}: {error.strerror}.") from error

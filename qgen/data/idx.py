@@ -1,4 +1,4 @@
-"""Files in the IDX format of MNIST, gzipped or plain, believed only if their content is the published one."""
+"""Read files in the IDX format of MNIST, gzipped or plain, and verify their SHA-256."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 from qgen.errors import DataError
 
 _GZIP = b"\x1f\x8b"
-_UNSIGNED_BYTES = 0x08  # the third byte of an IDX file: the type of its numbers
+_UNSIGNED_BYTES = 0x08  # the third byte of an IDX file: the type of its elements
 
 
 class DamagedError(DataError):
-    """A file is not what it should be; the message says in what, and the caller which file."""
+    """A file is not the published one. The message says why; the caller adds which file."""
 
 
 class OtherContentError(DamagedError):
-    """A file is whole, but holds something else.
+    """A file is complete, but is another one.
 
     Attributes:
-        sha256: of its content.
+        sha256: digest of its content.
     """
 
     def __init__(self, message: str, sha256: str) -> None:
@@ -41,9 +41,9 @@ class IdxFile:
 
     Attributes:
         name: without `.gz`.
-        shape: of the numbers in it.
-        sha256: of the content once unpacked, as archives repack these files with other headers and levels.
-        packed_bytes: how much a download takes, about.
+        shape: shape of the array in it.
+        sha256: digest of the unpacked content, since mirrors compress these files differently.
+        packed_bytes: approximate size of a download.
     """
 
     name: str
@@ -53,18 +53,18 @@ class IdxFile:
 
     @property
     def content_bytes(self) -> int:
-        """The size of the unpacked file."""
+        """Size of the unpacked file."""
         return 4 + 4 * len(self.shape) + math.prod(self.shape)
 
 
 def read_idx(path: Path, expected: IdxFile) -> NDArray[np.uint8]:
-    """The numbers in the file, of `expected.shape`.
+    """Read the array in a file, of `expected.shape`.
 
     Raises:
         DamagedError: it is incomplete, damaged or another file.
         OSError: it cannot be read.
     """
-    content = _unpacked(path, expected.content_bytes)
+    content = _unpack(path, expected.content_bytes)
     numbers = parse_idx(content)
     if numbers.shape != expected.shape:
         raise DamagedError(f"its numbers have the shape {numbers.shape}, not {expected.shape}")
@@ -75,12 +75,12 @@ def read_idx(path: Path, expected: IdxFile) -> NDArray[np.uint8]:
 
 
 def parse_idx(content: bytes) -> NDArray[np.uint8]:
-    """The unsigned bytes of an IDX file, in the shape that its head gives.
+    """Parse the content of an IDX file of unsigned bytes into an array.
 
-    The head is two zero bytes, the type, the number of axes, and the length of each axis as 4 bytes, big-endian.
+    The header is two zero bytes, the type, the number of axes, and the length of each axis as 4 bytes, big-endian.
 
     Raises:
-        DamagedError: the head is not that of an IDX file of unsigned bytes, or the length does not agree with it.
+        DamagedError: the header is not that of an IDX file of unsigned bytes, or the length does not agree with it.
     """
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _UNSIGNED_BYTES:
         raise DamagedError(f"it begins with {content[:4].hex() or 'nothing'}, not as an IDX file of bytes does")
@@ -96,17 +96,17 @@ def parse_idx(content: bytes) -> NDArray[np.uint8]:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def _unpacked(path: Path, most: int) -> bytes:
-    # The first bytes decide, not the name: some browsers unpack a file and leave its name as it was.
+def _unpack(path: Path, max_bytes: int) -> bytes:
+    # The first bytes decide, not the name: some browsers unpack a file without renaming it.
     with path.open("rb") as file:
         packed = file.read(len(_GZIP)) == _GZIP
     try:
         with gzip.open(path) if packed else path.open("rb") as file:
-            content = file.read(most + 1)  # a wrong file may unpack to any size
+            content = file.read(max_bytes + 1)  # a wrong file may unpack to any size
     except EOFError as error:
         raise DamagedError("it is incomplete: the packed data ends early") from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DamagedError(f"it cannot be unpacked ({error})") from error
-    if len(content) > most:
-        raise DamagedError(f"it holds more than {most:,} bytes")
+    if len(content) > max_bytes:
+        raise DamagedError(f"it holds more than {max_bytes:,} bytes")
     return content

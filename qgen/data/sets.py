@@ -1,4 +1,4 @@
-"""The known data sets: what each is, whose it is, and which files it consists of."""
+"""The data sets known by name: description, reference, licence and files of each."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class IdxSource:
     """The files of a set in IDX format.
 
     Attributes:
-        folders: the sub-folders of a data folder in which tools put them, our own first.
-        mirrors: where they are published; the names of the files are appended.
-        train: the file of images and that of labels.
-        test: likewise.
+        folders: sub-folders of a data folder in which tools store them, our own first.
+        mirrors: URLs to which the file names are appended.
+        train: the file of images and the file of labels.
+        test: the same for the test split.
     """
 
     folders: tuple[str, ...]
@@ -28,7 +28,7 @@ class IdxSource:
     test: tuple[IdxFile, IdxFile]
 
     def files(self, split: Split) -> tuple[IdxFile, IdxFile]:
-        """The file of images and that of labels."""
+        """Return the file of images and the file of labels of a split."""
         return self.train if split == "train" else self.test
 
     @property
@@ -38,7 +38,7 @@ class IdxSource:
 
     @property
     def packed_bytes(self) -> int:
-        """How much a download of the whole set takes."""
+        """Size of a download of the whole set."""
         return sum(file.packed_bytes for file in self.all_files)
 
 
@@ -47,12 +47,12 @@ class KnownSet:
     """A published set of square grey images.
 
     Attributes:
-        name: what it is called in settings.
-        about: a line on what is in it.
-        size: pixels in height and in width.
-        train: how many images to learn from.
-        test: how many are held out.
-        class_names: the name of label k at place k.
+        name: its name in settings.
+        about: one line on its content.
+        size: height and width, in pixels.
+        train: number of training images.
+        test: number of test images.
+        class_names: name of label k at index k.
         reference: authors, title, year.
         licence: as its authors or publishers state it.
         idx: its files; None for the digits, which come with scikit-learn.
@@ -73,7 +73,7 @@ _TEN = tuple("0123456789")
 
 
 def _files(part: str, count: int, images: tuple[str, int], labels: tuple[str, int]) -> tuple[IdxFile, IdxFile]:
-    """The two files of a part of MNIST or of a set made like it, each given by its SHA-256 and its packed size."""
+    """Return the two files of a split of MNIST or a set made like it, each given by its SHA-256 and packed size."""
     return (
         IdxFile(f"{part}-images-idx3-ubyte", (count, 28, 28), *images),
         IdxFile(f"{part}-labels-idx1-ubyte", (count,), *labels),
@@ -158,4 +158,4 @@ FASHION_MNIST = KnownSet(
     ),
 )
 
-KNOWN = MappingProxyType({known.name: known for known in (DIGITS, MNIST, FASHION_MNIST)})
+KNOWN_SETS = MappingProxyType({known.name: known for known in (DIGITS, MNIST, FASHION_MNIST)})

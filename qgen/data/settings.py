@@ -1,4 +1,4 @@
-"""Which images a generator learns from: a group of a user's configuration."""
+"""DataSettings: the group `data` of a configuration."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""How good generated samples are, without anything that would have to be downloaded."""
+"""Metrics of generated samples that need no download: distances between features, and between distributions."""
 
 from qgen.metrics.distributions import Divergences as Divergences
 from qgen.metrics.distributions import divergences as divergences
-from qgen.metrics.judge import Judge as Judge
-from qgen.metrics.judge import open_judge as open_judge
+from qgen.metrics.features import FeatureExtractor as FeatureExtractor
+from qgen.metrics.features import open_feature_extractor as open_feature_extractor
 from qgen.metrics.quality import Quality as Quality
-from qgen.metrics.quality import collapse as collapse
-from qgen.metrics.quality import measure as measure
+from qgen.metrics.quality import compute_quality as compute_quality
+from qgen.metrics.quality import find_collapse as find_collapse

@@ -1,4 +1,4 @@
-"""How far apart samples of two low-dimensional distributions are: no judge is needed for numbers."""
+"""Divergences between samples of two low-dimensional distributions."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torch import Tensor
 from qgen.errors import DataError
 from qgen.randomness import derive
 
-#: What an empty bin holds in the published divergence.
+#: Value of an empty bin in the published divergence.
 TINY = 1e-100
-#: Directions of the sliced distance.
+#: Random directions of the sliced Wasserstein distance.
 DIRECTIONS = 64
 
 Points = NDArray[np.float64]
@@ -24,20 +24,20 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Divergences:
-    """How the samples of a generator differ from real ones. All values are 0 where nothing differs, and in nats.
+    """Divergences of generated samples from real ones, in nats; all are 0 for equal distributions.
 
-    Sampling error alone makes each of them larger than 0: compare values of equally many samples and bins only.
+    Sampling error alone makes each larger than 0: compare values of equal numbers of samples and bins only.
 
     Attributes:
-        kl: Kullback-Leibler divergence of the real histogram from the generated one, sum p log(p / q), for each axis.
-            Half a sample is added to every bin of both (Krichevsky and Trofimov 1981), so that empty bins count as
-            what they are: unlikely, not impossible.
+        kl: Kullback-Leibler divergence of the real histogram from the generated one, sum p log(p / q), by axis.
+            Half a sample is added to every bin of both (Krichevsky and Trofimov 1981): empty bins are unlikely, not
+            impossible.
         kl_published: the same with empty bins set to 1e-100 and nothing added, as Bravo-Prieto et al. 2022,
-            arXiv:2110.06933, have it: a few real samples where there are no generated ones outweigh all else.
-        jensen_shannon: divergence of the histograms as counted, in [0, log 2], for each axis.
-        wasserstein: 1-Wasserstein distance of the samples, in their units, for each axis. It takes no bins.
-        sliced_wasserstein: the mean of that along fixed random directions: of the joint distribution.
-        correlation: the largest difference of a correlation coefficient, in [0, 2]; 0 with one axis.
+            arXiv:2110.06933: dominated by a few real samples in bins without generated ones.
+        jensen_shannon: divergence of the raw histograms, in [0, log 2], by axis.
+        wasserstein: 1-Wasserstein distance of the samples, in their units, by axis. No bins are involved.
+        sliced_wasserstein: mean 1-Wasserstein distance along fixed random directions, of the joint distribution.
+        correlation: largest difference of a correlation coefficient, in [0, 2]; 0 for one axis.
     """
 
     kl: tuple[float, ...]
@@ -48,7 +48,7 @@ class Divergences:
     correlation: float
 
     def plain(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """Return plain values for JSON."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
@@ -58,14 +58,14 @@ def divergences(
     bins: int = 100,
     limits: Sequence[tuple[float, float]] | None = None,
 ) -> Divergences:
-    """How the samples of a generator differ from real ones.
+    """Compute the divergences of generated samples from real ones.
 
     Args:
-        real: (N, D), or (N, D, 1, 1): images of one pixel.
+        real: (N, D), or images of one pixel, (N, D, 1, 1).
         generated: (M, D) or (M, D, 1, 1).
-        bins: of a histogram.
-        limits: (D, 2), the least and the largest value of each axis's histogram; what lies outside is counted into the
-            outermost bins. None: those of the real samples.
+        bins: number of bins of a histogram.
+        limits: (D, 2), range of the histogram of each axis; values outside count in the outermost bins. None: the
+            range of the real samples.
 
     Raises:
         DataError: the shapes do not fit, there is no sample, a value is not finite, there are fewer than two bins, or
@@ -89,7 +89,7 @@ def divergences(
 
 
 def sliced_wasserstein(real: Points, generated: Points) -> float:
-    """The mean 1-Wasserstein distance along fixed random directions; of samples (N, D) and (M, D).
+    """Compute the mean 1-Wasserstein distance of samples (N, D) and (M, D) along fixed random directions.
 
     Bonneel et al. 2015 (Journal of Mathematical Imaging and Vision 51, 22).
     """
@@ -113,7 +113,7 @@ def _points(samples: Tensor | Points) -> Points:
 def _limits(limits: Sequence[tuple[float, float]] | None, real: Points) -> Points:
     if limits is None:
         low, high = real.min(axis=0), real.max(axis=0)
-        return np.stack([low, np.where(high > low, high, low + 1)], axis=1)  # an axis on which nothing varies
+        return np.stack([low, np.where(high > low, high, low + 1)], axis=1)  # an axis without variation
     given = np.asarray(limits, dtype=np.float64)
     if given.shape != (real.shape[1], 2) or not (np.isfinite(given).all() and (given[:, 0] < given[:, 1]).all()):
         raise DataError(f"`limits` is one pair (least, largest) for each of {real.shape[1]} axes; given: {limits}.")
@@ -125,7 +125,7 @@ def _counted(values: Points, edges: Points) -> Points:
 
 
 def _kl(p: Points, q: Points) -> float:
-    """Of weights above 0."""
+    """Compute the divergence of positive weights."""
     p, q = p / p.sum(), q / q.sum()
     return max(0.0, float(np.sum(p * np.log(p / q))))
 
@@ -141,7 +141,7 @@ def _wasserstein(x: Points, y: Points) -> float:
 
 
 def _correlations(points: Points) -> Points:
-    """The correlation coefficients, (D, D); those of an axis on which nothing varies are 0, but for its own."""
+    """Return the correlation coefficients, (D, D); 0 for an axis without variation, but 1 on the diagonal."""
     centred = points - points.mean(axis=0)
     norms = np.linalg.norm(centred, axis=0)
     scaled = centred / np.where(norms > 0, norms, 1)

@@ -1,4 +1,4 @@
-"""How good generated images are, next to real ones, and whether their generator has collapsed."""
+"""Quality of generated images compared with real ones, and signs that the generator has collapsed."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from torch import Tensor
 from qgen.data import ImageSet
 from qgen.errors import DataError
 from qgen.metrics.distances import density_and_coverage, frechet, kernel_distance
-from qgen.metrics.judge import Judge, Sight
+from qgen.metrics.features import FeatureExtractor, Features
 
-#: Fewer images, or fewer of a class, tell nothing of a collapse.
-LEAST = 20
-#: A generator has collapsed with a smaller share of images of any class,
-FEWEST_CONFIDENT = 0.1
-#: with fewer classes than this part of those that as many real images would show,
-FEWEST_CLASSES = 0.5
-#: or with a smaller coverage.
-LEAST_COVERAGE = 0.1
+#: Fewer images do not show a collapse.
+MIN_IMAGES = 20
+#: A generator has collapsed if fewer images are of a class, relative to the fraction of the real ones,
+MIN_CONFIDENT = 0.1
+#: if there are fewer classes, relative to the number expected among as many real images,
+MIN_CLASSES = 0.5
+#: or if the coverage is smaller.
+MIN_COVERAGE = 0.1
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How generated images compare with real ones, to one judge.
+    """Quality of generated images by the features of one extractor.
 
-    Compare values of the same judge and of equally many images only: `frechet` is biased, the fewer images the larger
-    (Binkowski et al. 2018, arXiv:1801.01401). Frechet and kernel distances are of this judge's features: they are no
-    FID and KID of Inception features, and not to be compared with published ones.
+    Compare values of the same extractor and of equal numbers of images only: `frechet` is biased, larger for fewer
+    images (Binkowski et al. 2018, arXiv:1801.01401). Frechet and kernel distances are not the FID and KID of Inception
+    features, and cannot be compared with published values.
 
     Attributes:
-        images: how many generated ones were judged.
-        frechet: Frechet distance of the features, at least 0; the smaller the better.
-        kernel: kernel distance, the mean of an unbiased estimate over subsets: about 0 where nothing differs.
+        images: number of generated images.
+        frechet: Frechet distance of the features, at least 0; lower is better.
+        kernel: kernel distance, mean of an unbiased estimate over subsets: about 0 for equal distributions.
         kernel_spread: its standard deviation over the subsets.
-        coverage: how many of the real images have a generated one near, in [0, 1]; about 0.97 where nothing differs.
-        density: how closely generated images lie about real ones; about 1 where nothing differs.
-        confident: how many images are of some class, with a chance of more than 0.9, in [0, 1]; None without labels.
-        classes: how many of those are of each class, by its name; None without labels.
-        entropy: of these counts, in [0, 1]: 1 where all classes are alike in number, 0 where there is but one class;
-            None without labels.
-        real_confident: as `confident`, of the real images.
-        real_classes: the share of each class among the confident real images, by its name; None without labels.
+        coverage: fraction of real images with a generated one near, in [0, 1]; about 0.97 for equal distributions.
+        density: how densely generated images lie around real ones; about 1 for equal distributions.
+        confident: fraction of images of some class with a probability above 0.9, in [0, 1]; None without labels.
+        classes: number of these images by class name; None without labels.
+        entropy: normalised entropy of these counts, in [0, 1]: 1 if all classes are equally frequent, 0 if there is one
+            class only; None without labels.
+        real_confident: `confident` of the real images.
+        real_classes: fraction of each class among the confident real images, by name; None without labels.
     """
 
     images: int
@@ -60,15 +60,15 @@ class Quality:
     real_classes: dict[str, float] | None = None
 
     def plain(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """Return plain values for JSON."""
         return asdict(self)
 
 
-def measure(judge: Judge, real: ImageSet, generated: Tensor) -> Quality:
-    """How good generated images are.
+def compute_quality(extractor: FeatureExtractor, real: ImageSet, generated: Tensor) -> Quality:
+    """Compare generated images with real ones.
 
     Args:
-        judge: what they are judged by; it keeps what it has seen of the real ones for the next time.
+        extractor: extracts the features; it caches those of the real images.
         real: the real images.
         generated: (N, C, H, W), in [-1, 1], N at least 2.
 
@@ -79,22 +79,22 @@ def measure(judge: Judge, real: ImageSet, generated: Tensor) -> Quality:
         raise DataError(
             f"At least two images are compared with two; given: {len(generated)} with {len(real)} real ones."
         )
-    known, seen = judge.reference(real), judge.look(generated)
-    kernel, spread = kernel_distance(known.features, seen.features)
-    density, coverage = density_and_coverage(known.features, seen.features)
+    reference, features = extractor.reference(real), extractor.extract(generated)
+    kernel, spread = kernel_distance(reference.features, features.features)
+    density, coverage = density_and_coverage(reference.features, features.features)
     return Quality(
         images=len(generated),
-        frechet=frechet(known.features, seen.features),
+        frechet=frechet(reference.features, features.features),
         kernel=kernel,
         kernel_spread=spread,
         coverage=coverage,
         density=density,
-        **_classes(judge.class_names, known, seen),
+        **_class_counts(extractor.class_names, reference, features),
     )
 
 
-def evenness(counts: NDArray[np.int64]) -> float:
-    """The entropy of a histogram, in units of the largest that it could have; 1 with one class, 0 with no counts."""
+def normalised_entropy(counts: NDArray[np.int64]) -> float:
+    """Compute the entropy of a histogram relative to the largest possible; 1 for one class, 0 without counts."""
     if not counts.sum():
         return 0.0
     if len(counts) == 1:
@@ -103,28 +103,28 @@ def evenness(counts: NDArray[np.int64]) -> float:
     return float(-(shares * np.log(shares)).sum() / np.log(len(counts))) + 0.0  # no -0
 
 
-def collapse(quality: Quality) -> str | None:
-    """What shows that a generator has collapsed or makes nothing yet, in one line; None where nothing does.
+def find_collapse(quality: Quality) -> str | None:
+    """Return the sign that a generator has collapsed, or makes nothing yet, in one line; None without a sign.
 
-    It has where hardly an image is of any class, where fewer than half of the classes appear that as many real images
-    would show, where one class has more than midway between its share among the real ones and all, or where fewer
-    than a tenth of the real images have a generated one near. Fewer than `LEAST` images tell nothing.
+    The signs: hardly an image is of any class; fewer than half of the classes appear that are expected among as many
+    real images; one class has a share above the middle between its share among real images and 1; or fewer than a
+    tenth of the real images have a generated one near. Fewer than `MIN_IMAGES` images show nothing.
     """
-    if quality.images < LEAST:
+    if quality.images < MIN_IMAGES:
         return None
     return _too_few_confident(quality) or _too_few_classes(quality) or _too_little_covered(quality)
 
 
-def _classes(names: tuple[str, ...] | None, known: Sight, seen: Sight) -> dict[str, Any]:
-    if names is None or seen.classes is None or known.classes is None:
+def _class_counts(names: tuple[str, ...] | None, reference: Features, features: Features) -> dict[str, Any]:
+    if names is None or features.classes is None or reference.classes is None:
         return {}
-    counts, real = (np.bincount(classes, minlength=len(names)) for classes in (seen.classes, known.classes))
+    counts, real = (np.bincount(each.classes, minlength=len(names)) for each in (features, reference))
     shares = real / max(1, real.sum())
     return {
-        "confident": float(counts.sum() / len(seen.features)),
+        "confident": float(counts.sum() / len(features.features)),
         "classes": dict(zip(names, counts.tolist(), strict=True)),
-        "entropy": evenness(counts),
-        "real_confident": float(real.sum() / len(known.features)),
+        "entropy": normalised_entropy(counts),
+        "real_confident": float(real.sum() / len(reference.features)),
         "real_classes": dict(zip(names, shares.tolist(), strict=True)),
     }
 
@@ -132,7 +132,7 @@ def _classes(names: tuple[str, ...] | None, known: Sight, seen: Sight) -> dict[s
 def _too_few_confident(quality: Quality) -> str | None:
     if quality.confident is None or quality.real_confident is None:
         return None
-    if quality.confident >= FEWEST_CONFIDENT * quality.real_confident:
+    if quality.confident >= MIN_CONFIDENT * quality.real_confident:
         return None
     return (
         f"only {_percent(quality.confident)} of the images are of any class, of real ones "
@@ -141,11 +141,11 @@ def _too_few_confident(quality: Quality) -> str | None:
 
 
 def _too_few_classes(quality: Quality) -> str | None:
-    if quality.classes is None or quality.real_classes is None or (total := sum(quality.classes.values())) < LEAST:
+    if quality.classes is None or quality.real_classes is None or (total := sum(quality.classes.values())) < MIN_IMAGES:
         return None
     present = sum(count > 0 for count in quality.classes.values())
     expected = sum(1 - (1 - share) ** total for share in quality.real_classes.values())
-    if present < FEWEST_CLASSES * expected:
+    if present < MIN_CLASSES * expected:
         return f"only {present} of {len(quality.classes)} classes appear: the generator has collapsed"
     name, count = max(quality.classes.items(), key=lambda item: item[1])
     if count / total > (1 + quality.real_classes[name]) / 2:
@@ -157,7 +157,7 @@ def _too_few_classes(quality: Quality) -> str | None:
 
 
 def _too_little_covered(quality: Quality) -> str | None:
-    if quality.coverage >= LEAST_COVERAGE:
+    if quality.coverage >= MIN_COVERAGE:
         return None
     return (
         f"only {_percent(quality.coverage)} of the real images have a generated one near: the generator has "

@@ -11,12 +11,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from qgen.bars import bars
 from qgen.errors import RunError
 from qgen.extras import install_command
+from qgen.progress import ProgressCallback, progress_bars
 from qgen.training.metrics import Row
-
-Callback = Callable[[int, int], None]
 
 
 class Report:
@@ -36,7 +34,7 @@ class Report:
     def say(self, line: str) -> None:
         """Something worth a line."""
 
-    def sampling(self) -> AbstractContextManager[Callback | None]:
+    def sampling(self) -> AbstractContextManager[ProgressCallback | None]:
         """Around the drawing of samples; what it yields is told how far it is."""
         return nullcontext()
 
@@ -62,7 +60,7 @@ class ConsoleReport(Report):
         if not self._console.is_terminal:
             yield
             return
-        with bars(self._console) as self._progress:
+        with progress_bars(self._console) as self._progress:
             self._task = self._progress.add_task("starting", total=total, completed=first)
             try:
                 yield
@@ -90,7 +88,7 @@ class ConsoleReport(Report):
         self._console.print(line, soft_wrap=True)
 
     @contextmanager
-    def sampling(self) -> Iterator[Callback | None]:
+    def sampling(self) -> Iterator[ProgressCallback | None]:
         if self._progress is None:
             yield None
             return
@@ -137,7 +135,7 @@ class TensorBoardReport(Report):
     def say(self, line: str) -> None:
         self._beside.say(line)
 
-    def sampling(self) -> AbstractContextManager[Callback | None]:
+    def sampling(self) -> AbstractContextManager[ProgressCallback | None]:
         return self._beside.sampling()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from qgen.data import ImageSet
-from qgen.metrics import collapse, divergences, measure, open_judge
+from qgen.metrics import compute_quality, divergences, find_collapse, open_feature_extractor
 
 
 class Watch:
@@ -19,20 +19,20 @@ class Watch:
 
     def __init__(self, real: ImageSet) -> None:
         self._real = real
-        self._judge = open_judge(real) if real.shape[1:] != (1, 1) else None
+        self._extractor = open_feature_extractor(real) if real.shape[1:] != (1, 1) else None
 
     @property
     def name(self) -> str:
         """What samples are judged by, for people."""
-        return "histograms" if self._judge is None else self._judge.name
+        return "histograms" if self._extractor is None else self._extractor.name
 
     def look(self, images: torch.Tensor) -> dict[str, Any]:
         """What quality.jsonl says of images (N, C, H, W) in [-1, 1]."""
-        if self._judge is None:
+        if self._extractor is None:
             real = self._real.scaled(torch.arange(len(self._real)))
             return divergences(real.flatten(1).numpy(), images.flatten(1).numpy()).plain() | {"collapse": None}
-        quality = measure(self._judge, self._real, images)
-        return quality.plain() | {"collapse": collapse(quality)}
+        quality = compute_quality(self._extractor, self._real, images)
+        return quality.plain() | {"collapse": find_collapse(quality)}
 
 
 def said(row: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 from qgen.cli.main import app
-from qgen.data import DataSettings, open_images, opening, places, sets
+from qgen.data import DataSettings, load, open_images, sets, sources
 from qgen.data.idx import IdxFile
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -43,8 +43,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's data folder of this test alone; no file of the machine is found. The terminal is wide."""
     monkeypatch.setenv("COLUMNS", "1000")
     monkeypatch.delenv("QGEN_DATA", raising=False)
-    monkeypatch.setattr(places, "user_folder", lambda platform, environ: tmp_path / "home")
-    monkeypatch.setattr(places, "_SYSTEM", ())
+    monkeypatch.setattr(sources, "user_folder", lambda platform, environ: tmp_path / "home")
+    monkeypatch.setattr(sources, "_SYSTEM", ())
     return tmp_path / "home"
 
 
@@ -68,8 +68,8 @@ def published(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.Monk
     )
     source = sets.IdxSource(("small",), (folder.as_uri() + "/",), train, test)
     known = sets.KnownSet("small", "noise", 4, 20, 20, ("many", "few"), "Nobody (2026)", "CC0", source)
-    for module in (sets, opening):
-        monkeypatch.setattr(module, "KNOWN", MappingProxyType({"small": known}))
+    for module in (sets, load):
+        monkeypatch.setattr(module, "KNOWN_SETS", MappingProxyType({"small": known}))
     return folder
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qgen.data import places
+from qgen.data import sources
 from qgen.data.idx import IdxFile
 from qgen.data.sets import IdxSource, KnownSet
 
@@ -31,8 +31,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     """The user's data folder of this test alone; no file of the machine is found."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.delenv("QGEN_DATA", raising=False)
-    monkeypatch.setattr(places, "user_folder", lambda platform, environ: home / "qgen")
-    monkeypatch.setattr(places, "_SYSTEM", ())
+    monkeypatch.setattr(sources, "user_folder", lambda platform, environ: home / "qgen")
+    monkeypatch.setattr(sources, "_SYSTEM", ())
     return home / "qgen"
 
 

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from qgen.data import DataSettings, list_sets
-from qgen.data.download import download
-from qgen.data.opening import open_known
-from qgen.data.published import fetch_all
+from qgen.data.load import open_known
+from qgen.data.sources import download, download_set
 from qgen.errors import DataError
 
 
@@ -76,7 +75,7 @@ def test_what_is_missing_is_fetched_once_and_then_found(known: Any, small: Any, 
     assert server.asked == ["/train-images.gz", "/train-labels.gz"]  # the other part is not needed
     assert all_files(home) == ["small/train-images.gz", "small/train-labels.gz"]
     assert open_known(known, DataSettings(), download=False).sha256 == images.sha256
-    fetch_all(known, None)
+    download_set(known, None)
     assert server.asked[2:] == ["/t10k-images.gz", "/t10k-labels.gz"]
     (status,) = list_sets(None, [known])
     assert status.present == str(home / "small")
@@ -89,7 +88,7 @@ def test_a_download_goes_where_one_said(
     chosen = tmp_path / "not there yet"
     if by == "variable":
         monkeypatch.setenv("QGEN_DATA", str(chosen))
-    fetch_all(known, chosen if by == "argument" else None)
+    download_set(known, chosen if by == "argument" else None)
     assert len(all_files(chosen / "small")) == 4
     assert not home.exists()
 

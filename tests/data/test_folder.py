@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from qgen.data import DataSettings, ImageSet, image_shape, open_images
-from qgen.data.inspection import inspect_folder
+from qgen.data.inspect import inspect_folder
 from qgen.errors import DataError
 
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from qgen.data import DataSettings, ImageSet, image_shape, list_sets, open_images, published
+from qgen.data import DataSettings, ImageSet, image_shape, list_sets, open_images, sources
 from qgen.data.distributions import DISTRIBUTIONS
-from qgen.data.opening import open_known
-from qgen.data.places import download_root
-from qgen.data.sets import DIGITS, FASHION_MNIST, KNOWN, MNIST
+from qgen.data.load import open_known
+from qgen.data.sets import DIGITS, FASHION_MNIST, KNOWN_SETS, MNIST
+from qgen.data.sources import download_root
 from qgen.errors import ConfigError, DataError
 from qgen.storage import user_folder
 
@@ -255,7 +255,7 @@ def test_a_file_of_another_known_set_is_passed(
     other.write(tmp_path)
     with pytest.raises(DataError, match="SHA-256"):
         open_small(small, tmp_path)
-    monkeypatch.setattr(published, "KNOWN", {"other": other.known, "small": small.known})
+    monkeypatch.setattr(sources, "KNOWN_SETS", {"other": other.known, "small": small.known})
     with pytest.raises(DataError, match=r"small needs train-images\.gz, which is in none of"):
         open_small(small, tmp_path)
     small.write(home / "small")
@@ -282,8 +282,8 @@ def test_without_files_and_network_the_error_says_where_it_looked_and_what_to_do
 
 def test_list_names_every_set_and_where_it_is(small: Any, tmp_path: Path) -> None:
     sets = {status.name: status for status in list_sets()}
-    assert list(sets) == [*KNOWN, *DISTRIBUTIONS]
-    for known in KNOWN.values():
+    assert list(sets) == [*KNOWN_SETS, *DISTRIBUTIONS]
+    for known in KNOWN_SETS.values():
         status = sets[known.name]
         assert (status.name, status.train, status.test) == (known.name, known.train, known.test)
         assert status.present == ("scikit-learn" if known is DIGITS else None)

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from qgen.cli.main import app
 from qgen.data import DataSettings, open_images
-from qgen.data.inspection import inspect_folder
+from qgen.data.inspect import inspect_folder
 from qgen.errors import ConfigError, DataError, QgenError
 from qgen.noise import read_noise
 from qgen.runs import Run, read_config

@@ -19,8 +19,8 @@ from image_files import bmp, png, pnm, tiff
 from PIL import Image
 
 from qgen.data import DataSettings, open_images
+from qgen.data.bit_depth import UnreadableError
 from qgen.data.decoding import read_pixels
-from qgen.data.depth import UnreadableError
 from qgen.errors import DataError
 
 Pixels = np.ndarray

@@ -1,4 +1,4 @@
-"""The real digits, a judge that has learned from them, and sets so small that learning from them takes no time."""
+"""The real digits, a feature extractor fitted to them, and sets so small that fitting takes no time."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import torch
 
 from qgen import storage
 from qgen.data import DataSettings, ImageSet, open_images
-from qgen.metrics import Judge, learning, open_judge
+from qgen.metrics import FeatureExtractor, networks, open_feature_extractor
 
 
 @pytest.fixture(scope="session")
@@ -20,20 +20,20 @@ def digits() -> ImageSet:
 
 @pytest.fixture(scope="session")
 def held_out() -> torch.Tensor:
-    """Digits that no judge has learned from, (359, 1, 8, 8) in [-1, 1]."""
+    """Digits that no feature extractor has learned from, (359, 1, 8, 8) in [-1, 1]."""
     images = open_images(DataSettings(name="digits", split="test"))
     return images.scaled(torch.arange(len(images)))
 
 
 @pytest.fixture(scope="session")
-def judge(digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> Judge:
+def extractor(digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> FeatureExtractor:
     """Of the digits. Processes that test at the same time learn once, if they can."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(storage, "user_folder", lambda platform, environ: folder / "user")
-        return open_judge(digits)
+        return open_feature_extractor(digits)
 
 
 @pytest.fixture(autouse=True)
@@ -48,9 +48,9 @@ Make = Callable[..., ImageSet]
 
 @pytest.fixture
 def small(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Makes sets of noise with the labels that it is given, from which a judge learns in a moment, and nothing."""
-    monkeypatch.setattr(learning, "_STEPS", 2)
-    monkeypatch.setattr(learning, "_EPOCHS", 0)
+    """Makes sets of noise with given labels, to which a feature extractor is fitted in a moment."""
+    monkeypatch.setattr(networks, "_MIN_STEPS", 2)
+    monkeypatch.setattr(networks, "_MIN_EPOCHS", 0)
 
     def make(labels: np.ndarray | None, shape: tuple[int, ...] = (1, 6, 6), count: int = 30) -> ImageSet:
         size = count if labels is None else len(labels)

@@ -9,8 +9,8 @@ import torch
 
 from qgen.data import ImageSet
 from qgen.errors import DataError
-from qgen.metrics import Quality, collapse, measure, open_judge
-from qgen.metrics.quality import LEAST, evenness
+from qgen.metrics import Quality, compute_quality, find_collapse, open_feature_extractor
+from qgen.metrics.quality import MIN_IMAGES, normalised_entropy
 
 
 def numbers(quality: Quality) -> list[float]:
@@ -23,9 +23,9 @@ def unlabelled(digits: ImageSet) -> ImageSet:
     return ImageSet.of("digits", digits.images, None, None, "")
 
 
-def test_real_images_are_good(judge, digits, held_out):
-    quality = measure(judge, digits, held_out)
-    assert collapse(quality) is None
+def test_real_images_are_good(extractor, digits, held_out):
+    quality = compute_quality(extractor, digits, held_out)
+    assert find_collapse(quality) is None
     assert quality.images == len(held_out)
     assert quality.coverage > 0.7
     assert quality.confident > 0.85
@@ -35,8 +35,8 @@ def test_real_images_are_good(judge, digits, held_out):
     assert json.loads(json.dumps(quality.plain())) == quality.plain()
 
 
-def test_the_images_themselves_differ_in_nothing(judge, digits):
-    quality = measure(judge, digits, digits.scaled(torch.arange(len(digits))))
+def test_the_images_themselves_differ_in_nothing(extractor, digits):
+    quality = compute_quality(extractor, digits, digits.scaled(torch.arange(len(digits))))
     assert quality.frechet == pytest.approx(0, abs=1e-8)
     assert abs(quality.kernel) < 3 * quality.kernel_spread
     assert quality.coverage == pytest.approx(1, abs=0.01)
@@ -45,51 +45,51 @@ def test_the_images_themselves_differ_in_nothing(judge, digits):
     )
 
 
-def test_one_image_over_and_over_is_a_collapse(judge, digits, unlabelled, held_out):
-    sure = held_out[judge.chances(held_out)[:, :-1].max(axis=1) > 0.99][:1]
-    quality = measure(judge, digits, sure.repeat(200, 1, 1, 1))
-    assert "only 1 of 10 classes" in collapse(quality)
+def test_one_image_over_and_over_is_a_collapse(extractor, digits, unlabelled, held_out):
+    sure = held_out[extractor.extract(held_out).probabilities[:, :-1].max(axis=1) > 0.99][:1]
+    quality = compute_quality(extractor, digits, sure.repeat(200, 1, 1, 1))
+    assert "only 1 of 10 classes" in find_collapse(quality)
     assert quality.coverage < 0.1
     assert quality.entropy == 0
-    assert "have a generated one near" in collapse(
-        measure(open_judge(unlabelled), unlabelled, sure.repeat(200, 1, 1, 1))
+    assert "have a generated one near" in find_collapse(
+        compute_quality(open_feature_extractor(unlabelled), unlabelled, sure.repeat(200, 1, 1, 1))
     )
 
 
-def test_one_class_too_many_is_a_collapse(judge, digits):
+def test_one_class_too_many_is_a_collapse(extractor, digits):
     chosen = torch.cat([(digits.labels == 3).nonzero()[:150], (digits.labels != 3).nonzero()[:60]]).flatten()
-    assert "of class 3" in collapse(measure(judge, digits, digits.scaled(chosen)))
+    assert "of class 3" in find_collapse(compute_quality(extractor, digits, digits.scaled(chosen)))
 
 
-def test_noise_is_recognised_as_nothing(judge, digits, unlabelled):
+def test_noise_is_recognised_as_nothing(extractor, digits, unlabelled):
     noise = torch.rand(300, 1, 8, 8) * 2 - 1
-    quality = measure(judge, digits, noise)
-    assert "nothing that is recognised" in collapse(quality)
+    quality = compute_quality(extractor, digits, noise)
+    assert "nothing that is recognised" in find_collapse(quality)
     assert quality.coverage < 0.1
-    assert quality.frechet > 10 * measure(judge, digits, digits.scaled(torch.arange(300))).frechet
-    assert collapse(measure(open_judge(unlabelled), unlabelled, noise)) is not None
+    assert quality.frechet > 10 * compute_quality(extractor, digits, digits.scaled(torch.arange(300))).frechet
+    assert find_collapse(compute_quality(open_feature_extractor(unlabelled), unlabelled, noise)) is not None
 
 
 def test_without_labels_there_are_no_classes(unlabelled, held_out):
-    quality = measure(open_judge(unlabelled), unlabelled, held_out)
+    quality = compute_quality(open_feature_extractor(unlabelled), unlabelled, held_out)
     assert quality.confident is quality.classes is quality.entropy is quality.real_classes is None
-    assert collapse(quality) is None
+    assert find_collapse(quality) is None
 
 
 @pytest.mark.parametrize("count", [2, 3, 10, 40])
-def test_few_images_give_numbers_all_the_same(judge, digits, held_out, count):
-    quality = measure(judge, digits, held_out[:count])
+def test_few_images_give_numbers_all_the_same(extractor, digits, held_out, count):
+    quality = compute_quality(extractor, digits, held_out[:count])
     assert np.isfinite(numbers(quality)).all()
-    assert np.isfinite(numbers(measure(judge, digits, held_out[:1].repeat(count, 1, 1, 1)))).all()
-    assert collapse(quality) is None
+    assert np.isfinite(numbers(compute_quality(extractor, digits, held_out[:1].repeat(count, 1, 1, 1)))).all()
+    assert find_collapse(quality) is None
 
 
-def test_real_images_are_looked_at_once(judge, digits, held_out, monkeypatch):
-    measure(judge, digits, held_out)
+def test_real_images_are_looked_at_once(extractor, digits, held_out, monkeypatch):
+    compute_quality(extractor, digits, held_out)
     seen = []
-    look = type(judge).look
-    monkeypatch.setattr(type(judge), "look", lambda self, images: seen.append(len(images)) or look(self, images))
-    measure(judge, digits, held_out)
+    look = type(extractor).extract
+    monkeypatch.setattr(type(extractor), "extract", lambda self, images: seen.append(len(images)) or look(self, images))
+    compute_quality(extractor, digits, held_out)
     assert seen == [len(held_out)]
 
 
@@ -120,8 +120,8 @@ GOOD = Quality(
         ({"classes": {"a": 50, "b": 50, "c": 0, "d": 0}}, None),
         ({"classes": {"a": 63, "b": 37, "c": 0, "d": 0}}, "of class a"),
         ({"classes": {"a": 62, "b": 38, "c": 0, "d": 0}}, None),
-        ({"classes": {"a": LEAST - 1, "b": 0, "c": 0, "d": 0}}, None),  # too few to tell
-        ({"images": LEAST - 1, "coverage": 0.0}, None),
+        ({"classes": {"a": MIN_IMAGES - 1, "b": 0, "c": 0, "d": 0}}, None),  # too few to tell
+        ({"images": MIN_IMAGES - 1, "coverage": 0.0}, None),
         # Where real images are mostly of one class, so may those of a generator be.
         ({"classes": {"a": 92, "b": 8}, "real_classes": {"a": 0.9, "b": 0.1}}, None),
         ({"classes": {"a": 97, "b": 3}, "real_classes": {"a": 0.9, "b": 0.1}}, "of class a"),
@@ -132,7 +132,7 @@ GOOD = Quality(
     ],
 )  # fmt: skip
 def test_where_the_limits_of_a_collapse_are(changes, said):
-    verdict = collapse(replace(GOOD, **changes))
+    verdict = find_collapse(replace(GOOD, **changes))
     assert verdict is None if said is None else said in verdict
 
 
@@ -141,11 +141,11 @@ def test_where_the_limits_of_a_collapse_are(changes, said):
     [([5, 5, 5], 1), ([7, 0, 0], 0), ([0, 0], 0), ([9], 1), ([1, 1, 0, 0], 0.5), ([3, 1], 0.8112781244591328)],
 )
 def test_evenness(counts, expected):
-    assert evenness(np.array(counts)) == pytest.approx(expected, abs=1e-12)
+    assert normalised_entropy(np.array(counts)) == pytest.approx(expected, abs=1e-12)
 
 
-def test_refusals(judge, digits, held_out):
+def test_refusals(extractor, digits, held_out):
     with pytest.raises(DataError, match="two images"):
-        measure(judge, digits, held_out[:1])
+        compute_quality(extractor, digits, held_out[:1])
     with pytest.raises(DataError, match="not finite"):
-        measure(judge, digits, held_out * torch.nan)
+        compute_quality(extractor, digits, held_out * torch.nan)

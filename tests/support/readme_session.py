@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from small_runs import SMALL_PLAYERS
 
-from qgen.data.published import Published
-from qgen.data.sets import KNOWN, KnownSet
+from qgen.data.sets import KNOWN_SETS, KnownSet
+from qgen.data.sources import Published
 from qgen.runs import RunConfig
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
@@ -68,7 +68,7 @@ def write_file(text: str) -> None:
 def shorten_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes new runs short, and known sets that need files small; everything else of a command is as it is."""
     from qgen import runs
-    from qgen.data import opening
+    from qgen.data import load as loading
     from qgen.runs import override_config, read_config
 
     def short(source: str | None = None, overrides: Sequence[str] = ()) -> RunConfig:
@@ -79,19 +79,19 @@ def shorten_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def short_for_study(source: str | None = None, overrides: Sequence[str] = ()) -> RunConfig:
         return override_config(short(source, overrides), ["training.judged=32"])  # a study has to look at samples
 
-    real_load = opening.load
+    real_load = loading.load_published
 
     def load(known: KnownSet, *arguments: Any, **options: Any) -> Published:
         if known.idx is None:
             return real_load(known, *arguments, **options)
-        digits = real_load(KNOWN["digits"], "train")
+        digits = real_load(KNOWN_SETS["digits"], "train")
         images = np.zeros((len(digits.images), known.size, known.size), np.uint8)
         images[:, 6:22, 6:22] = digits.images.repeat(2, axis=1).repeat(2, axis=2)
         return Published(images, digits.labels, f"digits in place of {known.name}")
 
     monkeypatch.setattr(runs, "read_config", short)
     monkeypatch.setattr("qgen.studies.plan.read_config", short_for_study)
-    monkeypatch.setattr(opening, "load", load)
+    monkeypatch.setattr(loading, "load_published", load)
 
 
 def arguments(command: str) -> list[str]:

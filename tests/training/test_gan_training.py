@@ -14,7 +14,7 @@ from qgen import storage
 from qgen.adversarial.losses import LOSSES, Losses
 from qgen.data import ImageSet, batch_indices, open_images
 from qgen.errors import RunError
-from qgen.metrics import learning
+from qgen.metrics import networks
 from qgen.randomness import generator
 from qgen.runs import Checkpoint, Run, load_checkpoint, new_run
 from qgen.training import Report, Trainer, make_fabric, metrics, start
@@ -27,8 +27,8 @@ WATCHED = ("training.judged=8", "training.sample_every=2", "training.steps=4")
 def no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The user's folder of this test alone, and judges that learn nothing, in a moment."""
     monkeypatch.setattr(storage, "user_folder", lambda platform, environ: tmp_path / "user")
-    monkeypatch.setattr(learning, "_STEPS", 2)
-    monkeypatch.setattr(learning, "_EPOCHS", 0)
+    monkeypatch.setattr(networks, "_MIN_STEPS", 2)
+    monkeypatch.setattr(networks, "_MIN_EPOCHS", 0)
 
 
 class HaltError(Exception):

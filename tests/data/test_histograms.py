@@ -9,8 +9,22 @@ import torch
 from PIL import Image
 
 from qgen.data import DataSettings, ImageSet, open_images, save_grid, save_samples
-from qgen.data.panels import ORANGE, PALE_BLUE, WHITE, Panel, colours, ticks
-from qgen.data.sample_pictures import ABOVE, BELOW, HEIGHT, LEFT, TITLE, WIDTH, bin_edges, density
+from qgen.data.histograms import (
+    ABOVE,
+    BELOW,
+    HEIGHT,
+    LEFT,
+    ORANGE,
+    PALE_BLUE,
+    TITLE,
+    WHITE,
+    WIDTH,
+    Panel,
+    bin_edges,
+    colours,
+    density,
+    ticks,
+)
 from qgen.errors import DataError
 
 DARKEST = tuple(colours(np.array(1.0)))
@@ -66,7 +80,7 @@ def test_a_map_is_dark_where_the_samples_are(tmp_path: Path) -> None:
     generated = torch.tensor([0.8, -0.9]).repeat(64, 1).reshape(-1, 2, 1, 1)  # right and below
     save_samples(generated, tmp_path / "figure.png", as_set(-generated))
     picture = pixels(tmp_path / "figure.png")
-    cell = WIDTH / len(bin_edges(64, numbers=2)[1:])
+    cell = WIDTH / len(bin_edges(64, dimensions=2)[1:])
     for row, (right, up) in enumerate([(0.8, -0.9), (-0.8, 0.9)]):
         top = ABOVE + HEIGHT + BELOW + row * (TITLE + WIDTH + BELOW) + TITLE
         inside = (picture[top : top + WIDTH, LEFT : LEFT + WIDTH] == DARKEST).all(axis=-1)

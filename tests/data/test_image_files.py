@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from qgen.data import save_grid, save_single, to_uint8
-from qgen.data.pictures import gap
+from qgen.data.image_files import tile_gap
 from qgen.errors import DataError
 
 
@@ -51,14 +51,15 @@ def test_every_tile_is_where_it_belongs(
     save_grid(images, tmp_path / "grid.png", columns=columns, scale=scale)
     grid = pixels(tmp_path / "grid.png")
     rows, height, width = -(-count // columns), 3 * scale, 5 * scale
-    assert grid.shape[:2] == (rows * height + (rows - 1) * gap(scale), columns * width + (columns - 1) * gap(scale))
+    gap = tile_gap(scale)
+    assert grid.shape[:2] == (rows * height + (rows - 1) * gap, columns * width + (columns - 1) * gap)
     assert grid.ndim == (2 if channels == 1 else 3)
     rest = np.ones(grid.shape[:2], bool)
     for place, image in enumerate(images):
         row, column = divmod(place, columns)
         part = (
-            slice(row * (height + gap(scale)), row * (height + gap(scale)) + height),
-            slice(column * (width + gap(scale)), column * (width + gap(scale)) + width),
+            slice(row * (height + gap), row * (height + gap) + height),
+            slice(column * (width + gap), column * (width + gap) + width),
         )
         rest[part] = False
         expected = np.kron(image.permute(1, 2, 0), np.ones((scale, scale, 1), np.uint8))

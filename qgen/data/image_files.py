@@ -1,4 +1,4 @@
-"""Images as PNG files: grids to look at, and single ones."""
+"""Write images as PNG files: grids and single images."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _GAP_GREY = 90
-_WIDTH = 750  # pixels that a grid should be wide, about
+_WIDTH = 750  # target width of a grid, in pixels
 
 
-def gap(scale: int) -> int:
-    """Pixels between the tiles of a grid: as wide as a pixel of the images, so that what touches an edge ends there."""
+def tile_gap(scale: int) -> int:
+    """Return the pixels between the tiles of a grid: as wide as one pixel of an image, at least 2."""
     return max(2, scale)
 
 
 def to_uint8(images: torch.Tensor) -> torch.Tensor:
-    """Bytes from images in [-1, 1]: the nearest grey levels; what lies outside is clipped.
+    """Convert images in [-1, 1] to bytes: the nearest levels, values outside clipped.
 
     Args:
         images: (N, C, H, W), of a floating-point type.
 
     Returns:
-        (N, C, H, W), uint8 in [0, 255], on the CPU. `to_uint8(images.scaled(index))` gives the bytes back exactly.
+        (N, C, H, W), uint8 in [0, 255], on the CPU. `to_uint8(images.scaled(index))` is the original, exactly.
 
     Raises:
         DataError: they are of another type, or a value is not finite.
@@ -48,14 +48,13 @@ def to_uint8(images: torch.Tensor) -> torch.Tensor:
 def save_grid(
     images: torch.Tensor, path: str | os.PathLike[str], columns: int | None = None, scale: int | None = None
 ) -> None:
-    """Draws all images side by side into a PNG file, row by row, with a thin grey gap.
+    """Draw a grid of images into a PNG file, row by row, with thin grey gaps.
 
     Args:
         images: (N, C, H, W): uint8, or of a floating-point type in [-1, 1]; C = 1 stays grey, C = 3 is RGB.
         path: the file; its folder must exist.
-        columns: tiles in a row; None: as many as make the grid nearly square.
-        scale: how many pixels of the file each pixel takes, in height and width, unsmoothed; None: as many as make
-            the grid about 750 pixels wide.
+        columns: tiles per row; None: nearly a square grid.
+        scale: integer magnification, unsmoothed; None: a grid about 750 pixels wide.
 
     Raises:
         DataError: there are no images, they are neither grey nor RGB or of another type, a value is not finite, or
@@ -68,28 +67,28 @@ def save_grid(
     tiles = _as_bytes(images)
     count, channels, height, width = tiles.shape
     columns = columns or math.ceil(math.sqrt(count))
-    scale = scale or _scale(columns, width)
+    scale = scale or _magnification(columns, width)
     height, width, rows = height * scale, width * scale, math.ceil(count / columns)
-    between = gap(scale)
-    size = (rows * (height + between) - between, columns * (width + between) - between)
+    gap = tile_gap(scale)
+    size = (rows * (height + gap) - gap, columns * (width + gap) - gap)
     grid = torch.full((channels, *size), _GAP_GREY, dtype=torch.uint8)
-    for place, tile in enumerate(tiles):
-        top, left = place // columns * (height + between), place % columns * (width + between)
+    for index, tile in enumerate(tiles):
+        top, left = index // columns * (height + gap), index % columns * (width + gap)
         enlarged = tile.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
         grid[:, top : top + height, left : left + width] = enlarged
-    save_png(_picture(grid), path)
+    save_png(_to_pillow(grid), path)
 
 
 def save_single(images: torch.Tensor, folder: str | os.PathLike[str], names: Sequence[str]) -> list[Path]:
-    """Writes each image into a PNG file of its own, pixel for pixel.
+    """Write each image into its own PNG file, without scaling.
 
     Args:
         images: (N, C, H, W), as for `save_grid`.
-        folder: is made if need be.
-        names: N different ones; the files are called `NAME.png`.
+        folder: made if it does not exist.
+        names: N distinct names; the files are `NAME.png`.
 
     Returns:
-        The files.
+        The paths of the files.
 
     Raises:
         DataError: as for `save_grid`, or the names are too few, too many or not different.
@@ -101,7 +100,7 @@ def save_single(images: torch.Tensor, folder: str | os.PathLike[str], names: Seq
     paths = [Path(folder, f"{name}.png") for name in names]
     Path(folder).mkdir(parents=True, exist_ok=True)
     for tile, path in zip(tiles, paths, strict=True):
-        save_png(_picture(tile), path)
+        save_png(_to_pillow(tile), path)
     return paths
 
 
@@ -111,23 +110,23 @@ def _as_bytes(images: torch.Tensor) -> torch.Tensor:
     return images.cpu() if images.dtype == torch.uint8 else to_uint8(images)
 
 
-def _scale(columns: int, width: int) -> int:
-    """The whole number that brings a row nearest to the width it should have; at least 1."""
+def _magnification(columns: int, width: int) -> int:
+    """Return the integer magnification that brings a row nearest to the target width; at least 1."""
     return max(1, round(_WIDTH / (columns * (width + 1) - 1)))
 
 
-def _picture(pixels: torch.Tensor) -> Image:
-    """A picture of (C, H, W) bytes: grey for C = 1, RGB for C = 3."""
+def _to_pillow(pixels: torch.Tensor) -> Image:
+    """Convert (C, H, W) bytes to a Pillow image: grey for C = 1, RGB for C = 3."""
     from PIL import Image
 
     return Image.fromarray(pixels[0].numpy() if len(pixels) == 1 else pixels.permute(1, 2, 0).contiguous().numpy())
 
 
-def save_png(picture: Image, path: str | os.PathLike[str]) -> None:
-    """Writes a picture into a PNG file, which is whole or not there.
+def save_png(image: Image, path: str | os.PathLike[str]) -> None:
+    """Write a Pillow image as a PNG file, whole or not at all.
 
     Raises:
         OSError: the file cannot be written.
     """
     with aside(path) as temporary:
-        picture.save(temporary, "PNG")
+        image.save(temporary, "PNG")

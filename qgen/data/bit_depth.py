@@ -1,4 +1,4 @@
-"""How many bits a file's pixels have and which way round they are: by what the file says, or the file is refused."""
+"""Convert pixels of any bit depth to 8 bits by what the file says of them; refuse files that do not say enough."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qgen.errors import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-#: A file of 16 bits none of whose pixels is brighter may hold 12, and nothing in it says so.
+#: A 16-bit file without brighter pixels may really use 12 bits, and nothing in it says so.
 _DARK = 2**12 - 1
 _FULL = 2**16 - 1
 # Tags of TIFF 6.0, and of its supplement for floating-point numbers.
@@ -21,38 +21,38 @@ _LARGEST = (281, 341)
 _SUBSAMPLING = 530
 _WHITE_IS_ZERO, _YCBCR, _LAB = 0, 6, 8
 _JPEG = 7
-#: What a grey PNG of so few bits multiplies its levels by.
+#: Factor by which Pillow multiplies the levels of a grey PNG of 2 or 4 bits.
 _SPREAD = {"L;2": 85, "L;4": 17}
 
 
 class UnreadableError(DataError):
-    """A file is not an image that can be read; the message says why, and the caller which file."""
+    """A file cannot be read as an image. The message says why; the caller adds which file."""
 
 
-def eight_bits(image: Image, depth: int | None = None) -> Image:
-    """The image of an opened file, upright, with 8 bits a channel, black at 0, and nothing transparent, but on white.
+def to_eight_bits(image: Image, depth: int | None = None) -> Image:
+    """Convert an opened image to 8 bits per channel: upright, black at 0, transparency on white.
 
-    Grey levels of more bits are rounded; colours of 16 bits are cut, as Pillow does.
+    Deeper grey levels are rounded; 16-bit colours are truncated, as Pillow does.
 
     Args:
-        image: as Pillow opened it, its pixels not yet unpacked.
-        depth: how many bits grey pixels of 16 really have; None: as the file says.
+        image: as Pillow opened it, not yet decoded.
+        depth: bits that 16-bit grey pixels really use; None: as the file says.
 
     Raises:
-        UnreadableError: the file has pixels of more than 16 bits, with a sign, or real ones; or kinds of colour whose
-            values Pillow does not know.
+        UnreadableError: pixels have more than 16 bits, a sign or fractions, or a colour space that Pillow does not
+            convert.
     """
     from PIL import ImageOps
 
-    _refuse_unknown(image)
+    _check_format(image)
     largest = _largest(image)
     inverted = image.mode.startswith("I;16") and _tag(image, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO
     spread = _SPREAD.get(_raw_mode(image), 1)
-    if spread > 1 and "transparency" in image.info:  # Pillow spreads the levels, but not this one
+    if spread > 1 and "transparency" in image.info:  # Pillow multiplies the levels, but not this one
         image.info["transparency"] *= spread
     if depth is None and image.format == "PPM":  # its largest value is its depth
         depth = 16
-    image = ImageOps.exif_transpose(image)  # unpacks it, and forgets what the file said
+    image = ImageOps.exif_transpose(image)  # decodes it, and drops the tags
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _grey(image, largest, inverted, depth)
     if image.mode == "La":
@@ -60,9 +60,9 @@ def eight_bits(image: Image, depth: int | None = None) -> Image:
     return _on_white(image) if image.has_transparency_data else image
 
 
-def _refuse_unknown(image: Image) -> None:
+def _check_format(image: Image) -> None:
     if image.format == "TIFF":
-        _refuse_unknown_tiff(image)
+        _check_tiff(image)
     if image.mode == "F":
         raise UnreadableError("its pixels are real numbers: save it with 8 or 16 bits")
     if image.mode in ("LAB", "HSV"):
@@ -71,7 +71,7 @@ def _refuse_unknown(image: Image) -> None:
         raise UnreadableError("one of its colours of 16 bits is transparent: save it with 8 bits, or an alpha channel")
 
 
-def _refuse_unknown_tiff(image: Image) -> None:
+def _check_tiff(image: Image) -> None:
     bits, kinds = _tags(image, _BITS, (1,)), _tags(image, _FORMAT, (1,))
     if set(kinds) != {1}:
         what = {2: "whole numbers with a sign", 3: "real numbers"}.get(max(kinds), "numbers of an unknown kind")
@@ -88,13 +88,13 @@ def _refuse_unknown_tiff(image: Image) -> None:
 
 
 def _largest(image: Image) -> int:
-    """The value of a full grey pixel of more than 8 bits."""
+    """Return the value of white, for grey pixels of more than 8 bits."""
     bits = _tags(image, _BITS, (16,))[0] if image.format == "TIFF" else 16
     if bits < 16:
         return int(2**bits - 1)
-    # "The largest value used" also stands there after one look at the pixels; a whole number of bits is what was meant.
-    said = [_tag(image, tag, _FULL) for tag in _LARGEST] if image.format == "TIFF" else [_FULL]
-    return next((value for value in said if _DARK // 8 <= value < _FULL and (value & (value + 1)) == 0), _FULL)
+    # Some writers put the largest value of the pixels there: only 2^bits - 1 is taken as a depth.
+    stated = [_tag(image, tag, _FULL) for tag in _LARGEST] if image.format == "TIFF" else [_FULL]
+    return next((value for value in stated if _DARK // 8 <= value < _FULL and (value & (value + 1)) == 0), _FULL)
 
 
 def _grey(image: Image, largest: int, inverted: bool, depth: int | None) -> Image:
@@ -110,10 +110,10 @@ def _grey(image: Image, largest: int, inverted: bool, depth: int | None) -> Imag
         )
     if wide.min() < 0 or wide.max() > largest:
         raise UnreadableError(f"a pixel has the value {max(wide.max(), -wide.min()):,}, and {largest:,} is white")
-    clear = wide == image.info.get("transparency", -1)
+    transparent = wide == image.info.get("transparency", -1)
     levels = np.rint(wide * (255 / largest)).astype(np.uint8)
     levels = 255 - levels if inverted else levels
-    levels[clear] = 255  # on white
+    levels[transparent] = 255  # on white
     return Pillow.fromarray(levels)
 
 
@@ -124,7 +124,7 @@ def _on_white(image: Image) -> Image:
 
 
 def _raw_mode(image: Image) -> str:
-    """How the file itself holds the pixels, in Pillow's words; empty once they are unpacked."""
+    """Return Pillow's raw mode of the file; empty once it is decoded."""
     tiles = getattr(image, "tile", None)
     arguments = tiles[0][3] if tiles else None
     return arguments if isinstance(arguments, str) else str(arguments[0]) if isinstance(arguments, tuple) else ""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qgen.data import DataSettings
-from qgen.data.choice import choose
+from qgen.data.subset import select_subset
 from qgen.errors import ConfigError
 
 labels_of = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(lambda drawn: np.array(drawn, np.int64))
@@ -15,7 +15,7 @@ labels_of = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(lambda draw
 @given(labels_of, st.data())
 def test_a_limit_takes_the_classes_as_equally_as_can_be(labels: np.ndarray, data: st.DataObject) -> None:
     limit = data.draw(st.integers(1, len(labels)))
-    places = choose("drawn", labels, len(labels), limit=limit)
+    places = select_subset("drawn", labels, len(labels), limit=limit)
     assert len(places) == limit
     assert (np.diff(places) > 0).all()
     there, taken = np.bincount(labels, minlength=5), np.bincount(labels[places], minlength=5)
@@ -31,16 +31,16 @@ def test_a_smaller_limit_keeps_a_part_of_what_a_larger_one_does(
 ) -> None:
     small, large = sorted(data.draw(st.integers(1, len(labels))) for _ in range(2))
     given_labels = labels if labelled else None
-    few, many = (set(choose("drawn", given_labels, len(labels), limit=limit)) for limit in (small, large))
+    few, many = (set(select_subset("drawn", given_labels, len(labels), limit=limit)) for limit in (small, large))
     assert few <= many
 
 
 @given(labels_of, st.booleans(), st.floats(0, 1, exclude_min=True))
 def test_a_fraction_is_the_limit_of_as_many(labels: np.ndarray, labelled: bool, fraction: float) -> None:
     given_labels, wanted = labels if labelled else None, fraction * len(labels)
-    places = choose("drawn", given_labels, len(labels), fraction=fraction)
+    places = select_subset("drawn", given_labels, len(labels), fraction=fraction)
     assert len(places) == 1 if wanted < 0.5 else abs(len(places) - wanted) <= 0.5
-    np.testing.assert_array_equal(places, choose("drawn", given_labels, len(labels), limit=len(places)))
+    np.testing.assert_array_equal(places, select_subset("drawn", given_labels, len(labels), limit=len(places)))
     if labelled:
         assert len(set(labels[places].tolist())) == min(len(places), len(set(labels.tolist())))
 
@@ -50,15 +50,15 @@ def test_a_smaller_fraction_keeps_a_part_of_what_a_larger_one_does(
     labels: np.ndarray, labelled: bool, fractions: list[float]
 ) -> None:
     given_labels = labels if labelled else None
-    few, many = (set(choose("drawn", given_labels, len(labels), fraction=part).tolist()) for part in fractions)
+    few, many = (set(select_subset("drawn", given_labels, len(labels), fraction=part).tolist()) for part in fractions)
     assert few <= many
-    assert set(choose("drawn", given_labels, len(labels), fraction=1).tolist()) == set(range(len(labels)))
+    assert set(select_subset("drawn", given_labels, len(labels), fraction=1).tolist()) == set(range(len(labels)))
 
 
 @given(labels_of, st.floats(0, 1, exclude_min=True), st.data())
 def test_a_fraction_is_one_of_the_chosen_classes(labels: np.ndarray, fraction: float, data: st.DataObject) -> None:
     classes = data.draw(st.lists(st.sampled_from(sorted(set(labels.tolist()))), min_size=1, unique=True))
-    places = choose("drawn", labels, len(labels), classes=classes, fraction=fraction)
+    places = select_subset("drawn", labels, len(labels), classes=classes, fraction=fraction)
     available = int(np.isin(labels, classes).sum())
     assert set(labels[places].tolist()) <= set(classes)
     assert len(places) == max(1, round(fraction * available))
@@ -80,12 +80,12 @@ def test_a_limit_and_a_fraction_exclude_each_other() -> None:
 @given(labels_of, st.data())
 def test_classes_are_kept_whole(labels: np.ndarray, data: st.DataObject) -> None:
     classes = data.draw(st.lists(st.sampled_from(sorted(set(labels.tolist()))), min_size=1, unique=True))
-    places = choose("drawn", labels, len(labels), classes=classes)
+    places = select_subset("drawn", labels, len(labels), classes=classes)
     assert places.tolist() == [place for place, label in enumerate(labels.tolist()) if label in classes]
 
 
 def test_a_limit_does_not_prefer_the_beginning() -> None:
-    places = choose("drawn", None, 10_000, limit=1000)
+    places = select_subset("drawn", None, 10_000, limit=1000)
     # The mean place of 1,000 random ones out of 10,000: 5,000 with a standard deviation of 91.
     assert abs(places.mean() - 5000) < 5 * 91
     assert len(set((places // 1000).tolist())) == 10

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import pytest
 from rich.console import Console
 
-from qgen.bars import bars
+from qgen.progress import progress_bars
 from qgen.training.report import ConsoleReport, summary
 
 ROW = {
@@ -33,7 +33,7 @@ def written(console: Console) -> str:
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
 def test_step_and_time_left_are_seen_at_any_width(width: int) -> None:
-    with bars(terminal(width)) as shown:
+    with progress_bars(terminal(width)) as shown:
         shown.update(shown.add_task(summary(ROW), total=3000), completed=1234)
     plain = terminal(width)
     plain.print(shown.get_renderable())
@@ -49,7 +49,7 @@ def test_nothing_of_a_bar_stays(error: type[BaseException] | None) -> None:
     console = terminal(80)
 
     def work() -> None:
-        with bars(console) as shown:
+        with progress_bars(console) as shown:
             shown.add_task("one", total=3)
             shown.add_task("two", total=3)
             shown.refresh()

@@ -1,4 +1,4 @@
-"""From settings to images: the one way in for all that trains or measures."""
+"""Load the images that settings ask for: a known set, samples of a distribution, or a folder."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qgen.data.choice import choose
-from qgen.data.distributions import DISTRIBUTIONS, DRAWN, Distribution, draw_samples
-from qgen.data.download import Progress
+from qgen.data.decoding import resize
+from qgen.data.distributions import DISTRIBUTIONS, SOURCE, Distribution, draw_samples
 from qgen.data.folder import folder_shape, open_folder
-from qgen.data.images import ImageSet, refuse_what_does_not_fit
-from qgen.data.places import expanded
-from qgen.data.published import load
-from qgen.data.resizing import resize
-from qgen.data.sets import KNOWN, KnownSet
+from qgen.data.image_set import ImageSet, check_memory
+from qgen.data.sets import KNOWN_SETS, KnownSet
 from qgen.data.settings import DataSettings
+from qgen.data.sources import expand_home, load_published
+from qgen.data.subset import select_subset
 from qgen.errors import DataError
+from qgen.progress import ProgressCallback
 from qgen.user_files import shown
 
 
@@ -28,29 +27,29 @@ def open_images(
     settings: DataSettings,
     data_dir: Path | None = None,
     download: bool = True,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> ImageSet:
-    """The images that the settings ask for.
+    """Load the images that the settings ask for.
 
     Args:
-        settings: which ones, in what form.
-        data_dir: a folder to look in first for the files of a known set, and to download them to.
-        download: whether they are fetched where they are nowhere on this machine.
-        progress: told how much of a download or of a folder is done, and how much there is.
+        settings: which images, and in what form.
+        data_dir: the folder to search first for the files of a known set, and to download them to.
+        download: download files that are not on this machine.
+        progress: called with the bytes of a download or the files of a folder, done and in total.
 
     Raises:
-        DataError: there are no such images; files are missing, damaged or not what was published; images differ in
+        DataError: there are no such images; files are missing, damaged or not the published ones; images differ in
             size and `size` is not set; they do not fit into memory; or a distribution is asked for in another form.
     """
-    if settings.name in KNOWN:
-        return open_known(KNOWN[settings.name], settings, data_dir, download, progress)
+    if settings.name in KNOWN_SETS:
+        return open_known(KNOWN_SETS[settings.name], settings, data_dir, download, progress)
     if settings.name in DISTRIBUTIONS:
         return open_distribution(DISTRIBUTIONS[settings.name], settings)
     return open_folder(find_folder(settings.name), settings, progress)
 
 
 def image_shape(settings: DataSettings) -> tuple[int, int, int]:
-    """The shape (C, H, W) of the images that the settings ask for, without reading or fetching the images.
+    """Return the shape (C, H, W) of the images that the settings ask for, without loading any.
 
     Raises:
         DataError: there is no such set or folder, the images of a folder differ in size and `size` is not set, or a
@@ -58,9 +57,9 @@ def image_shape(settings: DataSettings) -> tuple[int, int, int]:
     """
     if settings.name in DISTRIBUTIONS:
         return _sample_shape(DISTRIBUTIONS[settings.name], settings)
-    if settings.name not in KNOWN:
+    if settings.name not in KNOWN_SETS:
         return folder_shape(find_folder(settings.name), settings)
-    size = settings.size or KNOWN[settings.name].size
+    size = settings.size or KNOWN_SETS[settings.name].size
     return settings.channels or 1, size, size
 
 
@@ -69,33 +68,34 @@ def open_known(
     settings: DataSettings,
     data_dir: Path | None = None,
     download: bool = True,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> ImageSet:
-    """As `open_images`, of this set whatever `settings.name` says."""
-    given = load(known, settings.split, data_dir, download, progress)
-    places = _chosen(given.labels, len(given.labels), known.name, settings)
+    """Load this set as `open_images` does, whatever `settings.name` says."""
+    published = load_published(known, settings.split, data_dir, download, progress)
+    indices = _subset(published.labels, len(published.labels), known.name, settings)
     size, channels = settings.size or known.size, settings.channels or 1
-    refuse_what_does_not_fit(len(places), channels, size, copies=2)  # `resize` makes a second one on its way
-    images, labels = resize(given.images[places], size, channels), torch.from_numpy(given.labels[places])
-    return ImageSet.of(known.name, images, labels, known.class_names, given.source)
+    check_memory(len(indices), channels, size, copies=2)  # `resize` makes the second
+    images = resize(published.images[indices], size, channels)
+    labels = torch.from_numpy(published.labels[indices])
+    return ImageSet.of(known.name, images, labels, known.class_names, published.source)
 
 
 def open_distribution(distribution: Distribution, settings: DataSettings) -> ImageSet:
-    """Samples of this distribution, whatever `settings.name` says: (N, D, 1, 1), float32 in [-1, 1].
+    """Load samples of this distribution, whatever `settings.name` says: (N, D, 1, 1), float32 in [-1, 1].
 
     Raises:
         DataError: the settings ask for another form, for classes, or for more samples than there are.
     """
     shape = _sample_shape(distribution, settings)
     samples = draw_samples(distribution, settings.split).astype(np.float32)
-    samples = samples[_chosen(None, len(samples), distribution.name, settings)]
+    samples = samples[_subset(None, len(samples), distribution.name, settings)]
     images = torch.from_numpy(samples.reshape(-1, *shape))
-    return ImageSet.of(distribution.name, images, None, None, f"{DRAWN}: {distribution.name}, {settings.split}")
+    return ImageSet.of(distribution.name, images, None, None, f"{SOURCE}: {distribution.name}, {settings.split}")
 
 
-def _chosen(labels: NDArray[np.int64] | None, count: int, name: str, settings: DataSettings) -> NDArray[np.int64]:
+def _subset(labels: NDArray[np.int64] | None, count: int, name: str, settings: DataSettings) -> NDArray[np.int64]:
     name = f"{name} ({settings.split})"
-    return choose(name, labels, count, settings.classes, settings.limit, settings.fraction)
+    return select_subset(name, labels, count, settings.classes, settings.limit, settings.fraction)
 
 
 def _sample_shape(distribution: Distribution, settings: DataSettings) -> tuple[int, int, int]:
@@ -108,17 +108,17 @@ def _sample_shape(distribution: Distribution, settings: DataSettings) -> tuple[i
 
 
 def find_folder(name: str) -> Path:
-    """The folder that `DataSettings.name` means where it is not a known set.
+    """Return the folder that `DataSettings.name` means where it is not a known set.
 
     Raises:
-        DataError: there is no such folder; the message names the known set that is spelled most alike.
+        DataError: there is no such folder; the message names the most similar known set.
     """
-    folder = expanded(name)
-    if os.path.isdir(folder):  # not pathlib's, which fails for a name that is too long
+    folder = expand_home(name)
+    if os.path.isdir(folder):  # pathlib's raises for a name that is too long
         return folder
     if os.path.exists(folder):
         raise DataError(f"{shown(name)} is a file; give the folder of images that it lies in.")
-    known = (*KNOWN, *DISTRIBUTIONS)
+    known = (*KNOWN_SETS, *DISTRIBUTIONS)
     near = get_close_matches(name, known, 1)
     hint = f"did you mean `{near[0]}`?" if near else f"known sets: {', '.join(known)}."
     raise DataError(f"There is neither a data set nor a folder of images `{shown(name)}`; {hint}")

@@ -1,0 +1,49 @@
+"""Progress of long work: the callback that reports it, and progress bars for a terminal of any width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from qgen.interrupts import on_end_at_once
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+#: Called with (steps done, steps in total).
+ProgressCallback = Callable[[int, int], None]
+
+#: Width of a bar, in columns. Its description has the rest of the line, and is cut where it is longer.
+_BAR_COLUMNS = 12
+
+
+@contextmanager
+def progress_bars(console: Console) -> Iterator[Progress]:
+    """Show progress bars within this block: one line a task, with its step, its remaining time and its description."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+
+    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+    fixed = [Column(no_wrap=True) for _ in range(3)]
+    progress = Progress(
+        SpinnerColumn(),
+        MofNCompleteColumn(table_column=fixed[0]),
+        BarColumn(_BAR_COLUMNS, table_column=fixed[1]),
+        TimeRemainingColumn(compact=True, table_column=fixed[2]),
+        TextColumn("{task.description}", markup=False, table_column=rest),
+        console=console,
+        transient=True,
+        expand=True,
+    )
+    with on_end_at_once(lambda: _clear(progress)), progress:
+        yield progress
+
+
+def _clear(progress: Progress) -> None:
+    """Move the cursor to the first bar, for a process that ends at once: its last message clears what is below."""
+    above = len(progress.tasks) - 1
+    if progress.console.is_terminal and above > 0:
+        progress.console.file.write(f"\r\x1b[{above}A")
+        progress.console.file.flush()
