@@ -1,4 +1,4 @@
-"""`qgen study`: several runs that are trained to be compared."""
+"""`qgen study`: tasks over a grid of cells, run by an executor and analysed in a report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from qgen.cli.progress import progress
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from qgen.studies import Comparison, Plan, Trained
+    from qgen.studies import Report, Study
+    from qgen.studies.comparison import ComparisonStudy
 
 EXAMPLES = """\b
 Examples:
@@ -76,83 +77,79 @@ def compare(
     run. Ctrl-C ends it after the steps in hand; the same command with --out goes
     on.
     """
-    from qgen.studies import make_plan
+    from qgen.studies.comparison import make_comparison
 
-    study = _folder(out)
+    folder = _folder(out, "compare")
     if not dry_run:
-        check_folder(study / "compare.json")
+        check_folder(folder / "compare.json")
     console = make_console(as_json)
-    plan = make_plan(presets, seeds, fraction or [1.0], images, baseline, set_ or [])
-    if images is not None and plan.images != images:
-        console.print(f"{images:,} images are no whole number of steps of all: each run sees {plan.images:,}")
+    study = make_comparison(presets, seeds, fraction or [1.0], images, baseline, set_ or [])
+    if images is not None and study.images != images:
+        console.print(f"{images:,} images are no whole number of steps of all: each run sees {study.images:,}")
     if dry_run:
-        _show(console, plan, as_json)
+        _print_comparison(console, study, as_json)
         return
-    _run(console, plan, study, jobs, data_dir, device, as_json)
+    _run(console, study, folder, jobs, data_dir, device, as_json)
 
 
-def _folder(out: Path | None) -> Path:
+def _folder(out: Path | None, kind: str) -> Path:
     from datetime import datetime
 
-    return out or Path("studies") / f"{datetime.now():%Y%m%d-%H%M%S}-compare"
+    return out or Path("studies") / f"{datetime.now():%Y%m%d-%H%M%S}-{kind}"
 
 
-def _show(console: Console, plan: Plan, as_json: bool) -> None:
-    """What would be trained."""
+def _print_comparison(console: Console, study: ComparisonStudy, as_json: bool) -> None:
+    """Print what would be trained."""
+    names = [cell.name for cell in study.cells()]
     if as_json:
-        typer.echo(json.dumps(plan.plain() | {"runs": [task.name for task in plan.tasks()]}, indent=2))
+        typer.echo(json.dumps(study.plain() | {"runs": names}, indent=2))
         return
     from rich.table import Table
 
     table = Table("model", box=None, pad_edge=False)
     for column in ("parameters", "in circuits", "steps", "images a step"):
         table.add_column(column, justify="right")
-    for each in plan.contenders:
-        counts = (each.parameters, each.quantum_parameters, each.steps, each.images_a_step)
-        table.add_row(each.name, *(f"{count:,}" for count in counts))
+    for arm in study.arms:
+        counts = (arm.parameters, arm.quantum_parameters, arm.steps, arm.images_per_step)
+        table.add_row(arm.name, *(f"{count:,}" for count in counts))
     console.print(table)
-    runs = len(list(plan.tasks()))
-    console.print(f"{runs} runs, each of {plan.images:,} training images", soft_wrap=True)
+    console.print(f"{len(names)} runs, each of {study.images:,} training images", soft_wrap=True)
 
 
 def _run(
     console: Console,
-    plan: Plan,
-    study: Path,
+    study: Study,
+    folder: Path,
     jobs: int | None,
     data_dir: Path | None,
     device: Literal["cpu", "cuda"],
     as_json: bool,
 ) -> None:
-    """Trains what is not trained yet, then says what it came to."""
+    """Run the tasks of any study that are not done yet, then write and print its report."""
     from qgen.data import open_images
-    from qgen.studies import compare as compare_runs
-    from qgen.studies import train_all, write_plan
-    from qgen.studies.writing import write_comparison
+    from qgen.studies import ProcessPool, make_report, run_study, write_report, write_study
 
-    write_plan(study, plan)
-    runs = len(list(plan.tasks()))
-    console.print(f"training {runs} runs of {plan.images:,} images each into {study}", soft_wrap=True)
-    with progress(console, "fetching images") as told:  # once, rather than by several runs at a time
-        open_images(plan.contenders[0].settings.data, data_dir, progress=told)
-    options = ["--device", device, *(["--data-dir", str(data_dir)] if data_dir else [])]
-    with progress(console, "training") as told:
-
-        def say(line: str) -> None:
-            console.print(line, soft_wrap=True)
-
-        trained = train_all(study, plan, jobs or _cores(), options, told, say)
-    if trained.stopped:
-        _say_how_to_go_on(console, study, trained, runs)
+    write_study(folder, study)
+    console.print(f"{study.description} into {folder}", soft_wrap=True)
+    with progress(console, "fetching images") as bar:  # once, rather than by several tasks at a time
+        open_images(study.data, data_dir, progress=bar)
+    options = ("--device", device, *(("--data-dir", str(data_dir)) if data_dir else ()))
+    executor = ProcessPool(jobs or _cores(), options)
+    with progress(console, "training") as bar:
+        outcome = run_study(folder, study, executor, bar, lambda line: console.print(line, soft_wrap=True))
+    if outcome.stopped:
+        tasks = len(list(study.tasks()))
+        state = f"stopped; {outcome.finished} of {tasks} runs are finished"
+        console.print(f"{state}. Go on with the same command and --out {folder}", soft_wrap=True)
         raise typer.Exit(130)
-    found = compare_runs(study)
-    page = write_comparison(study, found)
+    report = make_report(folder)
+    page = write_report(folder, report)
     if as_json:
-        print_json(found.to_dict() | {"study": str(study), "page": str(page)})
+        print_json(report.data | {"study": str(folder), "page": str(page)})
     else:
-        _print(console, found, page)
-    if trained.failures:
-        for failure in trained.failures:
+        _print_report(console, report, page)
+    if outcome.failures:
+        for failure in outcome.failures:
             console.print(f"{failure.name} failed: {failure.line}", soft_wrap=True, style="red")
         console.print("the same command with this --out tries them again", soft_wrap=True)
         raise typer.Exit(1)
@@ -164,31 +161,20 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _say_how_to_go_on(console: Console, study: Path, trained: Trained, runs: int) -> None:
-    console.print(
-        f"stopped; {trained.finished} of {runs} runs are finished. Go on with the same command and --out {study}",
-        soft_wrap=True,
-    )
-
-
-def _print(console: Console, found: Comparison, page: Path) -> None:
+def _print_report(console: Console, report: Report, page: Path) -> None:
     from rich.table import Table
 
-    from qgen.studies import tables, words
-
-    for fraction in found.plan.fractions:
-        rows = list(zip(tables.results_head(found), *tables.results(found, fraction), strict=True))
+    for each in report.tables:
         table = Table(box=None, pad_edge=False)
-        table.add_column(f"on {words.part(fraction)}", no_wrap=True)
-        for name in rows[0][1:]:
+        table.add_column(each.head[0], no_wrap=True)
+        for name in each.head[1:]:
             table.add_column(name, justify="right", overflow="fold")
-        for row in rows[1:]:
+        for row in each.rows:
             table.add_row(*row)
         console.print(table)
         console.print()
-    for warning in words.warnings(found):
+    for warning in report.warnings:
         console.print(f"warning: {warning}", soft_wrap=True, style="yellow")
-    console.print(words.answer(found), soft_wrap=True)
-    for line in words.verdict_lines(found):
+    for line in report.conclusions:
         console.print(line, soft_wrap=True)
     console.print(f"page: {page}", soft_wrap=True)

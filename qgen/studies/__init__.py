@@ -1,14 +1,18 @@
-"""Studies: several runs that are trained to be compared, and what may be said of them."""
+"""Studies: cells of a grid, tasks that are run in each cell, executors that run them, and reports on the results."""
 
-from qgen.studies.comparison import Comparison as Comparison
-from qgen.studies.comparison import Difference as Difference
-from qgen.studies.comparison import Group as Group
-from qgen.studies.comparison import compare as compare
-from qgen.studies.plan import Plan as Plan
-from qgen.studies.plan import Task as Task
-from qgen.studies.plan import make_plan as make_plan
-from qgen.studies.plan import read_plan as read_plan
-from qgen.studies.plan import write_plan as write_plan
-from qgen.studies.training import Trained as Trained
-from qgen.studies.training import is_finished as is_finished
-from qgen.studies.training import train_all as train_all
+from qgen.studies.executor import Executor as Executor
+from qgen.studies.executor import Failure as Failure
+from qgen.studies.executor import Outcome as Outcome
+from qgen.studies.executor import ProcessPool as ProcessPool
+from qgen.studies.folder import make_report as make_report
+from qgen.studies.folder import read_study as read_study
+from qgen.studies.folder import run_study as run_study
+from qgen.studies.folder import write_report as write_report
+from qgen.studies.folder import write_study as write_study
+from qgen.studies.registry import KINDS as KINDS
+from qgen.studies.study import Report as Report
+from qgen.studies.study import Study as Study
+from qgen.studies.study import StudyKind as StudyKind
+from qgen.studies.tasks import Cell as Cell
+from qgen.studies.tasks import Task as Task
+from qgen.studies.tasks import TrainTask as TrainTask

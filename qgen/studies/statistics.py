@@ -1,4 +1,4 @@
-"""What a few repetitions support: means with intervals, paired differences, and several of them at once."""
+"""Statistics of a few repetitions: means with intervals, paired tests, and Holm's correction for several tests."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-#: How sure an interval is to hold the mean.
+#: Confidence level of intervals.
 CONFIDENCE = 0.95
-#: Differences whose spread is a smaller part of them are equal but for rounding.
+#: Differences with a smaller relative spread are equal up to rounding.
 _ROUNDING = 1e-9
 
 Verdict = Literal["better", "worse", "not resolved"]
@@ -23,10 +23,10 @@ class Estimate:
     """A mean over repetitions.
 
     Attributes:
-        values: of each repetition; None where there is none.
-        mean: of those that there are.
-        low: the lower end of the 95 % interval of the mean, by Student's t; None with fewer than two values.
-        high: its upper end.
+        values: the value of each repetition; None if it is missing.
+        mean: mean of the known values.
+        low: lower end of the 95 % interval of the mean, by Student's t; None with fewer than two values.
+        high: upper end of the interval.
     """
 
     values: tuple[float | None, ...]
@@ -36,21 +36,21 @@ class Estimate:
 
 
 def estimate(values: Sequence[float | None]) -> Estimate | None:
-    """The mean of repetitions with its interval; None where there is no value at all."""
+    """Estimate the mean of repetitions, with its interval; None without any value."""
     known = [value for value in values if value is not None]
     if not known:
         return None
     mean = float(np.mean(known))
     if len(known) < 2:
         return Estimate(tuple(values), mean, None, None)
-    reach = float(stdtrit(len(known) - 1, (1 + CONFIDENCE) / 2)) * _standard_error(known)
-    return Estimate(tuple(values), mean, mean - reach, mean + reach)
+    half_width = float(stdtrit(len(known) - 1, (1 + CONFIDENCE) / 2)) * _standard_error(known)
+    return Estimate(tuple(values), mean, mean - half_width, mean + half_width)
 
 
-def chance(differences: Sequence[float]) -> float | None:
-    """How likely a mean at least so far from 0 is where there is no difference: the p-value of a paired t-test.
+def paired_p_value(differences: Sequence[float]) -> float | None:
+    """Return the two-sided p-value of a paired t-test.
 
-    None with fewer than two, and where all are alike but are not 0: a spread that was not seen cannot be judged by.
+    None with fewer than two differences, and if all are equal but not 0: their spread is then unknown.
     """
     if len(differences) < 2:
         return None
@@ -60,30 +60,30 @@ def chance(differences: Sequence[float]) -> float | None:
     return 2 * float(stdtr(len(differences) - 1, -abs(mean) / error))
 
 
-def holm(chances: Sequence[float]) -> list[float]:
-    """p-values that may be looked at together (S. Holm 1979, Scand. J. Statist. 6, 65), in the order given.
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values for multiple testing (S. Holm 1979, Scand. J. Statist. 6, 65), in the given order.
 
-    Whoever believes all that are below 0.05 is wrong about any of them with a chance of at most 5 %.
+    Rejecting all hypotheses with an adjusted value below 0.05 is wrong about any of them with probability at most 5 %.
     """
-    adjusted, floor = [0.0] * len(chances), 0.0
-    for rank, place in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
-        floor = max(floor, min(1.0, (len(chances) - rank) * chances[place]))
-        adjusted[place] = floor
+    adjusted, floor = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        floor = max(floor, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = floor
     return adjusted
 
 
 def verdict(difference: Estimate, adjusted: float | None, lower_is_better: bool) -> Verdict | None:
-    """What may be said of a difference from the baseline; None where there are too few values to say anything.
+    """Return what a difference from the baseline supports; None with fewer than two values.
 
     Args:
-        difference: the mean of paired differences.
-        adjusted: its p-value after `holm`; None where it has none.
-        lower_is_better: whether less is more.
+        difference: mean of paired differences.
+        adjusted: its p-value after `holm`; None if it has none.
+        lower_is_better: the direction of improvement.
     """
     if difference.low is None or difference.high is None:
         return None
-    excluded = difference.low > 0 or difference.high < 0
-    if not excluded or adjusted is None or adjusted >= 1 - CONFIDENCE:
+    excludes_zero = difference.low > 0 or difference.high < 0
+    if not excludes_zero or adjusted is None or adjusted >= 1 - CONFIDENCE:
         return "not resolved"
     return "better" if (difference.mean < 0) == lower_is_better else "worse"
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from qgen.studies.training import TRAIN
+from qgen.studies.executor import QGEN as QGEN_OF_STUDIES
 from qgen.user_files import shown
 
 QGEN = [sys.executable, "-m", "qgen"]
@@ -225,7 +225,9 @@ BROKEN = ("yaml.py", "random.py", "struct.py", "pickle.py", "torch.py", "qiskit.
 def test_what_trains_a_run_of_a_study_does_not_import_from_the_folder(tmp_path: Path) -> None:
     for name in BROKEN:
         (tmp_path / name).write_text("raise SystemExit('imported')\n")
-    done = subprocess.run([*TRAIN, "--set", "x=1"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*QGEN_OF_STUDIES, "train", "--set", "x=1"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr[:23]) == (1, "qgen: unknown key `x`. ")
 
 

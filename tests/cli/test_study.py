@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,10 @@ def invoke(*arguments: str) -> Any:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Runs are trained by what only leaves files behind; the folder of the studies."""
-    from qgen.studies import training
+    from qgen.studies import ProcessPool
 
-    def train(*arguments: Any, **others: Any) -> Any:
-        return real(*arguments, **others, command=(sys.executable, fake_training.__file__))
-
-    real = training.train_all
-    monkeypatch.setattr("qgen.studies.train_all", train)
+    fake = partial(ProcessPool, command=(sys.executable, fake_training.__file__))
+    monkeypatch.setattr("qgen.studies.ProcessPool", fake)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "studies"
 
@@ -94,9 +92,10 @@ def test_a_failure_is_told_and_the_others_are_compared(fake: Path) -> None:
     study.mkdir(parents=True)
     faults = {"gan-classical-1-seed1": {"at": 4, "say": "step 4: not finite"}}
     assert invoke(*PAIR, *SHORT, "--out", str(study), "--dry-run").exit_code == 0
-    from qgen.studies import make_plan, write_plan
+    from qgen.studies import write_study
+    from qgen.studies.comparison import make_comparison
 
-    write_plan(study, make_plan(PAIR, 2, changes=["training.steps=20", "training.batch=10"]))
+    write_study(study, make_comparison(PAIR, 2, changes=["training.steps=20", "training.batch=10"]))
     (study / "faults.json").write_text(json.dumps(faults))
     done = invoke(*PAIR, *SHORT, "--out", str(study))
     assert done.exit_code == 1

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 import qgen.backends.gradients.choice as gradients
 import qgen.devserver.faults  # so that its settings are known here
-import qgen.studies.plan  # noqa: F401
+import qgen.studies  # noqa: F401
 from qgen.documents import Unquoted, dump_yaml, parse_yaml
 from qgen.errors import ConfigError
 from qgen.noise.settings import NoiseSettings  # noqa: F401

@@ -15,39 +15,47 @@ import pytest
 from scipy import stats
 
 from qgen.errors import RunError
-from qgen.studies import Plan, compare, write_plan
-from qgen.studies.page import page
-from qgen.studies.tables import markdown
-from qgen.studies.words import answer, method, verdict_lines
-from qgen.studies.writing import write_comparison
+from qgen.studies import comparison, make_report, read_study, write_report, write_study
+from qgen.studies.comparison import Comparison, ComparisonStudy
+from qgen.studies.comparison.page import page
+from qgen.studies.comparison.tables import markdown
+from qgen.studies.comparison.text import answer, method, verdict_lines
+from qgen.studies.tasks import cell_run
 
 NAMES = ("one", "two", "three")
 KEYS = ("frechet", "kernel", "coverage", "confident", "entropy")
 Filled = Callable[..., Path]
-MakePlan = Callable[..., Plan]
+MakeStudy = Callable[..., ComparisonStudy]
+
+
+def compare(folder: Path) -> Comparison:
+    """The comparison of the study in this folder."""
+    study = read_study(folder)
+    assert isinstance(study, ComparisonStudy)
+    return comparison.compare(folder, study)
 
 
 def plain(text: str) -> str:
     return text.replace("\u202f", " ").replace("\u00a0", " ").replace("\N{MINUS SIGN}", "-")
 
 
-def drawn(rng: np.random.Generator, plan: Plan) -> dict[tuple[str, float, int], dict[str, float]]:
+def drawn(rng: np.random.Generator, study: ComparisonStudy) -> dict[tuple[str, float, int], dict[str, float]]:
     return {
-        (task.contender.name, task.fraction, task.seed): {key: float(rng.uniform(0.1, 0.9)) for key in KEYS}
-        for task in plan.tasks()
+        (cell.arm.name, cell.fraction, cell.seed): {key: float(rng.uniform(0.1, 0.9)) for key in KEYS}
+        for cell in study.cells()
     }
 
 
 def test_means_intervals_and_chances_are_scipys(
-    make_plan_of: MakePlan, filled: Filled, rng: np.random.Generator
+    make_study_of: MakeStudy, filled: Filled, rng: np.random.Generator
 ) -> None:
-    plan = make_plan_of(NAMES, 4, (1.0, 0.1), "two")
-    values = drawn(rng, plan)
-    found = compare(filled(plan, lambda *which: values[which]))
+    study = make_study_of(NAMES, 4, (1.0, 0.1), "two")
+    values = drawn(rng, study)
+    found = compare(filled(study, lambda *which: values[which]))
     assert found.missing == ()
-    for group in found.groups:
+    for group in found.results:
         for key in KEYS:
-            own = [values[group.name, group.fraction, seed][key] for seed in plan.seeds]
+            own = [values[group.name, group.fraction, seed][key] for seed in study.seeds]
             known = group.estimates[key]
             assert known.values == tuple(own)
             expected = stats.t.interval(0.95, 3, np.mean(own), stats.sem(own))
@@ -57,11 +65,11 @@ def test_means_intervals_and_chances_are_scipys(
     }
     for one in found.differences:
         ours, base = (
-            [values[name, one.fraction, seed][one.metric] for seed in plan.seeds] for name in (one.name, "two")
+            [values[name, one.fraction, seed][one.metric] for seed in study.seeds] for name in (one.name, "two")
         )
-        assert one.chance == pytest.approx(stats.ttest_rel(ours, base).pvalue, rel=1e-6)
+        assert one.p_value == pytest.approx(stats.ttest_rel(ours, base).pvalue, rel=1e-6)
         assert one.estimate.mean == pytest.approx(np.mean(ours) - np.mean(base))
-    raw = np.array([one.chance for one in found.differences])
+    raw = np.array([one.p_value for one in found.differences])
     adjusted = np.array([one.adjusted for one in found.differences])
     order = raw.argsort()
     expected = np.minimum(1, np.maximum.accumulate(raw[order] * np.arange(20, 0, -1)))
@@ -69,10 +77,10 @@ def test_means_intervals_and_chances_are_scipys(
 
 
 def test_clear_differences_are_resolved_in_the_right_direction(
-    make_plan_of: MakePlan, filled: Filled, rng: np.random.Generator
+    make_study_of: MakeStudy, filled: Filled, rng: np.random.Generator
 ) -> None:
     """Five seeds and a difference of a thousand standard deviations; all else is the seed's alone."""
-    plan = make_plan_of(NAMES, 5)
+    study = make_study_of(NAMES, 5)
     seeds, noise = rng.uniform(0.3, 0.6, 5), rng.normal(0, 1e-4, (3, 5))
 
     def values(name: str, fraction: float, seed: int) -> dict[str, float]:
@@ -80,7 +88,7 @@ def test_clear_differences_are_resolved_in_the_right_direction(
         base = seeds[seed] + noise[NAMES.index(name), seed]
         return {"frechet": base + shift, "coverage": base + shift}
 
-    found = compare(filled(plan, values))
+    found = compare(filled(study, values))
     said = {(one.name, one.metric): one.verdict for one in found.differences}
     assert said == {
         ("two", "frechet"): "worse",
@@ -97,13 +105,13 @@ def test_clear_differences_are_resolved_in_the_right_direction(
     assert "all 4 differences" in method(found)
 
 
-def test_an_interval_that_leaves_out_zero_is_not_enough(make_plan_of: MakePlan, filled: Filled) -> None:
+def test_an_interval_that_leaves_out_zero_is_not_enough(make_study_of: MakeStudy, filled: Filled) -> None:
     """Noise alone, so often that some differences seem to be there; nothing on the page says that they are."""
     rng = np.random.default_rng(1)
-    plan = make_plan_of(NAMES, 3)
-    values = drawn(rng, plan)
-    found = compare(filled(plan, lambda *which: values[which]))
-    assert min(one.chance for one in found.differences if one.chance is not None) < 0.05
+    study = make_study_of(NAMES, 3)
+    values = drawn(rng, study)
+    found = compare(filled(study, lambda *which: values[which]))
+    assert min(one.p_value for one in found.differences if one.p_value is not None) < 0.05
     assert {one.verdict for one in found.differences} == {"not resolved"}
     assert "None of the 10 differences from one is resolved" in answer(found)
     for text in (markdown(found), page(found)):
@@ -111,17 +119,17 @@ def test_an_interval_that_leaves_out_zero_is_not_enough(make_plan_of: MakePlan, 
         assert not re.search(r"\b(better|worse|outperform|advantage|superior)\b", words)
 
 
-def test_one_seed_says_nothing_of_differences(make_plan_of: MakePlan, filled: Filled) -> None:
-    found = compare(filled(make_plan_of(NAMES, 1), lambda name, *_: {"frechet": float(len(name))}))
-    assert all(one.verdict is None and one.chance is None for one in found.differences)
+def test_one_seed_says_nothing_of_differences(make_study_of: MakeStudy, filled: Filled) -> None:
+    found = compare(filled(make_study_of(NAMES, 1), lambda name, *_: {"frechet": float(len(name))}))
+    assert all(one.verdict is None and one.p_value is None for one in found.differences)
     assert "Nothing can be said" in answer(found)
     assert "One seed a model" in method(found)
     assert "±" not in page(found).partition("<h2>How")[0].replace("± 95 % intervals", "")
 
 
-def test_curves_count_images_and_stand_on_all_seeds(make_plan_of: MakePlan, filled: Filled) -> None:
-    study = filled(make_plan_of(NAMES, 2), lambda name, _, seed: {"frechet": 1.0 + seed})
-    group = compare(study).group("one", 1.0)
+def test_curves_count_images_and_stand_on_all_seeds(make_study_of: MakeStudy, filled: Filled) -> None:
+    folder = filled(make_study_of(NAMES, 2), lambda name, _, seed: {"frechet": 1.0 + seed})
+    group = compare(folder).result("one", 1.0)
     assert [(point.images, point.estimate.mean) for point in group.curves["frechet"]] == [(100, 3.0), (200, 1.5)]
     accuracy = group.curves["discriminator_accuracy"]
     assert [point.images for point in accuracy] == [10 * step for step in range(1, 21)]
@@ -131,46 +139,46 @@ def test_curves_count_images_and_stand_on_all_seeds(make_plan_of: MakePlan, fill
     assert group.images == 1438
 
 
-def test_unfinished_runs_are_left_out_and_named(make_plan_of: MakePlan, filled: Filled) -> None:
-    plan = make_plan_of(NAMES, 3)
-    study = filled(plan, lambda name, _, seed: {"frechet": float(seed)})
-    tasks = {task.name: task for task in plan.tasks()}
-    tasks["two-1-seed1"].run(study).grid(20).unlink()
-    found = compare(study)
+def test_unfinished_runs_are_left_out_and_named(make_study_of: MakeStudy, filled: Filled) -> None:
+    study = make_study_of(NAMES, 3)
+    folder = filled(study, lambda name, _, seed: {"frechet": float(seed)})
+    cells = {cell.name: cell for cell in study.cells()}
+    cell_run(folder, cells["two-1-seed1"]).grid(20).unlink()
+    found = compare(folder)
     assert found.missing == ("two-1-seed1",)
-    assert found.group("two", 1.0).estimates["frechet"].values == (0.0, None, 2.0)
+    assert found.result("two", 1.0).estimates["frechet"].values == (0.0, None, 2.0)
     (difference,) = (one for one in found.differences if one.name == "two")
     assert difference.estimate.values == (0.0, None, 0.0)
     assert "1 of 9 runs are not finished" in plain(page(found))
 
 
-def test_an_empty_study_can_be_written(make_plan_of: MakePlan, tmp_path: Path) -> None:
-    write_plan(tmp_path / "study", make_plan_of(NAMES))
+def test_an_empty_study_can_be_written(make_study_of: MakeStudy, tmp_path: Path) -> None:
+    write_study(tmp_path / "study", make_study_of(NAMES))
     found = compare(tmp_path / "study")
     assert len(found.missing) == 9
     assert found.differences == ()
     assert "Nothing can be said" in page(found)
 
 
-def test_runs_of_other_images_are_refused(make_plan_of: MakePlan, filled: Filled) -> None:
-    plan = make_plan_of(NAMES, 2)
-    study = filled(plan, lambda *_: {"frechet": 1.0})
-    file = study / "runs/two-1-seed1/provenance.json"
+def test_runs_of_other_images_are_refused(make_study_of: MakeStudy, filled: Filled) -> None:
+    study = make_study_of(NAMES, 2)
+    folder = filled(study, lambda *_: {"frechet": 1.0})
+    file = folder / "runs/two-1-seed1/provenance.json"
     file.write_text(file.read_text().replace("of 1.0", "other"))
     with pytest.raises(RunError, match="one-1-seed0 and two-1-seed1 learned from different images"):
-        compare(study)
+        compare(folder)
 
 
-def test_json_holds_all_of_it_and_only_numbers(make_plan_of: MakePlan, filled: Filled) -> None:
-    plan = make_plan_of(NAMES, 2, (1.0, 0.1))
+def test_json_holds_all_of_it_and_only_numbers(make_study_of: MakeStudy, filled: Filled) -> None:
+    study = make_study_of(NAMES, 2, (1.0, 0.1))
     odd = {"frechet": 2.0, "kernel": math.nan, "coverage": math.inf, "confident": None}
-    study = filled(plan, lambda name, _, seed: odd | ({"coverage": 0.5} if name == "one" else {}))
-    write_comparison(study, compare(study))
+    folder = filled(study, lambda name, _, seed: odd | ({"coverage": 0.5} if name == "one" else {}))
+    write_report(folder, make_report(folder))
 
     def refuse(text: str) -> Any:
         raise AssertionError(f"{text} is no JSON")
 
-    read = json.loads((study / "compare.json").read_text(encoding="utf-8"), parse_constant=refuse)
+    read = json.loads((folder / "compare.json").read_text(encoding="utf-8"), parse_constant=refuse)
     assert set(read["metrics"]) == {"frechet", "coverage"}
     assert read["results"][0]["runs"] == {"0": "one-1-seed0", "1": "one-1-seed1"}
     assert read["models"]["two"] == {
@@ -181,7 +189,7 @@ def test_json_holds_all_of_it_and_only_numbers(make_plan_of: MakePlan, filled: F
     }
     assert read["baseline"] == "one"
     assert read["differences"][0]["verdict"] == "not resolved"
-    assert "nan" not in (study / "compare.md").read_text(encoding="utf-8").lower()
+    assert "nan" not in (folder / "compare.md").read_text(encoding="utf-8").lower()
 
 
 class Elements(HTMLParser):
@@ -208,19 +216,19 @@ class Elements(HTMLParser):
 
 
 def test_the_page_shows_every_model_and_needs_nothing(
-    make_plan_of: MakePlan, filled: Filled, rng: np.random.Generator
+    make_study_of: MakeStudy, filled: Filled, rng: np.random.Generator
 ) -> None:
     names = ("one", "two & <b>half</b>", "three")
-    plan = make_plan_of(names, 2, (1.0, 0.1))
-    study = filled(plan, lambda *_: {key: float(rng.uniform(0.1, 0.9)) for key in KEYS} | {"collapse": "all alike"})
-    found = compare(study)
+    study = make_study_of(names, 2, (1.0, 0.1))
+    folder = filled(study, lambda *_: {key: float(rng.uniform(0.1, 0.9)) for key in KEYS} | {"collapse": "all alike"})
+    found = compare(folder)
     text = page(found)
     read = Elements(text)
     for name in ("one", "two &amp; &lt;b&gt;half&lt;/b&gt;", "three"):
         assert text.count(f'<th scope="row">{name}</th>') >= 2 * 3  # means, values and pictures of each part
     pictures = read.all("img")
     assert len(pictures) == 3 * 2 * 2
-    assert {picture["alt"] for picture in pictures} == {f"Samples of {task.name}" for task in plan.tasks()}
+    assert {picture["alt"] for picture in pictures} == {f"Samples of {cell.name}" for cell in study.cells()}
     assert all((picture["src"] or "").startswith("data:image/png;base64,") for picture in pictures)
     assert not read.all("script")
     assert all((link["href"] or "").startswith("data:") for link in read.all("link"))
@@ -234,9 +242,9 @@ def test_the_page_shows_every_model_and_needs_nothing(
         assert part in plain(text)
 
 
-def test_markdown_tables_are_whole(make_plan_of: MakePlan, filled: Filled, rng: np.random.Generator) -> None:
-    plan = make_plan_of(("one", "two|half"), 3)
-    text = markdown(compare(filled(plan, lambda *_: {key: float(rng.uniform(0.1, 0.9)) for key in KEYS})))
+def test_markdown_tables_are_whole(make_study_of: MakeStudy, filled: Filled, rng: np.random.Generator) -> None:
+    study = make_study_of(("one", "two|half"), 3)
+    text = markdown(compare(filled(study, lambda *_: {key: float(rng.uniform(0.1, 0.9)) for key in KEYS})))
     tables = re.findall(r"(?:^\|.*\|$\n?)+", text, flags=re.MULTILINE)
     assert len(tables) == 3
     for each in tables:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from qgen.studies.statistics import chance, estimate, holm, verdict
+from qgen.studies.statistics import estimate, holm, paired_p_value, verdict
 
 numbers = st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-6)
 chances = st.lists(st.floats(0, 1), min_size=1, max_size=6)
@@ -31,7 +31,7 @@ def test_intervals_and_chances_are_scipys(count: int, rng: np.random.Generator) 
     assert found is not None
     expected = stats.t.interval(0.95, count - 1, ours.mean(), stats.sem(ours))
     np.testing.assert_allclose((found.low, found.high), expected, rtol=1e-9)
-    assert chance(list(ours - theirs)) == pytest.approx(stats.ttest_rel(ours, theirs).pvalue, rel=1e-6)
+    assert paired_p_value(list(ours - theirs)) == pytest.approx(stats.ttest_rel(ours, theirs).pvalue, rel=1e-6)
 
 
 def test_intervals_hold_the_mean_as_often_as_they_say(rng: np.random.Generator) -> None:
@@ -51,7 +51,7 @@ def test_one_value_has_no_interval_and_none_has_no_mean() -> None:
     assert (found.mean, found.low, found.high, found.values) == (4, None, None, (None, 4.0))
     assert estimate([None, None]) is None
     assert estimate([]) is None
-    assert chance([1.0]) is None
+    assert paired_p_value([1.0]) is None
     assert verdict(found, 0.0, True) is None
 
 
@@ -73,7 +73,7 @@ def test_holm_is_bonferroni_of_every_part(given_chances: list[float]) -> None:
 
 @given(st.lists(numbers, min_size=2, max_size=8), st.integers(1, 40), st.booleans())
 def test_a_verdict_needs_an_interval_without_zero(values: list[float], others: int, lower: bool) -> None:
-    found, alone = estimate(values), chance(values)
+    found, alone = estimate(values), paired_p_value(values)
     assert found is not None
     assert found.low is not None
     assert found.high is not None
@@ -89,7 +89,7 @@ def test_a_verdict_needs_an_interval_without_zero(values: list[float], others: i
 
 @given(st.lists(numbers, min_size=2, max_size=8))
 def test_alone_the_test_and_the_interval_agree(values: list[float]) -> None:
-    found, alone = estimate(values), chance(values)
+    found, alone = estimate(values), paired_p_value(values)
     assert found is not None
     if alone is None or abs(alone - 0.05) < 1e-6:
         return
@@ -104,6 +104,6 @@ def test_equal_differences_resolve_nothing(values: list[float]) -> None:
     """Shares of few samples are often equal: that they do not spread is chance."""
     found = estimate(values)
     assert found is not None
-    assert chance(values) is None
+    assert paired_p_value(values) is None
     assert verdict(found, None, False) == "not resolved"
-    assert chance([0.0, 0.0]) == 1
+    assert paired_p_value([0.0, 0.0]) == 1

@@ -1,6 +1,6 @@
 """Stands in for `qgen train`: leaves what a run leaves in its folder, in no time, and fails or waits where it is told.
 
-    python fake_training.py SETTINGS.yaml --out RUN    python fake_training.py RUN --resume
+    python fake_training.py train SETTINGS.yaml --out RUN    python fake_training.py train RUN --resume
 
 The study's folder may hold `faults.json`: the name of a run -> {"at": step, "say": line} or {"at": step, "wait": true}.
 """
@@ -96,4 +96,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[2:]))

@@ -1,4 +1,4 @@
-"""What one run of a study came to, read from its folder."""
+"""RunResult: the metrics of one finished run of a study, read from its folder."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qgen.studies.plan import Task
-from qgen.studies.training import is_finished
+from qgen.studies.tasks import Cell, TrainTask, cell_run
 from qgen.training import metrics
 
-#: Points of a curve that has a row of metrics every few steps.
+#: Largest number of points of a curve with a row of metrics every few steps.
 _POINTS = 40
 _ACCURACY = "discriminator_accuracy"
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that says how good samples are.
+    """A metric of samples.
 
     Attributes:
-        key: its name in quality.jsonl.
-        name: for people.
-        lower_is_better: whether less is more.
-        share: whether it lies in [0, 1] and is written in percent.
+        key: its key in quality.jsonl.
+        name: its name for people.
+        lower_is_better: the direction of improvement.
+        share: whether it lies in [0, 1] and is shown in percent.
         meaning: one line.
     """
 
@@ -52,19 +51,21 @@ METRICS = (
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A finished run.
+class RunResult:
+    """The result of a finished run.
 
     Attributes:
-        task: what it was to be.
-        data: its provenance: name, number of images, digest.
+        name: the name of its cell.
+        images_per_step: training images per step.
+        data: its images: name, number, SHA-256.
         quality: the rows of quality.jsonl, in order; the last is of the last step.
-        accuracy: (training images seen, how often the discriminator is right), in order; empty without one.
-        seconds: that its steps took, without drawing samples and saving; None where they were not noted.
+        accuracy: (training images seen, accuracy of the discriminator), in order; empty without one.
+        seconds: time of its training steps, without sampling and saving; None if it was not recorded.
         grid: the picture of its last samples.
     """
 
-    task: Task
+    name: str
+    images_per_step: int
     data: Mapping[str, Any]
     quality: tuple[metrics.Row, ...]
     accuracy: tuple[tuple[int, float], ...]
@@ -72,55 +73,57 @@ class Measured:
     grid: Path
 
     def value(self, key: str) -> float | None:
-        """A number of quality.jsonl at the end; None where it is missing or not finite."""
+        """Return a metric at the end; None if it is missing or not finite."""
         return finite(self.quality[-1].get(key)) if self.quality else None
 
     def curve(self, key: str) -> list[tuple[int, float]]:
-        """(training images seen, that number), in order."""
-        each = self.task.contender.images_a_step
-        known = ((each * row["step"], finite(row.get(key))) for row in self.quality)
-        return [(images, value) for images, value in known if value is not None]
+        """Return (training images seen, metric), in order."""
+        points = ((self.images_per_step * row["step"], finite(row.get(key))) for row in self.quality)
+        return [(images, value) for images, value in points if value is not None]
 
     @property
     def collapse(self) -> str | None:
-        """What shows that its generator has collapsed, at the end."""
+        """The sign that the generator has collapsed, at the end."""
         return self.quality[-1].get("collapse") if self.quality else None
 
 
-def measured(study: Path, task: Task) -> Measured | None:
-    """What a run came to; None while it is not finished."""
-    if not is_finished(study, task):
+def read_result(folder: Path, cell: Cell, images_per_step: int) -> RunResult | None:
+    """Read the result of a cell's run; None if the run is not finished."""
+    task = TrainTask(cell)
+    if not task.is_done(folder):
         return None
-    run, last = task.run(study), task.contender.steps
+    run, last = cell_run(folder, cell), task.size
     quality = tuple(row for row in metrics.read(run.quality) if row["step"] <= last)
     if quality and quality[-1]["step"] != last:
         quality = ()
     rows = metrics.read(run.metrics)
     data = run.provenance().get("data", {})
-    return Measured(task, data, quality, _accuracy(rows), _seconds(rows), run.grid(last))
+    return RunResult(
+        cell.name, images_per_step, data, quality, _accuracy(rows), _training_seconds(rows), run.grid(last)
+    )
 
 
 def finite(value: object) -> float | None:
-    """The number, if it is one that JSON can hold."""
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if known else None  # type: ignore[arg-type]
+    """Return the number if it is one, and finite."""
+    is_finite = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if is_finite else None  # type: ignore[arg-type]
 
 
 def _accuracy(rows: Sequence[metrics.Row]) -> tuple[tuple[int, float], ...]:
-    """Means over about `_POINTS` equal parts of the run, each at its last row."""
+    """Average over about `_POINTS` equal parts of the run, each placed at its last row."""
     known = [(row["images"], value) for row in rows if (value := finite(row.get(_ACCURACY))) is not None]
-    part = math.ceil(len(known) / _POINTS) or 1
-    parts = (known[start : start + part] for start in range(0, len(known), part))
-    return tuple((each[-1][0], sum(value for _, value in each) / len(each)) for each in parts)
+    length = math.ceil(len(known) / _POINTS) or 1
+    parts = (known[start : start + length] for start in range(0, len(known), length))
+    return tuple((part[-1][0], sum(value for _, value in part) / len(part)) for part in parts)
 
 
-def _seconds(rows: Sequence[metrics.Row]) -> float | None:
-    """From the rates, which leave out all that is not training; a run that was killed and went on has them too."""
-    seconds, before = 0.0, 0
+def _training_seconds(rows: Sequence[metrics.Row]) -> float | None:
+    """Sum the time of steps from the rates, which exclude all other work and are complete in resumed runs too."""
+    seconds, previous = 0.0, 0
     for row in rows:
         rate = finite(row.get("images_per_second"))
         if not rate:
             return None
-        seconds += (row["images"] - before) / rate
-        before = row["images"]
+        seconds += (row["images"] - previous) / rate
+        previous = row["images"]
     return seconds if rows else None

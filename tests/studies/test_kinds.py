@@ -1,0 +1,144 @@
+"""A new kind of study is its cells and its analysis, and a row of the registry; an executor is one method."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from qgen.data import DataSettings
+from qgen.errors import RunError
+from qgen.progress import ProgressCallback
+from qgen.runs import Run
+from qgen.settings import Settings
+from qgen.studies import (
+    KINDS,
+    Failure,
+    Outcome,
+    Report,
+    StudyKind,
+    Task,
+    make_report,
+    read_study,
+    run_study,
+    write_report,
+    write_study,
+)
+from qgen.studies.study import Table
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A task that is no training: it leaves one file."""
+
+    shots: int
+
+    @property
+    def name(self) -> str:
+        return f"shots{self.shots}"
+
+    @property
+    def size(self) -> int:
+        return 1
+
+    def is_done(self, folder: Path) -> bool:
+        return (folder / self.name).exists()
+
+    def progress(self, folder: Path) -> int:
+        return int(self.is_done(folder))
+
+    def prepare(self, folder: Path) -> list[str]:
+        return ["sample", "--shots", str(self.shots), "--out", self.name]
+
+
+class ShotsStudy(Settings):
+    kind: Literal["shots"] = "shots"
+    shots: tuple[int, ...]
+
+    @property
+    def data(self) -> DataSettings:
+        return DataSettings()
+
+    @property
+    def description(self) -> str:
+        return f"sampling with {len(self.shots)} numbers of shots"
+
+    def tasks(self) -> Iterator[Draw]:
+        return map(Draw, self.shots)
+
+
+def analyse(folder: Path, study: ShotsStudy) -> Report:
+    values = {str(task.shots): (folder / task.name).read_text() for task in study.tasks() if task.is_done(folder)}
+    rows = tuple(values.items())
+    lines = (f"{len(values)} of {len(study.shots)} are done",)
+    return Report(values, f"# {values}\n", f"<p>{values}</p>", (Table(("shots", "value"), rows),), (), lines)
+
+
+class InThisProcess:
+    """An executor that runs no command, and fails at one task."""
+
+    def __init__(self, fails_at: str) -> None:
+        self.fails_at = fails_at
+        self.arguments: list[list[str]] = []
+
+    def run(
+        self, folder: Path, tasks: Sequence[Task], progress: ProgressCallback, message: Callable[[str], None]
+    ) -> Outcome:
+        for task in tasks:
+            self.arguments.append(task.prepare(folder))
+            if task.name != self.fails_at:
+                (folder / task.name).write_text("1.5")
+            progress(sum(each.progress(folder) for each in tasks), sum(each.size for each in tasks))
+            message(task.name)
+        done = sum(task.is_done(folder) for task in tasks)
+        return Outcome(done, tuple(Failure(task.name, "why") for task in tasks if not task.is_done(folder)), False)
+
+
+@pytest.fixture
+def shots(monkeypatch: pytest.MonkeyPatch) -> ShotsStudy:
+    kinds = dict(KINDS) | {"shots": StudyKind(ShotsStudy, analyse)}
+    monkeypatch.setattr("qgen.studies.folder.KINDS", kinds)
+    return ShotsStudy(shots=(10, 100, 1000))
+
+
+def test_another_kind_is_written_run_read_and_reported(shots: ShotsStudy, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    write_study(folder, shots)
+    assert read_study(folder) == shots
+    executor, progress, lines = InThisProcess("shots100"), [], []
+    outcome = run_study(folder, shots, executor, lambda *state: progress.append(state), lines.append)
+    assert outcome == Outcome(2, (Failure("shots100", "why"),), False)
+    assert [arguments[:3] for arguments in executor.arguments] == [
+        ["sample", "--shots", n] for n in ("10", "100", "1000")
+    ]
+    assert progress == [(1, 3), (1, 3), (2, 3)]
+    assert lines == ["shots10", "shots100", "shots1000"]
+    report = make_report(folder)
+    assert report.conclusions == ("2 of 3 are done",)
+    assert write_report(folder, report) == folder / "shots.html"
+    assert json.loads((folder / "shots.json").read_text()) == {"10": "1.5", "1000": "1.5"}
+    assert (folder / "shots.md").read_text().startswith("# ")
+    with pytest.raises(RunError, match=r"another study \(shots: 10, 100, 1000 against 10\)"):
+        write_study(folder, ShotsStudy(shots=(10,)))
+
+
+def test_one_process_runs_a_study(shots: ShotsStudy, tmp_path: Path) -> None:
+    with Run(tmp_path).alone(), pytest.raises(RunError, match="another process"):
+        run_study(tmp_path, shots, InThisProcess(""))
+
+
+def test_two_kinds_are_two_studies(shots: ShotsStudy, tmp_path: Path, make_study_of: Callable[..., Any]) -> None:
+    write_study(tmp_path / "study", shots)
+    with pytest.raises(RunError, match=r"another study \(kind: shots against compare\)"):
+        write_study(tmp_path / "study", make_study_of(("a", "b")))
+
+
+@pytest.mark.parametrize("kind", ["noise", None, 3, ["compare"], {"a": 1}])
+def test_an_unknown_kind_is_refused(kind: object, tmp_path: Path) -> None:
+    (tmp_path / "study.json").write_text(json.dumps({"kind": kind}))
+    with pytest.raises(RunError, match=r"another version of qgen: its kind is .*; known: compare"):
+        read_study(tmp_path)
