@@ -1,4 +1,4 @@
-"""The one family of exceptions that a user of qgen is meant to read.
+"""QgenError and its subclasses: errors that a user can mend.
 
 Each message says what was given, what is allowed and what to do. The command line shows it as one line, without a
 traceback (`--debug` shows it).
@@ -6,31 +6,31 @@ traceback (`--debug` shows it).
 
 
 class QgenError(Exception):
-    """Something that the user can mend; the message says how."""
+    """Base class of errors that a user can mend; the message says how."""
 
 
 class CircuitError(QgenError, ValueError):
-    """A circuit, its parameters or its observables are not what a quantum layer can be."""
+    """A circuit, its parameters or its observables cannot be those of a quantum layer."""
 
 
 class BackendError(QgenError, ValueError):
-    """A backend does not exist, or cannot run what it was given."""
+    """A backend does not exist, or cannot run a circuit or an option."""
 
 
 class InputError(QgenError, ValueError):
-    """The numbers handed to a circuit have the wrong shape, or are not finite."""
+    """Inputs or weights of a circuit have the wrong shape, or are not finite."""
 
 
 class ConfigError(QgenError, ValueError):
-    """A configuration holds an unknown key, a value that is not allowed, or values that contradict each other."""
+    """A configuration has an unknown key, a value that is not allowed, or contradictory values."""
 
 
 class DataError(QgenError, ValueError):
-    """Images are missing, damaged, or not what was asked for."""
+    """Images are missing, damaged, or other than requested."""
 
 
 class RunError(QgenError, RuntimeError):
-    """A run folder or a checkpoint is missing, damaged, or of another model or version; or training had to stop."""
+    """A run folder or a checkpoint is missing, damaged, or of another model or version; or training failed."""
 
 
 class HardwareError(QgenError, RuntimeError):
@@ -38,21 +38,22 @@ class HardwareError(QgenError, RuntimeError):
 
 
 class BudgetError(HardwareError):
-    """What is about to be submitted would cost more than was allowed."""
+    """A submission would cost more than the limit."""
 
 
 class ProductFormulaWarning(UserWarning):
-    """A product formula runs in place of an exact evolution; the message names the formula and its steps."""
+    """A product formula replaces an exact evolution; the message names the formula and its steps."""
 
 
+#: Longest representation of a value in a message, in characters.
 LONGEST_SHOWN = 80
 
 
 def shown(value: object) -> str:
-    """A value as a message names it: what Python writes for it, on one short line; else what kind of thing it is."""
+    """Return a value's `repr` on one short line, for a message; its type if that is longer."""
     try:
         text = " ".join(repr(value).split())
-    except ValueError:  # an integer of more digits than Python writes
+    except ValueError:  # an integer of more digits than Python prints
         text = ""
     if isinstance(value, str | bytes) and len(text) > LONGEST_SHOWN:
         return f"{text[: LONGEST_SHOWN - 3]}..."

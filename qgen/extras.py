@@ -1,21 +1,24 @@
-"""What is installed along with qgen only on request, under the name by which package indexes know it."""
+"""Optional dependencies: how to install an extra, and how to refuse what needs a missing package."""
 
 from qgen.errors import BackendError
 
-#: Not `qgen`, which is another project there: docs/decisions/0022.
+#: Name of the distribution; `qgen` is another project on PyPI (docs/decisions/0022).
 DISTRIBUTION = "qgen-torch"
 
 
 def install_command(extra: str) -> str:
-    """The shell command that installs qgen with this extra of `pyproject.toml`, quoted for every shell."""
+    """Return the shell command that installs qgen with an extra of `pyproject.toml`, quoted for every shell."""
     return f'pip install "{DISTRIBUTION}[{extra}]"'
 
 
 def require_aer(what: str) -> None:
-    """Refuse what needs qiskit-aer ("backend `aer`", "noise") where it cannot be imported.
+    """Check that qiskit-aer can be imported.
+
+    Args:
+        what: what needs it, as "backend `aer`" or "noise".
 
     Raises:
-        BackendError: with what to install, and what to use meanwhile.
+        BackendError: it cannot; the message says what to install, and what to use instead.
     """
     try:
         import qiskit_aer.noise  # noqa: F401

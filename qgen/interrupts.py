@@ -1,7 +1,7 @@
-"""Ctrl-C and SIGTERM, also while native code runs: a thread hears of a signal at once, the main thread only later.
+"""Ctrl-C and SIGTERM, also while native code runs: a thread is notified of signals at once.
 
-Python runs a signal's handler between two of its own instructions, and a step of training, a transpilation or an import
-can be one instruction for minutes. The system's own handler, however, writes the signal's number into a pipe at once
+Python calls signal handlers between two bytecode instructions, and a training step, a transpilation or an import can be
+one instruction for minutes. The C handler, however, writes the signal's number into a pipe at once
 (`signal.set_wakeup_fd`), and native code lets other threads run.
 """
 
@@ -15,69 +15,69 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-#: Seconds that a SIGTERM leaves to the step in hand: less than batch systems and containers wait before they kill.
+#: Seconds that a SIGTERM leaves to the current step; batch systems and containers wait longer before they kill.
 GRACE = 5.0
-#: Seconds after which somebody who pressed Ctrl-C is told how to end it at once.
+#: Seconds after a Ctrl-C until a message says how to end the process at once.
 PATIENCE = 2.0
 
 
 @dataclass
 class Interrupts:
-    """What this process was asked by signals.
+    """The signals that this process received.
 
     Attributes:
-        first: the first SIGINT or SIGTERM; None: there was none.
-        count: how many there were.
-        listening: whether a thread hears of them.
-        deaf: whether they are another's business for now.
-        at_once: what is done before the process ends at once, the last one first: end children, clean the terminal.
+        first: number of the first SIGINT or SIGTERM; None without one.
+        count: number of these signals.
+        listening: whether a thread is notified of them.
+        ignored: whether they are ignored, because a child process handles them.
+        cleanups: called in reverse order before the process ends at once, to kill children or clean the terminal.
     """
 
     first: int | None = None
     count: int = 0
     listening: bool = False
-    deaf: bool = False
-    at_once: list[Callable[[], object]] = field(default_factory=list)
+    ignored: bool = False
+    cleanups: list[Callable[[], object]] = field(default_factory=list)
 
     @property
     def code(self) -> int | None:
-        """The exit code that says so: 130 after Ctrl-C, 143 after SIGTERM."""
+        """Exit code: 130 after Ctrl-C, 143 after SIGTERM; None without a signal."""
         return None if self.first is None else 128 + self.first
 
-    def heard(self, number: int) -> None:
-        """In the thread: a signal came. A second one, and a SIGTERM whose grace is over, end the process."""
-        if self.deaf:
+    def receive(self, number: int) -> None:
+        """Record a signal, in the thread. A second one, or a SIGTERM after `GRACE`, ends the process."""
+        if self.ignored:
             return
         self.count += 1
         self.first = self.first or number
         if self.count > 1:
             self.end()
         if number == signal.SIGTERM:
-            _later(GRACE, self.end)
+            _call_later(GRACE, self.end)
         else:
-            _later(PATIENCE, self._hint)
+            _call_later(PATIENCE, self._hint)
 
     def end(self) -> None:
-        """Ends the process now, whatever it is doing. What is committed is safe: files are written whole or not."""
-        for clean in reversed(self.at_once):
+        """End the process now, whatever it is doing. Files are safe, since they are written atomically."""
+        for cleanup in reversed(self.cleanups):
             with suppress(Exception):
-                clean()
-        _say("ended at once; what was written before is whole")
+                cleanup()
+        _print_line("ended at once; what was written before is whole")
         os._exit(self.code or 1)
 
     def _hint(self) -> None:
-        _say("Ctrl-C: ends after what is in hand; once more ends it at once")
+        _print_line("Ctrl-C: ends after what is in hand; once more ends it at once")
 
 
-#: Of this process.
+#: The signals of this process.
 interrupts = Interrupts()
 
 
 @contextmanager
 def listening() -> Iterator[Interrupts]:
-    """Within this block (in the main thread) a second Ctrl-C ends the process at once, whatever it is doing.
+    """Let a second Ctrl-C end the process at once, within this block of the main thread.
 
-    A first one raises KeyboardInterrupt as always, or does what `signal.signal` says within.
+    A first one raises KeyboardInterrupt as usual, or calls the handler that was set with `signal.signal`.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -89,27 +89,27 @@ def listening() -> Iterator[Interrupts]:
     finally:
         interrupts.listening = False
         signal.set_wakeup_fd(before)
-        os.close(writer)  # the thread reads the end, and ends
+        os.close(writer)  # the thread reads the end of the pipe, and ends
 
 
 @contextmanager
 def on_end_at_once(clean: Callable[[], object]) -> Iterator[None]:
-    """Within this block, a process that ends at once does this before; in another thread, so it may not wait."""
-    interrupts.at_once.append(clean)
+    """Call `clean` if the process ends at once within this block; in another thread, so it must not block."""
+    interrupts.cleanups.append(clean)
     try:
         yield
     finally:
-        interrupts.at_once.remove(clean)
+        interrupts.cleanups.remove(clean)
 
 
 @contextmanager
 def left_to_a_child() -> Iterator[None]:
-    """Within this block signals are for a child that has the terminal: it may take any number of Ctrl-C."""
-    interrupts.deaf = True
+    """Ignore signals within this block, while a child process that owns the terminal handles them."""
+    interrupts.ignored = True
     try:
         yield
     finally:
-        interrupts.deaf = False
+        interrupts.ignored = False
 
 
 def _listen(reader: int) -> None:
@@ -117,18 +117,18 @@ def _listen(reader: int) -> None:
         while numbers := pipe.read(64):
             for number in numbers:
                 if number in (signal.SIGINT, signal.SIGTERM):
-                    interrupts.heard(number)
+                    interrupts.receive(number)
 
 
-def _later(seconds: float, do: Callable[[], None]) -> None:
-    timer = threading.Timer(seconds, do)
+def _call_later(seconds: float, callback: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, callback)
     timer.daemon = True
     timer.start()
 
 
-def _say(line: str) -> None:
-    """To the terminal, as its own line: neither buffers nor locks of the main thread are waited for."""
-    # What is left of a bar goes, and the cursor is shown again.
+def _print_line(line: str) -> None:
+    """Write a line to the standard error, without waiting for buffers or locks of the main thread."""
+    # Clear a progress bar, and show the cursor again.
     terminal = "\r\x1b[J\x1b[?25h" if sys.stderr is not None and sys.stderr.isatty() else ""
     with suppress(OSError):
         os.write(2, f"{terminal}qgen: {line}\n".encode())

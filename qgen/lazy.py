@@ -1,4 +1,4 @@
-"""Packages whose names are imported when they are first used: a command that needs no torch does not wait for it."""
+"""Lazy imports of a package's public names, so that a command that needs no torch does not wait for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib import import_module
 
 
 def on_demand(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` (PEP 562) of a package that lists its names once, for type checkers and for this.
+    """Return `__getattr__` and `__dir__` (PEP 562) for a package that lists its names under `if TYPE_CHECKING:`.
 
     In its `__init__.py`:
 
@@ -18,7 +18,7 @@ def on_demand(package: str) -> tuple[Callable[[str], object], Callable[[], list[
         else:
             __getattr__, __dir__ = on_demand(__name__)
 
-    No name may be that of a module of the package too: the module would hide it once it is imported.
+    A name must not be that of a module of the package: the module would hide it once it is imported.
     """
     homes = _homes(package)
 
@@ -36,7 +36,7 @@ def on_demand(package: str) -> tuple[Callable[[str], object], Callable[[], list[
 
 
 def _homes(package: str) -> dict[str, str]:
-    """The module of each name that the package's `if TYPE_CHECKING:` imports."""
+    """Return the module of each name that the package imports under `if TYPE_CHECKING:`."""
     loader = sys.modules[package].__spec__.loader  # type: ignore[union-attr]
     tree = ast.parse(loader.get_source(package))  # type: ignore[union-attr]
     blocks = [node for node in tree.body if isinstance(node, ast.If)]

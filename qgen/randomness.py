@@ -1,4 +1,4 @@
-"""Random numbers as a function of their purpose: no state to save, and a resumed run draws what an unbroken one did."""
+"""Seeds and streams derived from a purpose: there is no state to save, and a resumed run draws the same numbers."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from qgen.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-END = 1 << 63  # of seeds
+#: Seeds lie in [0, END).
+END = 1 << 63
 
 
 def derive(seed: int, *purpose: str | int) -> int:
-    """A seed in [0, 2^63) that depends on every part: `derive(seed, "noise", step)`.
+    """Derive a seed in [0, 2^63) from a seed and a purpose, as `derive(seed, "noise", step)`.
 
-    Different purposes give independent streams; the same ones give the same seed on every machine.
+    Different purposes give independent streams; equal ones give the same seed on every machine.
 
     Raises:
-        InputError: the seed is below 0.
+        InputError: the seed is negative.
     """
     if seed < 0:
         raise InputError(f"a seed is a whole number from 0 on, not {seed}")
     words = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in purpose]
-    # Each part is marked with its kind and length, so that no two lists of parts read the same.
+    # The number and the types of the parts are included, so that no two purposes have the same entropy.
     entropy = [seed, len(words)]
     for part, word in zip(purpose, words, strict=True):
         entropy += [int(isinstance(part, str)), word]
@@ -39,7 +40,7 @@ def derive(seed: int, *purpose: str | int) -> int:
 
 
 def generator(seed: int, *purpose: str | int) -> torch.Generator:
-    """A CPU generator of torch seeded with `derive(seed, *purpose)`."""
+    """Return a CPU generator of torch, seeded with `derive(seed, *purpose)`."""
     import torch
 
     return torch.Generator().manual_seed(derive(seed, *purpose))
@@ -47,12 +48,12 @@ def generator(seed: int, *purpose: str | int) -> torch.Generator:
 
 @dataclass(frozen=True)
 class Streams:
-    """What the rows of a batch draw from: a stream for each, known by its place, not by a state.
+    """Random streams of the rows of a batch: one per row, identified by its index, without state.
 
-    `each` rows in succession share a seed, and are numbered from 0. All of them are evaluated as often as
-    `evaluations` is long, one whole batch after the other: at the shifts of a gradient, for one.
+    `each` consecutive rows share a seed and are numbered from 0. The whole batch is evaluated once for each number in
+    `evaluations`, as at the shifts of a gradient.
 
-    Streams of different seeds, places, evaluations or purposes never overlap: the seed is the key of a counter-based
+    Streams of different seeds, rows, evaluations or purposes never overlap: the seed is the key of a counter-based
     generator, and the others are in its counter. Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
     SC 2011 (Philox).
     """
@@ -63,11 +64,12 @@ class Streams:
 
     @classmethod
     def of(cls, seed: Seed, lead: Sequence[int], rows: int) -> Streams:
-        """Those of a batch of so many rows, whose leading axes are `lead` (a last one, of a mixture, may be missing).
+        """Return the streams of a batch of `rows` rows with leading axes `lead`, from its seed or seeds.
+
+        The last axis, of a mixture, may be missing from `lead`.
 
         Raises:
-            InputError: the seeds are no whole numbers in [0, 2^63), or not as many as the first leading axes have
-                places.
+            InputError: the seeds are not integers in [0, 2^63), or do not have the shape of the first leading axes.
         """
         if isinstance(seed, Streams):
             if len(seed) != rows:
@@ -90,11 +92,11 @@ class Streams:
         return len(self.evaluations) * len(self.seeds) * self.each
 
     def evaluated(self, evaluations: range) -> Streams:
-        """The same rows, evaluated so often: `range(1)` is the batch itself, `range(1, 3)` what follows it."""
+        """Return the streams of the same rows in other evaluations: `range(1)` is the batch, `range(1, 3)` what follows."""
         return replace(self, evaluations=evaluations)
 
     def generators(self, purpose: int = 0) -> Iterator[np.random.Generator]:
-        """The generator of every row, in order: one object that starts anew, to be drawn from before the next."""
+        """Yield the generator of every row, in order: one object that is reset, to be used before the next is yielded."""
         source = np.random.Philox(key=0)
         drawn, state = np.random.Generator(source), source.state
         counter, key = state["state"]["counter"], state["state"]["key"]
@@ -107,18 +109,18 @@ class Streams:
 
     @property
     def joint(self) -> int:
-        """One seed for all, where rows cannot be told apart; that of the call, if there is one."""
+        """One seed for all rows, for backends that cannot seed rows: that of the call, if there is only one."""
         return self.seeds[0] if len(self.seeds) == 1 else derive(0, "rows", *self.seeds)
 
 
-#: The streams of exact values, whatever their rows.
+#: The streams of exact values, for any number of rows.
 NOTHING_DRAWN = Streams((0,), 0)
-#: One seed for a call, some for its first leading axes (..., ) of whole numbers, or those of another call.
+#: One seed for a call, an array of integers for its first leading axes, or the streams of another call.
 Seed: TypeAlias = "int | Sequence[int] | npt.NDArray[np.integer[npt.NBitBase]] | torch.Tensor | Streams"
 
 
 class _Images:
-    """Whose rows the batches hold that are evaluated now, and how many were."""
+    """Seeds of the images that are sampled now, and the number of evaluations so far."""
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self.seeds, self.calls = tuple(seeds), 0
@@ -129,11 +131,11 @@ _images: ContextVar[_Images | None] = ContextVar("images", default=None)
 
 @contextmanager
 def for_images(seeds: Sequence[int]) -> Iterator[None]:
-    """Within this block the first axis of every batch that circuits evaluate is one of images, with these seeds.
+    """Seed circuit evaluations by image within this block: the first axis of every batch is that of the images.
 
-    What is drawn for an image, shots or errors, follows from its seed and from how many evaluations came before, so
-    that it is the same whatever is sampled beside it. Where the axis has a multiple of that length, each image has as
-    many rows in succession; values that are of no image (without such an axis) are the same for all images.
+    The shots and errors of an image follow from its seed and the number of earlier evaluations, and do not depend on
+    the other images of the batch. If the axis is a multiple longer, each image has as many consecutive rows; batches
+    without such an axis draw the same values for all images.
     """
     before = _images.set(_Images(seeds))
     try:
@@ -143,12 +145,12 @@ def for_images(seeds: Sequence[int]) -> Iterator[None]:
 
 
 def next_streams(lead: Sequence[int], rows: int) -> Streams | None:
-    """Those of the next evaluation within `for_images`; None outside."""
-    now = _images.get()
-    if now is None:
+    """Return the streams of the next evaluation within `for_images`; None outside."""
+    images = _images.get()
+    if images is None:
         return None
-    call, count = now.calls, len(now.seeds)
-    now.calls += 1
+    call, count = images.calls, len(images.seeds)
+    images.calls += 1
     if not lead or not count or lead[0] % count:
         return Streams((derive(0, "shots of all", call),), rows)
-    return Streams(tuple(derive(seed, "shots", call) for seed in now.seeds), rows // count)
+    return Streams(tuple(derive(seed, "shots", call) for seed in images.seeds), rows // count)

@@ -1,4 +1,4 @@
-"""Settings: frozen values that are read from a user's YAML, where an unknown key or a wrong value is one clear line."""
+"""Settings: the base class of all configuration. Unknown keys and wrong values become one clear line."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from qgen.errors import ConfigError
 from qgen.values import fit, is_choice, mixed_up, takes_any_key
 
-_LONGEST_GIVEN = 100
+_MAX_SHOWN = 100
 
 
 class Settings(BaseModel):
-    """A group of settings. Unknown keys are refused, numbers are finite, and nothing changes once it is read.
+    """A group of settings: frozen, with finite numbers, and without unknown keys.
 
-    Words mean what the type of their field says (`qgen.values`); true and false are no numbers, nor the reverse.
+    The type of a field decides what an unquoted word means (`qgen.values`); booleans and numbers are never mixed up.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
@@ -43,10 +43,12 @@ class Settings(BaseModel):
         kinds = {name: field.annotation for name, field in cls.model_fields.items()}
         plain = {key: fit(kinds[key], value) if key in kinds else value for key, value in given.items()}
         # Here rather than in validators of the fields: one with a `discriminator` takes none.
-        wrong = [(key, said) for key, value in plain.items() if key in kinds and (said := mixed_up(kinds[key], value))]
-        if wrong:
+        problems = [
+            (key, problem) for key, value in plain.items() if key in kinds and (problem := mixed_up(kinds[key], value))
+        ]
+        if problems:
             raise ValidationError.from_exception_data(
-                cls.__name__, [_refusal(key, said, plain[key]) for key, said in wrong]
+                cls.__name__, [_error_details(key, problem, plain[key]) for key, problem in problems]
             )
         return plain
 
@@ -58,10 +60,11 @@ class Settings(BaseModel):
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Self:
-        """These settings from plain values, as YAML gives them.
+        """Make settings from plain values, as parsed from YAML.
 
         Raises:
-            ConfigError: an unknown key (with the nearest known one), a missing one, or a value that is not allowed.
+            ConfigError: a key is unknown (the message names the nearest known one) or missing, or a value is not
+                allowed.
         """
         try:
             return cls.model_validate(given)
@@ -69,12 +72,12 @@ class Settings(BaseModel):
             raise ConfigError("; ".join(_lines(cls, error))) from error
 
     def plain(self) -> dict[str, Any]:
-        """Plain values, ready for YAML or JSON, from which `read` makes equal settings."""
+        """Return plain values for YAML or JSON, from which `read` makes equal settings."""
         return self.model_dump(mode="json")
 
 
 def with_kind(default: str) -> BeforeValidator:
-    """For a choice between groups by their `kind`: without one it is this."""
+    """Return a validator that adds a default `kind` to a union of groups."""
 
     def add(given: Any) -> Any:
         return {"kind": default, **given} if isinstance(given, Mapping) else given
@@ -82,26 +85,27 @@ def with_kind(default: str) -> BeforeValidator:
     return BeforeValidator(add)
 
 
-def _refusal(key: str, said: str, given: Any) -> InitErrorDetails:
-    return InitErrorDetails(type=PydanticCustomError("mixed_up", "{said}", {"said": said}), loc=(key,), input=given)
+def _error_details(key: str, problem: str, given: Any) -> InitErrorDetails:
+    error = PydanticCustomError("mixed_up", "{problem}", {"problem": problem})
+    return InitErrorDetails(type=error, loc=(key,), input=given)
 
 
 def leads_to_group(cls: type[BaseModel], keys: Sequence[str]) -> bool:
-    """Whether what these keys name has keys of its own, which may be given together, as in `{width: 3}`."""
+    """Return whether these nested keys name a group, whose keys may be given together, as in `{width: 3}`."""
     groups: list[type[BaseModel]] = [cls]
-    named: list[Any] = []
+    annotations: list[Any] = []
     for key in keys:
-        if any(map(takes_any_key, named)):
+        if any(map(takes_any_key, annotations)):
             return True
-        named = [group.model_fields[key].annotation for group in groups if key in group.model_fields]
-        groups = [found for annotation in named for found in _models(annotation)]
-    return bool(groups) or any(map(takes_any_key, named))
+        annotations = [group.model_fields[key].annotation for group in groups if key in group.model_fields]
+        groups = [group for annotation in annotations for group in _groups(annotation)]
+    return bool(groups) or any(map(takes_any_key, annotations))
 
 
 def _lines(cls: type[BaseModel], error: ValidationError) -> list[str]:
     lines = []
     for problem in error.errors():
-        path, groups = _walked(cls, [str(part) for part in problem["loc"]])
+        path, groups = _resolve(cls, [str(part) for part in problem["loc"]])
         name = ".".join(path) or "the settings"
         if problem["type"] == "extra_forbidden":
             known = sorted({key for group in groups for key in group.model_fields})
@@ -127,26 +131,26 @@ def _lines(cls: type[BaseModel], error: ValidationError) -> list[str]:
 
 def _short(given: Any) -> str:
     text = repr(given)
-    return text if len(text) <= _LONGEST_GIVEN else f"{text[:_LONGEST_GIVEN]}..."
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
-def _walked(cls: type[BaseModel], place: list[str]) -> tuple[list[str], list[type[BaseModel]]]:
-    """The keys at a problem's place, without pydantic's marks of what was chosen; and the groups its last key is in."""
+def _resolve(cls: type[BaseModel], location: list[str]) -> tuple[list[str], list[type[BaseModel]]]:
+    """Return the keys of an error's location, without pydantic's tags of unions, and the groups of the last key."""
     groups: list[type[BaseModel]] = [cls]
     keys: list[str] = []
     choice = False
-    for at, part in enumerate(place):
+    for index, part in enumerate(location):
         chosen = [group for group in groups if _kind(group) == part]
-        if chosen and len(groups) > 1:  # a choice between groups comes with the mark, and only that
+        if chosen and len(groups) > 1:  # the tag of a union of groups
             groups = chosen
             continue
-        if choice:  # and so does one between types
+        if choice:  # the tag of a union of types
             choice = False
             continue
         keys.append(part)
-        if at + 1 < len(place):
+        if index + 1 < len(location):
             inner = [group.model_fields[part].annotation for group in groups if part in group.model_fields]
-            groups = [found for annotation in inner for found in _models(annotation)] or groups
+            groups = [group for annotation in inner for group in _groups(annotation)] or groups
             choice = any(map(is_choice, inner))
     return keys, groups
 
@@ -156,7 +160,7 @@ def _kind(group: type[BaseModel]) -> str | None:
     return None if field is None else field.default
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def _groups(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [found for part in get_args(annotation) for found in _models(part)]
+    return [group for part in get_args(annotation) for group in _groups(part)]

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: written aside, flushed to the disk, then renamed."""
+"""Atomic writes: a file is written under a temporary name, flushed to the disk, then renamed."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -7,21 +7,21 @@ from pathlib import Path
 from stat import S_IMODE
 from uuid import uuid4
 
-#: In the name of a file that is being written; after a crash it may be left.
+#: Part of the temporary name; a crash may leave such a file behind.
 UNFINISHED = ".tmp"
 
 
 @contextmanager
 def aside(path: str | os.PathLike[str], private: bool = False) -> Iterator[Path]:
-    """A path in the same folder, to write to; what lies there replaces `path` at once when the block ends well.
+    """Yield a temporary path in the same folder; the file written there replaces `path` when the block ends.
 
-    A block that fails leaves `path` as it was, and nothing else. The name ends as `path` does, for writers that choose
-    a format by it. Who may read the file is what the user's umask says, whatever the writer would have: safetensors
-    makes files for their owner alone.
+    If the block raises, `path` stays as it was, and the temporary file is removed. The temporary name has the suffix of
+    `path`, for writers that choose a format by it. The file mode follows the user's umask, whatever the writer sets:
+    safetensors makes private files.
 
     Args:
         path: the file.
-        private: for its owner alone, from its first byte on.
+        private: make the file readable by its owner alone, from its first byte on.
 
     Raises:
         OSError: the folder does not exist or cannot be written, or the disk is full.
@@ -43,7 +43,7 @@ def aside(path: str | os.PathLike[str], private: bool = False) -> Iterator[Path]
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a whole UTF-8 file; what is no character, in a file's name, becomes an escape of JSON and YAML.
+    """Write a UTF-8 file atomically; surrogates, as in names of files, become escapes of JSON and YAML.
 
     Raises:
         OSError: see `aside`.
@@ -53,7 +53,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def user_folder(platform: str, environ: Mapping[str, str]) -> Path | None:
-    """The user's data folder of qgen by the platform's custom; None where the user has no home.
+    """Return the user's data folder of qgen, by the convention of the platform; None without a home folder.
 
     Args:
         platform: as `sys.platform`.
@@ -72,7 +72,7 @@ def user_folder(platform: str, environ: Mapping[str, str]) -> Path | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    # A rename outlasts a power cut once its folder is on the disk; where folders cannot be opened, nothing can be done.
+    # A rename survives a power cut once its folder is on the disk; some systems cannot open folders.
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

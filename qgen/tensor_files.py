@@ -1,4 +1,4 @@
-"""Tensors in safetensors files with a digest: whole or not at all, checked when read, and never a pickled class."""
+"""Tensors in safetensors files with a digest: written atomically, verified when read, never pickled."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Tensors = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class TensorFile:
-    """A kind of file.
+    """A kind of tensor file.
 
     Attributes:
-        what: what is in it, as a word for errors; `qgen-` and this word mark the file.
-        version: of its form.
-        remedy: what to do about a damaged one.
+        what: name of the content, for errors; `qgen-` and this name mark the file.
+        version: version of the format.
+        remedy: sentence that says what to do about a damaged file.
     """
 
     what: str
@@ -35,7 +35,7 @@ class TensorFile:
     remedy: str
 
     def write(self, path: Path, tensors: Tensors, content: Mapping[str, Any]) -> None:
-        """Writes tensors and plain values, whole or not at all.
+        """Write tensors and plain values atomically.
 
         Raises:
             OSError: the disk is full, or the folder cannot be written.
@@ -45,14 +45,14 @@ class TensorFile:
         with storage.aside(path) as temporary:
             try:
                 save_file(flat, temporary, {"format": self._mark, "version": str(self.version), "qgen": text})
-            except SafetensorError as error:  # it wraps what the system said
+            except SafetensorError as error:  # it wraps the error of the system
                 raise OSError(f"the {self.what} could not be written ({error})") from error
 
     def read(self, path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        """The tensors and plain values of a file.
+        """Read the tensors and plain values of a file.
 
         Raises:
-            RunError: it is missing, damaged, of another version, or holds something else.
+            RunError: it is missing, damaged, of another version, or another kind of file.
         """
         tensors, meta = self._open(path)
         if meta.get("format") != self._mark:
@@ -63,15 +63,15 @@ class TensorFile:
             )
         try:
             content = json.loads(meta.get("qgen", ""))
-            told = content.pop("sha256")
+            digest = content.pop("sha256")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self.damaged(path, "its description cannot be read") from error
-        if told != _digest(tensors, content):
+        if digest != _digest(tensors, content):
             raise self.damaged(path, "its content does not have the digest that was written with it")
         return tensors, content
 
     def damaged(self, path: Path, why: str) -> RunError:
-        """The error that says so."""
+        """Return the error for a damaged file."""
         return RunError(f"the {self.what} {path} is damaged ({why}). {self.remedy}")
 
     @property

@@ -1,7 +1,7 @@
-"""The one door for files that a user names: regular files only, of a bounded size, with text that can be read.
+"""Read files that a user names: regular files only, up to a size limit, with valid text.
 
-A FIFO waits for ever, and a device such as /dev/zero never ends. Whatever is wrong is an `OSError` whose `strerror`
-says it in words, so that callers need to expect nothing else.
+Reading a FIFO may block forever, and a device such as /dev/zero never ends. Every problem is an `OSError` with a
+readable `strerror`, so that callers need to catch nothing else.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import BinaryIO
 Path = str | os.PathLike[str]
 
 MIB = 2**20
-#: Settings, noise and circuits that people write; PyYAML takes seconds for this much.
+#: Size limit of settings, noise and circuits that people write, in bytes; PyYAML takes seconds for this much.
 MOST_WRITTEN = MIB // 2
-#: What programs write: routed circuits, calibrations, models of noise.
+#: Size limit of files that programs write: routed circuits, calibrations, noise models.
 MOST_GENERATED = 64 * MIB
 _FLAGS = sum(getattr(os, name, 0) for name in ("O_RDONLY", "O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"))
 _KINDS = {
@@ -29,14 +29,14 @@ _KINDS = {
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """A file, opened for reading without waiting for anybody.
+    """Open a file for reading, without blocking.
 
     Raises:
-        OSError: there is none, it may not be read, or it is no regular file.
+        OSError: it does not exist, may not be read, or is not a regular file.
     """
     try:
         handle = os.open(path, _FLAGS)
-    except ValueError as error:  # a NUL, or what the file system's encoding does not have
+    except ValueError as error:  # a NUL, or a character that the encoding of the file system lacks
         raise OSError(errno.EINVAL, "no file can have such a name", os.fspath(path)) from error
     kind = stat.S_IFMT(os.fstat(handle).st_mode)
     if kind != stat.S_IFREG:
@@ -47,7 +47,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def check_regular(path: Path) -> None:
-    """For libraries that open by name: refuses what `open_regular` does.
+    """Check that `open_regular` accepts a file, for libraries that open it by name.
 
     Raises:
         OSError: see `open_regular`.
@@ -56,7 +56,7 @@ def check_regular(path: Path) -> None:
 
 
 def read_bytes(path: Path, most: int) -> bytes:
-    """A whole file of at most so many bytes.
+    """Read a file of at most `most` bytes.
 
     Raises:
         OSError: see `open_regular`; or it is larger.
@@ -70,10 +70,10 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 
 def read_text(path: Path, most: int = MOST_WRITTEN) -> str:
-    """A whole text file in UTF-8, without the mark that some editors put first.
+    """Read a UTF-8 text file, without a byte order mark.
 
     Raises:
-        OSError: see `read_bytes`; or it is not text in UTF-8.
+        OSError: see `read_bytes`; or it is not UTF-8.
     """
     content = read_bytes(path, most)
     try:
@@ -84,5 +84,5 @@ def read_text(path: Path, most: int = MOST_WRITTEN) -> str:
 
 
 def shown(path: Path) -> str:
-    """A path as text that can be printed and kept: what is no character, or moves the cursor, is escaped."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in os.fspath(path))
+    """Return a path as printable text: surrogates and control characters are escaped."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in os.fspath(path))
