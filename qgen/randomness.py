@@ -92,11 +92,11 @@ class Streams:
         return len(self.evaluations) * len(self.seeds) * self.each
 
     def evaluated(self, evaluations: range) -> Streams:
-        """Return the streams of the same rows in other evaluations: `range(1)` is the batch, `range(1, 3)` what follows."""
+        """Return the streams of other evaluations of the rows: `range(1)` is the first, `range(1, 3)` the next two."""
         return replace(self, evaluations=evaluations)
 
     def generators(self, purpose: int = 0) -> Iterator[np.random.Generator]:
-        """Yield the generator of every row, in order: one object that is reset, to be used before the next is yielded."""
+        """Yield the generator of every row, in order: one object that is reset for each, to be used before the next."""
         source = np.random.Philox(key=0)
         drawn, state = np.random.Generator(source), source.state
         counter, key = state["state"]["counter"], state["state"]["key"]

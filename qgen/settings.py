@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from qgen.errors import ConfigError
-from qgen.values import fit, is_choice, mixed_up, takes_any_key
+from qgen.yaml_values import coerce, is_union, mixed_up, takes_any_key
 
 _MAX_SHOWN = 100
 
@@ -26,7 +26,7 @@ _MAX_SHOWN = 100
 class Settings(BaseModel):
     """A group of settings: frozen, with finite numbers, and without unknown keys.
 
-    The type of a field decides what an unquoted word means (`qgen.values`); booleans and numbers are never mixed up.
+    The type of a field decides what an unquoted word means (`qgen.yaml_values`); booleans are never numbers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
@@ -37,11 +37,11 @@ class Settings(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _fit(cls, given: Any) -> Any:
+    def _coerce_fields(cls, given: Any) -> Any:
         if not isinstance(given, Mapping):
             return given
         kinds = {name: field.annotation for name, field in cls.model_fields.items()}
-        plain = {key: fit(kinds[key], value) if key in kinds else value for key, value in given.items()}
+        plain = {key: coerce(kinds[key], value) if key in kinds else value for key, value in given.items()}
         # Here rather than in validators of the fields: one with a `discriminator` takes none.
         problems = [
             (key, problem) for key, value in plain.items() if key in kinds and (problem := mixed_up(kinds[key], value))
@@ -151,7 +151,7 @@ def _resolve(cls: type[BaseModel], location: list[str]) -> tuple[list[str], list
         if index + 1 < len(location):
             inner = [group.model_fields[part].annotation for group in groups if part in group.model_fields]
             groups = [group for annotation in inner for group in _groups(annotation)] or groups
-            choice = any(map(is_choice, inner))
+            choice = any(map(is_union, inner))
     return keys, groups
 
 

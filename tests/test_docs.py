@@ -14,11 +14,11 @@ import yaml
 from typer.testing import CliRunner
 
 from qgen.cli.main import app
-from qgen.documents import parse_yaml
 from qgen.noise import FileNoise, NoiseSettings, read_noise
 from qgen.runs import RunConfig, read_config
 from qgen.runs.keys import list_keys
 from qgen.settings import Settings
+from qgen.yaml_values import parse_yaml
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -85,16 +85,16 @@ def key_values(options: Sequence[str], flag: str, example: str) -> dict[str, Any
     Raises:
         typer.BadParameter: one of them does not have the form.
     """
-    from qgen.documents import Unquoted
+    from qgen.yaml_values import Unquoted
 
     return {key: Unquoted(text) for key, text in (_key_and_text(option, flag, example) for option in options)}
 
 
 def _key_value(option: str) -> tuple[str, Any]:
-    from qgen.values import guess
+    from qgen.yaml_values import coerce_any
 
     key, text = _key_and_text(option, "--option", "mirrored=true")
-    return key, guess(text)
+    return key, coerce_any(text)
 
 
 def _key_and_text(option: str, flag: str, example: str) -> tuple[str, str]:

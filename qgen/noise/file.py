@@ -16,13 +16,13 @@ from qiskit.circuit import Delay, Measure, ParameterVector
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.transpiler import InstructionProperties, QubitProperties, Target, TranspilerError
 
-from qgen.documents import parse_yaml
 from qgen.errors import BackendError, ConfigError
 from qgen.noise.device import DeviceNoise
 from qgen.noise.properties import is_properties, read_properties
 from qgen.noise.settings import TWO_QUBIT_GATES, NoiseSettings, Pair
 from qgen.noise.source import KINDS, Choice, LocalNoise, NoiseSource, aer_noise, confusions
 from qgen.user_files import MOST_GENERATED, MOST_WRITTEN, read_text, shown
+from qgen.yaml_values import parse_yaml
 
 
 @dataclass(frozen=True)

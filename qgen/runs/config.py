@@ -15,7 +15,7 @@ from qgen.data import DataSettings
 from qgen.diffusion import DiffusionSettings, SamplingSettings
 from qgen.models import ClassifierSettings, GANSettings, UNetSettings
 from qgen.settings import Settings, with_kind
-from qgen.values import is_null
+from qgen.yaml_values import is_null
 
 if TYPE_CHECKING:
     from qgen.backends import Backend

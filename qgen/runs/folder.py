@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from qgen import storage
 from qgen.backends.ibm.journal import JOURNAL
-from qgen.documents import dump_yaml, parse_yaml
 from qgen.errors import ConfigError, RunError
 from qgen.user_files import MOST_GENERATED, read_text, shown
+from qgen.yaml_values import dump_yaml, parse_yaml
 
 if TYPE_CHECKING:
     from qgen.runs.config import RunConfig

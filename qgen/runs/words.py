@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qgen.documents import Unquoted, parse_yaml
 from qgen.errors import ConfigError
 from qgen.runs.config import RunConfig
 from qgen.runs.shipped import DEFAULT_PRESET, preset_names, preset_text
 from qgen.settings import leads_to_group
 from qgen.user_files import read_text, shown
+from qgen.yaml_values import Unquoted, parse_yaml
 
 #: Of two keys that say the same thing in two ways, the one given last counts.
 _EITHER = (("training", "steps", "epochs"),)
@@ -30,7 +30,7 @@ def read_config(source: str | None = None, overrides: Sequence[str | Mapping[str
     Args:
         source: a preset's name or a file; None: the default preset.
         overrides: `KEY=VALUE` with dotted keys, as `training.steps=200`, where the type of the setting says what the
-            value's words mean (`qgen.values`); or plain values, as `{"training": {"steps": 200}}`.
+            value's words mean (`qgen.yaml_values`); or plain values, as `{"training": {"steps": 200}}`.
 
     Raises:
         ConfigError: no such preset or file, not YAML, an unknown key, or a value that is not allowed.

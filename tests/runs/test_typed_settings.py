@@ -16,12 +16,11 @@ from pydantic import TypeAdapter
 import qgen.backends.gradients.choice as gradients
 import qgen.devserver.faults  # so that its settings are known here
 import qgen.studies  # noqa: F401
-from qgen.documents import Unquoted, dump_yaml, parse_yaml
 from qgen.errors import ConfigError
 from qgen.noise.settings import NoiseSettings  # noqa: F401
 from qgen.runs import RunConfig, override_config, preset_names, read_config
 from qgen.settings import Settings
-from qgen.values import _options, fit, guess
+from qgen.yaml_values import Unquoted, _options, coerce, coerce_any, dump_yaml, parse_yaml
 
 #: Folders that were really called so, and words that YAML takes for something else than text.
 # fmt: off
@@ -137,7 +136,7 @@ def test_text_is_text_to_the_last_letter(key: str) -> None:
 @given(st.text())
 def test_any_text_is_text(words: str) -> None:
     for _, _, annotation in TEXTS.values():
-        read = fit(annotation, Unquoted(words))
+        read = coerce(annotation, Unquoted(words))
         assert (type(read), read) == (str, words)
     for key in ("data.name", "backend.name", "backend.gradient"):
         if words:
@@ -157,10 +156,10 @@ def test_text_survives_the_file_of_a_run(words: str) -> None:
     """Through `config.yaml`, also where nothing says that it is text."""
     plain = {"text": words, "any": {"a b": words}, "perhaps": words, "many": [words]}
     read = parse_yaml(dump_yaml(plain))
-    assert fit(str, read["text"]) == words
-    assert fit(dict[str, Any], read["any"]) == {"a b": words}
-    assert fit(str | None, read["perhaps"]) == words
-    assert fit(tuple[str, ...], read["many"]) == [words]
+    assert coerce(str, read["text"]) == words
+    assert coerce(dict[str, Any], read["any"]) == {"a b": words}
+    assert coerce(str | None, read["perhaps"]) == words
+    assert coerce(tuple[str, ...], read["many"]) == [words]
 
 
 @given(
@@ -171,7 +170,7 @@ def test_text_survives_the_file_of_a_run(words: str) -> None:
     )
 )
 def test_plain_values_survive_where_any_type_is_allowed(plain: Any) -> None:
-    assert fit(Any, parse_yaml(dump_yaml(plain))) == plain
+    assert coerce(Any, parse_yaml(dump_yaml(plain))) == plain
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -186,7 +185,7 @@ def test_true_and_false_are_no_numbers(name: str) -> None:
     for words in ("yes", "on", "false", "No", "TRUE"):
         for given_ in elements(annotation, Unquoted(words)):
             if str in _options(annotation):  # text is allowed too
-                assert fit(annotation, given_) == words
+                assert coerce(annotation, given_) == words
                 continue
             with pytest.raises(ConfigError, match=f"`{field}"):
                 kind.read({field: given_})
@@ -199,28 +198,28 @@ def test_numbers_and_text_are_not_true_or_false(name: str) -> None:
         with pytest.raises(ConfigError, match=f"`{field}`: give true or false"):
             kind.read({field: wrong})
     for words, right in {"yes": True, "ON": True, "true": True, " no ": False, "Off": False, "FALSE": False}.items():
-        assert fit(annotation, Unquoted(words)) is right
+        assert coerce(annotation, Unquoted(words)) is right
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_numbers_are_numbers_however_they_are_written(number: float) -> None:
     for words in (repr(number), f"{number:e}".replace("e", "E"), f" {number:.20g} "):
         for annotation in (float, float | None, Any, Union[Literal["auto"], float]):  # noqa: UP007
-            assert fit(annotation, Unquoted(words)) == float(words)
-        assert fit(float, parse_yaml(words.strip())) == fit(float, words) == float(words)
+            assert coerce(annotation, Unquoted(words)) == float(words)
+        assert coerce(float, parse_yaml(words.strip())) == coerce(float, words) == float(words)
 
 
 @given(st.integers())
 def test_whole_numbers_too(number: int) -> None:
     for annotation in (int, int | None, Any, float, Literal["all"] | int):
         for words in (str(number), f"{number:_}"):
-            assert fit(annotation, Unquoted(words)) == number
-    assert TypeAdapter(int).validate_python(fit(int, Unquoted("1e3"))) == 1000
-    assert fit(int, Unquoted(hex(abs(number)))) == abs(number)
+            assert coerce(annotation, Unquoted(words)) == number
+    assert TypeAdapter(int).validate_python(coerce(int, Unquoted("1e3"))) == 1000
+    assert coerce(int, Unquoted(hex(abs(number)))) == abs(number)
 
 
 def test_choices_between_types() -> None:
-    """The rule for several types, as `qgen/values.py` and docs/settings.md have it."""
+    """The rule for several types, as `qgen/yaml_values.py` and docs/settings.md have it."""
     table = {
         (str | None, "null"): None,
         (str | None, "~"): None,
@@ -242,9 +241,9 @@ def test_choices_between_types() -> None:
         (Any, "[1"): "[1",
     }
     for (annotation, words), right in table.items():
-        read = fit(annotation, Unquoted(words))
+        read = coerce(annotation, Unquoted(words))
         assert (type(read), read) == (type(right), right), (annotation, words)
-    assert guess("1:30") == "1:30"
+    assert coerce_any("1:30") == "1:30"
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -13,9 +13,9 @@ from qgen.backends.gradients.adjoint import Adjoint
 from qgen.backends.gradients.method import GradientMethod
 from qgen.backends.gradients.parameter_shift import ParameterShift
 from qgen.backends.gradients.spsa import SPSA
-from qgen.documents import Unquoted
 from qgen.errors import BackendError, ConfigError, shown
 from qgen.settings import Settings
+from qgen.yaml_values import Unquoted
 
 _EXAMPLE = "as in `spsa:directions=4,step=0.1`"
 _METHODS: dict[str, type[Any]] = {"adjoint": Adjoint, "parameter-shift": ParameterShift, "spsa": SPSA}
