@@ -1,4 +1,4 @@
-"""`qgen data`: which images there are to learn from."""
+"""`qgen data`: list and inspect training images."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Examples:
   qgen data gaussian-3d
   qgen data fashion-mnist --json"""
 
-_MOST_NAMED = 10
+_MAX_NAMED = 10
 _FIGURE_IMAGES = 100
-#: Pixels in height and width that the images of a folder get in a figure where they differ in size.
+#: Size of the images in a figure, in pixels, for a folder of different sizes.
 _FIGURE_SIZE = 64
 
 
@@ -123,8 +123,8 @@ def _show_set(known: KnownSet, data_dir: Path | None, download: bool, figure: Pa
     from qgen.data.sources import download_set
 
     if download:
-        with progress(make_console(stderr=True), f"fetching {known.name}") as told:
-            download_set(known, data_dir, told)
+        with progress(make_console(stderr=True), f"fetching {known.name}") as bar:
+            download_set(known, data_dir, bar)
     status = describe_set(known, data_dir)
     if status.problem:
         raise DataError(status.problem)
@@ -143,7 +143,7 @@ def _show_set(known: KnownSet, data_dir: Path | None, download: bool, figure: Pa
         "images": _extent(status),
         "where": _whereabouts(status),
         **({"files": "each has the published SHA-256"} if status.present and known.idx else {}),
-        **{f"classes, {split}": _counted(part.count_labels()) for split, part in parts.items()},
+        **{f"classes, {split}": _format_counts(part.count_labels()) for split, part in parts.items()},
         "reference": status.reference,
         "licence": status.licence,
     }
@@ -168,20 +168,20 @@ def _show_distribution(distribution: Distribution, figure: Path | None, as_json:
         "data set": f"{status.name}: {status.about}",
         "samples": _extent(status),
         "where": _whereabouts(status),
-        **{split: _moments_in_words(each) for split, each in moments.items()},
+        **{split: _format_moments(part) for split, part in moments.items()},
         "reference": status.reference,
         "licence": status.licence,
     }
     print_rows(make_console(), rows | ({"drawn into": str(figure)} if figure else {}))
 
 
-def _moments_in_words(moments: Moments) -> str:
-    words = f"mean {_numbers(moments.mean)}; standard deviation {_numbers(moments.deviation)}"
-    related = "; ".join(f"{pair}: {value:.3f}" for pair, value in moments.correlations.items())
-    return words + (f"; correlation of {related}" if related else "")
+def _format_moments(moments: Moments) -> str:
+    text = f"mean {_format_numbers(moments.mean)}; standard deviation {_format_numbers(moments.deviation)}"
+    correlations = "; ".join(f"{pair}: {value:.3f}" for pair, value in moments.correlations.items())
+    return text + (f"; correlation of {correlations}" if correlations else "")
 
 
-def _numbers(values: tuple[float, ...]) -> str:
+def _format_numbers(values: tuple[float, ...]) -> str:
     return ", ".join(f"{value:.3f}" for value in values)
 
 
@@ -190,8 +190,8 @@ def _show_folder(folder: Path, figure: Path | None, as_json: bool) -> None:
     from qgen.data import DataSettings
     from qgen.data.inspect import inspect_folder
 
-    with progress(make_console(stderr=True), "reading images") as told:
-        report = inspect_folder(folder, told)
+    with progress(make_console(stderr=True), "reading images") as bar:
+        report = inspect_folder(folder, bar)
     if figure:
         limit, size = min(_FIGURE_IMAGES, report.images) or None, report.size or _FIGURE_SIZE
         name = str(folder.absolute())  # no known set is called like that
@@ -207,31 +207,31 @@ def _folder_rows(report: FolderReport) -> dict[str, str]:
     rows = {"folder": report.path, "images": f"{report.images or 'none'} that can be read"}
     if report.images:
         rows |= {
-            "sizes": f"{_counted(report.sizes)} ({alike})",
-            "kinds": f"{_counted(report.modes)} (read as {'grey' if report.channels == 1 else 'RGB'})",
-            "classes": _counted(report.counts) if report.counts else "none: not all images lie in sub-folders",
+            "sizes": f"{_format_counts(report.sizes)} ({alike})",
+            "kinds": f"{_format_counts(report.modes)} (read as {'grey' if report.channels == 1 else 'RGB'})",
+            "classes": _format_counts(report.counts) if report.counts else "none: not all images lie in sub-folders",
         }
     if report.unreadable:
         named = [f"{file} ({reason})" for file, reason in report.unreadable.items()]
-        rows[f"{len(named):,} unreadable"] = _shortened(named)
+        rows[f"{len(named):,} unreadable"] = _format_list(named)
     return rows
 
 
-def _counted(counts: dict[str, int]) -> str:
-    return _shortened([f"{name}: {count:,}" for name, count in counts.items()])
+def _format_counts(counts: dict[str, int]) -> str:
+    return _format_list([f"{name}: {count:,}" for name, count in counts.items()])
 
 
-def _shortened(words: list[str]) -> str:
-    more = len(words) - _MOST_NAMED
-    return ", ".join([*words[:_MOST_NAMED], *([f"and {more:,} more"] if more > 0 else [])])
+def _format_list(items: list[str]) -> str:
+    more = len(items) - _MAX_NAMED
+    return ", ".join([*items[:_MAX_NAMED], *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def _draw(settings: DataSettings, data_dir: Path | None, figure: Path) -> None:
-    """Draws these images, sorted by class where they have classes, or histograms of these samples."""
+    """Draw images, sorted by class if they have labels, or histograms of samples."""
     from qgen.data import open_images, save_samples
 
-    chosen = open_images(settings, data_dir, download=False)
-    images = chosen.images if chosen.labels is None else chosen.images[chosen.labels.argsort(stable=True)]
+    loaded = open_images(settings, data_dir, download=False)
+    images = loaded.images if loaded.labels is None else loaded.images[loaded.labels.argsort(stable=True)]
     try:
         save_samples(images, figure)
     except OSError as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from qgen.cli import pictures, words
+from qgen.cli import circuit_arguments, pictures
 from qgen.cli.output import make_console, print_json
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def print_circuit(circuit: str, options: list[str], figure: Path | None, as_json
     """Draws a circuit and lists its facts."""
     from qgen.circuits import LayerCircuit, describe
 
-    recipe = words.read_recipe(circuit, options)
+    recipe = circuit_arguments.read_recipe(circuit, options)
     layer_circuit = recipe.build() if recipe else LayerCircuit.load(circuit)
     console = make_console()
     facts = describe(layer_circuit, fold=console.width, draw=not as_json)
@@ -42,7 +42,7 @@ def print_circuit(circuit: str, options: list[str], figure: Path | None, as_json
     print_rows(console, rows | _rows(facts) | ({"drawn into": str(figure)} if figure else {}))
 
 
-def _drawing(facts: "Description", recipe: words.Recipe | None, columns: int) -> str:
+def _drawing(facts: "Description", recipe: circuit_arguments.Recipe | None, columns: int) -> str:
     from qgen.circuits import describe
 
     if recipe is None or len(facts.drawing.splitlines()) <= _MOST_LINES:
@@ -54,7 +54,7 @@ def _drawing(facts: "Description", recipe: words.Recipe | None, columns: int) ->
     return f"{part}\n\nDrawn: {fewest} of {recipe.layers} layers; --figure FILE.txt draws all of them."
 
 
-def _about(recipe: words.Recipe | None, circuit: "LayerCircuit") -> dict[str, object]:
+def _about(recipe: circuit_arguments.Recipe | None, circuit: "LayerCircuit") -> dict[str, object]:
     """What tells one circuit of the catalogue from another; all None for a saved one."""
     if recipe is None:
         return dict.fromkeys(_ABOUT)

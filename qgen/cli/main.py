@@ -1,4 +1,4 @@
-"""The `qgen` command: which commands there are, and what an error looks like in a terminal."""
+"""The `qgen` command: its subcommands, and how errors are shown."""
 
 import re
 from typing import Annotated, Any
@@ -11,12 +11,12 @@ from qgen.cli import backends, data, describe, devserver, jobs, sample, study, t
 from qgen.cli.output import print_error
 from qgen.errors import QgenError
 
-#: How torch says so, on a CPU and on a GPU.
+#: Messages of torch when memory runs out, on a CPU and on a GPU.
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|CUDA out of memory")
 
 
 class _ErrorBoundary(TyperGroup):
-    """An error that the user can mend becomes one line and exit code 1; `--debug` lets the traceback through."""
+    """Turns errors that the user can mend into one line and exit code 1; `--debug` lets the traceback through."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -25,27 +25,27 @@ class _ErrorBoundary(TyperGroup):
             print_error("interrupted")
             raise typer.Exit(130) from None
         except BaseException as error:
-            line = None if ctx.params["debug"] else _line(error)
+            line = None if ctx.params["debug"] else _message(error)
             if line is None:
                 raise
             print_error(line)
             raise typer.Exit(1) from error
 
 
-def _line(error: BaseException) -> str | None:
-    """What is said of an error that is no defect of qgen; None for one that is, and for what typer answers itself."""
+def _message(error: BaseException) -> str | None:
+    """Return the message of an error that is no bug of qgen; None for bugs, and for errors that typer handles."""
     if isinstance(error, QgenError):
         return str(error)
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
         return (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error))
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))):
         return f"out of memory ({str(error) or 'no more is to be had'}): take a smaller model, batch or circuit"
-    if type(error).__name__ == "PanicException":  # of Qiskit's parts in Rust; no subclass of Exception
+    if type(error).__name__ == "PanicException":  # of Qiskit's Rust code; not a subclass of Exception
         return f"Qiskit broke off with an internal error: {error}"
     return None
 
 
-# Plain help rather than rich panels: it starts sooner, and an example can be copied from it.
+# Plain help rather than rich panels: it starts sooner, and examples can be copied.
 app = typer.Typer(
     name="qgen",
     cls=_ErrorBoundary,
@@ -58,8 +58,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"qgen {__version__}")
         raise typer.Exit
 
@@ -68,7 +68,7 @@ def _version(wanted: bool) -> None:
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Hybrid quantum-classical image generators on Qiskit."""
@@ -86,7 +86,7 @@ app.command(epilog=devserver.EXAMPLES)(devserver.devserver)
 
 
 def main() -> None:
-    """Run the command line of this process; `qgen.__main__` starts sooner, so that Ctrl-C is never a traceback."""
+    """Run the command line of this process; `qgen.__main__` handles a Ctrl-C during imports too."""
     from qgen.cli.process import run
 
     raise SystemExit(run())

@@ -1,4 +1,4 @@
-"""What a command prints: plain text, JSON that any terminal's letters can carry, and files that can be written."""
+"""Output of commands: text and JSON for any terminal encoding, errors, and checks of output files."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from qgen.errors import QgenError
 if TYPE_CHECKING:
     from rich.console import Console
 
-#: Of an error so many characters are shown: a service or a file may put anything into one.
-_LONGEST = 2000
+#: Longest error that is printed, in characters: it may contain anything from a service or a file.
+_MAX_LENGTH = 2000
 
 
 def make_console(stderr: bool = False) -> Console:
-    """A terminal to print to, in which names of files and circuits are text: `[x]` is no markup and `:x:` no emoji."""
+    """Return a console that prints names literally: `[x]` is no markup, and `:x:` no emoji."""
     from rich.console import Console
 
     return Console(highlight=False, markup=False, emoji=False, stderr=stderr)
 
 
 def print_json(value: object) -> None:
-    """JSON on the standard output; letters that its encoding lacks are written as JSON's own escapes."""
+    """Print JSON; characters that the encoding of the output lacks are written as JSON escapes."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     try:
         text.encode(sys.stdout.encoding or "ascii")
@@ -37,19 +37,19 @@ def print_json(value: object) -> None:
 
 
 def print_error(message: str) -> None:
-    """One line on the standard error, which no control character and no length of a name can spoil."""
+    """Print an error as one line of bounded length on the standard error, with control characters escaped."""
     line = " ".join(message.split())
-    line = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line)
-    cut = f"{line[:_LONGEST]}... ({len(line):,} characters)" if len(line) > _LONGEST else line
+    line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+    cut = f"{line[:_MAX_LENGTH]}... ({len(line):,} characters)" if len(line) > _MAX_LENGTH else line
     sys.stderr.write(f"qgen: {cut}\n")
 
 
 def check_outputs(*paths: Path | None, makes_folders: bool = False) -> None:
-    """Refuses, before any work, what could not be written after it.
+    """Check before any work that output files can be written.
 
     Args:
-        paths: of files; None is passed over.
-        makes_folders: whether folders above are made where they are missing.
+        paths: the files; None is skipped.
+        makes_folders: whether missing parent folders are made later.
 
     Raises:
         QgenError: one of them is a folder, or cannot be written where it is.
@@ -59,28 +59,28 @@ def check_outputs(*paths: Path | None, makes_folders: bool = False) -> None:
             try:
                 if path.is_dir():
                     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-                _try(path, makes_folders)
+                _try_to_write(path, makes_folders)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or str(error)
                 raise QgenError(f"Cannot write {path}: {reason}; name another file.") from error
 
 
 def check_folder(path: Path) -> None:
-    """Refuses a new folder that could not be made.
+    """Check that a new folder can be made.
 
     Raises:
-        QgenError: something above it is no folder, or nothing can be made there.
+        QgenError: a parent is not a folder, or may not be written.
     """
     try:
-        _try(path, makes_folders=True)
+        _try_to_write(path, makes_folders=True)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise QgenError(f"Cannot make the folder {path}: {reason}; name another one.") from error
 
 
-def _try(path: Path, makes_folders: bool) -> None:
-    """Makes a file where the path would come to be, and removes it."""
-    path.exists()  # refuses a name that is too long
+def _try_to_write(path: Path, makes_folders: bool) -> None:
+    """Create a file in the folder of the path, and remove it."""
+    path.exists()  # raises for a name that is too long
     folder = path.parent
     while makes_folders and not folder.exists() and folder != folder.parent:
         folder = folder.parent

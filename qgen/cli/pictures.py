@@ -1,4 +1,4 @@
-"""Drawings of a circuit as files."""
+"""Draw a circuit into a file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +13,10 @@ ENDINGS = (".png", ".svg", ".pdf", ".txt")
 
 
 def save_drawing(circuit: "LayerCircuit", path: Path) -> None:
-    """Draws the circuit into a file: text, unfolded, where it ends in `.txt`; otherwise a picture.
+    """Draw a circuit into a file: as unfolded text if its suffix is `.txt`, otherwise as a picture.
 
     Raises:
-        QgenError: the circuit is too large to be drawn, the file cannot be written, or drawing pictures needs the extra
-            `plot`.
+        QgenError: the circuit is too large, the file cannot be written, or the extra `plot` is not installed.
     """
     from qiskit.exceptions import MissingOptionalLibraryError
 

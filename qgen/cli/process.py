@@ -1,4 +1,4 @@
-"""The command as a process: its streams, its signals, and its exit code. Imports nothing that takes time."""
+"""The process of the command: streams, signals and exit code. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _STREAMS = ("stdin", "stdout", "stderr")
 
 
 def run() -> int:
-    """Runs the command line of this process; its exit code, which after any Ctrl-C is 130, after a SIGTERM 143."""
+    """Run the command line of this process, and return its exit code: 130 after any Ctrl-C, 143 after a SIGTERM."""
     _open_streams()
-    sys.unraisablehook = _unraisable
-    with listening() as asked:
+    sys.unraisablehook = _on_unraisable
+    with listening() as received:
         try:
             code = _run()
         except KeyboardInterrupt:
             code = _interrupted()
         except BaseException:
-            # An import that is interrupted may end in any error: ImportError, SystemError, a library's own.
-            if asked.code is None:
+            # An interrupted import may raise anything: ImportError, SystemError, a library's own errors.
+            if received.code is None:
                 raise
             code = _interrupted()
-        code = _flushed(code)
-        code = code if asked.code is None else asked.code
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # all is done: an end without a traceback is left
+        code = _flush(code)
+        code = code if received.code is None else received.code
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # from here on, end without a traceback
     return code
 
 
@@ -50,28 +50,28 @@ def _interrupted() -> int:
 
 
 def _open_streams() -> None:
-    """Every stream can be written to, and every text can be written: what it has no letters for is escaped.
+    """Make all streams usable: characters that an encoding lacks are escaped.
 
-    A stream that was closed (`>&-`) is opened on nothing, lest another file take its number.
+    A closed stream (`>&-`) is opened on the null device, so that no other file gets its descriptor.
     """
     for number, name in enumerate(_STREAMS):
         if getattr(sys, name) is None:
-            nothing = os.open(os.devnull, os.O_RDWR)
-            if nothing != number:
-                os.dup2(nothing, number)
-                os.close(nothing)
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
             setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
-def _flushed(code: int) -> int:
-    """Writes what is still to be written; the exit code, 1 where that cannot be done."""
+def _flush(code: int) -> int:
+    """Flush the streams, and return the exit code: at least 1 if that fails."""
     for stream in (sys.stderr, sys.stdout):
         try:
             stream.flush()
         except OSError as error:
-            # Python would try again at its end, and say so with a traceback.
+            # Otherwise Python would flush again at exit, and print a traceback.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             if stream is sys.stdout and not isinstance(error, BrokenPipeError):
                 with suppress(OSError):
@@ -81,8 +81,8 @@ def _flushed(code: int) -> int:
     return code
 
 
-def _unraisable(hook: Any) -> None:
-    """A Ctrl-C that arrives where Python swallows errors, in a destructor, would be lost."""
+def _on_unraisable(hook: Any) -> None:
+    """End the process on a Ctrl-C in a destructor, where Python would ignore it."""
     if isinstance(hook.exc_value, KeyboardInterrupt):
         interrupts.end()
     sys.__unraisablehook__(hook)

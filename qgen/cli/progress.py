@@ -1,4 +1,4 @@
-"""A bar for anything that takes a while; nothing where there is no terminal."""
+"""A progress bar for long work, if there is a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Bar:
-    """A bar in a terminal: called with how much is done, of how much."""
+    """A progress bar in a terminal; it is a `ProgressCallback`."""
 
     progress: Any
     task: Any
@@ -24,14 +24,14 @@ class Bar:
     def __call__(self, done: int, total: int) -> None:
         self.progress.update(self.task, completed=done, total=total)
 
-    def say(self, more: str) -> None:
-        """Says more beside what it is about."""
-        self.progress.update(self.task, description=f"{self.what}: {more}" if more else self.what)
+    def say(self, message: str) -> None:
+        """Show a message beside the description."""
+        self.progress.update(self.task, description=f"{self.what}: {message}" if message else self.what)
 
 
 @contextmanager
 def progress(console: Console, what: str) -> Iterator[Bar | None]:
-    """Around the work; what it yields is told how much is done, of how much."""
+    """Show a bar within this block, and yield it as the callback; None without a terminal."""
     if not console.is_terminal:
         yield None
         return

@@ -1,17 +1,16 @@
-"""`qgen sample`: images from a run, on any backend."""
+"""`qgen sample`: sample images from a run, on any backend."""
 
 from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qgen.cli import consent
+from qgen.cli import consent, options
 from qgen.cli.output import check_outputs, make_console, print_json
 from qgen.cli.progress import progress
-from qgen.cli.words import key_values
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,16 +38,10 @@ def sample(
     backend: Annotated[
         str | None, typer.Option(metavar="NAME", help="Where the circuits run; default: as in training.")
     ] = None,
-    shots: Annotated[
-        int | None, typer.Option(min=1, help="Measure each circuit so often; default: exact where that can be had.")
-    ] = None,
-    noise_scale: Annotated[
-        float | None, typer.Option(min=0, help="Strength of a device's errors: 0 none, 1 as they are.")
-    ] = None,
-    layout: Annotated[
-        str | None, typer.Option(metavar="FILE.json", help="Circuits put on the device before: `qgen transpile --pin`.")
-    ] = None,
-    hardware: consent.Hardware = None,
+    shots: options.Shots = None,
+    noise_scale: options.NoiseScale = None,
+    layout: options.Layout = None,
+    hardware: options.Hardware = None,
     max_qpu_seconds: consent.MaxSeconds = None,
     beyond_account: consent.Beyond = False,
     place_anew: consent.PlaceAnew = False,
@@ -65,47 +58,47 @@ def sample(
         Path | None, typer.Option(metavar="FILE.png", help="The grid; default: in the run's folder `samples`.")
     ] = None,
     single: Annotated[bool, typer.Option("--single", help="Write every image as a file too.")] = False,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the classical layers run.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    device: options.Device = "auto",
+    as_json: options.AsJson = False,
 ) -> None:
     """Sample images from a trained run: a grid, and a JSON file beside it that says where it came from."""
     from qgen.runs import find_run
 
+    # All that can be refused without the model is refused first: building it takes seconds.
     if out is not None and out.suffix.lower() != ".png":
         raise typer.BadParameter(f"{str(out)!r} does not end in .png.", param_hint="--out")
-    found = find_run(run)
-    check_outputs(out, makes_folders=True)
+    trained_run = find_run(run)
+    check_outputs(out or (None if dry_run else trained_run.samples / "samples.png"), makes_folders=True)
+    backend_changes = options.backend_settings(backend, shots, noise_scale, layout, hardware)
     given: dict[str, Any] = {"sampler": sampler, "steps": steps, "eta": eta}
-    changes = {key: value for key, value in given.items() if value is not None}
-    if "sampler" in changes:  # another sampler has another usual number of steps
-        changes = {"steps": None, "eta": 0.0} | changes
-    where: dict[str, Any] = {"name": backend, "shots": shots, "noise_scale": noise_scale, "layout": layout}
-    where["hardware"] = key_values(hardware, "--hardware", "tiles=auto") if hardware else None
+    sampler_changes = {key: value for key, value in given.items() if value is not None}
+    if "sampler" in sampler_changes:  # another sampler has another default number of steps
+        sampler_changes = {"steps": None, "eta": 0.0} | sampler_changes
 
     from qgen.nn import describe_runs
-    from qgen.sampling import open_trained, sample_run
+    from qgen.sampling import check_request, open_trained, sample_run, sampling_config
     from qgen.training import choose_device
 
-    console, said = (
-        make_console(as_json),
-        consent.Consent(max_qpu_seconds, yes, dry_run, beyond_account, place_anew),
-    )
-    trained = open_trained(found, {key: value for key, value in where.items() if value is not None}, changes)
+    torch_device = choose_device(device)
+    check_request(trained_run, sampling_config(trained_run, backend_changes, sampler_changes), out, count, single)
+    console = make_console(as_json)
+    agreement = consent.Consent(max_qpu_seconds, yes, dry_run, beyond_account, place_anew)
+    trained = open_trained(trained_run, backend_changes, sampler_changes)
     circuits = trained.generator.circuits_per_image * count
     if not as_json:
         what = f"{count} images of {trained.run.path} after {trained.step:,} steps"
         runs = describe_runs(trained.generator.sampler)
         console.print(f"{what}: {f'{circuits:,} circuits on {runs}' if runs else 'no circuits'}", soft_wrap=True)
     with closing(trained.backend):
-        if not consent.sampling_agreed(console, trained, count, seed, said, as_json):
+        if not consent.sampling_agreed(console, trained, count, seed, agreement, as_json):
             return
-        with progress(console, "sampling") as told:
-            consent.watch(console, trained.backend, told)
-            samples = sample_run(trained, out, count, seed, single, choose_device(device), told)
-    _conclude(console, samples, as_json)
+        with progress(console, "sampling") as bar:
+            consent.watch(console, trained.backend, bar)
+            samples = sample_run(trained, out, count, seed, single, torch_device, bar)
+    _print_result(console, samples, as_json)
 
 
-def _conclude(console: Console, samples: Samples, as_json: bool) -> None:
+def _print_result(console: Console, samples: Samples, as_json: bool) -> None:
     if as_json:
         files = {"grid": str(samples.grid), "provenance": str(samples.provenance)}
         singles = {"singles": [str(path) for path in samples.singles]}

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from qgen.cli import consent
+from qgen.cli import consent, options
 from qgen.cli.output import check_folder, make_console, print_json
 from qgen.cli.progress import progress
-from qgen.cli.words import key_values
 from qgen.interrupts import on_end_at_once
 
 if TYPE_CHECKING:
@@ -101,9 +100,7 @@ def train(
         return
     if name is not None and out is not None:
         raise typer.BadParameter("Give --name or --out, not both.")
-    circuits: dict[str, Any] = {"name": backend, "shots": shots, "gradient": gradient, "layout": layout}
-    circuits["noise_scale"] = noise_scale
-    circuits["hardware"] = key_values(hardware, "--hardware", "tiles=auto") if hardware else None
+    circuits = options.backend_settings(backend, shots, noise_scale, layout, hardware, gradient)
     new_only: dict[str, Any] = {"--from": from_, "--name": name, "--out": out}
     if resume and any(value is not None for value in new_only.values()):
         raise typer.BadParameter(f"--resume goes on with a run as it is; it takes none of {', '.join(new_only)}.")
@@ -125,8 +122,7 @@ def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | N
     if source is not None:
         find_run(source)
         before = [{"start": {"run": str(source.resolve())}}]
-    where = {key: value for key, value in circuits.items() if value is not None}
-    return _anywhere(read_config(config, [*before, *changes, {"backend": where}]))
+    return _anywhere(read_config(config, [*before, *changes, {"backend": circuits}]))
 
 
 def _anywhere(settings: RunConfig) -> RunConfig:
@@ -181,8 +177,7 @@ def _old_run(folder: str | None, changes: list[str], circuits: dict[str, Any]) -
     run = find_run(Path(folder) if folder is not None else None)
     from qgen.runs import extended  # what settings are takes longer to load
 
-    given = {key: value for key, value in circuits.items() if value is not None}
-    return run, extended(run, changes, given)
+    return run, extended(run, changes, circuits)
 
 
 def _refuse_hardware(backend: str) -> None:

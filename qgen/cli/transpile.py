@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from qgen.cli import words
+from qgen.cli import circuit_arguments
 from qgen.cli.output import check_outputs, make_console, print_json
 from qgen.cli.progress import progress
 from qgen.cli.transpile_tables import print_report, print_suitability, print_warnings
@@ -179,7 +179,7 @@ def _circuits(
     if circuit is not None:
         from qgen.circuits import LayerCircuit
 
-        recipe = words.read_recipe(circuit, options)
+        recipe = circuit_arguments.read_recipe(circuit, options)
         built = recipe.build() if recipe else LayerCircuit.load(circuit)
         return [_Wanted(circuit, built, _mixed(work, built))]
     return _circuits_of_run(run, work)

@@ -1,4 +1,4 @@
-"""Images from a finished run, on any backend, with a note of where they came from."""
+"""Sample images from a trained run on any backend, and write them with their provenance."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from qgen.data import open_images, save_samples, save_single
 from qgen.data.distributions import DISTRIBUTIONS
 from qgen.errors import ConfigError, RunError
 from qgen.memory import free_memory, in_words
+from qgen.progress import ProgressCallback
 from qgen.runs import provenance
 from qgen.runs.allocation import fitting
 from qgen.runs.building import build_generator, closing_on_error
 from qgen.runs.checkpoint import Checkpoint, load_checkpoint, model_fingerprint
 from qgen.runs.config import RunConfig
 from qgen.runs.folder import Run, writing
-from qgen.runs.generators import ImageGenerator, Progress, image_seeds
+from qgen.runs.generators import ImageGenerator, image_seeds
 
-#: Bytes that a number of an image takes while it is sampled and drawn, and those of an image's seed.
-_COPIES, _SEED = 16, 100
+#: Memory per value of an image while it is sampled and drawn, and per image for its seed, in bytes.
+_VALUE_BYTES, _SEED_BYTES = 16, 100
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A generator with the weights that a run gave it.
+    """A trained generator.
 
     Attributes:
-        run: the run.
-        generator: with averaged weights, on its backend.
-        config: what it was built from.
-        step: after how many steps of training.
+        run: the run that trained it.
+        generator: the generator with averaged weights, on its backend.
+        config: the settings that it was built from.
+        step: number of training steps.
     """
 
     run: Run
@@ -48,19 +49,19 @@ class Trained:
 
     @property
     def backend(self) -> Backend:
-        """Where its circuits run."""
+        """The backend of its circuits."""
         return self.generator.backend
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What `sample_run` wrote.
+    """Files that `sample_run` wrote.
 
     Attributes:
-        grid: the picture of all images; of samples of a distribution, their histograms.
+        grid: the picture of all images, or the histograms of samples of a distribution.
         provenance: the JSON file beside it.
-        singles: the files of the single images, if they were wanted.
-        facts: what the JSON file says.
+        singles: the files of single images, if they were requested.
+        facts: the content of the JSON file.
     """
 
     grid: Path
@@ -69,18 +70,19 @@ class Samples:
     facts: dict[str, Any]
 
 
-def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict[str, Any] | None = None) -> Trained:
-    """The generator of a run, with the averaged weights of its last checkpoint.
+def sampling_config(
+    run: Run, backend: dict[str, Any] | None = None, sampling: dict[str, Any] | None = None
+) -> RunConfig:
+    """Return the settings of a run, changed for sampling.
 
     Args:
         run: the run.
-        backend: changes to where its circuits ran in training, as `{"shots": 1024}`; with another `name` nothing else
-            of it stays.
-        sampling: changes to the run's settings of the sampler, as `{"steps": 50}`; for a diffusion only.
+        backend: changes to the backend of training, as `{"shots": 1024}`; another `name` resets all other settings.
+        sampling: changes to the settings of the sampler, as `{"steps": 50}`; for a diffusion only.
 
     Raises:
-        RunError: the run has no checkpoint, or a damaged one, or of another model.
-        ConfigError, BackendError: the sampler or the backend cannot be had.
+        RunError: the folder is not a run.
+        ConfigError: a setting is not allowed, or the generator has no sampler.
     """
     config = run.config()
     base = {} if "name" in (backend or {}) else config.backend.plain()
@@ -91,17 +93,40 @@ def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict
                 f"{run.path} makes an image in one pass: it has no sampler, and takes none of its options"
             )
         changes["sampling"] = config.sampling.plain() | sampling
-    config = RunConfig.read(config.plain() | changes)
-    saved = run.checkpoints()
-    if not saved:
-        raise RunError(f"{run.path} has no checkpoint yet: continue it with `qgen train {run.path} --resume`")
-    checkpoint = load_checkpoint(saved[-1])
+    return RunConfig.read(config.plain() | changes)
+
+
+def check_request(run: Run, config: RunConfig, out: Path | None, count: int, single: bool) -> None:
+    """Refuse what `sample_run` would refuse, as far as that can be known without building the model.
+
+    Raises:
+        RunError: the run has no checkpoint, samples do not fit into memory, or single images cannot be written.
+    """
+    _check(config, tuple(_last_checkpoint(run).numbers["shape"]), out, count, single)
+
+
+def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict[str, Any] | None = None) -> Trained:
+    """Build the generator of a run, with the averaged weights of its last checkpoint; see `sampling_config`.
+
+    Raises:
+        RunError: the run has no checkpoint, or a damaged one, or one of another model.
+        ConfigError, BackendError: a setting of the sampler or the backend is not allowed.
+    """
+    config = sampling_config(run, backend, sampling)
+    checkpoint = _last_checkpoint(run)
     shape = tuple(checkpoint.numbers["shape"])
     opened = config.backend.open(run.journal)
     with closing_on_error(opened):
         generator = fitting(lambda: build_generator(config, shape, opened, trained=True))
-        _load_average(generator, checkpoint, saved[-1], model_fingerprint(config.model, shape))
+        _load_average(generator, checkpoint, run.checkpoints()[-1], model_fingerprint(config.model, shape))
     return Trained(run, generator, config, checkpoint.step)
+
+
+def _last_checkpoint(run: Run) -> Checkpoint:
+    saved = run.checkpoints()
+    if not saved:
+        raise RunError(f"{run.path} has no checkpoint yet: continue it with `qgen train {run.path} --resume`")
+    return load_checkpoint(saved[-1])
 
 
 def sample_run(
@@ -111,34 +136,30 @@ def sample_run(
     seed: int = 0,
     single: bool = False,
     device: torch.device | str = "cpu",
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Samples:
-    """Samples images and writes a grid, a provenance file, and, if wanted, each image.
+    """Sample images, and write a grid, a provenance file and, if requested, each image.
 
     Args:
         trained: the generator.
-        out: the PNG file of the grid; None: in the run's `samples` folder, named after backend, sampler and seed.
-        count: how many images.
-        seed: of the images; each has one of its own that follows from this and its number.
-        single: also write every image as a PNG file, in a folder beside the grid.
-        device: where the classical layers run.
-        progress: told how far it is.
+        out: the PNG file of the grid; None: a file in the run's `samples` folder, named after backend, sampler, seed.
+        count: number of images.
+        seed: seed of all images; the seed of each is derived from it and the image's index.
+        single: also write each image as a PNG file, into a folder beside the grid.
+        device: the device of the classical layers.
+        progress: called with the steps done and in total.
 
     Raises:
-        RunError: the files cannot be written.
+        RunError: the files cannot be written, or the images do not fit into memory.
     """
     grid = out or trained.run.samples / f"{_name(trained, count, seed)}.png"
     folder = grid.with_suffix("")
-    distribution = trained.config.data.name in DISTRIBUTIONS
-    if single and distribution:
-        raise RunError("samples of a distribution are no images to write one by one: leave --single out")
+    _check(trained.config, trained.generator.shape, grid, count, single)
     with writing(grid):
         grid.parent.mkdir(parents=True, exist_ok=True)
-        if single and folder.exists():
-            raise RunError(f"{folder} exists already, and single images go there; name another --out, or remove it")
-    _check_count(count, trained.generator.shape)
     trained.generator.network.to(device)
     images = trained.generator.sample(image_seeds(seed, count), device, progress)
+    distribution = trained.config.data.name in DISTRIBUTIONS
     with writing(grid):
         save_samples(images, grid, open_images(trained.config.data) if distribution else None)
         singles: list[Path] = []
@@ -150,8 +171,14 @@ def sample_run(
     return Samples(grid, note, tuple(singles), facts)
 
 
-def _check_count(count: int, shape: tuple[int, int, int]) -> None:
-    needed, free = count * (prod(shape) * _COPIES + _SEED), free_memory()
+def _check(config: RunConfig, shape: tuple[int, int, int], out: Path | None, count: int, single: bool) -> None:
+    if single and config.data.name in DISTRIBUTIONS:
+        raise RunError("samples of a distribution are no images to write one by one: leave --single out")
+    folder = out.with_suffix("") if single and out is not None else None
+    with writing(folder or Path()):
+        if folder is not None and folder.exists():
+            raise RunError(f"{folder} exists already, and single images go there; name another --out, or remove it")
+    needed, free = count * (prod(shape) * _VALUE_BYTES + _SEED_BYTES), free_memory()
     if needed > free:
         raise RunError(
             f"{count:,} images take {in_words(needed)} of memory, and {in_words(free)} are free: sample fewer at a time"
@@ -159,14 +186,14 @@ def _check_count(count: int, shape: tuple[int, int, int]) -> None:
 
 
 def _name(trained: Trained, count: int, seed: int) -> str:
-    """A name that says what the samples depend on, so that other ones do not replace them."""
+    """Return a file name that contains all that the samples depend on."""
     how, where = trained.generator.how["label"], trained.backend.name.replace(":", "-").replace("/", "-")
     parts = (where, *_conditions(trained), f"step{trained.step}", how, f"seed{seed}", str(count))
     return "-".join(parts)
 
 
 def _conditions(trained: Trained) -> Iterator[str]:
-    """What else their values depend on where circuits are measured or noisy: shots, and all that is not as usual."""
+    """Yield the settings of a sampled or noisy backend that differ from the defaults."""
     backend, shots = trained.config.backend, trained.backend.capabilities.shots
     if shots is not None:
         yield f"shots{shots}"
@@ -176,9 +203,9 @@ def _conditions(trained: Trained) -> Iterator[str]:
         yield "+".join(backend.noise) or "noiseless"
     if backend.layout is not None:
         yield f"layout{sha256(Path(backend.layout).read_bytes()).hexdigest()[:8]}"
-    usual = type(backend.hardware)()
+    default = type(backend.hardware)()
     for name, value in backend.hardware.plain().items():
-        if value != getattr(usual, name) and name != "mode":  # which keeps jobs together, and changes no value
+        if value != getattr(default, name) and name != "mode":  # it groups jobs, and changes no value
             yield name if value is True else f"{name}{value}".replace(".", "p")
 
 
@@ -186,7 +213,7 @@ def _load_average(generator: ImageGenerator, checkpoint: Checkpoint, path: Path,
     if checkpoint.model != model:
         raise RunError(f"{path} was made by a model with other settings than its config.yaml says")
     try:
-        # What an average does not follow, buffers for one, is taken as it was trained.
+        # Tensors without an average, as buffers, are those of training.
         generator.network.load_state_dict(checkpoint.tensors["weights"] | checkpoint.tensors["ema"])
     except (KeyError, RuntimeError) as error:
         raise RunError(f"{path} does not fit this model; was it made by another version of qgen?") from error

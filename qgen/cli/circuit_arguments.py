@@ -1,4 +1,4 @@
-"""The words that name a circuit on a command line: `NAME[:QUBITS,LAYERS]` or a file, and `--option KEY=VALUE`."""
+"""Circuits on a command line: `NAME[:QUBITS,LAYERS]` or a file, and `--option KEY=VALUE`."""
 
 import dataclasses
 import os
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
+from qgen.cli.options import split_key_value
+
 if TYPE_CHECKING:
     from qgen.circuits import Ansatz, Encoding, LayerCircuit
 
@@ -16,7 +18,7 @@ _ENCODING = "encoding."
 
 
 class Recipe(NamedTuple):
-    """An ansatz, and what to build it with: `arguments` are those of `Ansatz.build`, as far as they are given."""
+    """An ansatz and the given arguments of `Ansatz.build`."""
 
     ansatz: "Ansatz"
     encoding: "Encoding | None"
@@ -30,22 +32,22 @@ class Recipe(NamedTuple):
 
     @property
     def options(self) -> dict[str, Any]:
-        """`mirrored` and the ansatz' own options, as far as they are given."""
+        """The given values of `mirrored` and of the ansatz' own options."""
         return {key: value for key, value in self.arguments.items() if key not in ("qubits", "layers")}
 
     def build(self, **changes: Any) -> "LayerCircuit":
-        """The circuit, with these arguments changed."""
+        """Build the circuit, with some arguments changed."""
         return self.ansatz.build(encoding=self.encoding, **self.arguments | changes)
 
 
 def read_recipe(circuit: str, options: Sequence[str]) -> Recipe | None:
-    """What the words tell to build; None where they name the file of a saved circuit.
+    """Parse a circuit and its options; None for the file of a saved circuit.
 
     The name of an ansatz is never a file; a name that ends in `.json` always is.
 
     Raises:
-        typer.BadParameter: the words do not have the form.
-        CircuitError: no such ansatz or option, or an encoding that does not exist.
+        typer.BadParameter: an argument does not have this form.
+        CircuitError: the ansatz, an option or an encoding does not exist.
     """
     from qgen.circuits import ansatz_names, get_ansatz
     from qgen.circuits.arguments import one_of
@@ -79,26 +81,8 @@ def _parts(circuit: str) -> dict[str, str]:
     return match.groupdict(default="")
 
 
-def key_values(options: Sequence[str], flag: str, example: str) -> dict[str, Any]:
-    """What `--flag KEY=VALUE --flag KEY=VALUE` says, with values that mean what the settings that take them ask for.
-
-    Raises:
-        typer.BadParameter: one of them does not have the form.
-    """
-    from qgen.yaml_values import Unquoted
-
-    return {key: Unquoted(text) for key, text in (_key_and_text(option, flag, example) for option in options)}
-
-
 def _key_value(option: str) -> tuple[str, Any]:
     from qgen.yaml_values import coerce_any
 
-    key, text = _key_and_text(option, "--option", "mirrored=true")
+    key, text = split_key_value(option, "--option", "mirrored=true")
     return key, coerce_any(text)
-
-
-def _key_and_text(option: str, flag: str, example: str) -> tuple[str, str]:
-    key, equals, text = option.partition("=")
-    if not key or not equals:
-        raise typer.BadParameter(f"{option!r} is not KEY=VALUE; for example {example}.", param_hint=flag)
-    return key, text

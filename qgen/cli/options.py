@@ -1,0 +1,72 @@
+"""Options that several commands share: each is declared here once, and so is what it means for settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+Shots = Annotated[
+    int | None, typer.Option(min=1, help="Measure each circuit so often; default: exact where that can be had.")
+]
+NoiseScale = Annotated[float | None, typer.Option(min=0, help="Strength of a device's errors: 0 none, 1 as they are.")]
+Layout = Annotated[
+    str | None, typer.Option(metavar="FILE.json", help="Circuits put on the device before: `qgen transpile --pin`.")
+]
+Hardware = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE", help="On IBM's hardware: tiles, mode, resilience, ... Repeatable."),
+]
+DataDir = Annotated[Path | None, typer.Option(envvar="QGEN_DATA", metavar="FOLDER", help="Where data sets lie.")]
+Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the classical layers run.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def backend_settings(
+    name: str | None,
+    shots: int | None,
+    noise_scale: float | None,
+    layout: str | None,
+    hardware: list[str] | None,
+    gradient: str | None = None,
+) -> dict[str, Any]:
+    """Return the settings of a backend that the command line gives, as values for `BackendSettings`.
+
+    Raises:
+        typer.BadParameter: an option of --hardware is not `KEY=VALUE`.
+        BackendError: `layout` cannot be read, or is not a file of layouts.
+    """
+    if layout is not None:
+        from qgen.backends.layout_file import read_layout_file
+
+        layout = os.path.expanduser(layout)
+        read_layout_file(layout)
+    given = {"name": name, "shots": shots, "gradient": gradient, "noise_scale": noise_scale, "layout": layout}
+    given["hardware"] = key_values(hardware, "--hardware", "tiles=auto") if hardware else None
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def key_values(options: Sequence[str], flag: str, example: str) -> dict[str, Any]:
+    """Parse `--flag KEY=VALUE --flag KEY=VALUE`; the settings that take the values decide their types.
+
+    Raises:
+        typer.BadParameter: an option is not `KEY=VALUE`.
+    """
+    from qgen.yaml_values import Unquoted
+
+    return {key: Unquoted(text) for key, text in (split_key_value(option, flag, example) for option in options)}
+
+
+def split_key_value(option: str, flag: str, example: str) -> tuple[str, str]:
+    """Split `KEY=VALUE`.
+
+    Raises:
+        typer.BadParameter: the option does not have this form.
+    """
+    key, equals, text = option.partition("=")
+    if not key or not equals:
+        raise typer.BadParameter(f"{option!r} is not KEY=VALUE; for example {example}.", param_hint=flag)
+    return key, text
