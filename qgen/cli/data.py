@@ -119,8 +119,8 @@ def _whereabouts(status: SetStatus) -> str:
 def _show_set(known: KnownSet, data_dir: Path | None, download: bool, figure: Path | None, as_json: bool) -> None:
 
     from qgen.data import DataSettings, open_images
-    from qgen.data.inspect import describe_set
     from qgen.data.sources import download_set
+    from qgen.data.status import describe_set
 
     if download:
         with progress(make_console(stderr=True), f"fetching {known.name}") as bar:
@@ -153,7 +153,8 @@ def _show_set(known: KnownSet, data_dir: Path | None, download: bool, figure: Pa
 def _show_distribution(distribution: Distribution, figure: Path | None, as_json: bool) -> None:
 
     from qgen.data import DataSettings, open_images
-    from qgen.data.inspect import describe_distribution, measure_moments
+    from qgen.data.inspect import measure_moments
+    from qgen.data.status import describe_distribution
 
     status = describe_distribution(distribution)
     parts = {split: open_images(DataSettings(name=status.name, split=split)) for split in ("train", "test")}

@@ -44,7 +44,8 @@ def backend_settings(
 
         layout = os.path.expanduser(layout)
         read_layout_file(layout)
-    given = {"name": name, "shots": shots, "gradient": gradient, "noise_scale": noise_scale, "layout": layout}
+    given: dict[str, Any] = {"name": name, "shots": shots, "gradient": gradient}
+    given |= {"noise_scale": noise_scale, "layout": layout}
     given["hardware"] = key_values(hardware, "--hardware", "tiles=auto") if hardware else None
     return {key: value for key, value in given.items() if value is not None}
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from qgen.errors import DataError
 from qgen.randomness import derive, generator
+
+if TYPE_CHECKING:
+    import torch
 
 
 def select_subset(
@@ -86,6 +89,8 @@ def batch_indices(seed: int, step: int, batch: int, count: int) -> torch.Tensor:
     Raises:
         DataError: `step` is negative, or `batch` or `count` is below 1.
     """
+    import torch  # not at the top: `qgen data` selects subsets without it
+
     if step < 0 or batch < 1 or count < 1:
         raise DataError(f"There is no batch number {step} of {batch} out of {count} images.")
     start, end = step * batch, (step + 1) * batch
@@ -98,6 +103,8 @@ def batch_indices(seed: int, step: int, batch: int, count: int) -> torch.Tensor:
 
 @lru_cache(maxsize=4)
 def _permutation(seed: int, epoch: int, count: int) -> torch.Tensor:
+    import torch
+
     return torch.randperm(count, generator=generator(seed, "epoch", epoch))
 
 

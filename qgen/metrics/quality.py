@@ -118,7 +118,7 @@ def find_collapse(quality: Quality) -> str | None:
 def _class_counts(names: tuple[str, ...] | None, reference: Features, features: Features) -> dict[str, Any]:
     if names is None or features.classes is None or reference.classes is None:
         return {}
-    counts, real = (np.bincount(each.classes, minlength=len(names)) for each in (features, reference))
+    counts, real = (np.bincount(classes, minlength=len(names)) for classes in (features.classes, reference.classes))
     shares = real / max(1, real.sum())
     return {
         "confident": float(counts.sum() / len(features.features)),

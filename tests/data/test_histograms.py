@@ -133,7 +133,7 @@ def test_ticks_are_round_and_few(low: float, high: float) -> None:
 
 
 def test_a_panel_goes_from_edge_to_edge() -> None:
-    panel = Panel(Image.new("RGB", (40, 60)), 10, 20, 20, 30, up=(0, 3))
+    panel = Panel(Image.new("RGB", (40, 60)), 10, 20, 20, 30, y_range=(0, 3))
     assert [panel.x(value) for value in (-1, 0, 1)] == [10, 20, 30]
     assert [panel.y(value) for value in (0, 1, 3)] == [50, 40, 20]
     assert (colours(np.array([-1.0, 0.0])) == WHITE).all()

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from qgen.studies.cells import cell_run
 
 from qgen.errors import ConfigError, RunError
 from qgen.models import describe_model
@@ -15,6 +14,7 @@ from qgen.runs import Run, build_generator, read_config
 from qgen.studies import read_study, write_study
 from qgen.studies.comparison import ComparisonStudy, make_comparison
 from qgen.studies.folder import FILE
+from qgen.studies.tasks import cell_run
 
 PAIR = ("gan-classical", "gan-quantum-g")
 
