@@ -1,6 +1,6 @@
 """Predicted success beside simulated fidelity, over the catalogue and several devices: `python benchmarks/fidelity.py`.
 
-`qgen.reports.simulation` says how the two are meant to differ, and why.
+`qgen.reports.transpilation.simulation` says how the two are meant to differ, and why.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from qgen.circuits import LayerCircuit, ansatz, ansatz_names
 from qgen.circuits.observables import support
 from qgen.devices import Device, open_device
 from qgen.errors import CircuitError
-from qgen.reports.compact import CompactCircuit
-from qgen.reports.simulation import MOST_QUBITS, check_prediction
+from qgen.reports.transpilation.compact_circuit import CompactCircuit
+from qgen.reports.transpilation.simulation import MAX_QUBITS, check_prediction
 from qgen.transpilation import search
 
 Row = dict[str, Any]
@@ -56,12 +56,12 @@ def measure(device: Device, circuit: LayerCircuit, seeds: int, bindings: int) ->
     measured = support(circuit.observables)
     results = search(circuit.circuit, device.target, LEVELS, range(seeds), measured=measured)
     sizes = [len(CompactCircuit(result.isa, device.target, ()).wires) for result in results]
-    rank = next(k for k, size in enumerate(sizes) if size <= MOST_QUBITS)
+    rank = next(k for k, size in enumerate(sizes) if size <= MAX_QUBITS)
     check = check_prediction(circuit, results[rank], device, bindings=bindings)
     predicted, simulated = check.predicted, check.simulated
     return {
         "rank": rank,
-        "two_qubit_gates": results[rank].candidate.figures.two_qubit_gates,
+        "two_qubit_gates": results[rank].result.metrics.two_qubit_gates,
         "predicted": {part: getattr(predicted, part) for part in ("total", "gates", "idle", "readout")}
         | {"state": predicted.gates * predicted.idle},
         "simulated": {part: getattr(simulated, part) for part in PARTS},

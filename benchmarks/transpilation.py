@@ -18,7 +18,7 @@ from qiskit.circuit import ParameterVector
 
 from qgen.circuits import LayerCircuit, ansatz
 from qgen.reports import DeviceReport, transpile_report
-from qgen.reports.report import SEEDS
+from qgen.reports.transpilation.report import SEEDS
 
 DEVICES = ("fake_brisbane", "fake_torino", "fake_fez", "fake_kingston", "fake_boston", "fake_miami")
 QUBITS, LAYERS, RING_LAYERS = 12, 3, 6
@@ -41,16 +41,16 @@ def ring() -> LayerCircuit:
 def plain(name: str, device: DeviceReport, seconds: float) -> dict[str, Any]:
     """One circuit on one device, as plain values."""
     best, default = device.best, device.default
-    parts = {part: getattr(best.figures.success, part) for part in ("gates", "readout", "idle", "total")}
+    parts = {part: getattr(best.metrics.success, part) for part in ("gates", "readout", "idle", "total")}
     return {
         "circuit": name,
         "device": device.device,
         "calibrated": device.calibrated and device.calibrated.date().isoformat(),
-        "two_qubit_gates": best.figures.two_qubit_gates,
-        "two_qubit_gates_level_3": default.figures.two_qubit_gates,
-        "duration_us": best.figures.duration_us,
+        "two_qubit_gates": best.metrics.two_qubit_gates,
+        "two_qubit_gates_level_3": default.metrics.two_qubit_gates,
+        "duration_us": best.metrics.duration_us,
         "success": parts,
-        "success_level_3": default.figures.success.total,
+        "success_level_3": default.metrics.success.total,
         "gain": device.gain,
         "joined": best.joined,
         "moved": best.replaced,

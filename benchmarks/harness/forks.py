@@ -24,7 +24,7 @@ NEEDED = (
     "qgen.backends.ibm",
     "qgen.backends.statevector",
     "qgen.backends.aer.noisy",
-    "qgen.reports.qasm",
+    "qgen.circuits.qasm",
     "qgen.devserver",
     "rich.table",
     "rich.progress",

@@ -11,7 +11,7 @@ import sympy
 import torch
 from qiskit.circuit import Parameter, ParameterExpression
 
-from qgen.circuits.canonical import linear_slopes
+from qgen.circuits.expressions import linear_coefficients
 from qgen.errors import CircuitError, InputError
 
 Doubles = npt.NDArray[np.float64]
@@ -120,7 +120,7 @@ class Angles:
 
 def affine(expression: ParameterExpression) -> tuple[float, dict[Parameter, float]] | None:
     """(constant, slopes) of an expression that is linear in its parameters; None of any other."""
-    found = linear_slopes(expression)
+    found = linear_coefficients(expression)
     if found is None:
         return None
     slopes = {parameter: _real(slope, expression) for parameter, slope in found}

@@ -23,7 +23,7 @@ from qgen.backends.angles import Angles, Doubles
 from qgen.backends.batching import Batch as Batch
 from qgen.backends.batching import BatchPlan, check_finite, make_plan, plain_batch
 from qgen.circuits import LayerCircuit
-from qgen.circuits.exact_form import ideal_form
+from qgen.circuits.exact_synthesis import ideal_circuit
 from qgen.circuits.observables import support
 from qgen.errors import BackendError, InputError
 from qgen.randomness import NOTHING_DRAWN, Seed, Streams, next_streams
@@ -129,7 +129,7 @@ class Executable(ABC):
     def angled(self) -> Angled:
         """The circuit in its angles: by default compiled once more on the same backend, with angles for inputs."""
         conditional = self.circuit.conditional
-        form = angle_form(ideal_form(conditional.circuit), support(conditional.observables))
+        form = angle_form(ideal_circuit(conditional.circuit), support(conditional.observables))
         compiled = self.backend.compile(form.layer(conditional.observables))
 
         def evaluate(angles: Doubles, streams: Streams) -> torch.Tensor:

@@ -128,7 +128,7 @@ def _snapshot(name: str, options: BackendOptions) -> Backend:
 
 
 def _calibrated(device: Device) -> Device:
-    if device.qubits > 1 and device.facts.two_qubit_error is None:
+    if device.qubits > 1 and device.summary.two_qubit_error is None:
         raise BackendError(
             f"the snapshot `{device.name}` was taken when none of its two-qubit gates was calibrated: no entangling "
             "circuit can run there. `qgen backends` lists others"

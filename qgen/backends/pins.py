@@ -13,10 +13,10 @@ from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
 
 from qgen.circuits import LayerCircuit
-from qgen.circuits.storage import pack, unpack
+from qgen.circuits.serialization import decode_qpy, encode_qpy
 from qgen.errors import BackendError, CircuitError
 from qgen.storage import write_text
-from qgen.transpilation.figures import read_steps
+from qgen.transpilation.schedule import device_instructions
 from qgen.user_files import MOST_GENERATED, read_text
 
 FORMAT = "qgen-pins"
@@ -53,7 +53,7 @@ class Pins:
         if found.num_qubits != target.num_qubits:
             raise BackendError(f"{self.source} is for a device of {found.num_qubits} qubits, not {target.num_qubits}")
         try:
-            read_steps(found, target)
+            device_instructions(found, target)
         except BackendError as error:
             raise BackendError(f"{self.source} does not fit the device any more: {error}. Pin again") from error
         own = {parameter.name: parameter for parameter in circuit.conditional.circuit.parameters}
@@ -78,7 +78,7 @@ def write_pins(path: str | Path, device: str, circuits: Iterable[tuple[LayerCirc
     Raises:
         BackendError: the file cannot be written.
     """
-    routed = {circuit.digest: pack(isa) for circuit, isa in circuits}
+    routed = {circuit.digest: encode_qpy(isa) for circuit, isa in circuits}
     content = {"format": FORMAT, "version": VERSION, "device": device, "circuits": routed}
     content["sha256"] = _checksum(content)
     try:
@@ -102,7 +102,7 @@ def read_pins(path: str | Path) -> Pins:
     if content.get("sha256") != _checksum(content):  # Qiskit may take minutes over a damaged circuit
         raise BackendError(f"{path} is damaged: it is not what was written. Pin again")
     try:
-        return Pins(content["device"], {key: unpack(text) for key, text in content["circuits"].items()}, str(path))
+        return Pins(content["device"], {key: decode_qpy(text) for key, text in content["circuits"].items()}, str(path))
     except CircuitError as error:
         raise _no_pins(path) from error
 

@@ -21,7 +21,7 @@ from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
 from qgen.errors import BackendError
 from qgen.randomness import Streams
-from qgen.transpilation.waits import open_delays
+from qgen.transpilation.delays import delay_parameters
 
 
 class PlacedExecutable(Executable):
@@ -55,7 +55,7 @@ class PlacedExecutable(Executable):
             raise BackendError(f"`{backend.name}` takes delays of a fixed length only: give this one a number")
 
     def _waits_openly(self) -> bool:
-        return any(map(open_delays, self.placement.circuits))
+        return any(map(delay_parameters, self.placement.circuits))
 
     @abstractmethod
     def values(self, table: Doubles, streams: Streams) -> Doubles:

@@ -14,9 +14,9 @@ from qiskit.transpiler import Target
 from qgen.backends.angles import Angles
 from qgen.backends.measuring import ONTO_Z, Basis
 from qgen.errors import BackendError
-from qgen.transpilation.device_form import device_form
-from qgen.transpilation.joining import join_rotations
-from qgen.transpilation.waits import hide_delays, show_delays, with_waits
+from qgen.transpilation.delays import delays_to_gates, gates_to_delays, target_with_placeholders
+from qgen.transpilation.merge_rotations import merge_rotations
+from qgen.transpilation.transpile import prepare_for_transpiler
 
 NO_WIRE = -1
 
@@ -76,7 +76,7 @@ def place(
 ) -> Placement:
     """Transpile a circuit for a device and make it ready to be measured.
 
-    Controlled rotations that share a pair of qubits are joined before (`join_rotations`).
+    Controlled rotations that share a pair of qubits are joined before (`merge_rotations`).
 
     The global phase is left out: no expectation value depends on it.
 
@@ -120,15 +120,15 @@ def transpile(circuit: QuantumCircuit, target: Target, seed: int = 0, level: int
     Raises:
         BackendError: the transpiler cannot do it.
     """
-    return _transpile(join_rotations(device_form(circuit)), target, seed, level)
+    return _transpile(merge_rotations(prepare_for_transpiler(circuit)), target, seed, level)
 
 
 def _transpile(circuit: QuantumCircuit, target: Target, seed: int, level: int) -> QuantumCircuit:
     try:
-        hidden, waits = hide_delays(circuit)
-        wider = with_waits(target, waits)
+        hidden, waits = delays_to_gates(circuit)
+        wider = target_with_placeholders(target, waits)
         manager = generate_preset_pass_manager(optimization_level=level, target=wider, seed_transpiler=seed)
-        return show_delays(manager.run(hidden), waits, target)
+        return gates_to_delays(manager.run(hidden), waits, target)
     except TypeError as error:
         # Qiskit 2.6 copies the circuit at level 3, and cannot copy some sums of angles whose parameters cancelled.
         raise BackendError(

@@ -8,8 +8,8 @@ from qiskit.quantum_info import Statevector
 
 from qgen.backends.base import Backend, Batch, Capabilities, Executable
 from qgen.circuits import LayerCircuit
-from qgen.circuits.exact_form import with_modifiers, without_delays
-from qgen.circuits.library_form import library_form
+from qgen.circuits.custom_gates import unroll_custom_gates
+from qgen.circuits.exact_synthesis import annotate_controls, remove_delays
 from qgen.randomness import Streams
 
 
@@ -33,7 +33,7 @@ class ReferenceExecutable(Executable):
 
     def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
         conditional = self.circuit.conditional
-        circuit = without_delays(library_form(with_modifiers(conditional.circuit)))
+        circuit = remove_delays(unroll_custom_gates(annotate_controls(conditional.circuit)))
         values = np.empty((len(batch.inputs), conditional.num_observables))
         for n, inputs in enumerate(batch.inputs.tolist()):
             weights = batch.weights[batch.weight_rows[n]].tolist()

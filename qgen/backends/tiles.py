@@ -14,13 +14,18 @@ from qgen.backends.angles import Doubles
 from qgen.backends.measuring import Basis, Outcomes
 from qgen.backends.placement import Placement
 from qgen.errors import BackendError
-from qgen.transpilation.figures import measure
-from qgen.transpilation.tiling import LEAST, Tile, Tiling, find_tiles, measure_again
-from qgen.transpilation.turning import relocated, turned
+from qgen.transpilation.circuit_metrics import compute_metrics
+from qgen.transpilation.relayout import fix_directions, relabel_qubits
+from qgen.transpilation.tiling import MIN_RELATIVE_SUCCESS, Tile, Tiling, find_tiles, refresh_tiling
 
 
 def tile_placement(
-    placement: Placement, target: Target, *, margin: int = 1, most: int | None = None, least: float = LEAST
+    placement: Placement,
+    target: Target,
+    *,
+    margin: int = 1,
+    max_tiles: int | None = None,
+    min_relative_success: float = MIN_RELATIVE_SUCCESS,
 ) -> Tiling:
     """Where copies of a placed circuit go on its device; see `find_tiles`.
 
@@ -30,13 +35,20 @@ def tile_placement(
         placement: on this device.
         target: the device.
         margin: how far apart tiles lie, see `find_tiles`.
-        most: at most so many tiles.
-        least: of the best one's success, see `find_tiles`.
+        max_tiles: the largest number of tiles; None: any.
+        min_relative_success: the lowest success of a tile, see `find_tiles`.
 
     Raises:
         BackendError: a number out of range, or no basis to measure in.
     """
-    return find_tiles(_longest(placement), target, _measured(placement), margin=margin, most=most, least=least)
+    return find_tiles(
+        _longest(placement),
+        target,
+        _measured(placement),
+        margin=margin,
+        max_tiles=max_tiles,
+        min_relative_success=min_relative_success,
+    )
 
 
 def one_tile(placement: Placement, target: Target) -> Tiling:
@@ -46,14 +58,14 @@ def one_tile(placement: Placement, target: Target) -> Tiling:
         BackendError: no basis to measure in.
     """
     places = {qubit: qubit for qubit in placement.physical}
-    success = measure(_longest(placement), target, _measured(placement), 0).success
+    success = compute_metrics(_longest(placement), target, _measured(placement)).success
     idle = sorted(set(range(placement.device_qubits)) - set(places))
     return Tiling((Tile(places, success),), 0, (), tuple(idle))
 
 
 def tiling_now(tiling: Tiling, placement: Placement, target: Target) -> Tiling:
-    """The same tiles with their success on the device as it is now; see `measure_again`."""
-    return measure_again(tiling, _longest(placement), target, _measured(placement))
+    """The same tiles with their success on the device as it is now; see `refresh_tiling`."""
+    return refresh_tiling(tiling, _longest(placement), target, _measured(placement))
 
 
 class TiledCircuits:
@@ -112,12 +124,12 @@ class TiledCircuits:
     def _wide(self, circuit: QuantumCircuit, basis: Basis) -> QuantumCircuit:
         physical, wide = self._placement.physical, QuantumCircuit(self._placement.device_qubits)
         for name, tile in zip(self._names, self._tiles, strict=True):
-            places = {wire: tile.places[qubit] for wire, qubit in enumerate(physical) if qubit in tile.places}
+            places = {wire: tile.mapping[qubit] for wire, qubit in enumerate(physical) if qubit in tile.mapping}
             renamed = {column: Parameter(name + column.name) for column in self._placement.parameters}
             copy = circuit.assign_parameters(renamed)
-            wide.compose(relocated(copy, places, wide.num_qubits), inplace=True)
+            wide.compose(relabel_qubits(copy, places, wide.num_qubits), inplace=True)
         if any(tile.moved for tile in self._tiles):
-            wide = turned(wide, self._target)
+            wide = fix_directions(wide, self._target)
         wide.barrier([qubit for tile in self._tiles for qubit in tile.qubits])
         for name, tile in zip(self._names, self._tiles, strict=True):
             self._measure(wide, name, tile, basis)
@@ -127,7 +139,7 @@ class TiledCircuits:
         register = ClassicalRegister(len(self._placement.wires), name)
         wide.add_register(register)
         for qubit in _read(basis):
-            wide.measure(tile.places[self._placement.physical[self._placement.wires[qubit]]], register[qubit])
+            wide.measure(tile.mapping[self._placement.physical[self._placement.wires[qubit]]], register[qubit])
 
 
 def _longest(placement: Placement) -> QuantumCircuit:

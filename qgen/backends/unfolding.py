@@ -6,12 +6,12 @@ from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Operation
 from qiskit.circuit.library import UnitaryGate
 
-from qgen.circuits.library_form import definition_of, library_form
+from qgen.circuits.custom_gates import gate_definition, unroll_custom_gates
 
 
 def unfold(operation: Operation) -> QuantumCircuit:
     """The operation written in simpler ones; raises where Qiskit has nothing simpler."""
-    definition = definition_of(operation)
+    definition = gate_definition(operation)
     if definition is not None:
         return definition
     if getattr(operation, "to_matrix", None) is not None and not operation.params:
@@ -20,4 +20,4 @@ def unfold(operation: Operation) -> QuantumCircuit:
             return unfolded
     alone = QuantumCircuit(operation.num_qubits)
     alone.append(operation, alone.qubits)
-    return transpile(library_form(alone), basis_gates=["u", "cx"], optimization_level=0)
+    return transpile(unroll_custom_gates(alone), basis_gates=["u", "cx"], optimization_level=0)

@@ -1,4 +1,4 @@
-"""Checks that every constructor here shares: a word from a list, a whole number, with errors that name the way out."""
+"""Check arguments of constructors: a choice, a whole number; errors say what is allowed."""
 
 import operator
 from collections.abc import Iterable
@@ -11,16 +11,16 @@ _TOO_LARGE = 10**100
 
 
 def suggestion(given: object, allowed: Iterable[str]) -> str:
-    """The nearest allowed word as the sentence " Did you mean ...?", or "" where none is near."""
+    """Return the sentence " Did you mean ...?" with the nearest allowed word, or "" if none is near."""
     near = get_close_matches(str(given).lower(), list(allowed), n=1, cutoff=0.5)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def one_of(what: str, given: object, allowed: Iterable[str]) -> str:
-    """`given`, if it is one of the `allowed` words.
+    """Return `given` if it is one of the `allowed` words.
 
     Raises:
-        CircuitError: it is not; the message lists the allowed words and the nearest one.
+        CircuitError: it is not one; the message lists the allowed words and the nearest one.
     """
     words = tuple(allowed)
     if isinstance(given, str) and given in words:
@@ -30,7 +30,7 @@ def one_of(what: str, given: object, allowed: Iterable[str]) -> str:
 
 
 def whole_number(what: str, given: object, minimum: int = 1) -> int:
-    """`given` as an int, if it is a whole number of at least `minimum` (NumPy integers included).
+    """Return `given` as an int if it is a whole number of at least `minimum`, NumPy integers included.
 
     Raises:
         CircuitError: it is not an integer, is a bool, is too small, or has more than 100 digits.

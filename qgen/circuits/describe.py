@@ -1,23 +1,26 @@
-"""What a circuit is, in numbers and in a drawing."""
+"""Describe a circuit: its size, gates and depth, and a drawing."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import Barrier, CircuitInstruction
+from qiskit.circuit import Barrier, CircuitInstruction, Instruction, Operation
+from qiskit.circuit.library import UnitaryGate
+from qiskit.transpiler import PassManager
+from qiskit.transpiler.passes import HighLevelSynthesis
 
-from qgen.circuits.flattening import flattened
+from qgen.circuits.exact_synthesis import MAX_SIMULATED_QUBITS, synthesize
 from qgen.circuits.layer_circuit import LayerCircuit
 from qgen.circuits.observables import observable_text
 
-#: Gates times qubits of the largest circuit that is drawn: about a second.
-MOST_DRAWN = 300_000
+#: Gates times qubits of the largest circuit that is drawn, which takes about a second.
+MAX_DRAWN = 300_000
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The facts of a circuit.
+    """A description of a circuit.
 
     `depth`, `two_qubit_gates`, `two_qubit_depth` and `gates` are those of the circuit with composite blocks written out
     in standard gates on one or two qubits, but not transpiled: a controlled rotation is one two-qubit gate, every pair
@@ -29,9 +32,9 @@ class Description:
         depth: the number of time steps, all gates.
         two_qubit_gates: the number of gates on two qubits.
         two_qubit_depth: the number of time steps, two-qubit gates only.
-        gates: how often each gate appears, as pairs of name and count, the most frequent first.
+        gates: pairs of a gate's name and its number, the most frequent first.
         circuits_per_evaluation: circuits that are run for one vector of inputs: the mixture's K, or 1.
-        drawing: the circuit as given, drawn as text; "" where nobody asked for it.
+        drawing: the circuit as given, drawn as text; "" if none was asked for.
     """
 
     qubits: int
@@ -46,20 +49,20 @@ class Description:
     drawing: str
 
     def to_dict(self) -> dict[str, Any]:
-        """The facts as plain lists, dicts, numbers and text, ready for JSON."""
+        """Return plain lists, dicts, numbers and text, ready for JSON."""
         return asdict(self) | {"observables": list(self.observables), "gates": dict(self.gates)}
 
 
 def describe(circuit: LayerCircuit, *, fold: int = 100, draw: bool = True) -> Description:
-    """The facts of a circuit.
+    """Describe a circuit.
 
     Args:
-        circuit: which one.
-        fold: columns at which its drawing is folded; -1: not at all.
-        draw: whether it is drawn at all; one that is larger than `MOST_DRAWN` never is, and its drawing says so.
+        circuit: to describe.
+        fold: columns at which its drawing is folded; -1: never.
+        draw: whether to draw it; one that is larger than `MAX_DRAWN` is not drawn, and its drawing says so.
     """
     drawn = circuit.circuit
-    flat = flattened(drawn)
+    flat = flatten(drawn)
     mixture = circuit.mixture
     return Description(
         qubits=circuit.qubits,
@@ -75,13 +78,23 @@ def describe(circuit: LayerCircuit, *, fold: int = 100, draw: bool = True) -> De
     )
 
 
-def is_too_large(circuit: QuantumCircuit) -> bool:
-    """Whether drawing it would take long, and nobody could look at it."""
-    return len(circuit.data) * int(circuit.num_qubits) > MOST_DRAWN
+def flatten(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Decompose a circuit into gates on one or two qubits and barriers, without transpiling it.
+
+    Composite blocks and gates on three or more qubits are replaced by their definitions until only Qiskit's standard
+    gates and unitary matrices on at most two qubits are left. A controlled rotation stays one gate. An operation
+    without a definition stays as it is.
+    """
+    return _flatten(synthesize(circuit, MAX_SIMULATED_QUBITS)[0])
+
+
+def is_too_large_to_draw(circuit: QuantumCircuit) -> bool:
+    """Whether a circuit is too large for its drawing to be readable, and to be drawn quickly."""
+    return len(circuit.data) * int(circuit.num_qubits) > MAX_DRAWN
 
 
 def _drawing(circuit: QuantumCircuit, fold: int) -> str:
-    if is_too_large(circuit):
+    if is_too_large_to_draw(circuit):
         return f"Not drawn: {len(circuit.data):,} gates on {circuit.num_qubits:,} qubits are too many to be looked at."
     return str(circuit.draw("text", fold=fold))
 
@@ -93,3 +106,22 @@ def _is_two_qubit_gate(instruction: CircuitInstruction) -> bool:
 def _gate_counts(flat: QuantumCircuit) -> tuple[tuple[str, int], ...]:
     counts = {name: count for name, count in flat.count_ops().items() if name != "barrier"}
     return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _flatten(circuit: QuantumCircuit) -> QuantumCircuit:
+    if not all(isinstance(instruction.operation, Instruction) for instruction in circuit.data):
+        # Annotated operations have no definition; the pass decomposes just those.
+        circuit = PassManager([HighLevelSynthesis()]).run(circuit)
+    flat = circuit.copy_empty_like()
+    for instruction in circuit.data:
+        if _is_flat(instruction.operation, instruction.is_standard_gate()):
+            flat.append(instruction)
+        else:
+            flat.compose(_flatten(instruction.operation.definition), instruction.qubits, inplace=True)
+    return flat
+
+
+def _is_flat(operation: Operation, standard: bool) -> bool:
+    if isinstance(operation, Barrier) or operation.definition is None:
+        return True
+    return operation.num_qubits <= 2 and (standard or isinstance(operation, UnitaryGate))

@@ -1,4 +1,4 @@
-"""How classical numbers enter a circuit: one rotation a qubit, of an angle that is a function of the input."""
+"""Encodings of inputs: one rotation per qubit, by a function of the input."""
 
 import math
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ class Encoding:
             raise CircuitError(f"Encoding reupload must be True or False, not {self.reupload!r}.")
 
     def angle(self, parameter: Parameter) -> ParameterExpression:
-        """The angle that encodes this parameter."""
+        """Return the angle that encodes a parameter."""
         if self.map == "arctan":
             return parameter.arctan()
         if self.map == "scaled":
@@ -57,7 +57,7 @@ class Encoding:
         return parameter
 
     def append(self, circuit: QuantumCircuit, inputs: Sequence[Parameter]) -> None:
-        """Appends to `circuit` the rotation of qubit i by input i, for each of the inputs.
+        """Append the rotation of qubit i by input i, for each of the inputs.
 
         Raises:
             CircuitError: more inputs than the circuit has qubits.

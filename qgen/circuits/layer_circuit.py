@@ -1,4 +1,4 @@
-"""A quantum layer as a value: a circuit, what goes in, what is learned, and what is measured."""
+"""A quantum layer as a value: a circuit, its inputs, weights and observables."""
 
 import os
 from collections.abc import Iterable
@@ -9,37 +9,36 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 
-from qgen.circuits import storage
+from qgen.circuits import serialization
+from qgen.circuits.custom_gates import replace_derived_gates
 from qgen.circuits.digest import layer_digest
-from qgen.circuits.first_steps import without_first_resets
-from qgen.circuits.instructions import check_instructions
+from qgen.circuits.initial_resets import remove_initial_resets
 from qgen.circuits.mixture import Mixture
 from qgen.circuits.observables import ObservableLike, as_observables, default_observables
-from qgen.circuits.own_classes import keep_own_classes
-from qgen.circuits.parameters import as_parameters, check_roles
+from qgen.circuits.validation import as_parameters, check_instructions, check_roles
 from qgen.errors import CircuitError
 
 
 @final
 @dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
 class LayerCircuit:
-    """A parameterised circuit with I inputs, W weights and O observables: what a backend compiles.
+    """A parameterised circuit with I inputs, W weights and O observables, which a backend compiles.
 
-    It never changes. Two are equal if their content is (`digest`), however they were made: gates, numbers, observables,
-    mixture, and the parameters' roles, order and names. Names of circuits and gates, and metadata, do not count.
+    It is immutable. Two are equal if their content is (`digest`), however they were made: gates, numbers, observables,
+    mixture, and the parameters' roles, order and names. Names of circuits and gates, and metadata, are left out.
 
     Args:
-        circuit: any unitary Qiskit circuit; barriers and delays are fine, measurements are not. It is copied, without
-            resets that come first on their qubits.
-        inputs: the I parameters that vary with every image, in the order of the input axis `(..., I)`.
-        weights: the W parameters that are learned, in the order of the weight axis `(..., W)`.
+        circuit: a unitary Qiskit circuit; barriers and delays are allowed, measurements are not. It is copied, without
+            initial resets.
+        inputs: the I parameters that differ from image to image, in the order of the input axis `(..., I)`.
+        weights: the W trainable parameters, in the order of the weight axis `(..., W)`.
         observables: the O Hermitian operators whose expectations are the outputs `(..., O)`; None: Z on every qubit, in
             qubit order.
-        mixture: further parameters, over whose settings the expectations are averaged.
+        mixture: further parameters, with settings over which the expectations are averaged.
 
     Attributes:
         inputs: as given, as a tuple; also `weights`.
-        observables: as `SparsePauliOp` in canonical form: like terms joined, sorted, real coefficients.
+        observables: as `SparsePauliOp` in canonical form: like terms merged, sorted, real coefficients.
         mixture: as given.
 
     Raises:
@@ -65,7 +64,7 @@ class LayerCircuit:
     ) -> None:
         copy = _private_copy(circuit)
         roles = {"inputs": as_parameters("inputs", inputs), "weights": as_parameters("weights", weights)}
-        check_roles(copy, roles | {"mixture parameters": _mixed(mixture)})
+        check_roles(copy, roles | {"mixture parameters": _mixture_parameters(mixture)})
         measured = (
             default_observables(copy.num_qubits)
             if observables is None
@@ -77,7 +76,7 @@ class LayerCircuit:
 
     @property
     def circuit(self) -> QuantumCircuit:
-        """A fresh copy of the circuit: changing it does not change this value."""
+        """A copy of the circuit; changing it does not change this value."""
         return self._circuit.copy()
 
     @property
@@ -102,26 +101,26 @@ class LayerCircuit:
 
     @property
     def digest(self) -> str:
-        """The identity of this circuit: 64 hexadecimal digits that equal circuits share, in any process, and no others.
+        """The digest of the content: 64 hexadecimal digits, the same for equal circuits only, in any process.
 
         Raises:
-            CircuitError: an operation in it has no identity: it is no gate of Qiskit's, and has no definition.
+            CircuitError: an operation has no identity: it is no gate of Qiskit's, and has no definition.
         """
         if self._digest is None:
-            found = layer_digest(self._circuit, self.inputs, self.weights, self.observables, self.mixture)
-            object.__setattr__(self, "_digest", found)
+            digest = layer_digest(self._circuit, self.inputs, self.weights, self.observables, self.mixture)
+            object.__setattr__(self, "_digest", digest)
         return str(self._digest)
 
     @property
     def conditional(self) -> "LayerCircuit":
-        """The same circuit at one setting of its mixture: the M mixture parameters follow the inputs.
+        """The circuit at one setting of its mixture: the M mixture parameters follow the inputs.
 
         A backend evaluates it at all K points on a leading axis and averages over that axis. Without a mixture it is
         the circuit itself.
         """
         if self.mixture is None:
             return self
-        if self._conditional is None:  # built once: it takes milliseconds, and is asked for at each evaluation
+        if self._conditional is None:  # built once: it takes milliseconds, and each evaluation needs it
             inputs = self.inputs + self.mixture.parameters
             object.__setattr__(
                 self, "_conditional", LayerCircuit(self._circuit, inputs, self.weights, self.observables)
@@ -129,7 +128,7 @@ class LayerCircuit:
         return cast(LayerCircuit, self._conditional)
 
     def to_json(self) -> str:
-        """One JSON text, from which `from_json` makes an equal value: every gate, parameter and number.
+        """Return JSON text from which `from_json` makes an equal value.
 
         QPY, Qiskit's binary format, does not know a gate class of your own: it comes back as a plain `Gate` of the same
         definition, which is equal.
@@ -137,11 +136,11 @@ class LayerCircuit:
         Raises:
             CircuitError: QPY would lose a part of the circuit, such as a matrix of a user's own gate class.
         """
-        parts = storage.Parts(self._circuit, self.inputs, self.weights, self.observables, self.mixture)
+        parts = serialization.LayerParts(self._circuit, self.inputs, self.weights, self.observables, self.mixture)
         try:
-            text = storage.encode(parts)
+            text = serialization.dumps(parts)
             same = LayerCircuit.from_json(text) == self
-        # What QPY cannot hold makes its writer or its reader fail in ways that it does not list.
+        # QPY does not document how it fails on what it cannot hold.
         except Exception as error:
             raise _not_storable(f"cannot hold this circuit ({error})") from error
         if not same:
@@ -150,29 +149,29 @@ class LayerCircuit:
 
     @classmethod
     def from_json(cls, text: str) -> "LayerCircuit":
-        """The circuit that `to_json` wrote.
+        """Return the circuit that `to_json` wrote.
 
         Raises:
             CircuitError: the text is not a qgen circuit, is damaged, or is of a newer version.
         """
-        return cls(*storage.decode(text))
+        return cls(*serialization.loads(text))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the text of `to_json` to a file, whole or not at all; an existing file is replaced.
+        """Write the text of `to_json` to a file atomically; an existing file is replaced.
 
         Raises:
             CircuitError: the file cannot be written, or `to_json` refuses the circuit.
         """
-        storage.write(path, self.to_json())
+        serialization.write_file(path, self.to_json())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "LayerCircuit":
-        """The circuit that `save` wrote.
+        """Return the circuit that `save` wrote.
 
         Raises:
             CircuitError: the file cannot be read, or is not a whole qgen circuit; the message names the file.
         """
-        text = storage.read(path)
+        text = serialization.read_file(path)
         try:
             return cls.from_json(text)
         except CircuitError as error:
@@ -200,13 +199,13 @@ def _private_copy(circuit: QuantumCircuit) -> QuantumCircuit:
     if circuit.num_qubits == 0:
         raise CircuitError("The circuit has no qubits; give at least one.")
     check_instructions(circuit)
-    copy = keep_own_classes(without_first_resets(circuit)).copy()
-    # Metadata need not be storable, and says nothing about what the circuit computes.
+    copy = replace_derived_gates(remove_initial_resets(circuit)).copy()
+    # Metadata need not be serialisable, and does not change what the circuit computes.
     copy.metadata = {}
     return copy
 
 
-def _mixed(mixture: Mixture | None) -> tuple[Parameter, ...]:
+def _mixture_parameters(mixture: Mixture | None) -> tuple[Parameter, ...]:
     if mixture is None:
         return ()
     if not isinstance(mixture, Mixture):

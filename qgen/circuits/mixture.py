@@ -1,4 +1,4 @@
-"""Classical randomness in a circuit: some of its parameters take one of K settings, each equally likely."""
+"""Mixtures: parameters of a circuit that take one of K settings at random."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from qiskit.circuit import Parameter
 
-from qgen.circuits.parameters import as_parameters
+from qgen.circuits.validation import as_parameters
 from qgen.errors import CircuitError
 
 
 @final
 @dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
 class Mixture:
-    """The circuit's value is the average over K equally likely settings of these parameters.
+    """K equally likely settings of some parameters; the value of a circuit is the average over them.
 
     Attributes:
         parameters: the M parameters that are set.

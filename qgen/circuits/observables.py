@@ -1,4 +1,4 @@
-"""What a layer measures: Hermitian sums of Paulis, in one canonical form."""
+"""Observables of a layer: Hermitian sums of Paulis in canonical form."""
 
 from collections.abc import Iterable
 from typing import Any, TypeAlias
@@ -9,7 +9,7 @@ from qiskit.quantum_info import Pauli, SparseObservable, SparsePauliOp
 
 from qgen.errors import CircuitError
 
-#: What may be given as one observable; a `str` is a Pauli label in Qiskit's order (qubit 0 on the right).
+#: One observable; a `str` is a Pauli label in Qiskit's order (qubit 0 on the right).
 ObservableLike: TypeAlias = SparsePauliOp | SparseObservable | Pauli | str
 
 #: Rounding in a product of Pauli operators leaves imaginary parts of about this size, relative to the largest part.
@@ -17,45 +17,45 @@ _IMAGINARY_TOLERANCE = 1e-12
 
 
 def default_observables(qubits: int) -> tuple[SparsePauliOp, ...]:
-    """Z on each qubit, in qubit order."""
-    return as_observables(z_on(range(qubits), qubits), qubits)
+    """Return Z on each qubit, in qubit order."""
+    return as_observables(z_observables(range(qubits), qubits), qubits)
 
 
-def z_on(measured: Iterable[int], qubits: int) -> list[SparsePauliOp]:
-    """Z on each of the `measured` ones among `qubits` qubits."""
+def z_observables(measured: Iterable[int], qubits: int) -> list[SparsePauliOp]:
+    """Return Z on each of the `measured` qubits, of `qubits` qubits."""
     return [SparsePauliOp.from_sparse_list([("Z", [qubit], 1.0)], num_qubits=qubits) for qubit in measured]
 
 
 def as_observables(given: Iterable[ObservableLike] | ObservableLike, qubits: int) -> tuple[SparsePauliOp, ...]:
-    """The given observables in canonical form: like terms joined, zero terms dropped, sorted, real coefficients.
+    """Return observables in canonical form: like terms merged, zero terms dropped, sorted, real coefficients.
 
-    One observable alone counts as a list of one.
+    A single observable counts as a list of one.
 
     Raises:
         CircuitError: no observable, something else than an observable, another number of qubits than `qubits`, or
             coefficients that are complex, not finite or parameters.
     """
-    listed = [given] if isinstance(given, ObservableLike) else list(_iterated(given))
+    listed = [given] if isinstance(given, ObservableLike) else list(_as_iterable(given))
     if not listed:
         raise CircuitError("No observables: give at least one, or observables=None for Z on every qubit.")
-    return tuple(_canonical(f"Observable {index}", one, qubits) for index, one in enumerate(listed))
+    return tuple(_canonical(f"Observable {index}", observable, qubits) for index, observable in enumerate(listed))
 
 
 def support(observables: Iterable[SparsePauliOp]) -> list[int]:
-    """The qubits that the observables look at, in order."""
-    looked = [np.any(observable.paulis.x | observable.paulis.z, axis=0) for observable in observables]
-    return np.flatnonzero(np.any(looked, axis=0)).tolist()
+    """Return the qubits on which the observables act, ascending."""
+    supports = [np.any(observable.paulis.x | observable.paulis.z, axis=0) for observable in observables]
+    return np.flatnonzero(np.any(supports, axis=0)).tolist()
 
 
-def terms(observable: SparsePauliOp) -> list[tuple[str, float]]:
-    """The terms of a canonical observable: Pauli label (qubit 0 on the right) and real coefficient."""
+def pauli_terms(observable: SparsePauliOp) -> list[tuple[str, float]]:
+    """Return the terms of a canonical observable: Pauli label (qubit 0 on the right) and real coefficient."""
     return [(label, float(coefficient.real)) for label, coefficient in observable.to_list()]
 
 
 def observable_text(observable: SparsePauliOp) -> str:
-    """A canonical observable for people: `Z0`, `0.5*Z0Z1+X2`, with `I` for the identity; coefficients to 6 digits."""
+    """Format a canonical observable: `Z0`, `0.5*Z0Z1+X2`, with `I` for the identity; coefficients to 6 digits."""
     text = ""
-    for label, coefficient in terms(observable):
+    for label, coefficient in pauli_terms(observable):
         paulis = "".join(f"{pauli}{k}" for k, pauli in enumerate(reversed(label)) if pauli != "I") or "I"
         size = "" if abs(coefficient) == 1 else f"{abs(coefficient):.6g}*"
         sign = "-" if coefficient < 0 else "+" if text else ""
@@ -63,7 +63,7 @@ def observable_text(observable: SparsePauliOp) -> str:
     return text
 
 
-def _iterated(given: Any) -> Iterable[Any]:
+def _as_iterable(given: Any) -> Iterable[Any]:
     if not isinstance(given, Iterable):
         raise CircuitError(f"Observables must be a list of SparsePauliOp or Pauli labels, not {given!r}.")
     return given
@@ -82,7 +82,7 @@ def _canonical(what: str, given: Any, qubits: int) -> SparsePauliOp:
     if not np.isfinite(coefficients).all():
         raise CircuitError(f"{what} has a coefficient that is NaN or infinite; give finite numbers.")
     # Zero tolerance: a small coefficient is the user's choice, and saving must lose nothing.
-    if len(operator) > 1 or not coefficients.all():  # one term is in order already, and on many qubits that takes long
+    if len(operator) > 1 or not coefficients.all():  # one term is sorted already, and sorting takes long on many qubits
         operator = operator.simplify(atol=0, rtol=0).sort()
     largest = float(np.abs(operator.coeffs).max())
     if np.abs(operator.coeffs.imag).max() > _IMAGINARY_TOLERANCE * largest:

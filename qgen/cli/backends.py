@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from qgen.backends import Capabilities
     from qgen.backends.ibm.live import LiveDevice
-    from qgen.devices import Device, DeviceFacts
+    from qgen.devices import Device, DeviceSummary
 
 EXAMPLES = """\b
 Examples:
@@ -78,7 +78,7 @@ def backends(
     from qgen.devices import device_names, open_device
 
     simulators = {name: open_backend(name).capabilities for name in backend_names()}
-    devices = sorted((open_device(name).facts for name in device_names()), key=_rank)
+    devices = sorted((open_device(name).summary for name in device_names()), key=_rank)
     if as_json:
         listed = [{"name": name, **dataclasses.asdict(able)} for name, able in simulators.items()]
         forms = [{"form": form, "about": about} for form, about in FORMS.items()]
@@ -105,7 +105,7 @@ def show(
     """Show one backend; of a device, its errors and its map too, and of a live one its queue."""
     from qgen.backends import backend_names
     from qgen.devices import open_device
-    from qgen.devices.picture import FIGURE_ENDINGS
+    from qgen.devices.figure import FIGURE_ENDINGS
 
     if figure and figure.suffix.lower() not in FIGURE_ENDINGS:
         raise typer.BadParameter(f"{str(figure)!r} does not end in .png, .svg or .pdf.", param_hint="--figure")
@@ -201,7 +201,7 @@ def _print_live(live: list[LiveDevice], problem: str | None) -> None:
     for heading in ("live device", *_HEADINGS[1:-1], "jobs wait"):
         table.add_column(heading, justify="right" if heading in (*_NUMBERS, "jobs wait") else "left", no_wrap=True)
     for one in live:
-        name, *values, _, _ = _table_row(one.device.facts)
+        name, *values, _, _ = _table_row(one.device.summary)
         waiting = f"{one.waiting:,}" if one.online else "offline"
         table.add_row(name, *values, _since(one.device.calibrated), waiting)
     console.print(table)
@@ -246,13 +246,13 @@ def _abilities(able: Capabilities) -> str:
     return ", ".join([*words, *(["adjoint gradients"] if able.adjoint else [])])
 
 
-def _rank(facts: DeviceFacts) -> tuple[Any, ...]:
+def _rank(facts: DeviceSummary) -> tuple[Any, ...]:
     """The latest calibrated first, by the month; then the largest."""
     day = facts.calibrated
     return (day is None, *((-day.year, -day.month) if day else ()), -facts.qubits, facts.name)
 
 
-def _print_devices(devices: list[DeviceFacts], every: bool) -> None:
+def _print_devices(devices: list[DeviceSummary], every: bool) -> None:
     from rich.table import Table
 
     console = make_console()
@@ -272,7 +272,7 @@ def _print_devices(devices: list[DeviceFacts], every: bool) -> None:
         console.print(f"\n{len(devices) - len(shown)} small devices of former years more: qgen backends --all")
 
 
-def _table_row(facts: DeviceFacts) -> tuple[str, ...]:
+def _table_row(facts: DeviceSummary) -> tuple[str, ...]:
     gate = "/".join(facts.two_qubit_gates) or "-"
     errors = _power(facts.two_qubit_error), _power(facts.readout_error)
     time = f"{facts.t1_us:.0f}" if facts.t1_us is not None else "-"
@@ -323,24 +323,24 @@ def _show_simulator(name: str, as_json: bool) -> None:
 def _show_device(device: Device, figure: Path | None, as_json: bool, live: LiveDevice | None = None) -> None:
 
     from qgen.devices import draw_device
-    from qgen.devices.facts import works
+    from qgen.devices.device import is_calibrated
 
     if figure:
         draw_device(device, figure)
-    readout = [(error, qubit) for qubit, error in enumerate(device.readout_errors) if error and works(error)]
-    gates = [(error, pair) for pair, error in device.coupler_errors.items() if error and works(error)]
+    readout = [(error, qubit) for qubit, error in enumerate(device.readout_errors) if error and is_calibrated(error)]
+    gates = [(error, pair) for pair, error in device.coupler_errors.items() if error and is_calibrated(error)]
     qubits, couplers = sorted(readout, reverse=True)[:_WORST], sorted(gates, reverse=True)[:_WORST]
-    faulty = [pair for pair, error in device.coupler_errors.items() if not works(error)]
+    faulty = [pair for pair, error in device.coupler_errors.items() if not is_calibrated(error)]
     if as_json:
         details = {
             "worst_qubits": [{"qubit": qubit, "readout_error": error} for error, qubit in qubits],
             "worst_couplers": [{"qubits": pair, "error": error} for error, pair in couplers],
             "not_calibrated": faulty,
         }
-        facts = device.facts.to_dict() if live is None else live.plain()
+        facts = device.summary.to_dict() if live is None else live.plain()
         print_json(facts | details | {"figure": figure and str(figure)})
         return
-    rows = _device_rows(device.facts) | {
+    rows = _device_rows(device.summary) | {
         **({} if live is None else _live_rows(live)),
         "worst readout": ", ".join(f"{qubit}: {_percent(error)}" for error, qubit in qubits) or "-",
         "worst couplers": ", ".join(f"{a}-{b}: {_percent(error)}" for error, (a, b) in couplers) or "-",
@@ -351,8 +351,8 @@ def _show_device(device: Device, figure: Path | None, as_json: bool, live: LiveD
     print_rows(make_console(), rows | ({"drawn into": str(figure)} if figure else {}))
 
 
-def _device_rows(facts: DeviceFacts) -> dict[str, str]:
-    from qgen.devices.fleet import AS_OF
+def _device_rows(facts: DeviceSummary) -> dict[str, str]:
+    from qgen.devices.snapshots import AS_OF
 
     end = f"retired on {facts.retired}" if facts.retired else facts.status
     day = f"{facts.calibrated:%Y-%m-%d}, {_age(facts.calibrated)} ago" if facts.calibrated else "not said"

@@ -115,7 +115,7 @@ def print_list(as_json: bool) -> None:
     if as_json:
         rows = [
             {"name": a.name, "summary": a.summary, "reference": a.reference, "layers": a.layers}
-            | {"qubits": a.qubits, "qubit_unit": a.qubit_unit, "fewest_qubits": a.fewest_qubits}
+            | {"qubits": a.qubits, "qubit_unit": a.qubit_unit, "min_qubits": a.min_qubits}
             | {"encoding": _encoding(a.encoding), "options": dict(a.options)}
             for a in ansaetze
         ]

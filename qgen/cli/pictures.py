@@ -20,10 +20,10 @@ def save_drawing(circuit: "LayerCircuit", path: Path) -> None:
     """
     from qiskit.exceptions import MissingOptionalLibraryError
 
-    from qgen.circuits.describe import is_too_large
+    from qgen.circuits.describe import is_too_large_to_draw
 
     drawn = circuit.circuit
-    if is_too_large(drawn):
+    if is_too_large_to_draw(drawn):
         raise QgenError(f"{len(drawn.data):,} gates on {drawn.num_qubits:,} qubits are not drawn: take fewer of them.")
     try:
         if path.suffix.lower() == ".txt":

@@ -1,4 +1,4 @@
-"""`qgen transpile`: what circuits become on a device."""
+"""`qgen transpile`: search for the best transpilation of circuits for devices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,7 +19,8 @@ from qgen.cli.transpile_tables import print_report, print_suitability, print_war
 
 if TYPE_CHECKING:
     from qgen.circuits import LayerCircuit
-    from qgen.reports import Work
+    from qgen.costing.circuit_use import CircuitUse
+    from qgen.reports import WorkloadSpec
 
 EXAMPLES = """\b
 Examples:
@@ -37,19 +38,26 @@ Examples:
 
 _LEVELS = re.compile(r"(?P<first>\d)(?:-(?P<last>\d))?")
 _CATALOGUE = re.compile(r"(?P<qubits>\d{1,4}),(?P<layers>\d{1,4})")
-#: Seeds that are worth one more process: to start one and to bring its circuits back takes as long as many of them.
-_WORTH = 30
-#: Settings of the angles that a prediction is checked with.
+#: Seeds per worker process: starting one and returning its circuits takes as long as many of them.
+_SEEDS_PER_PROCESS = 30
+#: Bindings of the parameters in a simulation.
 _BINDINGS = 8
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """A circuit, what it is called, what is to be done with it, and the same with one layer fewer."""
+class _Job:
+    """A circuit to report on.
+
+    Attributes:
+        name: shown to the reader.
+        circuit: the circuit.
+        workload: whose cost is estimated.
+        smaller: the circuit with one layer fewer, if there is one.
+    """
 
     name: str
     circuit: LayerCircuit
-    work: Work
+    workload: WorkloadSpec
     smaller: LayerCircuit | None = None
 
 
@@ -99,47 +107,54 @@ def transpile(
     what Qiskit's level 3 reaches with seed 0.
     """
     from qgen.backends.pins import write_pins
-    from qgen.reports import Extras, Work, report_with_circuits
-    from qgen.reports.page import write_page
-    from qgen.reports.suitability import suitability, summary
+    from qgen.reports import ReportOptions, WorkloadSpec, report_with_circuits
+    from qgen.reports.transpilation.page import write_page
+    from qgen.reports.transpilation.suitability import suitability, summary
 
     if sum(given is not None for given in (run, circuit, qasm, catalogue)) > 1:
         raise typer.BadParameter("Give one of RUN, --circuit, --qasm and --catalogue.")
     if option and circuit is None:
         raise typer.BadParameter("--option goes with --circuit.", param_hint="--option")
-    wanted, devices = _levels(levels), _devices(backend, compare)
+    wanted_levels, devices = _levels(levels), _devices(backend, compare)
     _check_suffix("--html", html, (".html", ".htm"))
     _check_suffix("--pin", pin, (".json",))
     check_outputs(html, pin)
-    console, found, chosen = make_console(as_json), [], []
-    circuits = _circuits(run, circuit, qasm, catalogue, option or [], Work(images, shots, batch))
-    if html and len(circuits) > 1:
-        raise typer.BadParameter(f"there are {len(circuits)} circuits, and a page shows one.", param_hint="--html")
-    for one in circuits:
-        extras = Extras(one.work, _BINDINGS if simulate else 0, decouple, tiles)
-        with progress(console, f"transpiling {one.name}") as told:
+    console, results, pins = make_console(as_json), [], []
+    jobs = _jobs(run, circuit, qasm, catalogue, option or [], WorkloadSpec(images, shots, batch))
+    if html and len(jobs) > 1:
+        raise typer.BadParameter(f"there are {len(jobs)} circuits, and a page shows one.", param_hint="--html")
+    for job in jobs:
+        options = ReportOptions(job.workload, _BINDINGS if simulate else 0, decouple, tiles)
+        with progress(console, f"transpiling {job.name}") as callback:
             report, best = report_with_circuits(
-                one.circuit, devices, wanted, seeds, told, name=one.name, processes=_processes(seeds), extras=extras
+                job.circuit,
+                devices,
+                wanted_levels,
+                seeds,
+                callback,
+                name=job.name,
+                processes=_processes(seeds),
+                options=options,
             )
-        found.append(suitability(report, one.smaller))
-        chosen.append((one.circuit, best[0].isa))
+        results.append(suitability(report, job.smaller))
+        pins.append((job.circuit, best[0].isa))
         if html:
-            write_page(report, html, dict(zip(devices, (each.isa for each in best), strict=True)))
+            write_page(report, html, dict(zip(devices, (transpiled.isa for transpiled in best), strict=True)))
     if pin:
-        write_pins(pin, devices[0], chosen)
+        write_pins(pin, devices[0], pins)
+    reports = [result.report for result in results]
     if as_json:
-        plain = {"reports": [each.report.to_dict() for each in found], "suitability": summary(found)}
-        print_json(plain)
+        print_json({"reports": [report.to_dict() for report in reports], "suitability": summary(results)})
         return
     if catalogue:
-        print_suitability(console, found)
+        print_suitability(console, results)
     else:
-        for each in found:
-            print_report(console, each.report)
-    print_warnings(console, [each.report for each in found])
-    for what, path in (("page", html), ("pinned", pin)):
+        for report in reports:
+            print_report(console, report)
+    print_warnings(console, reports)
+    for label, path in (("page", html), ("pinned", pin)):
         if path:
-            console.print(f"{what}: {path}", soft_wrap=True)
+            console.print(f"{label}: {path}", soft_wrap=True)
 
 
 def _check_suffix(option: str, path: Path | None, allowed: tuple[str, ...]) -> None:
@@ -148,8 +163,8 @@ def _check_suffix(option: str, path: Path | None, allowed: tuple[str, ...]) -> N
 
 
 def _levels(text: str) -> tuple[int, ...]:
-    """The levels that `3`, `1-3` or `0,2` name, in order."""
-    found: set[int] = set()
+    """Parse levels such as `3`, `1-3` or `0,2`, ascending."""
+    parsed: set[int] = set()
     for part in text.split(","):
         match = _LEVELS.fullmatch(part.strip())
         first, last = (int(match["first"]), int(match["last"] or match["first"])) if match else (1, 0)
@@ -157,8 +172,8 @@ def _levels(text: str) -> tuple[int, ...]:
             raise typer.BadParameter(
                 f"{text!r} names no optimisation levels from 0 to 3; write 3, 1-3 or 0,2.", param_hint="--levels"
             )
-        found.update(range(first, last + 1))
-    return tuple(sorted(found))
+        parsed.update(range(first, last + 1))
+    return tuple(sorted(parsed))
 
 
 def _devices(backend: str, compare: str | None) -> tuple[str, ...]:
@@ -166,52 +181,57 @@ def _devices(backend: str, compare: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip().removeprefix("aer:") for name in names if name.strip()))
 
 
-def _circuits(
-    run: Path | None, circuit: str | None, qasm: Path | None, catalogue: str | None, options: list[str], work: Work
-) -> list[_Wanted]:
-    """What is asked for, by the names that a reader is shown."""
+def _jobs(
+    run: Path | None,
+    circuit: str | None,
+    qasm: Path | None,
+    catalogue: str | None,
+    options: list[str],
+    workload: WorkloadSpec,
+) -> list[_Job]:
+    """Collect the requested circuits."""
     if qasm is not None:
-        from qgen.reports.qasm import read_qasm
+        from qgen.circuits.qasm import read_qasm
 
-        return [_Wanted(str(qasm), read_qasm(qasm), work)]
+        return [_Job(str(qasm), read_qasm(qasm), workload)]
     if catalogue is not None:
-        return list(_all_of(catalogue, work))
+        return list(_ansatz_jobs(catalogue, workload))
     if circuit is not None:
         from qgen.circuits import LayerCircuit
 
         recipe = circuit_arguments.read_recipe(circuit, options)
         built = recipe.build() if recipe else LayerCircuit.load(circuit)
-        return [_Wanted(circuit, built, _mixed(work, built))]
-    return _circuits_of_run(run, work)
+        return [_Job(circuit, built, _with_mixture(workload, built))]
+    return _run_jobs(run, workload)
 
 
-def _all_of(text: str, work: Work) -> Iterator[_Wanted]:
-    """Every ansatz of a size that is given as `QUBITS,LAYERS`."""
-    from qgen.reports.suitability import catalogue_circuits
+def _ansatz_jobs(text: str, workload: WorkloadSpec) -> Iterator[_Job]:
+    """Collect every ansatz of a size `QUBITS,LAYERS`."""
+    from qgen.reports.transpilation.suitability import ansatz_builders
 
     match = _CATALOGUE.fullmatch(text.strip())
     if match is None:
         raise typer.BadParameter(f"{text!r} is not QUBITS,LAYERS, as in 12,3.", param_hint="--catalogue")
     layers = int(match["layers"])
-    for name, build in catalogue_circuits(int(match["qubits"]), layers).items():
+    for name, build in ansatz_builders(int(match["qubits"]), layers).items():
         built = build()
-        yield _Wanted(name, built, _mixed(work, built), build(fewer=1) if layers > 1 else None)
+        yield _Job(name, built, _with_mixture(workload, built), build(fewer=1) if layers > 1 else None)
 
 
-def _mixed(work: Work, circuit: LayerCircuit) -> Work:
-    """One circuit an image, or as many as its mixture has."""
+def _with_mixture(workload: WorkloadSpec, circuit: LayerCircuit) -> WorkloadSpec:
+    """Count one circuit per image, or the points of its mixture."""
     points = 1 if circuit.mixture is None else len(circuit.mixture)
-    return replace(work, circuits=points, training_circuits=points)
+    return replace(workload, circuits=points, training_circuits=points)
 
 
 def _processes(seeds: int) -> int:
-    """One for each core, where there is enough to do."""
-    return min(os.cpu_count() or 1, 8, 1 + seeds // _WORTH)
+    """Use a process per core, if there is enough to do."""
+    return min(os.cpu_count() or 1, 8, 1 + seeds // _SEEDS_PER_PROCESS)
 
 
-def _circuits_of_run(path: Path | None, work: Work) -> list[_Wanted]:
-    """Every circuit in the model of a run once, with how often all layers of that circuit are called."""
-    from qgen.costing.circuit_use import CircuitUse, sampling_uses, training_uses
+def _run_jobs(path: Path | None, workload: WorkloadSpec) -> list[_Job]:
+    """Collect the distinct circuits in the model of a run, with the calls of all layers that share one."""
+    from qgen.costing.circuit_use import sampling_uses, training_uses
     from qgen.errors import RunError
     from qgen.runs import find_run
     from qgen.sampling import open_trained
@@ -226,22 +246,28 @@ def _circuits_of_run(path: Path | None, work: Work) -> list[_Wanted]:
         sampled.setdefault(use.circuit.digest, []).append(use)
     if not groups:
         raise RunError(f"{run.path} has no circuits: its model is classical")
-    # The largest first: one that does not fit is refused before anything is run.
+    # The largest first, so that one that does not fit is refused before anything is run.
     ordered = sorted(groups, key=lambda key: -groups[key][0].circuit.qubits)
     return [
-        _of_layers(f"{run.name}, circuit {k}", groups[key], sampled.get(key, []), work)
+        _run_job(f"{run.name}, circuit {k}", groups[key], sampled.get(key, []), workload)
         for k, key in enumerate(ordered, 1)
     ]
 
 
-def _of_layers(name: str, uses: list[Any], sampled: list[Any], work: Work) -> _Wanted:
-    (calls, each), (training_calls, training_each) = _calls(sampled), _calls(uses)
-    called = f"{name} ({uses[0].circuit.qubits} qubits, in {', '.join(use.layer for use in uses)})"
-    changed = replace(work, calls=calls, circuits=each, training_calls=training_calls, training_circuits=training_each)
-    return _Wanted(called, uses[0].circuit, changed)
+def _run_job(name: str, uses: list[CircuitUse], sampled: list[CircuitUse], workload: WorkloadSpec) -> _Job:
+    (calls, circuits), (training_calls, training_circuits) = _calls(sampled), _calls(uses)
+    title = f"{name} ({uses[0].circuit.qubits} qubits, in {', '.join(use.layer for use in uses)})"
+    counted = replace(
+        workload,
+        calls=calls,
+        circuits=circuits,
+        training_calls=training_calls,
+        training_circuits=training_circuits,
+    )
+    return _Job(title, uses[0].circuit, counted)
 
 
-def _calls(uses: list[Any]) -> tuple[int, int]:
-    """How many calls there are, and the circuits of one for an image, rounded up."""
+def _calls(uses: list[CircuitUse]) -> tuple[int, int]:
+    """Return the number of calls, and the circuits of a call per image, rounded up."""
     calls = sum(use.submissions for use in uses)
     return calls, ceil(sum(use.per_image for use in uses) / max(1, calls))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from qgen.reports import DeviceReport, TranspilationReport
-    from qgen.reports.suitability import Suitability
+    from qgen.reports.transpilation.suitability import Suitability
 
 _NUMBERS = ("2q", "extra", "depth", "us", "gates", "read", "idle", "success", "gain")
 _LEGEND = (
@@ -22,7 +22,7 @@ _PERCENT = 100
 
 
 def print_report(console: Console, report: TranspilationReport) -> None:
-    """A circuit on its devices, and what its work costs there."""
+    """Print the results of a circuit on its devices, and the cost of its workload."""
     console.print(
         f"\n{report.circuit}: {report.qubits} qubits, {report.parameters} parameters; "
         f"{report.two_qubit_bound} two-qubit gates where every qubit is coupled to every other",
@@ -40,49 +40,50 @@ def print_report(console: Console, report: TranspilationReport) -> None:
 
 
 def print_warnings(console: Console, reports: Sequence[TranspilationReport]) -> None:
-    """What a reader has to know of the devices, once."""
+    """Print each warning once."""
     sentences = [warning for report in reports for device in report.devices for warning in device.warnings]
     for warning in dict.fromkeys(sentences):
         console.print(f"warning: {warning}", soft_wrap=True, style="yellow")
 
 
-def print_suitability(console: Console, found: Sequence[Suitability]) -> None:
-    """Circuits by devices: two-qubit gates and success, and the change that would help most."""
-    devices = [device.device for device in found[0].report.devices]
+def print_suitability(console: Console, circuits: Sequence[Suitability]) -> None:
+    """Print success and two-qubit gates of circuits by devices, and the change that would help most."""
+    devices = [device.device for device in circuits[0].report.devices]
     console.print("\nsuccess, and two-qubit gates, of each circuit on each device", soft_wrap=True)
     table = _table(("circuit",), devices)
-    for one in found:
+    for circuit in circuits:
         cells = [
-            f"{_probability(device.best.figures.success.total)} ({device.best.figures.two_qubit_gates})"
-            for device in one.report.devices
+            f"{_probability(device.best.metrics.success.total)} ({device.best.metrics.two_qubit_gates})"
+            for device in circuit.report.devices
         ]
-        table.add_row(one.report.circuit, *cells)
+        table.add_row(circuit.report.circuit, *cells)
     console.print(table)
     console.print("\nwhat would help most: by how many times success would grow (~: estimated)", soft_wrap=True)
     changes = _table(("circuit", "device", "change"), ("gain",))
-    for one in found:
-        for name, change in one.changes.items():
+    for circuit in circuits:
+        for name, change in circuit.changes.items():
             gain = "-" if change is None else f"{'~' if change.estimated else ''}{change.gain:.2f}x"
-            changes.add_row(one.report.circuit, name, "nothing" if change is None else change.what, gain)
+            changes.add_row(circuit.report.circuit, name, "nothing" if change is None else change.what, gain)
     console.print(changes)
 
 
 def _print_extras(console: Console, device: DeviceReport) -> None:
     if device.check is not None:
-        seen, said = device.check.simulated, device.check.predicted
-        named = ((part, getattr(said, part), getattr(seen, part)) for part in ("gates", "readout", "idle"))
-        parts = "; ".join(f"{part} {one:.3f} as {two:.3f}" for part, one, two in named)
-        error = "" if seen.standard_error is None else f" +- {seen.standard_error:.3f}"
+        simulated, predicted = device.check.simulated, device.check.predicted
+        pairs = ((part, getattr(predicted, part), getattr(simulated, part)) for part in ("gates", "readout", "idle"))
+        parts = "; ".join(f"{part} {expected:.3f} as {actual:.3f}" for part, expected, actual in pairs)
+        error = "" if simulated.standard_error is None else f" +- {simulated.standard_error:.3f}"
         console.print(
-            f"\n{device.device}, simulated with its noise: {seen.total:.3f}{error}, predicted "
-            f"{said.total:.3f} ({parts})",
+            f"\n{device.device}, simulated with its noise: {simulated.total:.3f}{error}, predicted "
+            f"{predicted.total:.3f} ({parts})",
             soft_wrap=True,
         )
     if device.decoupling is not None:
-        pulses = device.decoupling
+        decoupling = device.decoupling
         console.print(
-            f"\n{device.device}, {pulses.sequence}: {pulses.pulses:,} pulses cover {100 * pulses.coverage:.0f} % of "
-            f"the waiting, at {pulses.gates:.4f} of success; what they gain shows on the machine alone",
+            f"\n{device.device}, {decoupling.sequence}: {decoupling.pulses:,} pulses cover "
+            f"{100 * decoupling.coverage:.0f} % of the waiting, at {decoupling.gates:.4f} of success; "
+            "what they gain shows on the machine alone",
             soft_wrap=True,
         )
 
@@ -100,15 +101,15 @@ def _print_tiles(console: Console, device: DeviceReport) -> None:
 def _print_costs(console: Console, device: DeviceReport) -> None:
     if not device.workloads:
         return
-    first, tasks = device.workloads[0], {work.task: work.images for work in device.workloads}
-    ways = {"sampling": "sampling {:,} images", "training step": "a step of training on {:,}, by its gradient"}
-    what = ", and ".join(ways[task].format(images) for task, images in tasks.items())
+    first, tasks = device.workloads[0], {workload.task: workload.images for workload in device.workloads}
+    phrases = {"sampling": "sampling {:,} images", "training step": "a step of training on {:,}, by its gradient"}
+    what = ", and ".join(phrases[task].format(images) for task, images in tasks.items())
     console.print(f"\non {device.device}, {first.cost.shots:,} shots a circuit: {what}", soft_wrap=True)
     table = _table(("",), ("circuits", "executions", "jobs", "QPU s", "of 10 min"))
-    for work in device.workloads:
-        cost = work.cost
+    for workload in device.workloads:
+        cost = workload.cost
         table.add_row(
-            work.gradient or work.task,
+            workload.gradient or workload.task,
             *(f"{number:,}" for number in (cost.circuits, cost.executions, cost.jobs)),
             f"{cost.seconds:,.0f}",
             f"{_PERCENT * cost.share:,.1f} %",
@@ -129,14 +130,14 @@ def _table(words: Sequence[str], numbers: Sequence[str]) -> Table:
 
 
 def _row(device: DeviceReport) -> list[str]:
-    best, figures = device.best, device.best.figures
-    success = figures.success
+    best, metrics = device.best, device.best.metrics
+    success = metrics.success
     return [
-        f"{best.level}/{best.seed}{'+' if best.replaced else ''}",
-        f"{figures.two_qubit_gates}",
-        f"{figures.extra_two_qubit_gates}",
-        f"{figures.two_qubit_depth}",
-        "-" if figures.duration_us is None else f"{figures.duration_us:.1f}",
+        f"{best.options.level}/{best.options.seed}{'+' if best.moved else ''}",
+        f"{metrics.two_qubit_gates}",
+        f"{metrics.extra_two_qubit_gates}",
+        f"{metrics.two_qubit_depth}",
+        "-" if metrics.duration_us is None else f"{metrics.duration_us:.1f}",
         *(f"{part:.3f}" for part in (success.gates, success.readout, success.idle)),
         _probability(success.total),
         "-" if device.gain is None else f"{device.gain:.2f}x",

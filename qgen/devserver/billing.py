@@ -7,7 +7,7 @@ from typing import Any
 
 #: Billed for every job, in seconds: https://quantum.cloud.ibm.com/docs/guides/estimate-job-run-time
 OVERHEAD = 2.0
-MOST_EXECUTIONS = 10_000_000  # of a job: https://quantum.cloud.ibm.com/docs/guides/job-limits
+MAX_EXECUTIONS = 10_000_000  # of a job: https://quantum.cloud.ibm.com/docs/guides/job-limits
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Plan:
 
     seconds: float = 600.0
     sessions: bool = False
-    executions: int = MOST_EXECUTIONS
+    executions: int = MAX_EXECUTIONS
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import Statevector
 
 from qgen.circuits import LayerCircuit
-from qgen.circuits.scale import angle_scales
+from qgen.circuits.angle_scales import angle_scales
 from qgen.errors import CircuitError, InputError, shown
 from qgen.randomness import derive
 

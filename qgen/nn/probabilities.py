@@ -10,9 +10,9 @@ import torch
 
 from qgen.backends import Backend, GradientMethod
 from qgen.backends.walsh import walsh_hadamard
-from qgen.circuits import LayerCircuit, with_outcomes
+from qgen.circuits import LayerCircuit, with_z_products
 from qgen.circuits.arguments import whole_number
-from qgen.circuits.outcomes import check_places
+from qgen.circuits.probabilities import check_qubits
 from qgen.errors import CircuitError, shown
 from qgen.nn.arguments import checked_circuit
 from qgen.nn.initialisers import Initialiser
@@ -68,7 +68,7 @@ class QuantumProbabilities(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.ancillas = _checked_ancillas(ancillas, checked_circuit(circuit).qubits)
-        self.circuits = QuantumLayer(with_outcomes(circuit), backend, gradient, shots, seed, initial, copies)
+        self.circuits = QuantumLayer(with_z_products(circuit), backend, gradient, shots, seed, initial, copies)
 
     def joint(self, inputs: torch.Tensor) -> torch.Tensor:
         """Probabilities (..., 2^n) of all outcomes of all qubits, ancillas among them, at inputs (..., I)."""
@@ -104,7 +104,7 @@ def _checked_ancillas(given: Any, qubits: int) -> tuple[int, ...]:
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise CircuitError(f"ancillas = {shown(given)} are no qubits: give their numbers, as ancillas=[0]")
     ancillas = tuple(whole_number("an ancilla", qubit, 0) for qubit in given)
-    check_places("ancillas", ancillas, qubits)
+    check_qubits("ancillas", ancillas, qubits)
     if len(ancillas) == qubits:
         raise CircuitError(f"All {qubits} qubits are ancillas: leave at least one that is none.")
     return ancillas

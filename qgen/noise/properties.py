@@ -1,4 +1,4 @@
-"""The calibration of a device in the JSON that IBM's service gives out for it, as a Target."""
+"""Parse the calibration of a device from the JSON of IBM's service into a Target."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e
 
 
 class Calibration(NamedTuple):
-    """A device as it was measured.
+    """The calibration of a device.
 
     Attributes:
         target: gates with durations and errors, T1 and T2, readout.
-        name: of the device, where the file says it.
-        day: of the measurements, where the file says it.
+        name: of the device, if given.
+        day: of the measurements, if given.
     """
 
     target: Target
@@ -31,12 +31,12 @@ class Calibration(NamedTuple):
 
 
 def is_properties(content: Mapping[str, Any]) -> bool:
-    """Whether these are a device's properties (`backend.properties().to_dict()`) rather than something else."""
+    """Whether the content has the form of `backend.properties().to_dict()`."""
     return isinstance(content.get("qubits"), list) and isinstance(content.get("gates"), list)
 
 
-def read_properties(content: Mapping[str, Any]) -> Calibration:
-    """The device that IBM's backend properties describe.
+def parse_properties(content: Mapping[str, Any]) -> Calibration:
+    """Parse IBM's backend properties.
 
     Raises:
         ConfigError: they do not have that form, or hold no gate on two qubits.
@@ -44,29 +44,29 @@ def read_properties(content: Mapping[str, Any]) -> Calibration:
     try:
         return Calibration(_target(content), _name(content), _day(content.get("last_update_date")))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        words = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"these are no backend properties as IBM gives them ({words})") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"these are no backend properties as IBM gives them ({reason})") from error
 
 
 def _target(content: Mapping[str, Any]) -> Target:
-    qubits, known = content["qubits"], get_standard_gate_name_mapping()
-    lives = [QubitProperties(t1=_time(each, "T1"), t2=_time(each, "T2")) for each in qubits]
-    target = Target(num_qubits=len(qubits), qubit_properties=lives)
+    qubits, standard = content["qubits"], get_standard_gate_name_mapping()
+    coherence = [QubitProperties(t1=_time(entries, "T1"), t2=_time(entries, "T2")) for entries in qubits]
+    target = Target(num_qubits=len(qubits), qubit_properties=coherence)
     gates: dict[str, dict[tuple[int, ...], InstructionProperties]] = {}
     for gate in content["gates"]:
-        name, places, measured = gate["gate"], tuple(map(int, gate["qubits"])), gate["parameters"]
-        if len(set(places)) < len(places) or not set(places) <= set(range(len(qubits))):
-            raise ValueError(f"a gate on qubits {list(places)} of {len(qubits)}")
-        if name in known and name not in ("measure", "reset", "delay"):
-            facts = InstructionProperties(duration=_time(measured, "gate_length"), error=_error(measured, "gate_error"))
-            gates.setdefault(name, {})[places] = facts
-    if not any(len(place) == 2 for where in gates.values() for place in where):
+        name, sites, entries = gate["gate"], tuple(map(int, gate["qubits"])), gate["parameters"]
+        if len(set(sites)) < len(sites) or not set(sites) <= set(range(len(qubits))):
+            raise ValueError(f"a gate on qubits {list(sites)} of {len(qubits)}")
+        if name in standard and name not in ("measure", "reset", "delay"):
+            duration, error = _time(entries, "gate_length"), _error(entries, "gate_error")
+            gates.setdefault(name, {})[sites] = InstructionProperties(duration=duration, error=error)
+    if not any(len(sites) == 2 for by_sites in gates.values() for sites in by_sites):
         raise ValueError("no gate on two qubits")
-    for name, where in gates.items():
-        target.add_instruction(known[name], where)
+    for name, by_sites in gates.items():
+        target.add_instruction(standard[name], by_sites)
     readout = {
-        (k,): InstructionProperties(_time(each, "readout_length"), _error(each, "readout_error"))
-        for k, each in enumerate(qubits)
+        (k,): InstructionProperties(_time(entries, "readout_length"), _error(entries, "readout_error"))
+        for k, entries in enumerate(qubits)
     }
     target.add_instruction(Measure(), readout)
     return target
@@ -82,12 +82,12 @@ def _day(given: Any) -> date | None:
 
 
 def _entry(entries: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
-    found = next((entry for entry in entries if entry["name"] == name), None)
-    return found if found is not None and found.get("value") is not None else None
+    entry = next((entry for entry in entries if entry["name"] == name), None)
+    return entry if entry is not None and entry.get("value") is not None else None
 
 
 def _time(entries: list[dict[str, Any]], name: str) -> float | None:
-    """In seconds; None where it is not there, or was not measured."""
+    """A time in seconds; None if it is missing or was not measured."""
     entry = _entry(entries, name)
     if entry is None:
         return None
@@ -98,7 +98,7 @@ def _time(entries: list[dict[str, Any]], name: str) -> float | None:
 
 
 def _error(entries: list[dict[str, Any]], name: str) -> float | None:
-    """A probability; None where it was not measured."""
+    """A probability; None if it was not measured."""
     entry = _entry(entries, name)
     error = float("nan") if entry is None else float(entry["value"])
     if not isfinite(error):

@@ -11,13 +11,13 @@ from pydantic import Field, field_validator, model_validator
 
 from qgen.settings import Settings
 
-#: How the names of noise files end, in capitals too.
+#: Endings of noise files, in any case.
 ENDINGS = (".yaml", ".yml", ".json")
 #: Gates that Aer has both for density matrices and for state vectors.
 ONE_QUBIT_GATES = ("id", "x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "sxdg", "rx", "ry", "rz", "p", "r", "u")
 TWO_QUBIT_GATES = ("cx", "cy", "cz", "ecr", "swap", "rxx", "ryy", "rzz", "rzx", "cp")
 CLASSES = {"one_qubit": ONE_QUBIT_GATES, "two_qubit": TWO_QUBIT_GATES}
-MOST_QUBITS = 1000
+MAX_QUBITS = 1000
 ROW_TOLERANCE = 1e-9
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -47,13 +47,13 @@ class RelaxationSettings(Settings):
         return self
 
     def times_us(self) -> tuple[float, float]:
-        """T1 and T2 in microseconds, where infinity is never."""
+        """Return T1 and T2 in microseconds; infinity: never."""
         t1 = inf if self.t1_us is None else self.t1_us
         return t1, 2 * t1 if self.t2_us is None else self.t2_us
 
 
 class NoiseSettings(Settings):
-    """What a noise file may hold. Every part of it is optional; without any there is no noise."""
+    """The content of a noise file. Every part is optional; without any there is no noise."""
 
     basis: tuple[str, ...] = ("rz", "sx", "x", "cx")
     """gates that circuits are rewritten in, one on two qubits at least"""
@@ -91,7 +91,7 @@ class NoiseSettings(Settings):
         if not pairs or not all(_is_pair(pair) for pair in pairs):
             raise ValueError(
                 "give `line`, `ring`, null (every pair), or pairs of different qubits as in [[0, 1], [1, 2]], "
-                f"numbered from 0 to {MOST_QUBITS - 1}"
+                f"numbered from 0 to {MAX_QUBITS - 1}"
             )
         return tuple(tuple(pair) for pair in pairs)
 
@@ -115,17 +115,17 @@ class NoiseSettings(Settings):
         return self
 
     def gate_class(self, gate: str) -> str:
-        """one_qubit or two_qubit."""
+        """Return "one_qubit" or "two_qubit"."""
         return next(name for name, gates in CLASSES.items() if gate in gates)
 
     def probability(self, gate: str) -> float:
-        """With which this gate depolarises its qubits."""
+        """Return the probability with which this gate depolarises its qubits."""
         if gate in self.virtual:
             return 0.0
         return self.depolarizing.get(gate, self.depolarizing.get(self.gate_class(gate), 0.0))
 
     def duration_ns(self, gate: str) -> float:
-        """How long this gate takes, in nanoseconds; 0 without relaxation."""
+        """Return the duration of this gate in nanoseconds; 0 without relaxation."""
         if gate in self.virtual or self.relaxation is None:
             return 0.0
         return self.relaxation.one_qubit_ns if gate in ONE_QUBIT_GATES else self.relaxation.two_qubit_ns
@@ -134,7 +134,7 @@ class NoiseSettings(Settings):
 def _is_pair(pair: Any) -> bool:
     if not isinstance(pair, Sequence) or len(pair) != 2 or pair[0] == pair[1]:
         return False
-    return all(type(qubit) is int and 0 <= qubit < MOST_QUBITS for qubit in pair)
+    return all(type(qubit) is int and 0 <= qubit < MAX_QUBITS for qubit in pair)
 
 
 def _check_known(given: str, known: Sequence[str], what: str) -> None:

@@ -1,8 +1,8 @@
-"""Reports for people and machines: what circuits become on devices."""
+"""Reports for people and machines: an HTML toolkit, and what circuits become on devices."""
 
-from qgen.reports.report import Extras as Extras
-from qgen.reports.report import report_with_circuits as report_with_circuits
-from qgen.reports.report import transpile_report as transpile_report
-from qgen.reports.result import DeviceReport as DeviceReport
-from qgen.reports.result import TranspilationReport as TranspilationReport
-from qgen.reports.workload import Work as Work
+from qgen.reports.transpilation.report import ReportOptions as ReportOptions
+from qgen.reports.transpilation.report import report_with_circuits as report_with_circuits
+from qgen.reports.transpilation.report import transpile_report as transpile_report
+from qgen.reports.transpilation.result import DeviceReport as DeviceReport
+from qgen.reports.transpilation.result import TranspilationReport as TranspilationReport
+from qgen.reports.transpilation.workload import WorkloadSpec as WorkloadSpec

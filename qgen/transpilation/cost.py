@@ -1,4 +1,4 @@
-"""What a workload costs on IBM's hardware, before it is submitted."""
+"""Estimate what a workload costs on IBM's hardware, before it is submitted."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from dataclasses import dataclass
 
 from qgen.errors import BackendError
 
-#: QPU seconds of IBM's free Open Plan, in each 28 days.
+#: QPU seconds of IBM's free Open Plan in 28 days.
 OPEN_PLAN_SECONDS = 600.0
-#: QPU seconds of a job beside its executions.
+#: QPU seconds of a job in addition to its executions.
 JOB_SECONDS = 2.0
-#: The usual wait between two executions, in microseconds; 4,000 on Nighthawk r1.
+#: The default delay between two executions, in microseconds; 4,000 on Nighthawk r1.
 REP_DELAY_US = 250.0
-#: Executions that IBM's service takes in one job.
-MOST_EXECUTIONS = 10_000_000
-#: IBM's rule of thumb for an execution, with everything in it: 0.35 s for 1,000.
+#: The largest number of executions in one job.
+MAX_EXECUTIONS = 10_000_000
+#: IBM's rule of thumb for an execution, all included: 0.35 s for 1,000.
 QUICK_SECONDS = 0.00035
 
 
 @dataclass(frozen=True)
 class WorkloadCost:
-    """QPU time that a number of circuits takes.
+    """QPU time of a workload.
 
     Attributes:
-        circuits: how many, all angles counted apart.
-        shots: how often each is run.
-        jobs: in how many jobs they go out.
+        circuits: number of circuits; each binding of parameters counts.
+        shots: per circuit.
+        jobs: number of jobs.
         executions: circuits times shots.
-        seconds: QPU seconds, see `formula`.
-        quick_seconds: the same by IBM's rule of thumb, which knows nothing of the circuit.
-        share: `seconds` as a part of the Open Plan's 600 s; above 1: more than it has.
-        formula: how `seconds` comes about, with the numbers.
+        seconds: QPU seconds; see `formula`.
+        quick_seconds: QPU seconds by IBM's rule of thumb, which does not depend on the circuit.
+        share: `seconds` over the Open Plan's 600 s; above 1 if it is more than the plan has.
+        formula: of `seconds`, with the numbers.
     """
 
     circuits: int
@@ -51,18 +51,18 @@ def workload_cost(
     length_us: float = 0.0,
     rep_delay_us: float = REP_DELAY_US,
 ) -> WorkloadCost:
-    """What so many circuits cost: 2 s a job, and a delay and the circuit's length for each execution.
+    """Estimate QPU seconds: 2 s for a job, and a delay and the circuit's length for each execution.
 
     Args:
-        circuits: how many: for images circuits per image times images; for a training step those of its gradient.
-        shots: how often each is run.
-        jobs: the fewest jobs that they are spread over; sampling of a diffusion model takes one a step. More where a
-            job would have more than 10 million executions, IBM's limit.
-        length_us: of the circuit with its measurement, in microseconds.
-        rep_delay_us: the wait before each execution, in microseconds.
+        circuits: for sampling, circuits per image times images; for a training step, those of its gradient.
+        shots: per circuit.
+        jobs: the smallest number of jobs; sampling of a diffusion model takes one per step. More are counted if a job
+            would have more than 10 million executions, IBM's limit.
+        length_us: microseconds of the circuit with its measurement.
+        rep_delay_us: microseconds of delay before each execution.
 
     Raises:
-        BackendError: a number that cannot be.
+        BackendError: a number out of range.
     """
     if circuits < 0 or shots < 1 or jobs < 0 or not 0 <= length_us < float("inf") or not 0 <= rep_delay_us < 1e9:
         raise BackendError(
@@ -70,7 +70,7 @@ def workload_cost(
             f"circuits, {shots} shots, {jobs} jobs, {length_us} us of length, {rep_delay_us} us of delay"
         )
     executions = circuits * shots
-    jobs = max(jobs, -(-executions // MOST_EXECUTIONS))
+    jobs = max(jobs, -(-executions // MAX_EXECUTIONS))
     seconds = JOB_SECONDS * jobs + (rep_delay_us + length_us) * 1e-6 * executions
     each = f"({rep_delay_us:g} us delay + {length_us:.3g} us circuit)"
     started = f"{JOB_SECONDS:g} s x {jobs:,} job{'s' * (jobs != 1)}"

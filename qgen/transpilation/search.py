@@ -1,107 +1,82 @@
-"""The search for the best way to put a circuit on a device: many transpilations, and the best of them moved."""
+"""Search for the best transpilation of a circuit: a grid of options, and the best results moved to better qubits."""
 
 from __future__ import annotations
 
-import pickle
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from typing import Any
 
-from qiskit import QuantumCircuit, generate_preset_pass_manager
+from qiskit import QuantumCircuit
 from qiskit.exceptions import QiskitError
 from qiskit.transpiler import Target
-from qiskit.transpiler.passes import VF2Layout, VF2PostLayout
 
 from qgen.errors import BackendError
-from qgen.transpilation.device_form import device_form
-from qgen.transpilation.figures import measure
-from qgen.transpilation.joining import join_rotations
-from qgen.transpilation.moving import ends_of, move, starts_of
-from qgen.transpilation.placing import better_places
-from qgen.transpilation.result import Candidate
-from qgen.transpilation.waits import hide_delays, show_delays, with_waits
-from qgen.transpilation.workers import Told, in_processes
+from qgen.transpilation.circuit_metrics import compute_metrics
+from qgen.transpilation.merge_rotations import merge_rotations
+from qgen.transpilation.parallel import ProgressCallback, worker_processes
+from qgen.transpilation.relayout import final_layout, initial_layout, relayout
+from qgen.transpilation.subgraph_isomorphism import post_layout
+from qgen.transpilation.transpile import (
+    DEFAULT_METHOD,
+    QISKIT_DEFAULT,
+    TranspiledCircuit,
+    TranspileOptions,
+    TranspileResult,
+    check_size,
+    prepare_for_transpiler,
+    transpile,
+)
 
 LEVELS = (0, 1, 2, 3)
-DEFAULT = "default"
-#: Beside Qiskit's own choice, at the highest level asked for: layouts that it is routed from, and other ways to route.
-OTHER_METHODS = (("dense", DEFAULT), ("sabre", DEFAULT), ("trivial", DEFAULT), (DEFAULT, "basic"))
-#: So many of the most likely to succeed, and so many of those with the fewest gates, are moved to better qubits.
-MOST_MOVED = 12
-_MOST_SEED = 2**63 - 1
-#: Limits of the passes VF2Layout and VF2PostLayout at levels 1 and 2.
-_CALLS, _TRIALS = 50_000, 2_500
-
-
-@dataclass(frozen=True)
-class Way:
-    """How to transpile: see `Candidate`."""
-
-    level: int
-    seed: int
-    layout_method: str = DEFAULT
-    routing_method: str = DEFAULT
-    joined: bool = False
-
-
-#: What Qiskit does by itself at its highest level.
-QISKIT = Way(3, 0)
-
-
-class Found:
-    """A candidate, and its circuit.
-
-    From another process the circuit comes packed: most are never looked at, and unpacking takes as long as transpiling.
-
-    Attributes:
-        candidate: how it came about, and its figures.
-    """
-
-    def __init__(self, candidate: Candidate, isa: QuantumCircuit) -> None:
-        self.candidate = candidate
-        self._isa: QuantumCircuit | None = isa
-        self._packed = b""
-
-    @property
-    def isa(self) -> QuantumCircuit:
-        """The circuit on all qubits of the device, with its layout."""
-        if self._isa is None:
-            self._isa = pickle.loads(self._packed)
-        return self._isa
-
-    def __getstate__(self) -> dict[str, Any]:
-        packed = self._packed or pickle.dumps(self._isa)
-        return {"candidate": self.candidate, "_isa": None, "_packed": packed}
+#: (layout method, routing method) that are tried at the highest level, beside Qiskit's own choice.
+OTHER_METHODS = (
+    ("dense", DEFAULT_METHOD),
+    ("sabre", DEFAULT_METHOD),
+    ("trivial", DEFAULT_METHOD),
+    (DEFAULT_METHOD, "basic"),
+)
+#: Of the results that are the likeliest to succeed, and of those with the fewest gates, this many are moved to better
+#: qubits.
+MAX_MOVED = 12
+_MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """What all ways have in common: the circuit, and the same with its rotations joined."""
+    """What all transpilations share: the circuit, and the same with its rotations merged."""
 
     circuit: QuantumCircuit
-    joined: QuantumCircuit
+    merged: QuantumCircuit
     target: Target
     measured: tuple[int, ...]
-    bound: int
+    two_qubit_bound: int
 
 
-def ways(levels: Sequence[int], seeds: Sequence[int], joined: bool = False) -> tuple[Way, ...]:
-    """All ways that are tried, Qiskit's own level 3 with seed 0 first; all others with rotations joined, or not.
+def options_grid(
+    levels: Sequence[int], seeds: Sequence[int], merge_rotations: bool = False
+) -> tuple[TranspileOptions, ...]:
+    """List the options to try: Qiskit's own level 3 with seed 0 first, then the grid of levels, methods and seeds.
+
+    Args:
+        levels: optimisation levels, 0 to 3.
+        seeds: of the transpiler, 0 or more.
+        merge_rotations: whether all but the first have their rotations merged.
 
     Raises:
-        BackendError: no level or seed, a level that is not 0 to 3, or a seed below 0.
+        BackendError: no level or seed, or one out of range.
     """
-    wrong = next((level for level in levels if level not in LEVELS), None)
-    if wrong is not None or not levels:
+    if not levels or not set(levels) <= set(LEVELS):
         raise BackendError(f"the transpiler has optimisation levels 0 to 3; given: {_listed(levels)}")
-    if not seeds or not all(0 <= seed <= _MOST_SEED for seed in seeds):
+    if not seeds or not all(0 <= seed <= _MAX_SEED for seed in seeds):
         raise BackendError(f"the search takes one or more seeds of the transpiler from 0 up; given: {_listed(seeds)}")
-    plain = [Way(level, seed, joined=joined) for level, seed in product(levels, seeds)]
-    others = [Way(max(levels), seed, *methods, joined) for methods, seed in product(OTHER_METHODS, seeds)]
-    return tuple(dict.fromkeys([QISKIT, *plain, *others]))
+    presets = [TranspileOptions(level, seed, merge_rotations=merge_rotations) for level, seed in product(levels, seeds)]
+    others = [
+        TranspileOptions(max(levels), seed, *methods, merge_rotations)
+        for methods, seed in product(OTHER_METHODS, seeds)
+    ]
+    return tuple(dict.fromkeys([QISKIT_DEFAULT, *presets, *others]))
 
 
 def search(
@@ -113,169 +88,132 @@ def search(
     measured: Sequence[int] | None = None,
     two_qubit_bound: int = 0,
     processes: int = 1,
-    progress: Told | None = None,
-) -> list[Found]:
-    """Transpiles in every way, moves the best results to better qubits, and sorts all by success, the best first.
+    progress: ProgressCallback | None = None,
+) -> list[TranspiledCircuit]:
+    """Transpile with all options of the grid, move the best to better qubits, and sort by success, the best first.
 
-    Controlled rotations that share a pair of qubits are joined before (`join_rotations`).
+    Controlled rotations that share a pair of qubits are merged before (`merge_rotations`).
 
-    Equal arguments give equal results (but for the times taken), on any number of processes. Level 3 with seed 0 is
-    always among them, so that the first is never worse than what Qiskit does by itself; its other seeds look for places
-    where nothing needs routing for no longer than level 2 does.
+    Equal arguments give equal results (but for times), on any number of processes. Level 3 with seed 0 is always among
+    them, so that the first is never worse than Qiskit's own choice; with other seeds level 3 searches for layouts
+    without routing no longer than level 2 does: what it finds does not depend on the seed, and better qubits are
+    searched for afterwards anyway.
 
     Args:
         circuit: unitary, on n qubits; its parameters stay open.
         target: the device.
-        levels: the transpiler's optimisation levels.
-        seeds: the transpiler's seeds.
+        levels: optimisation levels, 0 to 3.
+        seeds: of the transpiler, 0 or more.
         measured: the logical qubits that are read at the end; None: all.
-        two_qubit_bound: see `Figures.extra_two_qubit_gates`.
-        processes: how many work at the same time. More than one start Python anew, so that a script needs an
+        two_qubit_bound: see `CircuitMetrics.extra_two_qubit_gates`.
+        processes: worker processes. More than one start Python anew, so that a script needs an
             `if __name__ == "__main__":`.
-        progress: told after each step how many are done, of how many.
+        progress: called with the number of steps done and their total.
 
     Raises:
         BackendError: levels or seeds out of range, or a circuit that does not fit on the device.
     """
     check_size(circuit, target)
-    circuit = device_form(circuit)
-    joined = join_rotations(circuit)
-    tried = ways(levels, seeds, joined != circuit)
+    circuit = prepare_for_transpiler(circuit)
+    merged = merge_rotations(circuit)
+    grid = options_grid(levels, seeds, merged != circuit)
     read = range(circuit.num_qubits) if measured is None else measured
-    task = _Task(circuit, joined, target, tuple(read), two_qubit_bound)
-    total = len(tried) + 2 * MOST_MOVED
-    with in_processes(processes) as run:
-        found = run(partial(_attempt, task), tried, _from(progress, 0, total))
-        if found[0] is None:
+    task = _Task(circuit, merged, target, tuple(read), two_qubit_bound)
+    total = len(grid) + 2 * MAX_MOVED
+    with worker_processes(processes) as parallel_map:
+        attempts = parallel_map(partial(_attempt, task), grid, _offset(progress, 0, total))
+        if attempts[0] is None:
             raise BackendError(f"the transpiler cannot fit this circuit to the device: {_reason(task)}")
-        known = [one for one in found if one is not None]
-        chosen = _worth_moving(known)
-        moved = run(partial(_improved, task), chosen, _from(progress, len(tried), total))
+        results = [attempt for attempt in attempts if attempt is not None]
+        chosen = _worth_moving(results)
+        moved = parallel_map(partial(_move, task), chosen, _offset(progress, len(grid), total))
     if progress:
         progress(total, total)
-    return sorted(known + [one for one in moved if one is not None], key=_worst_last)
+    return sorted(results + [result for result in moved if result is not None], key=_rank)
 
 
-def qiskit_default(found: Sequence[Found]) -> Found:
-    """What Qiskit's level 3 makes of it with seed 0."""
-    return next(one for one in found if not one.candidate.replaced and _way(one.candidate) == QISKIT)
+def qiskit_default(results: Sequence[TranspiledCircuit]) -> TranspiledCircuit:
+    """Return the result of Qiskit's level 3 with seed 0."""
+    return next(one for one in results if not one.result.moved and one.result.options == QISKIT_DEFAULT)
 
 
-def check_size(circuit: QuantumCircuit, target: Target, device: str = "the device") -> None:
-    """Raises a BackendError if the circuit has more qubits than the device."""
-    if circuit.num_qubits > target.num_qubits:
-        raise BackendError(
-            f"the circuit has {circuit.num_qubits} qubits, but {device} has {target.num_qubits}: "
-            "take a smaller circuit or a larger device"
-        )
+def transpile_candidate(circuit: QuantumCircuit, target: Target, options: TranspileOptions) -> QuantumCircuit:
+    """Transpile with limits on VF2, except for Qiskit's own choice; see `search`."""
+    return transpile(circuit, target, options, limit_vf2=options != QISKIT_DEFAULT)
 
 
-def _attempt(task: _Task, way: Way) -> Found | None:
-    """None where this way leads nowhere, as a trivial layout on qubits without couplers does."""
+def _attempt(task: _Task, options: TranspileOptions) -> TranspiledCircuit | None:
+    """None if these options fail, as a trivial layout on qubits without couplers does."""
     began = time.perf_counter()
+    circuit = task.merged if options.merge_rotations else task.circuit
     try:
-        isa = transpile(task.joined if way.joined else task.circuit, task.target, way)
+        isa = transpile_candidate(circuit, task.target, options)
     except (QiskitError, ValueError):
         return None
-    return _found(task, way, isa, replaced=False, began=began)
+    return _evaluate(task, options, isa, moved=False, began=began)
 
 
-def transpile(circuit: QuantumCircuit, target: Target, way: Way) -> QuantumCircuit:
-    """The circuit in the device's gates."""
-    methods = {"layout_method": way.layout_method, "routing_method": way.routing_method}
-    given = {key: method for key, method in methods.items() if method != DEFAULT}
-    hidden, waits = hide_delays(circuit)
-    manager = generate_preset_pass_manager(
-        optimization_level=way.level, target=with_waits(target, waits), seed_transpiler=way.seed, **given
-    )
-    if way.level == QISKIT.level and way != QISKIT:
-        _shorten(manager.to_flow_controller().tasks)
-    return show_delays(manager.run(hidden), waits, target)
-
-
-def _shorten(tasks: Iterable[Any]) -> None:
-    """Lets level 3 look for ready places as long as level 2 does.
-
-    Its own limit is ten seconds and more for circuits in several parts. What it finds does not depend on the seed: once
-    is enough, and better places are looked for afterwards anyway.
-    """
-    for task in tasks:
-        if isinstance(task, VF2Layout | VF2PostLayout):
-            task.call_limit, task.max_trials = _CALLS, _TRIALS
-        _shorten(getattr(task, "tasks", ()))
-
-
-def _improved(task: _Task, found: Found) -> Found | None:
-    """The same on better qubits; None where there are none."""
+def _move(task: _Task, transpiled: TranspiledCircuit) -> TranspiledCircuit | None:
+    """Move to better qubits; None if there are none."""
     began = time.perf_counter()
-    ends = ends_of(found.isa)
-    places = better_places(found.isa, task.target, [ends[qubit] for qubit in task.measured])
-    if places is None:
+    ends = final_layout(transpiled.isa)
+    mapping = post_layout(transpiled.isa, task.target, [ends[qubit] for qubit in task.measured])
+    if mapping is None:
         return None
-    moved = _found(task, _way(found.candidate), move(found.isa, places, task.target), replaced=True, began=began)
-    return moved if _success(moved) > _success(found) else None
+    isa = relayout(transpiled.isa, mapping, task.target)
+    moved = _evaluate(task, transpiled.result.options, isa, moved=True, began=began)
+    return moved if _success(moved) > _success(transpiled) else None
 
 
-def _found(task: _Task, way: Way, isa: QuantumCircuit, replaced: bool, began: float) -> Found:
-    seconds, ends = time.perf_counter() - began, ends_of(isa)
-    figures = measure(isa, task.target, [ends[qubit] for qubit in task.measured], task.bound)
-    candidate = Candidate(
-        way.level,
-        way.seed,
-        way.layout_method,
-        way.routing_method,
-        way.joined,
-        replaced,
-        seconds,
-        starts_of(isa),
-        figures,
-    )
-    return Found(candidate, isa)
+def _evaluate(
+    task: _Task, options: TranspileOptions, isa: QuantumCircuit, moved: bool, began: float
+) -> TranspiledCircuit:
+    seconds, ends = time.perf_counter() - began, final_layout(isa)
+    metrics = compute_metrics(isa, task.target, [ends[qubit] for qubit in task.measured], task.two_qubit_bound)
+    return TranspiledCircuit(TranspileResult(options, moved, seconds, initial_layout(isa), metrics), isa)
 
 
-def _worth_moving(found: Sequence[Found]) -> list[Found]:
-    """One of each kind of the best: elsewhere, fewer gates may be worth more than the better qubits of now."""
-    likely = sorted(found, key=_worst_last)
-    small = sorted(found, key=lambda one: (one.candidate.figures.two_qubit_gates, *_worst_last(one)))
-    kinds: dict[tuple[object, ...], Found] = {}
-    for one in _distinct(likely)[:MOST_MOVED] + _distinct(small)[:MOST_MOVED]:
-        kinds.setdefault(_kind(one), one)
-    return list(kinds.values())
+def _worth_moving(results: Sequence[TranspiledCircuit]) -> list[TranspiledCircuit]:
+    """The best without duplicates, by success and by gates: elsewhere, fewer gates may outweigh better qubits."""
+    by_success = sorted(results, key=_rank)
+    by_gates = sorted(results, key=lambda one: (one.result.metrics.two_qubit_gates, *_rank(one)))
+    distinct: dict[tuple[object, ...], TranspiledCircuit] = {}
+    for one in _without_duplicates(by_success)[:MAX_MOVED] + _without_duplicates(by_gates)[:MAX_MOVED]:
+        distinct.setdefault(_signature(one), one)
+    return list(distinct.values())
 
 
-def _distinct(found: Sequence[Found]) -> list[Found]:
-    return list({_kind(one): one for one in reversed(found)}.values())[::-1]
+def _without_duplicates(results: Sequence[TranspiledCircuit]) -> list[TranspiledCircuit]:
+    return list({_signature(one): one for one in reversed(results)}.values())[::-1]
 
 
-def _kind(found: Found) -> tuple[object, ...]:
-    """What is equal for circuits that do the same on the same qubits."""
-    figures = found.candidate.figures
-    return found.candidate.layout, tuple(figures.gates.items()), figures.depth, figures.success
+def _signature(transpiled: TranspiledCircuit) -> tuple[object, ...]:
+    """Equal for circuits that do the same on the same qubits."""
+    metrics = transpiled.result.metrics
+    return transpiled.result.layout, tuple(metrics.gates.items()), metrics.depth, metrics.success
 
 
-def _success(found: Found) -> float:
-    return found.candidate.figures.success.total
+def _success(transpiled: TranspiledCircuit) -> float:
+    return transpiled.result.metrics.success.total
 
 
-def _worst_last(found: Found) -> tuple[float, int, int, int, bool, str, str]:
-    one = found.candidate
-    gates = one.figures.two_qubit_gates
-    return -_success(found), gates, -one.level, one.seed, one.replaced, one.layout_method, one.routing_method
-
-
-def _way(one: Candidate) -> Way:
-    return Way(one.level, one.seed, one.layout_method, one.routing_method, one.joined)
+def _rank(transpiled: TranspiledCircuit) -> tuple[float, int, int, int, bool, str, str]:
+    """A sort key, the best first."""
+    result, options = transpiled.result, transpiled.result.options
+    gates = result.metrics.two_qubit_gates
+    methods = options.layout_method, options.routing_method
+    return -_success(transpiled), gates, -options.level, options.seed, result.moved, *methods
 
 
 def _reason(task: _Task) -> str:
     try:
-        transpile(task.circuit, task.target, QISKIT)
+        transpile_candidate(task.circuit, task.target, QISKIT_DEFAULT)
     except (QiskitError, ValueError) as error:
         return str(error.message if isinstance(error, QiskitError) else error)
     return "unknown"
 
 
-def _from(progress: Told | None, done: int, total: int) -> Callable[[int], None]:
+def _offset(progress: ProgressCallback | None, done: int, total: int) -> Callable[[int], None]:
     return lambda more: progress(done + more, total) if progress else None
 
 

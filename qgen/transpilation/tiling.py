@@ -1,4 +1,4 @@
-"""Copies of a small circuit all over a device, so that one execution of the device is many of the circuit."""
+"""Tile a device with copies of a small circuit, so that one execution of the device is many of the circuit."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
 
 from qgen.errors import BackendError
-from qgen.transpilation.embedding import Embeddings, Spot
-from qgen.transpilation.figures import measure, read_steps
-from qgen.transpilation.packing import Apart, pack
-from qgen.transpilation.placing import Costs
-from qgen.transpilation.result import Success
-from qgen.transpilation.turning import relocated, turned
+from qgen.transpilation.circuit_metrics import Success, compute_metrics
+from qgen.transpilation.independent_set import DistanceGraph, heavy_independent_set
+from qgen.transpilation.relayout import fix_directions, relabel_qubits
+from qgen.transpilation.subgraph_isomorphism import Embedding, EmbeddingSearch, LayoutCosts
 
-#: The least success of a tile, as a part of the best one's. What a tile loses pulls its values towards those of noise,
-#: so that values of one call differ by the tile that they come from; a fifth is what one calibration differs from the
-#: next on the same qubits.
-LEAST = 0.8
-#: How often tiles are chosen, measured, and chosen anew with what that has shown.
+#: The lowest success of a tile, relative to the best one's. What a tile loses pulls its values towards those of noise,
+#: so that values of one call differ by the tile that they come from; calibrations of the same qubits differ by a fifth
+#: from one to the next.
+MIN_RELATIVE_SUCCESS = 0.8
+#: Rounds of choosing tiles, measuring them, and choosing again with what was measured.
 ROUNDS = 3
 
 
@@ -31,22 +29,22 @@ class Tile:
     """A copy of a circuit on a device.
 
     Attributes:
-        places: physical qubit of the circuit -> that of the copy, for every qubit that a gate or the readout touches.
-        success: of the copy, its turned gates among them, as `measure` has it.
+        mapping: physical qubit of the circuit -> that of the copy, for every qubit that a gate or the readout touches.
+        success: of the copy, reversed gates included; see `compute_metrics`.
     """
 
-    places: Mapping[int, int]
+    mapping: Mapping[int, int]
     success: Success
 
     @property
     def qubits(self) -> tuple[int, ...]:
         """The physical qubits of the copy, ascending."""
-        return tuple(sorted(self.places.values()))
+        return tuple(sorted(self.mapping.values()))
 
     @property
     def moved(self) -> bool:
-        """Whether it lies somewhere else than the circuit."""
-        return any(there != qubit for qubit, there in self.places.items())
+        """Whether it lies elsewhere than the circuit."""
+        return any(site != qubit for qubit, site in self.mapping.items())
 
 
 @dataclass(frozen=True)
@@ -54,10 +52,10 @@ class Tiling:
     """Copies of a circuit that run at the same time.
 
     Attributes:
-        tiles: at least one, those that are the likeliest to succeed first.
-        margin: between qubits of two tiles are at least margin + 1 couplers.
-        blocked: qubits that lie idle because a tile is near, ascending.
-        idle: qubits that lie idle though no tile is near, ascending.
+        tiles: at least one, by falling success.
+        margin: qubits of two tiles are margin + 1 or more couplers apart.
+        blocked: qubits that are unused because a tile is near, ascending.
+        idle: qubits that are unused though no tile is near, ascending.
     """
 
     tiles: tuple[Tile, ...]
@@ -67,12 +65,12 @@ class Tiling:
 
     @property
     def expected(self) -> float:
-        """Copies that succeed in one execution of the device, on average: what the tiles were chosen by."""
+        """The expected number of copies that succeed in one execution of the device; what the tiling maximises."""
         return math.fsum(self.successes)
 
     @property
     def successes(self) -> tuple[float, ...]:
-        """Total success of each tile, the best first."""
+        """The total success of each tile, falling."""
         return tuple(tile.success.total for tile in self.tiles)
 
     @property
@@ -87,7 +85,7 @@ class Tiling:
 
     @property
     def mean(self) -> float:
-        """The success of a copy, on average over the tiles."""
+        """The mean success of the tiles."""
         return self.expected / len(self.tiles)
 
 
@@ -97,166 +95,177 @@ def find_tiles(
     measured: Sequence[int],
     *,
     margin: int = 1,
-    most: int | None = None,
-    least: float = LEAST,
+    max_tiles: int | None = None,
+    min_relative_success: float = MIN_RELATIVE_SUCCESS,
 ) -> Tiling:
-    """Where copies of a circuit go on its device.
+    """Find qubits for copies of a circuit on its device.
 
-    The tiles are those whose successes add up to the most that was found: to the largest number of error-free
-    executions of the circuit in one execution of the device. Each tile adds to it, so that without `most` there are
-    about as many as fit, but for places that are too bad by `least`. With `most=1` it is the best place for the one
+    The tiles have the largest sum of successes that was found: the largest expected number of error-free executions of
+    the circuit in one execution of the device. Each tile adds to it, so that without `max_tiles` about as many are
+    chosen as fit, except for those below `min_relative_success`. With `max_tiles=1` it is the best position of the one
     circuit. Equal arguments give equal results.
 
-    Where no other place can be told, as on a device that lists no couplers, the circuit stays alone where it is.
+    On a device that lists no couplers, where no other position is known, the circuit stays alone where it is.
 
     Args:
         isa: in the device's gates, on its physical qubits.
         target: the device.
         measured: the physical qubits that are read at the end.
-        margin: between qubits of two tiles are at least margin + 1 couplers. 1 keeps an idle qubit between tiles,
-            against crosstalk; 0 lets them touch.
-        most: at most so many tiles; None: as many as are worth it.
-        least: in [0, 1]: no tile succeeds with less than this part of the best place's probability.
+        margin: qubits of two tiles are margin + 1 or more couplers apart. 1 keeps an idle qubit between tiles, against
+            crosstalk; 0 lets them touch.
+        max_tiles: the largest number of tiles; None: as many as are worth it.
+        min_relative_success: in [0, 1], the lowest success of a tile relative to the best position's.
 
     Raises:
         BackendError: a number out of range, or a circuit without qubits or of another device.
     """
-    _check(margin, most, least)
+    _check(margin, max_tiles, min_relative_success)
     if target.num_qubits is None:
         raise BackendError("a device without a number of qubits has no room to tell: run one circuit at a time there")
-    search = _Search(isa, target, measured, margin, most, least)
-    tiles = search.best()
+    search = _TileSearch(isa, target, measured, margin, max_tiles, min_relative_success)
+    tiles = search.run()
     blocked = search.blocked(tile.qubits for tile in tiles)
     used = {qubit for tile in tiles for qubit in tile.qubits}
     idle = set(range(isa.num_qubits)) - blocked
     return Tiling(tiles, margin, tuple(sorted(blocked - used)), tuple(sorted(idle)))
 
 
-def measure_again(tiling: Tiling, isa: QuantumCircuit, target: Target, measured: Sequence[int]) -> Tiling:
-    """The same tiles in the same order, with their success on the device as it is now.
+def refresh_tiling(tiling: Tiling, isa: QuantumCircuit, target: Target, measured: Sequence[int]) -> Tiling:
+    """Recompute the success of the same tiles, in the same order, for the device as it is now.
 
     Args:
-        tiling: of this circuit, found on the device as it was.
+        tiling: of this circuit, found with an earlier calibration of the device.
         isa: in the device's gates, on its physical qubits.
         target: the device.
         measured: the physical qubits that are read at the end.
 
     Raises:
-        BackendError: a tile uses a gate that the device does not have any more.
+        BackendError: a tile uses a gate that the device no longer has.
     """
-    tiles = tuple(_tile(tile.places, isa, target, measured) for tile in tiling.tiles)
+    tiles = tuple(_make_tile(tile.mapping, isa, target, measured) for tile in tiling.tiles)
     return replace(tiling, tiles=tiles)
 
 
-class _Search:
-    """Spots of the circuit by the qubits that they take, and tiles where their success was measured."""
+class _TileSearch:
+    """Embeddings of the circuit by the qubits that they take, and tiles where their success was computed."""
 
     def __init__(
-        self, isa: QuantumCircuit, target: Target, measured: Sequence[int], margin: int, most: int | None, least: float
+        self,
+        isa: QuantumCircuit,
+        target: Target,
+        measured: Sequence[int],
+        margin: int,
+        max_tiles: int | None,
+        min_relative_success: float,
     ) -> None:
-        self._isa, self._target, self._measured, self._most, self._least = isa, target, tuple(measured), most, least
-        costs = Costs(read_steps(isa, target), target, measured)
+        self._isa, self._target, self._measured = isa, target, tuple(measured)
+        self._max_tiles, self._min_relative_success = max_tiles, min_relative_success
+        costs = LayoutCosts(isa, target, measured)
         if not costs.wires:
             raise BackendError("the circuit has no gate and no qubit that is measured: there is nothing to copy")
-        self._embeddings = Embeddings(costs)
-        self._apart = Apart(isa.num_qubits, costs.couplers, margin)
-        own = {wire: wire for wire in costs.wires}
-        self._spots = self._embeddings.within(range(isa.num_qubits))
-        ways = [own, *(spot.places for region, spot in self._spots.items() if region == frozenset(own))]
-        self._spots.setdefault(frozenset(own), Spot(own, math.inf))
-        tiles = [tile for places in ways if (tile := self._tile(places))]
-        self._tiles: dict[frozenset[int], Tile | None] = {frozenset(own): max(tiles, key=_total)}
+        self._search = EmbeddingSearch(costs)
+        self._distances = DistanceGraph(isa.num_qubits, costs.couplers, margin)
+        identity = {wire: wire for wire in costs.wires}
+        home = frozenset(identity)
+        self._embeddings = self._search.find(range(isa.num_qubits))
+        mappings = [identity, *(e.mapping for region, e in self._embeddings.items() if region == home)]
+        self._embeddings.setdefault(home, Embedding(identity, math.inf))
+        tiles = [tile for mapping in mappings if (tile := self._make_tile(mapping))]
+        self._tiles: dict[frozenset[int], Tile | None] = {home: max(tiles, key=_total)}
 
-    def best(self) -> tuple[Tile, ...]:
-        """The tiles of the best round, the best first.
+    def run(self) -> tuple[Tile, ...]:
+        """Return the tiles of the best round, the best first.
 
-        A spot's cost leaves out the gates that turn others around, and that waiting depends on a place's speed; so what
-        is chosen is measured, and chosen anew until it holds nothing unmeasured.
+        The cost of an embedding leaves out reversed gates, and that idle times depend on a site's speed; so the success
+        of what is chosen is computed, and the choice repeated until it holds no estimates.
         """
         rounds = []
         for _ in range(ROUNDS):
-            chosen = self._chosen()
-            news = [self._measure(region) for region in chosen] + [self._fill(chosen)]
+            chosen = self._choose()
+            changes = [self._evaluate(region) for region in chosen] + [self._fill(chosen)]
             rounds.append(chosen)
-            if not any(news):
+            if not any(changes):
                 break
-        return max((self._worthy(chosen) for chosen in rounds), key=lambda tiles: math.fsum(map(_total, tiles)))
+        return max((self._good_tiles(chosen) for chosen in rounds), key=lambda tiles: math.fsum(map(_total, tiles)))
 
     def blocked(self, regions: Iterable[Collection[int]]) -> set[int]:
-        """The qubits that no further tile may use."""
-        return set().union(*map(self._apart.blocked, regions))
+        """Return the qubits that no further tile may use."""
+        return set().union(*map(self._distances.blocked, regions))
 
-    def _chosen(self) -> list[frozenset[int]]:
+    def _choose(self) -> list[frozenset[int]]:
         floor = self._floor()
-        regions = [region for region in self._spots if self._weight(region) >= floor]
+        regions = [region for region in self._embeddings if self._weight(region) >= floor]
         weights = [self._weight(region) for region in regions]
-        return [regions[k] for k in pack(self._apart.clashes(regions), weights, self._most)]
+        chosen = heavy_independent_set(self._distances.conflicts(regions), weights, self._max_tiles)
+        return [regions[k] for k in chosen]
 
-    def _top(self) -> frozenset[int]:
-        """The best place, measured."""
-        while self._measure(top := max(self._spots, key=self._weight)):
+    def _best_region(self) -> frozenset[int]:
+        """The region of the largest success, which is computed, not estimated."""
+        while self._evaluate(best := max(self._embeddings, key=self._weight)):
             pass
-        return top
+        return best
 
     def _weight(self, region: frozenset[int]) -> float:
+        """The success of a region, estimated where it was not computed."""
         if region not in self._tiles:
-            return math.exp(-self._spots[region].cost)
+            return math.exp(-self._embeddings[region].cost)
         tile = self._tiles[region]
         return -1.0 if tile is None else _total(tile)
 
-    def _measure(self, region: frozenset[int]) -> bool:
-        """Whether there was something to measure."""
+    def _evaluate(self, region: frozenset[int]) -> bool:
+        """Compute the success of a region; False if it was computed before."""
         if region in self._tiles:
             return False
-        self._tiles[region] = self._tile(self._spots[region].places)
+        self._tiles[region] = self._make_tile(self._embeddings[region].mapping)
         return True
 
-    def _tile(self, places: Mapping[int, int]) -> Tile | None:
-        """None where a gate cannot be turned around."""
+    def _make_tile(self, mapping: Mapping[int, int]) -> Tile | None:
+        """None if a gate cannot be reversed."""
         try:
-            return _tile(places, self._isa, self._target, self._measured)
+            return _make_tile(mapping, self._isa, self._target, self._measured)
         except BackendError:
             return None
 
     def _fill(self, chosen: Iterable[frozenset[int]]) -> bool:
-        """Whether there is a good spot between the tiles that was not known."""
+        """Search for embeddings between the tiles; whether there is a good one that was not known."""
         free = set(range(self._isa.num_qubits)) - self.blocked(chosen)
-        found = self._embeddings.within(free)
-        fresh = {region: spot for region, spot in found.items() if region not in self._spots}
-        self._spots |= fresh
-        return any(self._weight(region) >= self._floor() for region in fresh)
+        embeddings = self._search.find(free)
+        new = {region: embedding for region, embedding in embeddings.items() if region not in self._embeddings}
+        self._embeddings |= new
+        return any(self._weight(region) >= self._floor() for region in new)
 
     def _floor(self) -> float:
-        """The least success that is good enough; the smallest number above 0 at least."""
-        return max(self._least * self._weight(self._top()), sys.float_info.min)
+        """The lowest success that is good enough; above 0."""
+        return max(self._min_relative_success * self._weight(self._best_region()), sys.float_info.min)
 
-    def _worthy(self, chosen: Iterable[frozenset[int]]) -> tuple[Tile, ...]:
-        """The tiles among these that are good enough, the best first; the best place where none is."""
+    def _good_tiles(self, chosen: Iterable[frozenset[int]]) -> tuple[Tile, ...]:
+        """The tiles that are good enough, the best first; the best region alone if none is."""
         floor = self._floor()
-        good = [region for region in chosen if self._weight(region) >= floor] or [self._top()]
+        good = [region for region in chosen if self._weight(region) >= floor] or [self._best_region()]
         tiles = [tile for region in good if (tile := self._tiles[region]) is not None]
         return tuple(sorted(tiles, key=lambda tile: (-_total(tile), tile.qubits)))
 
 
-def _tile(places: Mapping[int, int], isa: QuantumCircuit, target: Target, measured: Sequence[int]) -> Tile:
-    """A copy of the circuit there.
+def _make_tile(mapping: Mapping[int, int], isa: QuantumCircuit, target: Target, measured: Sequence[int]) -> Tile:
+    """Copy the circuit to other qubits and compute its success.
 
     Raises:
-        BackendError: a gate cannot be turned around.
+        BackendError: a gate cannot be reversed.
     """
-    moved = relocated(isa, places, isa.num_qubits)
-    if any(there != qubit for qubit, there in places.items()):
-        moved = turned(moved, target)
-    return Tile(places, measure(moved, target, [places[qubit] for qubit in measured], 0).success)
+    copy = relabel_qubits(isa, mapping, isa.num_qubits)
+    if any(site != qubit for qubit, site in mapping.items()):
+        copy = fix_directions(copy, target)
+    return Tile(mapping, compute_metrics(copy, target, [mapping[qubit] for qubit in measured]).success)
 
 
 def _total(tile: Tile) -> float:
     return tile.success.total
 
 
-def _check(margin: int, most: int | None, least: float) -> None:
-    if margin < 0 or not 0 <= least <= 1 or (most is not None and most < 1):
+def _check(margin: int, max_tiles: int | None, min_relative_success: float) -> None:
+    bad_maximum = max_tiles is not None and max_tiles < 1
+    if margin < 0 or not 0 <= min_relative_success <= 1 or bad_maximum:
         raise BackendError(
             "tiles take a margin from 0 up, at least 1 tile, and a least success in [0, 1] of the best one's; given: "
-            f"margin {margin}, at most {most} tiles, least {least:g}"
+            f"margin {margin}, at most {max_tiles} tiles, least {min_relative_success:g}"
         )

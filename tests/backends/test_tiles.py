@@ -113,7 +113,7 @@ def register_probabilities(wide: QuantumCircuit, bound: Doubles) -> list[Doubles
 def check_values(circuit: LayerCircuit, target: Target, margin: int, seed: int) -> int:
     """Every tile, with numbers of its own, has the values of the logical circuit; how many tiles there are."""
     placement, measurement = placed(circuit, target)
-    tiling = tile_placement(placement, target, margin=margin, least=0.0)
+    tiling = tile_placement(placement, target, margin=margin, min_relative_success=0.0)
     tiled, tiles = TiledCircuits(placement, tiling, target), len(tiling.tiles)
     numbers = np.random.default_rng(seed).normal(size=(tiles, circuit.num_inputs + circuit.num_weights))
     columns = placement.angles.values(numbers).reshape(-1)
@@ -256,6 +256,6 @@ def test_a_circuit_alone_lies_where_it_was_placed() -> None:
     target = open_device("fake_fez").target
     placement, _ = placed(ansatz("basic", qubits=3, layers=1), target)
     alone = one_tile(placement, target)
-    assert alone.tiles[0].places == {qubit: qubit for qubit in placement.physical}
+    assert alone.tiles[0].mapping == {qubit: qubit for qubit in placement.physical}
     assert {*alone.idle} == {*range(156)} - {*placement.physical}
-    assert 0.5 < alone.best <= tile_placement(placement, target, most=1).best
+    assert 0.5 < alone.best <= tile_placement(placement, target, max_tiles=1).best

@@ -11,8 +11,8 @@ from qiskit.circuit.library import RXGate, real_amplitudes
 from qiskit.quantum_info import Clifford, Operator, SparsePauliOp
 
 from qgen.circuits import LayerCircuit, ansatz, describe
-from qgen.circuits.flattening import flattened
-from qgen.circuits.scale import angle_scales
+from qgen.circuits.angle_scales import angle_scales
+from qgen.circuits.describe import flatten
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_flattening_changes_gates_but_not_the_unitary() -> None:
     bell.h(0)
     bell.cx(0, [1, 2])
     circuit.append(Clifford(bell), [0, 1, 3])
-    flat = flattened(circuit)
+    flat = flatten(circuit)
     assert all(instruction.is_standard_gate() and len(instruction.qubits) <= 2 for instruction in flat.data)
     assert np.allclose(Operator(flat).data, Operator(circuit).data, rtol=0, atol=1e-12)
 

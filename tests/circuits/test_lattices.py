@@ -8,7 +8,7 @@ from qiskit import generate_preset_pass_manager
 from qiskit.transpiler import CouplingMap
 
 from qgen.circuits import ansatz
-from qgen.circuits.lattices import heavy_hex, heavy_hex_sites, line
+from qgen.circuits.ansatze.lattices import heavy_hex, heavy_hex_sites, line
 
 SIZES = [1, 2, 5, 11, 12, 13, 16, 20, 21, 25, 28, 40, 64, 100, 127, 150]
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from qgen.backends import backend_names, open_backend
 from qgen.backends.primitives import provider
 from qgen.cli.main import app
-from qgen.devices import device_names, open_device, opening
+from qgen.devices import device_names, open_device, snapshots
 
 PNG = b"\x89PNG\r\n\x1a\n"
 FACTS = {
@@ -92,7 +92,7 @@ def test_json_has_all_devices_latest_and_largest_first() -> None:
     keys = [(row["calibrated"][:7], row["qubits"]) for row in devices]
     assert keys == sorted(keys, reverse=True)
     brisbane = next(row for row in devices if row["name"] == "fake_brisbane")
-    assert brisbane["two_qubit_error"] == open_device("fake_brisbane").facts.two_qubit_error
+    assert brisbane["two_qubit_error"] == open_device("fake_brisbane").summary.two_qubit_error
     assert (brisbane["status"], brisbane["retired"]) == ("retired", "2025-11-03")
 
 
@@ -104,7 +104,7 @@ def test_what_packages_offer_is_listed_without_loading_it() -> None:
 
 
 def test_without_snapshots_the_rest_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "_PACKAGE", "qiskit_ibm_runtime_that_is_missing")
+    monkeypatch.setattr(snapshots, "_PACKAGE", "qiskit_ibm_runtime_that_is_missing")
     text = shown()
     assert "statevector" in text
     assert "pip install qiskit-ibm-runtime" in text

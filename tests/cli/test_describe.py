@@ -117,7 +117,7 @@ def test_list_names_every_ansatz_with_summary_and_reference() -> None:
         assert name in shown
         assert rows[name]["reference"] == get_ansatz(name).reference
     assert rows["fqconv"]["encoding"] == {"gate": "rx", "map": "raw", "scale": 1.0, "reupload": False}
-    assert (rows["fqconv"]["qubit_unit"], rows["fqconv"]["fewest_qubits"]) == (4, 8)
+    assert (rows["fqconv"]["qubit_unit"], rows["fqconv"]["min_qubits"]) == (4, 8)
     assert "default: 12 qubits, 3 layers" in shown
 
 

@@ -58,7 +58,7 @@ def test_the_list_has_live_devices_with_their_queue_and_the_age_of_their_calibra
     calibrate(server, 3)
     text = shown()
     (row,) = [line.split() for line in text.splitlines() if line.startswith("ibm_guadalupe")]
-    snapshot = open_device("fake_guadalupe").facts
+    snapshot = open_device("fake_guadalupe").summary
     assert row[:3] == ["ibm_guadalupe", "16", "cx"]
     assert float(row[3]) == pytest.approx(snapshot.two_qubit_error, rel=0.1)
     assert row[6:9] == ["3", "h", "ago"]

@@ -233,9 +233,9 @@ def test_what_trains_a_run_of_a_study_does_not_import_from_the_folder(tmp_path: 
 
 WORK = """
 import sys
-from qgen.transpilation.workers import in_processes
+from qgen.transpilation.parallel import worker_processes
 if __name__ == "__main__":
-    with in_processes(2) as run:
+    with worker_processes(2) as run:
         print(run(abs, [-1, 2, -3, 4, -5, 6, -7, 8], lambda done: None))
 """
 

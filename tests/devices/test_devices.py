@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qgen.devices import device_names, fleet, open_device, opening
+from qgen.devices import device_names, open_device, snapshots
 from qgen.errors import BackendError
 
 
@@ -35,7 +35,7 @@ def test_every_snapshot_is_found_by_its_own_name(published: dict[str, Any]) -> N
     assert sorted(published) == list(device_names())
     for name, backend in published.items():
         device, configuration = open_device(name), backend.configuration()
-        assert (device.name, device.facts.name, device.qubits) == (name, name, configuration.n_qubits)
+        assert (device.name, device.summary.name, device.qubits) == (name, name, configuration.n_qubits)
         assert set(device.basis) == set(configuration.basis_gates)
 
 
@@ -58,7 +58,7 @@ def test_values_are_those_of_the_target(published: dict[str, Any], rng: np.rando
         readout = [properties and properties.error for properties in target["measure"].values()]
         assert list(device.readout_errors) == readout
         seconds = [(values.t1, values.t2) for values in target.qubit_properties]
-        facts = device.facts
+        facts = device.summary
         assert facts.two_qubit_error == median(error for error in best.values() if error < 1)
         assert facts.readout_error == median(readout)
         assert facts.t1_us == pytest.approx(1e6 * median(t1 for t1, _ in seconds), rel=1e-9)
@@ -78,7 +78,7 @@ def test_values_are_those_of_the_target(published: dict[str, Any], rng: np.rando
 def test_medians_of_known_devices(
     name: str, gate: str, two_qubit: float, sx: float, readout: float, t1: float, t2: float
 ) -> None:
-    facts = open_device(name).facts
+    facts = open_device(name).summary
     assert facts.two_qubit_gates == (gate,)
     assert facts.two_qubit_error == pytest.approx(two_qubit, abs=0.05e-3)
     assert facts.sx_error == pytest.approx(sx, abs=0.05e-4)
@@ -87,9 +87,9 @@ def test_medians_of_known_devices(
 
 
 def test_what_was_not_calibrated_is_counted_and_not_averaged() -> None:
-    facts = open_device("fake_kyoto").facts  # every ecr of this snapshot has error 1
+    facts = open_device("fake_kyoto").summary  # every ecr of this snapshot has error 1
     assert (facts.couplers, facts.faulty_couplers, facts.two_qubit_error) == (144, 144, None)
-    assert open_device("fake_armonk").facts.couplers == 0
+    assert open_device("fake_armonk").summary.couplers == 0
     cairo = open_device("fake_cairo")  # two gates, and two couplers that have neither
     assert cairo.two_qubit_gates == ("cx", "ecr")
     assert sum(error is None for error in cairo.coupler_errors.values()) == 2
@@ -107,18 +107,18 @@ def test_a_backend_that_warns_of_itself_is_made_in_silence(monkeypatch: pytest.M
     folder = "qiskit_ibm_runtime.fake_provider.backends.nighthawk"
     monkeypatch.setattr(f"{folder}.fake_nighthawk.DISPLAY_WARNING", True)
     assert open_device("fake_nighthawk").target.num_qubits == 120
-    assert "no such machine" in open_device("fake_nighthawk").facts.note
+    assert "no such machine" in open_device("fake_nighthawk").summary.note
 
 
 def test_facts_become_json() -> None:
-    facts = open_device("fake_brisbane").facts
+    facts = open_device("fake_brisbane").summary
     told = json.loads(json.dumps(facts.to_dict()))
     assert told["calibrated"].startswith("2025-02-26T")
     assert (told["status"], told["retired"], told["processor"]) == ("retired", "2025-11-03", "Eagle r3")
 
 
 def test_it_is_known_of_every_snapshot_whether_its_machine_runs() -> None:
-    told = {name: open_device(name).facts for name in device_names()}
+    told = {name: open_device(name).summary for name in device_names()}
     by_status = {status: {name for name, facts in told.items() if facts.status == status} for status in _STATUSES}
     live = {"aachen", "berlin", "boston", "fez", "kingston", "marrakesh", "miami", "pittsburgh"}
     assert by_status["live"] == {f"fake_{city}" for city in live}
@@ -126,8 +126,8 @@ def test_it_is_known_of_every_snapshot_whether_its_machine_runs() -> None:
     assert all(facts.retired is None or facts.status == "retired" for facts in told.values())
     assert told["fake_torino"].retired == date(2026, 4, 1)
     dates = [facts.retired for facts in told.values() if facts.retired]
-    assert max(dates) < fleet.AS_OF
-    assert fleet.standing("atlantis") == ("unknown", None, "")
+    assert max(dates) < snapshots.AS_OF
+    assert snapshots.machine_status("atlantis") == ("unknown", None, "")
 
 
 _STATUSES = ("live", "retired", "unknown")
@@ -154,7 +154,7 @@ def test_an_unknown_name_gets_the_nearest_ones(given: str, hint: str) -> None:
 
 
 def test_without_the_package_there_are_no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "_PACKAGE", "qiskit_ibm_runtime_that_is_missing")
+    monkeypatch.setattr(snapshots, "_PACKAGE", "qiskit_ibm_runtime_that_is_missing")
     assert device_names() == ()
     with pytest.raises(BackendError, match="pip install qiskit-ibm-runtime"):
         open_device("fake_fez")
@@ -167,7 +167,7 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir(parents=True)
     (tmp_path / "snapshots" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(opening, "_PACKAGE", "snapshots")
+    monkeypatch.setattr(snapshots, "_PACKAGE", "snapshots")
     about = {"n_qubits": 2, "basis_gates": ["cz", "sx"], "coupling_map": [[1, 0], [0, 1]]}
     (folder / "conf_utopia.json").write_text(json.dumps(about))
     return folder
@@ -178,7 +178,11 @@ def test_a_snapshot_without_values_has_none(shipped: Path) -> None:
     assert device_names() == ("fake_utopia",)
     device = open_device("fake_utopia")
     assert (device.coupler_errors, device.t1_us, device.calibrated) == ({(0, 1): None}, (None, None), None)
-    assert (device.facts.faulty_couplers, device.facts.two_qubit_error, device.facts.status) == (1, None, "unknown")
+    assert (device.summary.faulty_couplers, device.summary.two_qubit_error, device.summary.status) == (
+        1,
+        None,
+        "unknown",
+    )
 
 
 def test_odd_values_are_read_as_what_they_are(shipped: Path) -> None:

@@ -17,7 +17,7 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 from qgen import LayerCircuit, QuantumLayer, QuantumProbabilities
 from qgen.backends import Backend, open_backend
 from qgen.backends.walsh import walsh_hadamard
-from qgen.circuits import Mixture, ansatz, with_outcomes, z_products
+from qgen.circuits import Mixture, ansatz, with_z_products, z_products
 from qgen.errors import CircuitError, InputError
 from qgen.nn import describe_runs
 
@@ -44,7 +44,7 @@ def test_observables_are_products_of_z() -> None:
     found = z_products([2, 0], 3)
     assert found == [SparsePauliOp(label) for label in ("III", "ZII", "IIZ", "ZIZ")]
     circuit = ansatz("masked", qubits=2, layers=1)
-    measured = with_outcomes(circuit, [1])
+    measured = with_z_products(circuit, [1])
     assert measured.observables == (SparsePauliOp("II"), SparsePauliOp("ZI"))
     assert (
         LayerCircuit(measured.circuit, measured.inputs, measured.weights, circuit.observables, measured.mixture)

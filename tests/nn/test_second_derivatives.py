@@ -16,7 +16,7 @@ from torch import nn
 from qgen import LayerCircuit, QuantumLayer
 from qgen.backends import open_backend
 from qgen.circuits import Encoding, ansatz, ansatz_names
-from qgen.circuits.flattening import flattened
+from qgen.circuits.describe import flatten
 from qgen.errors import BackendError
 
 Function = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -29,7 +29,7 @@ def values_of(layer: nn.Module) -> Function:
 
 def is_smooth(circuit: LayerCircuit) -> bool:
     """Whether no angle has a kink: differences across one say nothing."""
-    angles = (angle for instruction in flattened(circuit.circuit).data for angle in instruction.operation.params)
+    angles = (angle for instruction in flatten(circuit.circuit).data for angle in instruction.operation.params)
     text = " ".join(str(angle.sympify()) for angle in angles if isinstance(angle, ParameterExpression))
     return "sign" not in text and "Abs" not in text
 

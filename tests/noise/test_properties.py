@@ -28,7 +28,7 @@ def test_a_snapshot_is_read_as_qiskit_reads_it(city: str, kind: str, tmp_path: P
     ours = noise.target(2)
     assert isinstance(noise, DeviceNoise)
     assert noise.qubits == theirs.num_qubits
-    assert noise.facts()["calibrated"]
+    assert noise.provenance()["calibrated"]
     compared = 0
     for name in {"sx", "x", "rz", "cx", "cz", "ecr", "measure"} & set(theirs.operation_names):
         for place, facts in theirs[name].items():

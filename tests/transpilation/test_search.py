@@ -14,10 +14,10 @@ from qiskit.transpiler import Target
 from qgen.circuits import LayerCircuit, ansatz, ansatz_names, get_ansatz
 from qgen.devices import open_device
 from qgen.errors import BackendError
-from qgen.transpilation import Candidate, Found, measure, search
-from qgen.transpilation.moving import ends_of, move
-from qgen.transpilation.placing import better_places
+from qgen.transpilation import TranspiledCircuit, TranspileResult, compute_metrics, search
+from qgen.transpilation.relayout import final_layout, relayout
 from qgen.transpilation.search import qiskit_default
+from qgen.transpilation.subgraph_isomorphism import post_layout
 
 LAGOS, BRISBANE, FEZ = "fake_lagos", "fake_brisbane", "fake_fez"
 
@@ -32,30 +32,30 @@ def ring(qubits: int, layers: int, rng: np.random.Generator) -> QuantumCircuit:
     return circuit
 
 
-def timeless(found: list[Found]) -> list[Candidate]:
-    return [dataclasses.replace(one.candidate, seconds=0.0) for one in found]
+def timeless(found: list[TranspiledCircuit]) -> list[TranspileResult]:
+    return [dataclasses.replace(one.result, seconds=0.0) for one in found]
 
 
 @pytest.mark.parametrize("device", [LAGOS, BRISBANE, FEZ])
 def test_it_is_never_worse_than_level_3_of_qiskit(device: str, rng: np.random.Generator) -> None:
-    known = [name for name in ansatz_names() if get_ansatz(name).fewest_qubits <= 4]
+    known = [name for name in ansatz_names() if get_ansatz(name).min_qubits <= 4]
     circuits = [one for name in known if (one := ansatz(name, qubits=4, layers=2)).qubits <= 7]
     circuit, target = circuits[rng.integers(len(circuits))].circuit, open_device(device).target
     found = search(circuit, target, [1, 2], range(2))
     isa = generate_preset_pass_manager(3, target=target, seed_transpiler=0).run(circuit)
-    theirs = measure(isa, target, isa.layout.final_index_layout(), 0)
-    assert qiskit_default(found).candidate.figures == theirs
-    totals = [one.candidate.figures.success.total for one in found]
+    theirs = compute_metrics(isa, target, isa.layout.final_index_layout(), 0)
+    assert qiskit_default(found).result.metrics == theirs
+    totals = [one.result.metrics.success.total for one in found]
     assert totals == sorted(totals, reverse=True)
     assert totals[0] >= theirs.success.total
 
 
 def test_a_ring_of_12_goes_onto_a_hexagon_without_a_swap(rng: np.random.Generator) -> None:
     found = search(ring(12, 6, rng), open_device(BRISBANE).target, [1, 2, 3], range(2), two_qubit_bound=72)
-    figures = found[0].candidate.figures
-    assert figures.two_qubit_gates == 72
-    assert figures.extra_two_qubit_gates == 0
-    assert figures.success.gates * figures.success.readout >= 0.44
+    metrics = found[0].result.metrics
+    assert metrics.two_qubit_gates == 72
+    assert metrics.extra_two_qubit_gates == 0
+    assert metrics.success.gates * metrics.success.readout >= 0.44
 
 
 @pytest.mark.parametrize("device", [LAGOS, "fake_casablanca"])
@@ -63,12 +63,12 @@ def test_every_result_computes_what_the_circuit_does(device: str, rng: np.random
     circuit, target = ring(5, 1, rng), open_device(device).target
     found = search(circuit, target, [0, 3], range(2))
     wanted = Operator(circuit).expand(Operator(np.eye(4)))
-    assert any(one.candidate.replaced for one in found)
+    assert any(one.result.moved for one in found)
     for one in found:
         assert Operator.from_circuit(one.isa).equiv(wanted)
-        assert one.candidate.layout == tuple(one.isa.layout.initial_index_layout(filter_ancillas=True))
-        figures = measure(one.isa, target, one.isa.layout.final_index_layout(), 0)
-        assert figures == one.candidate.figures
+        assert one.result.layout == tuple(one.isa.layout.initial_index_layout(filter_ancillas=True))
+        metrics = compute_metrics(one.isa, target, one.isa.layout.final_index_layout(), 0)
+        assert metrics == one.result.metrics
 
 
 def test_gates_of_one_direction_are_turned_around(rng: np.random.Generator) -> None:
@@ -77,8 +77,8 @@ def test_gates_of_one_direction_are_turned_around(rng: np.random.Generator) -> N
     target.add_instruction(CXGate(), dict.fromkeys([(0, 1), (2, 1), (2, 3), (4, 3)]))
     circuit = ring(3, 1, rng)
     manager = generate_preset_pass_manager(1, target=target, seed_transpiler=0, initial_layout=[0, 1, 2])
-    moved = move(manager.run(circuit), {0: 1, 1: 2, 2: 3}, target)
-    measure(moved, target, ends_of(moved), 0)  # refuses gates that the device does not have
+    moved = relayout(manager.run(circuit), {0: 1, 1: 2, 2: 3}, target)
+    compute_metrics(moved, target, final_layout(moved), 0)  # refuses gates that the device does not have
     assert Operator.from_circuit(moved).equiv(Operator(circuit).expand(Operator(np.eye(4))))
 
 
@@ -92,13 +92,13 @@ def test_places_are_the_best_there_are(rng: np.random.Generator) -> None:
 
     def success(order: tuple[int, ...]) -> float:
         try:
-            placed = move(isa, dict(zip([0, 1, 3, 5], order, strict=True)), target)
-            return measure(placed, target, ends_of(placed), 0).success.total
+            placed = relayout(isa, dict(zip([0, 1, 3, 5], order, strict=True)), target)
+            return compute_metrics(placed, target, final_layout(placed), 0).success.total
         except BackendError:  # no couplers there
             return -1.0
 
     best = max(success(order) for order in permutations(range(7), 4))
-    places = better_places(isa, target, ends_of(isa)) or {q: q for q in range(7)}
+    places = post_layout(isa, target, final_layout(isa)) or {q: q for q in range(7)}
     # Couplers differ in speed; the search takes the times of waiting for those of the first place.
     assert success(tuple(places[q] for q in (0, 1, 3, 5))) == pytest.approx(best, rel=0.01)
 
@@ -125,7 +125,7 @@ def test_levels_and_seeds_out_of_range_are_refused(levels: list[int], seeds: lis
 
 def test_an_empty_circuit_has_nothing_to_lose_but_its_readout() -> None:
     circuit = LayerCircuit(QuantumCircuit(2), [], []).circuit
-    best = search(circuit, open_device(LAGOS).target, [1], [0])[0].candidate
-    assert best.figures.success.gates == 1
+    best = search(circuit, open_device(LAGOS).target, [1], [0])[0].result
+    assert best.metrics.success.gates == 1
     two_best = sorted(1 - error for error in open_device(LAGOS).readout_errors)[-2:]
-    assert best.figures.success.total == pytest.approx(two_best[0] * two_best[1])
+    assert best.metrics.success.total == pytest.approx(two_best[0] * two_best[1])

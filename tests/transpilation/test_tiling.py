@@ -17,10 +17,10 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from qgen.devices import open_device
 from qgen.errors import BackendError
-from qgen.transpilation.figures import measure
-from qgen.transpilation.packing import Apart, pack
-from qgen.transpilation.tiling import Tiling, find_tiles, measure_again
-from qgen.transpilation.turning import relocated, turned
+from qgen.transpilation import compute_metrics
+from qgen.transpilation.independent_set import DistanceGraph, heavy_independent_set
+from qgen.transpilation.relayout import fix_directions, relabel_qubits
+from qgen.transpilation.tiling import Tiling, find_tiles, refresh_tiling
 
 US = 1e-6
 
@@ -77,14 +77,14 @@ def check(tiling: Tiling, isa: QuantumCircuit, target: Target, measured: list[in
     for first, second in combinations(tiling.tiles, 2):
         assert min(far[a].get(b, 10**6) for a in first.qubits for b in second.qubits) > tiling.margin
     for tile in tiling.tiles:
-        assert set(tile.places) == used
-        assert len(set(tile.places.values())) == len(used)
-        moved = turned(relocated(isa, tile.places, target.num_qubits), target)
+        assert set(tile.mapping) == used
+        assert len(set(tile.mapping.values())) == len(used)
+        moved = fix_directions(relabel_qubits(isa, tile.mapping, target.num_qubits), target)
         for step in moved.data:
             qubits = tuple(moved.find_bit(qubit).index for qubit in step.qubits)
             assert set(qubits) <= set(tile.qubits)
             assert step.operation.name == "barrier" or target[step.operation.name][qubits].error != 1
-        assert measure(moved, target, [tile.places[q] for q in measured], 0).success == tile.success
+        assert compute_metrics(moved, target, [tile.mapping[q] for q in measured], 0).success == tile.success
     assert list(tiling.successes) == sorted(tiling.successes, reverse=True)
     assert tiling.worst >= least * tiling.best
     taken = {qubit for tile in tiling.tiles for qubit in tile.qubits}
@@ -110,7 +110,7 @@ def test_tiles_of_a_device(name: str, qubits: int, closed: bool, fewest: int, rn
     assert len(tiling.tiles) >= fewest
     assert tiling.expected == pytest.approx(sum(tiling.successes))
     assert tiling.mean == pytest.approx(np.mean(tiling.successes))
-    alone = measure(isa, target, measured, 0).success.total
+    alone = compute_metrics(isa, target, measured, 0).success.total
     assert tiling.expected >= alone
 
 
@@ -122,9 +122,9 @@ def test_tiles_of_random_devices(margin: int, one_way: bool, rng: np.random.Gene
     target = device(graph, rng, ECRGate() if one_way else CZGate(), one_way)
     isa, measured = placed(chain(3, 2, rng), target)
     least = float(rng.choice([0.0, 0.5, 0.9]))
-    tiling = find_tiles(isa, target, measured, margin=margin, least=least)
+    tiling = find_tiles(isa, target, measured, margin=margin, min_relative_success=least)
     check(tiling, isa, target, measured, least)
-    assert tiling == find_tiles(isa, target, measured, margin=margin, least=least)
+    assert tiling == find_tiles(isa, target, measured, margin=margin, min_relative_success=least)
 
 
 def every_success(isa: QuantumCircuit, target: Target, measured: list[int]) -> dict[frozenset[int], float]:
@@ -135,8 +135,8 @@ def every_success(isa: QuantumCircuit, target: Target, measured: list[int]) -> d
     for order in permutations(graph, len(used)):
         places = dict(zip(used, order, strict=True))
         if all(graph.has_edge(places[a], places[b]) for a, b in pairs):
-            moved = turned(relocated(isa, places, target.num_qubits), target)
-            total = measure(moved, target, [places[q] for q in measured], 0).success.total
+            moved = fix_directions(relabel_qubits(isa, places, target.num_qubits), target)
+            total = compute_metrics(moved, target, [places[q] for q in measured], 0).success.total
             best[frozenset(order)] = max(total, best.get(frozenset(order), 0.0))
     return best
 
@@ -166,11 +166,11 @@ def test_a_small_device_is_tiled_as_well_as_can_be(margin: int, most: int, rng: 
     graph = nx.convert_node_labels_to_integers(nx.grid_2d_graph(3, 4))
     target = device(graph, rng, CXGate(), one_way=True)
     isa, measured = placed(chain(3, 1, rng), target)
-    tiling = find_tiles(isa, target, measured, margin=margin, most=most, least=0.0)
+    tiling = find_tiles(isa, target, measured, margin=margin, max_tiles=most, min_relative_success=0.0)
     check(tiling, isa, target, measured, 0.0)
     assert len(tiling.tiles) <= most
     successes = every_success(isa, target, measured)
-    # Gates that have to be turned cost a little, which the search finds out only for what it measures.
+    # Gates that have to be fix_directions cost a little, which the search finds out only for what it measures.
     assert tiling.expected >= 0.99 * optimum(successes, graph, margin, most)
 
 
@@ -182,8 +182,8 @@ def test_packings_of_a_device_are_close_to_the_best(rng: np.random.Generator) ->
     weights = rng.uniform(0.7, 1.0, len(regions))
     rules = [[float(bool({*edge} & {*region})) for region in regions] for edge in graph.edges]
     best = milp(-weights, integrality=1, bounds=Bounds(0, 1), constraints=LinearConstraint(rules, ub=1.0))
-    apart = Apart(127, graph.edges, 1)
-    chosen = pack(apart.clashes(regions), weights.tolist())
+    apart = DistanceGraph(127, graph.edges, 1)
+    chosen = heavy_independent_set(apart.conflicts(regions), weights.tolist())
     rows = np.array(rules)[:, chosen]
     assert rows.sum(axis=1).max() <= 1
     assert weights[chosen].sum() >= -0.95 * best.fun
@@ -192,14 +192,14 @@ def test_packings_of_a_device_are_close_to_the_best(rng: np.random.Generator) ->
 def test_the_best_place_comes_alone_or_first(rng: np.random.Generator) -> None:
     target = device(nx.convert_node_labels_to_integers(nx.grid_2d_graph(6, 6)), rng, CZGate())
     isa, measured = placed(chain(3, 1, rng), target)
-    one = find_tiles(isa, target, measured, most=1)
+    one = find_tiles(isa, target, measured, max_tiles=1)
     assert len(one.tiles) == 1
-    assert one.best >= measure(isa, target, measured, 0).success.total
-    some = find_tiles(isa, target, measured, most=3)
+    assert one.best >= compute_metrics(isa, target, measured, 0).success.total
+    some = find_tiles(isa, target, measured, max_tiles=3)
     assert len(some.tiles) == 3
     assert some.best <= one.best
-    assert some.expected >= 0.99 * sum(find_tiles(isa, target, measured, least=0.0).successes[:3])
-    strict = find_tiles(isa, target, measured, least=0.97)
+    assert some.expected >= 0.99 * sum(find_tiles(isa, target, measured, min_relative_success=0.0).successes[:3])
+    strict = find_tiles(isa, target, measured, min_relative_success=0.97)
     assert strict.worst >= 0.97 * one.best
 
 
@@ -209,7 +209,7 @@ def test_a_coupler_that_is_out_of_order_is_in_no_tile(rng: np.random.Generator) 
     for pair in [(3, 4), (4, 3)]:
         target.update_instruction_properties("cz", pair, InstructionProperties(0.5 * US, 1.0))
     isa, measured = placed(chain(3, 1, rng), target, initial_layout=[0, 1, 2])
-    tiling = find_tiles(isa, target, measured, margin=1, least=0.0)
+    tiling = find_tiles(isa, target, measured, margin=1, min_relative_success=0.0)
     assert len(tiling.tiles) == 2
     assert not any({3, 4} <= {*tile.qubits} for tile in tiling.tiles)
 
@@ -217,9 +217,9 @@ def test_a_coupler_that_is_out_of_order_is_in_no_tile(rng: np.random.Generator) 
 def test_turned_gates_compute_the_same(rng: np.random.Generator) -> None:
     target = device(nx.path_graph(7), rng, ECRGate(), one_way=True)
     isa, measured = placed(chain(3, 2, rng), target, initial_layout=[0, 1, 2])
-    for tile in find_tiles(isa, target, measured, margin=0, least=0.0).tiles:
-        moved = turned(relocated(isa, tile.places, 7), target)
-        assert Operator(moved).equiv(Operator(relocated(isa, tile.places, 7)))
+    for tile in find_tiles(isa, target, measured, margin=0, min_relative_success=0.0).tiles:
+        moved = fix_directions(relabel_qubits(isa, tile.mapping, 7), target)
+        assert Operator(moved).equiv(Operator(relabel_qubits(isa, tile.mapping, 7)))
 
 
 def test_routed_circuits_keep_what_they_pass_through(rng: np.random.Generator) -> None:
@@ -240,10 +240,10 @@ def test_a_device_of_one_place_has_one_tile(rng: np.random.Generator) -> None:
     circuit = QuantumCircuit(4)
     circuit.cz(1, 3)
     tiling = find_tiles(circuit, everywhere, [3])
-    assert [dict(tile.places) for tile in tiling.tiles] == [{1: 1, 3: 3}]
+    assert [dict(tile.mapping) for tile in tiling.tiles] == [{1: 1, 3: 3}]
 
 
-@pytest.mark.parametrize("wrong", [{"margin": -1}, {"most": 0}, {"least": 1.5}])
+@pytest.mark.parametrize("wrong", [{"margin": -1}, {"max_tiles": 0}, {"min_relative_success": 1.5}])
 def test_numbers_out_of_range_are_refused(wrong: dict[str, float], rng: np.random.Generator) -> None:
     target = device(nx.path_graph(3), rng, CZGate())
     isa, measured = placed(chain(2, 1, rng), target)
@@ -259,12 +259,12 @@ def test_the_same_tiles_on_another_day(rng: np.random.Generator) -> None:
     now = device(nx.path_graph(8), rng, CZGate(), waiting=False)
     isa = QuantumCircuit(8)
     isa.cz(3, 4)
-    tiling = find_tiles(isa, then, [3, 4], margin=0, least=0)
-    assert measure_again(tiling, isa, then, [3, 4]) == tiling
-    again = measure_again(tiling, isa, now, [3, 4])
-    assert [tile.places for tile in again.tiles] == [tile.places for tile in tiling.tiles]
+    tiling = find_tiles(isa, then, [3, 4], margin=0, min_relative_success=0)
+    assert refresh_tiling(tiling, isa, then, [3, 4]) == tiling
+    again = refresh_tiling(tiling, isa, now, [3, 4])
+    assert [tile.mapping for tile in again.tiles] == [tile.mapping for tile in tiling.tiles]
     for tile in again.tiles:
-        a, b = tile.places[3], tile.places[4]
+        a, b = tile.mapping[3], tile.mapping[4]
         expected = 1 - now["cz"][a, b].error
         for qubit in (a, b):
             expected *= 1 - now["measure"][(qubit,)].error

@@ -75,7 +75,7 @@ class NoisyAerBackend(Backend):
         return NoisyExecutable(circuit, self)
 
     def facts(self) -> dict[str, Any]:
-        return {"noise": self.source.facts() | {"scale": self.scale, "kinds": list(self.kinds)}}
+        return {"noise": self.source.provenance() | {"scale": self.scale, "kinds": list(self.kinds)}}
 
 
 class NoisyExecutable(PlacedExecutable):

@@ -18,7 +18,7 @@ from qgen.backends.angles import Doubles
 from qgen.backends.measuring import Outcomes, confuse, draw_outcomes
 from qgen.errors import BackendError, InputError
 from qgen.randomness import Streams
-from qgen.transpilation.waits import open_delays
+from qgen.transpilation.delays import delay_parameters
 
 LABEL = "read"
 READING = 1 << 32  # beyond all numbers of bases: what is misread draws from a stream of its own
@@ -32,7 +32,7 @@ class _Run:
 
         self._circuit, self._wires = circuit.copy(), circuit.num_qubits
         self._parameters = tuple(parameters)
-        self._lengths = open_delays(circuit)
+        self._lengths = delay_parameters(circuit)
         self._simulator = AerSimulator(method=method, noise_model=model)
 
     def _run(self, table: Doubles, shots: int, seed: int, late: bool = True) -> Any:

@@ -24,8 +24,8 @@ from qgen.backends.placement import transpile
 from qgen.backends.primitives.executable import DEFAULT_SHOTS
 from qgen.circuits import LayerCircuit
 from qgen.devices import device_names
-from qgen.devices.device import without_broken
-from qgen.devices.fleet import standing
+from qgen.devices.device import without_faulty_gates
+from qgen.devices.snapshots import machine_status
 from qgen.errors import BackendError, HardwareError
 from qgen.storage import user_folder
 from qgen.transpilation.cost import REP_DELAY_US
@@ -200,7 +200,7 @@ def _chosen_before(book: Journal) -> str | None:
 
 
 def _past(name: str) -> str:
-    retired = standing(name.removeprefix(PREFIX)).retired
+    retired = machine_status(name.removeprefix(PREFIX)).retired
     return f"{name} was retired on {retired}; " if retired else ""
 
 
@@ -229,4 +229,4 @@ def _check_delay(machine: Any, wanted_us: float | None) -> None:
 
 def _usable(target: Target) -> Target:
     """Without what a circuit with open angles must not use: RZZ takes angles from 0 to half a turn only."""
-    return without_broken(target, leave_out=("rzz",))
+    return without_faulty_gates(target, leave_out=("rzz",))

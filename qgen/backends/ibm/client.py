@@ -27,7 +27,7 @@ from qgen.backends.ibm.trouble import Patience, RefusedError, TransientError
 from qgen.backends.ibm.views import GONE, JobView, billed, seconds_of
 from qgen.backends.ibm.wording import MOST_OF_NAME, clean
 from qgen.errors import BackendError, HardwareError
-from qgen.transpilation.figures import read_steps
+from qgen.transpilation.schedule import device_instructions
 
 if TYPE_CHECKING:
     from qiskit_ibm_runtime import IBMBackend as Machine
@@ -366,7 +366,7 @@ def check_isa(circuits: Sequence[QuantumCircuit], machine: Any) -> None:
     for circuit in circuits:
         if circuit.num_qubits != machine.target.num_qubits:
             raise BackendError(f"{machine.name} has {machine.target.num_qubits} qubits, not {circuit.num_qubits}")
-        read_steps(circuit, machine.target)
+        device_instructions(circuit, machine.target)
         try:
             machine.check_faulty(circuit)
         except ValueError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from qgen.backends.ibm.client import Client
 from qgen.backends.ibm.options import HardwareOptions
 from qgen.devices import Device, open_device
-from qgen.devices.opening import read_device
+from qgen.devices.snapshots import parse_device
 from qgen.errors import HardwareError
 
 
@@ -29,7 +29,7 @@ class LiveDevice:
 
     def plain(self) -> dict[str, Any]:
         """As plain values, ready for JSON."""
-        return self.device.facts.to_dict() | {"online": self.online, "waiting": self.waiting}
+        return self.device.summary.to_dict() | {"online": self.online, "waiting": self.waiting}
 
 
 def is_hardware(name: str) -> bool:
@@ -82,7 +82,7 @@ def _read(client: Client) -> Device:
     machine, calibrated = client.machine, client.calibrated()
     try:
         measured = {} if calibrated is None else machine.properties().to_dict()
-        return read_device(str(machine.name), machine.configuration().to_dict(), measured, machine)
+        return parse_device(str(machine.name), machine.configuration().to_dict(), measured, machine)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise HardwareError(
             f"what IBM's service says of {client.name} cannot be read ({type(error).__name__}): try again later"

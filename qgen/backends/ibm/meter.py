@@ -17,8 +17,8 @@ from qgen.backends.ibm.results import Expected
 from qgen.backends.ibm.runner import Request
 from qgen.circuits.digest import circuit_digest
 from qgen.errors import BackendError
-from qgen.transpilation.cost import MOST_EXECUTIONS, WorkloadCost, workload_cost
-from qgen.transpilation.figures import MICROSECONDS, read_steps, schedule
+from qgen.transpilation.cost import MAX_EXECUTIONS, WorkloadCost, workload_cost
+from qgen.transpilation.schedule import MICROSECONDS, device_instructions, schedule
 from qgen.transpilation.tiling import Tiling
 
 #: Of one job, before it is packed: about what the service has taken.
@@ -90,9 +90,9 @@ class Meter:
         self._heaviest = max((_instructions(one) for one in circuits), default=1)
         lengths = [0.0 if past else _length_us(one, backend) for one in circuits]
         self._length = stretch * max(lengths, default=0.0)
-        if self._columns and backend.shots * self._count > MOST_EXECUTIONS:
+        if self._columns and backend.shots * self._count > MAX_EXECUTIONS:
             raise BackendError(
-                f"{backend.shots:,} shots in each of {self._count} bases are more than the {MOST_EXECUTIONS:,} "
+                f"{backend.shots:,} shots in each of {self._count} bases are more than the {MAX_EXECUTIONS:,} "
                 "executions that a job may have: give fewer shots"
             )
 
@@ -101,7 +101,7 @@ class Meter:
         return max(
             1,
             min(
-                MOST_EXECUTIONS // (self._backend.shots * self._count * factor),
+                MAX_EXECUTIONS // (self._backend.shots * self._count * factor),
                 MOST_INSTRUCTIONS // (self._heaviest * self._count * factor),
                 MOST_BYTES // (8 * max(1, self._columns) * self._count),
             ),
@@ -157,6 +157,6 @@ def _instructions(circuit: QuantumCircuit) -> int:
 
 def _length_us(circuit: QuantumCircuit, backend: Hardware) -> float:
     """Of one execution with its measurement, in microseconds."""
-    waits = schedule(read_steps(circuit, backend.target), ())
+    waits = schedule(device_instructions(circuit, backend.target), ())
     readout = max((about.duration or 0.0 for about in backend.target["measure"].values() if about), default=0.0)
     return MICROSECONDS * ((waits.duration if waits else 0.0) + readout)

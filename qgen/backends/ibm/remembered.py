@@ -15,9 +15,9 @@ from qiskit import QuantumCircuit
 from qgen.backends.ibm.journal import Journal
 from qgen.backends.pins import Pins
 from qgen.circuits import LayerCircuit
-from qgen.circuits.storage import pack, unpack
+from qgen.circuits.serialization import decode_qpy, encode_qpy
 from qgen.errors import CircuitError, HardwareError
-from qgen.transpilation.result import Success
+from qgen.transpilation import Success
 from qgen.transpilation.tiling import Tile, Tiling
 
 
@@ -56,7 +56,7 @@ def recall_circuit(journal: Notes, device: str, circuit: LayerCircuit) -> list[P
     found: list[Pins] = []
     while (known := journal.fact(_name("circuit", device, circuit, len(found)))) is not None:
         try:
-            found.append(Pins(device, {circuit.digest: unpack(known)}, str(journal.path)))
+            found.append(Pins(device, {circuit.digest: decode_qpy(known)}, str(journal.path)))
         except CircuitError as error:
             raise _damaged(journal) from error
     return found
@@ -75,7 +75,7 @@ def remember_circuit(
         number: of the layout.
         calibrated: the moment of the calibration that it was chosen by, in words.
     """
-    journal.note(_name("circuit", device, circuit, number), pack(isa))
+    journal.note(_name("circuit", device, circuit, number), encode_qpy(isa))
     if calibrated is not None:
         journal.note(_name("calibration", device, circuit, number), calibrated)
     return Pins(device, {circuit.digest: isa}, str(journal.path))
@@ -111,7 +111,7 @@ def remember_tiles(
     journal: Notes, device: str, circuit: LayerCircuit, wanted: object, tiling: Tiling, number: int = 0
 ) -> None:
     """Keeps them."""
-    tiles = [{"places": list(tile.places.items()), "success": _parts(tile.success)} for tile in tiling.tiles]
+    tiles = [{"places": list(tile.mapping.items()), "success": _parts(tile.success)} for tile in tiling.tiles]
     plain = {"tiles": tiles, "margin": tiling.margin, "blocked": tiling.blocked, "idle": tiling.idle}
     journal.note(_name(f"tiles {wanted}", device, circuit, number), json.dumps(plain))
 

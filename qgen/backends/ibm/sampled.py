@@ -19,7 +19,7 @@ from qgen.backends.primitives.executable import SamplerBackend, SamplerExecutabl
 from qgen.backends.tiles import tiling_now
 from qgen.circuits import LayerCircuit
 from qgen.randomness import Streams
-from qgen.transpilation.cost import MOST_EXECUTIONS, WorkloadCost
+from qgen.transpilation.cost import MAX_EXECUTIONS, WorkloadCost
 from qgen.transpilation.tiling import Tiling
 
 
@@ -84,7 +84,7 @@ class SampledLayout(SamplerExecutable):
 
     def _by_shots(self, pubs: Sequence[Any], shots: int, seed: int) -> list[Request]:
         """The same without angles, of some shots each."""
-        most = MOST_EXECUTIONS // len(pubs)
+        most = MAX_EXECUTIONS // len(pubs)
         sizes = [min(most, shots - first) for first in range(0, shots, most)]
         return [
             self._meter.request("sampler", pubs, None, len(pubs), size, (seed, k), Expected.bits(pubs, (), size))

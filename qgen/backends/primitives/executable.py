@@ -66,7 +66,7 @@ class SamplerExecutable(PlacedExecutable):
         """Where copies of the circuit go."""
         if backend.tiles == 1:
             return one_tile(self.placement, target)
-        return tile_placement(self.placement, target, most=backend.tiles)
+        return tile_placement(self.placement, target, max_tiles=backend.tiles)
 
     @property
     def circuits(self) -> tuple[QuantumCircuit, ...]:

@@ -12,7 +12,7 @@ from qiskit.transpiler import Target
 from qiskit_aer import AerSimulator
 
 from qgen.backends.aer.seeding import Run
-from qgen.noise.device import Described
+from qgen.noise.device_noise import TargetBackend
 
 
 class RowSimulator(AerSimulator):  # type: ignore[misc]  # ships no types
@@ -30,7 +30,7 @@ class RowSimulator(AerSimulator):  # type: ignore[misc]  # ships no types
     @classmethod
     def of(cls, target: Target, qubits: Collection[int]) -> RowSimulator:
         """With the noise of the gates on these qubits; circuits are on the whole device, and use no others."""
-        return cls.from_backend(Described(_part(target, qubits)))  # type: ignore[no-any-return]
+        return cls.from_backend(TargetBackend(_part(target, qubits)))  # type: ignore[no-any-return]
 
     def run(
         self,

@@ -10,7 +10,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from qgen.backends.statevector.gates import Factor, GateOp, fuse, gate_ops
 from qgen.circuits import LayerCircuit
-from qgen.circuits.exact_form import ideal_form
+from qgen.circuits.exact_synthesis import ideal_circuit
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def compile_program(circuit: LayerCircuit) -> Program:
     Raises:
         CircuitError: an instruction that is not unitary, named with its position.
     """
-    found, place = gate_ops(ideal_form(circuit.circuit))
+    found, place = gate_ops(ideal_circuit(circuit.circuit))
     ops = fuse(found)
     strings = tuple(
         string for index, observable in enumerate(circuit.observables) for string in _strings(index, observable, place)

@@ -1,1 +1,1 @@
-"""One file an ansatz; each holds one constant, `ANSATZ`, that `qgen.circuits.catalogue` lists."""
+"""Ansatzes, one file each with a constant `ANSATZ` that `qgen.circuits.registry` lists, and what they share."""

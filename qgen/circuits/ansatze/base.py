@@ -1,6 +1,6 @@
-"""What every ansatz is made of: an encoding, then layers of the same pattern with fresh weights.
+"""Ansatz: an encoding, then layers of one pattern with weights of their own.
 
-Or no encoding, and layers whose gates read the inputs themselves.
+An ansatz without an encoding has layers whose gates read the inputs themselves.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,22 +14,24 @@ from qgen.circuits.arguments import suggestion, whole_number
 from qgen.circuits.encodings import Encoding
 from qgen.circuits.layer_circuit import LayerCircuit
 from qgen.circuits.mixture import Mixture
-from qgen.circuits.observables import z_on
+from qgen.circuits.observables import z_observables
 from qgen.errors import CircuitError
 
-MOST_QUBITS, MOST_WEIGHTS, MOST_GATES = 1_000, 100_000, 30_000
+MAX_QUBITS, MAX_WEIGHTS, MAX_GATES = 1_000, 100_000, 30_000
 
-#: Appends one layer to a circuit, given that layer's weights (or angles made of them) and its index from 0.
+#: Append one layer to a circuit, given that layer's weights (or angles made of them) and its index from 0.
 AppendLayer = Callable[[QuantumCircuit, Sequence[ParameterExpression], int], None]
-#: The angles of one layer, given all inputs, that layer's weights and its index from 0.
+#: Return the angles of one layer, given all inputs, that layer's weights and its index from 0.
 LayerAngles = Callable[[Sequence[Parameter], Sequence[Parameter], int], list[ParameterExpression]]
 
 
-def _nothing(circuit: QuantumCircuit) -> None:
+def _prepare_nothing(circuit: QuantumCircuit) -> None:
     pass
 
 
-def _weights_alone(inputs: Sequence[Parameter], weights: Sequence[Parameter], index: int) -> list[ParameterExpression]:
+def _weights_as_angles(
+    inputs: Sequence[Parameter], weights: Sequence[Parameter], index: int
+) -> list[ParameterExpression]:
     return list(weights)
 
 
@@ -39,21 +41,21 @@ class Layer:
     """The pattern of an ansatz on a given number of data qubits.
 
     Attributes:
-        weights: how many weights one layer takes.
-        append: appends one layer, with that many weights, to the circuit.
-        angles: what `append` is given in the place of the weights, where gates read inputs too.
-        inputs: how many inputs there are; None: one a data qubit.
+        weights: the number of weights of one layer.
+        append: appends one layer to the circuit.
+        angles: what `append` takes instead of the weights, if gates read inputs, too.
+        inputs: the number of inputs; None: one per data qubit.
         ancillas: further qubits, after the data qubits; they take no input and are not measured.
-        prepare: gates that follow the first encoding, once.
-        mixture: parameters that are averaged over.
+        prepare: appends gates after the first encoding, once.
+        mixture: parameters and the settings over which to average.
     """
 
     weights: int
     append: AppendLayer
-    angles: LayerAngles = _weights_alone
+    angles: LayerAngles = _weights_as_angles
     inputs: int | None = None
     ancillas: int = 0
-    prepare: Callable[[QuantumCircuit], None] = _nothing
+    prepare: Callable[[QuantumCircuit], None] = _prepare_nothing
     mixture: Mixture | None = None
 
 
@@ -63,14 +65,14 @@ class Ansatz:
     """A family of circuits: one for each number of data qubits and of layers.
 
     Attributes:
-        name: the word by which the catalogue knows it.
-        summary: one line for people.
+        name: in the registry.
+        summary: one line.
         figure: a text drawing of one layer.
         reference: authors, year, title, where.
         qubits: the default number of data qubits; also `layers`.
-        encoding: the default encoding; None: there is none, because the layers' own gates read the inputs.
-        layer: from a number of data qubits and the options to the pattern.
-        qubit_unit: the number of data qubits is a multiple of this, and at least `fewest_qubits`.
+        encoding: the default encoding; None: the layers' gates read the inputs themselves.
+        layer: returns the pattern for a number of data qubits and the options.
+        qubit_unit: the number of data qubits is a multiple of this, and at least `min_qubits`.
         options: the keyword options of `layer`, each with a line of help.
     """
 
@@ -83,11 +85,11 @@ class Ansatz:
     encoding: Encoding | None
     layer: Callable[..., Layer]
     qubit_unit: int = 1
-    fewest_qubits: int = 1
+    min_qubits: int = 1
     options: Mapping[str, str] = field(default_factory=dict)
 
     def weights_per_layer(self, qubits: int | None = None, **options: Any) -> int:
-        """How many weights one layer takes on that many data qubits.
+        """Return the number of weights of one layer.
 
         Raises:
             CircuitError: a number of qubits or an option that the ansatz does not take.
@@ -102,12 +104,12 @@ class Ansatz:
         mirrored: bool = False,
         **options: Any,
     ) -> LayerCircuit:
-        """The circuit: inputs `x`, mostly one a data qubit; weights `w`, layer after layer; Z on every data qubit.
+        """Build the circuit: inputs `x`, weights `w` layer after layer, Z on every data qubit.
 
         Args:
             qubits: the number of data qubits; None, here and below: the ansatz' own default.
             layers: the number of layers.
-            encoding: how inputs become angles. With `reupload` it is repeated before each layer, or, in a mirrored
+            encoding: of the inputs. With `reupload` it is repeated before each layer, or, in a mirrored
                 circuit, before each pair of layers.
             mirrored: layer 2k+1 is layer 2k backwards and inverted, with weights of its own in the same order: equal
                 weights in both make the pair the identity, a start away from barren plateaus (Grant et al. 2019, "An
@@ -120,27 +122,27 @@ class Ansatz:
         """
         pattern = self._pattern(qubits, options)
         data = self.qubits if qubits is None else int(qubits)
-        count = self._checked_layers(layers, mirrored)
-        _at_most("weights", count * pattern.weights, MOST_WEIGHTS)
-        encode = self._checked_encoding(encoding)
+        count = self._check_layers(layers, mirrored)
+        _check_at_most("weights", count * pattern.weights, MAX_WEIGHTS)
+        encode = self._check_encoding(encoding)
         x = ParameterVector("x", data if pattern.inputs is None else pattern.inputs)
         w = ParameterVector("w", count * pattern.weights)
         circuit = QuantumCircuit(data + pattern.ancillas)
         for index in range(count):
-            undoes = mirrored and index % 2 == 1
-            if encode and (index == 0 or (encode.reupload and not undoes)):
+            inverted = mirrored and index % 2 == 1
+            if encode and (index == 0 or (encode.reupload and not inverted)):
                 encode.append(circuit, x)
             if index == 0:
                 pattern.prepare(circuit)
-            weights, same = w[index * pattern.weights : (index + 1) * pattern.weights], index - undoes
-            angles = pattern.angles(x, weights, same)
-            if undoes:
-                _append_inverse(circuit, pattern, angles, same)
+            weights, position = w[index * pattern.weights : (index + 1) * pattern.weights], index - inverted
+            angles = pattern.angles(x, weights, position)
+            if inverted:
+                _append_inverse(circuit, pattern, angles, position)
             else:
-                pattern.append(circuit, angles, same)
+                pattern.append(circuit, angles, position)
             if index == 0:
-                _at_most("gates", count * len(circuit.data), MOST_GATES)
-        return LayerCircuit(circuit, x, w, z_on(range(data), circuit.num_qubits), pattern.mixture)
+                _check_at_most("gates", count * len(circuit.data), MAX_GATES)
+        return LayerCircuit(circuit, x, w, z_observables(range(data), circuit.num_qubits), pattern.mixture)
 
     def _pattern(self, qubits: int | None, options: Mapping[str, Any]) -> Layer:
         for option in options:
@@ -149,19 +151,19 @@ class Ansatz:
                     f"The ansatz {self.name!r} has no option {option!r}. "
                     f"It has: {', '.join(self.options) or 'none'}.{suggestion(option, self.options)}"
                 )
-        return self.layer(self._checked_qubits(qubits), **options)
+        return self.layer(self._check_qubits(qubits), **options)
 
-    def _checked_qubits(self, qubits: int | None) -> int:
+    def _check_qubits(self, qubits: int | None) -> int:
         number = self.qubits if qubits is None else whole_number("qubits", qubits)
-        _at_most("qubits", number, MOST_QUBITS)
+        _check_at_most("qubits", number, MAX_QUBITS)
         if number % self.qubit_unit:
             raise CircuitError(
                 f"The ansatz {self.name!r} takes a multiple of {self.qubit_unit} qubits, not {number}; "
                 f"the default is {self.qubits}."
             )
-        return whole_number(f"qubits of the ansatz {self.name!r}", number, self.fewest_qubits)
+        return whole_number(f"qubits of the ansatz {self.name!r}", number, self.min_qubits)
 
-    def _checked_layers(self, layers: int | None, mirrored: bool) -> int:
+    def _check_layers(self, layers: int | None, mirrored: bool) -> int:
         number = self.layers if layers is None else whole_number("layers", layers)
         if not isinstance(mirrored, bool):
             raise CircuitError(f"mirrored must be True or False, not {mirrored!r}.")
@@ -172,7 +174,7 @@ class Ansatz:
             )
         return number
 
-    def _checked_encoding(self, encoding: Encoding | None) -> Encoding | None:
+    def _check_encoding(self, encoding: Encoding | None) -> Encoding | None:
         if encoding is None:
             return self.encoding
         if self.encoding is None:
@@ -184,11 +186,12 @@ class Ansatz:
         return encoding
 
 
-def _at_most(what: str, number: int, most: int) -> None:
-    """Refuses slips of the keyboard before they fill the memory."""
-    if number > most:
+def _check_at_most(what: str, number: int, maximum: int) -> None:
+    """Refuse typing errors before they fill the memory."""
+    if number > maximum:
         raise CircuitError(
-            f"{number:,} {what} are more than any backend runs: give fewer qubits or layers, {most:,} {what} at most."
+            f"{number:,} {what} are more than any backend runs: give fewer qubits or layers, "
+            f"{maximum:,} {what} at most."
         )
 
 

@@ -1,4 +1,4 @@
-"""Gates that a device has between the qubits that it couples: nothing to route, so no SWAP."""
+"""Hardware-efficient ansatz: CZ between coupled qubits only, so that no routing is needed."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,9 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterExpression
 
 from qgen.circuits.ansatze.base import Ansatz, Layer
+from qgen.circuits.ansatze.lattices import heavy_hex, line
 from qgen.circuits.arguments import one_of
 from qgen.circuits.encodings import Encoding
-from qgen.circuits.lattices import heavy_hex, line
 
 _COUPLINGS = {"line": line, "heavy-hex": heavy_hex}
 

@@ -30,13 +30,13 @@ paper's formula has control and target the other way round."""
 
 
 def append_pair(circuit: QuantumCircuit, weights: Iterator[ParameterExpression], control: int, target: int) -> None:
-    """Appends CRZ, then CRX, each by 2*pi times the next weight."""
+    """Append CRZ, then CRX, each by 2*pi times the next weight."""
     circuit.crz(tau * next(weights), control, target)
     circuit.crx(tau * next(weights), control, target)
 
 
 def append_between_channels(circuit: QuantumCircuit, weights: Iterator[ParameterExpression], channels: int) -> None:
-    """Appends block B: the first wires of neighbouring channels, the last pair first."""
+    """Append block B: the first wires of neighbouring channels, the last pair first."""
     for channel in reversed(range(channels - 1)):
         append_pair(circuit, weights, 4 * channel, 4 * (channel + 1))
 
@@ -74,5 +74,5 @@ ANSATZ = Ansatz(
     encoding=Encoding("rx", "raw"),
     layer=_layer,
     qubit_unit=4,
-    fewest_qubits=4,
+    min_qubits=4,
 )

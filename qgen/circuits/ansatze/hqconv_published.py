@@ -41,5 +41,5 @@ ANSATZ = Ansatz(
     encoding=Encoding("rx", "raw"),
     layer=_layer,
     qubit_unit=4,
-    fewest_qubits=8,
+    min_qubits=8,
 )

@@ -1,4 +1,4 @@
-"""Rotations that a coin switches on, qubit by qubit: with ancillas, as published, or as the average they amount to."""
+"""Rotations that a fair coin switches on, qubit by qubit: with ancillas, as published, or as an equal mixture."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterExpression, ParameterVector
 
 from qgen.circuits.ansatze.base import Ansatz, Layer
+from qgen.circuits.ansatze.rotations import append_cnot_ring, append_controlled_rot, append_rot
 from qgen.circuits.arguments import one_of, whole_number
 from qgen.circuits.encodings import Encoding
 from qgen.circuits.mixture import Mixture
-from qgen.circuits.rotations import append_cnot_ring, append_controlled_rot, append_rot
 from qgen.errors import CircuitError
 
 _FIGURE = """\
@@ -35,12 +35,12 @@ Yao and Hasegawa remove the control qubits after the start; here they stay.
 Weights a layer: 3n. The last layer's omega do not change the expectation of Z:
 they commute with what is measured."""
 
-#: All 2^n masks are evaluated up to this many qubits: 4096 circuits a value.
-_MOST_QUBITS_FOR_ALL_MASKS = 12
+#: Up to this number of qubits all 2^n masks are evaluated: 4096 circuits per value.
+_MAX_QUBITS_FOR_ALL_MASKS = 12
 #: A mask is drawn as one 64-bit integer.
-_MOST_QUBITS = 62
-#: Masks that are drawn, each of them one circuit for every value.
-_MOST_MASKS = 1 << 16
+_MAX_QUBITS = 62
+#: Masks that are drawn at most; each is one circuit per value.
+_MAX_MASKS = 1 << 16
 
 
 def _layer(qubits: int, form: str = "mixture", masks: int | None = None, seed: int | None = None) -> Layer:
@@ -75,27 +75,25 @@ def _mixture_layer(qubits: int, masks: NDArray[np.float64]) -> Layer:
 
 
 def _masks(qubits: int, masks: int | None, seed: int | None) -> NDArray[np.float64]:
-    """Masks of shape `(K, n)`, 0 or 1: all 2^n, or K drawn without replacement: unbiased over seeds."""
-    if qubits > _MOST_QUBITS:
-        raise CircuitError(
-            f"The ansatz 'masked' takes at most {_MOST_QUBITS} qubits with form='mixture', not {qubits}."
-        )
+    """Return masks of 0 and 1, shape `(K, n)`: all 2^n, or K drawn without replacement, unbiased over seeds."""
+    if qubits > _MAX_QUBITS:
+        raise CircuitError(f"The ansatz 'masked' takes at most {_MAX_QUBITS} qubits with form='mixture', not {qubits}.")
     if masks is None:
         if seed is not None:
             raise CircuitError(
                 "The option seed draws masks: set the option masks, for example masks=64, or leave seed out."
             )
-        if qubits > _MOST_QUBITS_FOR_ALL_MASKS:
+        if qubits > _MAX_QUBITS_FOR_ALL_MASKS:
             raise CircuitError(
                 f"{qubits} qubits have 2^{qubits} masks, too many to evaluate all (the most is "
-                f"2^{_MOST_QUBITS_FOR_ALL_MASKS}); set the option masks, for example masks=64, to draw that "
+                f"2^{_MAX_QUBITS_FOR_ALL_MASKS}); set the option masks, for example masks=64, to draw that "
                 "many at random."
             )
         return _bits(np.arange(2**qubits), qubits)
     count = whole_number("masks", masks)
-    if count > _MOST_MASKS:
+    if count > _MAX_MASKS:
         raise CircuitError(
-            f"masks={count:,} circuits for one value are more than any backend runs: {_MOST_MASKS:,} at most."
+            f"masks={count:,} circuits for one value are more than any backend runs: {_MAX_MASKS:,} at most."
         )
     if count > 2**qubits:
         raise CircuitError(f"{qubits} qubits have {2**qubits} masks; {count} cannot be drawn; leave masks out.")

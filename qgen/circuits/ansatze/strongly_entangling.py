@@ -6,8 +6,8 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterExpression
 
 from qgen.circuits.ansatze.base import Ansatz, Layer
+from qgen.circuits.ansatze.rotations import append_cnot_ring, append_rot
 from qgen.circuits.encodings import Encoding
-from qgen.circuits.rotations import append_cnot_ring, append_rot
 
 _FIGURE = """\
 Layer l on n qubits; CNOT i -> (i + r) mod n with reach r = (l mod (n-1)) + 1.

@@ -32,24 +32,24 @@ def _layer(qubits: int, latent: int | None = None) -> Layer:
         )
 
     def angles(x: Sequence[Parameter], w: Sequence[Parameter], index: int) -> list[ParameterExpression]:
-        """Of the block's gates, in their order."""
+        """Angles of the block's gates, in their order."""
         first = index * len(order)  # the number of the block's first gate in the circuit
         read = [qubit if latent is None else (first + k) % latent for k, (_, qubit) in enumerate(order)]
         return [w[2 * k] * x[z] + w[2 * k + 1] for k, z in enumerate(read)]
 
-    def append(circuit: QuantumCircuit, turns: Sequence[ParameterExpression], index: int) -> None:
+    def append(circuit: QuantumCircuit, angles: Sequence[ParameterExpression], index: int) -> None:
         # CNOTs come first, so that the first block has none before it, and the last one none behind.
         if index:
             for control in range(qubits - 1)[:: 1 if index % 2 else -1]:
                 circuit.cx(control, control + 1)
-        for (gate, qubit), turn in zip(order, turns, strict=True):
-            (circuit.ry if gate == "ry" else circuit.rz)(turn, qubit)
+        for (gate, qubit), angle in zip(order, angles, strict=True):
+            (circuit.ry if gate == "ry" else circuit.rz)(angle, qubit)
 
     return Layer(weights=2 * len(order), append=append, angles=angles, inputs=inputs)
 
 
 def _gates(qubits: int) -> list[tuple[str, int]]:
-    """The gates of a block and their qubits, in the order of their weights."""
+    """Return the gates of a block and their qubits, in the order of their weights."""
     pairs = [(gate, qubit) for qubit in range(qubits) for gate in ("ry", "rz")]
     return pairs + pairs + [("ry", qubit) for qubit in range(qubits)]
 

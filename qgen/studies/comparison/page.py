@@ -6,9 +6,9 @@ import base64
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from qgen.reports.document import document
-from qgen.reports.lines import Line, LinePoint, legend, line_chart
-from qgen.reports.markup import Markup, element, plural, scroller, table
+from qgen.reports.html.document import document
+from qgen.reports.html.line_chart import Line, LinePoint, legend, line_chart
+from qgen.reports.html.markup import Markup, element, plural, scroller, table
 from qgen.studies.comparison import tables, text
 from qgen.studies.comparison.analysis import ArmResult, Comparison, Point
 
@@ -34,7 +34,7 @@ def page(comparison: Comparison) -> str:
         _method(comparison),
     )
     names = ", ".join(arm.name for arm in comparison.study.arms)
-    return document(f"{names}: comparison", _header(comparison, names), main, ("page.css", "lines.css"))
+    return document(f"{names}: comparison", _header(comparison, names), main, ("page.css", "line_chart.css"))
 
 
 def _header(comparison: Comparison, names: str) -> Markup:

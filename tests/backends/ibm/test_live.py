@@ -24,7 +24,7 @@ def test_a_live_device_is_reported_on_as_its_snapshot(tmp_path: Path, monkeypatc
     assert ours.best.figures == theirs.best.figures
     assert ours.best.layout == theirs.best.layout
     assert found.coupler_errors == pytest.approx(snapshot.coupler_errors)
-    assert (found.facts.status, found.facts.retired, found.city) == ("live", None, "guadalupe")
+    assert (found.summary.status, found.summary.retired, found.city) == ("live", None, "guadalupe")
 
 
 def test_without_an_account_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,7 @@ def test_a_place_has_the_success_of_its_day_and_that_of_today(server: DevServer,
         assert again.calibration == "2026-03-01 06:30 UTC"
         assert backend.calibrated == "2026-03-03 06:30 UTC"
         (now,) = again.tiling_now.tiles
-        assert now.places == tile.places
+        assert now.mapping == tile.mapping
         # Errors are five times as large: 1 - 5 (1 - success) at first order.
         assert 1 - now.success.readout == pytest.approx(5 * (1 - tile.success.readout), rel=0.1)
         assert 1 - now.success.gates == pytest.approx(5 * (1 - tile.success.gates), rel=0.1)

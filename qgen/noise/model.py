@@ -1,0 +1,167 @@
+"""Noise on chosen qubits: the model, the interface of its sources, and checks of scale and kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import isfinite
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from qiskit.transpiler import Target
+
+from qgen.errors import BackendError
+from qgen.extras import require_aer
+
+if TYPE_CHECKING:
+    from qiskit_aer.noise import NoiseModel
+
+Doubles = npt.NDArray[np.float64]
+
+#: Depolarisation by gates; energy relaxation (T1) and dephasing (T2) during gates; readout errors.
+KINDS = ("gates", "relaxation", "readout")
+#: The largest scale, at which nothing survives a gate.
+MAX_SCALE = 1e6
+#: The readout error of a random bit.
+RANDOM_READOUT = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class LocalNoise:
+    """The noise on k qubits, relabelled to wires 0..k-1 in the given order.
+
+    Attributes:
+        model: Aer's gate errors, without readout errors; ideal if no gate errors are on.
+        confusion: float64 (k, 2, 2), probabilities: confusion[wire, prepared, read]; rows sum to one.
+        provenance: plain values: those of the source, and `qubits`, `scale` and `kinds`.
+    """
+
+    model: NoiseModel
+    confusion: Doubles
+    provenance: Mapping[str, Any]
+
+
+class NoiseSource(Protocol):
+    """A device or a file that determines the noise of circuits."""
+
+    @property
+    def name(self) -> str:
+        """The name of the device or file: "fake_brisbane", "noise.yaml"."""
+
+    @property
+    def qubits(self) -> int | None:
+        """The number of qubits; None: as many as a circuit needs."""
+
+    def target(self, qubits: int) -> Target:
+        """Return the target for transpiling a circuit on this number of qubits.
+
+        Raises:
+            BackendError: there are fewer qubits; the message gives both numbers.
+        """
+
+    def local(self, qubits: Sequence[int], scale: float = 1.0, kinds: Collection[str] = KINDS) -> LocalNoise:
+        """Return the noise on these qubits of the target: qubits[k] becomes wire k.
+
+        Args:
+            qubits: different qubits of the target, in the order of the wires.
+            scale: strength of the errors, in [0, 1e6]; 1: as reported, 0: none.
+            kinds: the kinds of errors that are on, of `KINDS`.
+
+        Raises:
+            BackendError: a qubit out of range or twice, a scale or kind that is not allowed, or qiskit-aer is not
+                installed.
+        """
+
+    def provenance(self) -> dict[str, Any]:
+        """Return plain values: `name`, `calibrated` (ISO date, or None), and what else is known."""
+
+
+class NoiseSelection(NamedTuple):
+    """The checked arguments of `NoiseSource.local`.
+
+    Attributes:
+        active: the kinds that have an effect: none at scale 0.
+    """
+
+    qubits: tuple[int, ...]
+    scale: float
+    kinds: tuple[str, ...]
+    active: tuple[str, ...]
+
+    @classmethod
+    def check(
+        cls, qubits: Sequence[int], scale: float, kinds: Collection[str], available: int | None
+    ) -> NoiseSelection:
+        """Check the arguments; `available` is the number of qubits (None: unlimited).
+
+        Raises:
+            BackendError: see `NoiseSource.local`.
+        """
+        wanted = tuple(int(qubit) for qubit in qubits)
+        if len(set(wanted)) < len(wanted):
+            raise BackendError(f"noise was asked for on qubits {list(wanted)}: name each of them once")
+        wrong = [qubit for qubit in wanted if qubit < 0 or (available is not None and qubit >= available)]
+        if wrong:
+            upto = "" if available is None else f" to {available - 1}"
+            raise BackendError(f"noise was asked for on qubit {wrong[0]}, but qubits are numbered from 0{upto}")
+        strength, on = check_scale(scale), check_kinds(kinds)
+        return cls(wanted, strength, on, on if strength else ())
+
+    def provenance(self) -> dict[str, Any]:
+        """Return the arguments as plain values."""
+        return {"qubits": list(self.qubits), "scale": self.scale, "kinds": list(self.kinds)}
+
+
+def check_scale(scale: float) -> float:
+    """Return the scale of a noise as a float.
+
+    Raises:
+        BackendError: it is not a number from 0 to 1e6.
+    """
+    number = float(scale) if isinstance(scale, int | float | np.number) and not isinstance(scale, bool) else -1.0
+    if not (isfinite(number) and 0 <= number <= MAX_SCALE):
+        raise BackendError(
+            f"the noise scale has to be a number from 0 (no noise) over 1 (as it is) to {MAX_SCALE:.0e}, not {scale!r}"
+        )
+    return number
+
+
+def check_kinds(kinds: Collection[str]) -> tuple[str, ...]:
+    """Return the kinds of noise in the order of `KINDS`.
+
+    Raises:
+        BackendError: an unknown kind.
+    """
+    given = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    for kind in given:
+        if kind not in KINDS:
+            near = get_close_matches(str(kind), KINDS, 1)
+            hint = f" Did you mean `{near[0]}`?" if near else ""
+            raise BackendError(f"there is no kind of noise `{kind}`.{hint} Known: {', '.join(KINDS)}.")
+    return tuple(kind for kind in KINDS if kind in given)
+
+
+def confusion_matrices(errors: npt.ArrayLike, scale: float) -> Doubles:
+    """Return confusion matrices (k, 2, 2) from readout errors (k, 2) of a prepared 0 and a prepared 1.
+
+    Errors are multiplied by `scale`, up to one half, that of a random bit; those beyond do not grow.
+    """
+    given = np.asarray(errors, dtype=np.float64).reshape(-1, 2)
+    scaled = np.minimum(given * scale, np.maximum(given, RANDOM_READOUT))
+    read_1 = np.stack([scaled[:, 0], 1 - scaled[:, 1]], axis=-1)
+    return np.stack([np.stack([1 - scaled[:, 0], scaled[:, 1]], axis=-1), read_1], axis=-1)
+
+
+def aer_noise() -> ModuleType:
+    """Import `qiskit_aer.noise`.
+
+    Raises:
+        BackendError: qiskit-aer is not installed.
+    """
+    require_aer("noise")
+    import qiskit_aer.noise
+
+    return qiskit_aer.noise  # type: ignore[no-any-return]

@@ -1,0 +1,1 @@
+"""A toolkit for self-contained HTML pages: markup, documents, charts and images."""

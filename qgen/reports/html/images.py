@@ -1,0 +1,41 @@
+"""Figures of matplotlib as inline SVG."""
+
+from __future__ import annotations
+
+import re
+from contextlib import AbstractContextManager
+from typing import Any
+
+from qgen.errors import QgenError
+from qgen.extras import install_command
+from qgen.reports.html.markup import Markup, element
+
+
+def svg_context(salt: str) -> AbstractContextManager[Any]:
+    """Let matplotlib write SVG with text rather than outlines, and with ids that depend on the salt alone.
+
+    Raises:
+        QgenError: matplotlib is missing.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise QgenError(f"Drawing needs more packages: {install_command('plot')}.") from error
+    return matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt, "font.sans-serif": ["DejaVu Sans"]})
+
+
+def inline_svg(svg: str, label: str, kind: str) -> Markup:
+    """Strip matplotlib's SVG of its prologue, metadata, style and unused ids, to put it into a page.
+
+    Args:
+        svg: as matplotlib writes it.
+        label: for screen readers.
+        kind: class of the element.
+    """
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>|<style .*?</style>", "", body, flags=re.DOTALL)
+    used = set(re.findall(r'#([\w.]+)[")]', body))
+    body = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in used else "", body)
+    body = re.sub(r"\s+", " ", body)
+    opening = element("svg", class_=f"drawn {kind}", role="img", aria_label=label).removesuffix("></svg>")
+    return Markup(body.replace("<svg", opening, 1))

@@ -1,0 +1,173 @@
+"""Line charts with bands; they follow the width of the page, and text is never scaled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from qgen.reports.html.charts import round_step
+from qgen.reports.html.markup import Markup, element
+
+_TOP, _PLOT, _FOOT = 8, 200, 22
+_HEIGHT = _TOP + _PLOT + _FOOT
+#: Width of the labels of the vertical axis.
+_LEFT = 52
+#: Number of colours; further lines repeat them with other dashes.
+_COLOURS = 8
+_DASHES = (None, "7 4", "2 3", "9 3 2 3")
+#: Ratio of the largest to the smallest value beyond which the axis is logarithmic.
+_LOG_RATIO = 30
+_SCALE = 1000  # width and height of the view box
+
+
+class LinePoint(NamedTuple):
+    """A point of a line, and the ends of its band; None without a band."""
+
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Line(NamedTuple):
+    """A line of a chart; its colour follows from its position among the lines."""
+
+    name: str
+    points: Sequence[LinePoint]
+
+
+def line_chart(
+    title: str, lines: Sequence[Line], across: str, percent: bool = False, like: Sequence[Line] | None = None
+) -> Markup:
+    """Make a chart of lines with their bands, which are clipped at its edges.
+
+    Args:
+        title: of the vertical axis, above the chart.
+        lines: at least one with a point; lines without points take a colour, too.
+        across: label of the horizontal axis.
+        percent: whether values are shares in [0, 1], shown in percent.
+        like: lines that the axes have to hold as well, so that charts side by side share them.
+    """
+    points = [point for line in (*lines, *(like or ())) for point in line.points]
+    down = _Axis.of([point.y for point in points], percent)
+    right = _Axis.from_zero(max(point.x for point in points))
+    shapes = [_draw_line(line, number, right, down) for number, line in enumerate(lines) if line.points]
+    paths = element(
+        "svg",
+        *(band for band, _ in shapes),
+        *(path for _, path in shapes),
+        viewBox=f"0 0 {_SCALE} {_SCALE}",
+        preserveAspectRatio="none",
+        width="100%",
+        y=_TOP,
+        height=_PLOT,
+        class_="clip",
+    )
+    heights = element("svg", *_heights(down), width=_LEFT, height=_HEIGHT, aria_hidden="true")
+    plot = element("svg", *_grid(right, down), paths, width="100%", height=_HEIGHT, aria_hidden="true")
+    label = f"{title} against {across}. {'; '.join(_describe(line, down) for line in lines if line.points)}"
+    drawing = element("div", heights, plot, class_="plot", role="img", aria_label=label)
+    return element("figure", element("figcaption", title), drawing, element("p", across), class_="lines")
+
+
+def legend(names: Sequence[str]) -> Markup:
+    """Make a legend of lines, by their positions."""
+    items = (
+        element("li", element("svg", _sample(number), width=26, height=10, aria_hidden="true"), name)
+        for number, name in enumerate(names)
+    )
+    return element("ul", *items, class_="legend keys")
+
+
+def _sample(number: int) -> Markup:
+    return element("line", x1=0, x2=26, y1=5, y2=5, class_=_colour(number), stroke_dasharray=_dash(number))
+
+
+def _colour(number: int) -> str:
+    return f"line c{number % _COLOURS}"
+
+
+def _dash(number: int) -> str | None:
+    return _DASHES[(number + number // _COLOURS) % len(_DASHES)]
+
+
+class _Axis:
+    """An axis between round numbers, with positions from 0 to 1; logarithmic for values that differ by much."""
+
+    def __init__(self, marks: Sequence[float], ends: tuple[float, float], logarithmic: bool, percent: bool) -> None:
+        self.marks, self._ends, self.logarithmic, self._percent = marks, ends, logarithmic, percent
+
+    @classmethod
+    def from_zero(cls, high: float) -> _Axis:
+        """Make an axis from 0 to this value, which need not be round."""
+        step = round_step(high or 1.0)
+        return cls([k * step for k in range(math.floor(high / step + 1e-9) + 1)], (0.0, high or 1.0), False, False)
+
+    @classmethod
+    def of(cls, values: Sequence[float], percent: bool) -> _Axis:
+        """Make an axis for these values."""
+        low, high = min(values), max(values)
+        if not percent and low > 0 and high > _LOG_RATIO * low:
+            first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+            marks = [digit * 10.0**power for power in range(first, last) for digit in (1, 2, 5)] + [10.0**last]
+            below = max(mark for mark in marks if mark <= low * (1 + 1e-9))
+            above = min(mark for mark in marks if mark >= high * (1 - 1e-9))
+            return cls([mark for mark in marks if below <= mark <= above], (below, above), True, percent)
+        step = round_step((high - low) or abs(high) or 1.0)
+        start, stop = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+        stop = max(stop, start + 1)
+        return cls([k * step for k in range(start, stop + 1)], (start * step, stop * step), False, percent)
+
+    def position(self, value: float) -> float:
+        """Return 0 at the lower end to 1 at the upper; values outside are clipped at one and two axes away."""
+        low, high = self._ends
+        if self.logarithmic:
+            low, high, value = math.log(low), math.log(high), math.log(max(value, low * 1e-3))
+        return min(2.0, max(-1.0, (value - low) / (high - low)))
+
+    def text(self, value: float) -> str:
+        """Format a value for the axis."""
+        if self._percent:
+            return f"{100 * value:.3g}\u202f%"
+        if value >= 1000:
+            return f"{value / 1e6:.3g}\u202fM" if value >= 1e6 else f"{value / 1e3:.3g}\u202fk"
+        return f"{value:.3g}".replace("-", "\u2212")
+
+
+def _y(axis: _Axis, value: float) -> float:
+    return round(_TOP + _PLOT * (1 - axis.position(value)), 1)
+
+
+def _heights(down: _Axis) -> Iterator[Markup]:
+    for mark in down.marks:
+        yield element("text", down.text(mark), x=_LEFT - 8, y=_y(down, mark) + 4, text_anchor="end", class_="tick")
+
+
+def _grid(right: _Axis, down: _Axis) -> Iterator[Markup]:
+    for mark in down.marks:
+        yield element("line", x1="0%", x2="100%", y1=_y(down, mark), y2=_y(down, mark), class_="grid")
+    for mark in right.marks:
+        x, share = f"{100 * right.position(mark):.2f}%", right.position(mark)
+        anchor = "start" if share < 0.04 else "end" if share > 0.96 else "middle"
+        yield element("text", right.text(mark), x=x, y=_HEIGHT - 4, text_anchor=anchor, class_="tick")
+
+
+def _draw_line(line: Line, number: int, right: _Axis, down: _Axis) -> tuple[Markup, Markup]:
+    """Make the band and the line."""
+
+    def at(x: float, y: float) -> str:
+        return f"{_SCALE * right.position(x):.1f},{_SCALE * (1 - down.position(y)):.1f}"
+
+    upper = [at(point.x, point.high) for point in line.points if point.high is not None]
+    lower = [at(point.x, point.low) for point in line.points if point.low is not None]
+    band = element("polygon", points=" ".join((*upper, *reversed(lower))), class_=f"band {_colour(number)}")
+    places = " ".join(at(point.x, point.y) for point in line.points)
+    title = element("title", line.name)
+    path = element("polyline", title, points=places, class_=_colour(number), stroke_dasharray=_dash(number))
+    return band if upper else Markup(), path
+
+
+def _describe(line: Line, axis: _Axis) -> str:
+    first, last = line.points[0], line.points[-1]
+    return f"{line.name}: from {axis.text(first.y)} to {axis.text(last.y)}"

@@ -1,0 +1,85 @@
+"""Lines lie at their values, bands around them, and axes at round numbers."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from qgen.reports.html.line_chart import Line, LinePoint, legend, line_chart
+
+
+def places(chart: str, kind: str = "polyline") -> list[np.ndarray]:
+    found = re.findall(rf"<{kind}[^>]*points=\"([^\"]*)\"", chart)
+    return [np.array([[float(x) for x in pair.split(",")] for pair in points.split()]) for points in found]
+
+
+def line(name: str, xs: np.ndarray, ys: np.ndarray, reach: float | None = None) -> Line:
+    ends = (None, None) if reach is None else (-reach, reach)
+    points = [LinePoint(x, y, *(None if end is None else y + end for end in ends)) for x, y in zip(xs, ys, strict=True)]
+    return Line(name, points)
+
+
+def test_points_lie_at_their_values(rng: np.random.Generator) -> None:
+    xs, ys = np.sort(rng.uniform(0, 1e5, 12)), rng.uniform(20, 40, (2, 12))
+    chart = line_chart("height", [line("a", xs, ys[0]), line("b", xs, ys[1])], "images")
+    drawn = places(chart)
+    assert len(drawn) == 2
+    both, heights = np.concatenate(drawn), np.concatenate(ys)
+    np.testing.assert_allclose(drawn[0][:, 0], 1000 * xs / xs.max(), atol=0.06)
+    slope, start = np.polyfit(heights, both[:, 1], 1)
+    assert slope < 0  # larger is higher
+    np.testing.assert_allclose(both[:, 1], start + slope * heights, atol=0.2)
+    assert (both >= 0).all()
+    assert (both <= 1000).all()
+    assert not places(chart, "polygon")
+
+
+def test_wide_ranges_are_logarithmic() -> None:
+    ys = np.array([2.0, 20.0, 200.0, 1.0])
+    (drawn,) = places(line_chart("height", [line("a", np.arange(1.0, 5.0), ys)], "images"))
+    steps = np.diff(drawn[:3, 1])
+    assert steps[0] == pytest.approx(steps[1], abs=0.2)
+
+
+def test_bands_are_around_their_lines_and_end_with_the_chart() -> None:
+    xs, ys = np.arange(1.0, 6.0), np.array([0.3, 0.5, 0.4, 0.6, 0.5])
+    chart = line_chart("share", [line("a", xs, ys, 0.05), line("b", xs, ys, 9.0)], "images", percent=True)
+    near, far = places(chart, "polygon")
+    path = places(chart)[0]
+    upper, lower = near[:5], near[5:][::-1]
+    np.testing.assert_allclose((upper[:, 1] + lower[:, 1]) / 2, path[:, 1], atol=0.2)
+    assert (upper[:, 1] < path[:, 1]).all()
+    assert np.abs(far).max() <= 2000  # cut off by the frame, and no larger than a browser can draw
+    assert "%" in chart
+
+
+def test_charts_side_by_side_have_the_same_axes() -> None:
+    xs = np.arange(1.0, 4.0)
+    low, high = line("a", xs, np.array([1.0, 2.0, 3.0])), line("a", xs, np.array([4.0, 5.0, 6.0]))
+    charts = [line_chart("height", [one], "images", like=[low, high]) for one in (low, high)]
+    marks = [re.findall(r'class="tick">([^<]*)', chart) for chart in charts]
+    assert marks[0] == marks[1]
+
+
+@pytest.mark.parametrize("ys", [[0.0], [5.0, 5.0], [0.0, 1e-9], [1e9, 2e9], [-3.0, 4.0]])
+def test_few_or_equal_values_have_a_chart(ys: list[float]) -> None:
+    chart = line_chart("height", [line("a", np.arange(1.0, len(ys) + 1), np.array(ys), 1.0)], "images")
+    assert np.isfinite(np.concatenate(places(chart))).all()
+    assert "nan" not in chart
+
+
+def test_lines_without_points_keep_the_colours_of_the_others() -> None:
+    xs = np.arange(1.0, 4.0)
+    chart = line_chart("height", [Line("a", []), line("b", xs, xs)], "images")
+    assert re.findall(r'<polyline[^>]*class="([^"]*)"', chart) == ["line c1"]
+    assert "b: from 1 to 3" in chart
+    assert "a:" not in chart
+
+
+def test_names_are_escaped_and_twelve_lines_differ() -> None:
+    keys = legend([f"<b>{number}</b>" for number in range(12)])
+    assert "<b>" not in keys
+    looks = re.findall(r'class="(line c\d)"(?: stroke-dasharray="([^"]*)")?', keys)
+    assert len(set(looks)) == 12
