@@ -4,6 +4,8 @@ Each message says what was given, what is allowed and what to do. The command li
 traceback (`--debug` shows it).
 """
 
+from collections.abc import Iterable
+
 
 class QgenError(Exception):
     """Base class of errors that a user can mend; the message says how."""
@@ -59,3 +61,11 @@ def shown(value: object) -> str:
         return f"{text[: LONGEST_SHOWN - 3]}..."
     plain = 0 < len(text) <= LONGEST_SHOWN and " object at 0x" not in text
     return text if plain else f"something of type {type(value).__name__}"
+
+
+def suggestion(value: object, allowed: Iterable[str]) -> str:
+    """Return the sentence " Did you mean ...?" with the nearest allowed word, or "" if none is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(str(value).lower(), list(allowed), n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -49,13 +49,13 @@ def unroll_custom_gates(circuit: QuantumCircuit) -> QuantumCircuit:
 
 
 def is_library_gate(operation: Operation) -> bool:
-    """Whether an operation is of one of Qiskit's classes, which determine what it does whatever its name."""
+    """Return whether an operation is of one of Qiskit's classes, which determine what it does whatever its name."""
     kind = getattr(operation, "base_class", type(operation))
     return kind not in _PLAIN and str(kind.__module__).startswith(("qiskit.circuit.", "qiskit.quantum_info."))
 
 
 def has_custom_matrix(operation: Operation) -> bool:
-    """Whether an operation is of a user's class that gives a matrix; Qiskit's classes follow their definitions."""
+    """Return whether an operation's class, a user's, gives a matrix; Qiskit's classes follow their definitions."""
     if not isinstance(operation, Gate) or str(operation.base_class.__module__).startswith("qiskit."):
         return False
     return hasattr(operation, "__array__") or type(operation).to_matrix is not Gate.to_matrix
@@ -105,7 +105,7 @@ def replace_derived_gates(circuit: QuantumCircuit) -> QuantumCircuit:
 
 
 def _is_resolved(operation: Operation) -> bool:
-    """Whether `unroll_custom_gates` leaves an operation as it is."""
+    """Return whether `unroll_custom_gates` leaves an operation as it is."""
     if isinstance(operation, AnnotatedOperation):
         return is_library_gate(operation.base_op) and _is_resolved(operation.base_op)
     if not isinstance(operation, Instruction):
@@ -116,13 +116,13 @@ def _is_resolved(operation: Operation) -> bool:
 
 
 def _is_stale(gate: Gate) -> bool:
-    """Whether its angles were bound but its definition was not, as Qiskit leaves a gate under a control."""
+    """Return whether its angles were bound but its definition was not, as Qiskit leaves a gate under a control."""
     own = [angle.parameters for angle in gate.params if isinstance(angle, ParameterExpression)]
     return not set(gate.definition.parameters) <= set().union(*own)
 
 
 def _controlled_definition(operation: ControlledGate) -> QuantumCircuit | None:
-    """The definition that `control()` wrote, which is right unless it took a custom gate's name for Qiskit's gate.
+    """Return the definition that `control()` wrote: right unless it took a custom gate's name for Qiskit's gate.
 
     Raises:
         CircuitError: it may have.
@@ -148,7 +148,7 @@ def _custom_names(operation: Operation) -> Iterator[str]:
 
 
 def _library_block(operation: Operation) -> Operation:
-    """The operation as a gate of a neutral name, made of gates of the library."""
+    """Return the operation as a gate of a neutral name, made of gates of the library."""
     if is_library_gate(operation) and _is_resolved(operation):
         return operation
     block = QuantumCircuit(operation.num_qubits, name="block")
@@ -178,7 +178,7 @@ def _without_base_class(gate: Gate) -> Gate:
 
 
 def _standard_class(gate: Gate) -> type[Gate]:
-    """The class that Qiskit takes the gate for."""
+    """Return the class that Qiskit takes the gate for."""
     classes: list[type[Gate]] = [kind for kind in gate.base_class.__mro__ if kind.__module__.startswith("qiskit.")]
     return classes[0]
 

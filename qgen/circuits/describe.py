@@ -89,7 +89,7 @@ def flatten(circuit: QuantumCircuit) -> QuantumCircuit:
 
 
 def is_too_large_to_draw(circuit: QuantumCircuit) -> bool:
-    """Whether a circuit is too large for its drawing to be readable, and to be drawn quickly."""
+    """Return whether a circuit is too large for its drawing to be readable, and to be drawn quickly."""
     return len(circuit.data) * int(circuit.num_qubits) > MAX_DRAWN
 
 

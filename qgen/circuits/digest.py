@@ -171,7 +171,7 @@ class _Hasher:
         return "written out", content
 
     def _matrix(self, gate: Gate) -> tuple[Any, ...]:
-        """The matrix of a gate; with open angles, their expressions and the matrix at fixed numbers."""
+        """Return the matrix of a gate; with open angles, their expressions and the matrix at fixed numbers."""
         circuit = QuantumCircuit(gate.num_qubits)
         circuit.append(gate, circuit.qubits)
         numbers = {angle: 0.3 + 0.7 * k for k, angle in enumerate(circuit.parameters)}
@@ -212,7 +212,7 @@ def _modifier(modifier: Any) -> tuple[Any, ...]:
 
 
 def _operator(operator: SparsePauliOp | SparseObservable) -> tuple[Any, ...]:
-    """The terms of an evolution's operator, in their order, on which a product formula depends."""
+    """Return the terms of an evolution's operator, in their order, on which a product formula depends."""
     if isinstance(operator, SparseObservable):
         parts = (operator.coeffs, operator.bit_terms, operator.indices, operator.boundaries)
         return "observable", operator.num_qubits, *map(np.asarray, parts)

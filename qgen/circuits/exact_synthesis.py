@@ -215,7 +215,7 @@ class _Synthesizer:
 
 
 def _is_special(operation: Operation) -> bool:
-    """Whether an operation is replaced: its definition, or one within it, may not be its matrix."""
+    """Return whether an operation is replaced: its definition, or one within it, may not be its matrix."""
     if isinstance(operation, (Clifford, PauliEvolutionGate)):
         return True
     if isinstance(operation, AnnotatedOperation):
@@ -232,17 +232,17 @@ def _is_special(operation: Operation) -> bool:
 
 
 def _is_composite(operation: Instruction) -> bool:
-    """Whether it is a user's, and nothing but its definition."""
+    """Return whether it is a user's, and nothing but its definition."""
     return not (_is_trusted(operation) or _has_matrix_method(operation) or operation.definition is None)
 
 
 def _needs_synthesis(circuit: QuantumCircuit) -> bool:
-    """Whether an instruction is replaced; so is a composite instruction around a delay."""
+    """Return whether an instruction is replaced; so is a composite instruction around a delay."""
     return any(_is_special(one.operation) or isinstance(one.operation, Delay) for one in circuit.data)
 
 
 def _is_trusted(operation: Instruction) -> bool:
-    """Whether it is of Qiskit's library, where the other gates agree with their definitions."""
+    """Return whether it is of Qiskit's library, where the other gates agree with their definitions."""
     kind = operation.base_class
     return kind not in (Gate, Instruction) and str(kind.__module__).startswith("qiskit.")
 
@@ -264,7 +264,7 @@ def _is_root(modifier: Any) -> bool:
 
 
 def _base_gate(operation: ControlledGate) -> Gate:
-    """The base gate with its angles bound: Qiskit binds them in the definition of the controlled gate only."""
+    """Return the base gate with its angles bound: Qiskit binds them in the definition of the controlled gate only."""
     base = operation.base_gate
     if type(base) is not Gate or not base.definition.parameters:
         return base
@@ -274,7 +274,7 @@ def _base_gate(operation: ControlledGate) -> Gate:
 
 
 def _axis_rotation(gate: RVGate) -> QuantumCircuit:
-    """A rotation by an open angle about a fixed axis."""
+    """Return a rotation by an open angle about a fixed axis."""
     scale = next(component for component in gate.params if is_unbound(component))
     parameters = {parameter for component in gate.params if is_unbound(component) for parameter in component.parameters}
     draws = np.random.default_rng(0).uniform(0.2, 1, (3, len(parameters))).tolist()

@@ -8,7 +8,7 @@ from qiskit.circuit import Parameter, ParameterExpression
 
 
 def is_unbound(value: Any) -> bool:
-    """Whether a value is an expression with parameters."""
+    """Return whether a value is an expression with parameters."""
     return isinstance(value, ParameterExpression) and bool(value.parameters)
 
 

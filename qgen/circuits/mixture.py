@@ -52,7 +52,7 @@ class Mixture:
         return f"Mixture(parameters={len(self.parameters)}, points={len(self)})"
 
     def __len__(self) -> int:
-        """The number K of settings."""
+        """Return the number K of settings."""
         return int(self.points.shape[0])
 
 

@@ -26,7 +26,7 @@ def z_observables(measured: Iterable[int], qubits: int) -> list[SparsePauliOp]:
     return [SparsePauliOp.from_sparse_list([("Z", [qubit], 1.0)], num_qubits=qubits) for qubit in measured]
 
 
-def as_observables(given: Iterable[ObservableLike] | ObservableLike, qubits: int) -> tuple[SparsePauliOp, ...]:
+def as_observables(value: Iterable[ObservableLike] | ObservableLike, qubits: int) -> tuple[SparsePauliOp, ...]:
     """Return observables in canonical form: like terms merged, zero terms dropped, sorted, real coefficients.
 
     A single observable counts as a list of one.
@@ -35,7 +35,7 @@ def as_observables(given: Iterable[ObservableLike] | ObservableLike, qubits: int
         CircuitError: no observable, something else than an observable, another number of qubits than `qubits`, or
             coefficients that are complex, not finite or parameters.
     """
-    listed = [given] if isinstance(given, ObservableLike) else list(_as_iterable(given))
+    listed = [value] if isinstance(value, ObservableLike) else list(_as_iterable(value))
     if not listed:
         raise CircuitError("No observables: give at least one, or observables=None for Z on every qubit.")
     return tuple(_canonical(f"Observable {index}", observable, qubits) for index, observable in enumerate(listed))
@@ -63,14 +63,14 @@ def observable_text(observable: SparsePauliOp) -> str:
     return text
 
 
-def _as_iterable(given: Any) -> Iterable[Any]:
-    if not isinstance(given, Iterable):
-        raise CircuitError(f"Observables must be a list of SparsePauliOp or Pauli labels, not {given!r}.")
-    return given
+def _as_iterable(value: Any) -> Iterable[Any]:
+    if not isinstance(value, Iterable):
+        raise CircuitError(f"Observables must be a list of SparsePauliOp or Pauli labels, not {value!r}.")
+    return value
 
 
-def _canonical(what: str, given: Any, qubits: int) -> SparsePauliOp:
-    operator = _as_sparse_pauli(what, given)
+def _canonical(what: str, value: Any, qubits: int) -> SparsePauliOp:
+    operator = _as_sparse_pauli(what, value)
     if operator.num_qubits != qubits:
         raise CircuitError(
             f"{what} acts on {operator.num_qubits} qubits, but the circuit has {qubits}; give one Pauli for every "
@@ -95,14 +95,14 @@ def _canonical(what: str, given: Any, qubits: int) -> SparsePauliOp:
     return canonical
 
 
-def _as_sparse_pauli(what: str, given: Any) -> SparsePauliOp:
+def _as_sparse_pauli(what: str, value: Any) -> SparsePauliOp:
     try:
-        if isinstance(given, SparseObservable):
-            return SparsePauliOp.from_sparse_observable(given)
-        if isinstance(given, ObservableLike):
-            return SparsePauliOp(given)
+        if isinstance(value, SparseObservable):
+            return SparsePauliOp.from_sparse_observable(value)
+        if isinstance(value, ObservableLike):
+            return SparsePauliOp(value)
     except QiskitError as error:
-        raise CircuitError(f"{what} ({given!r}) is not a Pauli label such as 'ZIX': {error.message}") from error
+        raise CircuitError(f"{what} ({value!r}) is not a Pauli label such as 'ZIX': {error.message}") from error
     raise CircuitError(
-        f"{what} is {given!r} ({type(given).__name__}); give a SparsePauliOp, a Pauli, or a label such as 'ZIX'."
+        f"{what} is {value!r} ({type(value).__name__}); give a SparsePauliOp, a Pauli, or a label such as 'ZIX'."
     )

@@ -81,7 +81,7 @@ def synthesize_hamiltonian(hamiltonian: Matrix, time: Time) -> QuantumCircuit:
 
 
 def _diagonal_evolution(energies: npt.NDArray[np.float64], time: Time) -> QuantumCircuit:
-    """The evolution under diag(energies), a sum of products of Z."""
+    """Return the evolution under diag(energies), a sum of products of Z."""
     qubits = int(np.log2(len(energies)))
     signs = np.array([[(-1.0) ** (z & k).bit_count() for k in range(len(energies))] for z in range(len(energies))])
     coefficients = signs @ energies / len(energies)
@@ -154,19 +154,19 @@ def _groups(operator: SparsePauliOp) -> list[SparsePauliOp]:
 
 
 def _anticommuting(paulis: PauliList) -> npt.NDArray[np.bool_]:
-    """Which pairs of the T strings anticommute: (T, T)."""
+    """Return which pairs of the T strings anticommute: (T, T)."""
     crossings = paulis.x.astype(np.int64) @ paulis.z.T.astype(np.int64)
     linked: npt.NDArray[np.bool_] = (crossings + crossings.T) % 2 == 1
     return linked
 
 
 def _restrict(paulis: PauliList, qubits: Sequence[int]) -> PauliList:
-    """The strings on these qubits alone."""
+    """Return the strings on these qubits alone."""
     return PauliList.from_symplectic(paulis.z[:, qubits], paulis.x[:, qubits])
 
 
 def _pauli_sum(operator: Any) -> SparsePauliOp:
-    """A gate's operator, or the sum of its operators, as a sum of Pauli strings."""
+    """Return a gate's operator, or the sum of its operators, as a sum of Pauli strings."""
     parts = operator if isinstance(operator, list) else [operator]
     sums = [SparsePauliOp.from_sparse_observable(p) if isinstance(p, SparseObservable) else p for p in parts]
     return SparsePauliOp.sum(sums)

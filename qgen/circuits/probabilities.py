@@ -43,15 +43,15 @@ def with_z_products(circuit: LayerCircuit, measured: Sequence[int] | None = None
     return LayerCircuit(circuit.circuit, circuit.inputs, circuit.weights, products, circuit.mixture)
 
 
-def check_qubits(what: str, given: Sequence[int], qubits: int) -> None:
-    """Check that the given qubits are in range, each once.
+def check_qubits(what: str, chosen: Sequence[int], qubits: int) -> None:
+    """Check that the chosen qubits are in range, each once.
 
     Raises:
         CircuitError: one is out of range or given twice.
     """
-    wrong = [qubit for qubit in given if isinstance(qubit, bool) or qubit not in range(qubits)]
-    if wrong or len(set(given)) < len(given):
-        listed = ", ".join(map(str, given))
+    wrong = [qubit for qubit in chosen if isinstance(qubit, bool) or qubit not in range(qubits)]
+    if wrong or len(set(chosen)) < len(chosen):
+        listed = ", ".join(map(str, chosen))
         raise CircuitError(f"The {what} are {listed}: give each qubit once, from 0 to {qubits - 1}.")
 
 

@@ -40,7 +40,7 @@ def read_qasm(path: Path) -> LayerCircuit:
     measured; without any, all are. Inputs of OpenQASM 3 (`input float a;`) are weights.
 
     Raises:
-        CircuitError: the file cannot be read, does not parse (the line is given), or holds what a layer cannot have.
+        CircuitError: the file cannot be read, does not parse (the line is given), or has what a layer cannot have.
     """
     try:
         text = read_text(path, MOST_GENERATED)
@@ -153,7 +153,7 @@ def _explain(error: BaseException, qasm3_text: str | None) -> str:
 
 
 def _failing_line(text: str) -> int | None:
-    """The line of the first statement that Qiskit's importer fails at; None if it is not found."""
+    """Return the line of the first statement that Qiskit's importer fails at; None if it is not found."""
     from openqasm3 import ast, parse
     from qiskit_qasm3_import import convert
 
@@ -170,7 +170,7 @@ def _failing_line(text: str) -> int | None:
 
 
 def _offending_token(error: BaseException) -> Any:
-    """The token at which the parser of OpenQASM 3 failed, which is in the causes of its error."""
+    """Return the token at which the parser of OpenQASM 3 failed, which is in the causes of its error."""
     seen: BaseException | None = error
     while seen is not None:
         for inner in (seen, *seen.args):

@@ -91,7 +91,7 @@ def decode_qpy(encoded: Any) -> QuantumCircuit:
     try:
         binary = base64.b64decode(encoded, validate=True)
         with warnings.catch_warnings():
-            # Qiskit warns where a circuit uses a part of a ParameterVector; the used elements are the same ones.
+            # Qiskit warns if a circuit uses a part of a ParameterVector; the used elements are the same ones.
             warnings.filterwarnings("ignore", message="The ParameterVector", category=UserWarning)
             circuits = qpy.load(io.BytesIO(binary))
     except (binascii.Error, TypeError, ValueError) as error:

@@ -52,29 +52,29 @@ def check_instructions(circuit: QuantumCircuit) -> None:
     _check_within(circuit, "")
 
 
-def as_parameters(what: str, given: Iterable[Parameter]) -> tuple[Parameter, ...]:
+def as_parameters(what: str, parameters: Iterable[Parameter]) -> tuple[Parameter, ...]:
     """Return the parameters as a tuple, in their order; a `ParameterVector` counts as its elements.
 
     Args:
         what: their role, for messages.
-        given: the parameters.
+        parameters: to check.
 
     Raises:
         CircuitError: something else than parameters, or a parameter twice.
     """
-    if isinstance(given, (str, bytes, Parameter)) or not isinstance(given, Iterable):
-        raise CircuitError(f"The {what} must be a list of qiskit Parameters or a ParameterVector, not {given!r}.")
-    parameters = tuple(given)
-    for parameter in parameters:
+    if isinstance(parameters, (str, bytes, Parameter)) or not isinstance(parameters, Iterable):
+        raise CircuitError(f"The {what} must be a list of qiskit Parameters or a ParameterVector, not {parameters!r}.")
+    listed = tuple(parameters)
+    for parameter in listed:
         if not isinstance(parameter, Parameter):
             raise CircuitError(
                 f"The {what} must be qiskit Parameters, but one is {parameter!r} ({type(parameter).__name__}). "
                 "Give the Parameter objects that the circuit uses (circuit.parameters lists them)."
             )
-    twice = [parameter for parameter, count in Counter(parameters).items() if count > 1]
+    twice = [parameter for parameter, count in Counter(listed).items() if count > 1]
     if twice:
         raise CircuitError(f"The {what} name {_listed(twice)} more than once; give each parameter once.")
-    return parameters
+    return listed
 
 
 def check_roles(circuit: QuantumCircuit, roles: Mapping[str, tuple[Parameter, ...]]) -> None:
@@ -151,7 +151,7 @@ def _check_angles(operation: Operation, label: str) -> None:
 
 
 def _stored_definition(operation: Operation, label: str) -> QuantumCircuit | None:
-    """The definition of a user's composite instruction; None for gates of Qiskit's library, which need no check."""
+    """Return the definition of a user's composite instruction; None for Qiskit's gates, which need no check."""
     if type(operation) is Gate and operation.definition is None:
         raise CircuitError(f"{label} is an opaque gate: give it a definition, or build it with circuit.to_gate().")
     # The library's own gates are trusted: the definition of a wide UnitaryGate takes long to synthesise.

@@ -73,25 +73,27 @@ def transpile(
     qasm: Annotated[Path | None, typer.Option(metavar="FILE", help="A circuit in OpenQASM 2 or 3.")] = None,
     catalogue: Annotated[
         str | None,
-        typer.Option(metavar="QUBITS,LAYERS", help="Every ansatz of this size: which one suits which device."),
+        typer.Option(metavar="QUBITS,LAYERS", help="Every ansatz of this size, to compare them."),
     ] = None,
     option: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="What an ansatz offers; see `qgen describe`. Repeatable."),
+        typer.Option(metavar="KEY=VALUE", help="An option of the ansatz; see `qgen describe`. Repeatable."),
     ] = None,
-    compare: Annotated[str | None, typer.Option(metavar="NAME,NAME", help="Other devices to set beside it.")] = None,
+    compare: Annotated[str | None, typer.Option(metavar="NAME,NAME", help="Other devices to compare.")] = None,
     levels: Annotated[str, typer.Option(metavar="0-3", help="Optimisation levels: 3, 1-3 or 0,2.")] = "0-3",
-    seeds: Annotated[int, typer.Option(min=1, max=10_000, help="How many seeds of the transpiler.")] = 20,
-    images: Annotated[int, typer.Option(min=1, help="Say what it costs to sample so many images.")] = 64,
+    seeds: Annotated[int, typer.Option(min=1, max=10_000, help="Number of seeds of the transpiler.")] = 20,
+    images: Annotated[int, typer.Option(min=1, help="Estimate the cost of sampling this number of images.")] = 64,
     shots: Annotated[int, typer.Option(min=1, help="Measurements of each circuit, for the cost.")] = 1024,
     batch: Annotated[int, typer.Option(min=1, help="Images in a step of training, for the cost.")] = 16,
     simulate: Annotated[
-        bool, typer.Option("--simulate", help="Also run the best on the device's noise, up to 10 qubits.")
+        bool, typer.Option("--simulate", help="Also simulate the best with the device's noise, up to 10 qubits.")
     ] = False,
     decouple: Annotated[
-        Literal["XX", "XpXm", "XY4"] | None, typer.Option(help="Say what dynamical decoupling would cost.")
+        Literal["XX", "XpXm", "XY4"] | None, typer.Option(help="Estimate the cost of dynamical decoupling.")
     ] = None,
-    tiles: Annotated[bool, typer.Option("--tiles", help="Say how many copies fit on the device.")] = False,
+    tiles: Annotated[
+        bool, typer.Option("--tiles", help="Count the copies that fit on the device side by side.")
+    ] = False,
     pin: Annotated[
         Path | None,
         typer.Option(metavar="FILE.json", help="Keep the best on the first device, for sample and train --layout."),
@@ -101,17 +103,17 @@ def transpile(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all that was tried.")] = False,
 ) -> None:
-    """Search for the best way to run circuits on devices, and tell how likely they succeed and what they cost.
+    """Search for the best transpilation of circuits for devices, and report success probability and cost.
 
-    Success is the probability that no gate, no readout and no waiting qubit fails in one execution; gain is that over
-    what Qiskit's level 3 reaches with seed 0.
+    Success is the probability that no gate, no readout and no idle qubit fails in one execution; gain is its ratio to
+    that of Qiskit's level 3 with seed 0.
     """
     from qgen.backends.pins import write_pins
     from qgen.reports import ReportOptions, WorkloadSpec, report_with_circuits
     from qgen.reports.transpilation.page import write_page
     from qgen.reports.transpilation.suitability import suitability, summary
 
-    if sum(given is not None for given in (run, circuit, qasm, catalogue)) > 1:
+    if sum(source is not None for source in (run, circuit, qasm, catalogue)) > 1:
         raise typer.BadParameter("Give one of RUN, --circuit, --qasm and --catalogue.")
     if option and circuit is None:
         raise typer.BadParameter("--option goes with --circuit.", param_hint="--option")

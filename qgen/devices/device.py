@@ -204,14 +204,14 @@ def without_faulty_gates(target: Target, leave_out: Collection[str] = ()) -> Tar
 
 
 def is_calibrated(error: float | None) -> bool:
-    """Whether an error was measured: IBM writes 1 if a gate could not be calibrated."""
+    """Return whether an error was measured: IBM writes 1 if a gate could not be calibrated."""
     return error is not None and 0 <= error < 1
 
 
 def median_of(values: Iterable[float | None]) -> float | None:
     """Return the median of the finite numbers; None if there are none."""
-    known = [value for value in values if value is not None and math.isfinite(value)]
-    return median(known) if known else None
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    return median(finite) if finite else None
 
 
 def _is_faulty(qubits: tuple[int, ...] | None, about: InstructionProperties | None) -> bool:

@@ -211,8 +211,8 @@ def _processor(kind: dict[str, Any] | None) -> str | None:
     return f"{kind['family']} r{kind['revision']}" if kind else None
 
 
-def _date(given: str | datetime | None) -> datetime | None:
-    return datetime.fromisoformat(given) if isinstance(given, str) else given
+def _date(date: str | datetime | None) -> datetime | None:
+    return datetime.fromisoformat(date) if isinstance(date, str) else date
 
 
 def _value(values: Iterable[dict[str, Any]], name: str) -> float | None:
@@ -230,15 +230,15 @@ def _gate_errors(gates: Iterable[dict[str, Any]], qubits: int) -> Values:
 
 
 def _coupler_errors(coupling: Iterable[list[int]], pairs: Iterable[dict[str, Any]]) -> dict[Coupler, float | None]:
-    """The smallest error over the gates of a coupler and their directions."""
+    """Return the smallest error over the gates of a coupler and their directions."""
     errors: dict[Coupler, float | None] = {(min(pair), max(pair)): None for pair in sorted(map(sorted, coupling))}
     for gate in pairs:
         coupler = min(gate["qubits"]), max(gate["qubits"])
-        known, error = errors.get(coupler), _value(gate["parameters"], "gate_error")
-        errors[coupler] = error if known is None or (error is not None and error < known) else known
+        best, error = errors.get(coupler), _value(gate["parameters"], "gate_error")
+        errors[coupler] = error if best is None or (error is not None and error < best) else best
     return errors
 
 
-def _coordinates(given: list[list[int]] | None, qubits: int) -> tuple[tuple[int, int], ...] | None:
-    coordinates = tuple((column, row) for column, row in given or ())
+def _coordinates(listed: list[list[int]] | None, qubits: int) -> tuple[tuple[int, int], ...] | None:
+    coordinates = tuple((column, row) for column, row in listed or ())
     return coordinates if len(set(coordinates)) == qubits else None

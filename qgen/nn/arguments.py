@@ -8,8 +8,8 @@ from qiskit import QuantumCircuit
 
 from qgen.backends import Backend, open_backend
 from qgen.circuits import LayerCircuit, ansatz_names
-from qgen.circuits.arguments import suggestion, whole_number
-from qgen.errors import BackendError, CircuitError, shown
+from qgen.circuits.arguments import whole_number
+from qgen.errors import BackendError, CircuitError, shown, suggestion
 
 MOST_NAMED = 6  # parameters of a circuit that a message names
 SEEDS = 2**63

@@ -145,7 +145,7 @@ def _qubit_properties(device: Target, qubit: int, scale: float) -> QubitProperti
 def _error(
     reported: InstructionProperties, qubits: Sequence[QubitProperties], scale: float, relaxation: bool
 ) -> float | None:
-    """The average infidelity for Aer's model; None if relaxation alone is larger.
+    """Return the average infidelity for Aer's model; None if relaxation alone is larger.
 
     With d the dimension and G the process fidelity of relaxation, its average fidelity is F = (d G + 1) / (d + 1) (M.,
     P. and R. Horodecki, 1999, quant-ph/9807091). A depolarising channel of infidelity x before it makes the infidelity
@@ -163,14 +163,14 @@ def _error(
 
 
 def _process_fidelity(qubit: QubitProperties, duration: float) -> float:
-    """The process fidelity of relaxation at zero temperature: a quarter of the trace of its Pauli transfer matrix."""
+    """Return the process fidelity of relaxation at zero temperature: the trace of its Pauli transfer matrix over 4."""
     rate_1 = 1 / qubit.t1 if qubit.t1 else 0.0
     rate_2 = max(1 / qubit.t2 if qubit.t2 else 0.0, rate_1 / 2)  # T2 is at most 2 T1
     return (1 + exp(-duration * rate_1) + 2 * exp(-duration * rate_2)) / 4
 
 
 def _readout_errors(reported: Any) -> tuple[float, float]:
-    """The readout errors of a prepared 0 and a prepared 1: as in Aer, each if it is reported, else their mean."""
+    """Return the readout errors of a prepared 0 and 1: as in Aer, each if it is reported, else their mean."""
     mean = float(getattr(reported, "error", None) or 0)
     if not (hasattr(reported, "prob_meas1_prep0") and hasattr(reported, "prob_meas0_prep1")):
         return mean, mean

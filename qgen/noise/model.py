@@ -135,13 +135,13 @@ def check_kinds(kinds: Collection[str]) -> tuple[str, ...]:
     Raises:
         BackendError: an unknown kind.
     """
-    given = (kinds,) if isinstance(kinds, str) else tuple(kinds)
-    for kind in given:
+    wanted = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    for kind in wanted:
         if kind not in KINDS:
             near = get_close_matches(str(kind), KINDS, 1)
             hint = f" Did you mean `{near[0]}`?" if near else ""
             raise BackendError(f"there is no kind of noise `{kind}`.{hint} Known: {', '.join(KINDS)}.")
-    return tuple(kind for kind in KINDS if kind in given)
+    return tuple(kind for kind in KINDS if kind in wanted)
 
 
 def confusion_matrices(errors: npt.ArrayLike, scale: float) -> Doubles:
@@ -149,8 +149,8 @@ def confusion_matrices(errors: npt.ArrayLike, scale: float) -> Doubles:
 
     Errors are multiplied by `scale`, up to one half, that of a random bit; those beyond do not grow.
     """
-    given = np.asarray(errors, dtype=np.float64).reshape(-1, 2)
-    scaled = np.minimum(given * scale, np.maximum(given, RANDOM_READOUT))
+    reported = np.asarray(errors, dtype=np.float64).reshape(-1, 2)
+    scaled = np.minimum(reported * scale, np.maximum(reported, RANDOM_READOUT))
     read_1 = np.stack([scaled[:, 0], 1 - scaled[:, 1]], axis=-1)
     return np.stack([np.stack([1 - scaled[:, 0], scaled[:, 1]], axis=-1), read_1], axis=-1)
 

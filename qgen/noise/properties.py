@@ -31,7 +31,7 @@ class Calibration(NamedTuple):
 
 
 def is_properties(content: Mapping[str, Any]) -> bool:
-    """Whether the content has the form of `backend.properties().to_dict()`."""
+    """Return whether the content has the form of `backend.properties().to_dict()`."""
     return isinstance(content.get("qubits"), list) and isinstance(content.get("gates"), list)
 
 
@@ -87,7 +87,7 @@ def _entry(entries: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
 
 
 def _time(entries: list[dict[str, Any]], name: str) -> float | None:
-    """A time in seconds; None if it is missing or was not measured."""
+    """Return a time in seconds; None if it is missing or was not measured."""
     entry = _entry(entries, name)
     if entry is None:
         return None
@@ -98,7 +98,7 @@ def _time(entries: list[dict[str, Any]], name: str) -> float | None:
 
 
 def _error(entries: list[dict[str, Any]], name: str) -> float | None:
-    """A probability; None if it was not measured."""
+    """Return a probability; None if it was not measured."""
     entry = _entry(entries, name)
     error = float("nan") if entry is None else float(entry["value"])
     if not isfinite(error):

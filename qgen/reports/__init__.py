@@ -1,4 +1,4 @@
-"""Reports for people and machines: an HTML toolkit, and what circuits become on devices."""
+"""Reports for people and machines: an HTML toolkit, and the transpilation report."""
 
 from qgen.reports.transpilation.report import ReportOptions as ReportOptions
 from qgen.reports.transpilation.report import report_with_circuits as report_with_circuits

@@ -1,4 +1,4 @@
-"""Transpile circuits for devices: search for the best way, and compute what the result costs and is worth."""
+"""Transpile circuits for devices: search for the best options, and compute success and cost of the result."""
 
 from qgen.transpilation.circuit_metrics import CircuitMetrics as CircuitMetrics
 from qgen.transpilation.circuit_metrics import Success as Success

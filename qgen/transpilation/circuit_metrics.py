@@ -145,6 +145,6 @@ def _depth(gates: Iterable[DeviceInstruction]) -> int:
 
 
 def _worst(errors: Mapping[Location, float | None]) -> tuple[Location, float] | None:
-    """The location with the largest error; of equal ones the first."""
-    known = {location: error for location, error in sorted(errors.items()) if error is not None}
-    return max(known.items(), key=itemgetter(1), default=None)
+    """Return the location with the largest error; of equal ones the first."""
+    reported = {location: error for location, error in sorted(errors.items()) if error is not None}
+    return max(reported.items(), key=itemgetter(1), default=None)

@@ -72,8 +72,8 @@ def workload_cost(
     executions = circuits * shots
     jobs = max(jobs, -(-executions // MAX_EXECUTIONS))
     seconds = JOB_SECONDS * jobs + (rep_delay_us + length_us) * 1e-6 * executions
-    each = f"({rep_delay_us:g} us delay + {length_us:.3g} us circuit)"
-    started = f"{JOB_SECONDS:g} s x {jobs:,} job{'s' * (jobs != 1)}"
-    formula = f"{started} + {each} x {executions:,} executions = {seconds:,.1f} s"
-    quick = JOB_SECONDS * jobs + QUICK_SECONDS * executions
-    return WorkloadCost(circuits, shots, jobs, executions, seconds, quick, seconds / OPEN_PLAN_SECONDS, formula)
+    time_per_execution = f"({rep_delay_us:g} us delay + {length_us:.3g} us circuit)"
+    jobs_time = f"{JOB_SECONDS:g} s x {jobs:,} job{'s' * (jobs != 1)}"
+    formula = f"{jobs_time} + {time_per_execution} x {executions:,} executions = {seconds:,.1f} s"
+    quick_seconds = JOB_SECONDS * jobs + QUICK_SECONDS * executions
+    return WorkloadCost(circuits, shots, jobs, executions, seconds, quick_seconds, seconds / OPEN_PLAN_SECONDS, formula)

@@ -70,11 +70,11 @@ class _Pulses(NamedTuple):
     frames: tuple[float, ...]
 
     def gates(self) -> list[Gate]:
-        """The gates of the sequence."""
+        """Return the gates of the sequence."""
         return [gate for angle in self.frames for gate in _framed(angle)]
 
     def spacing(self) -> list[float]:
-        """The shares of the free time before, between and after the gates: half a gap, whole gaps, half a gap."""
+        """Return shares of the free time before, between and after the gates: half a gap, whole gaps, half a gap."""
         gap = 1 / len(self.frames)
         shares: list[float] = []
         for k, angle in enumerate(self.frames):

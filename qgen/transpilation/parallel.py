@@ -22,7 +22,7 @@ ProgressCallback = Callable[[int, int], None]
 
 
 class ParallelMap(Protocol):
-    """Return the results in the order of the items; `progress` is called now and then with how many are done."""
+    """Return the results in the order of the items; `progress` is called with the number of items done."""
 
     def __call__(
         self, function: Callable[[Item], Result], items: Sequence[Item], progress: Callable[[int], None]
@@ -58,7 +58,7 @@ def worker_processes(count: int) -> Iterator[ParallelMap]:
                 pool.shutdown(wait=False, cancel_futures=True)
                 for process in multiprocessing.active_children():
                     if process not in before:
-                        process.kill()  # nobody waits for what it is working on
+                        process.kill()  # its result is not needed any more
                 raise
 
         yield parallel_map

@@ -1,4 +1,4 @@
-"""Schedule a circuit on a device: what the device says of each instruction, and when it runs, as late as possible."""
+"""Schedule a circuit on a device: durations and errors of its instructions, and their times, as late as possible."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qgen.errors import BackendError
 MICROSECONDS = 1e6
 #: Instructions that are not gates. A barrier orders, a delay waits, a measurement is counted by `Success.readout`.
 NON_GATES = ("barrier", "delay", "measure")
-#: Gates that are changes of a qubit's frame; they take no time even where the device gives no duration.
+#: Gates that are changes of a qubit's frame; they take no time even if the device gives no duration.
 _VIRTUAL = ("rz", "p", "u1", "id")
 SECONDS_PER_UNIT = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
 
@@ -150,7 +150,7 @@ def schedule(instructions: Sequence[DeviceInstruction], measured: Iterable[int])
 
 
 def _delay_seconds(delay: Delay, target: Target) -> float | None:
-    """The length of a delay; None if it is a parameter, or in device units of unknown length."""
+    """Return the length of a delay; None if it is a parameter, or in device units of unknown length."""
     unit = target.dt if delay.unit == "dt" else SECONDS_PER_UNIT.get(delay.unit)
     if unit is None or isinstance(delay.duration, ParameterExpression):
         return None

@@ -174,7 +174,7 @@ def _evaluate(
 
 
 def _worth_moving(results: Sequence[TranspiledCircuit]) -> list[TranspiledCircuit]:
-    """The best without duplicates, by success and by gates: elsewhere, fewer gates may outweigh better qubits."""
+    """Select the best by success and by gates, without duplicates: elsewhere, few gates may outweigh good qubits."""
     by_success = sorted(results, key=_rank)
     by_gates = sorted(results, key=lambda one: (one.result.metrics.two_qubit_gates, *_rank(one)))
     distinct: dict[tuple[object, ...], TranspiledCircuit] = {}
@@ -198,7 +198,7 @@ def _success(transpiled: TranspiledCircuit) -> float:
 
 
 def _rank(transpiled: TranspiledCircuit) -> tuple[float, int, int, int, bool, str, str]:
-    """A sort key, the best first."""
+    """Return a sort key, the best first."""
     result, options = transpiled.result, transpiled.result.options
     gates = result.metrics.two_qubit_gates
     methods = options.layout_method, options.routing_method

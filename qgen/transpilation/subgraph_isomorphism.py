@@ -155,7 +155,7 @@ def post_layout(isa: QuantumCircuit, target: Target, measured: Sequence[int]) ->
 
 
 class _BranchAndBound:
-    """Cuts off a branch where no completion can beat the best layout."""
+    """Cut off a branch if no completion can beat the best layout."""
 
     def __init__(self, costs: LayoutCosts) -> None:
         self._tree, self._free = _SearchTree(costs), set(range(costs.num_sites))

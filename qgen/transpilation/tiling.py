@@ -100,7 +100,7 @@ def find_tiles(
 ) -> Tiling:
     """Find qubits for copies of a circuit on its device.
 
-    The tiles have the largest sum of successes that was found: the largest expected number of error-free executions of
+    The search maximises the sum of successes: the expected number of error-free executions of
     the circuit in one execution of the device. Each tile adds to it, so that without `max_tiles` about as many are
     chosen as fit, except for those below `min_relative_success`. With `max_tiles=1` it is the best position of the one
     circuit. Equal arguments give equal results.
@@ -147,7 +147,7 @@ def refresh_tiling(tiling: Tiling, isa: QuantumCircuit, target: Target, measured
 
 
 class _TileSearch:
-    """Embeddings of the circuit by the qubits that they take, and tiles where their success was computed."""
+    """Embeddings of the circuit by the qubits that they take, and tiles of those whose success was computed."""
 
     def __init__(
         self,
@@ -200,13 +200,13 @@ class _TileSearch:
         return [regions[k] for k in chosen]
 
     def _best_region(self) -> frozenset[int]:
-        """The region of the largest success, which is computed, not estimated."""
+        """Return the region of the largest success, which is computed, not estimated."""
         while self._evaluate(best := max(self._embeddings, key=self._weight)):
             pass
         return best
 
     def _weight(self, region: frozenset[int]) -> float:
-        """The success of a region, estimated where it was not computed."""
+        """Return the success of a region, estimated if it was not computed."""
         if region not in self._tiles:
             return math.exp(-self._embeddings[region].cost)
         tile = self._tiles[region]
@@ -235,11 +235,11 @@ class _TileSearch:
         return any(self._weight(region) >= self._floor() for region in new)
 
     def _floor(self) -> float:
-        """The lowest success that is good enough; above 0."""
+        """Return the lowest success that is good enough; above 0."""
         return max(self._min_relative_success * self._weight(self._best_region()), sys.float_info.min)
 
     def _good_tiles(self, chosen: Iterable[frozenset[int]]) -> tuple[Tile, ...]:
-        """The tiles that are good enough, the best first; the best region alone if none is."""
+        """Return the tiles that are good enough, the best first; the best region alone if none is."""
         floor = self._floor()
         good = [region for region in chosen if self._weight(region) >= floor] or [self._best_region()]
         tiles = [tile for region in good if (tile := self._tiles[region]) is not None]

@@ -54,7 +54,7 @@ QISKIT_DEFAULT = TranspileOptions(level=3, seed=0)
 
 @dataclass(frozen=True)
 class TranspileResult:
-    """What one transpilation made of a circuit.
+    """The result of one transpilation.
 
     Attributes:
         options: of the transpilation.
@@ -124,7 +124,7 @@ def transpile(
     """Transpile a prepared circuit; its delays are kept.
 
     Args:
-        circuit: see `prepare_for_transpiler`; its rotations are merged already where `options` ask for it.
+        circuit: see `prepare_for_transpiler`; its rotations are merged already if `options` say so.
         target: the device.
         options: of the transpilation.
         limit_vf2: let level 3 search for layouts without routing no longer than level 2 does. Its own limit is ten

@@ -10,12 +10,12 @@ from typing import Any, final
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterExpression, ParameterVector
 
-from qgen.circuits.arguments import suggestion, whole_number
+from qgen.circuits.arguments import whole_number
 from qgen.circuits.encodings import Encoding
 from qgen.circuits.layer_circuit import LayerCircuit
 from qgen.circuits.mixture import Mixture
 from qgen.circuits.observables import z_observables
-from qgen.errors import CircuitError
+from qgen.errors import CircuitError, suggestion
 
 MAX_QUBITS, MAX_WEIGHTS, MAX_GATES = 1_000, 100_000, 30_000
 

@@ -90,7 +90,7 @@ def _rings(neighbours: dict[int, frozenset[int]]) -> Iterator[tuple[int, ...]]:
 
 
 def _gap(ring: tuple[int, ...], taken: set[int]) -> tuple[int, ...]:
-    """The free sites of a ring, in an order in which each neighbours the one before it or a taken one."""
+    """Return the free sites of a ring, in an order in which each neighbours the one before it or a taken one."""
     starts = (k for k in range(_CELL) if ring[k - 1] in taken and ring[k] not in taken)
     start = next(starts, 0)
     return tuple(site for site in ring[start:] + ring[:start] if site not in taken)

@@ -12,8 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from qgen.circuits.arguments import suggestion
-from qgen.errors import ConfigError
+from qgen.errors import ConfigError, suggestion
 from qgen.models.features.settings import ExtractorSettings
 
 Shape = tuple[int, int, int]

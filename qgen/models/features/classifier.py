@@ -12,8 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from qgen.circuits.arguments import suggestion
-from qgen.errors import ConfigError, InputError
+from qgen.errors import ConfigError, InputError, suggestion
 from qgen.models.features.base import Shape
 from qgen.models.features.scratch import LEAK, downsampling, num_downsamplings
 from qgen.models.features.settings import ClassifierSettings

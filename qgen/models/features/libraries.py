@@ -12,8 +12,7 @@ from urllib.parse import urlparse
 import torch
 from torch import nn
 
-from qgen.circuits.arguments import suggestion
-from qgen.errors import ConfigError
+from qgen.errors import ConfigError, suggestion
 from qgen.extras import install_command
 from qgen.models.features.base import Preprocess, Pretrained, Shape, import_optional
 from qgen.models.features.settings import ExtractorSettings

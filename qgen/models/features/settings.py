@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
-from qgen.circuits.arguments import suggestion
+from qgen.errors import suggestion
 from qgen.settings import Settings
 
 #: What may stand before the colon of a name, and what comes after it.

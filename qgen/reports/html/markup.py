@@ -28,8 +28,8 @@ def element(name: str, *content: str | float, **attributes: Attribute) -> Markup
         content: escaped, unless it is `Markup`.
         attributes: `class_` for class, `aria_label` for aria-label; None and False are left out.
     """
-    given = "".join(_attribute(key, value) for key, value in attributes.items())
-    return Markup(f"<{name}{given}>{join(content)}</{name}>")
+    written = "".join(_attribute(key, value) for key, value in attributes.items())
+    return Markup(f"<{name}{written}>{join(content)}</{name}>")
 
 
 def join(parts: Iterable[str | float]) -> Markup:

@@ -1,1 +1,1 @@
-"""The transpilation report: what a circuit becomes on devices, as data and as a page."""
+"""The transpilation report: a circuit on devices, as data and as a page."""

@@ -109,12 +109,12 @@ def _changes(device: DeviceReport, report: TranspilationReport, smaller: int | N
 
 
 def _routing_share(device: DeviceReport, report: TranspilationReport) -> float:
-    """The share of the two-qubit gates that routing adds."""
+    """Return the share of the two-qubit gates that routing adds."""
     return 1 - report.two_qubit_bound / device.best.metrics.two_qubit_gates
 
 
 def _gain(success: Success, share: float) -> float:
-    """The gain of a circuit without this share of its gates and of its idle time."""
+    """Return the gain of a circuit without this share of its gates and of its idle time."""
     return math.exp(-share * math.log(max(success.gates * success.idle, 1e-300)))
 
 
