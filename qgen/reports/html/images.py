@@ -1,9 +1,11 @@
-"""Figures of matplotlib as inline SVG."""
+"""Images within a page: figures of matplotlib as inline SVG, and PNG files as data."""
 
 from __future__ import annotations
 
+import base64
 import re
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 from qgen.errors import QgenError
@@ -39,3 +41,15 @@ def inline_svg(svg: str, label: str, kind: str) -> Markup:
     body = re.sub(r"\s+", " ", body)
     opening = element("svg", class_=f"drawn {kind}", role="img", aria_label=label).removesuffix("></svg>")
     return Markup(body.replace("<svg", opening, 1))
+
+
+def embedded_png(path: Path, alt: str) -> Markup:
+    """Embed a PNG file in an `img` element.
+
+    Args:
+        path: of the file.
+        alt: text in place of the image.
+    """
+    content = base64.b64encode(path.read_bytes()).decode("ascii")
+    image = element("img", src=f"data:image/png;base64,{content}", alt=alt, loading="lazy")
+    return Markup(image.removesuffix("</img>"))

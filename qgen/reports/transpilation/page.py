@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from qgen.errors import QgenError
-from qgen.reports.html.document import document
+from qgen.reports.html.document import asset, document
 from qgen.reports.html.markup import Markup, element, microseconds, percent, plural, signed, table, times
 from qgen.reports.transpilation.charts import PARTS, losses, success_chart
 from qgen.reports.transpilation.device_section import describe_result, device_section
@@ -21,6 +20,7 @@ from qgen.transpilation import CircuitMetrics
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
+_PACKAGE = "qgen.reports.transpilation"
 _NONE: Mapping[str, QuantumCircuit] = MappingProxyType({})
 
 
@@ -57,13 +57,9 @@ def page(report: TranspilationReport, circuits: Mapping[str, QuantumCircuit] = _
         element("h2", "Device by device" if len(ranked) > 1 else "In detail"),
         *sections,
         element("h2", "How the numbers are computed"),
-        element("section", Markup(_formulas()), class_="card"),
+        element("section", Markup(asset("formulas.html", _PACKAGE)), class_="card"),
     )
-    return document(f"{report.circuit}: transpilation report", _header(report), main)
-
-
-def _formulas() -> str:
-    return resources.files("qgen.reports.transpilation").joinpath("formulas.html").read_text(encoding="utf-8")
+    return document(f"{report.circuit}: transpilation report", _header(report), main, asset("report.css", _PACKAGE))
 
 
 def _header(report: TranspilationReport) -> Markup:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
-from qgen.reports.html.document import document
+from qgen.reports.html.document import asset, document
+from qgen.reports.html.images import embedded_png
 from qgen.reports.html.line_chart import Line, LinePoint, legend, line_chart
 from qgen.reports.html.markup import Markup, element, plural, scroller, table
 from qgen.studies.comparison import tables, text
@@ -34,7 +33,8 @@ def page(comparison: Comparison) -> str:
         _method(comparison),
     )
     names = ", ".join(arm.name for arm in comparison.study.arms)
-    return document(f"{names}: comparison", _header(comparison, names), main, ("page.css", "line_chart.css"))
+    styles = asset("line_chart.css"), asset("page.css", "qgen.studies.comparison")
+    return document(f"{names}: comparison", _header(comparison, names), main, *styles)
 
 
 def _header(comparison: Comparison, names: str) -> Markup:
@@ -156,14 +156,7 @@ def _grids(comparison: Comparison, fraction: float) -> Markup:
 def _pictures(comparison: Comparison, result: ArmResult) -> Iterator[Markup]:
     for seed in comparison.study.seeds:
         run = result.runs.get(seed)
-        yield _picture(run.grid, f"Samples of {run.name}") if run else element("span", text.UNKNOWN)
-
-
-def _picture(path: Path, alt: str) -> Markup:
-    content = base64.b64encode(path.read_bytes()).decode("ascii")
-    return Markup(
-        element("img", src=f"data:image/png;base64,{content}", alt=alt, loading="lazy").removesuffix("</img>")
-    )
+        yield embedded_png(run.grid, f"Samples of {run.name}") if run else element("span", text.UNKNOWN)
 
 
 def _method(comparison: Comparison) -> Markup:
