@@ -18,7 +18,7 @@ from harness.worker import Worker
 from rich.console import Console
 
 from qgen.backends import SPSA, Adjoint, ParameterShift, open_backend
-from qgen.backends.measuring import Measurement
+from qgen.backends.measurement import Measurement
 from qgen.circuits import ansatz
 from qgen.errors import BackendError
 

@@ -81,7 +81,7 @@ class Shift:
         torch.manual_seed(seed)
         with runs_of_aer() as runs:
             started = time.perf_counter()
-            values, vjp = self.method.record(self.executable, inputs, weights, wants)
+            values, vjp = self.method.value_and_vjp(self.executable, inputs, weights, wants)
             gradients = vjp(upstream)
             seconds = time.perf_counter() - started
         found = [part.tolist() for part in (values, *gradients) if part is not None]

@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING
 from qgen.lazy import on_demand
 
 if TYPE_CHECKING:
-    from qgen.backends.base import Backend as Backend
-    from qgen.backends.base import Batch as Batch
-    from qgen.backends.base import Capabilities as Capabilities
-    from qgen.backends.base import Executable as Executable
-    from qgen.backends.catalogue import FORMS as FORMS
-    from qgen.backends.catalogue import backend_names as backend_names
-    from qgen.backends.catalogue import open_backend as open_backend
+    from qgen.backends.api import Backend as Backend
+    from qgen.backends.api import Batch as Batch
+    from qgen.backends.api import Capabilities as Capabilities
+    from qgen.backends.api import Executable as Executable
     from qgen.backends.gradients import SPSA as SPSA
     from qgen.backends.gradients import Adjoint as Adjoint
     from qgen.backends.gradients import GradientMethod as GradientMethod
     from qgen.backends.gradients import ParameterShift as ParameterShift
     from qgen.backends.gradients import gradient_names as gradient_names
     from qgen.backends.gradients import resolve_gradient as resolve_gradient
+    from qgen.backends.registry import FORMS as FORMS
+    from qgen.backends.registry import backend_names as backend_names
+    from qgen.backends.registry import open_backend as open_backend
 else:
     __getattr__, __dir__ = on_demand(__name__)

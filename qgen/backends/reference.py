@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from qiskit.quantum_info import Statevector
 
-from qgen.backends.base import Backend, Batch, Capabilities, Executable
+from qgen.backends.api import Backend, Batch, Capabilities, Executable
+from qgen.backends.settings import BackendSettings
 from qgen.circuits import LayerCircuit
 from qgen.circuits.custom_gates import unroll_custom_gates
 from qgen.circuits.exact_synthesis import annotate_controls, remove_delays
@@ -47,3 +50,8 @@ class ReferenceExecutable(Executable):
             state = Statevector(bound)
             values[n] = [state.expectation_value(observable).real for observable in conditional.observables]
         return torch.from_numpy(values).to(batch.inputs.device)
+
+
+def open_reference(settings: BackendSettings, journal: Path | None) -> Backend:
+    """Open the backend; see `qgen.backends.registry`."""
+    return ReferenceBackend()

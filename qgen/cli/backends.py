@@ -35,6 +35,7 @@ _SHOW_EXAMPLES = """\b
 Examples:
   qgen backends show aer
   qgen backends show fake_brisbane --json
+  qgen backends show provider:iqm.qiskit_iqm:IQMFakeApollo
   qgen backends show fake_miami --figure miami.pdf
   qgen backends show ibm_fez --figure fez.png"""
 
@@ -110,10 +111,10 @@ def show(
     if figure and figure.suffix.lower() not in FIGURE_ENDINGS:
         raise typer.BadParameter(f"{str(figure)!r} does not end in .png, .svg or .pdf.", param_hint="--figure")
     check_outputs(figure)
-    if name in backend_names() or name in _providers():
+    if name in backend_names() or name in _providers() or _is_import_path(name):
         if figure:
             raise typer.BadParameter(f"{name} is no device: there is no map to draw.", param_hint="--figure")
-        _show_simulator(name, as_json)
+        _show_backend(name, as_json)
         return
     if name.startswith("ibm_") or name == "least_busy":
         live = _find_live(name)
@@ -219,7 +220,7 @@ def _refuse_misspelt(name: str) -> None:
 
 def _providers() -> dict[str, EntryPoint]:
     """What installed packages offer, by the names of backends."""
-    from qgen.backends.primitives import provider_offers
+    from qgen.backends.device.provider import provider_offers
 
     return {f"provider:{name}": offer for name, offer in provider_offers().items()}
 
@@ -303,17 +304,23 @@ def _since(moment: datetime | None) -> str:
     return f"{max(hours, 0):.0f} h ago" if hours < 48 else f"{_age(moment, short=True)} ago"
 
 
-def _show_simulator(name: str, as_json: bool) -> None:
+def _is_import_path(name: str) -> bool:
+    """Whether a name is of the form `provider:module:callable`."""
+    return name.startswith("provider:") and name.count(":") > 1
 
-    from qgen.backends import backend_names, open_backend
 
-    if name not in backend_names():
-        entry = _providers()[name]
+def _show_backend(name: str, as_json: bool) -> None:
+    from qgen.backends import open_backend
+
+    if name in (offers := _providers()):
+        entry = offers[name]  # only its address: the package may be slow to import
         facts = {"name": name, "object": entry.value, "package": entry.dist.name if entry.dist else None}
         rows = {"backend": name, "object": entry.value, "package": facts["package"] or "-"}
     else:
-        able = open_backend(name).capabilities
-        facts, rows = {"name": name} | dataclasses.asdict(able), {"backend": name, "gives": _abilities(able)}
+        backend = open_backend(name)
+        able, more = backend.capabilities, backend.facts()
+        facts = {"name": name} | dataclasses.asdict(able) | more
+        rows = {"backend": name, "gives": _abilities(able)} | {key: str(value) for key, value in more.items()}
     if as_json:
         print_json(facts)
     else:

@@ -13,18 +13,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from qgen.backends import Backend
-    from qgen.backends.ibm import IBMBackend
-    from qgen.backends.ibm.entry import Entry
-    from qgen.backends.ibm.views import JobView
+    from qgen.backends.billing import BilledBackend, JobStatus
     from qgen.costing.plan import HardwarePlan, PlannedLayer
     from qgen.sampling import Trained
     from qgen.training import Trainer
 
 #: What the commands take that may run on hardware.
-Hardware = Annotated[
-    list[str] | None,
-    typer.Option(metavar="KEY=VALUE", help="On IBM's hardware: tiles, mode, resilience, ... Repeatable."),
-]
 MaxSeconds = Annotated[float | None, typer.Option(min=0.1, help="Never spend more, over all that this run submits.")]
 Beyond = Annotated[
     bool, typer.Option("--beyond-account", help="Submit even what takes more than the account has left: it waits.")
@@ -57,36 +51,37 @@ class Consent(NamedTuple):
 
 def sampling_agreed(console: Console, trained: Trained, count: int, seed: int, consent: Consent, as_json: bool) -> bool:
     """Whether sampling may go ahead: always where it costs nothing, else by the plan. See `agree`."""
-    from qgen.backends.ibm import IBMBackend
+    from qgen.backends.billing import as_billed
     from qgen.costing.plan import place_anew, plan_sampling
 
-    if not isinstance(trained.backend, IBMBackend):
+    backend = as_billed(trained.backend)
+    if backend is None:
         _refuse(consent, trained.backend.name)
         return True
     if consent.place_anew:
         place_anew(trained.generator, trained.config)
-    plan = plan_sampling(trained.generator, trained.config, trained.backend, count, seed)
-    return agree(console, plan, trained.backend, consent, as_json)
+    plan = plan_sampling(trained.generator, trained.config, backend, count, seed)
+    return agree(console, plan, backend, consent, as_json)
 
 
 def training_agreed(console: Console, trainer: Trainer, consent: Consent, as_json: bool) -> bool:
     """The same for the steps of training that are still to be taken."""
-    from qgen.backends.ibm import IBMBackend
+    from qgen.backends.billing import as_billed
     from qgen.costing.plan import place_anew, plan_training
 
-    backend = trainer.generator.backend
-    if not isinstance(backend, IBMBackend):
-        _refuse(consent, backend.name)
+    backend = as_billed(trainer.generator.backend)
+    if backend is None:
+        _refuse(consent, trainer.generator.backend.name)
         return True
     if consent.place_anew:
         place_anew(trainer.generator, trainer.config, training=True)
-    watch(console, backend, None)
+    watch(console, trainer.generator.backend, None)
     steps = trainer.total - trainer.run.steps_taken
     plan = plan_training(trainer.generator, trainer.config, backend, steps, trainer.run.last_saved)
     return agree(console, plan, backend, consent, as_json)
 
 
-def agree(console: Console, plan: HardwarePlan, backend: IBMBackend, consent: Consent, as_json: bool) -> bool:
+def agree(console: Console, plan: HardwarePlan, backend: BilledBackend, consent: Consent, as_json: bool) -> bool:
     """Shows the plan, asks, and lets the backend spend what was agreed to.
 
     Args:
@@ -117,18 +112,18 @@ def agree(console: Console, plan: HardwarePlan, backend: IBMBackend, consent: Co
         _ask(console)
     if consent.limit is not None:
         backend.allow(consent.limit)
-    backend.runner.limit, backend.runner.beyond = limit, consent.beyond
-    spent = backend.runner.journal.spent()
-    console.print(f"limit: {backend.runner.limit:,.1f} QPU seconds, of which {spent:,.1f} are spent")
+    backend.authorize(limit, consent.beyond)
+    console.print(f"limit: {limit:,.1f} QPU seconds, of which {backend.spent():,.1f} are spent")
     return True
 
 
 def watch(console: Console, backend: Backend, bar: Bar | None) -> None:
     """Says how jobs on hardware are doing while they are waited for; nothing for other backends."""
-    from qgen.backends.ibm import IBMBackend
+    from qgen.backends.billing import as_billed
 
-    if isinstance(backend, IBMBackend):
-        backend.runner.watch = _Waiting(console, bar)
+    billed = as_billed(backend)
+    if billed is not None:
+        billed.watch(_Waiting(console, bar))
 
 
 def _refuse(consent: Consent, name: str) -> None:
@@ -231,10 +226,10 @@ class _Waiting:
     def __init__(self, console: Console, bar: Bar | None) -> None:
         self._console, self._bar, self._said = console, bar, ""
 
-    def __call__(self, job: JobView, entry: Entry, spent: float) -> None:
-        state = {"QUEUED": "waits", "RUNNING": "runs", "DONE": "is done"}.get(job.status, job.status.lower())
+    def __call__(self, job: JobStatus) -> None:
+        state = {"QUEUED": "waits", "RUNNING": "runs", "DONE": "is done"}.get(job.state, job.state.lower())
         place = f", {job.position} in the queue" if job.position else ""
-        words = f"job {job.job_id} {state}{place}; {spent:,.0f} QPU s"
+        words = f"job {job.job_id} {state}{place}; {job.spent:,.0f} QPU s"
         if words == self._said:
             return
         self._said = words

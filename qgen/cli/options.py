@@ -40,7 +40,7 @@ def backend_settings(
         BackendError: `layout` cannot be read, or is not a file of layouts.
     """
     if layout is not None:
-        from qgen.backends.layout_file import read_layout_file
+        from qgen.backends.device.layout_file import read_layout_file
 
         layout = os.path.expanduser(layout)
         read_layout_file(layout)

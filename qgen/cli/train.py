@@ -58,18 +58,14 @@ def train(
             metavar="NAME", help="adjoint, parameter-shift or spsa; options as in spsa:directions=4,step=0.1."
         ),
     ] = None,
-    noise_scale: Annotated[
-        float | None, typer.Option(min=0, help="Strength of a device's errors: 0 none, 1 as they are.")
-    ] = None,
-    hardware: consent.Hardware = None,
+    noise_scale: options.NoiseScale = None,
+    hardware: options.Hardware = None,
     max_qpu_seconds: consent.MaxSeconds = None,
     beyond_account: consent.Beyond = False,
     place_anew: consent.PlaceAnew = False,
     yes: consent.Yes = False,
     dry_run: consent.DryRun = False,
-    layout: Annotated[
-        str | None, typer.Option(metavar="FILE.json", help="Circuits put on the device before: `qgen transpile --pin`.")
-    ] = None,
+    layout: options.Layout = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change one setting (see --keys). Repeatable."),
@@ -181,9 +177,9 @@ def _old_run(folder: str | None, changes: list[str], circuits: dict[str, Any]) -
 
 
 def _refuse_hardware(backend: str) -> None:
-    from qgen.backends.ibm.live import is_hardware
+    from qgen.backends.registry import is_billed
 
-    if is_hardware(backend):
+    if is_billed(backend):
         raise typer.BadParameter(
             f"a whole training on {backend} is out of reach: train in simulation, then go on there for a few steps "
             f"with `qgen train RUN --resume --backend {backend} --gradient spsa`.",

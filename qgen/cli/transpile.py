@@ -108,7 +108,7 @@ def transpile(
     Success is the probability that no gate, no readout and no idle qubit fails in one execution; gain is its ratio to
     that of Qiskit's level 3 with seed 0.
     """
-    from qgen.backends.pins import write_pins
+    from qgen.backends.device.saved_layouts import write_layouts
     from qgen.reports import ReportOptions, WorkloadSpec, report_with_circuits
     from qgen.reports.transpilation.page import write_page
     from qgen.reports.transpilation.suitability import suitability, summary
@@ -143,7 +143,7 @@ def transpile(
         if html:
             write_page(report, html, dict(zip(devices, (transpiled.isa for transpiled in best), strict=True)))
     if pin:
-        write_pins(pin, devices[0], pins)
+        write_layouts(pin, devices[0], pins)
     reports = [result.report for result in results]
     if as_json:
         print_json({"reports": [report.to_dict() for report in reports], "suitability": summary(results)})

@@ -9,11 +9,9 @@ from hashlib import sha256
 from math import ceil, inf
 from typing import Any
 
+from qgen.backends.billing import BilledBackend, BilledExecutable
 from qgen.backends.gradients import GradientMethod
-from qgen.backends.ibm import IBMBackend
 from qgen.backends.ibm.budget import learned
-from qgen.backends.ibm.entry import Entry
-from qgen.backends.ibm.meter import Priced
 from qgen.backends.statevector import StatevectorBackend
 from qgen.costing.circuit_use import CircuitUse, sampling_uses, training_uses
 from qgen.errors import BackendError, BudgetError
@@ -168,7 +166,7 @@ class HardwarePlan:
 
 
 def plan_sampling(
-    generator: ImageGenerator, config: RunConfig, backend: IBMBackend, count: int, seed: int
+    generator: ImageGenerator, config: RunConfig, backend: BilledBackend, count: int, seed: int
 ) -> HardwarePlan:
     """What sampling so many images takes.
 
@@ -186,7 +184,7 @@ def plan_sampling(
 
 
 def plan_training(
-    generator: Learner, config: RunConfig, backend: IBMBackend, steps: int, since: datetime | None = None
+    generator: Learner, config: RunConfig, backend: BilledBackend, steps: int, since: datetime | None = None
 ) -> HardwarePlan:
     """What so many further steps of training take: values and gradients of each call of a layer are one submission.
 
@@ -221,11 +219,11 @@ def place_anew(generator: Learner, config: RunConfig, training: bool = False) ->
     uses = (training_uses if training else sampling_uses)(_twin(generator, config))
     for name in dict.fromkeys(use.layer for use in uses):
         layer: Any = generator.network.get_submodule(name)
-        priced: Priced = layer.compiled.executable
-        priced.place_anew()
+        billed: BilledExecutable = layer.compiled.executable
+        billed.place_anew()
 
 
-def check_limit(plan: HardwarePlan, backend: IBMBackend, limit: float | None, beyond: bool = False) -> float:
+def check_limit(plan: HardwarePlan, backend: BilledBackend, limit: float | None, beyond: bool = False) -> float:
     """QPU seconds that may be spent in all: the limit given, or noted before; where there is none, what is planned.
 
     Args:
@@ -237,8 +235,8 @@ def check_limit(plan: HardwarePlan, backend: IBMBackend, limit: float | None, be
     Raises:
         BudgetError: the plan takes more than that, or than the account has left; nothing was submitted.
     """
-    spent = backend.runner.journal.spent()
-    given = backend.runner.limit if limit is None else limit
+    spent = backend.spent()
+    given = backend.limit if limit is None else limit
     if given is not None and spent + plan.left > given:
         raise BudgetError(
             f"{plan.task} takes about {plan.left:,.1f} QPU seconds, and {spent:,.1f} of the {given:,.1f} allowed are "
@@ -268,20 +266,20 @@ def _twin(generator: Learner, config: RunConfig) -> ImageGenerator:
 def _planned(
     generator: Learner,
     uses: Sequence[CircuitUse],
-    backend: IBMBackend,
+    backend: BilledBackend,
     circuits: Callable[[CompiledCircuit, CircuitUse], int],
 ) -> tuple[PlannedLayer, ...]:
-    overrun, found = backend.runner.journal.overrun(), []
+    overrun, found = backend.overrun(), []
     for use in uses:
         layer: Any = generator.network.get_submodule(use.layer)
-        priced: Priced = layer.compiled.executable
-        tiling, today = priced.tiling, priced.tiling_now
+        billed: BilledExecutable = layer.compiled.executable
+        tiling, today = billed.tiling, billed.tiling_now
         if tiling is None or today is None:  # nothing of it is measured
             continue
-        cost, size = priced.cost(circuits(layer.compiled, use)), (use.circuit.qubits, len(tiling.tiles))
-        planned = PlannedLayer(use.layer, *size, _range(today), use.submissions, cost, overrun, priced.moved)
-        if priced.calibration not in (None, backend.calibrated):
-            planned = replace(planned, calibration=priced.calibration, success_then=_range(tiling))
+        cost, size = billed.cost(circuits(layer.compiled, use)), (use.circuit.qubits, len(tiling.tiles))
+        planned = PlannedLayer(use.layer, *size, _range(today), use.submissions, cost, overrun, billed.moved)
+        if billed.calibration not in (None, backend.calibrated):
+            planned = replace(planned, calibration=billed.calibration, success_then=_range(tiling))
         found.append(planned)
     return tuple(found)
 
@@ -295,9 +293,9 @@ def _evaluations(compiled: CompiledCircuit, wants: tuple[bool, bool]) -> int:
     return method.evaluations(compiled.executable, wants)
 
 
-def _purpose(task: str, generator: ImageGenerator, config: RunConfig, backend: IBMBackend) -> str:
+def _purpose(task: str, generator: ImageGenerator, config: RunConfig, backend: BilledBackend) -> str:
     """The task, with a mark of all that its jobs depend on: the same words with other weights are other work."""
-    mark = sha256(repr((backend.name, backend.shots, config.plain())).encode())
+    mark = sha256(repr((backend.name, backend.capabilities.shots, config.plain())).encode())
     for weights in generator.network.state_dict().values():
         mark.update(weights.detach().cpu().numpy().tobytes())
     return f"{task} ({mark.hexdigest()[:8]})"
@@ -306,23 +304,16 @@ def _purpose(task: str, generator: ImageGenerator, config: RunConfig, backend: I
 def _plan(
     task: str,
     purpose: str,
-    backend: IBMBackend,
+    backend: BilledBackend,
     layers: tuple[PlannedLayer, ...],
     repeats: int,
     since: datetime | None = None,
 ) -> HardwarePlan:
     if not layers:
         raise BackendError(f"this model has no circuits that {backend.name} could run: leave --backend out")
-    backend.runner.purpose = purpose
-    backend.runner.adopt()
+    backend.begin(purpose)
     queue, allowance = backend.queue()
     overrun = layers[0].overrun
-    mine = [one for one in backend.runner.journal.entries() if _is_part(one, purpose, since)]
-    done = float(sum(learned(one.estimate, overrun) for one in mine))
+    done = float(sum(learned(estimate, overrun) for estimate in backend.estimates(purpose, since)))
     where = backend.name, layers, repeats
     return HardwarePlan(task, purpose, *where, queue, allowance, done, overrun, backend.calibrated)
-
-
-def _is_part(entry: Entry, purpose: str, since: datetime | None) -> bool:
-    late = since is None or datetime.fromisoformat(entry.created) >= since.replace(microsecond=0)
-    return entry.purpose == purpose and entry.state in ("submitted", "done") and late

@@ -7,7 +7,7 @@ from typing import Any
 from qiskit import QuantumCircuit
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 
-from qgen.backends.angles import Doubles
+from qgen.backends.parameters import Doubles
 from qgen.devserver.machine import Machine
 from qgen.errors import QgenError
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from qgen.backends.angles import Doubles
+from qgen.backends.parameters import Doubles
 from qgen.devserver.channels import Channels
 from qgen.devserver.gates import Complexes, State, exchanged, pair, superoperators, unitaries
 from qgen.devserver.pieces import Piece, Step

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from qiskit.circuit import Instruction
 from qiskit.quantum_info import Operator
 
-from qgen.backends.angles import Doubles
+from qgen.backends.parameters import Doubles
 
 Complexes = npt.NDArray[np.complex128]
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from qiskit import QuantumCircuit
 from qiskit.circuit import CircuitInstruction, Instruction, ParameterExpression
 
-from qgen.backends.angles import Angles, Doubles
+from qgen.backends.parameters import Doubles, ParameterMap
 from qgen.errors import CircuitError
 
 Bits = npt.NDArray[np.bool_]
@@ -81,7 +81,7 @@ def steps_of(circuit: QuantumCircuit, values: Doubles) -> tuple[list[Step], Doub
     steps = [_step(circuit, found, columns) for found in circuit.data if found.operation.name != "barrier"]
     moving = {angle: column for angle, column in columns.items() if _is_symbolic(angle)}
     table = np.empty((len(values), len(columns)))
-    table[:, list(moving.values())] = Angles(tuple(moving), tuple(circuit.parameters)).values(values)
+    table[:, list(moving.values())] = ParameterMap(tuple(moving), tuple(circuit.parameters)).values(values)
     for angle, column in columns.items():
         if angle not in moving:
             table[:, column] = float(angle)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qgen.backends.angles import Doubles
+from qgen.backends.parameters import Doubles
 from qgen.devserver.checks import RefusedError, check_angles, check_instructions
 from qgen.devserver.fingerprint import fingerprint
 from qgen.devserver.machine import Machine

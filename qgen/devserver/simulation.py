@@ -11,8 +11,8 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from qgen.backends.angles import Doubles
-from qgen.backends.measuring import Outcomes, confuse, draw_outcomes
+from qgen.backends.measurement import Outcomes, apply_readout_error, sample_bitstrings
+from qgen.backends.parameters import Doubles
 from qgen.devserver.channels import Channels
 from qgen.devserver.exact import probabilities
 from qgen.devserver.pieces import Bits, Piece, pieces_of, registers_of, steps_of
@@ -72,8 +72,8 @@ def _read(piece: Piece, table: Doubles, shots: int, noise: Noise | None, rng: np
     wires, clbits = [wire for wire, _ in piece.reads], [clbit for _, clbit in piece.reads]
     found = probabilities(piece, table, here)
     if here:
-        found = confuse(found, here.noise.confusion[wires])
-    return _spread(draw_outcomes(found, shots, repeat(rng)), clbits)
+        found = apply_readout_error(found, here.noise.confusion[wires])
+    return _spread(sample_bitstrings(found, shots, repeat(rng)), clbits)
 
 
 def _is_exact(piece: Piece, shots: int, noise: Noise | None) -> bool:

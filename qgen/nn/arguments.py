@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qiskit import QuantumCircuit
+from qiskit.providers import BackendV2
 
 from qgen.backends import Backend, open_backend
 from qgen.circuits import LayerCircuit, ansatz_names
@@ -50,12 +51,12 @@ def opened_backend(given: Any, shots: Any) -> Backend:
     Raises:
         BackendError: it is neither, or the shots are no whole number from 1 on, or given beside an open backend.
     """
-    if isinstance(given, str):
+    if isinstance(given, str | BackendV2):
         return open_backend(given, shots)
     if not isinstance(given, Backend):
         raise BackendError(
-            f"backend = {shown(given)} is no backend: give a name, as 'statevector' or 'aer', or what "
-            "qgen.backends.open_backend(...) returns"
+            f"backend = {shown(given)} is no backend: give a name, as 'statevector' or 'aer', a Qiskit BackendV2, or "
+            "what qgen.backends.open_backend(...) returns"
         )
     if shots is not None and (type(shots) is not int or shots != given.capabilities.shots):
         raise BackendError(

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from qgen.backends.batching import check_shapes
+from qgen.backends.batch import check_shapes
 from qgen.nn.compiled import CompiledCircuit
 from qgen.nn.functions import MaybeTensors, apply_rule, fill
 from qgen.nn.rules import RecordedVJP, aligned, no_seeds, products, values
@@ -36,7 +36,7 @@ def evaluate(compiled: CompiledCircuit, inputs: torch.Tensor, weights: torch.Ten
 class _Expectations(torch.autograd.Function):
     """Expectation values forward, vector-Jacobian products backward, for whichever of inputs and weights want one.
 
-    Written without `setup_context`, which costs a call's time at few qubits, and cannot keep what `record` gives.
+    Written without `setup_context`, which costs a call's time at few qubits, and cannot keep a vector-Jacobian product.
     """
 
     @staticmethod
@@ -44,7 +44,7 @@ class _Expectations(torch.autograd.Function):
         ctx.save_for_backward(inputs, weights)
         ctx.compiled = compiled
         ctx.streams = compiled.executable.streams(inputs, weights)  # backward sees what forward drew
-        result, ctx.vjp = compiled.gradient.record(
+        result, ctx.vjp = compiled.gradient.value_and_vjp(
             compiled.executable, inputs, weights, (ctx.needs_input_grad[0], ctx.needs_input_grad[1]), ctx.streams
         )
         return result

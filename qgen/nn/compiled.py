@@ -79,9 +79,9 @@ class CompiledCircuit:
             leaf.expand(*lead, leaf.shape[-1]) if wanted else leaf
             for leaf, wanted in zip((inputs, weights), wants, strict=True)
         ]
-        values, pull_back = self.gradient.record(self.executable, wide[0], wide[1], wants, seed)
+        values, vjp = self.gradient.value_and_vjp(self.executable, wide[0], wide[1], wants, seed)
         units = torch.eye(values.shape[-1], dtype=values.dtype, device=values.device)
-        rows = [pull_back(unit.expand_as(values)) for unit in units]
+        rows = [vjp(unit.expand_as(values)) for unit in units]
         matrices = [
             torch.stack([row[k] for row in rows], dim=-2) if wanted else None  # type: ignore[misc]
             for k, wanted in enumerate(wants)

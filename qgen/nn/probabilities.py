@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from qgen.backends import Backend, GradientMethod
-from qgen.backends.walsh import walsh_hadamard
+from qgen.backends.measurement.walsh import walsh_hadamard
 from qgen.circuits import LayerCircuit, with_z_products
 from qgen.circuits.arguments import whole_number
 from qgen.circuits.probabilities import check_qubits

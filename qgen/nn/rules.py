@@ -12,7 +12,7 @@ from math import prod
 
 import torch
 
-from qgen.backends.batching import Gradients
+from qgen.backends.batch import Gradients
 from qgen.nn.compiled import CompiledCircuit
 from qgen.nn.functions import MaybeTensors, Traceable, TracedRule, apply_rule, backward_of, fill
 from qgen.nn.torch_internals import Tensors
@@ -145,7 +145,7 @@ class Products:
         lead = _lead(tensors)
         wide_inputs, wide_upstream = (tensor.expand(*lead, tensor.shape[-1]) for tensor in (inputs, upstream))
         seed = _seed(self.compiled, seeds, lead, self.streams)
-        d_inputs, d_weights = self.compiled.executable.adjoint(wide_inputs, weights, wide_upstream, self.wants, seed)
+        d_inputs, d_weights = self.compiled.executable.vjp(wide_inputs, weights, wide_upstream, self.wants, seed)
         d_inputs = None if d_inputs is None else d_inputs.sum_to_size(inputs.shape)
         return tuple(gradient for gradient in (d_inputs, d_weights) if gradient is not None)
 
@@ -220,7 +220,9 @@ class RecordedVJP:
 def _values_traced(compiled: CompiledCircuit, streams: Streams | None) -> Traceable:
     def function(tensors: Sequence[torch.Tensor], graph: bool) -> Tensors:
         inputs, weights, seeds = tensors
-        return (compiled.executable.differentiable(inputs, weights, _seed(compiled, seeds, _lead(tensors), streams)),)
+        return (
+            compiled.executable.expectations_autograd(inputs, weights, _seed(compiled, seeds, _lead(tensors), streams)),
+        )
 
     return function
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from qgen.lazy import on_demand
 
 if TYPE_CHECKING:
+    from qgen.backends.settings import BackendSettings as BackendSettings
     from qgen.runs.allocation import fitting as fitting
     from qgen.runs.building import build_generator as build_generator
     from qgen.runs.building import build_learner as build_learner
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from qgen.runs.checkpoint import load_checkpoint as load_checkpoint
     from qgen.runs.checkpoint import model_fingerprint as model_fingerprint
     from qgen.runs.checkpoint import save_checkpoint as save_checkpoint
-    from qgen.runs.config import BackendSettings as BackendSettings
     from qgen.runs.config import EMASettings as EMASettings
     from qgen.runs.config import RunConfig as RunConfig
     from qgen.runs.config import TrainingSettings as TrainingSettings

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from qgen.adversarial import AdversarialSettings
-from qgen.backends import open_backend
-from qgen.backends.ibm.options import HardwareOptions
+from qgen.backends.settings import BackendSettings
 from qgen.data import DataSettings
 from qgen.diffusion import DiffusionSettings, SamplingSettings
 from qgen.models import ClassifierSettings, GANSettings, UNetSettings
 from qgen.settings import Settings, with_kind
 from qgen.yaml_values import is_null
-
-if TYPE_CHECKING:
-    from qgen.backends import Backend
 
 ModelSettings: TypeAlias = Annotated[
     UNetSettings | GANSettings | ClassifierSettings, Field(discriminator="kind"), with_kind("unet")
@@ -30,38 +25,6 @@ _PARTS = {
     "gan": ("generator", "discriminator"),
     "classifier": ("body", "head"),
 }
-
-
-class BackendSettings(Settings):
-    """Where circuits run while training, and how they are differentiated."""
-
-    name: str = "statevector"
-    """As `qgen backends` lists them: `statevector`, `aer`, `aer:fake_brisbane`, `aer:noise.yaml`, ..."""
-    shots: int | None = Field(None, gt=0)
-    """How often each circuit is measured; None: exact values where the backend can compute them, else 1,024 shots."""
-    noise_scale: float | None = Field(None, ge=0)
-    """How strong a device's errors are; None or 1: as they are, 0: none."""
-    noise: tuple[Literal["gates", "relaxation", "readout"], ...] | None = None
-    """Which kinds of a device's errors are on; None: all."""
-    layout: str | None = None
-    """A file of `qgen transpile --pin`: circuits put on that device before; None: the transpiler puts them there."""
-    hardware: HardwareOptions = HardwareOptions()
-    """How circuits run on IBM's hardware."""
-    gradient: str = "auto"
-    """`adjoint`, `parameter-shift`, `spsa`, each with options as in `spsa:directions=4,step=0.1`; `auto` is adjoint
-    where values are exact, else parameter-shift."""
-
-    def open(self, journal: Path | None = None) -> Backend:
-        """The backend.
-
-        Args:
-            journal: the file in which jobs on hardware are noted.
-
-        Raises:
-            BackendError: there is none of that name, or an option that it has no use for.
-            HardwareError: it is IBM's hardware, and there is no account, or no such device.
-        """
-        return open_backend(self.name, self.shots, self.noise_scale, self.noise, self.layout, self.hardware, journal)
 
 
 class EMASettings(Settings):

@@ -81,9 +81,9 @@ def test_relaxation_of_a_device(rng: np.random.Generator) -> None:
     backend = open_backend("aer:fake_lagos", noise=("relaxation",))
     angle = rng.uniform(1, 2)
     long, short = (backend.compile(layer(us)) for us in (40.0, 0.0))
-    wire = long.placement.wires[0]
-    life = backend.source.target(2).qubit_properties[long.placement.physical[wire]]
-    assert long.placement.physical == short.placement.physical
+    wire = long.routed.wires[0]
+    life = backend.source.target(2).qubit_properties[long.routed.physical[wire]]
+    assert long.routed.physical == short.routed.physical
     found, before = (one.expectations([angle], []) for one in (long, short))
     t1, t2 = np.exp(-40e-6 / life.t1), np.exp(-40e-6 / life.t2)
     assert 1 - found[0] == pytest.approx((1 - before[0]) * t1, abs=1e-3)

@@ -18,7 +18,7 @@ from qiskit.quantum_info import Statevector
 
 from qgen import QuantumLayer
 from qgen.backends import FORMS, Backend, backend_names, open_backend
-from qgen.backends.measuring import Measurement
+from qgen.backends.measurement import Measurement
 from qgen.circuits import LayerCircuit, ansatz, ansatz_names
 
 EXACT, SINGLE = 1e-10, 1e-5  # tolerances in float64 and float32, for observables of norm 1
@@ -49,9 +49,10 @@ def opened(case: Case) -> Backend:
 EXAMPLES = {
     "aer:DEVICE": [Case("aer:fake_lagos", None, 0.0), Case("aer:fake_lagos", SHOTS, 0.0)],
     "aer:FILE.yaml": [Case("aer:quiet.yaml", None)],
-    "fake_DEVICE": [],  # has noise always: see test_noisy_backends.py
+    "fake_DEVICE": [],  # has noise always: see aer/test_noisy.py
     "ibm_DEVICE": [],  # see tests/backends/ibm
-    "provider:NAME": [],  # see test_provider.py
+    "provider:NAME": [],  # see device/test_provider.py
+    "provider:MODULE:OBJECT": [],  # likewise
 }
 LISTED = [Case(name) for name in backend_names()]
 CASES = [
@@ -134,7 +135,7 @@ def test_gradients_are_differences_of_its_own_values(case: Case, name: str) -> N
     moves = 1e-5 * torch.eye(len(inputs) + len(weights)).double()
     moved = torch.cat([inputs, weights]) + torch.stack([moves, -moves])
     values = executable.expectations(moved[..., : len(inputs)], moved[..., len(inputs) :]) @ upstream
-    found = executable.adjoint(inputs, weights, upstream, (True, True))
+    found = executable.vjp(inputs, weights, upstream, (True, True))
     torch.testing.assert_close(torch.cat(found), (values[0] - values[1]) / 2e-5, rtol=0, atol=1e-6)
 
 

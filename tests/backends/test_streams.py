@@ -18,11 +18,11 @@ from qiskit.circuit import Parameter
 
 from qgen import LayerCircuit
 from qgen.backends import SPSA, Backend, Batch, Capabilities, Executable, ParameterShift, open_backend
-from qgen.backends.aer import noisy_runs, runner, sampled
-from qgen.backends.aer.noisy_runs import Trajectories
+from qgen.backends.aer import exact, noisy, runner
+from qgen.backends.aer.noisy import Trajectories
 from qgen.backends.aer.seeding import GAP, runs_of
 from qgen.backends.gradients import Adjoint, GradientMethod
-from qgen.backends.measuring import outcomes
+from qgen.backends.measurement import outcomes
 from qgen.circuits import Mixture, ansatz
 from qgen.errors import InputError
 from qgen.randomness import Streams, derive, for_images, next_streams
@@ -103,7 +103,7 @@ def test_chunks_change_nothing(case: Case, monkeypatch: pytest.MonkeyPatch) -> N
     inputs, weights = angles(circuit, 7, 3)
     whole = executable.expectations(inputs, weights[0], 5)
     monkeypatch.setattr(outcomes, "CHUNK", 3 * max(16, case.shots))
-    for module in (sampled, noisy_runs, runner):
+    for module in (exact, noisy, runner):
         monkeypatch.setattr(module, "RUN_BYTES", 2 * 8 << 4)
     np.testing.assert_array_equal(executable.expectations(inputs, weights[0], 5), whole)
 
@@ -148,7 +148,7 @@ def test_trajectories_of_two_rows_share_no_errors(monkeypatch: pytest.MonkeyPatc
     angle, circuit, shots = Parameter("a"), QuantumCircuit(1), 2200
     circuit.ry(angle, 0)
     run, used = Trajectories(circuit, [angle], model), list[int]()
-    simulator = run._simulator
+    simulator = run._run.simulator
     measured = circuit.measure_all(inplace=False).assign_parameters([0.9])
     one, shifted = (
         simulator.run(measured, shots=shots, seed_simulator=seed, memory=True).result().get_memory() for seed in (5, 7)
@@ -195,14 +195,14 @@ def test_gradients_of_a_row_are_its_own(case: Case, method: GradientMethod) -> N
     inputs, weights = (torch.from_numpy(array) for array in angles(circuit, 3, 2))
     own = torch.tensor([5, 6, 7])
     torch.manual_seed(0)  # of SPSA's directions
-    values, pull_back = method.record(executable, inputs, weights, (True, True), own)
+    values, vjp = method.value_and_vjp(executable, inputs, weights, (True, True), own)
     assert torch.equal(values, executable.expectations(inputs, weights, own))
     if isinstance(method, SPSA):
         return
     upstream = torch.ones_like(values)
-    alone, back = method.record(executable, inputs[2:], weights[2:], (True, True), own[2:])
+    alone, back = method.value_and_vjp(executable, inputs[2:], weights[2:], (True, True), own[2:])
     assert torch.equal(alone, values[2:])
-    for all_rows, row in zip(pull_back(upstream), back(upstream[2:]), strict=True):
+    for all_rows, row in zip(vjp(upstream), back(upstream[2:]), strict=True):
         assert all_rows is not None
         assert row is not None
         torch.testing.assert_close(all_rows[2:], row, rtol=0, atol=1e-12)
@@ -224,15 +224,15 @@ class Telling(Backend):
                 told.append(("evaluate", streams))
                 return exact.evaluate(batch, streams)
 
-            def pull_back(
+            def evaluate_vjp(
                 self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool], streams: Streams
             ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-                told.append(("pull_back", streams))
-                return exact.pull_back(batch, upstream, wants, streams)
+                told.append(("evaluate_vjp", streams))
+                return exact.evaluate_vjp(batch, upstream, wants, streams)
 
-            def traced(self, batch: Batch, streams: Streams) -> torch.Tensor:
-                told.append(("traced", streams))
-                return exact.traced(batch, streams)
+            def evaluate_autograd(self, batch: Batch, streams: Streams) -> torch.Tensor:
+                told.append(("evaluate_autograd", streams))
+                return exact.evaluate_autograd(batch, streams)
 
         return Told(circuit, self)
 
@@ -249,7 +249,7 @@ def test_backward_sees_what_forward_drew() -> None:
     slope.square().sum().backward()
     order = [step for step, _ in backend.told]
     drawn = [streams for _, streams in backend.told]
-    assert order == ["evaluate", "evaluate", "pull_back", "pull_back", "traced"]
+    assert order == ["evaluate", "evaluate", "evaluate_vjp", "evaluate_vjp", "evaluate_autograd"]
     assert drawn[2] == drawn[1]
     assert drawn[3] == drawn[4] == drawn[0]
     assert drawn[0] != drawn[1]

@@ -12,7 +12,7 @@ from cloud import no_account
 from typer.testing import CliRunner
 
 from qgen.backends import backend_names, open_backend
-from qgen.backends.primitives import provider
+from qgen.backends.device import provider
 from qgen.cli.main import app
 from qgen.devices import device_names, open_device, snapshots
 

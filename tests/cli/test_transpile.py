@@ -60,7 +60,7 @@ def test_the_circuits_of_a_run_once_and_pinned_for_sampling(tmp_path: Path) -> N
         inner.compiled.executable for inner in trained.generator.network.modules() if isinstance(inner, QuantumLayer)
     ]
     starts = [sorted(report["devices"][0]["candidates"][0]["layout"]) for report in reports]
-    assert all(sorted(one.placement.physical) in starts for one in placed)
+    assert all(sorted(one.routed.physical) in starts for one in placed)
 
 
 def test_which_ansatz_suits_which_device() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from qgen.backends import open_backend
-from qgen.backends.base import Executable
+from qgen.backends.api import Executable
 from qgen.costing.circuit_use import sampling_uses, training_uses
 from qgen.runs import ImageGenerator, build_generator, read_config
 

@@ -62,7 +62,7 @@ KINDS: dict[str, Any] = {
 }
 ARGUMENTS: dict[str, set[str]] = {  # what each takes, of all these
     "circuit": set(),
-    "backend": set(),
+    "backend": {"backend of Qiskit"},
     "gradient": {"gradient"},
     "shots": {"None"},
     "seed": {"None", "zero", "three"},
@@ -117,9 +117,9 @@ def test_each_kind_for_ancillas(kind: str) -> None:
         ({"seed": True}, "seed .*not True"),
         ({"seed": 2**63}, r"seed must be below 2\^63"),
         ({"copies": 0}, "copies .*at least 1, not 0"),
-        ({"shots": -1}, "shots = -1 must be a whole number from 1 on"),
-        ({"backend": "aer", "shots": 0}, "shots = 0 must be"),
-        ({"backend": "aer", "shots": True}, "shots = True must be"),
+        ({"shots": -1}, "`shots`: input should be greater than 0 .given: -1"),
+        ({"backend": "aer", "shots": 0}, "`shots`: input should be greater than 0 .given: 0"),
+        ({"backend": "aer", "shots": True}, "`shots`: give a number: true and false are none"),
         ({"backend": open_backend("aer", 1), "shots": True}, "shots = True was given beside"),
         ({"initial": [[1.0, 2.0]]}, r"shape \(1, 2\); give shape \(2,\)"),
         ({"initial": [1.0, 2.0], "copies": 2}, r"shape \(2,\); give shape \(2, 2\)"),

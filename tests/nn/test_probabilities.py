@@ -16,7 +16,7 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from qgen import LayerCircuit, QuantumLayer, QuantumProbabilities
 from qgen.backends import Backend, open_backend
-from qgen.backends.walsh import walsh_hadamard
+from qgen.backends.measurement.walsh import walsh_hadamard
 from qgen.circuits import Mixture, ansatz, with_z_products, z_products
 from qgen.errors import CircuitError, InputError
 from qgen.nn import describe_runs

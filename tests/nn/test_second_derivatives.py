@@ -55,7 +55,7 @@ def test_what_is_traced_is_what_is_evaluated(circuit: LayerCircuit, shape: tuple
     executable = open_backend("statevector").compile(circuit)
     for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 1e-4)):
         arguments = inputs.to(dtype), weights.to(dtype)
-        traced = executable.differentiable(*arguments)
+        traced = executable.expectations_autograd(*arguments)
         assert traced.dtype == dtype
         torch.testing.assert_close(traced, executable.expectations(*arguments), rtol=0, atol=tolerance)
 
@@ -170,7 +170,7 @@ def test_all_of_it_stays_on_one_device(name: str) -> None:
         torch.zeros(*shape, device="meta", requires_grad=True)
         for shape in ((3, circuit.num_inputs), (circuit.num_weights,))
     )
-    values = open_backend("statevector").compile(circuit).differentiable(inputs, weights)
+    values = open_backend("statevector").compile(circuit).expectations_autograd(inputs, weights)
     (slope,) = torch.autograd.grad(values.sum(), inputs, create_graph=True)
     slope.square().sum().backward()
     assert inputs.grad is not None
@@ -208,4 +208,4 @@ def test_backends_without_an_adjoint_say_so(backend: str) -> None:
     circuit = ansatz("basic", qubits=2, layers=1)
     executable = open_backend(backend).compile(circuit)
     with pytest.raises(BackendError, match=f"backend `{backend}` has no derivatives of gradients"):
-        executable.differentiable(torch.zeros(2), torch.zeros(2))
+        executable.expectations_autograd(torch.zeros(2), torch.zeros(2))

@@ -19,7 +19,7 @@ from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vjp,
 
 from qgen import LayerCircuit, QuantumLayer, QuantumProbabilities
 from qgen.backends import SPSA, Backend, Executable, open_backend
-from qgen.backends.base import Batch, Capabilities
+from qgen.backends.api import Batch, Capabilities
 from qgen.circuits import ansatz
 from qgen.errors import BackendError, InputError
 from qgen.randomness import Streams
@@ -204,9 +204,11 @@ def test_vmap_runs_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_jacobians_run_the_circuits_of_one_gradient(gradient: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many rows or columns they have."""
     layer, runs = QuantumLayer(circuit(), "aer", gradient, shots=64).double(), []
-    record = type(layer.compiled.gradient).record
+    record = type(layer.compiled.gradient).value_and_vjp
     monkeypatch.setattr(
-        type(layer.compiled.gradient), "record", lambda self, *rest: runs.append(len(rest[1])) or record(self, *rest)
+        type(layer.compiled.gradient),
+        "value_and_vjp",
+        lambda self, *rest: runs.append(len(rest[1])) or record(self, *rest),
     )
     for transform in (jacrev, jacfwd):
         runs.clear()
@@ -326,11 +328,11 @@ class Wobbling(Backend):
             def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
                 return drawn(streams) * exact.evaluate(batch, streams)
 
-            def pull_back(self, batch: Batch, upstream: torch.Tensor, wants: Any, streams: Streams) -> Any:
-                return exact.pull_back(batch, drawn(streams) * upstream, wants, streams)
+            def evaluate_vjp(self, batch: Batch, upstream: torch.Tensor, wants: Any, streams: Streams) -> Any:
+                return exact.evaluate_vjp(batch, drawn(streams) * upstream, wants, streams)
 
-            def traced(self, batch: Batch, streams: Streams) -> torch.Tensor:
-                return drawn(streams) * exact.traced(batch, streams)
+            def evaluate_autograd(self, batch: Batch, streams: Streams) -> torch.Tensor:
+                return drawn(streams) * exact.evaluate_autograd(batch, streams)
 
         return Wobbled(circuit, self)
 

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-import qgen.backends.gradients.choice as gradients
+import qgen.backends.gradients.registry as gradients
 import qgen.devserver.faults  # so that its settings are known here
 import qgen.studies  # noqa: F401
 from qgen.errors import ConfigError

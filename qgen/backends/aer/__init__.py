@@ -1,3 +1,3 @@
-"""Aer as a backend: exact values by its statevector method, all samples of a call in one run."""
+"""Aer as a backend: exact, sampled and noisy values, all samples of a call in one run."""
 
-from qgen.backends.aer.backend import AerBackend as AerBackend
+from qgen.backends.aer.exact import AerBackend as AerBackend

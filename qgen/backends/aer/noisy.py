@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from qgen.backends.aer.noisy_runs import Density, Trajectories
-from qgen.backends.angles import Doubles
-from qgen.backends.base import Backend, Capabilities, Executable
-from qgen.backends.measuring import confuse, rewire_outcomes, rewire_probabilities
-from qgen.backends.pins import Pins
-from qgen.backends.placed import PlacedExecutable
+import numpy as np
+import numpy.typing as npt
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+
+from qgen.backends.aer.runner import RUN_BYTES
+from qgen.backends.aer.seeding import GAP, runs_of
+from qgen.backends.api import Backend, Capabilities, Executable
+from qgen.backends.device.executable import DeviceExecutable
+from qgen.backends.device.local import open_calibrated
+from qgen.backends.device.routing import RoutedCircuit, route_layer
+from qgen.backends.device.saved_layouts import SavedLayouts
+from qgen.backends.measurement import (
+    Measurement,
+    Outcomes,
+    apply_readout_error,
+    permute_bits,
+    permute_probabilities,
+    sample_bitstrings,
+)
+from qgen.backends.parameters import Doubles
+from qgen.backends.settings import BackendSettings
 from qgen.circuits import LayerCircuit
-from qgen.errors import BackendError
+from qgen.errors import BackendError, InputError
 from qgen.extras import require_aer
-from qgen.noise import KINDS, NoiseSource
+from qgen.noise import KINDS, DeviceNoise, NoiseSource, read_noise
+from qgen.noise.settings import ENDINGS
+from qgen.noise.source import LocalNoise
 from qgen.randomness import Streams
+from qgen.transpilation.delays import delay_parameters
 
 # A density matrix of k qubits takes as long as 2^k states, one for each shot; what Aer spends on a shot beside its
 # state makes up for a factor of four (measured at 8 to 12 qubits).
 SHOTS_WORTH = 4
 MOST_DENSE = 13  # qubits of a density matrix: 1 GiB
+LABEL = "read"
+READING = 1 << 32  # beyond all numbers of bases: readout errors draw from a stream of their own
 
 
 class NoisyAerBackend(Backend):
@@ -31,14 +55,14 @@ class NoisyAerBackend(Backend):
 
     Args:
         source: the device or file that the noise comes from.
-        shots: how often each circuit is measured; None: values are exact.
+        shots: per circuit; None: values are exact.
         scale: how strong the errors are; 1: as the source has them, 0: the ideal circuit, transpiled.
         kinds: those of `qgen.noise.KINDS` that are on.
         seed: of the transpiler.
-        pins: circuits that are placed already.
+        saved: layouts of circuits on this device; None: circuits are transpiled now.
 
     Raises:
-        BackendError: qiskit-aer is not installed; a scale or kind that is not allowed; pins of another device.
+        BackendError: qiskit-aer is not installed; a scale or kind that is not allowed; layouts of another device.
     """
 
     def __init__(
@@ -48,14 +72,14 @@ class NoisyAerBackend(Backend):
         scale: float = 1.0,
         kinds: Collection[str] = KINDS,
         seed: int = 0,
-        pins: Pins | None = None,
+        saved: SavedLayouts | None = None,
     ) -> None:
         require_aer(f"backend `aer:{source.name}`")
         source.local([], scale, kinds)  # refuses wrong scales and kinds
         self.source, self.scale, self.kinds, self.seed = source, scale, kinds, seed
-        self.pins, self._shots = pins, shots
-        if pins is not None:
-            pins.check_device(source.name)
+        self._saved, self._shots = saved, shots
+        if saved is not None:
+            saved.check_device(source.name)
 
     @property
     def name(self) -> str:
@@ -72,57 +96,187 @@ class NoisyAerBackend(Backend):
         )
 
     def compile(self, circuit: LayerCircuit) -> Executable:
-        return NoisyExecutable(circuit, self)
+        routed, measurement = route_layer(circuit, self.source.target(circuit.qubits), self.seed, self._saved)
+        noise = self.source.local(routed.physical, self.scale, self.kinds)
+        return DeviceExecutable(circuit, self, routed, NoisySimulation(routed, measurement, noise, self._shots))
 
     def facts(self) -> dict[str, Any]:
         return {"noise": self.source.provenance() | {"scale": self.scale, "kinds": list(self.kinds)}}
 
 
-class NoisyExecutable(PlacedExecutable):
-    """A placed circuit with the noise of the qubits that it is placed on.
+def open_noisy(settings: BackendSettings, journal: Path | None) -> Backend:
+    """Open the backend with the noise of a device or a file; see `qgen.backends.registry`."""
+    scale = 1.0 if settings.noise_scale is None else settings.noise_scale
+    kinds = KINDS if settings.noise is None else settings.noise
+    source = _noise_source(settings.name.removeprefix("aer:"))
+    return NoisyAerBackend(source, settings.shots, scale, kinds, saved=settings.saved_layouts())
+
+
+def _noise_source(name: str) -> NoiseSource:
+    if name.lower().endswith(ENDINGS):
+        return read_noise(Path(name))
+    device = open_calibrated(name)
+    return DeviceNoise(device.target, device.name, device.calibrated and device.calibrated.date())
+
+
+class NoisySimulation:
+    """A `Submitter` that simulates a routed circuit with the noise of the qubits in use.
+
+    Args:
+        routed: the circuit.
+        measurement: of the layer's observables, in the bases of `routed`.
+        noise: of the qubits `routed.physical`.
+        shots: per circuit; None: values are exact.
 
     Raises:
-        BackendError: the circuit does not fit on the device, or its density matrix into memory.
+        BackendError: the density matrix does not fit into memory.
     """
 
-    open_delays = True
-
-    def __init__(self, circuit: LayerCircuit, backend: NoisyAerBackend) -> None:
-        super().__init__(circuit, backend, backend.source.target(circuit.qubits), backend.seed, backend.pins)
-        self._noisy, self._shots = backend, backend.capabilities.shots
-        noise = backend.source.local(self.placement.physical, backend.scale, backend.kinds)
-        self._confusion = noise.confusion
-        run = Density if self._by_density() else Trajectories
+    def __init__(self, routed: RoutedCircuit, measurement: Measurement, noise: LocalNoise, shots: int | None) -> None:
+        self._measurement, self._wires = measurement, routed.wires
+        self._confusion, self._shots = noise.confusion, shots
+        self._dense = _is_dense(len(routed.physical), shots)
+        kind = Density if self._dense else Trajectories
         self._runs: list[Density | Trajectories] = [
-            run(circuit, self.placement.parameters, noise.model) for circuit in self.placement.circuits
+            kind(circuit, routed.parameters, noise.model) for circuit in routed.circuits
         ]
-
-    def __reduce__(self) -> Any:
-        return NoisyExecutable, (self.circuit, self._noisy)
 
     @property
     def method(self) -> str:
-        way = "density matrix" if self._by_density() else "trajectories"
-        return f"{way}, {super().method}"
+        values = "exact" if self._shots is None else f"{self._shots:,} shots"
+        return f"{'density matrix' if self._dense else 'trajectories'}, {values}"
 
-    def values(self, table: Doubles, streams: Streams) -> Doubles:
-        wires = self.placement.wires
+    def values(self, angles: Doubles, streams: Streams) -> Doubles:
         if self._shots is None:
-            states = [run.probabilities(table) for run in self._runs if isinstance(run, Density)]  # all of them
-            read = [rewire_probabilities(confuse(state, self._confusion), wires) for state in states]
-            return self.measurement.from_probabilities(read)
+            states = [run.probabilities(angles) for run in self._runs if isinstance(run, Density)]  # all of them
+            read = [permute_probabilities(apply_readout_error(one, self._confusion), self._wires) for one in states]
+            return self._measurement.from_probabilities(read)
         outcomes = [
-            run.outcomes(table, self._shots, streams, basis, self._confusion) for basis, run in enumerate(self._runs)
+            run.outcomes(angles, self._shots, streams, basis, self._confusion) for basis, run in enumerate(self._runs)
         ]
-        return self.measurement.from_outcomes([rewire_outcomes(some, wires) for some in outcomes])
+        return self._measurement.from_outcomes([permute_bits(of_wires, self._wires) for of_wires in outcomes])
 
-    def _by_density(self) -> bool:
-        wires = len(self.placement.physical)
-        if self._shots is not None:
-            return wires <= MOST_DENSE and 1 << wires <= SHOTS_WORTH * self._shots
-        if wires > MOST_DENSE:
-            raise BackendError(
-                f"exact values of a noisy circuit on {wires} qubits need a density matrix of {16 << 2 * wires:,} "
-                f"bytes; {MOST_DENSE} qubits are the most. Give shots (--shots 1024): one noisy state is drawn for each"
-            )
-        return True
+
+def _is_dense(wires: int, shots: int | None) -> bool:
+    """Whether a density matrix is simulated, not trajectories.
+
+    Raises:
+        BackendError: exact values need one that is too large.
+    """
+    if shots is not None:
+        return wires <= MOST_DENSE and 1 << wires <= SHOTS_WORTH * shots
+    if wires > MOST_DENSE:
+        raise BackendError(
+            f"exact values of a noisy circuit on {wires} qubits need a density matrix of {16 << 2 * wires:,} "
+            f"bytes; {MOST_DENSE} qubits are the most. Give shots (--shots 1024): one noisy state is drawn for each"
+        )
+    return True
+
+
+class NoisyRun:
+    """A circuit and its noise on one of Aer's methods."""
+
+    def __init__(self, circuit: QuantumCircuit, parameters: Sequence[Parameter], model: Any, method: str) -> None:
+        from qiskit_aer import AerSimulator
+
+        self.circuit, self.parameters = circuit, tuple(parameters)
+        self.open_delays = delay_parameters(circuit)
+        self.simulator = AerSimulator(method=method, noise_model=model)
+
+    def results(self, table: Doubles, shots: int, seed: int, late: bool = True) -> Any:
+        """Return Aer's results, one a row, of one run; a circuit without parameters is run once for each.
+
+        Numbers are bound `late`, by Aer, which is quicker, but draws otherwise for a row in a table than for it alone.
+        Delays are as long in all rows: their relaxation is worked out before Aer binds the other numbers.
+        """
+        bound = dict(zip(self.parameters, table.T.tolist(), strict=True))
+        delays = {parameter: _length(bound.pop(parameter)[0]) for parameter in self.open_delays}
+        circuit = self.circuit.assign_parameters(delays)
+        result = self.simulator.run(
+            circuit if bound else [circuit] * len(table),
+            parameter_binds=[bound] if bound else None,
+            runtime_parameter_bind_enable=late,
+            shots=shots,
+            seed_simulator=seed,
+            max_parallel_threads=torch.get_num_threads(),
+        ).result()
+        if not result.success:
+            status = next((one.status for one in result.results if not one.success), result.status)
+            raise BackendError(f"Aer could not run this noisy circuit of {circuit.num_qubits} qubits: {status}")
+        return result
+
+    def parts(self, table: Doubles, most: int) -> Iterator[npt.NDArray[np.int64]]:
+        """Split the numbers of rows into runs of at most so many, whose delays are equally long."""
+        columns = [self.parameters.index(parameter) for parameter in self.open_delays]
+        alike: dict[tuple[float, ...], list[int]] = defaultdict(list)
+        for row, lengths in enumerate(map(tuple, table[:, columns].tolist())):
+            alike[lengths].append(row)
+        for rows in alike.values():
+            yield from (np.array(rows[at : at + most]) for at in range(0, len(rows), most))
+
+
+class Density:
+    """By the density matrix: exact probabilities of all outcomes."""
+
+    def __init__(self, circuit: QuantumCircuit, parameters: Sequence[Parameter], model: Any) -> None:
+        self._wires, saved = circuit.num_qubits, circuit.copy()
+        saved.save_probabilities(range(self._wires), label=LABEL)
+        self._run = NoisyRun(saved, parameters, model, "density_matrix")
+
+    def probabilities(self, table: Doubles) -> Doubles:
+        """Return probabilities (N, 2^k) for numbers (N, C), bit w of an outcome being wire w, before readout errors."""
+        most = max(1, RUN_BYTES >> (3 + self._wires))
+        found = np.empty((len(table), 1 << self._wires))
+        for rows in self._run.parts(table, most):
+            found[rows] = [getattr(one.data, LABEL) for one in self._run.results(table[rows], 1, 0).results]
+        return found
+
+    def outcomes(self, table: Doubles, shots: int, streams: Streams, basis: int, confusion: Doubles) -> Outcomes:
+        """See `Trajectories.outcomes`."""
+        read = apply_readout_error(self.probabilities(table), confusion)
+        return sample_bitstrings(read, shots, streams.generators(basis))
+
+
+class Trajectories:
+    """By one state for each shot, on which errors happen at random."""
+
+    def __init__(self, circuit: QuantumCircuit, parameters: Sequence[Parameter], model: Any) -> None:
+        self._run = NoisyRun(circuit.measure_all(inplace=False), parameters, model, "statevector")
+
+    def outcomes(self, table: Doubles, shots: int, streams: Streams, basis: int, confusion: Doubles) -> Outcomes:
+        """Return what is read, (N, shots), for numbers (N, C), bit w of an outcome being wire w.
+
+        Args:
+            table: the numbers.
+            shots: of each row.
+            streams: what the rows draw from.
+            basis: the number of the basis that the circuit measures in.
+            confusion: (k, 2, 2); see `qgen.backends.measurement.apply_readout_error`.
+        """
+        found = np.empty((len(table), shots), dtype=np.int64)
+        # Delays of open length are bound before a run.
+        for rows, seed in runs_of(streams, basis, GAP + 1 if self._run.open_delays else shots):
+            result = self._run.results(table[rows], shots, seed, late=False)
+            found[rows] = [_spread(result.get_counts(k)) for k in range(len(rows))]
+        rngs = streams.generators(basis + READING)
+        return np.array([_with_readout_error(row, confusion, rng) for row, rng in zip(found, rngs, strict=True)])
+
+
+def _length(seconds: float) -> float:
+    if seconds < 0:
+        raise InputError(f"a delay is {seconds:g} s long: keep its parameters where it is not below zero")
+    return seconds
+
+
+def _spread(counts: Mapping[str, int]) -> Outcomes:
+    """Counts as outcomes (shots,), sorted."""
+    outcomes = sorted(counts)
+    return np.repeat(np.array([int(bits, 2) for bits in outcomes]), [counts[bits] for bits in outcomes])
+
+
+def _with_readout_error(outcomes: Outcomes, confusion: Doubles, rng: np.random.Generator) -> Outcomes:
+    flips = np.zeros_like(outcomes)
+    for wire, wrong in enumerate(confusion):
+        probability = wrong[[0, 1], [1, 0]][outcomes >> wire & 1]
+        flips |= (rng.random(len(outcomes)) < probability).astype(np.int64) << wire
+    return outcomes ^ flips

@@ -10,8 +10,9 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, Parameter
 
-from qgen.backends.aer.lowering import Doubles, Lowering
-from qgen.backends.aer.readout import Probabilities, Readout
+from qgen.backends.aer.lowering import Lowering
+from qgen.backends.aer.observables import Readout
+from qgen.backends.parameters import Doubles
 from qgen.errors import BackendError
 
 RUN_BYTES = 1 << 27  # what one run may hold; larger batches take several
@@ -33,7 +34,7 @@ class Runner:
     several samples, one after the other, each from |0...0> on, and each saves a state of its own.
     """
 
-    def __init__(self, lowering: Lowering, readout: Readout | Probabilities, wires: int) -> None:
+    def __init__(self, lowering: Lowering, readout: Readout, wires: int) -> None:
         from qiskit_aer import AerSimulator
 
         self._lowering, self._readout, self._wires = lowering, readout, wires
@@ -91,7 +92,7 @@ class _Copies(NamedTuple):
     labels: list[str]
 
     @classmethod
-    def of(cls, lowering: Lowering, readout: Readout | Probabilities, wires: int, copies: int) -> _Copies:
+    def of(cls, lowering: Lowering, readout: Readout, wires: int, copies: int) -> _Copies:
         from qiskit_aer.library import SetStatevector
 
         circuit, labels = QuantumCircuit(wires), [f"sample{copy}" for copy in range(copies)]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from qgen.backends.base import Executable
-from qgen.backends.batching import Gradients
-from qgen.backends.gradients.method import Recorded
+from qgen.backends.api import Executable
+from qgen.backends.batch import Gradients
+from qgen.backends.gradients.method import ValueAndVJP
 from qgen.errors import BackendError
 from qgen.randomness import Seed
 
@@ -29,20 +29,20 @@ class Adjoint:
                 "`spsa`, or backend `statevector`"
             )
 
-    def record(
+    def value_and_vjp(
         self,
         executable: Executable,
         inputs: torch.Tensor,
         weights: torch.Tensor,
         wants: tuple[bool, bool],
         seed: Seed | None = None,
-    ) -> Recorded:
+    ) -> ValueAndVJP:
         streams = executable.streams(inputs, weights, seed)
 
-        def pull_back(upstream: torch.Tensor) -> Gradients:
-            return executable.adjoint(inputs, weights, upstream, wants, streams)
+        def vjp(upstream: torch.Tensor) -> Gradients:
+            return executable.vjp(inputs, weights, upstream, wants, streams)
 
-        return Recorded(executable.expectations(inputs, weights, streams), pull_back)
+        return ValueAndVJP(executable.expectations(inputs, weights, streams), vjp)
 
     def evaluations(self, executable: Executable, wants: tuple[bool, bool]) -> int:
         return 1

@@ -1,30 +1,32 @@
-"""What a gradient method is: values now, and the way from a gradient for them to those for inputs and weights."""
+"""What a gradient method is: values, and the vector-Jacobian product that belongs to them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 from typing import NamedTuple, Protocol
 
 import torch
 
-from qgen.backends.base import Executable
-from qgen.backends.batching import Gradients
+from qgen.backends.api import Executable
+from qgen.backends.batch import Gradients
 from qgen.randomness import Seed
 
+PART_BYTES = 1 << 26  # of the angles or parameters of a part, but for a single evaluation that has more
 
-class Recorded(NamedTuple):
+
+class ValueAndVJP(NamedTuple):
     """Expectation values and their vector-Jacobian product.
 
     Attributes:
         values: (..., O).
-        pull_back: takes the gradient (..., O) of a loss for the values, gives those for inputs and weights, in their
-            shapes and types; None for what was not wanted. It runs no circuit that was not run already, but for the
+        vjp: takes the gradient (..., O) of a loss for the values, gives those for inputs and weights, in their shapes
+            and types; None for what was not wanted. It runs no circuit that was not run already, but for the
             adjoint method.
     """
 
     values: torch.Tensor
-    pull_back: Callable[[torch.Tensor], Gradients]
+    vjp: Callable[[torch.Tensor], Gradients]
 
 
 class GradientMethod(Protocol):
@@ -38,14 +40,14 @@ class GradientMethod(Protocol):
         """
         ...
 
-    def record(
+    def value_and_vjp(
         self,
         executable: Executable,
         inputs: torch.Tensor,
         weights: torch.Tensor,
         wants: tuple[bool, bool],
         seed: Seed | None = None,
-    ) -> Recorded:
+    ) -> ValueAndVJP:
         """Evaluate, along with all that the gradients take: where values are sampled, in one submission.
 
         Args:
@@ -62,11 +64,26 @@ class GradientMethod(Protocol):
         ...
 
     def evaluations(self, executable: Executable, wants: tuple[bool, bool]) -> int:
-        """Circuits that `record` runs for one sample, the forward one included.
+        """Circuits that `value_and_vjp` runs for one sample, the forward one included.
 
         Each is measured `shots` times in each basis. Where a random subset is drawn, the most that it may be.
         """
         ...
+
+
+def parts(executable: Executable, evaluations: int, numbers: int) -> Iterator[range]:
+    """Which evaluations of the whole batch to run together, in order.
+
+    On a remote backend, which bills by the submission, all of them.
+
+    Args:
+        executable: what is evaluated.
+        evaluations: how many there are.
+        numbers: angles or parameters of one evaluation, 8 bytes each.
+    """
+    most = evaluations if executable.backend.capabilities.remote else PART_BYTES // (8 * max(1, numbers))
+    step = max(1, most)
+    return (range(first, min(first + step, evaluations)) for first in range(0, evaluations, step))
 
 
 def is_real(given: object) -> bool:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from qgen.backends.angles import Doubles
-from qgen.backends.base import Executable
-from qgen.backends.batching import Batch, Gradients, parameter_rows
-from qgen.backends.gradients.method import Recorded, is_real
-from qgen.backends.gradients.parts import parts
-from qgen.backends.gradients.rules import shift_rule
+from qgen.backends.api import Executable
+from qgen.backends.batch import Batch, Gradients, parameter_rows
+from qgen.backends.gradients.method import ValueAndVJP, is_real, parts
+from qgen.backends.parameters import Doubles
+from qgen.backends.parameters.shift_form import Frequencies
 from qgen.errors import BackendError
 from qgen.randomness import Seed
 
@@ -47,54 +47,54 @@ class ParameterShift:
 
     def evaluations(self, executable: Executable, wants: tuple[bool, bool]) -> int:
         moved = self._wanted(executable, wants)
-        sizes = sorted((2 * len(executable.angled.frequencies[k]) for k in moved), reverse=True)
+        sizes = sorted((2 * len(executable.shift_form.frequencies[k]) for k in moved), reverse=True)
         return 1 + sum(sizes[: self._subset_size(len(moved))])
 
-    def record(
+    def value_and_vjp(
         self,
         executable: Executable,
         inputs: torch.Tensor,
         weights: torch.Tensor,
         wants: tuple[bool, bool],
         seed: Seed | None = None,
-    ) -> Recorded:
-        return executable.settled(lambda: self._record(executable, inputs, weights, wants, seed))
+    ) -> ValueAndVJP:
+        return executable.on_one_layout(lambda: self._value_and_vjp(executable, inputs, weights, wants, seed))
 
-    def _record(
+    def _value_and_vjp(
         self,
         executable: Executable,
         inputs: torch.Tensor,
         weights: torch.Tensor,
         wants: tuple[bool, bool],
         seed: Seed | None,
-    ) -> Recorded:
+    ) -> ValueAndVJP:
         plan, batch = executable.batch(inputs, weights)
-        angled, parameters = executable.angled, parameter_rows(batch)
+        shift_form, parameters = executable.shift_form, parameter_rows(batch)
         moves = self._moves(executable, wants)
-        angles = angled.angles.values(parameters)
+        angles = shift_form.parameter_map.values(parameters)
         shifts = np.concatenate([np.zeros((1, angles.shape[1])), moves.shifts])
         streams = executable.streams(inputs, weights, seed)
 
         def evaluate(some: range) -> torch.Tensor:
             table = angles + shifts[some.start : some.stop, None]
             flat = table.reshape(table.shape[0] * table.shape[1], table.shape[2])
-            return angled.evaluate(flat, streams.evaluated(some)).detach().to(batch.inputs.device, torch.float64)
+            return shift_form.evaluate(flat, streams.evaluated(some)).detach().to(batch.inputs.device, torch.float64)
 
         found = torch.cat([evaluate(some) for some in parts(executable, len(shifts), angles.size)])
         found = found.reshape(len(shifts), len(angles), executable.circuit.num_observables)
 
-        def pull_back(upstream: torch.Tensor) -> Gradients:
+        def vjp(upstream: torch.Tensor) -> Gradients:
             onto = plan.upstream(upstream).detach().double().to(found.device)
             slopes = torch.einsum("sno,no->ns", found[1:], onto).cpu().numpy() * moves.coefficients
             d_angles = np.zeros_like(angles)
             np.add.at(d_angles.T, moves.angles, slopes.T)
-            d_parameters = torch.from_numpy(angled.angles.pull_back(parameters, d_angles)).to(onto.device)
+            d_parameters = torch.from_numpy(shift_form.parameter_map.vjp(parameters, d_angles)).to(onto.device)
             return plan.gather(_split(batch, d_parameters, wants), inputs, weights)
 
-        return Recorded(plan.values(found[0]), pull_back)
+        return ValueAndVJP(plan.values(found[0]), vjp)
 
     def _moves(self, executable: Executable, wants: tuple[bool, bool]) -> _Moves:
-        frequencies = executable.angled.frequencies
+        frequencies = executable.shift_form.frequencies
         moved = self._wanted(executable, wants)
         size = self._subset_size(len(moved))
         if size < len(moved):
@@ -109,10 +109,10 @@ class ParameterShift:
 
     def _wanted(self, executable: Executable, wants: tuple[bool, bool]) -> npt.NDArray[np.int64]:
         """The angles that something wanted depends on and that reach an observable."""
-        angled, inputs = executable.angled, executable.circuit.conditional.num_inputs
-        depends = angled.angles.depends
+        shift_form, inputs = executable.shift_form, executable.circuit.conditional.num_inputs
+        depends = shift_form.parameter_map.depends
         wanted = (wants[0] & depends[:inputs].any(axis=0)) | (wants[1] & depends[inputs:].any(axis=0))
-        return np.flatnonzero(wanted & np.array([bool(some) for some in angled.frequencies], dtype=bool))
+        return np.flatnonzero(wanted & np.array([bool(some) for some in shift_form.frequencies], dtype=bool))
 
     def _subset_size(self, angles: int) -> int:
         return min(angles, max(1, round(self.fraction * angles)))
@@ -133,3 +133,24 @@ def _split(batch: Batch, d_parameters: torch.Tensor, wants: tuple[bool, bool]) -
     if wants[1]:
         d_weights.index_add_(0, batch.weight_rows, d_parameters[:, inputs:])
     return d_parameters[:, :inputs] if wants[0] else None, d_weights if wants[1] else None
+
+
+class ShiftRule(NamedTuple):
+    """f'(a) = sum of coefficients (2 R,) * f(a + shifts (2 R,)) for every f with R given frequencies; radians."""
+
+    shifts: Doubles
+    coefficients: Doubles
+
+
+@lru_cache
+def shift_rule(frequencies: Frequencies) -> ShiftRule:
+    """The rule with equidistant shifts, for frequencies that are the multiples 1 to R of the lowest one.
+
+    It takes two evaluations a frequency, as few as any rule that holds for all such functions. Source: Wierichs, Izaac,
+    Wang and Lin, "General parameter-shift rules for quantum gradients", 2022, arXiv:2107.12390, equation (20).
+    """
+    count, lowest = 2 * len(frequencies), min(frequencies)
+    numbers = np.arange(1, count + 1)
+    at = (2 * numbers - 1) * np.pi / count
+    coefficients = (-1.0) ** (numbers - 1) / (2 * count * np.sin(at / 2) ** 2)
+    return ShiftRule(np.where(at < np.pi, at, at - 2 * np.pi) / lowest, lowest * coefficients)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from qgen.backends.base import Executable
-from qgen.backends.batching import Gradients
-from qgen.backends.gradients.method import Recorded, is_real, is_whole
-from qgen.backends.gradients.parts import parts
+from qgen.backends.api import Executable
+from qgen.backends.batch import Gradients
+from qgen.backends.gradients.method import ValueAndVJP, is_real, is_whole, parts
 from qgen.errors import BackendError
 from qgen.randomness import Seed
 
@@ -55,17 +54,17 @@ class SPSA:
     def evaluations(self, executable: Executable, wants: tuple[bool, bool]) -> int:
         return 1 + 2 * self.directions * any(wants)
 
-    def record(
+    def value_and_vjp(
         self,
         executable: Executable,
         inputs: torch.Tensor,
         weights: torch.Tensor,
         wants: tuple[bool, bool],
         seed: Seed | None = None,
-    ) -> Recorded:
+    ) -> ValueAndVJP:
         streams = executable.streams(inputs, weights, seed)
         if not any(wants):
-            return Recorded(executable.expectations(inputs, weights, streams), lambda _: (None, None))
+            return ValueAndVJP(executable.expectations(inputs, weights, streams), lambda _: (None, None))
         step = self.step or (EXACT_STEP if executable.backend.capabilities.exact else SAMPLED_STEP)
         plan, batch = executable.batch(inputs, weights)
         lead = plan.samples
@@ -82,7 +81,7 @@ class SPSA:
         values = torch.cat([evaluate(some) for some in parts(executable, 1 + 2 * self.directions, numbers)])
         plus, minus = values[1 : self.directions + 1], values[self.directions + 1 :]
 
-        def pull_back(upstream: torch.Tensor) -> Gradients:
+        def vjp(upstream: torch.Tensor) -> Gradients:
             slopes = ((plus - minus) * upstream).sum(dim=-1, keepdim=True) / (2 * step * self.directions)
             found = [
                 None if sign is None else _summed(slopes * _aligned(sign, len(lead)), leaf)
@@ -90,7 +89,7 @@ class SPSA:
             ]
             return found[0], found[1]
 
-        return Recorded(values[0], pull_back)
+        return ValueAndVJP(values[0], vjp)
 
     def _signs(self, leaf: torch.Tensor, lead: tuple[int, ...]) -> torch.Tensor:
         """Plus or minus one, (directions, *lead, P), from torch's global generator."""

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qiskit.transpiler import Target
 
-from qgen.backends.base import Capabilities, Executable
+from qgen.backends.api import Capabilities, Executable
+from qgen.backends.billing import BilledBackend, BilledExecutable, JobStatus, StatusCallback
+from qgen.backends.device.routing import transpile
+from qgen.backends.device.sampling import DEFAULT_SHOTS
+from qgen.backends.device.saved_layouts import SavedLayouts
 from qgen.backends.ibm.account import LOGIN, has_account
 from qgen.backends.ibm.client import Client, NoDeviceError
 from qgen.backends.ibm.executable import HardwareExecutable
@@ -19,9 +24,7 @@ from qgen.backends.ibm.journal import JOURNAL, Journal, alone
 from qgen.backends.ibm.options import HardwareOptions
 from qgen.backends.ibm.remembered import Notes, recall_circuit, remember_circuit
 from qgen.backends.ibm.runner import Runner
-from qgen.backends.pins import Pins
-from qgen.backends.placement import transpile
-from qgen.backends.primitives.executable import DEFAULT_SHOTS
+from qgen.backends.settings import BackendSettings
 from qgen.circuits import LayerCircuit
 from qgen.devices import device_names
 from qgen.devices.device import without_faulty_gates
@@ -45,16 +48,18 @@ class IBMBackend(Hardware):
     Args:
         client: IBM's service.
         journal: the file of the journal.
-        shots: how often each circuit is measured; None: 1,024 times.
-        pins: circuits that are placed already.
+        shots: per circuit; None: 1,024.
+        saved: layouts of circuits that the user chose; None: they are placed where they are best.
 
     Raises:
         HardwareError: another process works with this journal.
-        BackendError: pins of another device.
+        BackendError: layouts of another device.
     """
 
-    def __init__(self, client: Client, journal: Path, shots: int | None = None, pins: Pins | None = None) -> None:
-        self.pins, self.options = pins, client.options
+    def __init__(
+        self, client: Client, journal: Path, shots: int | None = None, saved: SavedLayouts | None = None
+    ) -> None:
+        self._saved, self.options = saved, client.options
         self.shots = _whole_choices(shots or DEFAULT_SHOTS, client.options)
         self.tiles = None if self.options.tiles == "auto" else self.options.tiles
         with ExitStack() as stack:
@@ -71,8 +76,8 @@ class IBMBackend(Hardware):
             calibrated = client.calibrated()
             self.calibrated = None if calibrated is None else f"{calibrated:%Y-%m-%d %H:%M %Z}".strip()
             _check_delay(self.machine, self.options.rep_delay_us)
-            if pins is not None:
-                pins.check_device(self.name)
+            if saved is not None:
+                saved.check_device(self.name)
             self._client, self.runner = client, Runner(client, book)
             self.runner.allow(None)
             self._stack = stack.pop_all()
@@ -83,7 +88,8 @@ class IBMBackend(Hardware):
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(exact=False, noisy=True, remote=True, shots=self.shots, qubits=self.target.num_qubits)
+        qubits = self.target.num_qubits
+        return Capabilities(exact=False, noisy=True, remote=True, billed=True, shots=self.shots, qubits=qubits)
 
     @property
     def rep_delay_us(self) -> float:
@@ -106,6 +112,37 @@ class IBMBackend(Hardware):
         """How many QPU seconds may be spent in all, counted over everything in the journal; None: as noted there."""
         self.runner.allow(seconds)
 
+    @property
+    def limit(self) -> float | None:
+        """See `BilledBackend`; likewise the methods that follow."""
+        return self.runner.limit
+
+    def authorize(self, limit: float, beyond_account: bool = False) -> None:
+        self.runner.limit, self.runner.beyond = limit, beyond_account
+
+    def spent(self) -> float:
+        return self.runner.journal.spent()
+
+    def begin(self, purpose: str) -> None:
+        self.runner.purpose = purpose
+        self.runner.adopt()
+
+    def estimates(self, purpose: str, since: datetime | None = None) -> list[float]:
+        whole = None if since is None else since.replace(microsecond=0)
+        return [
+            entry.estimate
+            for entry in self.runner.journal.entries()
+            if entry.purpose == purpose
+            and entry.state in ("submitted", "done")
+            and (whole is None or datetime.fromisoformat(entry.created) >= whole)
+        ]
+
+    def overrun(self) -> float:
+        return self.runner.journal.overrun()
+
+    def watch(self, on_status: StatusCallback) -> None:
+        self.runner.watch = lambda job, entry, spent: on_status(JobStatus(job.job_id, job.status, job.position, spent))
+
     def queue(self) -> tuple[int, float | None]:
         """How many jobs wait for the device, and how many QPU seconds the account has left, if IBM says so."""
         return self._client.queue(), self._client.allowance()
@@ -115,15 +152,15 @@ class IBMBackend(Hardware):
         """See `Hardware.couplers`."""
         return [(int(a), int(b)) for a, b in self.machine.configuration().coupling_map or ()]
 
-    def layouts(self, circuit: LayerCircuit) -> list[Pins]:
+    def layouts(self, circuit: LayerCircuit) -> list[SavedLayouts]:
         """See `Hardware.layouts`, and `qgen.backends.ibm.remembered`."""
-        return [self.pins] if self.pins is not None else recall_circuit(self.notes, self.name, circuit)
+        return [self._saved] if self._saved is not None else recall_circuit(self.notes, self.name, circuit)
 
-    def place_anew(self, circuit: LayerCircuit) -> Pins:
+    def place_anew(self, circuit: LayerCircuit) -> SavedLayouts:
         """See `Hardware.place_anew`."""
-        if self.pins is not None:
+        if self._saved is not None:
             raise BackendError(
-                f"{self.pins.source} pins this circuit to one place: pin it anew with "
+                f"{self._saved.source} pins this circuit to one place: pin it anew with "
                 f"`qgen transpile RUN --backend {self.name} --pin FILE.json`"
             )
         isa = transpile(circuit.conditional.circuit, self.target)
@@ -138,25 +175,30 @@ class IBMBackend(Hardware):
         self._stack.close()
 
 
+if TYPE_CHECKING:  # what mypy holds them to
+    _backend: type[BilledBackend] = IBMBackend
+    _executable: type[BilledExecutable] = HardwareExecutable
+
+
 def open_hardware(
     name: str,
     shots: int | None = None,
     options: HardwareOptions | None = None,
     journal: Path | None = None,
     max_qpu_seconds: float | None = None,
-    pins: Pins | None = None,
+    saved: SavedLayouts | None = None,
     pace: float | None = None,
 ) -> IBMBackend:
     """IBM's device of that name, with the user's account.
 
     Args:
         name: as in `ibm_fez`, or `least_busy`.
-        shots: how often each circuit is measured; None: 1,024 times.
+        shots: per circuit; None: 1,024.
         options: how circuits run there.
         journal: the file of the journal; None: `jobs.sqlite` in the user's data folder.
         max_qpu_seconds: how many QPU seconds may be spent, of all that the journal holds; None: what is noted there,
             and else none.
-        pins: circuits that are placed already.
+        saved: layouts of circuits that the user chose; None: they are placed where they are best.
         pace: seconds between two tries; None: as is usual.
 
     Raises:
@@ -170,7 +212,7 @@ def open_hardware(
     except HardwareError as error:
         raise HardwareError(f"{_past(name)}{error}. {_rehearsal(name)}" if _past(name) else str(error)) from None
     try:
-        backend = IBMBackend(client, journal or default_journal(), shots, pins)
+        backend = IBMBackend(client, journal or default_journal(), shots, saved)
     except NoDeviceError as error:
         raise HardwareError(
             f"{_past(name)}the account has no device {name}; it has {error.live}. {_rehearsal(name)}"
@@ -178,6 +220,12 @@ def open_hardware(
     if max_qpu_seconds is not None:
         backend.allow(max_qpu_seconds)
     return backend
+
+
+def open_ibm(settings: BackendSettings, journal: Path | None) -> IBMBackend:
+    """Open the device that these settings name; see `qgen.backends.registry` and `open_hardware`."""
+    saved = settings.saved_layouts()
+    return open_hardware(settings.name, settings.shots, settings.hardware, journal, saved=saved)
 
 
 def default_journal() -> Path:

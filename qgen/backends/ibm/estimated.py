@@ -1,21 +1,20 @@
-"""A circuit at one place of IBM's hardware by mitigated values: the Estimator."""
+"""A circuit in one layout on IBM's hardware, by mitigated values: the Estimator."""
 
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
 import numpy as np
 
-from qgen.backends.angles import Doubles
-from qgen.backends.ibm.hardware import Hardware
+from qgen.backends.device.executable import DeviceExecutable
+from qgen.backends.device.routing import refuse_open_delays, route, route_layer
+from qgen.backends.device.tiles import single_tile
+from qgen.backends.ibm.hardware import Hardware, HardwareLayout
 from qgen.backends.ibm.layouts import Layout, submit
 from qgen.backends.ibm.meter import Meter
 from qgen.backends.ibm.results import Expected, unpack
-from qgen.backends.measuring import Basis
-from qgen.backends.placed import PlacedExecutable
-from qgen.backends.placement import place
-from qgen.backends.tiles import one_tile
+from qgen.backends.measurement import Basis
+from qgen.backends.parameters import Doubles
 from qgen.circuits import LayerCircuit
 from qgen.randomness import Streams
 from qgen.transpilation.cost import WorkloadCost
@@ -27,46 +26,64 @@ _STRENGTHS = {0: 1, 1: 1, 2: 3}
 _STRETCH = {0: 1, 1: 1, 2: 3}
 
 
-class EstimatedLayout(PlacedExecutable):
-    """See the module. Mitigation runs further circuits to learn of errors.
-
-    Attributes:
-        tiling: where the one copy of the circuit lies.
-        only_known: answer from the journal alone, and submit nothing.
+def estimated_layout(circuit: LayerCircuit, backend: Hardware, layout: Layout) -> HardwareLayout:
+    """Compile a circuit for the Estimator, in this layout.
 
     Raises:
         BackendError: the circuit does not fit on the device, or uses what the device does not have or what is faulty.
     """
+    routed, measurement = route_layer(circuit, layout.target, saved=layout.pins)
+    refuse_open_delays(routed, backend.name)
+    jobs = EstimatorJobs(circuit, backend, layout, len(measurement.bases))
+    return HardwareLayout(DeviceExecutable(circuit, backend, routed, jobs), jobs)
 
-    def __init__(self, circuit: LayerCircuit, backend: Hardware, layout: Layout) -> None:
-        pins, target, conditional = layout.pins, layout.target, circuit.conditional
-        super().__init__(circuit, backend, target, seed=0, pins=pins)
-        self._hardware, self._layout, self.only_known = backend, layout, layout.past
-        routed, basis = pins.route(circuit, target), Basis("Z" * circuit.qubits)
+
+class EstimatorJobs:
+    """A `Submitter` whose values are the Estimator's, by jobs that are each paid for once.
+
+    Mitigation runs further circuits to learn of errors.
+
+    Args:
+        circuit: the layer's circuit.
+        backend: the device.
+        layout: of the circuit.
+        bases: how many its observables are measured in.
+
+    Attributes:
+        only_known: answer from the journal alone, and submit nothing.
+    """
+
+    def __init__(self, circuit: LayerCircuit, backend: Hardware, layout: Layout, bases: int) -> None:
+        conditional, target = circuit.conditional, layout.target
+        self._hardware, self.only_known = backend, layout.past
+        isa, basis = layout.pins.route(circuit, target), Basis("Z" * circuit.qubits)
         parameters = conditional.inputs + conditional.weights
-        # No turns at the end: the Estimator adds its own.
-        body = place(conditional.circuit, parameters, target, [basis], seed=0, routed=routed)
+        # No basis changes at the end: the Estimator adds its own.
+        body = route(conditional.circuit, parameters, target, [basis], seed=0, isa=isa)
         (self._body,) = body.physical_circuits(measure=False)
         ends = [body.physical[wire] for wire in body.wires]
         self._observables = [[one.apply_layout(ends, body.device_qubits)] for one in conditional.observables]
-        self.tiling: Tiling | None = one_tile(body, target)
-        self._bases = max(1, len(self.measurement.bases))
+        self._tiling = single_tile(body, target)
+        self._bases = max(1, bases)
         self._meter = Meter([self._body], backend, _STRETCH[backend.options.resilience], past=layout.past)
 
-    def __reduce__(self) -> Any:
-        return EstimatedLayout, (self.circuit, self._hardware, self._layout)
+    @property
+    def method(self) -> str:
+        return f"{self._hardware.shots:,} shots"
+
+    @property
+    def tiling(self) -> Tiling | None:
+        return self._tiling
 
     def tiling_now(self) -> Tiling | None:
-        """Its one copy: `tiling` has its success as the device is today."""
-        return self.tiling
+        return self._tiling  # of the one copy as the device is today
 
     def cost(self, samples: int) -> WorkloadCost:
-        """What one submission of so many settings of the angles costs, as an upper bound."""
         jobs = -(-samples // self._most_rows()) if samples else 0
         return self._meter.cost(self._circuits(samples, jobs), self._hardware.shots, jobs)
 
-    def values(self, table: Doubles, streams: Streams) -> Doubles:
-        whole, most = self._meter.rounded(table), self._most_rows()
+    def values(self, angles: Doubles, streams: Streams) -> Doubles:
+        whole, most = self._meter.rounded(angles), self._most_rows()
         requests = []
         for k, first in enumerate(range(0, len(whole), most)):
             part = whole[first : first + most]
@@ -75,8 +92,8 @@ class EstimatedLayout(PlacedExecutable):
             expected = Expected.values((len(self._observables), len(part)), prod(size))
             requests.append(self._meter.request("estimator", pubs, part, *size, (streams.joint, k), expected))
         results = submit(self._hardware.runner, requests, self.only_known)
-        found = [unpack(result)[0].data.evs.array for result in results]
-        return np.concatenate(found, axis=1).T
+        values = [unpack(result)[0].data.evs.array for result in results]
+        return np.concatenate(values, axis=1).T
 
     def _circuits(self, rows: int, jobs: int) -> int:
         """With the circuits that readout is learned from: as many shots as one more, for each job."""

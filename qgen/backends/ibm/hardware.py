@@ -1,33 +1,42 @@
-"""A device of IBM's as the circuits that run there see it."""
+"""What circuits on IBM's hardware need of their device, and a circuit in one layout there."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
+from qiskit.transpiler import Target
+
+from qgen.backends.api import Backend
+from qgen.backends.device.executable import DeviceExecutable
+from qgen.backends.device.saved_layouts import SavedLayouts
 from qgen.backends.ibm.options import HardwareOptions
 from qgen.backends.ibm.remembered import Notes
 from qgen.backends.ibm.runner import Runner
-from qgen.backends.pins import Pins
-from qgen.backends.primitives.executable import SamplerBackend
 from qgen.circuits import LayerCircuit
+from qgen.transpilation.cost import WorkloadCost
+from qgen.transpilation.tiling import Tiling
 
 
-class Hardware(SamplerBackend):
-    """See the module.
+class Hardware(Backend):
+    """A device of IBM's, as the circuits on it see it.
 
     Attributes:
-        shots: how often each circuit is measured.
+        shots: per circuit.
+        tiles: copies of a circuit that run side by side; None: as many as are worth it.
         options: how circuits run.
         machine: the device, as IBM's client has it.
-        runner: has circuits run, each paid for once.
+        target: what circuits are transpiled for.
+        runner: runs circuits, each paid for once.
         notes: where circuits were put, kept once something is submitted.
-        calibrated: the moment of the device's last calibration, in words; None where IBM does not say.
+        calibrated: the time of the device's last calibration; None where IBM does not say.
     """
 
     shots: int
+    tiles: int | None
     options: HardwareOptions
     machine: Any
+    target: Target
     runner: Runner
     notes: Notes
     calibrated: str | None
@@ -43,13 +52,43 @@ class Hardware(SamplerBackend):
         """All pairs of qubits that it was built with, in the directions of its gates, whether they work or not."""
 
     @abstractmethod
-    def layouts(self, circuit: LayerCircuit) -> list[Pins]:
-        """The circuit on the device each time that it was put there, the oldest first; or as the user pinned it."""
+    def layouts(self, circuit: LayerCircuit) -> list[SavedLayouts]:
+        """Return the layouts of the circuit, the oldest first; or the one that the user chose."""
 
     @abstractmethod
-    def place_anew(self, circuit: LayerCircuit) -> Pins:
-        """The circuit on the device as that is today.
+    def place_anew(self, circuit: LayerCircuit) -> SavedLayouts:
+        """Route the circuit for the device as that is today.
 
         Raises:
-            BackendError: it does not fit, or the user pinned it somewhere else.
+            BackendError: it does not fit, or the user chose another layout.
         """
+
+
+class Jobs(Protocol):
+    """The jobs of a circuit in one layout.
+
+    Attributes:
+        only_known: answer from the journal alone, and submit nothing.
+    """
+
+    only_known: bool
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """Where copies of the circuit run; None where there is nothing to measure."""
+        ...
+
+    def tiling_now(self) -> Tiling | None:
+        """Return the same, with the success of each copy as the device is today."""
+        ...
+
+    def cost(self, samples: int) -> WorkloadCost:
+        """Return what one submission of so many settings of the angles costs, as an upper bound."""
+        ...
+
+
+class HardwareLayout(NamedTuple):
+    """A circuit compiled for one layout, and its jobs."""
+
+    executable: DeviceExecutable
+    jobs: Jobs

@@ -11,8 +11,8 @@ from qiskit.circuit import Gate, Measure
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.transpiler import Target
 
+from qgen.backends.device.saved_layouts import SavedLayouts
 from qgen.backends.ibm.runner import Request, Runner
-from qgen.backends.pins import Pins
 
 
 class ElsewhereError(Exception):
@@ -31,7 +31,7 @@ class Layout:
             runs.
     """
 
-    pins: Pins
+    pins: SavedLayouts
     target: Target
     number: int = 0
     past: bool = False

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 from math import ceil
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from qiskit import QuantumCircuit
 
-from qgen.backends.angles import Doubles
 from qgen.backends.ibm.client import Primitive, check_isa
 from qgen.backends.ibm.hardware import Hardware
 from qgen.backends.ibm.results import Expected
 from qgen.backends.ibm.runner import Request
+from qgen.backends.parameters import Doubles
 from qgen.circuits.digest import circuit_digest
 from qgen.errors import BackendError
 from qgen.transpilation.cost import MAX_EXECUTIONS, WorkloadCost, workload_cost
 from qgen.transpilation.schedule import MICROSECONDS, device_instructions, schedule
-from qgen.transpilation.tiling import Tiling
 
 #: Of one job, before it is packed: about what the service has taken.
 MOST_BYTES = 48_000_000
@@ -31,38 +30,6 @@ _ONE, _TWO, _STARTING = 2, 5, 50
 LEAST_LENGTH_US = 100.0
 #: Angles are rounded to so many decimals, so that a last bit never makes a request look new.
 _DECIMALS = 9
-
-
-class Priced(Protocol):
-    """An executable whose cost is known beforehand."""
-
-    @property
-    def tiling(self) -> Tiling | None:
-        """Where its copies lie; None where there is nothing to measure."""
-        ...
-
-    @property
-    def tiling_now(self) -> Tiling | None:
-        """The same, with the success of each copy as the device is today."""
-        ...
-
-    @property
-    def calibration(self) -> str | None:
-        """The moment of the calibration by which its place was chosen; None where that is not known."""
-        ...
-
-    def place_anew(self) -> None:
-        """Puts it where it is best today."""
-        ...
-
-    @property
-    def moved(self) -> str | None:
-        """Why it lies elsewhere than before; None: it does not."""
-        ...
-
-    def cost(self, samples: int) -> WorkloadCost:
-        """What one submission of so many settings of the angles costs, as an upper bound."""
-        ...
 
 
 class Meter:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from qiskit import QuantumCircuit
 
+from qgen.backends.device.saved_layouts import SavedLayouts
 from qgen.backends.ibm.journal import Journal
-from qgen.backends.pins import Pins
 from qgen.circuits import LayerCircuit
 from qgen.circuits.serialization import decode_qpy, encode_qpy
 from qgen.errors import CircuitError, HardwareError
@@ -51,12 +51,12 @@ class Notes:
         self._new.clear()
 
 
-def recall_circuit(journal: Notes, device: str, circuit: LayerCircuit) -> list[Pins]:
+def recall_circuit(journal: Notes, device: str, circuit: LayerCircuit) -> list[SavedLayouts]:
     """The circuit as it was routed for this device before, each time that it was; the oldest first."""
-    found: list[Pins] = []
+    found: list[SavedLayouts] = []
     while (known := journal.fact(_name("circuit", device, circuit, len(found)))) is not None:
         try:
-            found.append(Pins(device, {circuit.digest: decode_qpy(known)}, str(journal.path)))
+            found.append(SavedLayouts(device, {circuit.digest: decode_qpy(known)}, str(journal.path)))
         except CircuitError as error:
             raise _damaged(journal) from error
     return found
@@ -64,7 +64,7 @@ def recall_circuit(journal: Notes, device: str, circuit: LayerCircuit) -> list[P
 
 def remember_circuit(
     journal: Notes, device: str, circuit: LayerCircuit, isa: QuantumCircuit, number: int, calibrated: str | None
-) -> Pins:
+) -> SavedLayouts:
     """Keeps it as layout number `number`, and returns what `recall_circuit` will.
 
     Args:
@@ -78,7 +78,7 @@ def remember_circuit(
     journal.note(_name("circuit", device, circuit, number), encode_qpy(isa))
     if calibrated is not None:
         journal.note(_name("calibration", device, circuit, number), calibrated)
-    return Pins(device, {circuit.digest: isa}, str(journal.path))
+    return SavedLayouts(device, {circuit.digest: isa}, str(journal.path))
 
 
 def recall_calibration(journal: Notes, device: str, circuit: LayerCircuit, number: int) -> str | None:

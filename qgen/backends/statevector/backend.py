@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import torch
 
-from qgen.backends.angles import Angles
-from qgen.backends.base import Backend, Batch, Capabilities, Executable
-from qgen.backends.statevector.cpu import AngleRows, CpuEngine, Doubles, half_turns
-from qgen.backends.statevector.device import DeviceEngine
+from qgen.backends.api import Backend, Batch, Capabilities, Executable
+from qgen.backends.parameters import ParameterMap
+from qgen.backends.settings import BackendSettings
+from qgen.backends.statevector.autograd_engine import autograd_values
+from qgen.backends.statevector.cpu_engine import AngleRows, CpuEngine, Doubles, half_turns
 from qgen.backends.statevector.program import compile_program
-from qgen.backends.statevector.traced import traced_values
+from qgen.backends.statevector.torch_engine import DeviceEngine
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError
 from qgen.randomness import Streams
@@ -36,6 +38,11 @@ class StatevectorBackend(Backend):
     def compile(self, circuit: LayerCircuit) -> Executable:
         check_memory(circuit.qubits)
         return StatevectorExecutable(circuit, self)
+
+
+def open_statevector(settings: BackendSettings, journal: Path | None) -> Backend:
+    """Open the backend; see `qgen.backends.registry`."""
+    return StatevectorBackend()
 
 
 def check_memory(qubits: int) -> None:
@@ -70,8 +77,8 @@ class StatevectorExecutable(Executable):
         conditional = self._program.circuit
         weights = set(conditional.weights)
         self._mixed = any(weights & set(angle.parameters) for angle in self._program.row_angles)
-        self._weight_angles = Angles(self._program.weight_angles, conditional.weights)
-        self._row_angles = Angles(
+        self._weight_angles = ParameterMap(self._program.weight_angles, conditional.weights)
+        self._row_angles = ParameterMap(
             self._program.row_angles, conditional.inputs + (conditional.weights if self._mixed else ())
         )
         self._cpu = CpuEngine(self._program)
@@ -88,29 +95,29 @@ class StatevectorExecutable(Executable):
         _, _, angles = self._arrays(batch)
         return torch.from_numpy(self._cpu.values(angles, _numpy_type(batch)))
 
-    def pull_back(
+    def evaluate_vjp(
         self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool], streams: Streams
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         if not any(wants):
             return None, None
         if not on_processor(batch.inputs):
-            return self._pull_back_on_device(batch, upstream, wants)
+            return self._vjp_on_device(batch, upstream, wants)
         weights, parameters, angles = self._arrays(batch)
         d_shared, d_own = self._cpu.gradients(angles, _numpy_type(batch), upstream.double().numpy(), *wants)
-        d_parameters = self._row_angles.pull_back(parameters, d_own)
+        d_parameters = self._row_angles.vjp(parameters, d_own)
         inputs = batch.inputs.shape[1]
         d_inputs = torch.from_numpy(d_parameters[:, :inputs]) if wants[0] else None
         if not wants[1]:
             return d_inputs, None
-        d_weights = self._weight_angles.pull_back(weights, d_shared)
+        d_weights = self._weight_angles.vjp(weights, d_shared)
         if self._mixed:
             np.add.at(d_weights, angles.weight_rows, d_parameters[:, inputs:])
         return d_inputs, torch.from_numpy(d_weights)
 
-    def traced(self, batch: Batch, streams: Streams) -> torch.Tensor:
+    def evaluate_autograd(self, batch: Batch, streams: Streams) -> torch.Tensor:
         rows = batch.weight_rows
         shared, own = self._angles(batch.inputs.double(), batch.weights.double(), rows)
-        return traced_values(self._device, shared, own, rows, batch.inputs.dtype)
+        return autograd_values(self._device, shared, own, rows, batch.inputs.dtype)
 
     def _arrays(self, batch: Batch) -> tuple[Doubles, Doubles, AngleRows]:
         """Weights (R, W), parameters of the samples' own angles (N, ·), and all angles."""
@@ -127,11 +134,11 @@ class StatevectorExecutable(Executable):
     def _angles(
         self, inputs: torch.Tensor, weights: torch.Tensor, rows: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Angles of weights (R, ·) and of samples (N, ·), differentiable, on any device."""
+        """ParameterMap of weights (R, ·) and of samples (N, ·), differentiable, on any device."""
         parameters = torch.cat([inputs, weights[rows]], dim=1) if self._mixed else inputs
         return self._weight_angles(weights), self._row_angles(parameters)
 
-    def _pull_back_on_device(
+    def _vjp_on_device(
         self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool]
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         inputs = batch.inputs.detach().double().requires_grad_(wants[0])

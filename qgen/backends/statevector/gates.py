@@ -26,8 +26,8 @@ from qiskit.circuit import (
 )
 from qiskit.exceptions import QiskitError
 
+from qgen.backends.parameters.shift_form import unfold
 from qgen.backends.statevector.unitary import two_level_turns
-from qgen.backends.unfolding import unfold
 from qgen.errors import CircuitError
 
 Matrix = npt.NDArray[np.complex128]

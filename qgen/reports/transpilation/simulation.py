@@ -26,7 +26,7 @@ import numpy.typing as npt
 from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
 
-from qgen.backends.measuring import confuse, rewire_probabilities
+from qgen.backends.measurement import apply_readout_error, permute_probabilities
 from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
 from qgen.devices import Device
@@ -170,8 +170,9 @@ def simulated_fidelity(
     gates = _overlaps(ideal, _run(circuits.plain(), table, "density_matrix", noise.model))
     noisy = _run(circuits.with_idle_relaxation(), table, "density_matrix", noise.model)
     state, read = _overlaps(ideal, noisy), [circuits.wires[qubit] for qubit in measured]
-    expected = rewire_probabilities(np.abs(ideal) ** 2, read)
-    outcomes = rewire_probabilities(np.einsum("nii->ni", noisy).real.clip(0), read)
+    expected = permute_probabilities(np.abs(ideal) ** 2, read)
+    outcomes = permute_probabilities(np.einsum("nii->ni", noisy).real.clip(0), read)
+    read_out = apply_readout_error(outcomes, noise.confusion[read])
     readout = expected @ _readout_success(noise.confusion[read])
     total = state * readout
     return SimulatedFidelity(
@@ -181,7 +182,7 @@ def simulated_fidelity(
         readout=float(readout.mean()),
         total=float(total.mean()),
         standard_error=_standard_error(total) if isa.num_parameters else 0.0,
-        hellinger=float(np.mean(np.sqrt(confuse(outcomes, noise.confusion[read]) * expected).sum(axis=1) ** 2)),
+        hellinger=float(np.mean(np.sqrt(read_out * expected).sum(axis=1) ** 2)),
     )
 
 

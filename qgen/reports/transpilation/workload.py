@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qgen.backends.gradients.choice import parse_gradient
-from qgen.backends.measuring import Measurement
-from qgen.backends.pins import Pins
-from qgen.backends.primitives import LocalRuntimeBackend
+from qgen.backends.device.local import LocalRuntimeBackend
+from qgen.backends.device.saved_layouts import SavedLayouts
+from qgen.backends.gradients.registry import parse_gradient
+from qgen.backends.measurement import Measurement
 from qgen.circuits import LayerCircuit
 from qgen.devices import Device
 from qgen.transpilation import TranspiledCircuit, WorkloadCost, workload_cost
@@ -66,8 +66,8 @@ def estimate_workloads(
     Each call is one job. In a training step it takes the values and all evaluations of the gradient, by inputs and
     weights.
     """
-    pins = Pins(device.name, {circuit.digest: transpiled.isa})
-    executable = LocalRuntimeBackend(device, spec.shots, pins).compile(circuit)
+    saved = SavedLayouts(device.name, {circuit.digest: transpiled.isa})
+    executable = LocalRuntimeBackend(device, spec.shots, saved).compile(circuit)
     bases = len(Measurement(circuit.conditional.observables).bases)
     length = (transpiled.result.metrics.duration_us or 0.0) + (device.readout_us or 0.0)
     delay = REP_DELAY_US if device.rep_delay_us is None else device.rep_delay_us

@@ -10,9 +10,9 @@ import pytest
 import torch
 from cloud import CIRCUIT, INPUTS, SHOTS, WEIGHTS, cloud, hardware, measure
 
+from qgen.backends.device.saved_layouts import read_layouts, write_layouts
 from qgen.backends.gradients import SPSA, ParameterShift
 from qgen.backends.ibm import IBMBackend
-from qgen.backends.pins import read_pins, write_pins
 from qgen.devserver import DevServer
 from qgen.errors import BackendError, BudgetError
 
@@ -70,9 +70,9 @@ def test_gradients_are_answered_too(method: Any, server: DevServer, tmp_path: Pa
             executable = backend.compile(CIRCUIT)
             inputs, weights = torch.tensor(INPUTS), torch.tensor(WEIGHTS)
             torch.manual_seed(5)
-            recorded = method.record(executable, inputs, weights, (True, True))
+            recorded = method.value_and_vjp(executable, inputs, weights, (True, True))
             after = torch.rand(3)
-            return recorded.values, *recorded.pull_back(torch.ones_like(recorded.values)), after
+            return recorded.values, *recorded.vjp(torch.ones_like(recorded.values)), after
 
     before = gradients()
     jobs = len(server.ledger.jobs)
@@ -100,10 +100,10 @@ def test_pins_stay_where_they_are(server: DevServer, tmp_path: Path) -> None:
         backend.compile(CIRCUIT)
         (pins,) = backend.layouts(CIRCUIT)
         couplers = used(backend)
-        write_pins(tmp_path / "pins.json", DEVICE, [(CIRCUIT, pins.route(CIRCUIT, backend.target))])
+        write_layouts(tmp_path / "pins.json", DEVICE, [(CIRCUIT, pins.route(CIRCUIT, backend.target))])
 
     def pinned(seed: int) -> np.ndarray:
-        found = read_pins(tmp_path / "pins.json")
+        found = read_layouts(tmp_path / "pins.json")
         backend = open_hardware(DEVICE, SHOTS, HardwareOptions(), tmp_path / "jobs.sqlite", 1000.0, found, pace=0.02)
         try:
             return measure(tmp_path, seed, backend)

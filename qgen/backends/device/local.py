@@ -1,0 +1,112 @@
+"""Backends `fake_DEVICE`: a device's snapshot through IBM Runtime's local mode, the rehearsal of the hardware path."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qiskit.transpiler import Target
+
+from qgen.backends.api import Backend, Capabilities, Executable
+from qgen.backends.device.executable import DeviceExecutable
+from qgen.backends.device.routing import refuse_open_delays, route_layer
+from qgen.backends.device.sampling import DEFAULT_SHOTS, SampledSubmitter, tile
+from qgen.backends.device.saved_layouts import SavedLayouts
+from qgen.backends.settings import BackendSettings
+from qgen.circuits import LayerCircuit
+from qgen.devices import Device, open_device
+from qgen.errors import BackendError
+from qgen.randomness import Streams
+
+if TYPE_CHECKING:
+    from qgen.backends.device.row_simulator import RowSimulator
+
+
+class LocalRuntimeBackend(Backend):
+    """IBM Runtime's client-side Sampler on a snapshot: what goes to hardware, but for the network and the queue.
+
+    Args:
+        device: the snapshot.
+        shots: per circuit; None: 1,024.
+        saved: layouts of circuits on this device; None: circuits are transpiled now.
+
+    Raises:
+        BackendError: layouts of another device.
+    """
+
+    def __init__(self, device: Device, shots: int | None = None, saved: SavedLayouts | None = None) -> None:
+        if saved is not None:
+            saved.check_device(device.name)
+        self.snapshot, self._shots, self._saved = device, shots or DEFAULT_SHOTS, saved
+
+    @property
+    def name(self) -> str:
+        return self.snapshot.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(exact=False, noisy=True, shots=self._shots, qubits=self.snapshot.qubits)
+
+    def facts(self) -> dict[str, Any]:
+        calibrated = self.snapshot.calibrated
+        return {"calibrated": calibrated and calibrated.date().isoformat()}
+
+    def compile(self, circuit: LayerCircuit) -> Executable:
+        target = self.snapshot.target
+        routed, measurement = route_layer(circuit, target, saved=self._saved)
+        refuse_open_delays(routed, self.name)
+        sampler = LocalSampler(self.snapshot.backend.target, routed.physical, self._shots)
+        submitter = SampledSubmitter(routed, measurement, tile(routed, target), self._shots, sampler)
+        return DeviceExecutable(circuit, self, routed, submitter)
+
+
+class LocalSampler:
+    """A `Sampler`: IBM Runtime's, on a simulator of the qubits in use.
+
+    Args:
+        target: the device.
+        qubits: those that the circuits use.
+        shots: of one row.
+    """
+
+    def __init__(self, target: Target, qubits: Collection[int], shots: int) -> None:
+        self._target, self._qubits, self._shots = target, qubits, shots
+
+    def sample(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
+        from qiskit_ibm_runtime.executor_sampler import Sampler
+
+        from qgen.backends.aer.seeding import runs_of
+
+        results = []
+        for basis, pub in enumerate(pubs):
+            self._simulator.runs = runs_of(streams, basis, self._shots)
+            results += list(Sampler(self._simulator).run([pub], shots=shots).result())
+        return results
+
+    @cached_property
+    def _simulator(self) -> RowSimulator:
+        from qgen.backends.device.row_simulator import RowSimulator
+
+        return RowSimulator.of(self._target, self._qubits)
+
+
+def open_snapshot(settings: BackendSettings, journal: Path | None) -> Backend:
+    """Open the backend of a device's snapshot; see `qgen.backends.registry`."""
+    return LocalRuntimeBackend(open_calibrated(settings.name), settings.shots, settings.saved_layouts())
+
+
+def open_calibrated(name: str) -> Device:
+    """Return the snapshot of that name.
+
+    Raises:
+        BackendError: there is none, or none of its two-qubit gates was calibrated.
+    """
+    device = open_device(name)
+    if device.qubits > 1 and device.summary.two_qubit_error is None:
+        raise BackendError(
+            f"the snapshot `{device.name}` was taken when none of its two-qubit gates was calibrated: no entangling "
+            "circuit can run there. `qgen backends` lists others"
+        )
+    return device

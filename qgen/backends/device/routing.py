@@ -1,0 +1,289 @@
+"""Routed circuits: transpiled once for a device, cut down to the qubits in use, every angle a column of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qiskit import QuantumCircuit, generate_preset_pass_manager
+from qiskit.circuit import Barrier, ClassicalRegister, ControlledGate, Gate, Instruction, Parameter, ParameterExpression
+from qiskit.exceptions import QiskitError
+from qiskit.transpiler import Target
+
+from qgen.backends.device.saved_layouts import SavedLayouts
+from qgen.backends.measurement import ONTO_Z, Basis, Measurement
+from qgen.backends.parameters import ParameterMap
+from qgen.backends.parameters.shift_form import Frequencies, angle_frequencies
+from qgen.circuits import LayerCircuit
+from qgen.circuits.observables import support
+from qgen.errors import BackendError
+from qgen.transpilation.delays import delay_parameters, delays_to_gates, gates_to_delays, target_with_placeholders
+from qgen.transpilation.merge_rotations import merge_rotations
+from qgen.transpilation.transpile import prepare_for_transpiler
+
+NO_WIRE = -1
+
+
+@dataclass(frozen=True, eq=False)
+class RoutedCircuit:
+    """A circuit on some qubits of a device, one variant for each measurement basis.
+
+    Attributes:
+        circuits: one for each basis, in the device's gates on wires 0..k-1, without measurements; the gates that turn
+            the axes onto Z come last. Every open angle is a parameter of its own, and Aer binds all of them rightly.
+        parameters: the C columns, the same objects in all circuits and in the order of their names.
+        parameter_map: from the numbers (rows, P) of the circuit's own parameters to the columns (rows, C).
+        physical: the physical qubit of each wire, ascending.
+        wires: the wire on which each logical qubit ends; -1 for one that no gate touches and no basis reads.
+        bases: as given.
+        device_qubits: of how many qubits the device is.
+    """
+
+    circuits: tuple[QuantumCircuit, ...]
+    parameters: tuple[Parameter, ...]
+    parameter_map: ParameterMap
+    physical: tuple[int, ...]
+    wires: tuple[int, ...]
+    bases: tuple[Basis, ...]
+    device_qubits: int
+
+    @property
+    def has_open_delays(self) -> bool:
+        """Whether a delay is as long as a parameter says."""
+        return any(map(delay_parameters, self.circuits))
+
+    def frequencies(self, circuit: LayerCircuit) -> tuple[Frequencies, ...]:
+        """The frequencies of every column for shift rules, where the observables of this circuit are measured.
+
+        Raises:
+            BackendError: a column is the length of a delay, or the angle of a gate of which no shift rule is known.
+        """
+        if self.has_open_delays:
+            raise BackendError(
+                "no shift rule gives derivatives of values by the length of a delay, which decay as it grows: take "
+                "gradient spsa, or give the delay a number"
+            )
+        measured = [self.wires[qubit] for qubit in support(circuit.observables)]
+        return angle_frequencies(self.circuits[0], self.parameters, measured) if self.circuits else ()
+
+    def physical_circuits(self, measure: bool) -> tuple[QuantumCircuit, ...]:
+        """Return the circuits on all qubits of the device.
+
+        Args:
+            measure: end with a measurement of each logical qubit q that the basis reads, into bit q of a register
+                `meas` with a bit for every logical qubit.
+        """
+        return tuple(
+            self._widened(circuit, basis, measure) for circuit, basis in zip(self.circuits, self.bases, strict=True)
+        )
+
+    def _widened(self, circuit: QuantumCircuit, basis: Basis, measure: bool) -> QuantumCircuit:
+        wide = QuantumCircuit(self.device_qubits).compose(circuit, self.physical)
+        if measure:
+            read = [qubit for qubit, axis in enumerate(basis.axes) if axis != "I"]
+            wide.add_register(ClassicalRegister(len(self.wires), "meas"))
+            wide.barrier(self.physical)  # no qubit is read while others are still at work
+            wide.measure([self.physical[self.wires[qubit]] for qubit in read], read)
+        return wide
+
+
+def route_layer(
+    circuit: LayerCircuit, target: Target, seed: int = 0, saved: SavedLayouts | None = None
+) -> tuple[RoutedCircuit, Measurement]:
+    """Transpile a layer's circuit for a device, once for each basis that its observables are measured in.
+
+    Args:
+        circuit: the layer's circuit.
+        target: the device's gates and coupling.
+        seed: of the transpiler.
+        saved: routed circuits to choose from; None: the circuit is transpiled now.
+
+    Raises:
+        BackendError: the circuit does not fit on the target, or is none of the saved ones.
+    """
+    conditional = circuit.conditional
+    measurement = Measurement(conditional.observables)
+    parameters = conditional.inputs + conditional.weights
+    isa = None if saved is None else saved.route(circuit, target)
+    return route(conditional.circuit, parameters, target, measurement.bases, seed=seed, isa=isa), measurement
+
+
+def refuse_open_delays(routed: RoutedCircuit, backend: str) -> None:
+    """Refuse delays as long as a parameter says, on a backend that takes none.
+
+    Raises:
+        BackendError: there is one.
+    """
+    if routed.has_open_delays:
+        raise BackendError(f"`{backend}` takes delays of a fixed length only: give this one a number")
+
+
+def route(
+    circuit: QuantumCircuit,
+    parameters: Sequence[Parameter],
+    target: Target,
+    bases: Sequence[Basis],
+    seed: int = 0,
+    level: int = 2,
+    isa: QuantumCircuit | None = None,
+) -> RoutedCircuit:
+    """Transpile a circuit for a device and make it ready to be measured.
+
+    Controlled rotations that share a pair of qubits are joined before (`merge_rotations`).
+
+    The global phase is left out: no expectation value depends on it.
+
+    Args:
+        circuit: n qubits, unitary.
+        parameters: the P parameters of the circuit, in the order of the numbers that `parameter_map` takes.
+        target: the device's gates and coupling; one without a number of qubits takes any.
+        bases: what is to be measured, by logical qubits.
+        seed: of the transpiler; equal arguments give equal results.
+        level: the transpiler's optimisation level, 0 to 3.
+        isa: the circuit in the device's gates on its qubits, made before by Qiskit's transpiler, with the same
+            parameters; None: it is transpiled now.
+
+    Raises:
+        BackendError: more qubits than the device has, or the transpiler cannot do it.
+    """
+    width = circuit.num_qubits if target.num_qubits is None else target.num_qubits
+    _check_width(circuit.num_qubits, width)
+    isa = transpile(circuit, target, seed, level) if isa is None else isa
+    ends = isa.layout.final_index_layout() if isa.layout is not None else range(circuit.num_qubits)
+    read = {ends[q] for basis in bases for q, axis in enumerate(basis.axes) if axis != "I"}
+    physical = tuple(sorted(read | _touched(isa)))
+    wire_of = {position: wire for wire, position in enumerate(physical)}
+    body, columns, expressions = _cut(isa, wire_of)
+    wires = tuple(wire_of.get(end, NO_WIRE) for end in ends)
+    changes = _BasisChanges(target)
+    circuits = tuple(_with_basis_change(body, basis, wires, physical, changes) for basis in bases)
+    return RoutedCircuit(circuits, columns, ParameterMap(expressions, parameters), physical, wires, tuple(bases), width)
+
+
+def _check_width(qubits: int, width: int) -> None:
+    if qubits > width:
+        raise BackendError(
+            f"the circuit has {qubits} qubits, but the device has {width}: take a smaller circuit or a larger device"
+        )
+
+
+def transpile(circuit: QuantumCircuit, target: Target, seed: int = 0, level: int = 2) -> QuantumCircuit:
+    """The circuit in a device's gates on its qubits, controlled rotations that share a pair joined before.
+
+    Raises:
+        BackendError: the transpiler cannot do it.
+    """
+    return _transpile(merge_rotations(prepare_for_transpiler(circuit)), target, seed, level)
+
+
+def _transpile(circuit: QuantumCircuit, target: Target, seed: int, level: int) -> QuantumCircuit:
+    try:
+        hidden, waits = delays_to_gates(circuit)
+        wider = target_with_placeholders(target, waits)
+        manager = generate_preset_pass_manager(optimization_level=level, target=wider, seed_transpiler=seed)
+        return gates_to_delays(manager.run(hidden), waits, target)
+    except TypeError as error:
+        # Qiskit 2.6 copies the circuit at level 3, and cannot copy some sums of angles whose parameters cancelled.
+        raise BackendError(
+            f"Qiskit's transpiler fails on an angle of this circuit at level {level} ({error}): take level 2"
+        ) from error
+    except (QiskitError, ValueError) as error:
+        words = error.message if isinstance(error, QiskitError) else error
+        raise BackendError(f"the transpiler cannot fit this circuit to the device: {words}") from error
+
+
+def _touched(isa: QuantumCircuit) -> set[int]:
+    return {
+        isa.find_bit(qubit).index
+        for instruction in isa.data
+        if not isinstance(instruction.operation, Barrier)
+        for qubit in instruction.qubits
+    }
+
+
+def _cut(
+    isa: QuantumCircuit, wire_of: Mapping[int, int]
+) -> tuple[QuantumCircuit, tuple[Parameter, ...], list[ParameterExpression]]:
+    """The circuit on the wires alone, with a column for each open angle; the columns, and what they were before."""
+    expressions = [angle for instruction in isa.data for angle in instruction.params if _is_open(angle)]
+    digits = len(str(len(expressions)))  # with leading zeros the order of names is that of columns
+    columns = tuple(Parameter(f"angle{k:0{digits}}") for k in range(len(expressions)))
+    body, unused = QuantumCircuit(len(wire_of)), iter(columns)
+    for instruction in isa.data:
+        positions = [isa.find_bit(qubit).index for qubit in instruction.qubits]
+        wires = [wire_of[position] for position in positions if position in wire_of]
+        operation = instruction.operation
+        if isinstance(operation, Barrier):
+            body.barrier(wires)
+            continue
+        if any(isinstance(angle, ParameterExpression) for angle in operation.params):
+            angles = [next(unused) if _is_open(angle) else _number(angle) for angle in operation.params]
+            operation = _with_angles(operation, angles)
+        body.append(operation, wires)
+    return body, columns, expressions
+
+
+def _is_open(angle: Any) -> bool:
+    return isinstance(angle, ParameterExpression) and bool(angle.parameters)
+
+
+def _number(angle: Any) -> Any:
+    return angle.numeric() if isinstance(angle, ParameterExpression) else angle
+
+
+def _with_angles(operation: Instruction, angles: Sequence[Any]) -> Instruction:
+    """The operation with other angles, as a gate that Aer binds rightly.
+
+    Qiskit's controlled rotations keep their angles in the gate that is controlled. Aer does not look there, and leaves
+    these angles at zero; a plain gate of the same name it binds.
+    """
+    changed = operation.to_mutable()
+    changed.params = list(angles)
+    changed.definition = None  # made anew, with these angles, once it is asked for
+    if not isinstance(changed, ControlledGate) or changed.is_parameterized():
+        return changed
+    plain = Gate(changed.name, changed.num_qubits, list(angles), label=changed.label)
+    plain.definition = changed.definition
+    return plain
+
+
+class _BasisChanges:
+    """Rotations of an axis onto Z in a target's own gates, found once for every set of gates that its qubits have."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._known: dict[tuple[str, ...], QuantumCircuit] = {}
+
+    def circuit(self, position: int, axis: str) -> QuantumCircuit:
+        """On one qubit, for this physical qubit."""
+        gates = self._gates(position)
+        if (axis, *gates) not in self._known:
+            alone = Target(num_qubits=1)
+            for name, gate in gates.items():
+                alone.add_instruction(gate, {(0,): None}, name=name)
+            change = QuantumCircuit(1)
+            for name in ONTO_Z[axis]:
+                getattr(change, name)(0)
+            self._known[axis, *gates] = _transpile(change, alone, seed=0, level=1)
+        return self._known[axis, *gates]
+
+    def _gates(self, position: int) -> dict[str, Gate]:
+        """The gates on this one qubit, by name."""
+        try:
+            names = sorted(self._target.operation_names_for_qargs((position,)))
+        except KeyError:  # it has none
+            return {}
+        gates = {name: self._target.operation_from_name(name) for name in names}
+        return {name: gate for name, gate in gates.items() if isinstance(gate, Gate) and gate.num_qubits == 1}
+
+
+def _with_basis_change(
+    body: QuantumCircuit, basis: Basis, wires: Sequence[int], physical: Sequence[int], changes: _BasisChanges
+) -> QuantumCircuit:
+    """The body followed by the rotations of a basis onto Z."""
+    circuit = body.copy()
+    for wire, axis in zip(wires, basis.axes, strict=True):
+        if axis in ONTO_Z:
+            circuit.compose(changes.circuit(physical[wire], axis), [wire], inplace=True)
+    return circuit

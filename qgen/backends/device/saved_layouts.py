@@ -1,0 +1,95 @@
+"""Saved layouts: circuits as a search routed them for a device, in a file that training and sampling on it take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qiskit import QuantumCircuit
+from qiskit.transpiler import Target
+
+from qgen.backends.device.layout_file import not_a_layout_file, read_layout_file, write_layout_file
+from qgen.circuits import LayerCircuit
+from qgen.circuits.serialization import decode_qpy, encode_qpy
+from qgen.errors import BackendError, CircuitError
+from qgen.transpilation.schedule import device_instructions
+
+_PREFIXES = ("aer:", "fake_", "ibm_")
+
+
+@dataclass(frozen=True, eq=False)
+class SavedLayouts:
+    """Routed circuits of one device, by the circuits that they came from.
+
+    Attributes:
+        device: whose gates and qubits they are on, as in `fake_fez`.
+        routed: digest of the layer circuit -> the circuit in the device's gates, with its layout.
+        source: the file that they were read from, for messages.
+    """
+
+    device: str
+    routed: dict[str, QuantumCircuit]
+    source: str = field(default="the pins")
+
+    def route(self, circuit: LayerCircuit, target: Target) -> QuantumCircuit:
+        """Return the routed circuit, with the parameters of this one, checked against the device as it is now.
+
+        Raises:
+            BackendError: this circuit is not among them, or the device no longer has a gate that it uses.
+        """
+        found = self.routed.get(circuit.digest)
+        if found is None:
+            raise BackendError(
+                f"{self.source} pins {len(self.routed)} other circuits: pin those of this model with "
+                f"`qgen transpile RUN --backend {self.device} --pin FILE.json`"
+            )
+        if found.num_qubits != target.num_qubits:
+            raise BackendError(f"{self.source} is for a device of {found.num_qubits} qubits, not {target.num_qubits}")
+        try:
+            device_instructions(found, target)
+        except BackendError as error:
+            raise BackendError(f"{self.source} does not fit the device any more: {error}. Pin again") from error
+        own = {parameter.name: parameter for parameter in circuit.conditional.circuit.parameters}
+        strange = [parameter.name for parameter in found.parameters if parameter.name not in own]
+        if strange:
+            raise BackendError(f"{self.source} is damaged: its circuit has a parameter {strange[0]!r} of its own")
+        return found.assign_parameters({parameter: own[parameter.name] for parameter in found.parameters})
+
+    def check_device(self, name: str) -> None:
+        """Refuse a backend of another device; the layouts of a snapshot are good for its machine, and for its noise.
+
+        Raises:
+            BackendError: it is another one.
+        """
+        if _machine(name) != _machine(self.device):
+            raise BackendError(f"{self.source} pins circuits to {self.device}, not to {name}: pin them there")
+
+
+def write_layouts(path: str | Path, device: str, circuits: Iterable[tuple[LayerCircuit, QuantumCircuit]]) -> None:
+    """Write routed circuits to a file.
+
+    Raises:
+        BackendError: the file cannot be written.
+    """
+    write_layout_file(path, device, {circuit.digest: encode_qpy(isa) for circuit, isa in circuits})
+
+
+def read_layouts(path: str | Path) -> SavedLayouts:
+    """Read what `write_layouts` wrote.
+
+    Raises:
+        BackendError: the file cannot be read, is no such file, is damaged, or is of another version.
+    """
+    content = read_layout_file(path)
+    try:
+        routed = {key: decode_qpy(text) for key, text in content["circuits"].items()}
+    except CircuitError as error:
+        raise not_a_layout_file(path) from error
+    return SavedLayouts(content["device"], routed, str(path))
+
+
+def _machine(name: str) -> str:
+    for prefix in _PREFIXES:
+        name = name.removeprefix(prefix)
+    return name

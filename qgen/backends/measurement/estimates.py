@@ -1,0 +1,143 @@
+"""From readings in several bases to the values of observables, and how far these are off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from qiskit.quantum_info import SparsePauliOp
+
+from qgen.backends.measurement.bases import Pauli, count_qubits, group, pauli_strings
+from qgen.backends.measurement.outcomes import Outcomes, chunks
+from qgen.backends.parameters import Doubles
+from qgen.errors import BackendError
+
+MOST_QUBITS = 62  # an outcome is an int64, in which every qubit has a bit
+
+
+class Measurement:
+    """How observables are estimated from readings in several bases.
+
+    A string that several bases read is averaged over all of them.
+
+    Args:
+        observables: O sums of Pauli strings with real coefficients on the same n qubits.
+
+    Attributes:
+        bases: B bases to measure in, as by `measurement_bases`; none where all strings are identities.
+
+    Raises:
+        BackendError: more than 62 qubits.
+    """
+
+    def __init__(self, observables: Sequence[SparsePauliOp]) -> None:
+        self._qubits = count_qubits(observables)
+        if self._qubits > MOST_QUBITS:
+            raise BackendError(
+                f"the observables are on {self._qubits} qubits, but at most {MOST_QUBITS} can be measured by counting: "
+                "take a circuit of fewer qubits"
+            )
+        strings = pauli_strings(observables)
+        self._constant = strings.pop(Pauli(0, 0), np.zeros(len(observables)))
+        bases = group(strings)
+        self.bases = tuple(pauli.basis(self._qubits) for pauli in bases)
+        read = {pauli: row / sum(basis.contains(pauli) for basis in bases) for pauli, row in strings.items()}
+        self._shares = [_share({pauli: row for pauli, row in read.items() if basis.contains(pauli)}) for basis in bases]
+
+    def from_outcomes(self, outcomes: Sequence[Outcomes]) -> Doubles:
+        """Estimates (N, O) from outcomes (N, shots), one array for each basis; bit q is the reading of qubit q.
+
+        Without bases the one row (1, O) of constants, which broadcasts; likewise in the other two methods.
+        """
+        values = self._constant[None]
+        for some, share in zip(outcomes, self._shares, strict=True):
+            values = values + _combined(_parities(some, share.masks, self._qubits), share.coefficients)
+        return values
+
+    def from_probabilities(self, probabilities: Sequence[Doubles]) -> Doubles:
+        """What `from_outcomes` tends to, (N, O), from the probabilities (N, 2^n) of the outcomes, basis by basis."""
+        values = self._constant[None]
+        for some, contributions in zip(probabilities, self._contributions, strict=True):
+            values = values + some @ contributions
+        return values
+
+    def variances(self, probabilities: Sequence[Doubles], shots: int) -> Doubles:
+        """The variances (N, O) of `from_outcomes` with so many shots in each basis; their roots are standard errors.
+
+        Exact: strings of one observable that share a basis share its shots, and their covariance counts.
+        """
+        values = np.zeros((1, len(self._constant)))
+        for some, contributions in zip(probabilities, self._contributions, strict=True):
+            spread = some @ contributions**2 - (some @ contributions) ** 2
+            values = values + np.maximum(spread, 0) / shots
+        return values
+
+    @cached_property
+    def _contributions(self) -> list[Doubles]:
+        """For each basis what each outcome counts for in each observable, (2^n, O)."""
+        return [_contributions(share, self._qubits) for share in self._shares]
+
+
+class _Share(NamedTuple):
+    """What one basis contributes.
+
+    masks: (S,), for each string the qubits whose parity is read, as bits; coefficients: (S, O).
+    """
+
+    masks: Outcomes
+    coefficients: Doubles
+
+
+def _share(strings: dict[Pauli, Doubles]) -> _Share:
+    masks = np.array([pauli.support for pauli in strings], dtype=np.int64)
+    return _Share(masks, np.array(list(strings.values())))
+
+
+def _parities(outcomes: Outcomes, masks: Outcomes, qubits: int) -> Doubles:
+    """Means (N, S) over the shots of +1 where an even number of the masked bits is 1, and -1 where an odd one is."""
+    shots, size = outcomes.shape[1], 1 << qubits
+    odd = np.empty((len(outcomes), len(masks)))
+    for rows in chunks(len(outcomes), shots):
+        some = outcomes[rows]
+        odd[rows] = _odd_by_outcome(some, masks, size) if size <= shots else _odd_by_mask(some, masks)
+    values: Doubles = 1 - 2 * (odd / shots)
+    return values
+
+
+def _odd_by_mask(outcomes: Outcomes, masks: Outcomes) -> Doubles:
+    """How many shots (N, S) have an odd number of 1 among the masked bits."""
+    odd = np.empty((len(outcomes), len(masks)))
+    for k, mask in enumerate(masks):
+        odd[:, k] = (np.bitwise_count(outcomes & mask) & 1).sum(axis=1)
+    return odd
+
+
+def _odd_by_outcome(outcomes: Outcomes, masks: Outcomes, size: int) -> Doubles:
+    """The same by counting each of the outcomes below `size` first, where there are few."""
+    places = outcomes + size * np.arange(len(outcomes))[:, None]
+    counts = np.bincount(places.ravel(), minlength=size * len(outcomes)).reshape(-1, size)
+    odd = np.bitwise_count(np.arange(size)[:, None] & masks) & 1
+    found: Doubles = counts.astype(np.float64) @ odd.astype(np.float64)  # whole numbers: exact in any order
+    return found
+
+
+def _combined(parities: Doubles, coefficients: Doubles) -> Doubles:
+    """(N, S) and (S, O) -> (N, O). A product of matrices would round a row by how many are beside it."""
+    values = np.zeros((len(parities), coefficients.shape[1]))
+    for parity, row in zip(parities.T, coefficients, strict=True):
+        some = np.flatnonzero(row)
+        values[:, some] += parity[:, None] * row[some]
+    return values
+
+
+def _contributions(share: _Share, qubits: int) -> Doubles:
+    """(2^n, O): at outcome i the sum over strings of coefficient * (-1)^(mask . i), by a Walsh-Hadamard transform."""
+    sums = np.zeros((1 << qubits, share.coefficients.shape[1]))
+    sums[share.masks] = share.coefficients
+    for qubit in range(qubits):
+        pairs = sums.reshape(-1, 2, 1 << qubit, sums.shape[1])
+        even, odd = pairs[:, 0], pairs[:, 1]
+        sums = np.stack([even + odd, even - odd], axis=1).reshape(sums.shape)
+    return sums

@@ -1,0 +1,103 @@
+"""Outcomes of measurements as integers: sampled, with readout errors, and permuted from wires to qubits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+
+from qgen.backends.parameters import Doubles
+from qgen.errors import BackendError
+
+Outcomes = npt.NDArray[np.int64]
+
+CHUNK = 1 << 20  # numbers that a step over rows holds at a time
+JOINED_QUBITS = 5  # the readout errors of so many qubits are one matrix: fewer passes over memory than qubit by qubit
+ROUNDING = 1e-3  # by which probabilities, computed in single precision perhaps, may miss a sum of one
+
+
+def sample_bitstrings(probabilities: Doubles, shots: int, rngs: Iterable[np.random.Generator]) -> Outcomes:
+    """Sample outcomes (N, shots) from the probabilities (N, M) of each row, by inverting their running sums.
+
+    Negative probabilities count as zero and every row is scaled to a sum of one: both undo rounding.
+
+    Args:
+        probabilities: see above.
+        shots: how many.
+        rngs: at least N, one for each row; none is drawn from once the next one was asked for.
+
+    Raises:
+        BackendError: a row does not sum to one by more than rounding, or holds NaN.
+    """
+    drawn, sources = np.empty((len(probabilities), shots), dtype=np.int64), iter(rngs)
+    for rows in chunks(len(probabilities), max(shots, probabilities.shape[1])):
+        sums = np.cumsum(np.maximum(probabilities[rows], 0), axis=1)
+        totals = sums[:, -1:]
+        _check_totals(totals)
+        # Strictly below the total, so that an outcome of probability zero is never the one found.
+        levels = np.empty((len(sums), shots))
+        for numbers, rng in zip(levels, sources, strict=False):
+            rng.random(out=numbers)
+        levels *= totals
+        np.minimum(levels, np.nextafter(totals, 0), out=levels)
+        for row, (edges, wanted) in enumerate(zip(sums, levels, strict=True), start=rows.start):
+            drawn[row] = edges.searchsorted(wanted, side="right")
+    return drawn
+
+
+def apply_readout_error(probabilities: Doubles, confusion: Doubles) -> Doubles:
+    """Return the probabilities of what is read, from those of what is there.
+
+    Args:
+        probabilities: (N, 2^n).
+        confusion: (n, 2, 2); confusion[q, prepared, read] is the probability that qubit q is read as `read` where it is
+            `prepared`.
+
+    Returns:
+        (N, 2^n).
+    """
+    read = probabilities
+    for low in range(0, len(confusion), JOINED_QUBITS):
+        # Qubit 0 is the lowest bit of an outcome, hence the last factor.
+        matrix = reduce(np.kron, confusion[low : low + JOINED_QUBITS][::-1])
+        if low == 0:
+            read = read.reshape(-1, len(matrix)) @ matrix
+        else:
+            read = matrix.T @ read.reshape(-1, len(matrix), 1 << low)
+    return read.reshape(probabilities.shape)
+
+
+def permute_bits(outcomes: Outcomes, wires: Sequence[int]) -> Outcomes:
+    """Return outcomes (...) of qubits from those of wires: bit q is the reading of wire wires[q]; 0 for wire -1."""
+    permuted = np.zeros_like(outcomes)
+    for qubit, wire in enumerate(wires):
+        if wire >= 0:
+            permuted |= (outcomes >> wire & 1) << qubit
+    return permuted
+
+
+def permute_probabilities(probabilities: Doubles, wires: Sequence[int]) -> Doubles:
+    """Return probabilities (N, 2^n) of the outcomes of n qubits from those (N, 2^k) of k wires; see `permute_bits`."""
+    places = permute_bits(np.arange(probabilities.shape[1]), wires)
+    order = np.argsort(places, kind="stable")
+    found, starts = np.unique(places[order], return_index=True)
+    permuted = np.zeros((len(probabilities), 1 << len(wires)))
+    permuted[:, found] = np.add.reduceat(probabilities[:, order], starts, axis=1)
+    return permuted
+
+
+def chunks(rows: int, width: int) -> Iterator[slice]:
+    """Slices of rows of this width that hold about `CHUNK` numbers each."""
+    step = max(1, CHUNK // max(1, width))
+    return (slice(start, start + step) for start in range(0, rows, step))
+
+
+def _check_totals(totals: Doubles) -> None:
+    wrong = ~(np.abs(totals - 1) <= ROUNDING)  # so that NaN is wrong, too
+    if wrong.any():
+        raise BackendError(
+            f"the probabilities of a circuit's outcomes sum to {totals[wrong][0]:.6g}, not to 1: "
+            "the simulation, or the noise that it was given, is not a physical one"
+        )

@@ -1,0 +1,59 @@
+"""The options of a backend, declared once: for `open_backend`, for YAML, and for the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from qgen.backends.ibm.options import HardwareOptions
+from qgen.settings import Settings
+
+if TYPE_CHECKING:
+    from qgen.backends.api import Backend
+    from qgen.backends.device.saved_layouts import SavedLayouts
+
+
+class BackendSettings(Settings):
+    """Where circuits run while training, and how they are differentiated."""
+
+    name: str = "statevector"
+    """As `qgen backends` lists them: `statevector`, `aer`, `aer:fake_brisbane`, `aer:noise.yaml`, ..."""
+    shots: int | None = Field(None, gt=0)
+    """How often each circuit is measured; None: exact values where the backend can compute them, else 1,024 shots."""
+    noise_scale: float | None = Field(None, ge=0)
+    """How strong a device's errors are; None or 1: as they are, 0: none."""
+    noise: tuple[Literal["gates", "relaxation", "readout"], ...] | None = None
+    """Which kinds of a device's errors are on; None: all."""
+    layout: str | None = None
+    """A file of `qgen transpile --pin`: circuits put on that device before; None: the transpiler puts them there."""
+    hardware: HardwareOptions = HardwareOptions()
+    """How circuits run on IBM's hardware."""
+    gradient: str = "auto"
+    """`adjoint`, `parameter-shift`, `spsa`, each with options as in `spsa:directions=4,step=0.1`; `auto` is adjoint
+    where values are exact, else parameter-shift."""
+
+    def open(self, journal: Path | None = None) -> Backend:
+        """Open the backend.
+
+        Args:
+            journal: the file in which jobs on hardware are recorded.
+
+        Raises:
+            BackendError: there is none of that name, or an option that it has no use for.
+            HardwareError: it is IBM's hardware, and there is no account, or no such device.
+        """
+        from qgen.backends.registry import open_settings
+
+        return open_settings(self, journal)
+
+    def saved_layouts(self) -> SavedLayouts | None:
+        """Read the circuits of `layout`.
+
+        Raises:
+            BackendError: the file cannot be read, or is no such file.
+        """
+        from qgen.backends.device.saved_layouts import read_layouts
+
+        return None if self.layout is None else read_layouts(self.layout)
