@@ -33,9 +33,8 @@ from qgen.backends.settings import BackendSettings
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError, InputError
 from qgen.extras import require_aer
-from qgen.noise import KINDS, DeviceNoise, NoiseSource, read_noise
+from qgen.noise import KINDS, DeviceNoise, LocalNoise, NoiseSource, read_noise
 from qgen.noise.settings import ENDINGS
-from qgen.noise.source import LocalNoise
 from qgen.randomness import Streams
 from qgen.transpilation.delays import delay_parameters
 
