@@ -148,7 +148,9 @@ def test_circuits_without_parameters_have_shots_of_their_own_for_each_sample() -
     np.testing.assert_array_equal(found[:, 1:], 1.0)
 
 
-@pytest.mark.parametrize("backend", ["provider:line", "provider:trap_package:make", Trap()], ids=str)
+@pytest.mark.parametrize(
+    "backend", ["provider:line", "provider:trap_package:make", Trap()], ids=["name", "path", "instance"]
+)
 def test_a_layer_learns_there(backend: str | BackendV2) -> None:
     layer = QuantumLayer(ansatz("basic", qubits=2, layers=1), backend=backend, shots=256)
     loss = layer(torch.zeros(3, 2)).sum()
