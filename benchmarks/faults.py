@@ -139,7 +139,7 @@ def empty_journal(user: User) -> None:
 def fetch(user: User) -> None:
     """Another command: `qgen jobs --fetch`."""
     with suppress(QgenError), user.hardware() as backend:
-        backend.runner.collect(wait=False)
+        backend.runner.fetch_results(wait=False)
 
 
 EVENTS: dict[str, Callable[[User], None]] = {

@@ -57,7 +57,7 @@ def ours(folder: Path) -> dict[str, Any]:
         inputs, began = torch.rand(BATCH, QUBITS), time.perf_counter()
         layer(inputs).sum().backward()
         ended = time.perf_counter()
-    circuits = backend.runner.journal.entries()[0].circuits
+    circuits = backend.runner.journal.records()[0].circuits
     backend.close()
     seconds = {"seconds": posted[0][0] - began, "seconds_with_the_server": ended - began}
     return {"pubs": 1, "circuits": circuits, "jobs": len(posted), **seconds, "megabytes": posted[0][1] / 1e6}

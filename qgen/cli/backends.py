@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from qgen.backends import Capabilities
-    from qgen.backends.ibm.live import LiveDevice
+    from qgen.backends.ibm.live_devices import LiveDevice
     from qgen.devices import Device, DeviceSummary
 
 EXAMPLES = """\b
@@ -86,7 +86,7 @@ def backends(
         rows = [facts.to_dict() for facts in devices]
         everything = {"backends": listed, "forms": forms, "providers": sorted(_providers()), "devices": rows}
         live, problem = _live_devices()
-        now = {"live": None if problem else [one.plain() for one in live], "live_problem": problem}
+        now = {"live": None if problem else [one.to_dict() for one in live], "live_problem": problem}
         print_json(everything | now)
         return
     _print_simulators(simulators)
@@ -158,7 +158,7 @@ def _live_devices() -> tuple[list[LiveDevice], str | None]:
     """The devices of the account as they are now, or why there are none."""
     if not _may_have_account():
         return [], _NO_ACCOUNT
-    from qgen.backends.ibm.live import live_devices
+    from qgen.backends.ibm.live_devices import live_devices
 
     try:
         return live_devices(), None
@@ -176,10 +176,10 @@ def _find_live(name: str) -> LiveDevice:
 
     problem = _NO_ACCOUNT
     if _may_have_account():
-        from qgen.backends.ibm.live import find_live
+        from qgen.backends.ibm.live_devices import find_live_device
 
         try:
-            return find_live(name)
+            return find_live_device(name)
         except HardwareError as error:
             problem = str(error)
     try:
@@ -344,7 +344,7 @@ def _show_device(device: Device, figure: Path | None, as_json: bool, live: LiveD
             "worst_couplers": [{"qubits": pair, "error": error} for error, pair in couplers],
             "not_calibrated": faulty,
         }
-        facts = device.summary.to_dict() if live is None else live.plain()
+        facts = device.summary.to_dict() if live is None else live.to_dict()
         print_json(facts | details | {"figure": figure and str(figure)})
         return
     rows = _device_rows(device.summary) | {

@@ -1,4 +1,4 @@
-"""`qgen jobs`: what was submitted to hardware, and what became of it."""
+"""`qgen jobs`: the jobs that a run submitted to hardware."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from qgen.cli.output import make_console
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from qgen.backends.ibm.entry import Entry
-    from qgen.backends.ibm.runner import Runner
+    from qgen.backends.ibm.job_record import JobRecord
+    from qgen.backends.ibm.runner import JobRunner
 
 EXAMPLES = """\b
 Examples:
@@ -48,23 +48,25 @@ def jobs(
 
     if sum((follow, fetch, cancel is not None)) > 1:
         raise typer.BadParameter("Give one of --follow, --fetch and --cancel.")
-    path, console = _journal(run), make_console(as_json)
+    path, console = _find_journal(run), make_console(as_json)
     if cancel is not None:
         _cancel(path, cancel)
-    if follow or fetch or (cancel is not None and not _is_in_use(path)):
-        with _runner(path) as runner:
-            entries = runner.collect(wait=follow)
+    if follow or fetch or (cancel is not None and not _is_locked(path)):
+        with _open_runner(path) as runner:
+            records = runner.fetch_results(wait=follow)
     else:
         journal = Journal(path)
-        entries = journal.entries()
+        records = journal.records()
         journal.close()
     if as_json:
-        typer.echo(json.dumps({"journal": str(path), "jobs": [dataclasses.asdict(one) for one in entries]}, indent=2))
+        typer.echo(
+            json.dumps({"journal": str(path), "jobs": [dataclasses.asdict(record) for record in records]}, indent=2)
+        )
         return
-    _print(console, path, entries)
+    _print(console, path, records)
 
 
-def _journal(run: Path | None) -> Path:
+def _find_journal(run: Path | None) -> Path:
     from qgen.errors import RunError
     from qgen.runs import find_run
 
@@ -75,23 +77,24 @@ def _journal(run: Path | None) -> Path:
 
 
 @contextmanager
-def _runner(path: Path) -> Iterator[Runner]:
-    """Of the journal, with the device of its last job."""
+def _open_runner(path: Path) -> Iterator[JobRunner]:
+    """Open the journal, with the device of its last job."""
     from qgen.backends.ibm.client import Client
-    from qgen.backends.ibm.journal import Journal, alone
+    from qgen.backends.ibm.journal import Journal
+    from qgen.backends.ibm.journal_file import exclusive_lock
     from qgen.backends.ibm.options import HardwareOptions
-    from qgen.backends.ibm.runner import Runner
+    from qgen.backends.ibm.runner import JobRunner
 
-    with alone(path):
+    with exclusive_lock(path):
         journal = Journal(path)
         try:
-            yield Runner(Client(_device(journal.entries()), HardwareOptions()), journal)
+            yield JobRunner(Client(_device(journal.records()), HardwareOptions()), journal)
         finally:
             journal.close()
 
 
 def _cancel(path: Path, which: str) -> None:
-    """Cancels jobs at IBM. The journal is only read: another command may wait for them, and notes what became of them.
+    """Cancel jobs at IBM. The journal is only read: another command may wait for them, and records the outcome.
 
     Raises:
         typer.BadParameter: there is no such job.
@@ -101,14 +104,14 @@ def _cancel(path: Path, which: str) -> None:
     from qgen.backends.ibm.options import HardwareOptions
 
     journal = Journal(path)
-    entries = journal.entries()
+    records = journal.records()
     journal.close()
-    client = Client(_device(entries), HardwareOptions())
-    open_jobs = [one.job_id for one in entries if one.state == "submitted" and one.job_id]
-    for one in entries:  # on its way at this moment, or made though nobody heard so
-        if one.state == "planned":
-            open_jobs += client.find(one.tag)
-    chosen = open_jobs if which == "all" else [one for one in open_jobs if one == which]
+    client = Client(_device(records), HardwareOptions())
+    open_jobs = [record.job_id for record in records if record.state == "submitted" and record.job_id]
+    for record in records:  # being submitted at this moment, or submitted without an answer
+        if record.state == "planned":
+            open_jobs += client.find_by_tag(record.tag)
+    chosen = open_jobs if which == "all" else [job_id for job_id in open_jobs if job_id == which]
     if not chosen and which != "all":
         listed = ", ".join(open_jobs) or "none"
         raise typer.BadParameter(f"{which!r} is no job of this run that can be cancelled; open are: {listed}.")
@@ -117,40 +120,42 @@ def _cancel(path: Path, which: str) -> None:
         typer.echo(f"asked IBM to cancel {job_id}", err=True)
 
 
-def _is_in_use(path: Path) -> bool:
-    """Whether another command works with the journal."""
-    from qgen.backends.ibm.journal import alone
+def _is_locked(path: Path) -> bool:
+    """Return whether another command works with the journal."""
+    from qgen.backends.ibm.journal_file import exclusive_lock
     from qgen.errors import HardwareError
 
     try:
-        with alone(path):
+        with exclusive_lock(path):
             return False
     except HardwareError:
         return True
 
 
-def _device(entries: list[Entry]) -> str:
-    """That of the last job."""
-    return next((one.backend for one in reversed(entries)), "least_busy")
+def _device(records: list[JobRecord]) -> str:
+    """Return the device of the last job."""
+    return next((record.backend for record in reversed(records)), "least_busy")
 
 
-def _print(console: Console, path: Path, entries: list[Entry]) -> None:
+def _print(console: Console, path: Path, records: list[JobRecord]) -> None:
     from rich.table import Table
 
-    from qgen.backends.ibm.wording import clean
+    from qgen.backends.ibm.responses import sanitize
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for heading in ("job", "device", "state", "created"):
         table.add_column(heading, no_wrap=True)
     for heading in ("circuits", "executions", "QPU s"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for one in entries:
-        seconds = f"{one.seconds:,.1f}" if one.seconds is not None else f"~{one.estimate:,.0f}"
-        numbers = f"{one.circuits:,}", f"{one.executions:,}", seconds
-        table.add_row(one.job_id or "-", one.backend, one.state, one.created[:19].replace("T", " "), *numbers)
+    for record in records:
+        seconds = f"{record.seconds:,.1f}" if record.seconds is not None else f"~{record.estimate:,.0f}"
+        numbers = f"{record.circuits:,}", f"{record.executions:,}", seconds
+        table.add_row(
+            record.job_id or "-", record.backend, record.state, record.created[:19].replace("T", " "), *numbers
+        )
     console.print(table)
-    for one in entries:
-        if one.reason:
-            console.print(f"{one.job_id}: {clean(one.reason)}", style="dim", soft_wrap=True)
-    spent = sum(one.cost for one in entries)
-    console.print(f"{len(entries):,} jobs, {spent:,.1f} QPU seconds (~: as planned); journal: {path}", soft_wrap=True)
+    for record in records:
+        if record.reason:
+            console.print(f"{record.job_id}: {sanitize(record.reason)}", style="dim", soft_wrap=True)
+    spent = sum(record.cost for record in records)
+    console.print(f"{len(records):,} jobs, {spent:,.1f} QPU seconds (~: as planned); journal: {path}", soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qgen.cli import consent, options
+from qgen.cli import confirmation, options
 from qgen.cli.output import check_outputs, make_console, print_json
 from qgen.cli.progress import progress
 
@@ -42,11 +42,11 @@ def sample(
     noise_scale: options.NoiseScale = None,
     layout: options.Layout = None,
     hardware: options.Hardware = None,
-    max_qpu_seconds: consent.MaxSeconds = None,
-    beyond_account: consent.Beyond = False,
-    place_anew: consent.PlaceAnew = False,
-    yes: consent.Yes = False,
-    dry_run: consent.DryRun = False,
+    max_qpu_seconds: confirmation.MaxSeconds = None,
+    beyond_account: confirmation.Beyond = False,
+    place_anew: confirmation.PlaceAnew = False,
+    yes: confirmation.Yes = False,
+    dry_run: confirmation.DryRun = False,
     count: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
     seed: Annotated[
         int, typer.Option(min=0, help="Each image has a seed of its own, from this one and the image's number.")
@@ -82,7 +82,7 @@ def sample(
     torch_device = choose_device(device)
     check_request(trained_run, sampling_config(trained_run, backend_changes, sampler_changes), out, count, single)
     console = make_console(as_json)
-    agreement = consent.Consent(max_qpu_seconds, yes, dry_run, beyond_account, place_anew)
+    spending = confirmation.SpendingArgs(max_qpu_seconds, yes, dry_run, beyond_account, place_anew)
     trained = open_trained(trained_run, backend_changes, sampler_changes)
     circuits = trained.generator.circuits_per_image * count
     if not as_json:
@@ -90,10 +90,10 @@ def sample(
         runs = describe_runs(trained.generator.sampler)
         console.print(f"{what}: {f'{circuits:,} circuits on {runs}' if runs else 'no circuits'}", soft_wrap=True)
     with closing(trained.backend):
-        if not consent.sampling_agreed(console, trained, count, seed, agreement, as_json):
+        if not confirmation.confirm_sampling(console, trained, count, seed, spending, as_json):
             return
         with progress(console, "sampling") as bar:
-            consent.watch(console, trained.backend, bar)
+            confirmation.show_job_status(console, trained.backend, bar)
             samples = sample_run(trained, out, count, seed, single, torch_device, bar)
     _print_result(console, samples, as_json)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from qgen.cli import consent, options
+from qgen.cli import confirmation, options
 from qgen.cli.output import check_folder, make_console, print_json
 from qgen.cli.progress import progress
 from qgen.interrupts import on_end_at_once
@@ -60,11 +60,11 @@ def train(
     ] = None,
     noise_scale: options.NoiseScale = None,
     hardware: options.Hardware = None,
-    max_qpu_seconds: consent.MaxSeconds = None,
-    beyond_account: consent.Beyond = False,
-    place_anew: consent.PlaceAnew = False,
-    yes: consent.Yes = False,
-    dry_run: consent.DryRun = False,
+    max_qpu_seconds: confirmation.MaxSeconds = None,
+    beyond_account: confirmation.Beyond = False,
+    place_anew: confirmation.PlaceAnew = False,
+    yes: confirmation.Yes = False,
+    dry_run: confirmation.DryRun = False,
     layout: options.Layout = None,
     set_: Annotated[
         list[str] | None,
@@ -107,8 +107,8 @@ def train(
         settings = _new_settings(config, circuits, from_, changes)
         _refuse_hardware(settings.backend.name)
         run = _new_run(config, name, out)
-    said = consent.Consent(max_qpu_seconds, yes, dry_run, beyond_account, place_anew)
-    _train(run, settings, resume, data_dir, device, devices, tensorboard, said, as_json)
+    spending = confirmation.SpendingArgs(max_qpu_seconds, yes, dry_run, beyond_account, place_anew)
+    _train(run, settings, resume, data_dir, device, devices, tensorboard, spending, as_json)
 
 
 def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | None, changes: list[str]) -> RunConfig:
@@ -195,7 +195,7 @@ def _train(
     device: Literal["auto", "cpu", "cuda"],
     devices: int,
     tensorboard: bool,
-    said: consent.Consent,
+    spending: confirmation.SpendingArgs,
     as_json: bool,
 ) -> None:
 
@@ -224,7 +224,7 @@ def _train(
                 where = describe_runs(trainer.generator.network, gradients=True)
                 circuits = f"circuits on {where}" if where else "no circuits"
                 console.print(f"training on {what}, {circuits}, into {run.path}", soft_wrap=True)
-                if not consent.training_agreed(console, trainer, said, as_json):
+                if not confirmation.confirm_training(console, trainer, spending, as_json):
                     return
             with on_end_at_once(lambda: end_others(fabric)):
                 finished = (go_on if resume else start)(trainer, report if first else Report())

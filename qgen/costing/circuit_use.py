@@ -1,4 +1,4 @@
-"""How often a generator runs its circuits: counted while it does so for one image."""
+"""Counts how often a generator runs its circuits, by running it for one image."""
 
 from __future__ import annotations
 
@@ -17,38 +17,39 @@ from qgen.nn import QuantumLayer
 from qgen.runs.generators import ImageGenerator, Learner
 
 Layers = dict[str, QuantumLayer]
-Wants = tuple[bool, bool]
+#: Whether gradients of the inputs and of the weights are computed.
+Gradients = tuple[bool, bool]
 
 
 @dataclass(frozen=True)
 class CircuitUse:
-    """Calls of one quantum layer that are alike.
+    """Equal calls of one quantum layer.
 
     Attributes:
-        layer: its place in the network, as in `vertex.block_0`.
+        layer: name of the layer in the network, as in `vertex.block_0`.
         circuit: its circuit.
-        submissions: how often it is called so; each call waits for the one before.
-        circuits: how many settings of the circuit's angles a call has for one image.
-        wants: whether gradients for its inputs and for its weights are asked for along with the values.
+        submissions: number of calls; each waits for the one before.
+        circuits: sets of angles in a call for one image.
+        gradients: whether gradients of the inputs and of the weights are computed along with the values.
     """
 
     layer: str
     circuit: LayerCircuit
     submissions: int
     circuits: int
-    wants: Wants = (False, False)
+    gradients: Gradients = (False, False)
 
     @property
     def per_image(self) -> int:
-        """Circuits for one image, all calls together."""
+        """Circuits for one image over all calls."""
         return self.submissions * self.circuits
 
 
 def training_uses(generator: Learner) -> tuple[CircuitUse, ...]:
-    """What one step of training runs, for each image. All players take their turns once, on a black image.
+    """Return what one step of training runs for each image. Every player takes one step, on a black image.
 
     Args:
-        generator: on a backend that costs nothing: its circuits are run.
+        generator: a generator on a simulator: its circuits are run.
     """
 
     def step() -> None:
@@ -61,40 +62,40 @@ def training_uses(generator: Learner) -> tuple[CircuitUse, ...]:
 
 
 def sampling_uses(generator: ImageGenerator) -> tuple[CircuitUse, ...]:
-    """What sampling runs, for each image; see `training_uses`."""
+    """Return what sampling runs for each image; see `training_uses`."""
     with torch.no_grad():
         uses = _uses(generator.network, generator.rehearse)
     return tuple(replace(use, submissions=use.submissions * generator.passes) for use in uses)
 
 
 def _uses(network: nn.Module, work: Callable[[], None]) -> tuple[CircuitUse, ...]:
-    """How often the layers of a network run their circuits while something is done for one image."""
+    """Return how often the layers of a network run their circuits while `work` runs for one image."""
     layers: Layers = {name: inner for name, inner in network.named_modules() if isinstance(inner, QuantumLayer)}
-    calls: Counter[tuple[str, int, Wants]] = Counter()
+    calls: Counter[tuple[str, int, Gradients]] = Counter()
     with _counting(layers, calls):
         work()
     return tuple(
-        CircuitUse(name, layers[name].compiled.circuit, count, rows, wants)
-        for (name, rows, wants), count in sorted(calls.items())
+        CircuitUse(name, layers[name].compiled.circuit, count, rows, gradients)
+        for (name, rows, gradients), count in sorted(calls.items())
     )
 
 
 @contextmanager
-def _counting(layers: Layers, calls: Counter[tuple[str, int, Wants]]) -> Iterator[None]:
-    """Notes, for each call of each layer, how many circuits it has, and which gradients may be asked of it."""
+def _counting(layers: Layers, calls: Counter[tuple[str, int, Gradients]]) -> Iterator[None]:
+    """Count the calls of each layer, by their number of circuits and their gradients."""
 
-    def counted(name: str, mixed: int) -> Any:
-        def note(layer: Any, given: tuple[torch.Tensor, ...]) -> None:
-            inputs = given[0]
-            wants = bool(inputs.requires_grad), bool(layer.weight.requires_grad)
-            calls[name, prod(inputs.shape[:-1]) * mixed, wants if torch.is_grad_enabled() else (False, False)] += 1
+    def hook(name: str, circuits_per_row: int) -> Any:
+        def count(layer: Any, args: tuple[torch.Tensor, ...]) -> None:
+            inputs, enabled = args[0], torch.is_grad_enabled()
+            gradients = enabled and bool(inputs.requires_grad), enabled and bool(layer.weight.requires_grad)
+            calls[name, prod(inputs.shape[:-1]) * circuits_per_row, gradients] += 1
 
-        return note
+        return count
 
     handles = []
     for name, layer in layers.items():
         mixture = layer.compiled.circuit.mixture
-        handles.append(layer.register_forward_pre_hook(counted(name, 1 if mixture is None else len(mixture))))
+        handles.append(layer.register_forward_pre_hook(hook(name, 1 if mixture is None else len(mixture))))
     try:
         yield
     finally:

@@ -16,8 +16,8 @@ from cloud import cloud, no_account
 from typer.testing import CliRunner
 
 from qgen.backends.ibm import client
-from qgen.backends.ibm.live import _live
-from qgen.backends.ibm.trouble import Patience
+from qgen.backends.ibm.errors import RetryPolicy
+from qgen.backends.ibm.live_devices import _fetch_cached
 from qgen.cli.main import app
 from qgen.devices import open_device
 from qgen.devserver import DevServer, Fault
@@ -29,7 +29,7 @@ HOSTILE = "\x1b[2J\x1b]0;x\x07 [/bold]" + "x" * 100_000
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "PATIENCE", Patience(pace=0.02, answer=5.0, most_wait=0.1))
+    monkeypatch.setattr(client, "RETRY_POLICY", RetryPolicy(pace=0.02, answer=5.0, max_wait=0.1))
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_hostile_words_do_not_reach_the_terminal(status: int, server: DevServer)
 @pytest.mark.parametrize("path", ["/identity/token", "/backends", *(f"/backends/*/{one}" for one in ASKED[:2])])
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 503])
 def test_a_command_that_needs_the_device_ends_with_one_line(status: int, path: str, server: DevServer) -> None:
-    _live.cache_clear()
+    _fetch_cached.cache_clear()
     server.faults.add(Fault(path=path, status=status, times=None, reason=HOSTILE))
     result = CliRunner().invoke(app, ["transpile", "--circuit", "basic:3,1", "--backend", "ibm_guadalupe"])
     assert result.exit_code == 1

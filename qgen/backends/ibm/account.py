@@ -1,6 +1,6 @@
-"""The user's account at IBM, by Qiskit's own means: saved on disk, or in the environment.
+"""The user's IBM account, as Qiskit saves it on disk or reads it from the environment.
 
-Secrets pass through here and go nowhere else: every message is cleared of them, and the file is the user's alone.
+Secrets pass through here and go nowhere else: no message holds one, and the file is readable by the user alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qgen.backends.ibm.door import Door
+from qgen.backends.ibm.transport import Transport
 from qgen.errors import HardwareError
 from qgen.storage import aside
 
@@ -20,37 +20,37 @@ if TYPE_CHECKING:
     from qiskit_ibm_runtime import QiskitRuntimeService
 
 LOGIN = "`qgen backends login` saves one; or set QISKIT_IBM_TOKEN and QISKIT_IBM_INSTANCE"
-_MINE, _FOLDER = 0o600, 0o700
+_FILE_MODE, _FOLDER_MODE = 0o600, 0o700
 
 
 def has_account() -> bool:
-    """Whether an account is saved or in the environment; nothing is contacted."""
-    return _account() is not None
+    """Return whether an account is saved or in the environment; nothing is contacted."""
+    return _load_account() is not None
 
 
-def open_service(door: Door) -> QiskitRuntimeService:
-    """IBM's service with the user's account, all of its requests through this door.
+def open_service(transport: Transport) -> QiskitRuntimeService:
+    """Open IBM's service with the user's account, all of its requests sent through this transport.
 
     Raises:
         HardwareError: there is no account, its key is not accepted, or the service cannot be reached.
     """
-    account = _account()
+    account = _load_account()
     if account is None:
         raise HardwareError(f"there is no IBM account here: {LOGIN}")
-    door.admit(account.token, account.get_auth_handler().tm)
+    transport.authenticate(account.token, account.get_auth_handler().tm)
     from qiskit_ibm_runtime import QiskitRuntimeService
 
-    with door.open():
+    with transport.active():
         try:
             service = QiskitRuntimeService()
         except Exception as error:
-            door.explain(error)
-        door.check()
+            transport.translate(error)
+        transport.raise_for_failure()
     return service
 
 
 def save_account(token: str, instance: str | None, overwrite: bool) -> None:
-    """Saves an account as the default, in Qiskit's own file, which nobody else may read.
+    """Save an account as the default, in Qiskit's own file, which only the user may read.
 
     Raises:
         HardwareError: the key is not accepted, there is an account already and it is not to be replaced, or the file
@@ -62,12 +62,12 @@ def save_account(token: str, instance: str | None, overwrite: bool) -> None:
 
     url = os.environ.get("QISKIT_IBM_URL")
     account = Account.create_account(channel="ibm_quantum_platform", token=token, url=url, instance=instance)
-    door = Door()
-    door.admit(token, account.get_auth_handler().tm)
-    about = {"token": token, "url": url, "instance": instance, "overwrite": overwrite, "set_as_default": True}
+    transport = Transport()
+    transport.authenticate(token, account.get_auth_handler().tm)
+    fields = {"token": token, "url": url, "instance": instance, "overwrite": overwrite, "set_as_default": True}
     try:
-        with _replaced(_account_file(), overwrite) as file:
-            QiskitRuntimeService.save_account(filename=str(file), **about)
+        with _replacing(_account_file(), overwrite) as file:
+            QiskitRuntimeService.save_account(filename=str(file), **fields)
     except HardwareError:
         raise
     except AccountAlreadyExistsError as error:
@@ -75,14 +75,14 @@ def save_account(token: str, instance: str | None, overwrite: bool) -> None:
     except OSError as error:
         raise HardwareError(f"the account cannot be saved: {error.filename}: {error.strerror}") from error
     except Exception as error:
-        door.explain(error)
+        transport.translate(error)
 
 
-def _account() -> Any:
+def _load_account() -> Any:
     from qiskit_ibm_runtime.accounts import AccountManager, AccountNotFoundError
 
     file = _account_file()
-    _keep_private(file)
+    _make_private(file)
     if not os.environ.get("QISKIT_IBM_TOKEN") and not file.exists():
         return None  # Qiskit would make an empty file, for all to read
     try:
@@ -99,40 +99,40 @@ def _account() -> Any:
 def _account_file() -> Path:
     from qiskit_ibm_runtime.accounts import management
 
-    return Path(os.path.expanduser(management._DEFAULT_ACCOUNT_CONFIG_JSON_FILE))  # noqa: SLF001  # it has no other name
+    return Path(os.path.expanduser(management._DEFAULT_ACCOUNT_CONFIG_JSON_FILE))  # noqa: SLF001  # there is no public name
 
 
-def _keep_private(file: Path) -> None:
-    """Takes the file from all but its owner: Qiskit writes it as the system's custom is, often for all to read."""
+def _make_private(file: Path) -> None:
+    """Restrict the file to its owner: Qiskit writes it with the system's default mode, often readable by all."""
     with suppress(OSError):
         if file.stat().st_mode & 0o077:
-            file.chmod(_MINE)
+            file.chmod(_FILE_MODE)
 
 
 @contextmanager
-def _replaced(file: Path, anew: bool) -> Iterator[Path]:
-    """A private copy of the account file to change, that takes its place when the block ends well.
+def _replacing(file: Path, discard_damaged: bool) -> Iterator[Path]:
+    """Yield a private copy of the account file, which replaces the file when the block ends without an error.
 
     Args:
-        file: the account file, if there is one.
-        anew: where it is damaged, begin with an empty one.
+        file: the account file, which may not exist.
+        discard_damaged: start with an empty file where this one is damaged.
     """
     target = file.resolve()  # it may be a link to where the user keeps such files
-    target.parent.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
+    target.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
     with aside(target, private=True) as copy:
-        copy.write_text(json.dumps(_read(target, anew)), encoding="utf-8")
+        copy.write_text(json.dumps(_read_accounts(target, discard_damaged)), encoding="utf-8")
         yield copy
 
 
-def _read(file: Path, anew: bool) -> dict[str, Any]:
+def _read_accounts(file: Path, discard_damaged: bool) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        if isinstance(found, dict) and all(isinstance(account, dict) for account in found.values()):
-            return found
+        accounts = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(accounts, dict) and all(isinstance(account, dict) for account in accounts.values()):
+            return accounts
     except FileNotFoundError:
         return {}
     except (ValueError, RecursionError):
         pass
-    if anew:
+    if discard_damaged:
         return {}
     raise HardwareError(f"the account file {file} is damaged: --overwrite begins a new one")

@@ -20,10 +20,11 @@ from qgen.backends.ibm.account import LOGIN, has_account
 from qgen.backends.ibm.client import Client, NoDeviceError
 from qgen.backends.ibm.executable import HardwareExecutable
 from qgen.backends.ibm.hardware import Hardware
-from qgen.backends.ibm.journal import JOURNAL, Journal, alone
+from qgen.backends.ibm.journal import JOURNAL, Journal
+from qgen.backends.ibm.journal_file import exclusive_lock
+from qgen.backends.ibm.layouts import PendingNotes, load_layouts, save_layout
 from qgen.backends.ibm.options import HardwareOptions
-from qgen.backends.ibm.remembered import Notes, recall_circuit, remember_circuit
-from qgen.backends.ibm.runner import Runner
+from qgen.backends.ibm.runner import JobRunner
 from qgen.backends.settings import BackendSettings
 from qgen.circuits import LayerCircuit
 from qgen.devices import device_names
@@ -63,22 +64,22 @@ class IBMBackend(Hardware):
         self.shots = _whole_choices(shots or DEFAULT_SHOTS, client.options)
         self.tiles = None if self.options.tiles == "auto" else self.options.tiles
         with ExitStack() as stack:
-            stack.enter_context(alone(journal))
-            book = Journal(journal)
-            stack.callback(book.close)
-            self.notes = Notes(book)
-            client.about_to_submit = self.notes.keep
+            stack.enter_context(exclusive_lock(journal))
+            jobs = Journal(journal)
+            stack.callback(jobs.close)
+            self.notes = PendingNotes(jobs)
+            client.before_submit = self.notes.write
             stack.callback(client.close)
             if client.name == LEAST_BUSY:
-                client.name = _chosen_before(book) or LEAST_BUSY
-                self.notes.note(LEAST_BUSY, client.machine.name)
+                client.name = _chosen_before(jobs) or LEAST_BUSY
+                self.notes.set(LEAST_BUSY, client.machine.name)
             self.machine, self.target = client.machine, _usable(client.machine.target)
-            calibrated = client.calibrated()
+            calibrated = client.calibration_time()
             self.calibrated = None if calibrated is None else f"{calibrated:%Y-%m-%d %H:%M %Z}".strip()
             _check_delay(self.machine, self.options.rep_delay_us)
             if saved is not None:
                 saved.check_device(self.name)
-            self._client, self.runner = client, Runner(client, book)
+            self._client, self.runner = client, JobRunner(client, jobs)
             self.runner.allow(None)
             self._stack = stack.pop_all()
 
@@ -100,12 +101,13 @@ class IBMBackend(Hardware):
         return REP_DELAY_US if usual is None else 1e6 * float(usual)
 
     def facts(self) -> dict[str, Any]:
-        mine = [one for one in self.runner.journal.entries() if one.purpose == self.runner.purpose and one.job_id]
+        purpose = self.runner.purpose
+        records = [one for one in self.runner.journal.records() if one.purpose == purpose and one.job_id]
         return {
             "calibrated": None if self.calibrated is None else self.calibrated.partition(" ")[0],
             "options": self.options.plain(),
-            "jobs": [one.job_id for one in mine],
-            "qpu_seconds": sum(one.cost for one in mine),
+            "jobs": [record.job_id for record in records],
+            "qpu_seconds": sum(record.cost for record in records),
         }
 
     def allow(self, seconds: float | None) -> None:
@@ -118,34 +120,36 @@ class IBMBackend(Hardware):
         return self.runner.limit
 
     def authorize(self, limit: float, beyond_account: bool = False) -> None:
-        self.runner.limit, self.runner.beyond = limit, beyond_account
+        self.runner.limit, self.runner.beyond_account = limit, beyond_account
 
     def spent(self) -> float:
         return self.runner.journal.spent()
 
     def begin(self, purpose: str) -> None:
         self.runner.purpose = purpose
-        self.runner.adopt()
+        self.runner.reconcile()
 
     def estimates(self, purpose: str, since: datetime | None = None) -> list[float]:
         whole = None if since is None else since.replace(microsecond=0)
         return [
-            entry.estimate
-            for entry in self.runner.journal.entries()
-            if entry.purpose == purpose
-            and entry.state in ("submitted", "done")
-            and (whole is None or datetime.fromisoformat(entry.created) >= whole)
+            record.estimate
+            for record in self.runner.journal.records()
+            if record.purpose == purpose
+            and record.state in ("submitted", "done")
+            and (whole is None or datetime.fromisoformat(record.created) >= whole)
         ]
 
     def overrun(self) -> float:
         return self.runner.journal.overrun()
 
     def watch(self, on_status: StatusCallback) -> None:
-        self.runner.watch = lambda job, entry, spent: on_status(JobStatus(job.job_id, job.status, job.position, spent))
+        self.runner.on_status = lambda job, record, spent: on_status(
+            JobStatus(job.job_id, job.status, job.position, spent)
+        )
 
     def queue(self) -> tuple[int, float | None]:
         """How many jobs wait for the device, and how many QPU seconds the account has left, if IBM says so."""
-        return self._client.queue(), self._client.allowance()
+        return self._client.queue_length(), self._client.remaining_seconds()
 
     @property
     def couplers(self) -> list[tuple[int, int]]:
@@ -153,8 +157,8 @@ class IBMBackend(Hardware):
         return [(int(a), int(b)) for a, b in self.machine.configuration().coupling_map or ()]
 
     def layouts(self, circuit: LayerCircuit) -> list[SavedLayouts]:
-        """See `Hardware.layouts`, and `qgen.backends.ibm.remembered`."""
-        return [self._saved] if self._saved is not None else recall_circuit(self.notes, self.name, circuit)
+        """See `Hardware.layouts`, and `qgen.backends.ibm.layouts`."""
+        return [self._saved] if self._saved is not None else load_layouts(self.notes, self.name, circuit)
 
     def place_anew(self, circuit: LayerCircuit) -> SavedLayouts:
         """See `Hardware.place_anew`."""
@@ -165,7 +169,7 @@ class IBMBackend(Hardware):
             )
         isa = transpile(circuit.conditional.circuit, self.target)
         number = len(self.layouts(circuit))
-        return remember_circuit(self.notes, self.name, circuit, isa, number, self.calibrated)
+        return save_layout(self.notes, self.name, circuit, isa, number, self.calibrated)
 
     def compile(self, circuit: LayerCircuit) -> Executable:
         return HardwareExecutable(circuit, self)
@@ -215,7 +219,7 @@ def open_hardware(
         backend = IBMBackend(client, journal or default_journal(), shots, saved)
     except NoDeviceError as error:
         raise HardwareError(
-            f"{_past(name)}the account has no device {name}; it has {error.live}. {_rehearsal(name)}"
+            f"{_past(name)}the account has no device {name}; it has {error.available}. {_rehearsal(name)}"
         ) from None
     if max_qpu_seconds is not None:
         backend.allow(max_qpu_seconds)
@@ -241,10 +245,10 @@ def default_journal() -> Path:
     return folder / JOURNAL
 
 
-def _chosen_before(book: Journal) -> str | None:
+def _chosen_before(jobs: Journal) -> str | None:
     """The device that `least_busy` was when a job was submitted: what goes on goes on where it was."""
-    known = book.fact(LEAST_BUSY)
-    return known if any(entry.backend == known for entry in book.entries()) else None
+    known = jobs.get_note(LEAST_BUSY)
+    return known if any(record.backend == known for record in jobs.records()) else None
 
 
 def _past(name: str) -> str:

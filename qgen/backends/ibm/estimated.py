@@ -9,10 +9,10 @@ import numpy as np
 from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.routing import refuse_open_delays, route, route_layer
 from qgen.backends.device.tiles import single_tile
+from qgen.backends.ibm.cost import CostModel
 from qgen.backends.ibm.hardware import Hardware, HardwareLayout
-from qgen.backends.ibm.layouts import Layout, submit
-from qgen.backends.ibm.meter import Meter
-from qgen.backends.ibm.results import Expected, unpack
+from qgen.backends.ibm.layouts import Layout
+from qgen.backends.ibm.results import ExpectedResult, unpack
 from qgen.backends.measurement import Basis
 from qgen.backends.parameters import Doubles
 from qgen.circuits import LayerCircuit
@@ -32,7 +32,7 @@ def estimated_layout(circuit: LayerCircuit, backend: Hardware, layout: Layout) -
     Raises:
         BackendError: the circuit does not fit on the device, or uses what the device does not have or what is faulty.
     """
-    routed, measurement = route_layer(circuit, layout.target, saved=layout.pins)
+    routed, measurement = route_layer(circuit, layout.target, saved=layout.saved)
     refuse_open_delays(routed, backend.name)
     jobs = EstimatorJobs(circuit, backend, layout, len(measurement.bases))
     return HardwareLayout(DeviceExecutable(circuit, backend, routed, jobs), jobs)
@@ -50,13 +50,13 @@ class EstimatorJobs:
         bases: how many its observables are measured in.
 
     Attributes:
-        only_known: answer from the journal alone, and submit nothing.
+        stored_only: answer from the journal alone, and submit nothing.
     """
 
     def __init__(self, circuit: LayerCircuit, backend: Hardware, layout: Layout, bases: int) -> None:
         conditional, target = circuit.conditional, layout.target
-        self._hardware, self.only_known = backend, layout.past
-        isa, basis = layout.pins.route(circuit, target), Basis("Z" * circuit.qubits)
+        self._hardware, self.stored_only = backend, layout.faulty
+        isa, basis = layout.saved.route(circuit, target), Basis("Z" * circuit.qubits)
         parameters = conditional.inputs + conditional.weights
         # No basis changes at the end: the Estimator adds its own.
         body = route(conditional.circuit, parameters, target, [basis], seed=0, isa=isa)
@@ -65,7 +65,7 @@ class EstimatorJobs:
         self._observables = [[one.apply_layout(ends, body.device_qubits)] for one in conditional.observables]
         self._tiling = single_tile(body, target)
         self._bases = max(1, bases)
-        self._meter = Meter([self._body], backend, _STRETCH[backend.options.resilience], past=layout.past)
+        self._costs = CostModel([self._body], backend, _STRETCH[backend.options.resilience], faulty=layout.faulty)
 
     @property
     def method(self) -> str:
@@ -79,19 +79,19 @@ class EstimatorJobs:
         return self._tiling  # of the one copy as the device is today
 
     def cost(self, samples: int) -> WorkloadCost:
-        jobs = -(-samples // self._most_rows()) if samples else 0
-        return self._meter.cost(self._circuits(samples, jobs), self._hardware.shots, jobs)
+        jobs = -(-samples // self._max_rows()) if samples else 0
+        return self._costs.cost(self._circuits(samples, jobs), self._hardware.shots, jobs)
 
     def values(self, angles: Doubles, streams: Streams) -> Doubles:
-        whole, most = self._meter.rounded(angles), self._most_rows()
+        whole, most = self._costs.round_angles(angles), self._max_rows()
         requests = []
         for k, first in enumerate(range(0, len(whole), most)):
             part = whole[first : first + most]
             pubs = [(self._body, self._observables, part)]
             size = self._circuits(len(part), 1), self._hardware.shots
-            expected = Expected.values((len(self._observables), len(part)), prod(size))
-            requests.append(self._meter.request("estimator", pubs, part, *size, (streams.joint, k), expected))
-        results = submit(self._hardware.runner, requests, self.only_known)
+            expected = ExpectedResult.values((len(self._observables), len(part)), prod(size))
+            requests.append(self._costs.request("estimator", pubs, part, *size, (streams.joint, k), expected))
+        results = self._hardware.runner.run(requests, self.stored_only)
         values = [unpack(result)[0].data.evs.array for result in results]
         return np.concatenate(values, axis=1).T
 
@@ -100,5 +100,5 @@ class EstimatorJobs:
         level = self._hardware.options.resilience
         return rows * self._bases * _STRENGTHS[level] + jobs * (level > 0)
 
-    def _most_rows(self) -> int:
-        return self._meter.most_rows(_STRENGTHS[self._hardware.options.resilience] * self._bases)
+    def _max_rows(self) -> int:
+        return self._costs.max_rows(_STRENGTHS[self._hardware.options.resilience] * self._bases)

@@ -12,8 +12,8 @@ from qgen.backends.batch import Batch
 from qgen.backends.device.saved_layouts import SavedLayouts
 from qgen.backends.ibm.estimated import estimated_layout
 from qgen.backends.ibm.hardware import Hardware, HardwareLayout
-from qgen.backends.ibm.layouts import ElsewhereError, Layout, as_it_was
-from qgen.backends.ibm.remembered import recall_calibration
+from qgen.backends.ibm.layouts import Layout, load_calibration, with_faulty_gates
+from qgen.backends.ibm.runner import NotStoredError
 from qgen.backends.ibm.sampled import sampled_layout
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError
@@ -41,7 +41,7 @@ class HardwareExecutable(Executable):
         self.moved: str | None = None
         known = backend.layouts(circuit)
         self._layouts = [self._known(saved, number) for number, saved in enumerate(known)]
-        if not known or self._layouts[-1].jobs.only_known:
+        if not known or self._layouts[-1].jobs.stored_only:
             self._place_anew(len(known))
         self._use_last()
 
@@ -66,7 +66,7 @@ class HardwareExecutable(Executable):
     def calibration(self) -> str | None:
         """The moment of the calibration by which its place was chosen; None where that is not known."""
         hardware = self._hardware
-        return recall_calibration(hardware.notes, hardware.name, self.circuit, len(self._layouts) - 1)
+        return load_calibration(hardware.notes, hardware.name, self.circuit, len(self._layouts) - 1)
 
     def place_anew(self) -> None:
         """Puts the circuit where it is best today; what was run elsewhere is still answered from the journal.
@@ -93,7 +93,7 @@ class HardwareExecutable(Executable):
             self._used = layout
             try:
                 return call()
-            except ElsewhereError:
+            except NotStoredError:
                 torch.random.set_rng_state(drawn)
             finally:
                 self._used = self._layouts[-1]
@@ -102,7 +102,7 @@ class HardwareExecutable(Executable):
     def _use_last(self) -> None:
         """Run what is not in the journal in the last layout."""
         for earlier in self._layouts[:-1]:
-            earlier.jobs.only_known = True
+            earlier.jobs.stored_only = True
         self._used = self._layouts[-1]
 
     def _known(self, saved: SavedLayouts, number: int) -> HardwareLayout:
@@ -111,8 +111,8 @@ class HardwareExecutable(Executable):
             return self._at(Layout(saved, self._hardware.target, number))
         except BackendError as error:
             self.moved = str(error)
-            then = as_it_was(self._hardware.target, self._hardware.couplers, saved.routed.values())
-            return self._at(Layout(saved, then, number, past=True))
+            then = with_faulty_gates(self._hardware.target, self._hardware.couplers, saved.routed.values())
+            return self._at(Layout(saved, then, number, faulty=True))
 
     def _place_anew(self, number: int) -> None:
         """One more place; where there is none, what was run before can still be answered."""
@@ -121,7 +121,7 @@ class HardwareExecutable(Executable):
                 self._at(Layout(self._hardware.place_anew(self.circuit), self._hardware.target, number))
             )
         except BackendError as error:
-            if not self._layouts or not self._hardware.runner.journal.entries():
+            if not self._layouts or not self._hardware.runner.journal.records():
                 raise
             self.moved = str(error)
 

@@ -10,9 +10,9 @@ from qiskit.transpiler import Target
 from qgen.backends.api import Backend
 from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.saved_layouts import SavedLayouts
+from qgen.backends.ibm.layouts import PendingNotes
 from qgen.backends.ibm.options import HardwareOptions
-from qgen.backends.ibm.remembered import Notes
-from qgen.backends.ibm.runner import Runner
+from qgen.backends.ibm.runner import JobRunner
 from qgen.circuits import LayerCircuit
 from qgen.transpilation.cost import WorkloadCost
 from qgen.transpilation.tiling import Tiling
@@ -37,8 +37,8 @@ class Hardware(Backend):
     options: HardwareOptions
     machine: Any
     target: Target
-    runner: Runner
-    notes: Notes
+    runner: JobRunner
+    notes: PendingNotes
     calibrated: str | None
 
     @property
@@ -68,10 +68,10 @@ class Jobs(Protocol):
     """The jobs of a circuit in one layout.
 
     Attributes:
-        only_known: answer from the journal alone, and submit nothing.
+        stored_only: answer from the journal alone, and submit nothing.
     """
 
-    only_known: bool
+    stored_only: bool
 
     @property
     def tiling(self) -> Tiling | None:

@@ -1,7 +1,7 @@
-"""The journal: what is to be submitted, before it is; the job, once it has a number; the result, when it arrives.
+"""The journal of jobs: each is written before it is submitted, gets its id once it has one, and keeps its result.
 
-A file of SQLite for the user alone, every change on the disk before the next step is taken. One process writes jobs at
-a time.
+A SQLite file, readable by the user alone; every change is on the disk before the next step is taken. One process
+submits jobs at a time.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from qgen.backends.ibm.entry import COLUMNS, Entry
-from qgen.backends.ibm.private import make_private
+from qgen.backends.ibm.job_record import COLUMNS, JobRecord
+from qgen.backends.ibm.journal_file import make_private
 from qgen.errors import HardwareError
 
-#: What a journal is called.
+#: File name of a journal.
 JOURNAL = "jobs.sqlite"
-#: Of the tables. 1 had no number; it knew neither the limit nor the instance of a job, nor what its result should be.
+#: Version of the tables. Version 1 had no number, and no time limit, instance or expected result of a job.
 VERSION = 2
 _TABLES = (
     "create table if not exists facts (name text primary key, value text not null)",
@@ -31,65 +31,65 @@ _TABLES = (
     "created text not null, changed text not null, result blob, most real, expected text, instance text, "
     "primary key (key, attempt))",
 )
-_NEW_IN_2 = ("most real", "expected text", "instance text")
-#: How many jobs has been planned, so that one that is missing shows.
+_ADDED_IN_2 = ("most real", "expected text", "instance text")
+#: Note with the number of planned jobs, which shows whether one is missing.
 _COUNT = "jobs"
-#: Noted where the jobs in it are of a version that knew circuits by other marks.
-_OTHER_MARKS = "of a version with other marks"
-#: Of a request, that are looked for among the jobs of a journal that was lost.
-_MOST_ATTEMPTS = 100
-#: QPU seconds that a job counts for of which nothing is known but that it is there.
-_UNKNOWN_JOB = 60.0
-#: Of the last jobs that were billed, from which estimates learn; and the least that they make of one.
-_RECENT, _LEAST = 25, 1.0
+#: Note in a journal whose jobs are of a version that identified circuits otherwise.
+_OTHER_DIGESTS = "of a version with other marks"
+#: Attempts at a request that are searched among the jobs of a lost journal.
+_MAX_ATTEMPTS = 100
+#: QPU seconds that a job counts for of which nothing but its existence is known.
+_UNKNOWN_SECONDS = 60.0
+#: Number of recently billed jobs from which the overrun is computed, and its least value.
+_RECENT, _MIN_OVERRUN = 25, 1.0
 
 
 class Journal:
-    """See the module.
+    """The journal of jobs, see the module.
 
     Args:
-        path: the file; made where it is missing, in a folder that exists.
+        path: the file; created where it is missing, in a folder that exists.
 
     Raises:
-        HardwareError: the file cannot be written, is damaged, or is no journal; so from every method.
+        HardwareError: the file cannot be written, is damaged, or is no journal; also raised by every method.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         make_private(path)
         try:
-            self._base = sqlite3.connect(path, isolation_level=None, timeout=30.0)
+            self._connection = sqlite3.connect(path, isolation_level=None, timeout=30.0)
         except sqlite3.Error as error:
-            raise self._trouble(error) from error
+            raise self._error(error) from error
         try:
-            self._ask("pragma journal_mode=wal")
-            self._ask("pragma synchronous=full")
+            self._execute("pragma journal_mode=wal")
+            self._execute("pragma synchronous=full")
             self._upgrade()
         except BaseException:
-            self._base.close()
+            self._connection.close()
             raise
 
     def close(self) -> None:
-        """Lets go of the file."""
-        self._base.close()
+        """Close the file."""
+        self._connection.close()
 
-    def fact(self, name: str) -> str | None:
-        """What is noted under this name."""
-        rows = self._ask("select value from facts where name = ?", (name,))
+    def get_note(self, name: str) -> str | None:
+        """Return the note of this name; None where there is none."""
+        rows = self._execute("select value from facts where name = ?", (name,))
         return str(rows[0][0]) if rows else None
 
-    def note(self, name: str, value: str) -> None:
-        """Notes something under a name, in place of what is noted there."""
-        self._ask("insert or replace into facts values (?, ?)", (name, value))
+    def set_note(self, name: str, value: str) -> None:
+        """Write a note under a name, in place of an earlier one."""
+        self._execute("insert or replace into facts values (?, ?)", (name, value))
 
-    def entries(self) -> list[Entry]:
-        """All attempts, the oldest first."""
-        return [self._entry(row) for row in self._ask(f"select {COLUMNS} from jobs order by rowid")]
+    def records(self) -> list[JobRecord]:
+        """Return all attempts, the oldest first."""
+        return [self._record(row) for row in self._execute(f"select {COLUMNS} from jobs order by rowid")]
 
-    def last(self, key: str) -> Entry | None:
-        """The last attempt at a request."""
-        rows = self._ask(f"select {COLUMNS} from jobs where key = ? order by attempt desc limit 1", (key,))
-        return self._entry(rows[0]) if rows else None
+    def last_attempt(self, key: str) -> JobRecord | None:
+        """Return the last attempt at a request."""
+        rows = self._execute(f"select {COLUMNS} from jobs where key = ? order by attempt desc limit 1", (key,))
+        return self._record(rows[0]) if rows else None
 
     def plan(
         self,
@@ -101,48 +101,48 @@ class Journal:
         estimate: float,
         expected: str | None = None,
         instance: str | None = None,
-    ) -> Entry:
-        """A new attempt, to be submitted next.
+    ) -> JobRecord:
+        """Add an attempt, to be submitted next.
 
         Raises:
-            HardwareError: the journal's jobs are of a version that knew circuits by other marks: a request that has its
-                result in it would be taken for a new one, and be paid for again.
+            HardwareError: the journal's jobs are of a version that identified circuits otherwise: a request that has
+                its result in it would be taken for a new one, and be paid for again.
         """
-        if self.fact(_OTHER_MARKS):
+        if self.get_note(_OTHER_DIGESTS):
             raise HardwareError(
                 f"the journal {self.path} was written by an earlier version of qgen, which knew circuits by other "
                 "marks: what it has results of would be paid for again. Finish it with that version, or move it "
                 "elsewhere; `qgen jobs` lists it"
             )
-        before = self.last(key)
-        attempt = 0 if before is None else before.attempt + 1
+        previous = self.last_attempt(key)
+        attempt = 0 if previous is None else previous.attempt + 1
         now, tag = _now(), self.tag(key, attempt)
-        known = key, attempt, tag, backend, "planned", None, purpose, circuits, shots, circuits * shots, estimate
-        values = (*known, None, None, now, now, None, expected, instance)
-        with self._together():
-            self._ask(f"insert into jobs ({COLUMNS}) values ({', '.join('?' * len(values))})", values)
-            self.note(_COUNT, str((self._count() or 0) + 1))
-        return self._again(tag)
+        request = key, attempt, tag, backend, "planned", None, purpose, circuits, shots, circuits * shots, estimate
+        values = (*request, None, None, now, now, None, expected, instance)
+        with self._transaction():
+            self._execute(f"insert into jobs ({COLUMNS}) values ({', '.join('?' * len(values))})", values)
+            self.set_note(_COUNT, str((self._noted_count() or 0) + 1))
+        return self._reload(tag)
 
     def tag(self, key: str, attempt: int) -> str:
-        """The mark of an attempt: of the request and the folder alone, so that a lost journal finds its jobs again."""
-        return self._mark(f"{key} {attempt}")
+        """Return the tag of an attempt, a hash of request and folder alone: a lost journal finds its jobs again."""
+        return self._hash(f"{key} {attempt}")
 
     @property
     def folder_tag(self) -> str:
-        """The mark of all jobs from this folder; a folder that was copied has another one."""
-        return self._mark("all")
+        """The tag of all jobs from this folder; a copied folder has another one."""
+        return self._hash("all")
 
     @property
-    def lossy(self) -> bool:
-        """Whether jobs may have been submitted from here that are not in it: it is new, or some are missing."""
-        count = self._count()
-        return count in (0, None) or count != self._rows()
+    def incomplete(self) -> bool:
+        """Whether it may lack jobs that were submitted from here: it is new, or some are missing."""
+        count = self._noted_count()
+        return count in (0, None) or count != self._num_rows()
 
     def restore(self, tag: str, job_id: str, backend: str, instance: str, seconds: float | None) -> None:
-        """Enters a job again that was lost; which request it belongs to is seen when that is made: `claim`."""
+        """Add a job that the journal has lost; its request claims it later, see `claim`."""
         now = _now()
-        size = 0, 0, 0, _UNKNOWN_JOB, seconds
+        size = 0, 0, 0, _UNKNOWN_SECONDS, seconds
         values = (
             tag,
             0,
@@ -159,171 +159,156 @@ class Journal:
             None,
             instance,
         )
-        self._ask(f"insert into jobs ({COLUMNS}) values ({', '.join('?' * len(values))})", values)
+        self._execute(f"insert into jobs ({COLUMNS}) values ({', '.join('?' * len(values))})", values)
 
-    def mend(self) -> None:
-        """What is in it is all there is."""
-        self.note(_COUNT, str(self._rows()))
+    def mark_complete(self) -> None:
+        """Note that no job is missing."""
+        self.set_note(_COUNT, str(self._num_rows()))
 
-    def claim(self, key: str, expected: str, purpose: str, estimate: float) -> Entry | None:
-        """The last attempt at a request among those that were restored; None: there is none."""
-        lost = {tag for (tag,) in self._ask("select tag from jobs where key = tag")}
-        found, before = None, self.last(key)
-        first = 0 if before is None else before.attempt + 1
-        for attempt in range(first, first + _MOST_ATTEMPTS) if lost else ():  # those that IBM refused left no job
-            if (tag := self.tag(key, attempt)) in lost:
-                about = {"key": key, "attempt": attempt, "expected": expected, "purpose": purpose, "estimate": estimate}
-                found = self._change(self._again(tag), **about)
-        return found
+    def claim(self, key: str, expected: str, purpose: str, estimate: float) -> JobRecord | None:
+        """Assign restored jobs to the request that they belong to.
 
-    def posting(self, entry: Entry, most: float) -> Entry:
-        """It is being submitted, and IBM is to end it after so many QPU seconds."""
-        return self._change(entry, most=max(most, entry.most or 0.0))
+        Returns:
+            The last attempt at the request among them; None: there is none.
+        """
+        restored = {tag for (tag,) in self._execute("select tag from jobs where key = tag")}
+        claimed, previous = None, self.last_attempt(key)
+        first = 0 if previous is None else previous.attempt + 1
+        for attempt in range(first, first + _MAX_ATTEMPTS) if restored else ():  # refused attempts left no job
+            if (tag := self.tag(key, attempt)) in restored:
+                request = {"key": key, "expected": expected, "purpose": purpose, "estimate": estimate}
+                claimed = self._update(self._reload(tag), attempt=attempt, **request)
+        return claimed
 
-    def submitted(self, entry: Entry, job_id: str) -> Entry:
-        """It has a number at IBM."""
-        return self._change(entry, state="submitted", job_id=job_id, reason=None, seconds=None)
+    def mark_submitting(self, record: JobRecord, limit: float) -> JobRecord:
+        """Note the QPU seconds after which IBM is to end a job, before it is submitted."""
+        return self._update(record, most=max(limit, record.most or 0.0))
 
-    def done(self, entry: Entry, result: bytes, seconds: float | None) -> Entry:
-        """Its result is here."""
-        return self._change(entry, state="done", result=result, seconds=seconds, reason=None)
+    def mark_submitted(self, record: JobRecord, job_id: str) -> JobRecord:
+        """Note IBM's id of a job."""
+        return self._update(record, state="submitted", job_id=job_id, reason=None, seconds=None)
 
-    def misfit(self, entry: Entry, reason: str, seconds: float | None) -> Entry:
-        """IBM has a result, but not what was asked for: it may yet have the right one."""
-        return self._change(entry, state="submitted", result=None, reason=reason, seconds=seconds)
+    def mark_done(self, record: JobRecord, result: bytes, seconds: float | None) -> JobRecord:
+        """Keep the result of a job."""
+        return self._update(record, state="done", result=result, seconds=seconds, reason=None)
 
-    def billed(self, entry: Entry, seconds: float) -> Entry:
-        """What it cost is known by now."""
-        return self._change(entry, seconds=seconds)
+    def reject_result(self, record: JobRecord, reason: str, seconds: float | None) -> JobRecord:
+        """Note that a result is not what was asked for; the job stays `submitted`: IBM may yet have the right one."""
+        return self._update(record, state="submitted", result=None, reason=reason, seconds=seconds)
 
-    def ended(self, entry: Entry, state: Literal["failed", "cancelled"], reason: str, seconds: float | None) -> Entry:
-        """It will never have a result."""
-        return self._change(entry, state=state, reason=reason, seconds=seconds)
+    def set_bill(self, record: JobRecord, seconds: float) -> JobRecord:
+        """Note the billed QPU seconds of a job."""
+        return self._update(record, seconds=seconds)
 
-    def result(self, entry: Entry) -> bytes:
-        """What `done` was given; empty where the file has lost it."""
-        rows = self._ask("select result from jobs where tag = ?", (entry.tag,))
-        found = rows[0][0] if rows else None
-        return found if isinstance(found, bytes) else b""
+    def mark_ended(
+        self, record: JobRecord, state: Literal["failed", "cancelled"], reason: str, seconds: float | None
+    ) -> JobRecord:
+        """Note that a job will never have a result."""
+        return self._update(record, state=state, reason=reason, seconds=seconds)
+
+    def result(self, record: JobRecord) -> bytes:
+        """Return the result that `mark_done` kept; empty where the file has lost it."""
+        rows = self._execute("select result from jobs where tag = ?", (record.tag,))
+        result = rows[0][0] if rows else None
+        return result if isinstance(result, bytes) else b""
 
     def spent(self) -> float:
-        """QPU seconds of all jobs, as billed; where that is not known, as planned."""
+        """Return the QPU seconds of all jobs, as billed; where that is not known, as planned."""
         return self._sum("estimate")
 
     def reserved(self) -> float:
-        """The same; where the bill is not known, all that IBM lets the job run."""
+        """Return the same, but where the bill is not known, the longest that IBM lets the job run."""
         return self._sum("max(estimate, coalesce(most, 0))")
 
     def _sum(self, unbilled: str) -> float:
-        each = f"case when seconds is null then {unbilled} else max(seconds, 0) end"
-        return float(self._ask(f"select coalesce(sum({each}), 0) from jobs")[0][0])
+        seconds = f"case when seconds is null then {unbilled} else max(seconds, 0) end"
+        return float(self._execute(f"select coalesce(sum({seconds}), 0) from jobs")[0][0])
 
     def overrun(self) -> float:
-        """How many times as long as planned the last jobs took: the median, and 1 where they were quicker."""
-        known = [
-            entry.seconds / entry.estimate
-            for entry in self.entries()
-            if entry.seconds and entry.estimate > 0 and (entry.state == "done" or entry.cut_off)
+        """Return the median ratio of billed to planned seconds of the last jobs, at least 1."""
+        ratios = [
+            record.seconds / record.estimate
+            for record in self.records()
+            if record.seconds and record.estimate > 0 and (record.state == "done" or record.timed_out)
         ]
-        return max(_LEAST, statistics.median(known[-_RECENT:])) if known else _LEAST
+        return max(_MIN_OVERRUN, statistics.median(ratios[-_RECENT:])) if ratios else _MIN_OVERRUN
 
-    def _mark(self, what: str) -> str:
-        place = self.path.resolve()
-        text = f"{place} {place.parent.stat().st_ino} {what}"
+    def _hash(self, name: str) -> str:
+        path = self.path.resolve()
+        text = f"{path} {path.parent.stat().st_ino} {name}"
         return f"qgen-{sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:24]}"
 
     def _upgrade(self) -> None:
-        """Makes the tables, or brings those of an older version up to date."""
-        version = self._ask("pragma user_version")[0][0]
+        """Create the tables, or migrate those of an older version."""
+        version = self._execute("pragma user_version")[0][0]
         if version > VERSION:
             raise HardwareError(f"the journal {self.path} was written by a newer version of qgen: use that one")
         if version == VERSION:
             return
-        with self._together():
-            old = bool(self._ask("select 1 from sqlite_master where type = 'table' and name = 'jobs'"))
+        with self._transaction():
+            old = bool(self._execute("select 1 from sqlite_master where type = 'table' and name = 'jobs'"))
             for table in _TABLES:
-                self._ask(table)
-            for column in _NEW_IN_2 if old else ():
-                self._ask(f"alter table jobs add column {column}")
-            if self._rows():
-                self.note(_OTHER_MARKS, "yes")
-            self.note(_COUNT, str(self._rows()))
-            self._ask(f"pragma user_version = {VERSION}")
+                self._execute(table)
+            for column in _ADDED_IN_2 if old else ():
+                self._execute(f"alter table jobs add column {column}")
+            if self._num_rows():
+                self.set_note(_OTHER_DIGESTS, "yes")
+            self.set_note(_COUNT, str(self._num_rows()))
+            self._execute(f"pragma user_version = {VERSION}")
 
-    def _count(self) -> int | None:
-        noted = self.fact(_COUNT)
-        return int(noted) if noted is not None and noted.isdecimal() else None
+    def _noted_count(self) -> int | None:
+        note = self.get_note(_COUNT)
+        return int(note) if note is not None and note.isdecimal() else None
 
-    def _rows(self) -> int:
-        return int(self._ask("select count(*) from jobs")[0][0])
+    def _num_rows(self) -> int:
+        return int(self._execute("select count(*) from jobs")[0][0])
 
-    def _change(self, entry: Entry, **values: Any) -> Entry:
+    def _update(self, record: JobRecord, **values: Any) -> JobRecord:
         values |= {"changed": _now()}
         columns = ", ".join(f"{name} = ?" for name in values)
-        self._ask(f"update jobs set {columns} where tag = ?", (*values.values(), entry.tag))
-        return self._again(entry.tag)
+        self._execute(f"update jobs set {columns} where tag = ?", (*values.values(), record.tag))
+        return self._reload(record.tag)
 
-    def _again(self, tag: str) -> Entry:
-        rows = self._ask(f"select {COLUMNS} from jobs where tag = ?", (tag,))
+    def _reload(self, tag: str) -> JobRecord:
+        rows = self._execute(f"select {COLUMNS} from jobs where tag = ?", (tag,))
         if not rows:
             raise self._damaged("a job vanished from it")
-        return self._entry(rows[0])
+        return self._record(rows[0])
 
-    def _entry(self, row: Sequence[Any]) -> Entry:
+    def _record(self, row: Sequence[Any]) -> JobRecord:
         try:
-            return Entry.read(row)
+            return JobRecord.from_row(row)
         except ValueError as error:
             raise self._damaged(str(error)) from error
 
     @contextmanager
-    def _together(self) -> Iterator[None]:
-        """All changes within this block, or none."""
-        self._ask("begin immediate")
+    def _transaction(self) -> Iterator[None]:
+        """Commit all changes within this block, or none."""
+        self._execute("begin immediate")
         try:
             yield
         except BaseException:
-            self._base.rollback()
+            self._connection.rollback()
             raise
-        self._ask("commit")
+        self._execute("commit")
 
-    def _ask(self, text: str, values: Sequence[Any] = ()) -> list[Any]:
+    def _execute(self, text: str, values: Sequence[Any] = ()) -> list[Any]:
         try:
-            return self._base.execute(text, values).fetchall()
+            return self._connection.execute(text, values).fetchall()
         except (sqlite3.Error, OverflowError, UnicodeError) as error:
-            raise self._trouble(error) from error
+            raise self._error(error) from error
 
-    def _trouble(self, error: Exception) -> HardwareError:
+    def _error(self, error: Exception) -> HardwareError:
         if isinstance(error, sqlite3.OperationalError) and "no such" not in str(error):
             return HardwareError(f"the journal {self.path} cannot be used ({error}): nothing is submitted without it")
         return self._damaged(str(error))
 
-    def _damaged(self, how: str) -> HardwareError:
+    def _damaged(self, reason: str) -> HardwareError:
         return HardwareError(
-            f"the journal {self.path} is damaged ({how}), and nothing is submitted without it. Move it and the files "
-            f"{self.path.name}-* away, and run the same command again: jobs that IBM still has are found by their tags"
+            f"the journal {self.path} is damaged ({reason}), and nothing is submitted without it. Move it and the "
+            f"files {self.path.name}-* away, and run the same command again: jobs that IBM still has are found by "
+            "their tags"
         )
-
-
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Within this block no other process submits what this journal holds (where the system has file locks).
-
-    Raises:
-        HardwareError: another one does, or the folder cannot be written.
-    """
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        yield
-        return
-    lock = path.with_suffix(".lock")
-    make_private(lock)
-    with open(lock, "r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise HardwareError(f"another process submits jobs of {path}: wait for it, or end it") from error
-        yield
 
 
 def _now() -> str:

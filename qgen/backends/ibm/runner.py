@@ -1,4 +1,4 @@
-"""Requests run on hardware, each paid for once: found in the journal, found at IBM, or submitted."""
+"""JobRunner: runs requests on hardware, each paid for once: answered by the journal, found at IBM, or submitted."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from qgen.backends.ibm.budget import Budget, learned
-from qgen.backends.ibm.client import TRIES, Client, Primitive
-from qgen.backends.ibm.entry import Entry
-from qgen.backends.ibm.finder import FIRST_LOOK, MOST_LOOK, PATIENCE, Finder, bill_of, looks
+from qgen.backends.ibm.budget import Budget, expected_seconds
+from qgen.backends.ibm.client import SUBMIT_TRIES, Client, Primitive
+from qgen.backends.ibm.errors import RefusedError, TransientError
+from qgen.backends.ibm.job_record import JobRecord
 from qgen.backends.ibm.journal import Journal
-from qgen.backends.ibm.results import Expected, SpoiltError, pack
-from qgen.backends.ibm.trouble import RefusedError, TransientError
-from qgen.backends.ibm.views import ENDED, GONE, ON_ITS_WAY, JobView
+from qgen.backends.ibm.reconciler import FIRST_POLL, MAX_POLL, SEARCH_SECONDS, Reconciler, billed_seconds, poll
+from qgen.backends.ibm.responses import FINAL, GONE, PENDING, JobInfo
+from qgen.backends.ibm.results import ExpectedResult, ResultMismatchError, pack
 from qgen.errors import BudgetError, HardwareError
 
 #: How often in a process a job is asked for its bill after it ended.
-_BILL_LOOKS = 3
+_BILL_TRIES = 3
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Request:
-    """Circuits to be run, in one job.
+    """Circuits that run in one job.
 
     Attributes:
         key: equal for equal circuits, angles, shots, options and seed.
         kind: the primitive.
-        pubs: what it takes.
-        circuits: how many, all angles and bases counted apart.
-        shots: of each.
-        estimate: whole QPU seconds that it takes, by the numbers of the device.
-        expected: what its result has to be like.
+        pubs: its arguments.
+        circuits: number of circuits, each binding and basis counted.
+        shots: shots of each.
+        estimate: whole QPU seconds by the numbers of the device.
+        expected: the shape of its result.
     """
 
     key: str
@@ -44,49 +44,53 @@ class Request:
     circuits: int
     shots: int
     estimate: int
-    expected: Expected
+    expected: ExpectedResult
 
 
-class Watcher(Protocol):
-    """Told how a job is doing."""
+class StatusCallback(Protocol):
+    """Called with the status of a job that is waited for, and the QPU seconds spent so far."""
 
-    def __call__(self, job: JobView, entry: Entry, spent: float) -> None: ...
+    def __call__(self, job: JobInfo, record: JobRecord, spent: float) -> None: ...
 
 
-def _unwatched(job: JobView, entry: Entry, spent: float) -> None:
+def _ignore(job: JobInfo, record: JobRecord, spent: float) -> None:
     pass
 
 
-class StrangeError(HardwareError):
-    """A job is in a state that nobody knows."""
+class NotStoredError(Exception):
+    """The journal does not have all results, and nothing may be submitted."""
+
+
+class UnknownStatusError(HardwareError):
+    """A job has a status that this version does not know."""
 
 
 @dataclass
-class Runner:
-    """See the module.
+class JobRunner:
+    """Runs requests as jobs, see the module.
 
     Attributes:
-        client: IBM.
-        journal: what was submitted.
-        purpose: what it is all for, in words, as the journal has it.
-        watch: told of every look at a job that is waited for.
-        beyond: submit even what takes more than the account has left; jobs then wait at IBM.
+        client: the client of IBM's service.
+        journal: the journal of submitted jobs.
+        purpose: a description of the work, as the journal keeps it.
+        on_status: called at every status request for a job that is waited for.
+        beyond_account: submit even what takes more than the account has left; jobs then wait at IBM.
         budget: what may be spent.
-        finder: of jobs whose numbers nobody heard.
+        reconciler: finds jobs whose id is unknown.
     """
 
     client: Client
     journal: Journal
     purpose: str = "values of a circuit"
-    watch: Watcher = _unwatched
-    beyond: bool = False
+    on_status: StatusCallback = _ignore
+    beyond_account: bool = False
     budget: Budget = field(init=False)
-    finder: Finder = field(init=False)
+    reconciler: Reconciler = field(init=False)
     _unbilled: dict[str, int] = field(init=False, default_factory=dict)
     _account: tuple[float, float] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.budget, self.finder = Budget(self.journal), Finder(self.client, self.journal)
+        self.budget, self.reconciler = Budget(self.journal), Reconciler(self.client, self.journal)
 
     @property
     def limit(self) -> float | None:
@@ -101,246 +105,248 @@ class Runner:
         """See `Budget.allow`."""
         self.budget.allow(seconds)
 
-    def run(self, requests: Sequence[Request]) -> list[bytes]:
-        """The packed results of all requests, in order. All that are missing are submitted before any is waited for.
+    def run(self, requests: Sequence[Request], stored_only: bool = False) -> list[bytes]:
+        """Return the packed results of all requests, in order.
+
+        All that are missing are submitted before any is waited for.
+
+        Args:
+            requests: what is to run.
+            stored_only: submit nothing; wait only for jobs that were submitted before.
 
         Raises:
+            NotStoredError: with `stored_only`, a request was not submitted before.
             BudgetError: they would cost more than is left; nothing is submitted then.
             HardwareError: a job failed or was cancelled, or its result is not what was asked for. All that was done is
                 kept: the same call goes on from there.
         """
-        found = [self._known(request) for request in requests]
-        missing = [request for request, entry in zip(requests, found, strict=True) if entry is None]
-        shares = self._shares(missing) if missing else []
-        new = iter([self._submit(*pair) for pair in zip(missing, shares, strict=True)])
-        entries = [next(new) if entry is None else entry for entry in found]
-        return [self._result(entry, request) for entry, request in zip(entries, requests, strict=True)]
+        known = [self._find_record(request) for request in requests]
+        missing = [request for request, record in zip(requests, known, strict=True) if record is None]
+        if missing and stored_only:
+            raise NotStoredError
+        limits = self._time_limits(missing) if missing else []
+        new = iter([self._submit(request, limit) for request, limit in zip(missing, limits, strict=True)])
+        records = [next(new) if record is None else record for record in known]
+        return [self._result(record, request) for record, request in zip(records, requests, strict=True)]
 
-    def answer(self, requests: Sequence[Request]) -> list[bytes] | None:
-        """The same of what is done or on its way; None, and nothing submitted, where any of it is not."""
-        found = [self._known(request) for request in requests]
-        entries = [entry for entry in found if entry is not None]
-        if len(entries) < len(requests):
-            return None
-        return [self._result(entry, request) for entry, request in zip(entries, requests, strict=True)]
+    def fetch_results(self, wait: bool) -> list[JobRecord]:
+        """Keep the results of all submitted jobs that are done by now; nothing is submitted.
 
-    def collect(self, wait: bool) -> list[Entry]:
-        """Keeps the results of all jobs that were on their way and are done by now; nothing is submitted.
-
-        A result that is not what was asked for is not kept: its entry says why.
+        A result that is not what was asked for is not kept: its record has the reason.
 
         Args:
-            wait: for those that are not done.
+            wait: wait for those that are not done.
 
         Returns:
-            All entries of the journal.
+            All records of the journal.
         """
-        self.finder.adopt(failed=True)
-        self._settle_all(wait)
-        self._refresh(everything=True)
-        return self.journal.entries()
+        self.reconciler.reconcile(include_failed=True)
+        self._update_submitted(wait)
+        self._update_bills(everything=True)
+        return self.journal.records()
 
-    def adopt(self) -> None:
-        """See `Finder.adopt`."""
-        self.finder.adopt()
+    def reconcile(self) -> None:
+        """See `Reconciler.reconcile`."""
+        self.reconciler.reconcile()
 
-    def _settle_all(self, wait: bool) -> None:
-        """Notes how all jobs that were on their way are doing."""
-        for entry in self.journal.entries():
-            if entry.state == "submitted":
+    def _update_submitted(self, wait: bool) -> None:
+        """Record the outcome of all jobs that were submitted."""
+        for record in self.journal.records():
+            if record.state == "submitted":
                 try:
-                    self._settle(entry, self._wait(entry) if wait else self._look(entry))
-                except (SpoiltError, StrangeError) as error:
+                    self._record_outcome(record, self._wait(record) if wait else self._job_status(record))
+                except (ResultMismatchError, UnknownStatusError) as error:
                     _log.warning("%s", error)
 
-    def _known(self, request: Request) -> Entry | None:
-        """An attempt that is done or on its way; None where a new one has to be made."""
-        entry = self.journal.last(request.key)
-        if entry is None or entry.state in ("failed", "cancelled"):
-            if not self.finder.ready:
-                self.finder.adopt()
-            claimed = self.journal.claim(request.key, request.expected.text, self.purpose, request.estimate)
+    def _find_record(self, request: Request) -> JobRecord | None:
+        """Return an attempt that is done or submitted; None where a new one has to be made."""
+        record = self.journal.last_attempt(request.key)
+        if record is None or record.state in ("failed", "cancelled"):
+            if not self.reconciler.reconciled:
+                self.reconciler.reconcile()
+            claimed = self.journal.claim(request.key, request.expected.to_json(), self.purpose, request.estimate)
             return claimed and (claimed if claimed.state in ("submitted", "done") else None)
-        return self.finder.adopted(entry, patiently=True) if entry.state == "planned" else entry
+        return self.reconciler.find_submitted(record, wait=True) if record.state == "planned" else record
 
-    def _shares(self, requests: Sequence[Request]) -> list[int]:
-        """After how many QPU seconds IBM is to end each of these, so that all stay within the limit.
+    def _time_limits(self, requests: Sequence[Request]) -> list[int]:
+        """Return after how many QPU seconds IBM is to end each job, so that all stay within the budget.
 
         Raises:
-            BudgetError: not even what they should take does, or it is more than the account has left.
+            BudgetError: the budget has no room for what they should take, or the account has less left.
         """
-        if not self.finder.ready:
-            self.finder.adopt()
-        self._refresh()
+        if not self.reconciler.reconciled:
+            self.reconciler.reconcile()
+        self._update_bills()
         try:
-            shares = self.budget.shares(requests, self.client.machine.name)
+            limits = self.budget.time_limits(requests, self.client.machine.name)
         except BudgetError:
             if self.limit is None:
                 raise
-            self._settle_all(wait=False)  # what is set aside for jobs that have ended by now is free again
-            self._refresh(everything=True)
-            shares = self.budget.shares(requests, self.client.machine.name)
+            self._update_submitted(wait=False)  # what is set aside for jobs that have ended by now is free again
+            self._update_bills(everything=True)
+            limits = self.budget.time_limits(requests, self.client.machine.name)
         overrun = self.journal.overrun()
-        self._check_account(sum(learned(request.estimate, overrun) for request in requests))
+        self._check_account(sum(expected_seconds(request.estimate, overrun) for request in requests))
         self.client.check_online()
-        return shares
+        return limits
 
     def _check_account(self, seconds: float) -> None:
-        """Refuses what the account cannot pay; it is asked anew only where what it said last is used up.
+        """Refuse what the account cannot pay; it is asked anew only once the last answer is used up.
 
         Raises:
             BudgetError: it has less than these QPU seconds left.
         """
-        if self.beyond:
+        if self.beyond_account:
             return
         left = self._account[0] - (self.journal.spent() - self._account[1]) if self._account else -math.inf
         if left >= seconds:
             return
-        said = self.client.allowance()
-        self._account = (math.inf if said is None else said), self.journal.spent()
-        if said is not None and said < seconds:
+        remaining = self.client.remaining_seconds()
+        self._account = (math.inf if remaining is None else remaining), self.journal.spent()
+        if remaining is not None and remaining < seconds:
             raise BudgetError(
-                f"this would take about {seconds:,.1f} QPU seconds, and the account has {said:,.1f} left in this "
-                "period: nothing was submitted. What was done is kept. --beyond-account (Runner.beyond) submits it all "
-                "the same, and its jobs wait"
+                f"this would take about {seconds:,.1f} QPU seconds, and the account has {remaining:,.1f} left in this "
+                "period: nothing was submitted. What was done is kept. --beyond-account (JobRunner.beyond_account) "
+                "submits it all the same, and its jobs wait"
             )
 
-    def _refresh(self, everything: bool = False) -> None:
-        """Asks again for what was not billed yet when a job ended.
+    def _update_bills(self, everything: bool = False) -> None:
+        """Ask again for bills that were not known when a job ended.
 
         Args:
             everything: also for jobs of earlier processes, and those that were asked for several times.
         """
-        for entry in self.journal.entries() if everything or self._unbilled else ():
-            looks = self._unbilled.get(entry.tag, 0)
-            if entry.open or entry.seconds is not None or not entry.job_id or not (everything or looks):
+        for record in self.journal.records() if everything or self._unbilled else ():
+            tries = self._unbilled.get(record.tag, 0)
+            if record.is_open or record.seconds is not None or not record.job_id or not (everything or tries):
                 continue
-            seconds = bill_of(self.client.look(entry.job_id))
+            seconds = billed_seconds(self.client.job_status(record.job_id))
             if seconds is not None:
-                self.journal.billed(entry, seconds)
-            if seconds is not None or looks <= 1:
-                self._unbilled.pop(entry.tag, None)
+                self.journal.set_bill(record, seconds)
+            if seconds is not None or tries <= 1:
+                self._unbilled.pop(record.tag, None)
             else:
-                self._unbilled[entry.tag] = looks - 1
+                self._unbilled[record.tag] = tries - 1
 
-    def _submit(self, request: Request, most: int) -> Entry:
-        """Submits one job, that IBM is to end after so many seconds."""
-        entry = self.journal.last(request.key)
-        if entry is None or entry.state != "planned":
+    def _submit(self, request: Request, limit: int) -> JobRecord:
+        """Submit one job, that IBM is to end after so many seconds."""
+        record = self.journal.last_attempt(request.key)
+        if record is None or record.state != "planned":
             size = request.circuits, request.shots, request.estimate
             device, instance = self.client.machine.name, self.client.instance
-            entry = self.journal.plan(request.key, device, self.purpose, *size, request.expected.text, instance)
-        for attempt in range(TRIES):
-            entry = self.journal.posting(entry, most)
-            tags = entry.tag, self.journal.folder_tag
+            expected = request.expected.to_json()
+            record = self.journal.plan(request.key, device, self.purpose, *size, expected, instance)
+        for attempt in range(SUBMIT_TRIES):
+            record = self.journal.mark_submitting(record, limit)
+            tags = record.tag, self.journal.folder_tag
             try:
-                job_id = self.client.submit(request.kind, request.pubs, request.shots, tags, most)
-                return self.journal.submitted(entry, job_id)
+                job_id = self.client.submit(request.kind, request.pubs, request.shots, tags, limit)
+                return self.journal.mark_submitted(record, job_id)
             except TransientError as error:
-                self.finder.doubtful.add(entry.tag)
+                self.reconciler.uncertain.add(record.tag)
                 self.client.wait(attempt)
-                adopted = self.finder.adopted(entry, patiently=True)  # too many requests can wait, too
-                if adopted is not None:
-                    return adopted
+                submitted = self.reconciler.find_submitted(record, wait=True)  # too many requests can wait, too
+                if submitted is not None:
+                    return submitted
                 reason = error
             except HardwareError as error:
                 # Whatever went wrong, it may have been after the job was made.
-                adopted = self.finder.adopted(entry, patiently=not isinstance(error, RefusedError))
-                if adopted is not None:
-                    return adopted
-                self.journal.ended(entry, "failed", str(error), 0.0)
+                submitted = self.reconciler.find_submitted(record, wait=not isinstance(error, RefusedError))
+                if submitted is not None:
+                    return submitted
+                self.journal.mark_ended(record, "failed", str(error), 0.0)
                 raise
         raise HardwareError(f"IBM's service takes no jobs just now: {reason}. Nothing is lost; try again later")
 
-    def _result(self, entry: Entry, request: Request) -> bytes:
-        """What a job brought, once it is there and is what was asked for."""
-        if entry.state == "done":
-            kept = self.journal.result(entry)
+    def _result(self, record: JobRecord, request: Request) -> bytes:
+        """Return the result of a job, once it is there and is what was asked for."""
+        if record.state == "done":
+            stored = self.journal.result(record)
             try:
-                request.expected.check(kept)
-                return kept
-            except SpoiltError as error:
-                if not entry.job_id:
+                request.expected.check(stored)
+                return stored
+            except ResultMismatchError as error:
+                if not record.job_id:
                     raise
-                entry = self.journal.misfit(entry, str(error), entry.seconds)  # IBM may have the right one
-        self.finder.extras(entry)
-        job = self._wait(entry)
-        ended = self._settle(entry, job, request.expected)
+                record = self.journal.reject_result(record, str(error), record.seconds)  # IBM may have the right one
+        self.reconciler.cancel_duplicates(record)
+        job = self._wait(record)
+        ended = self._record_outcome(record, job, request.expected)
         if ended.state != "done":
-            raise HardwareError(_ended(job))
+            raise HardwareError(_failure_message(job))
         return self.journal.result(ended)
 
-    def _settle(self, entry: Entry, job: JobView, expected: Expected | None = None) -> Entry:
-        """Notes how a job has ended, with its result; nothing where it has not.
+    def _record_outcome(self, record: JobRecord, job: JobInfo, expected: ExpectedResult | None = None) -> JobRecord:
+        """Record how a job has ended, with its result; does nothing where it has not.
 
         Raises:
-            SpoiltError: its result is not what was asked for; it stays `submitted`.
+            ResultMismatchError: its result is not what was asked for; it stays `submitted`.
         """
-        if job.status not in (*ENDED, GONE):
-            return entry
-        bill = bill_of(job)
-        seconds = None if bill is None else bill + self.finder.extras(entry)
+        if job.status not in (*FINAL, GONE):
+            return record
+        bill = billed_seconds(job)
+        seconds = None if bill is None else bill + self.reconciler.cancel_duplicates(record)
         if seconds is None:
-            self._unbilled[entry.tag] = _BILL_LOOKS
+            self._unbilled[record.tag] = _BILL_TRIES
         if job.status == "DONE":
-            return self._keep(entry, expected, seconds)
+            return self._store_result(record, expected, seconds)
         state: Literal["failed", "cancelled"] = "cancelled" if job.status == "CANCELLED" else "failed"
         reason = "IBM no longer has this job" if job.status == GONE else job.reason or ""
-        return self.journal.ended(entry, state, reason, seconds)
+        return self.journal.mark_ended(record, state, reason, seconds)
 
-    def _keep(self, entry: Entry, expected: Expected | None, seconds: float | None) -> Entry:
-        """Fetches the result of a job and keeps it, if it is what was asked for."""
-        if expected is None and entry.expected is not None:
-            expected = Expected.read(entry.expected)
+    def _store_result(self, record: JobRecord, expected: ExpectedResult | None, seconds: float | None) -> JobRecord:
+        """Fetch the result of a job, and keep it if it is what was asked for."""
+        if expected is None and record.expected is not None:
+            expected = ExpectedResult.from_json(record.expected)
         try:
-            packed = pack(self.client.fetch(str(entry.job_id)))
+            packed = pack(self.client.fetch_result(str(record.job_id)))
             if expected is not None:
                 expected.check(packed)
         except TransientError:
             raise
         except HardwareError as error:
-            self.journal.misfit(entry, str(error), seconds)
-            raise SpoiltError(
-                f"job {entry.job_id} is done, but its result is not what was asked for: {error}. It was not kept, and "
+            self.journal.reject_result(record, str(error), seconds)
+            raise ResultMismatchError(
+                f"job {record.job_id} is done, but its result is not what was asked for: {error}. It was not kept, and "
                 "the job stays `submitted`: the same command asks IBM for it again, and pays nothing anew"
             ) from None
-        return self.journal.done(entry, packed, seconds)
+        return self.journal.mark_done(record, packed, seconds)
 
-    def _look(self, entry: Entry) -> JobView:
-        """A job as it is; that IBM does not know it is believed only when it says so for half a minute."""
-        for _ in looks(self.client.pace):
-            job = self.client.look(str(entry.job_id))
+    def _job_status(self, record: JobRecord) -> JobInfo:
+        """Return the status of a job; `GONE` only where IBM says so for half a minute."""
+        for _ in poll(self.client.pace):
+            job = self.client.job_status(str(record.job_id))
             if job.status != GONE:
                 break
         return job
 
-    def _wait(self, entry: Entry) -> JobView:
-        """A job that has ended.
+    def _wait(self, record: JobRecord) -> JobInfo:
+        """Wait until a job has ended.
 
         Raises:
-            StrangeError: it is in a state that nobody knows, for longer than a moment.
+            UnknownStatusError: its status is unknown for longer than a moment.
         """
-        pause, strange = FIRST_LOOK * self.client.pace, 0.0
+        pause, unknown_for = FIRST_POLL * self.client.pace, 0.0
         while True:
-            job = self._look(entry)
-            self.watch(job, entry, self.journal.spent())
-            if job.status in (*ENDED, GONE):
+            job = self._job_status(record)
+            self.on_status(job, record, self.journal.spent())
+            if job.status in (*FINAL, GONE):
                 return job
-            strange = 0.0 if job.status in ON_ITS_WAY else strange + pause
-            if strange > self.client.pace * PATIENCE:
-                raise StrangeError(
-                    f"IBM says that job {entry.job_id} is `{job.status}`, a state that this version of qgen does not "
+            unknown_for = 0.0 if job.status in PENDING else unknown_for + pause
+            if unknown_for > self.client.pace * SEARCH_SECONDS:
+                raise UnknownStatusError(
+                    f"IBM says that job {record.job_id} is `{job.status}`, a state that this version of qgen does not "
                     "know. It stays `submitted`, and its result is not lost: the same command looks for it again"
                 )
             time.sleep(pause)
-            pause = min(1.3 * pause, MOST_LOOK)
+            pause = min(1.3 * pause, MAX_POLL)
 
 
-def _ended(job: JobView) -> str:
-    billed = "" if job.seconds is None else f" ({job.seconds:g} QPU seconds were billed)"
+def _failure_message(job: JobInfo) -> str:
+    bill = "" if job.seconds is None else f" ({job.seconds:g} QPU seconds were billed)"
     if job.status == "CANCELLED":
-        return f"job {job.job_id} was cancelled{billed}: run the same command again to submit it anew; all else is kept"
+        return f"job {job.job_id} was cancelled{bill}: run the same command again to submit it anew; all else is kept"
     if job.status == GONE:
         return f"IBM no longer has job {job.job_id}: the same command submits it anew; all else is kept"
-    words = " ".join((job.reason or "no reason given").split())
-    return f"job {job.job_id} failed{billed}: {words}. The same command submits it anew; all else is kept"
+    reason = " ".join((job.reason or "no reason given").split())
+    return f"job {job.job_id} failed{bill}: {reason}. The same command submits it anew; all else is kept"

@@ -12,11 +12,10 @@ from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.routing import RoutedCircuit, refuse_open_delays, route_layer
 from qgen.backends.device.sampling import SampledSubmitter, tile
 from qgen.backends.device.tiles import TiledCircuits, tiling_now
+from qgen.backends.ibm.cost import CostModel
 from qgen.backends.ibm.hardware import Hardware, HardwareLayout
-from qgen.backends.ibm.layouts import Layout, submit
-from qgen.backends.ibm.meter import Meter
-from qgen.backends.ibm.remembered import recall_tiles, remember_tiles
-from qgen.backends.ibm.results import Expected, unpack
+from qgen.backends.ibm.layouts import Layout, load_tiling, save_tiling
+from qgen.backends.ibm.results import ExpectedResult, unpack
 from qgen.backends.ibm.runner import Request
 from qgen.circuits import LayerCircuit
 from qgen.randomness import Streams
@@ -30,7 +29,7 @@ def sampled_layout(circuit: LayerCircuit, backend: Hardware, layout: Layout) -> 
     Raises:
         BackendError: the circuit does not fit on the device, or uses what the device does not have or what is faulty.
     """
-    routed, measurement = route_layer(circuit, layout.target, saved=layout.pins)
+    routed, measurement = route_layer(circuit, layout.target, saved=layout.saved)
     refuse_open_delays(routed, backend.name)
     tiled = _tiled(circuit, backend, layout, routed)
     jobs = SamplerJobs(backend, layout, routed, tiled)
@@ -43,12 +42,12 @@ def _tiled(circuit: LayerCircuit, backend: Hardware, layout: Layout, routed: Rou
     if not routed.circuits:
         return None
     choice = backend.tiles, routed.physical
-    tiling = recall_tiles(backend.notes, backend.name, circuit, choice, layout.number)
+    tiling = load_tiling(backend.notes, backend.name, circuit, choice, layout.number)
     if tiling is not None:
         return TiledCircuits(routed, tiling, layout.target)
     tiled = tile(routed, layout.target, backend.tiles)
-    if tiled is not None and not layout.past:
-        remember_tiles(backend.notes, backend.name, circuit, choice, tiled.tiling, layout.number)
+    if tiled is not None and not layout.faulty:
+        save_tiling(backend.notes, backend.name, circuit, choice, tiled.tiling, layout.number)
     return tiled
 
 
@@ -62,45 +61,45 @@ class SamplerJobs:
         tiled: its copies; None where there is nothing to measure.
 
     Attributes:
-        only_known: answer from the journal alone, and submit nothing.
+        stored_only: answer from the journal alone, and submit nothing.
     """
 
     def __init__(self, backend: Hardware, layout: Layout, routed: RoutedCircuit, tiled: TiledCircuits | None) -> None:
         self._hardware, self._layout, self._routed, self._tiled = backend, layout, routed, tiled
-        self.only_known = layout.past
+        self.stored_only = layout.faulty
         self._circuits = () if tiled is None else tiled.circuits
-        self._meter = Meter(self._circuits, backend, past=layout.past)
+        self._costs = CostModel(self._circuits, backend, faulty=layout.faulty)
 
     @property
     def tiling(self) -> Tiling | None:
         return None if self._tiled is None else self._tiled.tiling
 
     def tiling_now(self) -> Tiling | None:
-        if self._tiled is None or self._layout.past:
+        if self._tiled is None or self._layout.faulty:
             return self.tiling
         return tiling_now(self._tiled.tiling, self._routed, self._layout.target)
 
     def cost(self, samples: int) -> WorkloadCost:
         rows = self._tiled.rows(samples) if self._tiled is not None else 0
-        jobs = -(-rows // self._meter.most_rows()) if rows else 0
-        return self._meter.cost(rows * len(self._circuits), self._hardware.shots, jobs)
+        jobs = -(-rows // self._costs.max_rows()) if rows else 0
+        return self._costs.cost(rows * len(self._circuits), self._hardware.shots, jobs)
 
     def sample(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
         split = self._by_rows if self._routed.parameters else self._by_shots
         requests = split(pubs, shots, streams.joint)  # a device has no seeds: this one tells equal requests apart
-        parts = [unpack(result) for result in submit(self._hardware.runner, requests, self.only_known)]
+        parts = [unpack(result) for result in self._hardware.runner.run(requests, self.stored_only)]
         return parts[0] if len(parts) == 1 else [_joined(results) for results in zip(*parts, strict=True)]
 
     def _by_rows(self, pubs: Sequence[Any], shots: int, seed: int) -> list[Request]:
         """Split rows into as many jobs as the limits of the service ask for."""
-        whole, most = self._meter.rounded(pubs[0][1]), self._meter.most_rows()
+        whole, most = self._costs.round_angles(pubs[0][1]), self._costs.max_rows()
         requests = []
         for k, first in enumerate(range(0, len(whole), most)):
             table = whole[first : first + most]
             part = [(circuit, table) for circuit, _ in pubs]
-            expected = Expected.bits(self._circuits, (len(table),), shots)
+            expected = ExpectedResult.bits(self._circuits, (len(table),), shots)
             size = len(table) * len(pubs), shots
-            requests.append(self._meter.request("sampler", part, table, *size, (seed, k), expected))
+            requests.append(self._costs.request("sampler", part, table, *size, (seed, k), expected))
         return requests
 
     def _by_shots(self, pubs: Sequence[Any], shots: int, seed: int) -> list[Request]:
@@ -108,7 +107,7 @@ class SamplerJobs:
         most = MAX_EXECUTIONS // len(pubs)
         sizes = [min(most, shots - first) for first in range(0, shots, most)]
         return [
-            self._meter.request("sampler", pubs, None, len(pubs), size, (seed, k), Expected.bits(pubs, (), size))
+            self._costs.request("sampler", pubs, None, len(pubs), size, (seed, k), ExpectedResult.bits(pubs, (), size))
             for k, size in enumerate(sizes)
         ]
 

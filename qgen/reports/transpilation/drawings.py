@@ -9,7 +9,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
-from qgen.backends.ibm.live import find_device
+from qgen.backends.ibm.live_devices import find_device
 from qgen.devices import draw_device
 from qgen.errors import QgenError
 from qgen.reports.html.charts import round_step

@@ -12,7 +12,7 @@ from qiskit.circuit import Parameter
 from qiskit.circuit.library import CZGate, RZGate, SXGate, XGate
 from qiskit.transpiler import Target
 
-from qgen.backends.ibm.live import find_device
+from qgen.backends.ibm.live_devices import find_device
 from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
 from qgen.devices import Device

@@ -96,7 +96,7 @@ def test_a_limit_is_a_number_of_seconds(server: DevServer, tmp_path: Path) -> No
 def test_several_jobs_of_one_call_stay_within_the_limit_though_they_take_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qgen.backends.ibm.meter.MAX_EXECUTIONS", 2 * SHOTS)
+    monkeypatch.setattr("qgen.backends.ibm.cost.MAX_EXECUTIONS", 2 * SHOTS)
     slow = Tariff(circuit_seconds=1e-2)  # an execution takes a hundred times as long as anybody says
     with cloud(tmp_path, monkeypatch, tariff=slow) as server:
         with pytest.raises(HardwareError, match="maximum execution time"):

@@ -59,9 +59,9 @@ def test_the_command_that_waits_ends_with_a_line(
     with pytest.raises(HardwareError, match=f"job {job.id} was cancelled.*run the same command again"):
         waiting.result(30)
     assert [one.state for one in server.ledger.jobs] == ["Cancelled"]
-    book = Journal(tmp_path / "jobs.sqlite")
-    assert [entry.state for entry in book.entries()] == ["cancelled"]
-    book.close()
+    journal = Journal(tmp_path / "jobs.sqlite")
+    assert [record.state for record in journal.records()] == ["cancelled"]
+    journal.close()
 
 
 def test_what_another_command_waits_for_is_listed_but_not_fetched(

@@ -13,7 +13,7 @@ from cloud import PACE, cloud, hardware, no_account
 from qgen.backends.ibm import HardwareOptions
 from qgen.backends.ibm import journal as journals
 from qgen.backends.ibm.client import Client
-from qgen.backends.ibm.runner import Runner
+from qgen.backends.ibm.runner import JobRunner
 from qgen.circuits import ansatz
 from qgen.devserver import DevServer, Fault
 from qgen.errors import HardwareError
@@ -98,11 +98,11 @@ def test_a_job_that_ends_badly_is_submitted_anew_by_the_same_call_only(
     with pytest.raises(HardwareError, match=words):
         run(tmp_path)
     assert len(server.ledger.jobs) == 1
-    book = journals.Journal(tmp_path / "jobs.sqlite")
-    (entry,) = book.entries()
-    book.close()
-    assert entry.state == state
-    assert entry.seconds == pytest.approx(server.ledger.seconds)
+    journal = journals.Journal(tmp_path / "jobs.sqlite")
+    (record,) = journal.records()
+    journal.close()
+    assert record.state == state
+    assert record.seconds == pytest.approx(server.ledger.seconds)
     assert np.array_equal(run(tmp_path), undisturbed)
     assert len(server.ledger.jobs) == 2
 
@@ -123,7 +123,7 @@ def test_what_was_made_twice_runs_once(
             monkeypatch.setattr(client, "submit", twice)
             with pytest.raises(KeyboardInterrupt):
                 backend.compile(CIRCUIT).expectations(INPUTS, WEIGHTS, 1)
-            assert [entry.state for entry in backend.runner.journal.entries()] == ["planned"]
+            assert [record.state for record in backend.runner.journal.records()] == ["planned"]
         assert np.array_equal(run(tmp_path), undisturbed)
         assert server.ledger.executions == BILLED
         assert len(server.ledger.jobs) == 2
@@ -181,12 +181,12 @@ def test_a_duplicate_that_shows_late_is_cancelled(
     with cloud(tmp_path, monkeypatch, queue_seconds=2.0) as server:
         server.faults.add(Fault(method="POST", path="/jobs", drop=True, after=True))
         with hardware(tmp_path, shots=SHOTS) as backend:
-            client, find = backend.runner.client, backend.runner.client.find
+            client, find = backend.runner.client, backend.runner.client.find_by_tag
 
             def late(tag: str) -> list[str]:
                 return [] if len(server.ledger.jobs) < 2 else find(tag)
 
-            monkeypatch.setattr(client, "find", late)
+            monkeypatch.setattr(client, "find_by_tag", late)
             values = backend.compile(CIRCUIT).expectations(INPUTS, WEIGHTS, 1)
         assert np.array_equal(values, undisturbed)
         assert len(server.ledger.jobs) == 2
@@ -202,11 +202,11 @@ def test_the_result_of_a_device_that_was_retired_can_be_fetched(
             with pytest.raises(KeyboardInterrupt):
                 backend.compile(CIRCUIT).expectations(INPUTS, WEIGHTS, 1)
         server.machine("ibm_guadalupe").retired = True
-        book = journals.Journal(tmp_path / "jobs.sqlite")
-        entries = Runner(Client("ibm_guadalupe", HardwareOptions(), PACE), book).collect(wait=True)
-        book.close()
-        assert [entry.state for entry in entries] == ["done"]
+        journal = journals.Journal(tmp_path / "jobs.sqlite")
+        records = JobRunner(Client("ibm_guadalupe", HardwareOptions(), PACE), journal).fetch_results(wait=True)
+        journal.close()
+        assert [record.state for record in records] == ["done"]
 
 
-def stop(entry: Any) -> None:
+def stop(record: Any) -> None:
     raise KeyboardInterrupt

@@ -42,13 +42,13 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def filled(path: Path, jobs: int = 3) -> Path:
-    book = Journal(path)
+    journal = Journal(path)
     for number in range(jobs):
-        entry = book.plan(f"key {number}", "ibm_fez", "a test", 1, 100, 3.0, "{}", "here")
+        record = journal.plan(f"key {number}", "ibm_fez", "a test", 1, 100, 3.0, "{}", "here")
         if number:
-            book.done(book.submitted(entry, f"job{number}"), b"result", 2.5)
-    book.note("max_qpu_seconds", "60.0")
-    book.close()
+            journal.mark_done(journal.mark_submitted(record, f"job{number}"), b"result", 2.5)
+    journal.set_note("max_qpu_seconds", "60.0")
+    journal.close()
     return path
 
 
@@ -62,17 +62,17 @@ def test_a_file_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> N
     path = tmp_path / "jobs.sqlite"
     change(path, OLD)
     for _ in range(2):
-        book = Journal(path)
-        (entry,) = book.entries()
-        assert (entry.state, entry.seconds, entry.most, entry.expected, entry.instance) == (
+        journal = Journal(path)
+        (record,) = journal.records()
+        assert (record.state, record.seconds, record.most, record.expected, record.instance) == (
             "done",
             2.5,
             None,
             None,
             None,
         )
-        assert (book.spent(), book.lossy) == (2.5, False)
-        book.close()
+        assert (journal.spent(), journal.incomplete) == (2.5, False)
+        journal.close()
     base = sqlite3.connect(path)
     assert base.execute("pragma user_version").fetchone() == (VERSION,)
     base.close()
@@ -90,10 +90,10 @@ def test_all_its_files_are_for_the_user_alone(tmp_path: Path) -> None:
     path = filled(tmp_path / "jobs.sqlite")
     for other in tmp_path.iterdir():
         other.chmod(0o666)
-    book = Journal(path)
-    book.note("a", "b")
+    journal = Journal(path)
+    journal.set_note("a", "b")
     modes = {other.name: stat.S_IMODE(other.stat().st_mode) for other in tmp_path.iterdir()}
-    book.close()
+    journal.close()
     assert set(modes) == {"jobs.sqlite", "jobs.sqlite-wal", "jobs.sqlite-shm"}
     assert set(modes.values()) == {0o600}
 
@@ -101,8 +101,8 @@ def test_all_its_files_are_for_the_user_alone(tmp_path: Path) -> None:
 def test_a_new_file_is_never_open_to_others(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        with closing(Journal(tmp_path / "jobs.sqlite")) as book:
-            book.note("a", "b")
+        with closing(Journal(tmp_path / "jobs.sqlite")) as journal:
+            journal.set_note("a", "b")
             assert {stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()} == {0o600}
     finally:
         os.umask(before)
@@ -123,9 +123,9 @@ DAMAGED = {
 
 
 def use(path: Path) -> None:
-    with closing(Journal(path)) as book:
-        book.entries()
-        book.plan("key", "ibm_fez", "a test", 1, 100, 3.0)
+    with closing(Journal(path)) as journal:
+        journal.records()
+        journal.plan("key", "ibm_fez", "a test", 1, 100, 3.0)
 
 
 @pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
@@ -144,11 +144,11 @@ def test_random_damage_is_one_line_or_none(places: list[tuple[int, int]], tmp_pa
         content[place % len(content)] = value
     path.write_bytes(content)
     try:
-        with closing(Journal(path)) as book:
-            book.entries()
-            book.spent()
-            book.overrun()
-            book.note("a", "b")
+        with closing(Journal(path)) as journal:
+            journal.records()
+            journal.spent()
+            journal.overrun()
+            journal.set_note("a", "b")
     except HardwareError as error:
         assert "\n" not in str(error)  # noqa: PT017
     finally:
@@ -186,7 +186,7 @@ def test_what_an_emptied_journal_has_lost_is_found_and_said(
     assert "had lost" in caplog.text
     with hardware(run) as backend:
         assert backend.runner.journal.spent() == pytest.approx(spent)
-        assert not backend.runner.journal.lossy
+        assert not backend.runner.journal.incomplete
 
 
 def test_what_is_lost_is_found_though_an_attempt_was_refused(server: DevServer, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cloud import cloud, no_account
 
-from qgen.backends.ibm import live
+from qgen.backends.ibm import live_devices
 from qgen.circuits import ansatz
 from qgen.devices import open_device
 from qgen.errors import HardwareError
@@ -13,12 +13,12 @@ from qgen.reports import transpile_report
 
 
 def test_a_live_device_is_reported_on_as_its_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    live._live.cache_clear()
+    live_devices._fetch_cached.cache_clear()
     circuit = ansatz("basic", qubits=3, layers=1)
     with cloud(tmp_path, monkeypatch) as server:
         report = transpile_report(circuit, ["ibm_guadalupe", "fake_guadalupe"], [1], 2)
         assert not server.ledger.jobs
-        found, snapshot = live.find_device("ibm_guadalupe"), open_device("fake_guadalupe")
+        found, snapshot = live_devices.find_device("ibm_guadalupe"), open_device("fake_guadalupe")
     ours, theirs = report.devices
     assert ours.device == "ibm_guadalupe"
     assert ours.best.figures == theirs.best.figures
@@ -28,7 +28,7 @@ def test_a_live_device_is_reported_on_as_its_snapshot(tmp_path: Path, monkeypatc
 
 
 def test_without_an_account_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    live._live.cache_clear()
+    live_devices._fetch_cached.cache_clear()
     no_account(tmp_path, monkeypatch)
     with pytest.raises(HardwareError, match="no IBM account"):
-        live.find_device("ibm_fez")
+        live_devices.find_device("ibm_fez")

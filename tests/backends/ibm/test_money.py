@@ -12,7 +12,7 @@ from cloud import cloud, hardware, measure
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qgen.backends.ibm.budget import Budget, learned
+from qgen.backends.ibm.budget import Budget, expected_seconds
 from qgen.backends.ibm.journal import Journal
 from qgen.devserver import DevServer, Fault, Plan, Tariff
 from qgen.errors import BudgetError, HardwareError
@@ -62,14 +62,14 @@ def test_a_kill_after_the_submission_pays_once_though_the_lists_lag(
 
 
 def test_an_attempt_of_unknown_fate_counts(server: DevServer, tmp_path: Path) -> None:
-    book = Journal(tmp_path / "jobs.sqlite")
-    book.posting(book.plan("a request", "ibm_guadalupe", "a test", 1, 100, 40.0), 50.0)
-    budget = Budget(book, 60.0)
-    assert (book.spent(), book.reserved()) == (40.0, 50.0)
-    assert budget.shares([Wanted("b", 5)], "ibm_guadalupe") == [10]
+    journal = Journal(tmp_path / "jobs.sqlite")
+    journal.mark_submitting(journal.plan("a request", "ibm_guadalupe", "a test", 1, 100, 40.0), 50.0)
+    budget = Budget(journal, 60.0)
+    assert (journal.spent(), journal.reserved()) == (40.0, 50.0)
+    assert budget.time_limits([Wanted("b", 5)], "ibm_guadalupe") == [10]
     with pytest.raises(BudgetError, match=r"50\.0 of the 60\.0"):
-        budget.shares([Wanted("b", 11)], "ibm_guadalupe")
-    book.close()
+        budget.time_limits([Wanted("b", 11)], "ibm_guadalupe")
+    journal.close()
     assert not server.ledger.jobs
 
 
@@ -96,19 +96,19 @@ def test_orphans_count_for_python_too(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_jobs_that_seemed_refused_are_found_when_results_are_fetched(server: DevServer, tmp_path: Path) -> None:
     with hardware(tmp_path, shots=50) as backend:
-        client, submit, find = backend.runner.client, backend.runner.client.submit, backend.runner.client.find
+        client, submit, find = backend.runner.client, backend.runner.client.submit, backend.runner.client.find_by_tag
 
         def refused(*given: Any) -> str:
             submit(*given)
             raise HardwareError("so it seemed")
 
-        client.submit, client.find = refused, lambda _: []  # type: ignore[method-assign]
+        client.submit, client.find_by_tag = refused, lambda _: []  # type: ignore[method-assign]
         with pytest.raises(HardwareError, match="so it seemed"):
             measure(tmp_path, backend=backend)
-        client.submit, client.find = submit, find  # type: ignore[method-assign]
-        assert [one.state for one in backend.runner.journal.entries()] == ["failed"]
-        (entry,) = backend.runner.collect(wait=True)
-        assert (entry.state, entry.seconds) == ("done", pytest.approx(server.ledger.seconds))
+        client.submit, client.find_by_tag = submit, find  # type: ignore[method-assign]
+        assert [one.state for one in backend.runner.journal.records()] == ["failed"]
+        (record,) = backend.runner.fetch_results(wait=True)
+        assert (record.state, record.seconds) == ("done", pytest.approx(server.ledger.seconds))
     measure(tmp_path)
     assert len(server.ledger.jobs) == 1
 
@@ -176,15 +176,17 @@ def test_a_bill_that_is_none_leaves_the_limit_as_it_is(bill: Any, server: DevSer
 
 
 def test_old_failures_cost_no_requests(server: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    book = Journal(tmp_path / "jobs.sqlite")
+    journal = Journal(tmp_path / "jobs.sqlite")
     for number in range(150):
-        entry = book.submitted(book.plan(f"key {number}", "ibm_guadalupe", "a test", 1, 1, 3.0), f"gone{number:016}")
-        book.ended(entry, "failed", "long ago", None)
-    book.close()
+        record = journal.mark_submitted(
+            journal.plan(f"key {number}", "ibm_guadalupe", "a test", 1, 1, 3.0), f"gone{number:016}"
+        )
+        journal.mark_ended(record, "failed", "long ago", None)
+    journal.close()
     asked: list[str] = []
     with hardware(tmp_path, shots=50) as backend:
-        look = backend.runner.client.look
-        monkeypatch.setattr(backend.runner.client, "look", lambda job_id: asked.append(job_id) or look(job_id))
+        look = backend.runner.client.job_status
+        monkeypatch.setattr(backend.runner.client, "job_status", lambda job_id: asked.append(job_id) or look(job_id))
         measure(tmp_path, backend=backend)
     assert len([job_id for job_id in asked if job_id.startswith("gone")]) == 0
     assert len(server.ledger.jobs) == 1
@@ -200,7 +202,7 @@ def test_what_the_account_cannot_pay_is_not_submitted(
         assert not server.ledger.jobs
         if left:
             with hardware(tmp_path, shots=50) as backend:
-                backend.runner.beyond = True
+                backend.runner.beyond_account = True
                 measure(tmp_path, backend=backend)
             assert len(server.ledger.jobs) == 1
 
@@ -224,17 +226,17 @@ class Wanted:
 def test_shares_never_pass_the_limit_and_never_fall_below_the_need(
     limit: float, estimates: list[int], before: list[tuple[float, float, bool]], tmp_path_factory: Any
 ) -> None:
-    book = Journal(tmp_path_factory.mktemp("shares") / "jobs.sqlite")
+    journal = Journal(tmp_path_factory.mktemp("shares") / "jobs.sqlite")
     for number, (estimate, seconds, billed) in enumerate(before):
-        entry = book.posting(book.plan(f"k{number}", "ibm_fez", "a test", 1, 1, estimate), seconds)
+        record = journal.mark_submitting(journal.plan(f"k{number}", "ibm_fez", "a test", 1, 1, estimate), seconds)
         if billed:
-            book.done(book.submitted(entry, f"j{number}"), b"", seconds)
-    budget, ratios = Budget(book, limit), sorted(one[1] / one[0] for one in before if one[2])
+            journal.mark_done(journal.mark_submitted(record, f"j{number}"), b"", seconds)
+    budget, ratios = Budget(journal, limit), sorted(one[1] / one[0] for one in before if one[2])
     overrun = max(1.0, float(np.median(ratios))) if ratios else 1.0
     spent = sum(seconds if billed else max(estimate, seconds) for estimate, seconds, billed in before)
-    needs = [learned(estimate, overrun) for estimate in estimates]
+    needs = [expected_seconds(estimate, overrun) for estimate in estimates]
     try:
-        shares = budget.shares([Wanted(f"n{k}", estimate) for k, estimate in enumerate(estimates)], "ibm_fez")
+        shares = budget.time_limits([Wanted(f"n{k}", estimate) for k, estimate in enumerate(estimates)], "ibm_fez")
     except BudgetError:
         assert spent + sum(needs) > limit - 1e-6
     else:
@@ -242,7 +244,7 @@ def test_shares_never_pass_the_limit_and_never_fall_below_the_need(
         assert all(share >= need for share, need in zip(shares, needs, strict=True))
         assert all(isinstance(share, int) for share in shares)
     finally:
-        book.close()
+        journal.close()
 
 
 def test_the_patience_of_a_user_is_half_a_minute(server: DevServer, tmp_path: Path) -> None:
@@ -255,7 +257,7 @@ def test_the_patience_of_a_user_is_half_a_minute(server: DevServer, tmp_path: Pa
             posts.append(time.monotonic())
             if len(posts) > 1:
                 return submit(*given)
-            from qgen.backends.ibm.trouble import TransientError
+            from qgen.backends.ibm.errors import TransientError
 
             raise TransientError("no answer")
 

@@ -13,8 +13,8 @@ from cloud import cloud, hardware, measure
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qgen.backends.ibm.results import Expected, Part, SpoiltError, pack, unpack
-from qgen.backends.ibm.runner import Runner
+from qgen.backends.ibm.results import ArraySpec, ExpectedResult, ResultMismatchError, pack, unpack
+from qgen.backends.ibm.runner import JobRunner
 from qgen.devserver import DevServer, Fault
 from qgen.errors import HardwareError
 
@@ -27,7 +27,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         yield found
 
 
-def entries(folder: Path) -> list[Any]:
+def records(folder: Path) -> list[Any]:
     base = sqlite3.connect(folder / "jobs.sqlite")
     found = base.execute("select state, reason, seconds from jobs").fetchall()
     base.close()
@@ -43,14 +43,14 @@ def test_what_does_not_fit_stays_submitted_and_is_fetched_again(
     for _ in range(2):
         with pytest.raises(HardwareError, match=r"result|read"):
             measure(tmp_path, resilience=resilience)
-        ((state, reason, seconds),) = entries(tmp_path)
+        ((state, reason, seconds),) = records(tmp_path)
         assert (state, bool(reason)) == ("submitted", True)
         assert seconds == pytest.approx(server.ledger.seconds)
     server.faults.clear()
     found = measure(tmp_path, resilience=resilience)
     assert np.abs(found).max() <= 1.5
     assert len(server.ledger.jobs) == 1
-    assert [row[0] for row in entries(tmp_path)] == ["done"]
+    assert [row[0] for row in records(tmp_path)] == ["done"]
 
 
 @pytest.mark.slow
@@ -61,9 +61,9 @@ def test_fetching_goes_on_past_a_spoilt_result(how: Any, server: DevServer, tmp_
         with pytest.raises(HardwareError):
             measure(tmp_path, seed)
     with hardware(tmp_path) as backend:
-        assert {entry.state for entry in backend.runner.collect(wait=False)} == {"submitted"}
+        assert {record.state for record in backend.runner.fetch_results(wait=False)} == {"submitted"}
         server.faults.clear()
-        assert {entry.state for entry in backend.runner.collect(wait=False)} == {"done"}
+        assert {record.state for record in backend.runner.fetch_results(wait=False)} == {"done"}
     assert len(server.ledger.jobs) == 2
 
 
@@ -100,9 +100,9 @@ def test_whatever_differs_is_seen(rows: tuple[int, ...], shots: int, bits: int, 
     array = rng.integers(0, 256, shape, dtype=np.uint8)
     if bits % 8:
         array[..., 0] &= (1 << bits % 8) - 1
-    expected = Expected(({"a": Part(shape, bits)},), 1)
+    expected = ExpectedResult(({"a": ArraySpec(shape, bits)},), 1)
     expected.check(pack([Result(a=array)]))
-    assert Expected.read(expected.text) == expected
+    assert ExpectedResult.from_json(expected.to_json()) == expected
     results: list[Any] = [Result(a=array)]
     if change == "rows":
         results = [Result(a=array[None])]
@@ -120,19 +120,19 @@ def test_whatever_differs_is_seen(rows: tuple[int, ...], shots: int, bits: int, 
         results = [Result(b=array)]
     else:
         results = results * 2 if change == "more" else []
-    with pytest.raises(SpoiltError):
+    with pytest.raises(ResultMismatchError):
         expected.check(pack(results))
 
 
 @pytest.mark.parametrize("values", [[np.nan], [np.inf], [1, 2], [None], [["a"]]])
 def test_values_are_finite_numbers(values: Any) -> None:
-    with pytest.raises(SpoiltError):
-        Expected.values((1,), 1).check(pack([Result(evs=np.array(values))]))
+    with pytest.raises(ResultMismatchError):
+        ExpectedResult.values((1,), 1).check(pack([Result(evs=np.array(values))]))
 
 
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_result_are_one_line(packed: bytes) -> None:
-    with pytest.raises(SpoiltError, match=r"^[^\n]*$"):
+    with pytest.raises(ResultMismatchError, match=r"^[^\n]*$"):
         unpack(packed)
 
 
@@ -142,7 +142,7 @@ def test_a_state_that_nobody_knows_is_said_and_nothing_is_lost(state: str, serve
     server.faults.add(Fault(state=state, times=None))
     with pytest.raises(HardwareError, match="a state that this version of qgen does not"):
         measure(tmp_path)
-    assert [row[0] for row in entries(tmp_path)] == ["submitted"]
+    assert [row[0] for row in records(tmp_path)] == ["submitted"]
     server.faults.clear()
     measure(tmp_path)
     assert len(server.ledger.jobs) == 1
@@ -160,7 +160,7 @@ def test_other_instances_do_not_see_the_jobs_and_pay_for_none(
     from qgen.devserver.server import OTHER_INSTANCE
 
     with hardware(tmp_path, shots=50) as backend:
-        monkeypatch.setattr(Runner, "_wait", _stop)
+        monkeypatch.setattr(JobRunner, "_wait", _stop)
         with pytest.raises(KeyboardInterrupt):
             measure(tmp_path, backend=backend)
     monkeypatch.undo()

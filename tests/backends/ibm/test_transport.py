@@ -22,8 +22,8 @@ from qiskit_ibm_runtime import QiskitRuntimeService
 
 from qgen.backends.ibm import HardwareOptions, client
 from qgen.backends.ibm.client import Client
-from qgen.backends.ibm.door import Door
-from qgen.backends.ibm.trouble import Patience, TransientError, retry_after
+from qgen.backends.ibm.errors import RetryPolicy, TransientError, parse_retry_after
+from qgen.backends.ibm.transport import Transport
 from qgen.circuits import ansatz
 from qgen.devserver import DevServer, Fault, Trap
 from qgen.errors import HardwareError
@@ -76,7 +76,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "PATIENCE", Patience(tries=3, first_tries=2, most_wait=5.0, answer=5.0))
+    monkeypatch.setattr(client, "RETRY_POLICY", RetryPolicy(tries=3, first_tries=2, max_wait=5.0, answer=5.0))
 
 
 @pytest.fixture(scope="module")
@@ -102,14 +102,14 @@ def start() -> None:
     found = Client("ibm_guadalupe", HardwareOptions(), PACE)
     _ = found.machine.target
     found.check_online()
-    found.allowance()
+    found.remaining_seconds()
 
 
 def work(folder: Path, mode: str = "batch") -> None:
     with hardware(folder, shots=SHOTS, mode=mode) as backend:
         executable = backend.compile(CIRCUIT)
         executable.expectations(np.zeros((1, 2)), np.zeros(CIRCUIT.num_weights), 1)
-        backend.runner.collect(wait=True)
+        backend.runner.fetch_results(wait=True)
 
 
 def check(server: DevServer, endpoint: str, fault: Fault, folder: Path, capture: Any, logs: Any) -> None:
@@ -300,10 +300,10 @@ def test_the_key_goes_to_the_identity_service_alone(server: DevServer, monkeypat
     for _ in range(2):
         began = time.monotonic()
         with pytest.raises(TransientError, match="POST /identity/token with 500"):
-            found.devices()
+            found.device_names()
         assert time.monotonic() - began < 10  # not the minute for which the client by itself stalls
     server.faults.clear()
-    assert found.devices() == ["ibm_guadalupe"]
+    assert found.device_names() == ["ibm_guadalupe"]
     assert sent
     assert all(text.startswith("Bearer ") and server.token not in text for text in sent)
 
@@ -318,7 +318,7 @@ def test_an_answer_without_a_token_is_said(answer: str, server: DevServer) -> No
 
 
 def test_what_the_service_asks_to_wait_is_waited_up_to_a_bound() -> None:
-    patience = Patience(pace=1.0, most_wait=60.0)
+    patience = RetryPolicy(pace=1.0, max_wait=60.0)
     assert [patience.wait(k) for k in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
     assert patience.wait(0, 7.5) == 7.5
     assert patience.wait(3, 0.1) == 8
@@ -333,8 +333,8 @@ def test_a_client_waits_as_it_is_asked_to(
     asked: float | None, waits: list[float], server: DevServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(client, "PATIENCE", Patience(pace=0.01))
-    monkeypatch.setattr("qgen.backends.ibm.door.time.sleep", slept.append)
+    monkeypatch.setattr(client, "RETRY_POLICY", RetryPolicy(pace=0.01))
+    monkeypatch.setattr("qgen.backends.ibm.transport.time.sleep", slept.append)
     server.faults.add(Fault(path="/backends", status=429, retry_after=asked, times=3))
     Client("ibm_guadalupe", HardwareOptions())
     assert slept == waits
@@ -342,9 +342,9 @@ def test_a_client_waits_as_it_is_asked_to(
 
 def test_a_time_to_wait_may_be_a_date() -> None:
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=40), usegmt=True)
-    assert retry_after(soon) == pytest.approx(40, abs=2)
-    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
-    assert [retry_after(text) for text in ("7", "0.5", "-3", "nan", "inf", "soon", "", None)] == [
+    assert parse_retry_after(soon) == pytest.approx(40, abs=2)
+    assert parse_retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert [parse_retry_after(text) for text in ("7", "0.5", "-3", "nan", "inf", "soon", "", None)] == [
         7,
         0.5,
         0,
@@ -357,7 +357,7 @@ def test_a_list_without_end_is_left(server: DevServer) -> None:
     found = Client("ibm_guadalupe", HardwareOptions(), PACE)
     server.faults.add(Fault(path="/jobs", body='{"jobs": [], "count": 7}', times=None))
     with pytest.raises(HardwareError, match="without end"):
-        found.find("qgen-0")
+        found.find_by_tag("qgen-0")
 
 
 def test_what_is_not_called_through_the_door_is_as_it_was(server: DevServer, trap: Trap) -> None:
@@ -368,7 +368,10 @@ def test_what_is_not_called_through_the_door_is_as_it_was(server: DevServer, tra
 
 
 def test_words_of_the_service_are_fit_to_print(server: DevServer) -> None:
-    door = Door(Patience())
-    door._secrets = {"the-key", "the-key-and-more"}
-    assert door.safe("a\x1b[31mb\x1b]0;title\x07c\r\nd \u202e\u200be the-key-and-more the-key") == "a b c d e *** ***"
-    assert len(door.safe("x" * 10**6)) == 300
+    transport = Transport(RetryPolicy())
+    transport._secrets = {"the-key", "the-key-and-more"}
+    assert (
+        transport.redact("a\x1b[31mb\x1b]0;title\x07c\r\nd \u202e\u200be the-key-and-more the-key")
+        == "a b c d e *** ***"
+    )
+    assert len(transport.redact("x" * 10**6)) == 300

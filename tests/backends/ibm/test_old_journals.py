@@ -31,14 +31,14 @@ def written(folder: Path, text: str) -> Path:
 def test_a_journal_with_results_under_other_marks_takes_no_more(tmp_path: Path) -> None:
     path = written(tmp_path, _FIRST + _JOB)
     for _ in range(2):
-        book = Journal(path)
-        assert [entry.job_id for entry in book.entries()] == ["j"]
+        journal = Journal(path)
+        assert [record.job_id for record in journal.records()] == ["j"]
         with pytest.raises(HardwareError, match=r"jobs\.sqlite was written by an earlier version .* move it elsewhere"):
-            book.plan("new", "ibm_fez", "sampling", 1, 1024, 3.0)
-        book.close()
+            journal.plan("new", "ibm_fez", "sampling", 1, 1024, 3.0)
+        journal.close()
 
 
 def test_an_empty_one_does(tmp_path: Path) -> None:
-    book = Journal(written(tmp_path, _FIRST))
-    assert book.plan("new", "ibm_fez", "sampling", 1, 1024, 3.0).state == "planned"
-    book.close()
+    journal = Journal(written(tmp_path, _FIRST))
+    assert journal.plan("new", "ibm_fez", "sampling", 1, 1024, 3.0).state == "planned"
+    journal.close()

@@ -1,4 +1,4 @@
-"""Before anything is spent on hardware: the plan, the limit, and a question."""
+"""Confirmation before anything is spent on hardware: the plan, the limit, and a question."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from qgen.sampling import Trained
     from qgen.training import Trainer
 
-#: What the commands take that may run on hardware.
+#: Options of the commands that may run on hardware.
 MaxSeconds = Annotated[float | None, typer.Option(min=0.1, help="Never spend more, over all that this run submits.")]
 Beyond = Annotated[
     bool, typer.Option("--beyond-account", help="Submit even what takes more than the account has left: it waits.")
@@ -28,71 +28,75 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan for hardw
 PlaceAnew = Annotated[
     bool, typer.Option("--place-anew", help="Put circuits where they are best on the hardware today.")
 ]
-_NUMBERS = ("calls", "circuits", "executions", "QPU s", "tiles", "success")
+_COLUMNS = ("calls", "circuits", "executions", "QPU s", "tiles", "success")
 
 
-class Consent(NamedTuple):
-    """What the command line says about spending.
+class SpendingArgs(NamedTuple):
+    """Arguments of the command line about spending.
 
     Attributes:
         limit: QPU seconds that may be spent in all; None: as noted in the journal, and else what the plan takes.
         yes: do not ask.
         dry_run: show the plan only.
-        beyond: go ahead though the account has less left than the plan takes.
+        beyond_account: go ahead though the account has less left than the plan takes.
         place_anew: put circuits where they are best today, wherever they were before.
     """
 
     limit: float | None
     yes: bool
     dry_run: bool
-    beyond: bool = False
+    beyond_account: bool = False
     place_anew: bool = False
 
 
-def sampling_agreed(console: Console, trained: Trained, count: int, seed: int, consent: Consent, as_json: bool) -> bool:
-    """Whether sampling may go ahead: always where it costs nothing, else by the plan. See `agree`."""
+def confirm_sampling(
+    console: Console, trained: Trained, count: int, seed: int, args: SpendingArgs, as_json: bool
+) -> bool:
+    """Return whether sampling may go ahead: always where it costs nothing, else see `confirm_plan`."""
     from qgen.backends.billing import as_billed
     from qgen.costing.plan import place_anew, plan_sampling
 
     backend = as_billed(trained.backend)
     if backend is None:
-        _refuse(consent, trained.backend.name)
+        _refuse_args(args, trained.backend.name)
         return True
-    if consent.place_anew:
+    if args.place_anew:
         place_anew(trained.generator, trained.config)
     plan = plan_sampling(trained.generator, trained.config, backend, count, seed)
-    return agree(console, plan, backend, consent, as_json)
+    return confirm_plan(console, plan, backend, args, as_json)
 
 
-def training_agreed(console: Console, trainer: Trainer, consent: Consent, as_json: bool) -> bool:
-    """The same for the steps of training that are still to be taken."""
+def confirm_training(console: Console, trainer: Trainer, args: SpendingArgs, as_json: bool) -> bool:
+    """Return whether the remaining steps of training may go ahead, as `confirm_sampling` does."""
     from qgen.backends.billing import as_billed
     from qgen.costing.plan import place_anew, plan_training
 
     backend = as_billed(trainer.generator.backend)
     if backend is None:
-        _refuse(consent, trainer.generator.backend.name)
+        _refuse_args(args, trainer.generator.backend.name)
         return True
-    if consent.place_anew:
+    if args.place_anew:
         place_anew(trainer.generator, trainer.config, training=True)
-    watch(console, trainer.generator.backend, None)
+    show_job_status(console, trainer.generator.backend, None)
     steps = trainer.total - trainer.run.steps_taken
     plan = plan_training(trainer.generator, trainer.config, backend, steps, trainer.run.last_saved)
-    return agree(console, plan, backend, consent, as_json)
+    return confirm_plan(console, plan, backend, args, as_json)
 
 
-def agree(console: Console, plan: HardwarePlan, backend: BilledBackend, consent: Consent, as_json: bool) -> bool:
-    """Shows the plan, asks, and lets the backend spend what was agreed to.
+def confirm_plan(
+    console: Console, plan: HardwarePlan, backend: BilledBackend, args: SpendingArgs, as_json: bool
+) -> bool:
+    """Show the plan, ask, and let the backend spend what was agreed to.
 
     Args:
-        console: where it is shown.
+        console: where the plan is printed.
         plan: what is to be submitted.
         backend: the hardware.
-        consent: what was said before.
-        as_json: where it is only to be shown, as JSON.
+        args: the arguments of the command line.
+        as_json: print the plan of a dry run as JSON.
 
     Returns:
-        Whether to go ahead; not where the plan was only to be shown.
+        Whether to go ahead; False for a dry run.
 
     Raises:
         BudgetError: the plan takes more than may be spent, or than the account has left.
@@ -100,36 +104,36 @@ def agree(console: Console, plan: HardwarePlan, backend: BilledBackend, consent:
     """
     from qgen.costing.plan import check_limit
 
-    if consent.dry_run and as_json:
-        typer.echo(json.dumps({"plan": plan.plain()}, indent=2))
+    if args.dry_run and as_json:
+        typer.echo(json.dumps({"plan": plan.to_dict()}, indent=2))
         return False
     _print_plan(console, plan)
-    if consent.dry_run:
+    if args.dry_run:
         console.print("a dry run: nothing was submitted")
         return False
-    limit = check_limit(plan, backend, consent.limit, consent.beyond)
-    if plan.left and not consent.yes:
+    limit = check_limit(plan, backend, args.limit, args.beyond_account)
+    if plan.left and not args.yes:
         _ask(console)
-    if consent.limit is not None:
-        backend.allow(consent.limit)
-    backend.authorize(limit, consent.beyond)
+    if args.limit is not None:
+        backend.allow(args.limit)
+    backend.authorize(limit, args.beyond_account)
     console.print(f"limit: {limit:,.1f} QPU seconds, of which {backend.spent():,.1f} are spent")
     return True
 
 
-def watch(console: Console, backend: Backend, bar: Bar | None) -> None:
-    """Says how jobs on hardware are doing while they are waited for; nothing for other backends."""
+def show_job_status(console: Console, backend: Backend, bar: Bar | None) -> None:
+    """Show the status of jobs on hardware while they are waited for; does nothing for other backends."""
     from qgen.backends.billing import as_billed
 
     billed = as_billed(backend)
     if billed is not None:
-        billed.watch(_Waiting(console, bar))
+        billed.watch(_StatusLine(console, bar))
 
 
-def _refuse(consent: Consent, name: str) -> None:
-    given = {"--dry-run": consent.dry_run, "--max-qpu-seconds": consent.limit is not None}
-    given |= {"--beyond-account": consent.beyond, "--place-anew": consent.place_anew}
-    wrong = " and ".join(flag for flag, said in given.items() if said)
+def _refuse_args(args: SpendingArgs, name: str) -> None:
+    flags = {"--dry-run": args.dry_run, "--max-qpu-seconds": args.limit is not None}
+    flags |= {"--beyond-account": args.beyond_account, "--place-anew": args.place_anew}
+    wrong = " and ".join(flag for flag, is_set in flags.items() if is_set)
     if wrong:
         raise typer.BadParameter(f"{wrong}: this goes with IBM's hardware, and {name} is none; leave it out.")
 
@@ -144,20 +148,20 @@ def _ask(console: Console) -> None:
 
 
 def _print_plan(console: Console, plan: HardwarePlan) -> None:
-    """What is to be submitted, layer by layer, and what it costs."""
+    """Print what is to be submitted, layer by layer, and what it costs."""
     from rich.table import Table
 
     console.print(f"\nplan: {plan.task} on {plan.device}", soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("", no_wrap=True)
-    for heading in _NUMBERS:
+    for heading in _COLUMNS:
         table.add_column(heading, justify="right", no_wrap=True)
-    kinds: dict[tuple[object, ...], list[PlannedLayer]] = {}
+    groups: dict[tuple[object, ...], list[PlannedLayer]] = {}
     for layer in plan.layers:
-        about = layer.qubits, layer.success, layer.cost, layer.calibration, layer.success_then
-        kinds.setdefault((layer.layer.partition(".")[0], *about), []).append(layer)
-    for alike in kinds.values():
-        table.add_row(*_row(alike, plan.repeats))
+        properties = layer.qubits, layer.success, layer.cost, layer.calibration, layer.success_then
+        groups.setdefault((layer.layer.partition(".")[0], *properties), []).append(layer)
+    for group in groups.values():
+        table.add_row(*_row(group, plan.repeats))
     console.print(table)
     console.print(
         f"QPU s, at most, each job in whole seconds; the first call: {plan.layers[0].cost.formula}",
@@ -173,19 +177,19 @@ def _print_plan(console: Console, plan: HardwarePlan) -> None:
     )
     if plan.overrun > 1:
         console.print(f"jobs of this run took {plan.overrun:.2f} times as long as planned: counted in", soft_wrap=True)
-    for alike in kinds.values():
-        if alike[0].success_then is not None:
-            console.print(_placed(alike[0], plan), soft_wrap=True)
-    for why in plan.moved:
+    for group in groups.values():
+        if group[0].success_then is not None:
+            console.print(_layout_age(group[0], plan), soft_wrap=True)
+    for reason in plan.moved:
         console.print(
-            f"a circuit cannot stay where it was on {plan.device} ({why}): what was run there is kept, and what is "
+            f"a circuit cannot stay where it was on {plan.device} ({reason}): what was run there is kept, and what is "
             "still to be run is run elsewhere, or not at all",
             soft_wrap=True,
         )
 
 
-def _placed(layer: PlannedLayer, plan: HardwarePlan) -> str:
-    """Since when circuits lie where they do, and what that place was worth then."""
+def _layout_age(layer: PlannedLayer, plan: HardwarePlan) -> str:
+    """Return by which calibration the layout was chosen, and its success then and now."""
     then = _success(layer.success_then or layer.success, layer.tiles)
     return (
         f"{layer.layer.partition('.')[0]} lies where it was best by the calibration of {layer.calibration}: success "
@@ -199,7 +203,7 @@ def _success(success: tuple[float, float], tiles: int) -> str:
 
 
 def _share(plan: HardwarePlan) -> str:
-    """What part it is of what the account has left."""
+    """Return the plan's share of what the account has left, as text."""
     if plan.share is None or plan.allowance is None:
         return ""
     if plan.allowance <= 0:
@@ -207,33 +211,33 @@ def _share(plan: HardwarePlan) -> str:
     return f", {100 * plan.share:,.1f} % of the {plan.allowance:,.0f} s that the account has left"
 
 
-def _row(alike: list[PlannedLayer], repeats: int) -> list[str]:
-    """Layers of one part of the network that cost the same."""
-    first, calls = alike[0], repeats * sum(layer.submissions for layer in alike)
-    many = f"{len(alike)} layers" if len(alike) > 1 else "1 layer"
+def _row(group: list[PlannedLayer], repeats: int) -> list[str]:
+    """Return the row for layers of one part of the network that cost the same."""
+    first, calls = group[0], repeats * sum(layer.submissions for layer in group)
+    layers = f"{len(group)} layers" if len(group) > 1 else "1 layer"
     return [
-        f"{first.layer.partition('.')[0]}: {many} of {first.qubits} qubits",
+        f"{first.layer.partition('.')[0]}: {layers} of {first.qubits} qubits",
         *(f"{calls * number:,}" for number in (1, first.cost.circuits, first.cost.executions)),
-        f"{sum(repeats * layer.seconds for layer in alike):,.0f}",
+        f"{sum(repeats * layer.seconds for layer in group):,.0f}",
         str(first.tiles),
         _success(first.success, first.tiles),
     ]
 
 
-class _Waiting:
-    """Says how the job is doing that is waited for: in the bar, or where there is none a line for each change."""
+class _StatusLine:
+    """Shows the status of a job that is waited for: in the bar, or without one a line for each change."""
 
     def __init__(self, console: Console, bar: Bar | None) -> None:
-        self._console, self._bar, self._said = console, bar, ""
+        self._console, self._bar, self._last = console, bar, ""
 
     def __call__(self, job: JobStatus) -> None:
-        state = {"QUEUED": "waits", "RUNNING": "runs", "DONE": "is done"}.get(job.state, job.state.lower())
-        place = f", {job.position} in the queue" if job.position else ""
-        words = f"job {job.job_id} {state}{place}; {job.spent:,.0f} QPU s"
-        if words == self._said:
+        status = {"QUEUED": "waits", "RUNNING": "runs", "DONE": "is done"}.get(job.state, job.state.lower())
+        position = f", {job.position} in the queue" if job.position else ""
+        message = f"job {job.job_id} {status}{position}; {job.spent:,.0f} QPU s"
+        if message == self._last:
             return
-        self._said = words
+        self._last = message
         if self._bar is not None:
-            self._bar.say(words)
+            self._bar.say(message)
         else:
-            self._console.print(words, style="dim", soft_wrap=True)
+            self._console.print(message, style="dim", soft_wrap=True)

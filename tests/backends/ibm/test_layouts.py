@@ -119,9 +119,9 @@ def test_the_least_busy_device_is_chosen_for_good_once_something_is_submitted(
         server.machine("ibm_jakarta").online = False
         with hardware(tmp_path, "least_busy", shots=SHOTS) as backend:
             assert backend.name == "ibm_jakarta"
-    book = Journal(tmp_path / "jobs.sqlite")
-    assert {entry.backend for entry in book.entries()} == {"ibm_jakarta"}
-    book.close()
+    journal = Journal(tmp_path / "jobs.sqlite")
+    assert {record.backend for record in journal.records()} == {"ibm_jakarta"}
+    journal.close()
 
 
 @pytest.fixture(scope="module")
