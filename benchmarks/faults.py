@@ -118,7 +118,7 @@ def break_coupler(user: User) -> None:
             isa = pins.routed[CIRCUIT.digest]
             for step in isa.data:
                 if len(step.qubits) == 2:
-                    user.server.machine(DEVICE).break_coupler(*(isa.find_bit(qubit).index for qubit in step.qubits))
+                    user.server.device(DEVICE).break_coupler(*(isa.find_bit(qubit).index for qubit in step.qubits))
                     user.moved = True
 
 
@@ -236,7 +236,7 @@ def try_case(seed: int, calm: list[Any]) -> dict[str, Any]:
             wrong = f"{type(error).__name__}: {error}"
         struck = [
             next(iter(fault.model_dump(exclude_defaults=True, exclude={"times", "method", "path"})))
-            for fault in server.faults.struck
+            for fault in server.faults.triggered
         ]
         ledger = server.ledger
         totals = {"jobs": len(ledger.jobs), "executions": ledger.executions, "seconds": ledger.seconds}

@@ -59,9 +59,9 @@ def devserver(
     """
     from qgen.devserver import DeviceModel, DevServer, Plan
 
-    parts = [one.partition("=") for one in device or OPEN_PLAN]
-    models = [DeviceModel(snapshot, name, noisy) for snapshot, _, name in parts]
-    faults = [_read_fault(text) for text in fault or ()]
+    pairs = [text.partition("=") for text in device or OPEN_PLAN]
+    models = [DeviceModel(snapshot, name, noisy) for snapshot, _, name in pairs]
+    faults = [_parse_fault(text) for text in fault or ()]
     server = DevServer(
         models,
         seed=seed,
@@ -71,24 +71,24 @@ def devserver(
         list_seconds=list_seconds,
         plan=Plan(seconds=plan_seconds),
     )
-    for one in faults:
-        server.faults.add(one)
+    for parsed in faults:
+        server.faults.add(parsed)
     with server:
         code = _run(command, server) if command else _serve(server, as_json)
-        _sum_up(server)
+        _print_ledger(server)
     raise typer.Exit(code)
 
 
-def _read_fault(text: str) -> Fault:
+def _parse_fault(text: str) -> Fault:
     from qgen.devserver import Fault
 
     try:
-        given = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"--fault takes a JSON object, not {text[:100]!r} ({error})") from error
-    if not isinstance(given, dict):
+    if not isinstance(content, dict):
         raise ConfigError(f"--fault takes a JSON object, not {text[:100]!r}")
-    return Fault.read(given)
+    return Fault.read(content)
 
 
 def _print(server: DevServer, as_json: bool) -> None:
@@ -122,14 +122,14 @@ def _run(command: list[str], server: DevServer) -> int:
                 try:
                     code = child.wait()
                     break
-                except KeyboardInterrupt:  # the child has it too, and ends when it is ready
+                except KeyboardInterrupt:  # the child receives it too, and ends when it is ready
                     continue
     except FileNotFoundError as error:
         raise InputError(f"there is no command `{command[0]}`: give one that can be run after `--`") from error
     return code if code >= 0 else 128 - code
 
 
-def _sum_up(server: DevServer) -> None:
+def _print_ledger(server: DevServer) -> None:
     ledger = server.ledger
-    work = f"{len(ledger.jobs):,} jobs, {ledger.executions:,} executions, {ledger.seconds:,.1f} quantum seconds"
-    typer.echo(f"devserver: {work}", err=True)
+    totals = f"{len(ledger.jobs):,} jobs, {ledger.executions:,} executions, {ledger.seconds:,.1f} quantum seconds"
+    typer.echo(f"devserver: {totals}", err=True)

@@ -1,21 +1,23 @@
-"""What is to go wrong on request: at which requests, or to which jobs, and how."""
+"""Faults on request: requests and jobs that fail, and responses that are false."""
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Callable
 from threading import Lock
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from qgen.devserver.lies import Spoilt, misbill, misstate, spoil
 from qgen.settings import Settings
+
+Corruption = Literal["rows", "shots", "names", "missing", "empty"]
 
 
 class Fault(Settings):
-    """One thing that goes wrong.
+    """A fault.
 
     Requests are matched by method and path, jobs (where `job` is given) as they start to run. A fault is used up when
     it has struck `times` times.
@@ -28,7 +30,7 @@ class Fault(Settings):
     times: int | None = Field(default=1, ge=1)
     """How often it strikes; none: always."""
     chance: float = Field(default=1.0, gt=0, le=1)
-    """That it strikes where it could."""
+    """Probability that it strikes a request or job that it matches."""
     status: int | None = Field(default=None, ge=300, le=599)
     """Answer with this status."""
     location: str | None = None
@@ -46,7 +48,7 @@ class Fault(Settings):
     """Do what was asked for first: only the answer is lost."""
     delay: float = Field(default=0, ge=0)
     """Seconds to wait first."""
-    spoil: Spoilt | None = None
+    spoil: Corruption | None = None
     """Answer with a result that is not the job's: `rows` or `shots`: half of them; `names`: other ones; `missing`: an
     array too few; `empty`: nothing. The service keeps the right one."""
     bill: float | str | None = None
@@ -85,75 +87,144 @@ class Fault(Settings):
             raise ValueError("`location` goes with a `status` from 300 to 399, and such a status with a `location`")
         return self
 
-    def lie(self, body: bytes) -> bytes:
-        """The body of an answer as this fault has it."""
+    def falsify(self, body: bytes) -> bytes:
+        """Return the body of a response as this fault changes it."""
         if self.spoil is not None:
-            return spoil(body, self.spoil)
+            return _corrupt_result(body, self.spoil)
         if self.bill is not None:
-            return misbill(body, self.bill)
-        return body if self.state is None else misstate(body, self.state)
+            return _replace_bill(body, self.bill)
+        return body if self.state is None else _replace_status(body, self.state)
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether it may strike this request."""
-        mine = self._usual_path if self.path == "**" else self.path
-        pattern = "".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in _PARTS.split(mine))
+        """Return whether it may strike this request."""
+        glob = self._default_path if self.path == "**" else self.path
+        pattern = "".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in _WILDCARDS.split(glob))
         return self.job is None and self.method in ("*", method) and re.fullmatch(pattern, path) is not None
 
     @property
-    def _usual_path(self) -> str:
-        """Where an effect belongs that makes sense at one address alone."""
-        lies = {"/jobs/*/results": self.spoil, "/jobs/*/metrics": self.bill, "/jobs/*": self.state}
-        return next((path for path, lie in lies.items() if lie is not None), "**")
+    def _default_path(self) -> str:
+        """The path of an effect that makes sense at one address alone."""
+        effects = {"/jobs/*/results": self.spoil, "/jobs/*/metrics": self.bill, "/jobs/*": self.state}
+        return next((path for path, effect in effects.items() if effect is not None), "**")
 
 
-_PARTS = re.compile(r"(\*\*|\*)")
+_WILDCARDS = re.compile(r"(\*\*|\*)")
 
 
 class Faults:
-    """Those that are still to come; safe to use from any thread.
+    """The faults of a server; safe to use from any thread.
 
     Args:
-        seed: of the faults that strike by chance.
+        seed: seed of the faults that strike by chance.
+
+    Attributes:
+        triggered: the faults that struck, in order.
     """
 
     def __init__(self, seed: int = 0) -> None:
         self._lock, self._random = Lock(), random.Random(seed)
-        self._waiting: list[tuple[Fault, int | None]] = []
-        self.struck: list[Fault] = []
+        self._pending: list[tuple[Fault, int | None]] = []
+        self.triggered: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """One more; of several that match, the first one added strikes."""
+        """Add a fault; of several that match, the first one added strikes."""
         with self._lock:
-            self._waiting.append((fault, fault.times))
+            self._pending.append((fault, fault.times))
 
     def clear(self) -> None:
-        """Nothing more goes wrong."""
+        """Remove all faults."""
         with self._lock:
-            self._waiting.clear()
+            self._pending.clear()
 
     @property
-    def waiting(self) -> tuple[Fault, ...]:
-        """Those that are not used up."""
+    def pending(self) -> tuple[Fault, ...]:
+        """The faults that are not used up."""
         with self._lock:
-            return tuple(fault for fault, _ in self._waiting)
+            return tuple(fault for fault, _ in self._pending)
 
     def for_request(self, method: str, path: str) -> Fault | None:
-        """What strikes this request."""
+        """Return the fault that strikes this request."""
         return self._take(lambda fault: fault.matches(method, path))
 
     def for_job(self) -> Fault | None:
-        """What strikes the job that is about to run."""
+        """Return the fault that strikes the job that is about to run."""
         return self._take(lambda fault: fault.job is not None)
 
-    def _take(self, fits: Callable[[Fault], bool]) -> Fault | None:
+    def _take(self, matches: Callable[[Fault], bool]) -> Fault | None:
         with self._lock:
-            for place, (fault, left) in enumerate(self._waiting):
-                if not fits(fault) or self._random.random() >= fault.chance:
+            for index, (fault, left) in enumerate(self._pending):
+                if not matches(fault) or self._random.random() >= fault.chance:
                     continue
                 if left == 1:
-                    del self._waiting[place]
+                    del self._pending[index]
                 elif left is not None:
-                    self._waiting[place] = fault, left - 1
-                self.struck.append(fault)
+                    self._pending[index] = fault, left - 1
+                self.triggered.append(fault)
                 return fault
         return None
+
+
+def _corrupt_result(body: bytes, how: Corruption) -> bytes:
+    """Return a job's result with half of its rows or shots, other names, an array too few, or nothing."""
+    if how == "empty":
+        return b""
+    content: dict[str, Any] = json.loads(body)
+    for item in content["data"]:
+        item["results"] = _CORRUPTIONS[how](item["results"])
+    return json.dumps(content).encode()
+
+
+def _replace_bill(body: bytes, bill: float | str) -> bytes:
+    """Return a job's metrics with another bill; `late`: it is not known yet; other text stands for the seconds."""
+    content: dict[str, Any] = json.loads(body)
+    if bill == "late":
+        content["usage"] = {"status": "pending"}
+    else:
+        seconds: Any = float("nan") if bill == "nan" else bill
+        content["usage"] = content["usage"] | dict.fromkeys(("qpu_charge_time_seconds", "quantum_seconds"), seconds)
+    return json.dumps(content).encode()
+
+
+def _replace_status(body: bytes, status: str) -> bytes:
+    """Return a job with another status."""
+    content: dict[str, Any] = json.loads(body)
+    content["status"] = status
+    content["state"] = {"status": status}
+    return json.dumps(content).encode()
+
+
+def _change_arrays(results: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """Change every array of bits."""
+    from ibm_quantum_schemas.common import CompressedTensorModel
+
+    changed = {}
+    for name, packed in results.items():
+        array = CompressedTensorModel.model_validate(packed).to_numpy()
+        changed[name] = (
+            CompressedTensorModel.from_numpy(change(array)).model_dump(mode="json") if array.ndim > 1 else packed
+        )
+    return changed
+
+
+def _halve_rows(results: dict[str, Any]) -> dict[str, Any]:
+    def halve(array: Any) -> Any:
+        rows = array.shape[:-2]
+        axis = rows.index(max(rows)) if rows else 0
+        return array.take(range(max(1, array.shape[axis] // 2)), axis)
+
+    return _change_arrays(results, halve)
+
+
+def _halve_shots(results: dict[str, Any]) -> dict[str, Any]:
+    return _change_arrays(results, lambda array: array[..., : max(1, array.shape[-2] // 2), :])
+
+
+def _rename(results: dict[str, Any]) -> dict[str, Any]:
+    return {f"not_{name}": packed for name, packed in results.items()}
+
+
+def _drop_first(results: dict[str, Any]) -> dict[str, Any]:
+    return dict(list(results.items())[1:])
+
+
+_CORRUPTIONS = {"rows": _halve_rows, "shots": _halve_shots, "names": _rename, "missing": _drop_first}

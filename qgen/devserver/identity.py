@@ -12,14 +12,14 @@ from typing import Any
 
 
 class Identity:
-    """Issues tokens for one API key, and knows which of them hold.
+    """Issues tokens for one API key.
 
     Args:
         key: the API key.
-        lifetime: seconds that a token holds.
+        lifetime: seconds for which a token is valid.
 
     Attributes:
-        issued: all tokens, the oldest first, those that hold no longer included.
+        issued: all tokens, the oldest first, expired ones included.
     """
 
     def __init__(self, key: str, lifetime: float = 3600.0) -> None:
@@ -30,7 +30,7 @@ class Identity:
         self._lock = Lock()
 
     def issue(self, key: str) -> dict[str, Any] | None:
-        """The answer to an exchange; None: that is not the key."""
+        """Return the answer to an exchange; None: the key is wrong."""
         if not hmac.compare_digest(key.encode(), self._key.encode()):
             return None
         start = int(time.time())
@@ -41,25 +41,25 @@ class Identity:
         with self._lock:
             self.issued.append(token)
             self._tokens[token] = time.monotonic() + self.lifetime
-        about = {"token_type": "Bearer", "expires_in": seconds, "expiration": start + seconds, "scope": "ibm openid"}
-        return {"access_token": token, "refresh_token": "not_supported"} | about
+        fields = {"token_type": "Bearer", "expires_in": seconds, "expiration": start + seconds, "scope": "ibm openid"}
+        return {"access_token": token, "refresh_token": "not_supported"} | fields
 
-    def knows(self, authorization: str) -> bool:
-        """Whether a request with this header may be answered."""
+    def accepts(self, authorization: str) -> bool:
+        """Return whether a request with this header may be answered."""
         kind, _, token = authorization.partition(" ")
         with self._lock:
             return kind == "Bearer" and self._tokens.get(token, 0.0) > time.monotonic()
 
     def revoke(self) -> None:
-        """No token that was issued until now holds any more; clients do not know."""
+        """Revoke all tokens issued so far; clients are not told."""
         with self._lock:
             self._tokens.clear()
 
     def _sign(self, claims: dict[str, Any]) -> str:
-        head = _pack(json.dumps({"typ": "JWT", "alg": "HS256"}).encode())
-        body = f"{head}.{_pack(json.dumps(claims).encode())}"
-        return f"{body}.{_pack(hmac.digest(self._secret, body.encode(), 'sha256'))}"
+        head = _encode(json.dumps({"typ": "JWT", "alg": "HS256"}).encode())
+        body = f"{head}.{_encode(json.dumps(claims).encode())}"
+        return f"{body}.{_encode(hmac.digest(self._secret, body.encode(), 'sha256'))}"
 
 
-def _pack(raw: bytes) -> str:
+def _encode(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

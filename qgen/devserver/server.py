@@ -1,18 +1,20 @@
-"""The loopback service as an object: started, used through the environment that it gives, and closed."""
+"""DevServer: IBM Quantum's service on the loopback, started and closed as an object."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from functools import partial
 from threading import Thread
 from types import TracebackType
 from typing import Self
 
+from qgen.devserver.api import respond
 from qgen.devserver.billing import Ledger, Plan, Tariff
+from qgen.devserver.device import DeviceModel, SimulatedDevice
 from qgen.devserver.faults import Faults
-from qgen.devserver.handler import Loopback
+from qgen.devserver.http_server import LoopbackServer
 from qgen.devserver.identity import Identity
-from qgen.devserver.machine import DeviceModel, Machine
 from qgen.devserver.service import Service
 from qgen.devserver.worker import Worker
 from qgen.errors import BackendError
@@ -22,7 +24,7 @@ INSTANCE, OTHER_INSTANCE = (
     f"crn:v1:bluemix:public:quantum-computing:us-east:{ACCOUNT}:{number:08x}-0000-4000-8000-000000000000::"
     for number in range(2)
 )
-#: The account's instances by name. Each sees its own jobs.
+#: The account's instances by name; each sees its own jobs.
 INSTANCES = {"devserver": INSTANCE, "other": OTHER_INSTANCE}
 
 
@@ -30,19 +32,19 @@ class DevServer:
     """IBM Quantum's service on 127.0.0.1, for the stock client of qiskit-ibm-runtime, with simulated devices.
 
     Args:
-        devices: what it offers.
-        seed: results are a function of it and of what a job asks for; equal jobs get equal results.
+        devices: the devices.
+        seed: seed of the results; equal jobs get equal results.
         port: 0: any that is free.
-        queue_seconds: that a job waits at least before it runs.
-        run_seconds: that a job runs at least.
-        list_seconds: after which a job is in the lists of jobs; IBM's lag behind.
-        plan: what the account may do, and how many quantum seconds it has.
-        tariff: what jobs cost.
-        token: the API key that it accepts; None: one of its own making.
-        token_seconds: that an access token holds.
+        queue_seconds: the least time that a job waits before it runs.
+        run_seconds: the least time that a job runs.
+        list_seconds: seconds after which a job is in the lists of jobs; IBM's lag behind.
+        plan: plan of the account, with its quantum seconds.
+        tariff: cost of jobs.
+        token: the API key that it accepts; None: a random one.
+        token_seconds: seconds for which an access token is valid.
 
     Attributes:
-        faults: what is to go wrong; empty at first.
+        faults: faults that strike; empty at first.
 
     Raises:
         BackendError: no device, two of one name, or no such snapshot.
@@ -62,37 +64,37 @@ class DevServer:
         token: str | None = None,
         token_seconds: float = 3600.0,
     ) -> None:
-        machines = [Machine(model) for model in devices]
-        names = [machine.name for machine in machines]
+        simulated = [SimulatedDevice(model) for model in devices]
+        names = [device.name for device in simulated]
         if not names or len(set(names)) < len(names):
             raise BackendError(f"a devserver needs devices of different names, not {names}")
         self.token = token or secrets.token_urlsafe(32)
         self.faults = Faults(seed)
-        identity, terms = Identity(self.token, token_seconds), (plan or Plan(), tariff or Tariff())
-        self.service = Service(machines, identity, *terms, self.faults, INSTANCES, list_seconds)
+        identity, contract = Identity(self.token, token_seconds), (plan or Plan(), tariff or Tariff())
+        self.service = Service(simulated, identity, *contract, self.faults, INSTANCES, list_seconds)
         self._worker = Worker(self.service, seed, queue_seconds, run_seconds)
         self._port = port
-        self._http: Loopback | None = None
+        self._http: LoopbackServer | None = None
 
     def start(self) -> Self:
-        """Begin to serve.
+        """Start to serve.
 
         Raises:
             OSError: the port is taken.
         """
-        self._http = Loopback(self._port, self.service)
+        self._http = LoopbackServer(self._port, partial(respond, self.service), self.faults)
         self._port = self._http.server_address[1]
-        self._serving = Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, name="devserver")
-        self._serving.start()
+        self._thread = Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, name="devserver")
+        self._thread.start()
         self._worker.start()
         return self
 
     def close(self) -> None:
-        """End all connections and threads; the job that runs is run to its end first."""
+        """End all connections and threads; a running job is finished first."""
         if self._http is None:
             return
         self._http.stop()
-        self._serving.join()
+        self._thread.join()
         self._worker.stop()
         self._http = None
 
@@ -106,28 +108,28 @@ class DevServer:
 
     @property
     def url(self) -> str:
-        """Its address, without a path."""
+        """Its URL, without a path."""
         return f"http://127.0.0.1:{self._port}"
 
     @property
     def devices(self) -> list[str]:
-        """The names of its devices, those of mock ones left out."""
-        return [machine.name for machine in self.service.machines.values() if not machine.mock]
+        """Names of its devices, without mock devices."""
+        return [device.name for device in self.service.devices.values() if not device.mock]
 
     @property
     def ledger(self) -> Ledger:
-        """What was billed until now."""
+        """The ledger of what was billed so far."""
         return self.service.ledger
 
-    def machine(self, name: str) -> Machine:
-        """A device, to put it offline or to retire it."""
-        return self.service.machines[name]
+    def device(self, name: str) -> SimulatedDevice:
+        """Return a device, to put it offline or to retire it."""
+        return self.service.devices[name]
 
     def environment(self, instance: str = INSTANCE) -> dict[str, str]:
-        """The environment in which the stock client finds this server, and nothing else.
+        """Return the environment variables by which the stock client finds this server, and nothing else.
 
         Args:
-            instance: of the account, one of `INSTANCES`.
+            instance: CRN of an instance of the account, one of `INSTANCES`.
         """
         return {
             "QISKIT_IBM_CHANNEL": "ibm_quantum_platform",

@@ -1,4 +1,4 @@
-"""What a device would answer: the bits that a circuit's measurements read, ideal or with the device's errors."""
+"""Simulation of a device: the bits that a circuit measures, ideal or with the device's errors."""
 
 from __future__ import annotations
 
@@ -13,85 +13,87 @@ from qiskit.circuit import Parameter
 
 from qgen.backends.measurement import Outcomes, apply_readout_error, sample_bitstrings
 from qgen.backends.parameters import Doubles
-from qgen.devserver.channels import Channels
-from qgen.devserver.exact import probabilities
-from qgen.devserver.pieces import Bits, Piece, pieces_of, registers_of, steps_of
+from qgen.devserver.components import Bits, Component, connected_components, group_by_register, parse_circuit
+from qgen.devserver.noise import ErrorChannels
+from qgen.devserver.probabilities import probabilities
 from qgen.errors import BackendError
 from qgen.noise import LocalNoise
 
-MOST_WIRES = 24  # of a state: 256 MiB
-MOST_DENSE = 11  # of a density matrix: 64 MiB
+MAX_WIRES = 24  # of a state: 256 MiB
+MAX_DENSITY_WIRES = 11  # of a density matrix: 64 MiB
 # A density matrix of k qubits takes as long as 2^k states, one for each shot, or as four times as many.
-SHOTS_WORTH = 4
-LEAST_DENSE = 64  # states: where a density matrix takes no time
+STATES_PER_SHOT = 4
+MIN_STATES = 64  # below it a density matrix takes no time
 SEEDS = 2**31  # Aer's seeds are below it
 
 
 class Noise(Protocol):
-    """Where the errors on some qubits come from."""
+    """The errors of a device."""
 
-    def channels(self, qubits: Sequence[int]) -> Channels:
-        """The errors on these qubits; qubits[k] becomes wire k."""
+    def channels(self, qubits: Sequence[int]) -> ErrorChannels:
+        """Return the errors on these qubits; qubits[k] becomes wire k."""
 
 
 def simulate(
     circuit: QuantumCircuit, values: Doubles, shots: int, noise: Noise | None, rng: np.random.Generator
 ) -> dict[str, Bits]:
-    """Run a circuit of a device's own gates, on physical qubits.
+    """Simulate a circuit of a device's own gates, on physical qubits.
 
     Args:
-        circuit: what is neither measured nor connected to something measured is not simulated.
-        values: of its parameters, (B, P).
-        shots: of each binding.
-        noise: of the device; None: it has no errors.
-        rng: where the randomness comes from.
+        circuit: the circuit; what is neither measured nor connected to something measured is not simulated.
+        values: values of its parameters, (B, P).
+        shots: shots of each binding.
+        noise: errors of the device; None: it has none.
+        rng: source of randomness.
 
     Returns:
-        By classical register, bits (B, shots, size).
+        Bits (B, shots, size) by classical register.
 
     Raises:
-        CircuitError: see `steps_of`.
-        BackendError: a piece of the circuit has more than 24 qubits, or Aer failed.
+        CircuitError: see `parse_circuit`.
+        BackendError: a component of the circuit has more than 24 qubits, or Aer failed.
     """
-    steps, table = steps_of(circuit, values)
+    steps, table = parse_circuit(circuit, values)
     bits: dict[int, Bits] = {}
-    for piece in pieces_of(steps, circuit.num_qubits):
-        bits |= _read(piece, table, shots, noise, rng)
-    return registers_of(circuit, bits, (len(values), shots))
+    for component in connected_components(steps, circuit.num_qubits):
+        bits |= _sample(component, table, shots, noise, rng)
+    return group_by_register(circuit, bits, (len(values), shots))
 
 
-def _read(piece: Piece, table: Doubles, shots: int, noise: Noise | None, rng: np.random.Generator) -> dict[int, Bits]:
-    if len(piece.qubits) > MOST_WIRES:
-        raise BackendError(
-            f"{len(piece.qubits)} qubits of the circuit are connected by gates; the devserver simulates "
-            f"up to {MOST_WIRES}"
-        )
-    here = noise.channels(piece.qubits) if noise else None
-    if not piece.ends_measured or not _is_exact(piece, shots, noise):
-        return _by_shots(piece, table, shots, here.noise if here else None, rng)
-    wires, clbits = [wire for wire, _ in piece.reads], [clbit for _, clbit in piece.reads]
-    found = probabilities(piece, table, here)
-    if here:
-        found = apply_readout_error(found, here.noise.confusion[wires])
-    return _spread(sample_bitstrings(found, shots, repeat(rng)), clbits)
-
-
-def _is_exact(piece: Piece, shots: int, noise: Noise | None) -> bool:
-    wires = len(piece.qubits)
-    return noise is None or (wires <= MOST_DENSE and 1 << wires <= max(SHOTS_WORTH * shots, LEAST_DENSE))
-
-
-def _spread(outcomes: Outcomes, clbits: Sequence[int]) -> dict[int, Bits]:
-    return {clbit: (outcomes >> place & 1).astype(np.bool_) for place, clbit in enumerate(clbits)}
-
-
-def _by_shots(
-    piece: Piece, table: Doubles, shots: int, noise: LocalNoise | None, rng: np.random.Generator
+def _sample(
+    component: Component, table: Doubles, shots: int, noise: Noise | None, rng: np.random.Generator
 ) -> dict[int, Bits]:
-    """On Aer, one state for each shot: what is measured along the way, or too wide for a density matrix."""
+    if len(component.qubits) > MAX_WIRES:
+        raise BackendError(
+            f"{len(component.qubits)} qubits of the circuit are connected by gates; the devserver simulates "
+            f"up to {MAX_WIRES}"
+        )
+    channels = noise.channels(component.qubits) if noise else None
+    if not component.is_terminal or not _is_exact(component, shots, noise):
+        return _sample_states(component, table, shots, channels.noise if channels else None, rng)
+    wires, clbits = [wire for wire, _ in component.measurements], [clbit for _, clbit in component.measurements]
+    outcomes = probabilities(component, table, channels)
+    if channels:
+        outcomes = apply_readout_error(outcomes, channels.noise.confusion[wires])
+    return _split_bits(sample_bitstrings(outcomes, shots, repeat(rng)), clbits)
+
+
+def _is_exact(component: Component, shots: int, noise: Noise | None) -> bool:
+    wires = len(component.qubits)
+    return noise is None or (wires <= MAX_DENSITY_WIRES and 1 << wires <= max(STATES_PER_SHOT * shots, MIN_STATES))
+
+
+def _split_bits(outcomes: Outcomes, clbits: Sequence[int]) -> dict[int, Bits]:
+    return {clbit: (outcomes >> k & 1).astype(np.bool_) for k, clbit in enumerate(clbits)}
+
+
+def _sample_states(
+    component: Component, table: Doubles, shots: int, noise: LocalNoise | None, rng: np.random.Generator
+) -> dict[int, Bits]:
+    """Sample on Aer, one state for each shot: mid-circuit measurements, or too wide for a density matrix."""
     from qiskit_aer import AerSimulator
 
-    circuit, bindings = _build(piece, table)
+    circuit, bindings = _build(component, table)
     simulator = AerSimulator(method="statevector", noise_model=_with_readout(noise) if noise else None)
     result = simulator.run(
         circuit if bindings else [circuit] * len(table),
@@ -103,26 +105,26 @@ def _by_shots(
     ).result()
     if not result.success:
         status = next((one.status for one in result.results if not one.success), result.status)
-        raise BackendError(f"Aer could not run a piece of {circuit.num_qubits} qubits: {status}")
+        raise BackendError(f"Aer could not run a component of {circuit.num_qubits} qubits: {status}")
     memory = np.array([[int(word, 16) for word in one.data.memory] for one in result.results], dtype=np.int64)
-    return _spread(memory, sorted({clbit for _, clbit in piece.reads}))
+    return _split_bits(memory, sorted({clbit for _, clbit in component.measurements}))
 
 
-def _build(piece: Piece, table: Doubles) -> tuple[QuantumCircuit, dict[Parameter, list[float]]]:
-    wires = {qubit: wire for wire, qubit in enumerate(piece.qubits)}
-    places = {clbit: place for place, clbit in enumerate(sorted({clbit for _, clbit in piece.reads}))}
-    circuit = QuantumCircuit(len(wires), len(places))
-    names = {column: Parameter(f"a{column}") for step in piece.steps for column in step.columns}
-    for step in piece.steps:
+def _build(component: Component, table: Doubles) -> tuple[QuantumCircuit, dict[Parameter, list[float]]]:
+    wires = {qubit: wire for wire, qubit in enumerate(component.qubits)}
+    order = {clbit: k for k, clbit in enumerate(sorted({clbit for _, clbit in component.measurements}))}
+    circuit = QuantumCircuit(len(wires), len(order))
+    names = {column: Parameter(f"a{column}") for step in component.steps for column in step.columns}
+    for step in component.steps:
         operation = step.operation
         if step.columns:
             operation = type(operation)(*(names[column] for column in step.columns))
-        circuit.append(operation, [wires[qubit] for qubit in step.qubits], [places[clbit] for clbit in step.clbits])
+        circuit.append(operation, [wires[qubit] for qubit in step.qubits], [order[clbit] for clbit in step.clbits])
     return circuit, {name: table[:, column].tolist() for column, name in names.items()}
 
 
 def _with_readout(noise: LocalNoise) -> Any:
     model = deepcopy(noise.model)
-    for wire, wrong in enumerate(noise.confusion):
-        model.add_readout_error(wrong, [wire])
+    for wire, confusion in enumerate(noise.confusion):
+        model.add_readout_error(confusion, [wire])
     return model

@@ -1,4 +1,4 @@
-"""The one place where jobs run: one after the other, in the order in which they came."""
+"""The thread that runs jobs, one after the other, in the order of submission."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import time
 from datetime import timedelta
 from threading import Thread
 
-from qgen.devserver.checks import RefusedError
+from qgen.devserver.device import JobRefusedError
 from qgen.devserver.faults import Fault
-from qgen.devserver.jobs import CANCELLED, COMPLETED, FAILED, QUEUED, RUNNING, TOO_LONG, Job, now
-from qgen.devserver.service import LONGEST, Service
+from qgen.devserver.jobs import CANCELLED, COMPLETED, FAILED, QUEUED, RUNNING, TIMED_OUT, Job, now
+from qgen.devserver.service import MAX_SECONDS, Service
 
-IDLE = 0.2  # seconds after which a device may have come back online
+POLL_SECONDS = 0.2  # between two checks whether a device is online again
 
 
 class Worker(Thread):
     """Runs the jobs of a service until it is stopped.
 
     Args:
-        service: whose.
-        seed: of all results.
-        queue_seconds: that a job waits at least.
-        run_seconds: that it runs at least.
+        service: the service whose jobs run.
+        seed: seed of all results.
+        queue_seconds: the least time that a job waits.
+        run_seconds: the least time that it runs.
     """
 
     def __init__(self, service: Service, seed: int, queue_seconds: float, run_seconds: float) -> None:
@@ -31,7 +31,7 @@ class Worker(Thread):
         self._stopping = False
 
     def stop(self) -> None:
-        """End after the job in hand."""
+        """Stop after the current job."""
         with self._service.changed:
             self._stopping = True
             self._service.changed.notify_all()
@@ -41,16 +41,16 @@ class Worker(Thread):
     def run(self) -> None:
         """See `Thread.run`."""
         while (job := self._next()) is not None:
-            self._work_on(job, self._service.faults.for_job())
+            self._run_job(job, self._service.faults.for_job())
 
     def _next(self) -> Job | None:
-        """The first job that may run, once it has waited long enough; it is running from then on."""
+        """Wait for the first job that may run, and put it into the state RUNNING; None: the worker stops."""
         changed = self._service.changed
         with changed:
             while not self._stopping:
-                job = self._first()
+                job = self._first_runnable()
                 if job is None:
-                    changed.wait(IDLE)
+                    changed.wait(POLL_SECONDS)
                     continue
                 left = (job.created + self._queue - now()).total_seconds()
                 if left <= 0:
@@ -59,32 +59,30 @@ class Worker(Thread):
                 changed.wait(left)
         return None
 
-    def _first(self) -> Job | None:
+    def _first_runnable(self) -> Job | None:
         if self._service.usage()["usage_limit_reached"]:
             return None
-        machines = self._service.machines
-        return next(
-            (job for job in self._service.queue() if job.state == QUEUED and machines[job.backend].online), None
-        )
+        devices = self._service.devices
+        return next((job for job in self._service.queue() if job.state == QUEUED and devices[job.backend].online), None)
 
-    def _work_on(self, job: Job, fault: Fault | None) -> None:
+    def _run_job(self, job: Job, fault: Fault | None) -> None:
         service, refusal, result = self._service, None, ""
-        limit = min(job.limit or LONGEST, LONGEST)
+        limit = min(job.limit or MAX_SECONDS, MAX_SECONDS)
         if fault is not None and fault.job == "slow":
             job.estimate, fault = fault.factor * job.estimate, None
-        short = job.estimate > limit or (fault is not None and fault.job == "too_long")
-        if fault is None and not short:
+        timed_out = job.estimate > limit or (fault is not None and fault.job == "too_long")
+        if fault is None and not timed_out:
             try:
                 result = self._result(job)
-            except RefusedError as found:
-                refusal = found
-        self._hold(job)
+            except JobRefusedError as error:
+                refusal = error
+        self._wait_run_time(job)
         with service.changed:
             if job.done:  # cancelled meanwhile
                 return
-            if short:
+            if timed_out:
                 service.bill(job, min(job.estimate, limit))
-                job.end(CANCELLED, "Job ran longer than maximum execution time", TOO_LONG)
+                job.end(CANCELLED, "Job ran longer than maximum execution time", TIMED_OUT)
             elif fault is not None:
                 service.bill(job, job.estimate if fault.billed else 0.0)
                 job.end(CANCELLED if fault.job == "cancel" else FAILED, fault.reason, fault.code or 1500)
@@ -98,11 +96,11 @@ class Worker(Thread):
 
     def _result(self, job: Job) -> str:
         if job.program is None:
-            raise RefusedError(1002, "The job has no program.")
-        return job.program.run(self._service.machines[job.backend], self._seed)
+            raise JobRefusedError(1002, "The job has no program.")
+        return job.program.run(self._service.devices[job.backend], self._seed)
 
-    def _hold(self, job: Job) -> None:
-        """Let it run for as long as jobs are to run here."""
+    def _wait_run_time(self, job: Job) -> None:
+        """Wait until the job has run for `run_seconds`."""
         changed, started = self._service.changed, time.monotonic()
         with changed:
             while not (job.done or self._stopping):

@@ -51,7 +51,7 @@ def shown(*arguments: object) -> str:
 def calibrate(server: DevServer, hours: float) -> None:
     """The device was calibrated so long ago."""
     moment = datetime.now(UTC) - timedelta(hours=hours)
-    server.machine("ibm_guadalupe").properties["last_update_date"] = moment.isoformat()
+    server.device("ibm_guadalupe").properties["last_update_date"] = moment.isoformat()
 
 
 def test_the_list_has_live_devices_with_their_queue_and_the_age_of_their_calibration(server: DevServer) -> None:
@@ -67,7 +67,7 @@ def test_the_list_has_live_devices_with_their_queue_and_the_age_of_their_calibra
     (live,) = json.loads(shown("--json"))["live"]
     assert (live["name"], live["online"], live["waiting"], live["status"]) == ("ibm_guadalupe", True, 0, "live")
     assert live["two_qubit_error"] == snapshot.two_qubit_error
-    server.machine("ibm_guadalupe").online = False
+    server.device("ibm_guadalupe").online = False
     assert re.search("ibm_guadalupe.*offline", shown())
     assert json.loads(shown("--json"))["live"][0]["online"] is False
 

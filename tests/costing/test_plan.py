@@ -39,7 +39,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Gener
     def draw(circuit: Any, values: Any, shots: int, *_: Any) -> dict[str, Any]:
         return {one.name: rng.integers(2, size=(len(values), shots, one.size)).astype(bool) for one in circuit.cregs}
 
-    monkeypatch.setattr("qgen.devserver.program.simulate", draw)
+    monkeypatch.setattr("qgen.devserver.executor_program.simulate", draw)
     monkeypatch.setattr("qgen.backends.ibm.runner.FIRST_POLL", 0.01)
     with cloud(tmp_path, monkeypatch, plan=Plan(seconds=1e9)) as found:
         yield found

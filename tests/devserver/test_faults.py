@@ -66,7 +66,7 @@ def test_faults_that_the_client_lives_through(
     server.faults.add(fault)
     assert sampler.run([coin()], shots=SHOTS).result(poll_interval=POLL)[0].data.c.num_shots == SHOTS
     wait(server)
-    assert server.faults.struck == [fault]
+    assert server.faults.triggered == [fault]
     assert len(server.ledger.tagged("mine")) == len(server.ledger.billed) == jobs
     assert server.ledger.executions == jobs * SHOTS
 
@@ -162,7 +162,7 @@ def test_faults_over_http(
     with pytest.raises(RuntimeJobFailureError, match="asked for"):
         sampler.run([coin()], shots=SHOTS).result(poll_interval=POLL)
     with urllib.request.urlopen(urllib.request.Request(address, method="DELETE")):
-        assert not server.faults.waiting
+        assert not server.faults.pending
     with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(address, data=b'{"statsu": 503}')
 

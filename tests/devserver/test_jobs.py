@@ -29,7 +29,7 @@ Coin = Callable[..., QuantumCircuit]
 
 def test_jobs_wait_run_and_are_found_again(serve: Serve, client: Client, coin: Coin) -> None:
     server = serve()
-    server.machine("ibm_manila").online = False  # so that they wait for as long as this test looks at them
+    server.device("ibm_manila").online = False  # so that they wait for as long as this test looks at them
     service = client()
     backend = service.backend("ibm_manila")
     sampler = Sampler(backend, options={"environment": {"job_tags": ["first", "both"]}})
@@ -44,7 +44,7 @@ def test_jobs_wait_run_and_are_found_again(serve: Serve, client: Client, coin: C
         second.result(timeout=0.1, poll_interval=POLL)
     assert [job.job_id() for job in service.jobs(pending=True)] == names[::-1]
 
-    server.machine("ibm_manila").online = True
+    server.device("ibm_manila").online = True
     other = client()
     again = other.job(second.job_id()).result(poll_interval=POLL)[0].data.c
     assert (again.array == second.result()[0].data.c.array).all()

@@ -63,15 +63,15 @@ def test_offline_and_retired_devices(
     backend = client().backend("ibm_manila")
     job = Sampler(backend).run([coin()], shots=10)
     job.result(poll_interval=POLL)
-    server.machine("ibm_manila").online = False
+    server.device("ibm_manila").online = False
     assert not backend.status().operational
     assert client().least_busy().name == "ibm_lima"
     waits = Sampler(backend).run([coin()], shots=10)
     time.sleep(0.3)
     assert waits.status() == "QUEUED"
-    server.machine("ibm_manila").online = True
+    server.device("ibm_manila").online = True
     waits.result(poll_interval=POLL)
-    server.machine("ibm_manila").retired = True
+    server.device("ibm_manila").retired = True
     service = client()
     assert [one.name for one in service.backends()] == ["ibm_lima"]
     with pytest.raises(QiskitBackendNotFoundError):
@@ -132,13 +132,13 @@ def test_a_token_holds_for_its_lifetime() -> None:
     assert identity.issue("other") is None
     issued = identity.issue("key")
     header = f"{issued['token_type']} {issued['access_token']}"
-    assert identity.knows(header)
-    assert not identity.knows(header + "x")
-    assert not identity.knows("apikey key")
+    assert identity.accepts(header)
+    assert not identity.accepts(header + "x")
+    assert not identity.accepts("apikey key")
     identity.lifetime = 0
     late = identity.issue("key")
-    assert not identity.knows(f"Bearer {late['access_token']}")
-    assert identity.knows(header)
+    assert not identity.accepts(f"Bearer {late['access_token']}")
+    assert identity.accepts(header)
 
 
 @pytest.mark.slow
@@ -235,7 +235,7 @@ def test_the_ledger_and_devices_over_http(
     backend = client().backend("ibm_manila")
     Sampler(backend).run([coin()], shots=10).result(poll_interval=POLL)
     with urllib.request.urlopen(f"{server.url}/devserver/ledger") as answer:
-        assert json.load(answer) == json.loads(json.dumps(server.ledger.plain()))
+        assert json.load(answer) == json.loads(json.dumps(server.ledger.to_dict()))
     body = json.dumps({"online": False}).encode()
     with urllib.request.urlopen(f"{server.url}/devserver/devices/ibm_manila", data=body):
         assert not backend.status().operational

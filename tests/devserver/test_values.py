@@ -220,7 +220,7 @@ def test_a_qubit_goes_on_after_it_was_measured(serve: Callable[..., Any], client
 def test_waiting_qubits_relax(serve: Callable[..., Any], client: Callable[[], Any]) -> None:
     server = serve(DeviceModel("fake_manila"))
     backend = client().backend("ibm_manila")
-    life = server.machine("ibm_manila").target.qubit_properties[0].t1
+    life = server.device("ibm_manila").target.qubit_properties[0].t1
     fractions = []
     for steps in (0, round(life / backend.dt / 16) * 16):
         circuit = QuantumCircuit(1, 1)
@@ -229,7 +229,7 @@ def test_waiting_qubits_relax(serve: Callable[..., Any], client: Callable[[], An
         circuit.measure(0, 0)
         placed = isa(circuit, backend, level=0)
         fractions.append(frequencies(Sampler(backend).run([placed], shots=SHOTS).result(poll_interval=POLL)[0].data.c))
-    flips = server.machine("ibm_manila").noise.channels([0]).noise.confusion[0]
+    flips = server.device("ibm_manila").noise.channels([0]).noise.confusion[0]
     contrast = flips[1, 1] - flips[0, 1]
     ones = [(found[1] - flips[0, 1]) / contrast for found in fractions]
     assert ones[1] / ones[0] == pytest.approx(np.exp(-1), abs=0.02)

@@ -106,9 +106,9 @@ def test_several_jobs_of_one_call_stay_within_the_limit_though_they_take_longer(
 
 
 def test_what_never_reached_the_service_costs_nothing(server: DevServer, tmp_path: Path) -> None:
-    server.machine("ibm_guadalupe").online = False
+    server.device("ibm_guadalupe").online = False
     with pytest.raises(HardwareError, match="offline"):
         run(tmp_path, 1, allow=5.5)
-    server.machine("ibm_guadalupe").online = True
+    server.device("ibm_guadalupe").online = True
     run(tmp_path, 1)
     assert len(server.ledger.jobs) == 1

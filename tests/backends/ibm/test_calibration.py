@@ -37,7 +37,7 @@ def used(backend: IBMBackend) -> list[tuple[int, int]]:
 def break_it(server: DevServer, folder: Path, **options: Any) -> None:
     with hardware(folder, shots=SHOTS, **options) as backend:
         for first, second in used(backend):
-            server.machine(DEVICE).break_coupler(first, second)
+            server.device(DEVICE).break_coupler(first, second)
 
 
 @pytest.mark.slow
@@ -84,8 +84,8 @@ def test_gradients_are_answered_too(method: Any, server: DevServer, tmp_path: Pa
 
 def test_a_device_on_which_nothing_fits_any_more_still_answers(server: DevServer, tmp_path: Path) -> None:
     paid = measure(tmp_path)
-    for first, second in server.machine(DEVICE).configuration["coupling_map"]:
-        server.machine(DEVICE).break_coupler(first, second)
+    for first, second in server.device(DEVICE).configuration["coupling_map"]:
+        server.device(DEVICE).break_coupler(first, second)
     assert np.array_equal(measure(tmp_path), paid)
     with pytest.raises(BackendError, match="cannot run on ibm_guadalupe today"):
         measure(tmp_path, 2)
@@ -112,7 +112,7 @@ def test_pins_stay_where_they_are(server: DevServer, tmp_path: Path) -> None:
 
     paid = pinned(1)
     for first, second in couplers:
-        server.machine(DEVICE).break_coupler(first, second)
+        server.device(DEVICE).break_coupler(first, second)
     assert np.array_equal(pinned(1), paid)
     with pytest.raises(BackendError, match="pin it anew"):
         pinned(2)

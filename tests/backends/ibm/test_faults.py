@@ -11,8 +11,8 @@ import pytest
 from cloud import PACE, cloud, hardware, no_account
 
 from qgen.backends.ibm import HardwareOptions
-from qgen.backends.ibm import journal as journals
 from qgen.backends.ibm.client import Client
+from qgen.backends.ibm.journal import Journal
 from qgen.backends.ibm.runner import JobRunner
 from qgen.circuits import ansatz
 from qgen.devserver import DevServer, Fault
@@ -98,7 +98,7 @@ def test_a_job_that_ends_badly_is_submitted_anew_by_the_same_call_only(
     with pytest.raises(HardwareError, match=words):
         run(tmp_path)
     assert len(server.ledger.jobs) == 1
-    journal = journals.Journal(tmp_path / "jobs.sqlite")
+    journal = Journal(tmp_path / "jobs.sqlite")
     (record,) = journal.records()
     journal.close()
     assert record.state == state
@@ -149,11 +149,11 @@ def test_a_wrong_token_is_said_at_once(server: DevServer, tmp_path: Path, monkey
 def test_a_device_that_is_offline_is_said_before_anything_is_submitted(
     server: DevServer, tmp_path: Path, undisturbed: np.ndarray
 ) -> None:
-    server.machine("ibm_guadalupe").online = False
+    server.device("ibm_guadalupe").online = False
     with pytest.raises(HardwareError, match="ibm_guadalupe is offline just now: nothing was submitted"):
         run(tmp_path)
     assert not server.ledger.jobs
-    server.machine("ibm_guadalupe").online = True
+    server.device("ibm_guadalupe").online = True
     assert np.array_equal(run(tmp_path), undisturbed)
 
 
@@ -201,8 +201,8 @@ def test_the_result_of_a_device_that_was_retired_can_be_fetched(
             monkeypatch.setattr(backend.runner, "_wait", stop)
             with pytest.raises(KeyboardInterrupt):
                 backend.compile(CIRCUIT).expectations(INPUTS, WEIGHTS, 1)
-        server.machine("ibm_guadalupe").retired = True
-        journal = journals.Journal(tmp_path / "jobs.sqlite")
+        server.device("ibm_guadalupe").retired = True
+        journal = Journal(tmp_path / "jobs.sqlite")
         records = JobRunner(Client("ibm_guadalupe", HardwareOptions(), PACE), journal).fetch_results(wait=True)
         journal.close()
         assert [record.state for record in records] == ["done"]

@@ -25,7 +25,7 @@ MOMENT = datetime(2026, 3, 1, 6, 30, tzinfo=UTC)
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DevServer]:
     with cloud(tmp_path, monkeypatch) as found:
-        found.machine("ibm_guadalupe").recalibrate(MOMENT, lambda qubits: 1.0)
+        found.device("ibm_guadalupe").recalibrate(MOMENT, lambda qubits: 1.0)
         yield found
 
 
@@ -47,7 +47,7 @@ def test_a_place_has_the_success_of_its_day_and_that_of_today(server: DevServer,
         assert first.calibration == backend.calibrated == "2026-03-01 06:30 UTC"
         measure(tmp_path, 1, backend)
         (tile,) = first.tiling.tiles
-    server.machine("ibm_guadalupe").recalibrate(MOMENT + timedelta(days=2), worse(tile.qubits))
+    server.device("ibm_guadalupe").recalibrate(MOMENT + timedelta(days=2), worse(tile.qubits))
     with hardware(tmp_path, shots=SHOTS) as backend:
         again = compiled(backend)
         assert again.tiling == first.tiling
@@ -65,7 +65,7 @@ def test_a_circuit_is_placed_anew_when_that_is_asked_for(server: DevServer, tmp_
     first = measure(tmp_path, 1)
     with hardware(tmp_path, shots=SHOTS) as backend:
         (tile,) = compiled(backend).tiling.tiles
-    server.machine("ibm_guadalupe").recalibrate(MOMENT + timedelta(days=2), worse(tile.qubits))
+    server.device("ibm_guadalupe").recalibrate(MOMENT + timedelta(days=2), worse(tile.qubits))
     with hardware(tmp_path, shots=SHOTS) as backend:
         there, beside = compiled(backend), compiled(backend)
         there.place_anew()
@@ -108,15 +108,15 @@ def test_the_least_busy_device_is_chosen_for_good_once_something_is_submitted(
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)
         for planned in ("ibm_guadalupe", "ibm_jakarta"):
-            server.machine("ibm_jakarta").online = planned == "ibm_jakarta"
-            server.machine("ibm_guadalupe").online = planned == "ibm_guadalupe"
+            server.device("ibm_jakarta").online = planned == "ibm_jakarta"
+            server.device("ibm_guadalupe").online = planned == "ibm_guadalupe"
             with hardware(tmp_path, "least_busy", shots=SHOTS) as backend:
                 compiled(backend)
                 assert backend.name == planned
         with hardware(tmp_path, "least_busy", shots=SHOTS) as backend:
             measure(tmp_path, 1, backend)
-        server.machine("ibm_guadalupe").online = True
-        server.machine("ibm_jakarta").online = False
+        server.device("ibm_guadalupe").online = True
+        server.device("ibm_jakarta").online = False
         with hardware(tmp_path, "least_busy", shots=SHOTS) as backend:
             assert backend.name == "ibm_jakarta"
     journal = Journal(tmp_path / "jobs.sqlite")
@@ -148,7 +148,7 @@ def test_the_plan_says_since_when_and_what_it_is_worth(server: DevServer, traine
     before = layer()
     assert before["success_then"] == [before["success_best"], before["success_worst"]]
     assert "--place-anew" not in sample("--dry-run").output
-    server.machine("ibm_guadalupe").recalibrate(MOMENT + timedelta(days=30), lambda qubits: 2.0 + (qubits[0] < 6))
+    server.device("ibm_guadalupe").recalibrate(MOMENT + timedelta(days=30), lambda qubits: 2.0 + (qubits[0] < 6))
     stale = layer()
     assert stale["calibration"] == "2026-03-01 06:30 UTC"
     assert stale["success_then"] == before["success_then"]

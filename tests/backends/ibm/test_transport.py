@@ -19,13 +19,14 @@ import pytest
 import requests
 from cloud import PACE, cloud, hardware
 from qiskit_ibm_runtime import QiskitRuntimeService
+from recorder import RequestRecorder
 
 from qgen.backends.ibm import HardwareOptions, client
 from qgen.backends.ibm.client import Client
 from qgen.backends.ibm.errors import RetryPolicy, TransientError, parse_retry_after
 from qgen.backends.ibm.transport import Transport
 from qgen.circuits import ansatz
-from qgen.devserver import DevServer, Fault, Trap
+from qgen.devserver import DevServer, Fault
 from qgen.errors import HardwareError
 
 CIRCUIT = ansatz("basic", qubits=2, layers=1)
@@ -92,9 +93,9 @@ def server(module_server: DevServer) -> Iterator[DevServer]:
 
 
 @pytest.fixture
-def trap() -> Iterator[Trap]:
-    with Trap() as found:
-        yield found
+def recorder() -> Iterator[RequestRecorder]:
+    with RequestRecorder() as running:
+        yield running
 
 
 def start() -> None:
@@ -124,7 +125,7 @@ def check(server: DevServer, endpoint: str, fault: Fault, folder: Path, capture:
         except HardwareError as error:
             said, traced = str(error), "".join(traceback.format_exception(error))
     assert time.monotonic() - began < BOUND
-    assert server.faults.struck, "the fault never struck"
+    assert server.faults.triggered, "the fault never struck"
     assert len(said) < 1200
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202e]", said), said
     written = capture.readouterr()
@@ -159,12 +160,16 @@ def test_every_lasting_fault_is_one_line(
     meet(endpoint, kind, server, tmp_path, capfd, caplog)
 
 
-def redirect(endpoint: str, status: int, server: DevServer, trap: Trap, folder: Path, capture: Any, logs: Any) -> None:
+def redirect(
+    endpoint: str, status: int, server: DevServer, recorder: RequestRecorder, folder: Path, capture: Any, logs: Any
+) -> None:
     method, path = ENDPOINTS[endpoint]
-    where = f"{trap.url('localhost' if status % 2 else '127.0.0.1')}{path.replace('*', 'x')}"  # another host, or port
+    where = (
+        f"{recorder.url('localhost' if status % 2 else '127.0.0.1')}{path.replace('*', 'x')}"  # another host, or port
+    )
     fault = Fault(method=method, path=path, status=status, location=where, times=None)
     check(server, endpoint, fault, folder, capture, logs)
-    assert not trap.caught
+    assert not recorder.requests
 
 
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -172,28 +177,34 @@ REDIRECTS = (301, 302, 303, 307, 308)
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_nobody_is_sent_anything_by_a_redirect(
-    endpoint: str, rng: np.random.Generator, server: DevServer, trap: Trap, tmp_path: Path, capfd: Any, caplog: Any
+    endpoint: str,
+    rng: np.random.Generator,
+    server: DevServer,
+    recorder: RequestRecorder,
+    tmp_path: Path,
+    capfd: Any,
+    caplog: Any,
 ) -> None:
-    redirect(endpoint, int(rng.choice(REDIRECTS)), server, trap, tmp_path, capfd, caplog)
+    redirect(endpoint, int(rng.choice(REDIRECTS)), server, recorder, tmp_path, capfd, caplog)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("status", REDIRECTS)
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_nobody_is_sent_anything_by_any_redirect(
-    endpoint: str, status: int, server: DevServer, trap: Trap, tmp_path: Path, capfd: Any, caplog: Any
+    endpoint: str, status: int, server: DevServer, recorder: RequestRecorder, tmp_path: Path, capfd: Any, caplog: Any
 ) -> None:
-    redirect(endpoint, status, server, trap, tmp_path, capfd, caplog)
+    redirect(endpoint, status, server, recorder, tmp_path, capfd, caplog)
 
 
-def test_the_client_alone_would_send_the_key_there(server: DevServer, trap: Trap) -> None:
-    """So that the trap is known to catch."""
-    where = f"{trap.url()}/identity/token"
+def test_the_client_alone_would_send_the_key_there(server: DevServer, recorder: RequestRecorder) -> None:
+    """So that the recorder is known to record."""
+    where = f"{recorder.url()}/identity/token"
     server.faults.add(Fault(path="/identity/token", status=307, location=where, times=None))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         QiskitRuntimeService()
-    assert any(server.token.encode() in request for request in trap.caught)
+    assert any(server.token.encode() in request for request in recorder.requests)
 
 
 PASSING = ("429", "503", "a lost connection", "half an answer", "a page", "half of its JSON")
@@ -203,7 +214,7 @@ def pass_by(endpoint: str, kind: str, server: DevServer) -> None:
     method, path = START[endpoint]
     server.faults.add(Fault(method=method, path=path, **FAULTS[kind]))
     start()
-    assert len(server.faults.struck) == 1 or server.faults.struck[-1].path == path
+    assert len(server.faults.triggered) == 1 or server.faults.triggered[-1].path == path
 
 
 @pytest.mark.parametrize("endpoint", START)
@@ -270,11 +281,11 @@ def test_every_fault_of_the_search_for_an_instance_is_one_line(
 @pytest.mark.parametrize("status", [301, 307, *(pytest.param(k, marks=pytest.mark.slow) for k in (302, 303, 308))])
 @pytest.mark.parametrize("endpoint", SEARCH)
 def test_nobody_is_sent_anything_by_a_redirect_of_the_search(
-    endpoint: str, status: int, server: DevServer, trap: Trap, tmp_path: Path, capfd: Any, caplog: Any
+    endpoint: str, status: int, server: DevServer, recorder: RequestRecorder, tmp_path: Path, capfd: Any, caplog: Any
 ) -> None:
-    fault = {"status": status, "location": f"{trap.url()}{SEARCH[endpoint][1]}"}
+    fault = {"status": status, "location": f"{recorder.url()}{SEARCH[endpoint][1]}"}
     search_meets(endpoint, fault, server, tmp_path, capfd, caplog)
-    assert not trap.caught
+    assert not recorder.requests
 
 
 @pytest.mark.usefixtures("by_name")
@@ -292,8 +303,8 @@ def test_an_endless_401_ends_with_a_second_token(server: DevServer) -> None:
 
 def test_the_key_goes_to_the_identity_service_alone(server: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also once that does not answer: IBM's client would send the key to everybody else then."""
-    sent, knows = [], server.service.identity.knows
-    monkeypatch.setattr(server.service.identity, "knows", lambda text: sent.append(text) or knows(text))
+    sent, knows = [], server.service.identity.accepts
+    monkeypatch.setattr(server.service.identity, "accepts", lambda text: sent.append(text) or knows(text))
     found = Client("ibm_guadalupe", HardwareOptions(), PACE)
     server.faults.add(Fault(path="/identity/token", status=500, times=None))
     server.service.identity.revoke()
@@ -360,11 +371,11 @@ def test_a_list_without_end_is_left(server: DevServer) -> None:
         found.find_by_tag("qgen-0")
 
 
-def test_what_is_not_called_through_the_door_is_as_it_was(server: DevServer, trap: Trap) -> None:
+def test_requests_outside_of_the_transport_are_sent_as_before(server: DevServer, recorder: RequestRecorder) -> None:
     Client("ibm_guadalupe", HardwareOptions(), PACE)
-    server.faults.add(Fault(path="/elsewhere", status=307, location=f"{trap.url()}/there", times=None))
-    assert requests.get(f"{server.url}/elsewhere", timeout=5).url == f"{trap.url()}/there"
-    assert len(trap.caught) == 1
+    server.faults.add(Fault(path="/elsewhere", status=307, location=f"{recorder.url()}/there", times=None))
+    assert requests.get(f"{server.url}/elsewhere", timeout=5).url == f"{recorder.url()}/there"
+    assert len(recorder.requests) == 1
 
 
 def test_words_of_the_service_are_fit_to_print(server: DevServer) -> None:
