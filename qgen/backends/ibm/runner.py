@@ -206,8 +206,8 @@ class JobRunner:
         if remaining is not None and remaining < seconds:
             raise BudgetError(
                 f"this would take about {seconds:,.1f} QPU seconds, and the account has {remaining:,.1f} left in this "
-                "period: nothing was submitted. What was done is kept. --beyond-account (JobRunner.beyond_account) "
-                "submits it all the same, and its jobs wait"
+                "period: nothing was submitted. What was done is kept. --beyond-account (in Python "
+                "`authorize(limit, beyond_account=True)`) submits it all the same, and its jobs wait"
             )
 
     def _update_bills(self, everything: bool = False) -> None:
