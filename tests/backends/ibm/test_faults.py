@@ -178,15 +178,26 @@ def test_two_processes_do_not_share_a_journal(server: DevServer, tmp_path: Path)
 def test_a_duplicate_that_shows_late_is_cancelled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: np.ndarray
 ) -> None:
-    with cloud(tmp_path, monkeypatch, queue_seconds=2.0) as server:
+    with cloud(tmp_path, monkeypatch) as server:
         server.faults.add(Fault(method="POST", path="/jobs", drop=True, after=True))
         with hardware(tmp_path, shots=SHOTS) as backend:
-            client, find = backend.runner.client, backend.runner.client.find_by_tag
+            client, device = backend.runner.client, server.device("ibm_guadalupe")
+            submit, find, cancel = client.submit, client.find_by_tag, client.cancel
 
-            def late(tag: str) -> list[str]:
+            def submit_to_queue(*arguments: Any) -> str:
+                device.online = False  # both jobs wait until one is cancelled
+                return submit(*arguments)
+
+            def find_late(tag: str) -> list[str]:
                 return [] if len(server.ledger.jobs) < 2 else find(tag)
 
-            monkeypatch.setattr(client, "find_by_tag", late)
+            def cancel_and_run(job_id: str) -> None:
+                cancel(job_id)
+                device.online = True
+
+            monkeypatch.setattr(client, "submit", submit_to_queue)
+            monkeypatch.setattr(client, "find_by_tag", find_late)
+            monkeypatch.setattr(client, "cancel", cancel_and_run)
             values = backend.compile(CIRCUIT).expectations(INPUTS, WEIGHTS, 1)
         assert np.array_equal(values, undisturbed)
         assert len(server.ledger.jobs) == 2
