@@ -21,7 +21,7 @@ def test_a_live_device_is_reported_on_as_its_snapshot(tmp_path: Path, monkeypatc
         found, snapshot = live_devices.find_device("ibm_guadalupe"), open_device("fake_guadalupe")
     ours, theirs = report.devices
     assert ours.device == "ibm_guadalupe"
-    assert ours.best.figures == theirs.best.figures
+    assert ours.best.metrics == theirs.best.metrics
     assert ours.best.layout == theirs.best.layout
     assert found.coupler_errors == pytest.approx(snapshot.coupler_errors)
     assert (found.summary.status, found.summary.retired, found.city) == ("live", None, "guadalupe")
