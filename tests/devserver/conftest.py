@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cloud import no_usage_data
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
@@ -19,6 +20,7 @@ Serve = Callable[..., DevServer]
 def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Starts a server that the stock client finds; closed when the test ends."""
     monkeypatch.setenv("HOME", str(tmp_path))
+    no_usage_data(monkeypatch)
     with ExitStack() as running:
 
         def start(*devices: DeviceModel, **options: Any) -> DevServer:

@@ -43,6 +43,12 @@ def no_account(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qiskit_ibm_runtime.accounts.management._DEFAULT_ACCOUNT_CONFIG_JSON_FILE", str(file))
     for name in [name for name in os.environ if name.startswith("QISKIT_IBM_")]:
         monkeypatch.delenv(name)
+    no_usage_data(monkeypatch)
+
+
+def no_usage_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opt out of usage data: for it IBM's client reads the source of every caller, deep ones in a test, per request."""
+    monkeypatch.setenv("USAGE_DATA_OPT_OUT", "True")
 
 
 @contextmanager
