@@ -9,7 +9,6 @@ from functools import partial
 from itertools import product
 
 from qiskit import QuantumCircuit
-from qiskit.exceptions import QiskitError
 from qiskit.transpiler import Target
 
 from qgen.errors import BackendError
@@ -26,7 +25,7 @@ from qgen.transpilation.transpile import (
     TranspileResult,
     check_size,
     prepare_for_transpiler,
-    transpile,
+    run_preset,
 )
 
 LEVELS = (0, 1, 2, 3)
@@ -122,9 +121,9 @@ def search(
     total = len(grid) + 2 * MAX_MOVED
     with worker_processes(processes) as parallel_map:
         attempts = parallel_map(partial(_attempt, task), grid, _offset(progress, 0, total))
-        if attempts[0] is None:
-            raise BackendError(f"the transpiler cannot fit this circuit to the device: {_reason(task)}")
-        results = [attempt for attempt in attempts if attempt is not None]
+        if isinstance(attempts[0], BackendError):
+            raise attempts[0]
+        results = [attempt for attempt in attempts if not isinstance(attempt, BackendError)]
         chosen = _worth_moving(results)
         moved = parallel_map(partial(_move, task), chosen, _offset(progress, len(grid), total))
     if progress:
@@ -139,17 +138,17 @@ def qiskit_default(results: Sequence[TranspiledCircuit]) -> TranspiledCircuit:
 
 def transpile_candidate(circuit: QuantumCircuit, target: Target, options: TranspileOptions) -> QuantumCircuit:
     """Transpile with limits on VF2, except for Qiskit's own choice; see `search`."""
-    return transpile(circuit, target, options, limit_vf2=options != QISKIT_DEFAULT)
+    return run_preset(circuit, target, options, limit_vf2=options != QISKIT_DEFAULT)
 
 
-def _attempt(task: _Task, options: TranspileOptions) -> TranspiledCircuit | None:
-    """None if these options fail, as a trivial layout on qubits without couplers does."""
+def _attempt(task: _Task, options: TranspileOptions) -> TranspiledCircuit | BackendError:
+    """Return an error if these options fail, as a trivial layout on qubits without couplers does."""
     began = time.perf_counter()
     circuit = task.merged if options.merge_rotations else task.circuit
     try:
         isa = transpile_candidate(circuit, task.target, options)
-    except (QiskitError, ValueError):
-        return None
+    except BackendError as error:
+        return error
     return _evaluate(task, options, isa, moved=False, began=began)
 
 
@@ -203,14 +202,6 @@ def _rank(transpiled: TranspiledCircuit) -> tuple[float, int, int, int, bool, st
     gates = result.metrics.two_qubit_gates
     methods = options.layout_method, options.routing_method
     return -_success(transpiled), gates, -options.level, options.seed, result.moved, *methods
-
-
-def _reason(task: _Task) -> str:
-    try:
-        transpile_candidate(task.circuit, task.target, QISKIT_DEFAULT)
-    except (QiskitError, ValueError) as error:
-        return str(error.message if isinstance(error, QiskitError) else error)
-    return "unknown"
 
 
 def _offset(progress: ProgressCallback | None, done: int, total: int) -> Callable[[int], None]:

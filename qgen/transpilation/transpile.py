@@ -9,6 +9,7 @@ from typing import Any
 
 from qiskit import QuantumCircuit, generate_preset_pass_manager
 from qiskit.circuit.library import UnitaryGate
+from qiskit.exceptions import QiskitError
 from qiskit.transpiler import Target
 from qiskit.transpiler.passes import VF2Layout, VF2PostLayout
 
@@ -17,6 +18,7 @@ from qgen.circuits.exact_synthesis import synthesize_exactly
 from qgen.errors import BackendError
 from qgen.transpilation.circuit_metrics import CircuitMetrics
 from qgen.transpilation.delays import delays_to_gates, gates_to_delays, target_with_placeholders
+from qgen.transpilation.merge_rotations import merge_rotations
 
 #: The layout or routing method that Qiskit's preset chooses.
 DEFAULT_METHOD = "default"
@@ -50,6 +52,8 @@ class TranspileOptions:
 
 #: What Qiskit does by itself at its highest level.
 QISKIT_DEFAULT = TranspileOptions(level=3, seed=0)
+#: What backends do with a circuit that was not searched for.
+BACKEND_DEFAULT = TranspileOptions(level=2, seed=0, merge_rotations=True)
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,22 @@ class TranspiledCircuit:
         return {"result": self.result, "_isa": None, "_pickled": pickled}
 
 
+def transpile(circuit: QuantumCircuit, target: Target, options: TranspileOptions = BACKEND_DEFAULT) -> QuantumCircuit:
+    """Transpile a circuit for a device; its parameters and delays stay.
+
+    Args:
+        circuit: unitary.
+        target: the device.
+        options: of the transpilation.
+
+    Raises:
+        BackendError: the transpiler cannot do it, or a delay is in a unit that the device does not have.
+        CircuitError: see `prepare_for_transpiler`.
+    """
+    prepared = prepare_for_transpiler(circuit)
+    return run_preset(merge_rotations(prepared) if options.merge_rotations else prepared, target, options)
+
+
 def prepare_for_transpiler(circuit: QuantumCircuit) -> QuantumCircuit:
     """Write a circuit in gates of Qiskit's library whose definitions mean the same as their matrices.
 
@@ -118,10 +138,10 @@ def prepare_for_transpiler(circuit: QuantumCircuit) -> QuantumCircuit:
     return prepared
 
 
-def transpile(
+def run_preset(
     circuit: QuantumCircuit, target: Target, options: TranspileOptions, *, limit_vf2: bool = False
 ) -> QuantumCircuit:
-    """Transpile a prepared circuit; its delays are kept.
+    """Run Qiskit's preset pass manager on a prepared circuit; its delays stay.
 
     Args:
         circuit: see `prepare_for_transpiler`; its rotations are merged already if `options` say so.
@@ -131,20 +151,29 @@ def transpile(
             seconds and more for circuits in several parts.
 
     Raises:
-        QiskitError, ValueError, TypeError: Qiskit's transpiler cannot do it.
-        BackendError: a delay in a unit that the device does not have.
+        BackendError: the transpiler cannot do it, or a delay is in a unit that the device does not have.
     """
     methods = {"layout_method": options.layout_method, "routing_method": options.routing_method}
     replaced, placeholders = delays_to_gates(circuit)
-    manager = generate_preset_pass_manager(
-        optimization_level=options.level,
-        target=target_with_placeholders(target, placeholders),
-        seed_transpiler=options.seed,
-        **{key: method for key, method in methods.items() if method != DEFAULT_METHOD},
-    )
-    if limit_vf2 and options.level == QISKIT_DEFAULT.level:
-        _limit_vf2(manager.to_flow_controller().tasks)
-    return gates_to_delays(manager.run(replaced), placeholders, target)
+    try:
+        manager = generate_preset_pass_manager(
+            optimization_level=options.level,
+            target=target_with_placeholders(target, placeholders),
+            seed_transpiler=options.seed,
+            **{key: method for key, method in methods.items() if method != DEFAULT_METHOD},
+        )
+        if limit_vf2 and options.level == QISKIT_DEFAULT.level:
+            _limit_vf2(manager.to_flow_controller().tasks)
+        isa = manager.run(replaced)
+    except TypeError as error:
+        # Qiskit 2.6 copies the circuit at level 3, and cannot copy some sums of angles whose parameters cancelled.
+        raise BackendError(
+            f"Qiskit's transpiler fails on an angle of this circuit at level {options.level} ({error}): take level 2"
+        ) from error
+    except (QiskitError, ValueError) as error:
+        reason = error.message if isinstance(error, QiskitError) else error
+        raise BackendError(f"the transpiler cannot fit this circuit to the device: {reason}") from error
+    return gates_to_delays(isa, placeholders, target)
 
 
 def check_size(circuit: QuantumCircuit, target: Target, device: str = "the device") -> None:

@@ -123,6 +123,17 @@ def test_levels_and_seeds_out_of_range_are_refused(levels: list[int], seeds: lis
         search(QuantumCircuit(2), open_device(LAGOS).target, levels, seeds)
 
 
+def test_a_circuit_that_cannot_be_routed_is_refused_with_the_reason() -> None:
+    target = Target(num_qubits=3)
+    target.add_instruction(UGate(*map(Parameter, "abc")), {(q,): None for q in range(3)})
+    target.add_instruction(CXGate(), {(0, 1): None})  # qubit 2 is coupled to none
+    circuit = QuantumCircuit(3)
+    circuit.cx(0, 1)
+    circuit.cx(1, 2)
+    with pytest.raises(BackendError, match=r"the transpiler cannot fit this circuit to the device: \S"):
+        search(circuit, target, [1], [0])
+
+
 def test_an_empty_circuit_has_nothing_to_lose_but_its_readout() -> None:
     circuit = LayerCircuit(QuantumCircuit(2), [], []).circuit
     best = search(circuit, open_device(LAGOS).target, [1], [0])[0].result

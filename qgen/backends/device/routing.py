@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qiskit import QuantumCircuit, generate_preset_pass_manager
+from qiskit import QuantumCircuit
 from qiskit.circuit import Barrier, ClassicalRegister, ControlledGate, Gate, Instruction, Parameter, ParameterExpression
-from qiskit.exceptions import QiskitError
 from qiskit.transpiler import Target
 
 from qgen.backends.device.saved_layouts import SavedLayouts
@@ -18,9 +17,8 @@ from qgen.backends.parameters.shift_form import Frequencies, angle_frequencies
 from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
 from qgen.errors import BackendError
-from qgen.transpilation.delays import delay_parameters, delays_to_gates, gates_to_delays, target_with_placeholders
-from qgen.transpilation.merge_rotations import merge_rotations
-from qgen.transpilation.transpile import prepare_for_transpiler
+from qgen.transpilation.delays import delay_parameters
+from qgen.transpilation.transpile import TranspileOptions, run_preset, transpile
 
 NO_WIRE = -1
 
@@ -130,7 +128,7 @@ def route(
 ) -> RoutedCircuit:
     """Transpile a circuit for a device and make it ready to be measured.
 
-    Controlled rotations that share a pair of qubits are joined before (`merge_rotations`).
+    Controlled rotations that share a pair of qubits are merged before (`merge_rotations`).
 
     The global phase is left out: no expectation value depends on it.
 
@@ -149,7 +147,7 @@ def route(
     """
     width = circuit.num_qubits if target.num_qubits is None else target.num_qubits
     _check_width(circuit.num_qubits, width)
-    isa = transpile(circuit, target, seed, level) if isa is None else isa
+    isa = transpile(circuit, target, TranspileOptions(level, seed, merge_rotations=True)) if isa is None else isa
     ends = isa.layout.final_index_layout() if isa.layout is not None else range(circuit.num_qubits)
     read = {ends[q] for basis in bases for q, axis in enumerate(basis.axes) if axis != "I"}
     physical = tuple(sorted(read | _touched(isa)))
@@ -166,31 +164,6 @@ def _check_width(qubits: int, width: int) -> None:
         raise BackendError(
             f"the circuit has {qubits} qubits, but the device has {width}: take a smaller circuit or a larger device"
         )
-
-
-def transpile(circuit: QuantumCircuit, target: Target, seed: int = 0, level: int = 2) -> QuantumCircuit:
-    """The circuit in a device's gates on its qubits, controlled rotations that share a pair joined before.
-
-    Raises:
-        BackendError: the transpiler cannot do it.
-    """
-    return _transpile(merge_rotations(prepare_for_transpiler(circuit)), target, seed, level)
-
-
-def _transpile(circuit: QuantumCircuit, target: Target, seed: int, level: int) -> QuantumCircuit:
-    try:
-        hidden, waits = delays_to_gates(circuit)
-        wider = target_with_placeholders(target, waits)
-        manager = generate_preset_pass_manager(optimization_level=level, target=wider, seed_transpiler=seed)
-        return gates_to_delays(manager.run(hidden), waits, target)
-    except TypeError as error:
-        # Qiskit 2.6 copies the circuit at level 3, and cannot copy some sums of angles whose parameters cancelled.
-        raise BackendError(
-            f"Qiskit's transpiler fails on an angle of this circuit at level {level} ({error}): take level 2"
-        ) from error
-    except (QiskitError, ValueError) as error:
-        words = error.message if isinstance(error, QiskitError) else error
-        raise BackendError(f"the transpiler cannot fit this circuit to the device: {words}") from error
 
 
 def _touched(isa: QuantumCircuit) -> set[int]:
@@ -265,7 +238,7 @@ class _BasisChanges:
             change = QuantumCircuit(1)
             for name in ONTO_Z[axis]:
                 getattr(change, name)(0)
-            self._known[axis, *gates] = _transpile(change, alone, seed=0, level=1)
+            self._known[axis, *gates] = run_preset(change, alone, TranspileOptions(level=1, seed=0))
         return self._known[axis, *gates]
 
     def _gates(self, position: int) -> dict[str, Gate]:

@@ -13,7 +13,6 @@ from qiskit.transpiler import Target
 
 from qgen.backends.api import Capabilities, Executable
 from qgen.backends.billing import BilledBackend, BilledExecutable, JobStatus, StatusCallback
-from qgen.backends.device.routing import transpile
 from qgen.backends.device.sampling import DEFAULT_SHOTS
 from qgen.backends.device.saved_layouts import SavedLayouts
 from qgen.backends.ibm.account import LOGIN, has_account
@@ -33,6 +32,7 @@ from qgen.devices.snapshots import machine_status
 from qgen.errors import BackendError, HardwareError
 from qgen.storage import user_folder
 from qgen.transpilation.cost import REP_DELAY_US
+from qgen.transpilation.transpile import transpile
 
 PREFIX = "ibm_"
 LEAST_BUSY = "least_busy"
