@@ -140,13 +140,23 @@ def open_settings(settings: BackendSettings, journal: Path | None = None) -> Bac
         BackendError: see `open_backend`.
         HardwareError: likewise.
     """
+    row = check_settings(settings)
+    module, _, function = row.opener.partition(":")
+    opener: Opener = getattr(import_module(module), function)
+    return opener(settings, journal)
+
+
+def check_settings(settings: BackendSettings) -> Row:
+    """Return the kind of backend that these settings name; nothing is opened or imported.
+
+    Raises:
+        BackendError: there is no such backend, or an option that it has no use for.
+    """
     row = next((row for row in _ROWS if row.has(settings.name)), None)
     if row is None:
         raise BackendError(_refusal(settings.name))
     row.check(settings)
-    module, _, function = row.opener.partition(":")
-    opener: Opener = getattr(import_module(module), function)
-    return opener(settings, journal)
+    return row
 
 
 def _settings(name: str, options: Mapping[str, Any]) -> BackendSettings:

@@ -130,6 +130,18 @@ def show_job_status(console: Console, backend: Backend, bar: Bar | None) -> None
         billed.watch(_StatusLine(console, bar))
 
 
+def check_args(args: SpendingArgs, name: str) -> None:
+    """Refuse arguments about spending for a backend that costs nothing, by its name, before it is opened.
+
+    Raises:
+        typer.BadParameter: such an argument was given.
+    """
+    from qgen.backends.registry import is_billed
+
+    if not is_billed(name):
+        _refuse_args(args, name)
+
+
 def _refuse_args(args: SpendingArgs, name: str) -> None:
     flags = {"--dry-run": args.dry_run, "--max-qpu-seconds": args.limit is not None}
     flags |= {"--beyond-account": args.beyond_account, "--place-anew": args.place_anew}

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from qgen.backends.settings import BackendSettings
 
 Shots = Annotated[
     int | None, typer.Option(min=1, help="Measure each circuit so often; default: exact where that can be had.")
@@ -48,6 +51,25 @@ def backend_settings(
     given |= {"noise_scale": noise_scale, "layout": layout}
     given["hardware"] = key_values(hardware, "--hardware", "tiles=auto") if hardware else None
     return {key: value for key, value in given.items() if value is not None}
+
+
+def check_backend(settings: BackendSettings, gradient: bool = False) -> None:
+    """Refuse a backend or a gradient method that cannot be, before anything that takes time.
+
+    Args:
+        settings: the backend.
+        gradient: check the gradient method too, which imports torch.
+
+    Raises:
+        BackendError: there is no such backend or method, or an option that it has no use for.
+    """
+    from qgen.backends.registry import check_settings
+
+    check_settings(settings)
+    if gradient and settings.gradient != "auto":
+        from qgen.backends.gradients.registry import parse_gradient
+
+        parse_gradient(settings.gradient)
 
 
 def key_values(options: Sequence[str], flag: str, example: str) -> dict[str, Any]:

@@ -67,22 +67,28 @@ def sample(
     # All that can be refused without the model is refused first: building it takes seconds.
     if out is not None and out.suffix.lower() != ".png":
         raise typer.BadParameter(f"{str(out)!r} does not end in .png.", param_hint="--out")
+    backend_changes = options.backend_settings(backend, shots, noise_scale, layout, hardware)
     trained_run = find_run(run)
     check_outputs(out or (None if dry_run else trained_run.samples / "samples.png"), makes_folders=True)
-    backend_changes = options.backend_settings(backend, shots, noise_scale, layout, hardware)
     given: dict[str, Any] = {"sampler": sampler, "steps": steps, "eta": eta}
     sampler_changes = {key: value for key, value in given.items() if value is not None}
     if "sampler" in sampler_changes:  # another sampler has another default number of steps
         sampler_changes = {"steps": None, "eta": 0.0} | sampler_changes
 
+    from qgen.sampling import check_request, sampling_config
+
+    config = sampling_config(trained_run, backend_changes, sampler_changes)
+    check_request(trained_run, config, out, single)
+    options.check_backend(config.backend)
+    spending = confirmation.SpendingArgs(max_qpu_seconds, yes, dry_run, beyond_account, place_anew)
+    confirmation.check_args(spending, config.backend.name)
+
     from qgen.nn import describe_runs
-    from qgen.sampling import check_request, open_trained, sample_run, sampling_config
+    from qgen.sampling import open_trained, sample_run
     from qgen.training import choose_device
 
     torch_device = choose_device(device)
-    check_request(trained_run, sampling_config(trained_run, backend_changes, sampler_changes), out, count, single)
     console = make_console(as_json)
-    spending = confirmation.SpendingArgs(max_qpu_seconds, yes, dry_run, beyond_account, place_anew)
     trained = open_trained(trained_run, backend_changes, sampler_changes)
     circuits = trained.generator.circuits_per_image * count
     if not as_json:

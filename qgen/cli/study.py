@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from qgen.cli import options
 from qgen.cli.output import check_folder, make_console, print_json
 from qgen.cli.progress import progress
 
@@ -62,12 +63,10 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="The study's folder; one that exists already goes on.")
     ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(envvar="QGEN_DATA", metavar="FOLDER", help="Where data sets lie.")
-    ] = None,
+    data_dir: options.DataDir = None,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the classical layers run.")] = "cpu",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be trained, and stop.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Compare presets that are trained on the same budget.
 

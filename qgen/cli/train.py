@@ -49,9 +49,7 @@ def train(
     backend: Annotated[
         str | None, typer.Option(metavar="NAME", help="Where the circuits run; `qgen backends` lists them.")
     ] = None,
-    shots: Annotated[
-        int | None, typer.Option(min=1, help="Measure each circuit so often; default: exact where that can be had.")
-    ] = None,
+    shots: options.Shots = None,
     gradient: Annotated[
         str | None,
         typer.Option(
@@ -77,15 +75,13 @@ def train(
     ] = None,
     name: Annotated[str | None, typer.Option(help="The run's folder is runs/NAME.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The run's folder.")] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(envvar="QGEN_DATA", metavar="FOLDER", help="Where data sets lie.")
-    ] = None,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the classical layers run.")] = "auto",
+    data_dir: options.DataDir = None,
+    device: options.Device = "auto",
     devices: Annotated[int, typer.Option(min=1, help="How many devices train together.")] = 1,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write metrics for TensorBoard too.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the presets instead.")] = False,
     keys: Annotated[bool, typer.Option("--keys", help="List the settings instead.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Train a generator of images. Ctrl-C ends it after the step in hand; --resume goes on.
 
@@ -108,6 +104,12 @@ def train(
         _refuse_hardware(settings.backend.name)
         run = _new_run(config, name, out)
     spending = confirmation.SpendingArgs(max_qpu_seconds, yes, dry_run, beyond_account, place_anew)
+    confirmation.check_args(spending, settings.backend.name)
+    options.check_backend(settings.backend, gradient=True)
+    if device == "cuda":
+        from qgen.training import choose_device
+
+        choose_device(device)  # before images are loaded, or downloaded
     _train(run, settings, resume, data_dir, device, devices, tensorboard, spending, as_json)
 
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 from qgen.lazy import on_demand
 
 if TYPE_CHECKING:
+    from qgen.sampling.request import check_request as check_request
+    from qgen.sampling.request import sampling_config as sampling_config
     from qgen.sampling.sample import Samples as Samples
     from qgen.sampling.sample import Trained as Trained
-    from qgen.sampling.sample import check_request as check_request
     from qgen.sampling.sample import open_trained as open_trained
     from qgen.sampling.sample import sample_run as sample_run
-    from qgen.sampling.sample import sampling_config as sampling_config
 else:
     __getattr__, __dir__ = on_demand(__name__)

@@ -16,7 +16,7 @@ from qgen import storage
 from qgen.backends import Backend
 from qgen.data import open_images, save_samples, save_single
 from qgen.data.distributions import DISTRIBUTIONS
-from qgen.errors import ConfigError, RunError
+from qgen.errors import RunError
 from qgen.memory import free_memory, in_words
 from qgen.progress import ProgressCallback
 from qgen.runs import provenance
@@ -26,6 +26,7 @@ from qgen.runs.checkpoint import Checkpoint, load_checkpoint, model_fingerprint
 from qgen.runs.config import RunConfig
 from qgen.runs.folder import Run, writing
 from qgen.runs.generators import ImageGenerator, image_seeds
+from qgen.sampling.request import check_request, sampling_config
 
 #: Memory per value of an image while it is sampled and drawn, and per image for its seed, in bytes.
 _VALUE_BYTES, _SEED_BYTES = 16, 100
@@ -70,41 +71,6 @@ class Samples:
     facts: dict[str, Any]
 
 
-def sampling_config(
-    run: Run, backend: dict[str, Any] | None = None, sampling: dict[str, Any] | None = None
-) -> RunConfig:
-    """Return the settings of a run, changed for sampling.
-
-    Args:
-        run: the run.
-        backend: changes to the backend of training, as `{"shots": 1024}`; another `name` resets all other settings.
-        sampling: changes to the settings of the sampler, as `{"steps": 50}`; for a diffusion only.
-
-    Raises:
-        RunError: the folder is not a run.
-        ConfigError: a setting is not allowed, or the generator has no sampler.
-    """
-    config = run.config()
-    base = {} if "name" in (backend or {}) else config.backend.plain()
-    changes = {"backend": base | (backend or {})}
-    if sampling:
-        if config.sampling is None:
-            raise ConfigError(
-                f"{run.path} makes an image in one pass: it has no sampler, and takes none of its options"
-            )
-        changes["sampling"] = config.sampling.plain() | sampling
-    return RunConfig.read(config.plain() | changes)
-
-
-def check_request(run: Run, config: RunConfig, out: Path | None, count: int, single: bool) -> None:
-    """Refuse what `sample_run` would refuse, as far as that can be known without building the model.
-
-    Raises:
-        RunError: the run has no checkpoint, samples do not fit into memory, or single images cannot be written.
-    """
-    _check(config, tuple(_last_checkpoint(run).numbers["shape"]), out, count, single)
-
-
 def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict[str, Any] | None = None) -> Trained:
     """Build the generator of a run, with the averaged weights of its last checkpoint; see `sampling_config`.
 
@@ -113,20 +79,15 @@ def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict
         ConfigError, BackendError: a setting of the sampler or the backend is not allowed.
     """
     config = sampling_config(run, backend, sampling)
-    checkpoint = _last_checkpoint(run)
+    check_request(run, config, None, single=False)
+    path = run.checkpoints()[-1]
+    checkpoint = load_checkpoint(path)
     shape = tuple(checkpoint.numbers["shape"])
     opened = config.backend.open(run.journal)
     with closing_on_error(opened):
         generator = fitting(lambda: build_generator(config, shape, opened, trained=True))
-        _load_average(generator, checkpoint, run.checkpoints()[-1], model_fingerprint(config.model, shape))
+        _load_average(generator, checkpoint, path, model_fingerprint(config.model, shape))
     return Trained(run, generator, config, checkpoint.step)
-
-
-def _last_checkpoint(run: Run) -> Checkpoint:
-    saved = run.checkpoints()
-    if not saved:
-        raise RunError(f"{run.path} has no checkpoint yet: continue it with `qgen train {run.path} --resume`")
-    return load_checkpoint(saved[-1])
 
 
 def sample_run(
@@ -154,7 +115,8 @@ def sample_run(
     """
     grid = out or trained.run.samples / f"{_name(trained, count, seed)}.png"
     folder = grid.with_suffix("")
-    _check(trained.config, trained.generator.shape, grid, count, single)
+    check_request(trained.run, trained.config, grid, single)
+    _check_count(count, trained.generator.shape)
     with writing(grid):
         grid.parent.mkdir(parents=True, exist_ok=True)
     trained.generator.network.to(device)
@@ -171,13 +133,7 @@ def sample_run(
     return Samples(grid, note, tuple(singles), facts)
 
 
-def _check(config: RunConfig, shape: tuple[int, int, int], out: Path | None, count: int, single: bool) -> None:
-    if single and config.data.name in DISTRIBUTIONS:
-        raise RunError("samples of a distribution are no images to write one by one: leave --single out")
-    folder = out.with_suffix("") if single and out is not None else None
-    with writing(folder or Path()):
-        if folder is not None and folder.exists():
-            raise RunError(f"{folder} exists already, and single images go there; name another --out, or remove it")
+def _check_count(count: int, shape: tuple[int, int, int]) -> None:
     needed, free = count * (prod(shape) * _VALUE_BYTES + _SEED_BYTES), free_memory()
     if needed > free:
         raise RunError(

@@ -155,6 +155,56 @@ def test_mistakes_in_sampling(arguments: list[str], said: str, trained: Run) -> 
     assert sorted(trained.path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--layout", "none.json"], "cannot read none.json"),
+        (["--layout", "other.json"], "other.json holds no pinned circuits"),
+        (["--backend", "nowhere"], "there is no backend `nowhere`"),
+        (["--backend", "statevector", "--shots", "9"], "shots = 9 would change nothing"),
+        (["--sampler", "quick"], "`sampling.sampler`"),
+        (["--eta", "2"], "`sampling.eta`"),
+        (["--hardware", "x=1"], "unknown key `backend.hardware.x`"),
+        (["--single", "--out", "there.png"], "there exists already"),
+        (["--device", "cuda"], "no CUDA GPU"),
+    ],
+)
+def test_what_needs_no_model_is_refused_before_it_is_built(
+    arguments: list[str], said: str, trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("other.json").write_text("{}")
+    Path("there").mkdir()
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("qgen.sampling.open_trained", too_late, raising=False)
+    assert said in failure(invoke("sample", str(trained.path), *arguments))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--layout", "other.json"], "other.json holds no pinned circuits"),
+        (["--backend", "nowhere"], "there is no backend `nowhere`"),
+        (["--shots", "9"], "shots = 9 would change nothing"),
+        (["--gradient", "nothing"], "there is no gradient method `nothing`"),
+        (["--gradient", "spsa:x=1"], "unknown key `x`"),
+        (["--device", "cuda"], "no CUDA GPU"),
+    ],
+)
+def test_what_needs_no_images_is_refused_before_they_are_opened(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("other.json").write_text("{}")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("qgen.data.open_images", too_late, raising=False)
+    assert said in failure(invoke("train", *arguments))
+
+
+def too_late(*arguments: object, **options: object) -> None:
+    raise AssertionError("it should have been refused before")
+
+
 def test_a_run_is_not_a_preset(trained: Run) -> None:
     assert "go on with it by --resume" in failure(invoke("train", str(trained.path)))
 
