@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import SimpleNamespace
@@ -133,10 +134,18 @@ def _as_result(circuit: QuantumCircuit, outcomes: Outcomes) -> Any:
 
 
 def open_provider(settings: BackendSettings, journal: Path | None) -> Backend:
-    """Open what a package offers under `provider:NAME` or `provider:module:callable`; see `qgen.backends.registry`."""
+    """Open what a package offers under `provider:NAME` or `provider:module:callable`; see `qgen.backends.registry`.
+
+    The callable may have a dotted path; a class on the way is instantiated without arguments, as in
+    `provider:vendor_package:Provider.offline.simulator`.
+    """
     where = settings.name.removeprefix(PREFIX)
-    entry = EntryPoint(where, where, ENTRY_POINTS) if ":" in where else _offered(where)
-    return ProviderBackend(_load(entry), settings.shots, settings.name)
+    if ":" in where:
+        device = _load(f"`{settings.name}`", lambda: _resolve(where))
+    else:
+        offer = _offered(where)
+        device = _load(f"`{settings.name}` ({offer.value})", offer.load)
+    return ProviderBackend(device, settings.shots, settings.name)
 
 
 def provider_offers() -> dict[str, EntryPoint]:
@@ -157,13 +166,21 @@ def _offered(name: str) -> EntryPoint:
     return offers[name]
 
 
-def _load(entry: EntryPoint) -> BackendV2:
-    about = f"`provider:{entry.name}`" + ("" if entry.value == entry.name else f" ({entry.value})")
+def _resolve(where: str) -> Any:
+    """The object at `module:dotted.path`."""
+    module, _, path = where.partition(":")
+    found: Any = import_module(module)
+    for attribute in path.split("."):
+        found = getattr(found() if isinstance(found, type) else found, attribute)
+    return found
+
+
+def _load(name: str, find: Callable[[], Any]) -> BackendV2:
     try:
-        loaded = entry.load()
-        backend = loaded() if callable(loaded) and not isinstance(loaded, BackendV2) else loaded
+        found = find()
+        backend = found() if callable(found) and not isinstance(found, BackendV2) else found
     except Exception as error:  # another package's code may fail in any way
-        raise BackendError(f"{about} cannot be loaded: {error}") from error
+        raise BackendError(f"{name} cannot be loaded: {error}") from error
     if not isinstance(backend, BackendV2):
-        raise BackendError(f"{about} is {backend!r}, not a Qiskit BackendV2")
+        raise BackendError(f"{name} is {backend!r}, not a Qiskit BackendV2")
     return backend

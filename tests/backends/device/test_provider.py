@@ -34,6 +34,13 @@ def quiet_line() -> AerSimulator:
     return AerSimulator(coupling_map=LINE, basis_gates=["rz", "sx", "x", "cx"], n_qubits=6)
 
 
+class Vendor:
+    """As vendors' packages have them: an object that gives its devices."""
+
+    def __init__(self) -> None:
+        self.offline = SimpleNamespace(trap=Trap)
+
+
 class Trap(BackendV2):  # type: ignore[misc]  # qiskit ships no types
     """Five ions, all coupled, with the gates of a trap and without noise."""
 
@@ -72,7 +79,7 @@ def broken() -> BackendV2:
 @pytest.fixture(autouse=True)
 def _offers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "line_package", SimpleNamespace(device=quiet_line))
-    traps = SimpleNamespace(Trap=Trap, make=lambda: Trap(), trap=Trap(), broken=broken, box=SimpleNamespace(Trap=Trap))
+    traps = SimpleNamespace(Trap=Trap, make=lambda: Trap(), trap=Trap(), broken=broken, Vendor=Vendor)
     monkeypatch.setitem(sys.modules, "trap_package", traps)
     entries = [
         EntryPoint("line", "line_package:device", "qgen.backends"),
@@ -98,7 +105,7 @@ def test_offers_are_listed_by_name() -> None:
         "provider:trap_package:Trap",
         "provider:trap_package:make",
         "provider:trap_package:trap",
-        "provider:trap_package:box.Trap",
+        "provider:trap_package:Vendor.offline.trap",
     ],
 )
 def test_values_are_ideal_up_to_shots(name: str) -> None:
