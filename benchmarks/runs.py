@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import typer
 from PIL import Image, ImageDraw, ImageFont
 
-from qgen.models import describe_model
 from qgen.runs import Run, build_generator, find_run, load_checkpoint
 from qgen.training import metrics
 
@@ -40,7 +39,7 @@ def facts(run: Run) -> dict[str, Any]:
     steps = zip(rows, [{"images": 0}, *rows], strict=False)
     spent = sum((row["images"] - before["images"]) / max(row["images_per_second"], 1e-9) for row, before in steps)
     channels, height, width = load_checkpoint(run.checkpoints()[-1]).numbers["shape"]
-    model = describe_model(build_generator(config, (channels, height, width)).network)
+    model = build_generator(config, (channels, height, width)).describe()
     losses = [row["loss"] for row in rows if "loss" in row]
     return {
         "steps": run.steps_taken,

@@ -1,4 +1,4 @@
-"""Adversarial training: losses, the gradient penalty, and the turns of the two players."""
+"""Adversarial training: losses, the gradient penalty, and the objectives of the two players."""
 
 from typing import TYPE_CHECKING
 
@@ -7,9 +7,9 @@ from qgen.lazy import on_demand
 if TYPE_CHECKING:
     from qgen.adversarial.losses import LOSSES as LOSSES
     from qgen.adversarial.losses import gradient_penalty as gradient_penalty
-    from qgen.adversarial.objectives import DiscriminatorTurn as DiscriminatorTurn
-    from qgen.adversarial.objectives import GameDraws as GameDraws
-    from qgen.adversarial.objectives import GeneratorTurn as GeneratorTurn
+    from qgen.adversarial.objectives import AdversarialDraws as AdversarialDraws
+    from qgen.adversarial.objectives import DiscriminatorObjective as DiscriminatorObjective
+    from qgen.adversarial.objectives import GeneratorObjective as GeneratorObjective
     from qgen.adversarial.settings import AdversarialSettings as AdversarialSettings
 else:
     __getattr__, __dir__ = on_demand(__name__)

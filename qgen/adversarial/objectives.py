@@ -1,4 +1,4 @@
-"""What each of the two players lowers in its turn."""
+"""Objectives of the two players of a GAN."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from qgen.adversarial.losses import LOSSES, gradient_penalty
 from qgen.adversarial.settings import AdversarialSettings
 
 
-class GameDraws(NamedTuple):
-    """The random part of a turn.
+class AdversarialDraws(NamedTuple):
+    """The random part of a loss.
 
     Attributes:
         latents: (B, L).
@@ -24,54 +24,54 @@ class GameDraws(NamedTuple):
     latents: Tensor
     mix: Tensor
 
-    def part(self, rows: slice) -> GameDraws:
-        """The draws of some of the images."""
-        return GameDraws(self.latents[rows], self.mix[rows])
+    def part(self, rows: slice) -> AdversarialDraws:
+        """Return the draws of some of the images."""
+        return AdversarialDraws(self.latents[rows], self.mix[rows])
 
-    def to(self, device: torch.device | str) -> GameDraws:
-        """The same draws on another device."""
-        return GameDraws(self.latents.to(device), self.mix.to(device))
+    def to(self, device: torch.device | str) -> AdversarialDraws:
+        """Return the same draws on another device."""
+        return AdversarialDraws(self.latents.to(device), self.mix.to(device))
 
 
-class _Player(nn.Module):
-    """What both turns have: the two networks, the loss, and what they draw."""
+class _Objective(nn.Module):
+    """What both objectives have: the two networks, the loss, and what they draw."""
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, settings: AdversarialSettings) -> None:
         super().__init__()
         self.generator, self.discriminator, self.settings = generator, discriminator, settings
         self.losses = LOSSES[settings.loss]
-        self._notes: dict[str, Tensor] = {}
+        self._metrics: dict[str, Tensor] = {}
 
-    def draw(self, count: int, shape: Sequence[int], generator: torch.Generator) -> GameDraws:
-        """Draws for `count` images, on the CPU, that depend on the generator alone."""
+    def draw(self, count: int, shape: Sequence[int], generator: torch.Generator) -> AdversarialDraws:
+        """Return draws for `count` images, on the CPU, that depend on the generator alone."""
         latents: Tensor = self.generator.draw(count, generator)  # type: ignore[operator]
-        return GameDraws(latents, torch.rand(count, generator=generator))
+        return AdversarialDraws(latents, torch.rand(count, generator=generator))
 
-    def notes(self) -> dict[str, Tensor]:
-        """Further numbers of the last turn, for the row of metrics."""
-        return self._notes
+    def metrics(self) -> dict[str, Tensor]:
+        """Return further scalars of the last call."""
+        return self._metrics
 
 
-class DiscriminatorTurn(_Player):
+class DiscriminatorObjective(_Objective):
     """The discriminator tells real images from generated ones.
 
     Args:
         generator: latent numbers (B, L) -> images (B, C, H, W) in [-1, 1], with `draw(count, generator)` for the
             former; it is not changed.
         discriminator: images (B, C, H, W) -> scores (B,).
-        settings: of the game.
+        settings: loss and penalty.
     """
 
-    def forward(self, images: Tensor, draws: GameDraws) -> Tensor:
-        """The loss, with the penalty where there is one, of as many generated images as there are real ones.
+    def forward(self, images: Tensor, draws: AdversarialDraws, conditioning: None = None) -> Tensor:
+        """Return the loss of as many generated images as there are real ones, with the penalty where there is one.
 
-        The notes are the mean scores of both, and the share of all images whose score has the right sign.
+        The metrics are the mean scores of both, and the share of all images whose score has the right sign.
         """
         with torch.no_grad():
             generated: Tensor = self.generator(draws.latents.to(images.device))
         scores: Tensor = self.discriminator(torch.cat([images, generated.to(images.dtype)]))
         real, fake = scores.chunk(2)
-        self._notes = {
+        self._metrics = {
             "real_score": real.detach().mean(),
             "fake_score": fake.detach().mean(),
             "accuracy": torch.cat([real > 0, fake < 0]).float().mean(),
@@ -84,24 +84,24 @@ class DiscriminatorTurn(_Player):
         return loss
 
 
-class GeneratorTurn(_Player):
+class GeneratorObjective(_Objective):
     """The generator makes images that the discriminator scores highly.
 
     Args:
-        generator: see `DiscriminatorTurn`.
+        generator: see `DiscriminatorObjective`.
         discriminator: images (B, C, H, W) -> scores (B,); it is not changed.
-        settings: of the game.
+        settings: loss and penalty.
     """
 
-    def forward(self, images: Tensor, draws: GameDraws) -> Tensor:
-        """The loss of as many generated images as there are in the batch, which does not count otherwise."""
+    def forward(self, images: Tensor, draws: AdversarialDraws, conditioning: None = None) -> Tensor:
+        """Return the loss of as many generated images as there are in the batch, which does not count otherwise."""
         generated: Tensor = self.generator(draws.latents.to(images.device))
-        with fixed(self.discriminator):
+        with frozen(self.discriminator):
             return self.losses.generator(self.discriminator(generated))
 
 
 @contextmanager
-def fixed(module: nn.Module) -> Iterator[None]:
+def frozen(module: nn.Module) -> Iterator[None]:
     """Within this block nothing that is recorded reaches the module's parameters, and its buffers stay as they are."""
     learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
     training = module.training

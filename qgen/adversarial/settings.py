@@ -1,4 +1,4 @@
-"""What a user chooses about the game of two players."""
+"""Settings of adversarial training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LossName = Literal["non-saturating", "hinge", "wasserstein"]
 
 
 class AdversarialSettings(Settings):
-    """What the players lower, and how often the discriminator moves."""
+    """Losses of the players, and the steps of the discriminator."""
 
     loss: LossName = "non-saturating"
     """`non-saturating` (Goodfellow et al. 2014), `hinge` (Lim & Ye 2017), or `wasserstein` with a gradient penalty

@@ -11,8 +11,9 @@ from qgen.cli.output import make_console, print_json
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from qgen.generators import Generator
     from qgen.models import ModelDescription
-    from qgen.runs import ImageGenerator, Run, RunConfig
+    from qgen.runs import Run, RunConfig
 
 
 def is_model(what: str) -> bool:
@@ -23,7 +24,6 @@ def is_model(what: str) -> bool:
 
 def print_model(what: str, changes: list[str], as_json: bool) -> None:
     """Lists the layers of a model, with what each has to learn, and what a run of it has come to."""
-    from qgen.models import describe_model
     from qgen.runs import Run, build_generator, find_run, override_config, read_config
 
     run: Run | None = None
@@ -32,8 +32,9 @@ def print_model(what: str, changes: list[str], as_json: bool) -> None:
         config = override_config(run.config(), changes)
     else:
         config = read_config(what, changes)
-    generator = build_generator(config, _shape(config, run))
-    facts = describe_model(generator.network)
+    shape, num_classes = _data_facts(config, run)
+    generator = build_generator(config, shape, num_classes=num_classes)
+    facts = generator.describe()
     about = _about(config, generator) | (_progress(run) if run else {})
     if as_json:
         print_json({"name": what} | facts.to_dict() | about)
@@ -43,24 +44,26 @@ def print_model(what: str, changes: list[str], as_json: bool) -> None:
     print_rows(console, _rows(what, facts, about))
 
 
-def _shape(config: "RunConfig", run: "Run | None") -> tuple[int, int, int]:
-    from qgen.data import image_shape
+def _data_facts(config: "RunConfig", run: "Run | None") -> tuple[tuple[int, int, int], int | None]:
+    """The shape of the images, and how many classes they have."""
+    from qgen.data import image_shape, num_classes
     from qgen.runs import load_checkpoint
 
     saved = run.checkpoints() if run else []
     if saved:  # its images may be gone
-        channels, height, width = load_checkpoint(saved[-1]).numbers["shape"]
-        return channels, height, width
-    return image_shape(config.data)
+        numbers = load_checkpoint(saved[-1]).numbers
+        channels, height, width = numbers["shape"]
+        return (channels, height, width), numbers.get("num_classes")
+    return image_shape(config.data), num_classes(config.data)
 
 
-def _about(config: "RunConfig", generator: "ImageGenerator") -> dict[str, Any]:
+def _about(config: "RunConfig", generator: "Generator") -> dict[str, Any]:
     return {
         "image": list(generator.shape),
         "data": config.data.name,
         "kind": config.model.kind,
         "variant": getattr(config.model, "variant", None),
-        "sampling": dict(generator.how),
+        "sampling": dict(generator.sampling_info),
         "circuits_per_image": generator.circuits_per_image,
         "backend": config.backend.name,
     }
@@ -101,7 +104,8 @@ def _rows(what: str, facts: "ModelDescription", about: dict[str, Any]) -> dict[s
         f"{about['circuits_per_image']:,} to sample one ({about['sampling']['words']})",
     }
     for circuit in facts.circuits:
-        rows[f"  {circuit.part}"] = f"{circuit.ansatz}, {circuit.qubits} qubits, {circuit.layers} layers"
+        layers = "" if circuit.layers is None else f", {circuit.layers} layers"
+        rows[f"  {circuit.part}"] = f"{circuit.ansatz}, {circuit.qubits} qubits{layers}"
     if "run" in about:
         rows["trained"] = f"{about['steps_done']:,} steps, circuits on {about['backend']}"
     return rows

@@ -18,8 +18,9 @@ from qgen.interrupts import on_end_at_once
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from qgen.generators import Export
     from qgen.runs import Run, RunConfig
-    from qgen.training import Classified, Finished, Trainer
+    from qgen.training import Finished
 
 EXAMPLES = """\b
 Examples:
@@ -88,7 +89,10 @@ def train(
     The run's folder holds its settings, metrics.jsonl, checkpoints and grids of samples.
     """
     if list_ or keys:
-        (_print_presets if list_ else _print_keys)(as_json)
+        if list_:
+            _print_presets(as_json)
+        else:
+            _print_keys(config, as_json)
         return
     if name is not None and out is not None:
         raise typer.BadParameter("Give --name or --out, not both.")
@@ -120,18 +124,17 @@ def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | N
     if source is not None:
         find_run(source)
         before = [{"start": {"run": str(source.resolve())}}]
-    return _anywhere(read_config(config, [*before, *changes, {"backend": circuits}]))
+    return _with_absolute_paths(read_config(config, [*before, *changes, {"backend": circuits}]))
 
 
-def _anywhere(settings: RunConfig) -> RunConfig:
-    """With whole paths, since the run may go on from another place."""
+def _with_absolute_paths(settings: RunConfig) -> RunConfig:
+    """Return the settings with absolute paths, since the run may be resumed from another folder."""
     from qgen.data.distributions import DISTRIBUTIONS
     from qgen.data.sets import KNOWN_SETS
     from qgen.data.sources import expand_home
-    from qgen.models import GANSettings
     from qgen.noise.settings import ENDINGS
     from qgen.runs import override_config
-    from qgen.runs.words import nested
+    from qgen.runs.config_files import nested
 
     changes = []
     images = expand_home(settings.data.name)
@@ -142,19 +145,8 @@ def _anywhere(settings: RunConfig) -> RunConfig:
     noise = expand_home(settings.backend.name.removeprefix("aer:"))
     if noise.suffix.lower() in ENDINGS and os.path.isfile(noise):
         changes.append(nested("backend.name", f"aer:{noise.resolve()}"))
-    if isinstance(settings.model, GANSettings):
-        from qgen.models.features import shipped_classifiers
-
-        extractor = settings.model.discriminator.extractor
-        classifier = expand_home(extractor.member)
-        if (
-            extractor.family == "classifier"
-            and extractor.member not in shipped_classifiers()
-            and os.path.exists(classifier)
-        ):
-            name = f"classifier:{classifier.resolve()}"
-            changes.append(nested("model.discriminator.extractor.name", name))
-    return override_config(settings, changes) if changes else settings
+    changes.append({"model": dict(settings.kind.absolute_paths(settings.model))})
+    return override_config(settings, changes)
 
 
 def _new_run(config: str | None, name: str | None, out: Path | None) -> Run:
@@ -173,9 +165,9 @@ def _old_run(folder: str | None, changes: list[str], circuits: dict[str, Any]) -
     from qgen.runs import find_run
 
     run = find_run(Path(folder) if folder is not None else None)
-    from qgen.runs import extended  # what settings are takes longer to load
+    from qgen.runs import resume_config  # what settings are takes longer to load
 
-    return run, extended(run, changes, circuits)
+    return run, resume_config(run, changes, circuits)
 
 
 def _refuse_hardware(backend: str) -> None:
@@ -203,11 +195,21 @@ def _train(
 
     from qgen.data import open_images
     from qgen.nn import describe_runs
-    from qgen.training import ConsoleReport, Report, TensorBoardReport, Trainer, end_others, go_on, make_fabric, start
+    from qgen.training import (
+        ConsoleReport,
+        Report,
+        TensorBoardReport,
+        Trainer,
+        export,
+        make_fabric,
+        start,
+        terminate_workers,
+    )
+    from qgen.training import resume as resume_training
 
     console = make_console(as_json)
-    with progress(console, "fetching images") as told:
-        images = open_images(settings.data, data_dir, progress=told)
+    with progress(console, "fetching images") as on_progress:
+        images = open_images(settings.data, data_dir, progress=on_progress)
         # Samples are compared with all there is, however few images are learned from.
         whole = settings.data.model_copy(update={"limit": None, "fraction": None})
         real = open_images(whole, data_dir) if settings.training.judged and whole != settings.data else images
@@ -228,49 +230,32 @@ def _train(
                 console.print(f"training on {what}, {circuits}, into {run.path}", soft_wrap=True)
                 if not confirmation.confirm_training(console, trainer, spending, as_json):
                     return
-            with on_end_at_once(lambda: end_others(fabric)):
-                finished = (go_on if resume else start)(trainer, report if first else Report())
-            classified = _classified(trainer, finished, data_dir) if first else None
+            with on_end_at_once(lambda: terminate_workers(fabric)):
+                finished = (resume_training if resume else start)(trainer, report if first else Report())
+            exported = export(trainer, data_dir) if first and not finished.stopped else None
     except BaseException:
-        end_others(fabric)
+        terminate_workers(fabric)
         raise
     if first:
-        _conclude(console, run, finished, classified, as_json)
+        _conclude(console, run, finished, exported, as_json)
     if finished.stopped:
         raise typer.Exit(130)
 
 
-def _classified(trainer: Trainer, finished: Finished, data_dir: Path | None) -> Classified | None:
-    """The classifier's own file, once it is trained; None for generators."""
-    from qgen.data import open_images
-    from qgen.data.sets import KNOWN_SETS
-    from qgen.runs import ClassifierLearner
-    from qgen.training import write_classifier
-
-    data = trainer.config.data
-    if finished.stopped or not isinstance(trainer.generator, ClassifierLearner):
-        return None
-    other = data.model_copy(update={"split": "test", "limit": None, "fraction": None})
-    known = data.name in KNOWN_SETS and data.split == "train"
-    return write_classifier(trainer, open_images(other, data_dir) if known else None)
-
-
-def _conclude(console: Console, run: Run, finished: Finished, classified: Classified | None, as_json: bool) -> None:
+def _conclude(console: Console, run: Run, finished: Finished, exported: Export | None, as_json: bool) -> None:
     grid = run.grid(finished.step)
     if as_json:
         facts = {"run": str(run.path), "steps": finished.step, "stopped": finished.stopped, "metrics": finished.row}
-        if classified is not None:
-            facts |= {"classifier": str(classified.file), "accuracy": classified.accuracy}
+        if exported is not None:
+            facts |= exported.facts
         typer.echo(json.dumps(facts | {"grid": str(grid) if grid.exists() else None}, indent=2))
         return
     if finished.stopped:
         console.print(f"stopped after step {finished.step}; go on with: qgen train {run.path} --resume", soft_wrap=True)
         return
-    if classified is not None:
-        right = "" if classified.accuracy is None else f", right about {classified.accuracy:.1%} of images it never saw"
-        console.print(f"classifier: {classified.file}{right}", soft_wrap=True)
-        name = f"model.discriminator.extractor.name=classifier:{run.path}"
-        console.print(f"a GAN that uses it: qgen train gan-quantum-g --set {name}", soft_wrap=True)
+    if exported is not None:
+        for line in exported.lines:
+            console.print(line, soft_wrap=True)
         return
     if grid.exists():
         console.print(f"samples: {grid}", soft_wrap=True)
@@ -289,13 +274,13 @@ def _print_presets(as_json: bool) -> None:
         typer.echo(f"{name:<{width}} {summary}")
 
 
-def _print_keys(as_json: bool) -> None:
-    from qgen.runs import RunConfig
+def _print_keys(config: str | None, as_json: bool) -> None:
+    from qgen.runs import RunConfig, read_config
     from qgen.runs.keys import list_keys
 
-    found = list(list_keys(RunConfig))
+    settings = list(list_keys(RunConfig if config is None else type(read_config(config))))
     if as_json:
-        typer.echo(json.dumps([key._asdict() for key in found], indent=2, ensure_ascii=False))
+        typer.echo(json.dumps([key._asdict() for key in settings], indent=2, ensure_ascii=False))
         return
-    for key in found:
+    for key in settings:
         typer.echo(key.line())

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from qgen.circuits import LayerCircuit
+from qgen.generators import Generator, TrainableModel
 from qgen.nn import QuantumLayer
-from qgen.runs.generators import ImageGenerator, Learner
 
 Layers = dict[str, QuantumLayer]
 #: Whether gradients of the inputs and of the weights are computed.
@@ -45,7 +45,7 @@ class CircuitUse:
         return self.submissions * self.circuits
 
 
-def training_uses(generator: Learner) -> tuple[CircuitUse, ...]:
+def training_uses(generator: TrainableModel) -> tuple[CircuitUse, ...]:
     """Return what one step of training runs for each image. Every player takes one step, on a black image.
 
     Args:
@@ -53,19 +53,20 @@ def training_uses(generator: Learner) -> tuple[CircuitUse, ...]:
     """
 
     def step() -> None:
-        for turn in generator.turns():
-            draws: Any = turn.objective.draw(1, generator.shape, torch.Generator())  # type: ignore[operator]
-            for _ in range(turn.repeats):
-                turn.objective(torch.zeros(1, *generator.shape), draws)
+        conditioning = None if generator.conditioning is None else generator.conditioning.examples(1)
+        for player in generator.players():
+            draws = player.objective.draw(1, generator.shape, torch.Generator())
+            for _ in range(player.steps_per_iteration):
+                player.objective(torch.zeros(1, *generator.shape), draws, conditioning)
 
     return _uses(generator.network, step)
 
 
-def sampling_uses(generator: ImageGenerator) -> tuple[CircuitUse, ...]:
+def sampling_uses(generator: Generator) -> tuple[CircuitUse, ...]:
     """Return what sampling runs for each image; see `training_uses`."""
     with torch.no_grad():
-        uses = _uses(generator.network, generator.rehearse)
-    return tuple(replace(use, submissions=use.submissions * generator.passes) for use in uses)
+        uses = _uses(generator.network, generator.dry_run)
+    return tuple(replace(use, submissions=use.submissions * generator.num_calls) for use in uses)
 
 
 def _uses(network: nn.Module, work: Callable[[], None]) -> tuple[CircuitUse, ...]:

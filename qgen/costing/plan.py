@@ -15,10 +15,10 @@ from qgen.backends.ibm.budget import expected_seconds
 from qgen.backends.statevector import StatevectorBackend
 from qgen.costing.circuit_use import CircuitUse, sampling_uses, training_uses
 from qgen.errors import BackendError, BudgetError
+from qgen.generators import Generator, TrainableModel
 from qgen.nn.compiled import CompiledCircuit
 from qgen.runs.building import build_generator
 from qgen.runs.config import RunConfig
-from qgen.runs.generators import ImageGenerator, Learner
 from qgen.transpilation import WorkloadCost
 from qgen.transpilation.tiling import Tiling
 
@@ -168,7 +168,7 @@ class HardwarePlan:
 
 
 def plan_sampling(
-    generator: ImageGenerator, config: RunConfig, backend: BilledBackend, count: int, seed: int
+    generator: Generator, config: RunConfig, backend: BilledBackend, count: int, seed: int
 ) -> HardwarePlan:
     """Return the plan for sampling.
 
@@ -181,12 +181,12 @@ def plan_sampling(
     """
     uses = sampling_uses(_on_simulator(generator, config))
     layers = _plan_layers(generator, uses, backend, lambda compiled, use: count * use.circuits)
-    task = f"sampling {count} images of seed {seed} with {generator.how['words']}"
+    task = f"sampling {count} images of seed {seed} with {generator.sampling_info['words']}"
     return _plan(task, _purpose(task, generator, config, backend), backend, layers, 1)
 
 
 def plan_training(
-    generator: Learner, config: RunConfig, backend: BilledBackend, steps: int, since: datetime | None = None
+    generator: TrainableModel, config: RunConfig, backend: BilledBackend, steps: int, since: datetime | None = None
 ) -> HardwarePlan:
     """Return the plan for further steps of training; values and gradients of a layer's call are one submission.
 
@@ -207,7 +207,7 @@ def plan_training(
     )
 
 
-def place_anew(generator: Learner, config: RunConfig, training: bool = False) -> None:
+def place_anew(generator: TrainableModel, config: RunConfig, training: bool = False) -> None:
     """Choose the best layouts by today's calibration for the circuits of all layers.
 
     Args:
@@ -260,13 +260,14 @@ def _remedy(plan: HardwarePlan, left: float) -> str:
     return "Raise --max-qpu-seconds, or take fewer images, steps or shots, or --hardware tiles=auto"
 
 
-def _on_simulator(generator: Learner, config: RunConfig) -> ImageGenerator:
+def _on_simulator(generator: TrainableModel, config: RunConfig) -> Generator:
     """Return the same network on a simulator, where running it costs nothing."""
-    return build_generator(config, generator.shape, StatevectorBackend())
+    classes = None if generator.conditioning is None else generator.conditioning.num_classes
+    return build_generator(config, generator.shape, StatevectorBackend(), num_classes=classes)
 
 
 def _plan_layers(
-    generator: Learner,
+    generator: TrainableModel,
     uses: Sequence[CircuitUse],
     backend: BilledBackend,
     circuits: Callable[[CompiledCircuit, CircuitUse], int],
@@ -295,7 +296,7 @@ def _evaluations(compiled: CompiledCircuit, gradients: tuple[bool, bool]) -> int
     return method.evaluations(compiled.executable, gradients)
 
 
-def _purpose(task: str, generator: ImageGenerator, config: RunConfig, backend: BilledBackend) -> str:
+def _purpose(task: str, generator: Generator, config: RunConfig, backend: BilledBackend) -> str:
     """Return the task with a hash of all that its jobs depend on: with other weights it is another task."""
     digest = sha256(repr((backend.name, backend.capabilities.shots, config.plain())).encode())
     for weights in generator.network.state_dict().values():

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from qgen.data.image_files import to_uint8 as to_uint8
     from qgen.data.image_set import ImageSet as ImageSet
     from qgen.data.load import image_shape as image_shape
+    from qgen.data.load import num_classes as num_classes
     from qgen.data.load import open_images as open_images
     from qgen.data.settings import DataSettings as DataSettings
     from qgen.data.status import SetStatus as SetStatus

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qgen.data.decoding import resize
 from qgen.data.distributions import DISTRIBUTIONS, SOURCE, Distribution, draw_samples
-from qgen.data.folder import folder_shape, open_folder
+from qgen.data.folder import folder_shape, list_folder, open_folder
 from qgen.data.image_set import ImageSet, check_memory
 from qgen.data.sets import KNOWN_SETS, KnownSet
 from qgen.data.settings import DataSettings
@@ -61,6 +61,20 @@ def image_shape(settings: DataSettings) -> tuple[int, int, int]:
         return folder_shape(find_folder(settings.name), settings)
     size = settings.size or KNOWN_SETS[settings.name].size
     return settings.channels or 1, size, size
+
+
+def num_classes(settings: DataSettings) -> int | None:
+    """The number of classes that the labels of these images tell apart, without reading the images; None: no labels.
+
+    Raises:
+        DataError: there is no such set or folder.
+    """
+    if settings.name in DISTRIBUTIONS:
+        return None
+    if settings.name in KNOWN_SETS:
+        return len(KNOWN_SETS[settings.name].class_names)
+    names = list_folder(find_folder(settings.name)).class_names
+    return None if names is None else len(names)
 
 
 def open_known(

@@ -100,6 +100,10 @@ class DenoisingObjective(nn.Module):
         drop = torch.rand(count, generator=generator) < share if share else None
         return Draws(t, noise, drop)
 
+    def metrics(self) -> dict[str, Tensor]:
+        """Return nothing beside the loss."""
+        return {}
+
     def forward(self, images: Tensor, draws: Draws, conditioning: Conditioning | None = None) -> Tensor:
         """Return the mean over images of weight x mean squared error: a scalar, float32 even where the network is not.
 

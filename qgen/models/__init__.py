@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 from qgen.lazy import on_demand
 
 if TYPE_CHECKING:
-    from qgen.models.describe import describe_model as describe_model
     from qgen.models.description import ModelDescription as ModelDescription
     from qgen.models.features import ClassifierSettings as ClassifierSettings
     from qgen.models.gan import GAN as GAN
     from qgen.models.gan import GANSettings as GANSettings
     from qgen.models.gan import build_gan as build_gan
+    from qgen.models.gan import describe_gan as describe_gan
+    from qgen.models.unet.describe import describe_unet as describe_unet
     from qgen.models.unet.network import UNet as UNet
     from qgen.models.unet.network import build_unet as build_unet
     from qgen.models.unet.settings import QuanvolutionSettings as QuanvolutionSettings

@@ -33,14 +33,14 @@ class UsedCircuit:
 
     Attributes:
         part: the prefix of the parameters of all of its kind.
-        ansatz: its name; likewise `qubits`, ancillas with them, and `layers`.
+        ansatz: its name; likewise `qubits`, ancillas with them, and `layers`, None where they are not known.
         copies: how many there are with weights of their own.
     """
 
     part: str
     ansatz: str
     qubits: int
-    layers: int
+    layers: int | None
     copies: int
 
 

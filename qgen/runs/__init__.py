@@ -6,9 +6,9 @@ from qgen.lazy import on_demand
 
 if TYPE_CHECKING:
     from qgen.backends.settings import BackendSettings as BackendSettings
-    from qgen.runs.allocation import fitting as fitting
     from qgen.runs.building import build_generator as build_generator
-    from qgen.runs.building import build_learner as build_learner
+    from qgen.runs.building import build_in_memory as build_in_memory
+    from qgen.runs.building import build_model as build_model
     from qgen.runs.building import closing_on_error as closing_on_error
     from qgen.runs.checkpoint import Checkpoint as Checkpoint
     from qgen.runs.checkpoint import load_checkpoint as load_checkpoint
@@ -18,22 +18,15 @@ if TYPE_CHECKING:
     from qgen.runs.config import RunConfig as RunConfig
     from qgen.runs.config import TrainingSettings as TrainingSettings
     from qgen.runs.config import TransferSettings as TransferSettings
-    from qgen.runs.extending import extended as extended
+    from qgen.runs.config_files import override_config as override_config
+    from qgen.runs.config_files import read_config as read_config
+    from qgen.runs.config_files import resume_config as resume_config
     from qgen.runs.folder import Run as Run
     from qgen.runs.folder import find_run as find_run
     from qgen.runs.folder import new_run as new_run
     from qgen.runs.folder import writing as writing
-    from qgen.runs.generators import AdversarialGenerator as AdversarialGenerator
-    from qgen.runs.generators import ClassifierLearner as ClassifierLearner
-    from qgen.runs.generators import DiffusionGenerator as DiffusionGenerator
-    from qgen.runs.generators import ImageGenerator as ImageGenerator
-    from qgen.runs.generators import Learner as Learner
-    from qgen.runs.generators import Turn as Turn
-    from qgen.runs.generators import image_seeds as image_seeds
     from qgen.runs.shipped import preset_names as preset_names
     from qgen.runs.shipped import preset_summary as preset_summary
     from qgen.runs.transferring import transfer as transfer
-    from qgen.runs.words import override_config as override_config
-    from qgen.runs.words import read_config as read_config
 else:
     __getattr__, __dir__ = on_demand(__name__)

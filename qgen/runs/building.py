@@ -1,52 +1,68 @@
-"""From the settings of a run to its generator, with initial weights."""
+"""Builds the model that a run's settings describe, with initial weights, if it fits into memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
+from typing import Any, TypeVar
 
-from torch import nn
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from qgen.adversarial import AdversarialSettings
 from qgen.backends import Backend
 from qgen.data import ImageSet
-from qgen.diffusion import DenoisingObjective, DiffusionSettings, SamplingSettings
 from qgen.errors import ConfigError
-from qgen.models import ClassifierSettings, GANSettings, build_gan, build_unet
-from qgen.models.features import build_classifier
-from qgen.nn import QuantumLayer
+from qgen.generators.kinds import BUILT_IN
+from qgen.generators.protocols import BuildContext, Generator, Purpose, Shape, TrainableModel, can_sample
+from qgen.memory import free_memory, in_words
 from qgen.randomness import derive
 from qgen.runs.config import RunConfig
-from qgen.runs.generators import (
-    AdversarialGenerator,
-    ClassifierLearner,
-    DiffusionGenerator,
-    ImageGenerator,
-    Learner,
-    Shape,
-)
+
+_NEW = {"empty", "empty_strided", "zeros", "ones", "full", "rand", "randn"}
+#: A model that takes more than this part of what is free is counted before it is made.
+_LARGE = 1 / 8
+
+Built = TypeVar("Built", bound=TrainableModel)
+#: What a model has, beside `sample`: see `qgen.generators.protocols`.
+_MEMBERS = [
+    "shape",
+    "network",
+    "backend",
+    "conditioning",
+    "averaged",
+    "circuits_per_training_image",
+    "players",
+    "describe",
+    "export",
+    "sampler",
+    "sampling_info",
+    "num_calls",
+    "circuits_per_image",
+    "dry_run",
+]
+_ABSENT = object()
 
 
-def build_learner(config: RunConfig, images: ImageSet, backend: Backend) -> Learner:
-    """What the settings say is trained with these images: a generator, or a classifier.
+def build_model(config: RunConfig, images: ImageSet, backend: Backend) -> TrainableModel:
+    """The model that the settings train with these images.
 
     Raises:
-        ConfigError, BackendError, CircuitError: see `build_generator`; or a classifier is to learn without labels.
+        ConfigError, BackendError, CircuitError: see `build_generator`; or labels are needed, and there are none.
     """
-    if not isinstance(config.model, ClassifierSettings):
-        made = build_generator(config, images.shape, backend, config.backend.gradient)
-        if isinstance(made, AdversarialGenerator) and made.penalised:
-            _check_second_derivatives(made.network.discriminator, backend)
-        return made
-    if images.class_names is None:
-        raise ConfigError(f"{images.name} has no labels that a classifier could learn: choose other data")
-    seed = derive(config.training.seed, "weights")
-    return ClassifierLearner(build_classifier(config.model, images.shape, len(images.class_names), seed), backend)
+    classes = None if images.class_names is None else len(images.class_names)
+    return _build(config, images.shape, backend, config.backend.gradient, "training", classes, images.name)
 
 
 def build_generator(
-    config: RunConfig, shape: Shape, backend: Backend | None = None, gradient: str = "auto", trained: bool = False
-) -> ImageGenerator:
+    config: RunConfig,
+    shape: Shape,
+    backend: Backend | None = None,
+    gradient: str = "auto",
+    trained: bool = False,
+    num_classes: int | None = None,
+) -> Generator:
     """The generator that settings describe, for images of shape (C, H, W), with its initial weights.
 
     Args:
@@ -55,26 +71,40 @@ def build_generator(
         backend: where its circuits run; None: as the settings say, and so with the gradient.
         gradient: how circuits are differentiated on this backend.
         trained: whether it only samples from here on: what only training runs is then not put on the backend.
+        num_classes: classes of the data; None: they have no labels.
 
     Raises:
-        ConfigError, BackendError, CircuitError: the settings contradict each other, or the backend cannot serve them.
+        ConfigError, BackendError, CircuitError: the settings contradict each other, the backend cannot serve them, or
+            the model makes no images.
     """
-    if isinstance(config.model, ClassifierSettings):
-        raise ConfigError(
-            "a classifier makes no images and has no circuits, so there is nothing to sample or to describe: "
-            "`qgen train` trains it, and a GAN takes it as `model.discriminator.extractor.name=classifier:RUN`"
-        )
-    chosen = backend or config.backend.open()
-    how = config.backend.gradient if backend is None else gradient
+    if backend is None:
+        backend, gradient = config.backend.open(), config.backend.gradient
+    purpose: Purpose = "sampling" if trained else "description"
+    model = _build(config, shape, backend, gradient, purpose, num_classes, config.data.name)
+    if not can_sample(model):
+        raise ConfigError(f"a model of kind `{config.kind.name}` makes no images")
+    return model
+
+
+def _build(
+    config: RunConfig,
+    shape: Shape,
+    backend: Backend,
+    gradient: str,
+    purpose: Purpose,
+    num_classes: int | None,
+    data_name: str,
+) -> TrainableModel:
     seed = derive(config.training.seed, "weights")
-    if isinstance(config.model, GANSettings):
-        game = config.adversarial or AdversarialSettings()
-        network = build_gan(config.model, shape, chosen, how, seed, idle=trained)
-        return AdversarialGenerator(network, game, shape, chosen)
-    diffusion, sampling = config.diffusion or DiffusionSettings(), config.sampling or SamplingSettings()
-    denoiser = build_unet(config.model, shape[0], shape[1], chosen, how, seed)
-    objective = DenoisingObjective(denoiser, diffusion.noise_schedule(), diffusion.loss_weights(), diffusion.prediction)
-    return DiffusionGenerator(denoiser, sampling, objective, shape, chosen)
+    context = BuildContext(shape, backend, gradient, seed, config.groups, num_classes, data_name, purpose)
+    model = config.kind.build(config.model, context)
+    missing = [name for name in _MEMBERS if inspect.getattr_static(model, name, _ABSENT) is _ABSENT]
+    if config.kind.name not in BUILT_IN and missing:
+        raise ConfigError(
+            f"what `build` of the generator `{config.kind.name}` returns lacks {', '.join(missing)}: "
+            "see qgen.generators.Generator, or derive the class from qgen.generators.OnePassGenerator"
+        )
+    return model
 
 
 @contextmanager
@@ -87,16 +117,53 @@ def closing_on_error(backend: Backend) -> Iterator[None]:
         raise
 
 
-def _check_second_derivatives(discriminator: nn.Module, backend: Backend) -> None:
-    """A gradient penalty is learned from by second derivatives of the discriminator.
+def build_in_memory(build: Callable[[], Built], copies: int = 1, what: str = "weights") -> Built:
+    """Return what `build` makes, if its weights fit into memory.
+
+    A small model is built at once. One that turns out to be large is given up, counted without memory (torch's device
+    `meta`), and built again if it fits.
+
+    Args:
+        build: makes it; each time the same.
+        copies: how often each weight will be kept, as by gradients and by an optimiser.
+        what: what keeps them, for the error.
 
     Raises:
-        ConfigError: its circuits have none here.
+        ConfigError: they take more than is free.
     """
-    layers = [inner for inner in discriminator.modules() if isinstance(inner, QuantumLayer)]
-    if not all(layer.compiled.second_derivatives for layer in layers):
+    free = free_memory()
+    try:
+        with _Counting(int(free * _LARGE / copies)):
+            return build()
+    except _LargeError:
+        pass
+    with torch.device("meta"):
+        weights = list(build().network.parameters())
+    size = copies * sum(weight.numel() * weight.element_size() for weight in weights)
+    if size > free:
         raise ConfigError(
-            "the gradient penalty of the `wasserstein` loss takes second derivatives of the discriminator's circuits, "
-            f"and there are none on {backend.name} with this gradient: train on `statevector` (or `aer` without "
-            "shots), choose another `adversarial.loss`, or a classical block for the discriminator"
+            f"the model does not fit into memory: {what} take {in_words(size)}, and {in_words(free)} are free; "
+            "choose a smaller model"
         )
+    return build()
+
+
+class _LargeError(Exception):
+    """More was about to be made than a small model has."""
+
+
+class _Counting(TorchDispatchMode):
+    """Within this block new tensors are counted, each before it is made, up to so many bytes in all."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._left = most
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        if func.overloadpacket.__name__ in _NEW and args and isinstance(args[0], Sequence):
+            kind = given.get("dtype") or torch.get_default_dtype()
+            self._left -= prod(int(side) for side in args[0]) * kind.itemsize
+            if self._left < 0:
+                raise _LargeError
+        return func(*args, **given)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from qgen.errors import RunError
-from qgen.settings import Settings
+from qgen.runs.config import RunConfig
 from qgen.tensor_files import TensorFile, Tensors
 
 _FILE = TensorFile("checkpoint", 1, "Delete it to go on from the one before it, if there is one.")
@@ -67,12 +67,12 @@ def load_checkpoint(path: Path, model: str | None = None) -> Checkpoint:
     """
     flat, content = _FILE.read(path)
     try:
-        found = Checkpoint(content["step"], content["seed"], content["model"], _grouped(flat), content["numbers"])
+        saved = Checkpoint(content["step"], content["seed"], content["model"], _grouped(flat), content["numbers"])
     except KeyError as error:
         raise _FILE.damaged(path, f"it lacks {error}") from error
-    if model is not None and found.model != model:
+    if model is not None and saved.model != model:
         raise RunError(f"{path} was made by a model with other settings than this run's config.yaml says")
-    return found
+    return saved
 
 
 def _grouped(flat: Tensors) -> dict[str, dict[str, torch.Tensor]]:
@@ -88,6 +88,6 @@ def fingerprint(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
-def model_fingerprint(model: Settings, shape: tuple[int, int, int]) -> str:
-    """What two runs have in common if the weights of one fit the other."""
-    return fingerprint(model.plain() | {"shape": list(shape)})
+def model_fingerprint(config: RunConfig, shape: tuple[int, int, int]) -> str:
+    """A digest of what two runs have in common if the weights of one fit the other."""
+    return fingerprint({**config.kind.identity(config.model), "shape": list(shape)})

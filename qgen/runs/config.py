@@ -1,30 +1,29 @@
-"""What a run is, before it runs: one frozen value with everything that its numbers depend on."""
+"""Settings of a run: one frozen value with everything that its numbers depend on."""
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, Union, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, create_model, model_validator
 
-from qgen.adversarial import AdversarialSettings
 from qgen.backends.settings import BackendSettings
 from qgen.data import DataSettings
-from qgen.diffusion import DiffusionSettings, SamplingSettings
-from qgen.models import ClassifierSettings, GANSettings, UNetSettings
+from qgen.generators.kinds import BUILT_IN, DEFAULT_KIND, Kind, built_in_kinds, get_kind, is_known
 from qgen.settings import Settings, with_kind
 from qgen.yaml_values import is_null
 
-ModelSettings: TypeAlias = Annotated[
-    UNetSettings | GANSettings | ClassifierSettings, Field(discriminator="kind"), with_kind("unet")
-]
-#: What a model of each kind is trained and sampled by, and the parts that another run can give it.
-_GROUPS: dict[str, tuple[str, ...]] = {"unet": ("diffusion", "sampling"), "gan": ("adversarial",), "classifier": ()}
-_PARTS = {
-    "unet": ("encoder", "vertex", "decoder"),
-    "gan": ("generator", "discriminator"),
-    "classifier": ("body", "head"),
-}
+if TYPE_CHECKING:
+    ModelSettings: TypeAlias = Any
+else:
+    #: The settings of a model of any kind of this package.
+    ModelSettings = Annotated[
+        Union[tuple(kind.settings for kind in built_in_kinds())],  # noqa: UP007  # from a tuple
+        Field(discriminator="kind"),
+        with_kind(DEFAULT_KIND),
+    ]
 
 
 class EMASettings(Settings):
@@ -46,7 +45,7 @@ class TransferSettings(Settings):
     run: str
     """The folder of that run."""
     parts: tuple[str, ...] | None = Field(None, min_length=1)
-    """Which parts of the network are taken over; None: `encoder` and `decoder` of a U-Net, both players of a GAN."""
+    """Which parts of the network are taken over; None: `encoder` and `decoder` of a U-Net, else all."""
     weights: Literal["raw", "ema"] = "raw"
     """The weights as trained (as in De Falco et al.) or their moving average."""
 
@@ -108,61 +107,126 @@ class TrainingSettings(Settings):
         return max(1, math.floor((self.epochs or 0) * images / (self.batch * batches)))
 
 
-class RunConfig(Settings):
-    """Everything that the numbers of a run depend on, but for the machine."""
+class _ModelAndData(Settings):
+    """The first groups of a run's settings."""
 
-    model: ModelSettings = UNetSettings()
+    model: ModelSettings = Field(default_factory=lambda: get_kind(DEFAULT_KIND).settings())
     data: DataSettings = DataSettings()
-    diffusion: DiffusionSettings | None = None
-    """Of a U-Net; None for other models."""
-    sampling: SamplingSettings | None = None
-    """Of a U-Net; None for other models."""
-    adversarial: AdversarialSettings | None = None
-    """Of a GAN; None for other models."""
+
+
+def _with_groups(base: type[Settings], kinds: tuple[Kind, ...]) -> type[Settings]:
+    """Return the settings with the groups that are particular to these kinds, each None for models of other kinds."""
+    fields: dict[str, Any] = {
+        name: (group | None, Field(None, description=f"Of models of kind `{kind.name}`; None for others."))
+        for kind in kinds
+        for name, group in kind.groups.items()
+    }
+    return create_model(base.__name__, __base__=base, __module__=__name__, **fields)
+
+
+if TYPE_CHECKING:
+    _WithGroups = _ModelAndData
+else:
+    _WithGroups = _with_groups(_ModelAndData, built_in_kinds())
+
+
+class RunConfig(_WithGroups):
+    """Everything that the numbers of a run depend on, but for the machine.
+
+    Where the model is of a kind of another package or file, `read` returns a subclass with the settings of that kind.
+    """
+
     training: TrainingSettings
     backend: BackendSettings = BackendSettings()
     start: TransferSettings | None = None
     """Parts of another run's weights to begin from; None: all start anew."""
 
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> Self:
+        """These settings from plain values, as YAML gives them.
+
+        Raises:
+            ConfigError: an unknown key (with the nearest known one), a missing one, a value that is not allowed, or a
+                kind of model that cannot be imported.
+        """
+        return cast(Self, super(RunConfig, cls.of_kind(given)).read(given))
+
+    @classmethod
+    def of_kind(cls, given: Mapping[str, Any]) -> type[RunConfig]:
+        """The class of settings for the kind of model that plain values name.
+
+        Raises:
+            ConfigError: the kind cannot be imported.
+        """
+        name = _kind_name(given)
+        own = cls is RunConfig and name is not None and name not in BUILT_IN and is_known(name)
+        return _config_class(str(name)) if own else cls
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _as_its_kind(cls, given: Any, read: ModelWrapValidatorHandler[Self]) -> Any:
+        """Settings inside others, as those of a study, are of their kind too."""
+        own = cls.of_kind(given) if isinstance(given, Mapping) else cls
+        return read(given) if own is cls else own.model_validate(given)
+
     @model_validator(mode="before")
     @classmethod
     def _groups_of_the_kind(cls, given: Any) -> Any:
         """Fills in the groups that the model's kind has, and refuses the others."""
-        if not isinstance(given, dict):
+        name = _kind_name(given)
+        if name is None or not is_known(name):  # refused where the kind is read
             return given
-        model = given.get("model", {})
-        kind = model.get("kind", "unet") if isinstance(model, dict) else getattr(model, "kind", None)
-        if not isinstance(kind, str) or kind not in _GROUPS:  # refused where the kind is read
-            return given
-        for other, groups in _GROUPS.items():
-            wrong = [group for group in groups if other != kind and not is_null(given.get(group))]
+        kind = get_kind(name)
+        for other in built_in_kinds():
+            wrong = [group for group in other.groups if group not in kind.groups and not is_null(given.get(group))]
             if wrong:
-                raise ValueError(f"`{wrong[0]}` is for models of kind `{other}`, and this one is a `{kind}`")
-        return {group: {} for group in _GROUPS[kind]} | {k: v for k, v in given.items() if not is_null(v)}
+                raise ValueError(f"`{wrong[0]}` is for models of kind `{other.name}`, and this one is a `{name}`")
+        return {group: {} for group in kind.groups} | {key: v for key, v in given.items() if not is_null(v)}
 
     @model_validator(mode="after")
-    def _sampler_fits(self) -> Self:
-        if self.sampling is None or self.diffusion is None or self.sampling.steps is None:
-            return self
-        if self.sampling.steps > self.diffusion.steps:
-            raise ValueError(
-                f"sampling.steps = {self.sampling.steps} is more than diffusion.steps = {self.diffusion.steps}; "
-                "a sampler can take at most as many steps as the diffusion has"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _parts_exist(self) -> Self:
-        unknown = [part for part in (self.start and self.start.parts) or () if part not in _PARTS[self.model.kind]]
+    def _fits_the_kind(self) -> Self:
+        kind = self.kind
+        kind.check(self.model, self.groups)
+        unknown = [part for part in (self.start and self.start.parts) or () if part not in (kind.parts or (part,))]
         if unknown:
-            known = ", ".join(_PARTS[self.model.kind])
-            raise ValueError(f"`start.parts`: a `{self.model.kind}` has no part `{unknown[0]}`; its parts are {known}")
+            known = ", ".join(kind.parts or ())
+            raise ValueError(f"`start.parts`: a `{kind.name}` has no part `{unknown[0]}`; its parts are {known}")
         return self
 
     @property
-    def parts_taken_over(self) -> tuple[str, ...]:
-        """The parts of the network that come from the run that this one starts from; none without one."""
+    def kind(self) -> Kind:
+        """The kind of its model."""
+        return get_kind(self.model.kind)
+
+    @property
+    def groups(self) -> dict[str, Settings]:
+        """The groups of settings that are particular to the kind, by name."""
+        return {name: getattr(self, name) for name in self.kind.groups}
+
+    @property
+    def batches_per_step(self) -> int:
+        """Batches of real images that a training step sees."""
+        return self.kind.batches_per_step(self.model, self.groups)
+
+    @property
+    def parts_taken_over(self) -> tuple[str, ...] | None:
+        """Parts of the network that come from the run that this one starts from: none without one; None: all parts."""
         if self.start is None:
             return ()
-        usual = tuple(part for part in _PARTS[self.model.kind] if part != "vertex")
-        return self.start.parts or usual
+        return self.start.parts or self.kind.default_parts or self.kind.parts
+
+
+@cache
+def _config_class(name: str) -> type[RunConfig]:
+    """The settings of a run with a model of a kind that is not of this package."""
+    kind = get_kind(name)
+    groups = {group: (cls | None, None) for group, cls in kind.groups.items()}
+    fields: dict[str, Any] = {"model": (kind.settings, ...), **groups}
+    return create_model("RunConfig", __base__=RunConfig, __module__=__name__, **fields)
+
+
+def _kind_name(given: Any) -> str | None:
+    """The kind of model that plain values or settings name; None where it is not text."""
+    model = given.get("model", {}) if isinstance(given, Mapping) else None
+    kind = model.get("kind", DEFAULT_KIND) if isinstance(model, Mapping) else getattr(model, "kind", None)
+    return str(kind) if isinstance(kind, str) else None

@@ -48,7 +48,7 @@ class Run:
 
     @property
     def quality(self) -> Path:
-        """How good samples were on the way, one JSON object a line; see `qgen.training.watch`."""
+        """How good samples were on the way, one JSON object a line; see `qgen.training.evaluation`."""
         return self.path / "quality.jsonl"
 
     def grid(self, step: int) -> Path:

@@ -14,7 +14,7 @@ from qgen.runs.config import TransferSettings
 from qgen.runs.folder import find_run
 
 
-def transfer(network: nn.Module, settings: TransferSettings, parts: Sequence[str]) -> None:
+def transfer(network: nn.Module, settings: TransferSettings, parts: Sequence[str] | None) -> None:
     """Copies the weights of some parts of another run's network; the other parts keep what they start with.
 
     De Falco et al., arXiv:2402.16147, section 3.3, take over encoder and decoder and train a new vertex with them.
@@ -22,10 +22,11 @@ def transfer(network: nn.Module, settings: TransferSettings, parts: Sequence[str
     Args:
         network: has its parts as attributes.
         settings: which run, and which of its weights.
-        parts: their names.
+        parts: their names; None: all direct submodules.
 
     Raises:
-        RunError: there is no such run, it has no checkpoint, or its parts have other shapes.
+        RunError: there is no such run, it has no checkpoint, or its parts have other shapes; or this network lacks a
+            part.
     """
     run = find_run(Path(settings.run))
     saved = run.checkpoints()
@@ -33,7 +34,10 @@ def transfer(network: nn.Module, settings: TransferSettings, parts: Sequence[str
         raise RunError(f"{run.path} has no checkpoint to start from")
     tensors = load_checkpoint(saved[-1]).tensors
     given = tensors["weights"] | (tensors["ema"] if settings.weights == "ema" else {})
-    for part in parts:
+    known = [name for name, _ in network.named_children()]
+    for part in known if parts is None else parts:
+        if part not in known:
+            raise RunError(f"the network has no part `{part}` to take over; its parts are {', '.join(known)}")
         prefix = f"{part}."
         theirs = {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
         module = network.get_submodule(part)

@@ -29,11 +29,12 @@ def sampling_config(
     base = {} if "name" in (backend or {}) else config.backend.plain()
     changes = {"backend": base | (backend or {})}
     if sampling:
-        if config.sampling is None:
+        usual = config.groups.get("sampling")
+        if usual is None:
             raise ConfigError(
                 f"{run.path} makes an image in one pass: it has no sampler, and takes none of its options"
             )
-        changes["sampling"] = config.sampling.plain() | sampling
+        changes["sampling"] = usual.plain() | sampling
     return RunConfig.read(config.plain() | changes)
 
 

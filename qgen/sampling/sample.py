@@ -17,15 +17,14 @@ from qgen.backends import Backend
 from qgen.data import open_images, save_samples, save_single
 from qgen.data.distributions import DISTRIBUTIONS
 from qgen.errors import RunError
+from qgen.generators import Generator, image_seeds
 from qgen.memory import free_memory, in_words
 from qgen.progress import ProgressCallback
 from qgen.runs import provenance
-from qgen.runs.allocation import fitting
-from qgen.runs.building import build_generator, closing_on_error
+from qgen.runs.building import build_generator, build_in_memory, closing_on_error
 from qgen.runs.checkpoint import Checkpoint, load_checkpoint, model_fingerprint
 from qgen.runs.config import RunConfig
 from qgen.runs.folder import Run, writing
-from qgen.runs.generators import ImageGenerator, image_seeds
 from qgen.sampling.request import check_request, sampling_config
 
 #: Memory per value of an image while it is sampled and drawn, and per image for its seed, in bytes.
@@ -44,7 +43,7 @@ class Trained:
     """
 
     run: Run
-    generator: ImageGenerator
+    generator: Generator
     config: RunConfig
     step: int
 
@@ -82,11 +81,13 @@ def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict
     check_request(run, config, None, single=False)
     path = run.checkpoints()[-1]
     checkpoint = load_checkpoint(path)
-    shape = tuple(checkpoint.numbers["shape"])
+    shape, num_classes = tuple(checkpoint.numbers["shape"]), checkpoint.numbers.get("num_classes")
     opened = config.backend.open(run.journal)
     with closing_on_error(opened):
-        generator = fitting(lambda: build_generator(config, shape, opened, trained=True))
-        _load_average(generator, checkpoint, path, model_fingerprint(config.model, shape))
+        generator = build_in_memory(
+            lambda: build_generator(config, shape, opened, trained=True, num_classes=num_classes)
+        )
+        _load_average(generator, checkpoint, path, model_fingerprint(config, shape))
     return Trained(run, generator, config, checkpoint.step)
 
 
@@ -120,7 +121,7 @@ def sample_run(
     with writing(grid):
         grid.parent.mkdir(parents=True, exist_ok=True)
     trained.generator.network.to(device)
-    images = trained.generator.sample(image_seeds(seed, count), device, progress)
+    images = trained.generator.sample(image_seeds(seed, count), device=device, progress=progress)
     distribution = trained.config.data.name in DISTRIBUTIONS
     with writing(grid):
         save_samples(images, grid, open_images(trained.config.data) if distribution else None)
@@ -143,7 +144,7 @@ def _check_count(count: int, shape: tuple[int, int, int]) -> None:
 
 def _name(trained: Trained, count: int, seed: int) -> str:
     """Return a file name that contains all that the samples depend on."""
-    how, where = trained.generator.how["label"], trained.backend.name.replace(":", "-").replace("/", "-")
+    how, where = trained.generator.sampling_info["label"], trained.backend.name.replace(":", "-").replace("/", "-")
     parts = (where, *_conditions(trained), f"step{trained.step}", how, f"seed{seed}", str(count))
     return "-".join(parts)
 
@@ -165,7 +166,7 @@ def _conditions(trained: Trained) -> Iterator[str]:
             yield name if value is True else f"{name}{value}".replace(".", "p")
 
 
-def _load_average(generator: ImageGenerator, checkpoint: Checkpoint, path: Path, model: str) -> None:
+def _load_average(generator: Generator, checkpoint: Checkpoint, path: Path, model: str) -> None:
     if checkpoint.model != model:
         raise RunError(f"{path} was made by a model with other settings than its config.yaml says")
     try:
@@ -183,7 +184,7 @@ def _facts(trained: Trained, count: int, seed: int, device: torch.device) -> dic
         "created": provenance.now(),
         "images": count,
         "seed": seed,
-        "sampling": dict(generator.how),
+        "sampling": dict(generator.sampling_info),
         "backend": provenance.backend_facts(trained.backend),
         "circuits_per_image": generator.circuits_per_image,
         "circuits": generator.circuits_per_image * count,

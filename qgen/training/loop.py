@@ -1,40 +1,37 @@
-"""The one training loop, for every kind of generator."""
+"""The training loop of every kind of model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from lightning_fabric import Fabric
 
 from qgen.data import ImageSet, batch_indices, save_samples
 from qgen.errors import RunError
+from qgen.generators import Generator, TrainableModel, can_sample, image_seeds
 from qgen.randomness import derive, generator
 from qgen.runs import (
-    ClassifierLearner,
-    ImageGenerator,
-    Learner,
     Run,
     RunConfig,
     TrainingSettings,
-    build_learner,
+    build_in_memory,
+    build_model,
     closing_on_error,
-    fitting,
-    image_seeds,
     model_fingerprint,
     transfer,
     writing,
 )
-from qgen.training import metrics, state
+from qgen.training import checkpointing, metrics
+from qgen.training.checkpointing import CheckpointThrottle
 from qgen.training.ema import MovingAverage
+from qgen.training.evaluation import SampleEvaluator, quality_line
 from qgen.training.interrupt import StopRequest
-from qgen.training.metrics import Pace, Window
-from qgen.training.needs import check_batch, check_step, weights_kept
-from qgen.training.player import DivergedError, Outcome, Player, mean_outcome
-from qgen.training.rates import learning_rate
+from qgen.training.memory import check_batch, check_step, weights_kept
+from qgen.training.metrics import MetricWindow
+from qgen.training.optimization import DivergedError, PlayerOptimizer, StepResult, learning_rate, mean_result
 from qgen.training.report import Report
-from qgen.training.watch import Watch, said
 
 
 class Finished(NamedTuple):
@@ -86,18 +83,18 @@ def train(trainer: Trainer, report: Report, first: int = 0) -> Finished:
 
 @dataclass
 class Trainer:
-    """What the loop turns: the generator, its players, the average of its weights, and where results go."""
+    """A training run in memory: the model, its players, the average of its weights, and where results go."""
 
     run: Run
     config: RunConfig
     images: ImageSet
     fabric: Fabric
-    generator: Learner
-    players: list[Player]
+    generator: TrainableModel
+    players: list[PlayerOptimizer]
     average: MovingAverage
-    window: Window
-    pace: Pace
-    watch: Watch | None = None
+    window: MetricWindow
+    throttle: CheckpointThrottle
+    evaluator: SampleEvaluator | None = None
 
     @classmethod
     def build(
@@ -120,18 +117,18 @@ class Trainer:
         what = "weights, their gradients, their average and the optimiser's state"
         with closing_on_error(backend):
             copies = weights_kept(config.training)
-            generator = fitting(lambda: build_learner(config, images, backend), copies, what)
-        if config.start is not None and not run.checkpoints():  # a run that goes on has these weights, trained further
-            transfer(generator.network, config.start, config.parts_taken_over)
-        players = [Player(turn, config.training, fabric) for turn in generator.turns()]
-        average = MovingAverage(generator.averaged, config.training.ema)
+            model = build_in_memory(lambda: build_model(config, images, backend), copies, what)
+        if config.start is not None and not run.checkpoints():  # a resumed run has these weights, trained further
+            transfer(model.network, config.start, config.parts_taken_over)
+        players = [PlayerOptimizer(player, config.training, fabric) for player in model.players()]
+        average = MovingAverage(model.averaged, config.training.ema)
         with closing_on_error(backend):
-            check_step(generator, config.training, config.training.batch // fabric.world_size, fabric.device)
-        seen = config.training.batch * max(player.repeats for player in players)
-        window = Window(seen, generator.circuits_per_training_image)
-        draws = not isinstance(generator, ClassifierLearner) and not backend.capabilities.remote
-        watch = Watch(real or images) if config.training.judged and fabric.is_global_zero and draws else None
-        return cls(run, config, images, fabric, generator, players, average, window, Pace(), watch)
+            check_step(model, config.training, config.training.batch // fabric.world_size, fabric.device)
+        seen = config.training.batch * max(player.steps_per_iteration for player in players)
+        window = MetricWindow(seen, model.circuits_per_training_image)
+        evaluates = config.training.judged and fabric.is_global_zero and can_sample(model)
+        evaluator = SampleEvaluator(real or images) if evaluates and not backend.capabilities.remote else None
+        return cls(run, config, images, fabric, model, players, average, window, CheckpointThrottle(), evaluator)
 
     @property
     def settings(self) -> TrainingSettings:
@@ -149,36 +146,36 @@ class Trainer:
 
     @property
     def batches(self) -> int:
-        """Batches of real images that a step sees: as many as the busiest player has moves."""
-        return max(player.repeats for player in self.players)
+        """Batches of real images that a step sees: as many as the busiest player takes optimiser steps."""
+        return max(player.steps_per_iteration for player in self.players)
 
-    def step(self, step: int) -> dict[str, Outcome]:
+    def step(self, step: int) -> dict[str, StepResult]:
         """One step of every player; `step` counts from 0."""
         # For modules that draw from torch's own generator, dropout for one.
         torch.manual_seed(derive(self.settings.seed, "step", step, self.fabric.global_rank))
-        outcomes = {}
+        results = {}
         for player in self.players:
             try:
-                moves = [self._move(player, step, move) for move in range(player.repeats)]
+                steps = [self._optimize(player, step, number) for number in range(player.steps_per_iteration)]
             except DivergedError as error:
                 raise RunError(self._diverged(step, error)) from error
-            outcomes[player.name] = mean_outcome(moves)
+            results[player.name] = mean_result(steps)
         self.average.update(step)
-        return outcomes
+        return results
 
-    def _move(self, player: Player, step: int, move: int) -> Outcome:
-        """One move of a player, on a batch of its own."""
+    def _optimize(self, player: PlayerOptimizer, step: int, repeat: int) -> StepResult:
+        """One optimiser step of a player, on a batch of its own."""
         settings, fabric = self.settings, self.fabric
         share = settings.batch // fabric.world_size
         mine = slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
-        number = step * self.batches + move
+        number = step * self.batches + repeat
         index = batch_indices(settings.seed, number, settings.batch, len(self.images))[mine]
-        purpose = (player.name, step, move) if move else (player.name, step)
+        purpose = (player.name, step, repeat) if repeat else (player.name, step)
         draws = player.draw(settings.batch, self.generator.shape, generator(settings.seed, *purpose))
-        given = [self.images.scaled(index).to(fabric.device), draws.part(mine).to(fabric.device)]
-        if player.labelled and self.images.labels is not None:
-            given.append(self.images.labels[index].to(fabric.device))
-        return player.step(tuple(given), learning_rate(step, self.total, settings))
+        images, device = self.images.scaled(index).to(fabric.device), fabric.device
+        conditioning = self.generator.conditioning
+        given = None if conditioning is None else conditioning.of_images(self.images, index).to(device)
+        return player.step(images, draws.part(mine).to(device), given, learning_rate(step, self.total, settings))
 
     def agreed(self, wanted: bool) -> bool:
         """Whether any device was asked to stop."""
@@ -198,11 +195,11 @@ class Trainer:
     def save(self, done: int, wanted: bool) -> None:
         """Writes a checkpoint if it is wanted, or due; the last two stay."""
         every = self.settings.checkpoint_every
-        due = done % every == 0 if every else self.pace.due()
+        due = done % every == 0 if every else self.throttle.due()
         if self.fabric.is_global_zero and (wanted or due):
             with self.window.paused() as spent, writing(self.run.path):
-                state.save(self.run, self._state(done))
-            self.pace.took(spent.seconds)
+                checkpointing.save(self.run, self._state(done))
+            self.throttle.took(spent.seconds)
 
     def picture(self, done: int, report: Report, again: bool = True) -> None:
         """Writes a grid of samples if one is due (and, unless `again`, missing), with the same seeds each time."""
@@ -211,23 +208,27 @@ class Trainer:
         wanted = self.settings.samples or self.settings.judged
         if not wanted or not due or self.generator.backend.capabilities.remote:  # there it is not free
             return
-        if isinstance(self.generator, ClassifierLearner):
+        model = self.generator
+        if not can_sample(model):
             return
         if self.fabric.is_global_zero and (again or not self.run.grid(done).exists()):
-            self._draw(cast(ImageGenerator, self.generator), done, report)
+            self._draw(model, done, report)
         self.fabric.barrier()
 
-    def _draw(self, made: ImageGenerator, done: int, report: Report) -> None:
-        """Draws samples, writes how good they are if that is wanted, then their picture."""
-        shown, judged = self.settings.samples, self.settings.judged if self.watch else 0
-        seeds = image_seeds(self.settings.seed, max(shown, judged))
+    def _draw(self, model: Generator, done: int, report: Report) -> None:
+        """Draws samples, writes their quality if that is wanted, then their picture."""
+        shown, num_eval_samples = self.settings.samples, self.settings.judged if self.evaluator else 0
+        seeds = image_seeds(self.settings.seed, max(shown, num_eval_samples))
+        conditioning = None if model.conditioning is None else model.conditioning.examples(len(seeds))
         with self.window.paused(), self.average.applied(), report.sampling() as progress, writing(self.run.samples):
-            drawn = made.sample(seeds, self.fabric.device, progress, quick=done < self.total).cpu()
-            if self.watch is not None:
-                row = {"step": done, "seen": self.window.images(done)} | self.watch.look(drawn[:judged])
+            preview, device = done < self.total, self.fabric.device
+            drawn = model.sample(seeds, conditioning, device=device, progress=progress, preview=preview).cpu()
+            if self.evaluator is not None:
+                row = {"step": done, "seen": self.window.images(done)}
+                row |= self.evaluator.evaluate(drawn[:num_eval_samples])
                 metrics.cut(self.run.quality, done - 1)  # a crash may have come before the picture
                 metrics.append(self.run.quality, row)
-                report.say(said(row))
+                report.message(quality_line(row))
             if shown:
                 save_samples(drawn[:shown], self.run.grid(done), self.images)
 
@@ -237,7 +238,7 @@ class Trainer:
         Raises:
             RunError: the checkpoint is damaged, of another model, or of more steps than the run is to take.
         """
-        first = state.restore(self.run, self._state(0))
+        first = checkpointing.restore(self.run, self._state(0))
         if first > self.total:
             given = self.settings
             length = f"training.epochs={given.epochs:g} is" if given.steps is None else "training.steps is"
@@ -250,11 +251,13 @@ class Trainer:
     def clear_away(self, first: int) -> None:
         """Removes what a crash left behind: rows of steps that are taken again, files that were never finished."""
         with writing(self.run.path):
-            state.forget_after(self.run, first)
+            checkpointing.forget_after(self.run, first)
 
-    def _state(self, done: int) -> state.State:
-        model = model_fingerprint(self.config.model, self.generator.shape)
-        return state.State(done, self.settings.seed, model, self.generator, self.players, self.average, self.window)
+    def _state(self, done: int) -> checkpointing.State:
+        model = model_fingerprint(self.config, self.generator.shape)
+        return checkpointing.State(
+            done, self.settings.seed, model, self.generator, self.players, self.average, self.window
+        )
 
     def _diverged(self, step: int, error: DivergedError) -> str:
         saved = self.run.checkpoints()

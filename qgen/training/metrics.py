@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qgen import storage
-from qgen.training.player import Outcome
+from qgen.training.optimization import StepResult
 
 Row = dict[str, Any]
 
@@ -23,24 +23,7 @@ class Stopwatch:
     seconds: float = 0.0
 
 
-class Pace:
-    """When to write a checkpoint unasked: after every step, unless that would take too much of the time."""
-
-    SHARE = 0.03
-
-    def __init__(self) -> None:
-        self._last, self._cost = -float("inf"), 0.0
-
-    def due(self) -> bool:
-        """Whether enough time has passed since the last one, measured by what it cost."""
-        return time.perf_counter() - self._last >= self._cost / self.SHARE
-
-    def took(self, seconds: float) -> None:
-        """One was written just now, in so many seconds."""
-        self._last, self._cost = time.perf_counter(), seconds
-
-
-class Window:
+class MetricWindow:
     """Means over the steps since the last row, and rates over the time since then.
 
     Args:
@@ -54,13 +37,13 @@ class Window:
         self._steps = self._timed = 0
         self._since = time.perf_counter()
 
-    def add(self, outcomes: Mapping[str, Outcome]) -> None:
-        """The outcomes of one step, by player."""
+    def add(self, results: Mapping[str, StepResult]) -> None:
+        """Add the results of one step, by player."""
         self._steps += 1
         self._timed += 1
-        for player, outcome in outcomes.items():
-            prefix = f"{player}_" if len(outcomes) > 1 else ""
-            for name, value in outcome.numbers().items():
+        for player, result in results.items():
+            prefix = f"{player}_" if len(results) > 1 else ""
+            for name, value in result.scalars().items():
                 self._sums[prefix + name] = self._sums.get(prefix + name, 0.0) + value
 
     def row(self, step: int, learning_rate: float) -> Row:

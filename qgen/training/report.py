@@ -31,11 +31,11 @@ class Report:
     def row(self, row: Row) -> None:
         """A row of metrics was written."""
 
-    def say(self, line: str) -> None:
+    def message(self, line: str) -> None:
         """Something worth a line."""
 
     def sampling(self) -> AbstractContextManager[ProgressCallback | None]:
-        """Around the drawing of samples; what it yields is told how far it is."""
+        """Around the drawing of samples; what it yields is called with the progress."""
         return nullcontext()
 
 
@@ -66,8 +66,8 @@ class ConsoleReport(Report):
                 yield
             finally:
                 self._progress, last = None, self._last
-        if last is not None:  # the bar is gone; what it said last stays
-            self._say_row(last)
+        if last is not None:  # the bar is gone; its last text stays
+            self._print_row(last)
 
     def step(self, done: int) -> None:
         if self._progress is not None:
@@ -79,12 +79,12 @@ class ConsoleReport(Report):
             self._progress.update(self._task, description=summary(row))
         elif row["step"] >= min(self._next, self._total):
             self._next = int(row["step"]) + self._total // self._lines
-            self._say_row(row)
+            self._print_row(row)
 
-    def _say_row(self, row: Row) -> None:
+    def _print_row(self, row: Row) -> None:
         self._console.print(f"step {row['step']:>7} of {self._total}  {summary(row)}", soft_wrap=True)
 
-    def say(self, line: str) -> None:
+    def message(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)
 
     @contextmanager
@@ -132,8 +132,8 @@ class TensorBoardReport(Report):
                 self._writer.add_scalar(name, value, row["step"])
         self._beside.row(row)
 
-    def say(self, line: str) -> None:
-        self._beside.say(line)
+    def message(self, line: str) -> None:
+        self._beside.message(line)
 
     def sampling(self) -> AbstractContextManager[ProgressCallback | None]:
         return self._beside.sampling()
@@ -141,8 +141,8 @@ class TensorBoardReport(Report):
 
 def summary(row: Row) -> str:
     """A row of metrics as one short text of fixed width."""
-    told = [(name, value) for name, value in row.items() if name.endswith(("loss", "accuracy"))]
-    losses = "  ".join(f"{name} {value:.4f}" for name, value in told)
+    shown = [(name, value) for name, value in row.items() if name.endswith(("loss", "accuracy"))]
+    losses = "  ".join(f"{name} {value:.4f}" for name, value in shown)
     rates = f"{row['images_per_second']:>6,.0f} images/s"
     if row["circuits_per_second"]:
         rates += f"  {row['circuits_per_second']:>7,.0f} circuits/s"

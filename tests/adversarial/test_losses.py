@@ -11,7 +11,7 @@ from qgen.adversarial import LOSSES, AdversarialSettings, gradient_penalty
 from qgen.data import ImageSet
 from qgen.errors import ConfigError
 from qgen.models import GANSettings, build_gan
-from qgen.runs import build_learner, read_config
+from qgen.runs import build_model, read_config
 from qgen.runs.config import BackendSettings
 
 BLOCK = {"kind": "quantum", "width": 2, "layers": 2}
@@ -134,7 +134,7 @@ def test_a_penalty_without_second_derivatives_is_refused(backend: dict[str, obje
     def build(*changes: str) -> None:
         config = read_config("gan-quantum-d", changes)
         config = config.model_copy(update={"backend": BackendSettings.read(backend)})
-        build_learner(config, images, config.backend.open())
+        build_model(config, images, config.backend.open())
 
     with pytest.raises(ConfigError, match=r"takes second derivatives.*there are none on .*choose another") as caught:
         build("adversarial.loss=wasserstein")

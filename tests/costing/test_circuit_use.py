@@ -8,7 +8,8 @@ import torch
 from qgen.backends import open_backend
 from qgen.backends.api import Executable
 from qgen.costing.circuit_use import sampling_uses, training_uses
-from qgen.runs import ImageGenerator, build_generator, read_config
+from qgen.generators import Generator
+from qgen.runs import build_generator, read_config
 
 SHAPE = (1, 8, 8)
 GANS = {"gan-quantum-g": SHAPE, "gan-quantum-d": SHAPE, "gan-quantum-both": SHAPE, "patch-gan": SHAPE} | {
@@ -30,12 +31,12 @@ def rows_of_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return batches
 
 
-def turns(generator: ImageGenerator, batch: int) -> None:
+def train_step(generator: Generator, batch: int) -> None:
     """One training step without its optimiser."""
-    for turn in generator.turns():
-        for _ in range(turn.repeats):
-            draws = turn.objective.draw(batch, generator.shape, torch.Generator())
-            turn.objective(torch.zeros(batch, *generator.shape), draws)
+    for player in generator.players():
+        for _ in range(player.steps_per_iteration):
+            draws = player.objective.draw(batch, generator.shape, torch.Generator())
+            player.objective(torch.zeros(batch, *generator.shape), draws)
 
 
 @pytest.mark.parametrize(
@@ -75,11 +76,11 @@ def test_a_classical_model_has_none() -> None:
 def test_the_counts_of_gans(preset: str, changes: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     generator = build_generator(read_config(preset, changes), GANS[preset], open_backend("statevector"))
     uses, sampled = training_uses(generator), sampling_uses(generator)
-    moves = max(turn.repeats for turn in generator.turns())
+    moves = max(player.steps_per_iteration for player in generator.players())
 
     batches = rows_of_calls(monkeypatch)
     with torch.no_grad():
-        turns(generator, 5)
+        train_step(generator, 5)
     assert len(batches) == sum(use.submissions for use in uses)
     # Per image of the data that a step sees, of which there are as many batches as the discriminator has moves.
     assert sum(batches) == pytest.approx(5 * moves * generator.circuits_per_training_image)

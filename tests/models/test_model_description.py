@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from qgen.models import build_unet, describe_model
+from qgen.models import build_unet, describe_unet
 
 # name, channels and side of what comes out, parameters: the table of the published model for 28x28 images
 TABLE = [
@@ -56,7 +56,7 @@ TABLE = [
 
 
 def test_the_published_table(presets: Any) -> None:
-    described = describe_model(presets.built("unet"))
+    described = describe_unet(presets.built("unet"))
     assert [(row.name, row.shape[:2], row.parameters) for row in described.rows] == TABLE
     assert all(len(row.shape) == 1 or row.shape[1] == row.shape[2] for row in described.rows)
     assert described.parameters == sum(parameters for _, _, parameters in TABLE) == 483_321
@@ -82,7 +82,7 @@ def test_the_published_table(presets: Any) -> None:
 )
 def test_totals(presets: Any, preset: str, variant: str, quantum: int, frozen: int) -> None:
     model = presets.built(preset, variant)
-    described = describe_model(model)
+    described = describe_unet(model)
     assert described.quantum_parameters == quantum
     assert described.parameters - described.trainable == frozen
     assert sum(row.parameters for row in described.rows) == described.parameters
@@ -91,12 +91,12 @@ def test_totals(presets: Any, preset: str, variant: str, quantum: int, frozen: i
 
 
 def test_the_circuits_of_a_hybrid(presets: Any) -> None:
-    found = describe_model(presets.built("full-hq", "published")).circuits
+    found = describe_unet(presets.built("full-hq", "published")).circuits
     assert [(each.part, each.ansatz, each.qubits, each.layers, each.copies) for each in found] == [
         ("vertex", "hqconv-published", 12, 3, 52),
         ("vertex", "basic", 4, 4, 4),
     ]
-    found = describe_model(presets.built("quanvunet")).circuits
+    found = describe_unet(presets.built("quanvunet")).circuits
     assert [(each.part, each.ansatz, each.layers, each.copies) for each in found] == [
         ("encoder.levels.1", "hqconv", 1, 2),
         ("vertex", "hqconv", 3, 4),
@@ -106,15 +106,15 @@ def test_the_circuits_of_a_hybrid(presets: Any) -> None:
 def test_shapes_are_those_of_a_run(presets: Any) -> None:
     model = build_unet(presets.small("quanvunet", mults=(2, 1, 3)), 3, 9)
     seen = {}
-    for row in describe_model(model).rows:
+    for row in describe_unet(model).rows:
         model.get_submodule(row.name).register_forward_hook(
             lambda module, given, made, name=row.name: seen.update({name: tuple(made.shape[1:])})
         )
     model(torch.randn(1, 3, 9, 9), torch.zeros(1))
-    assert seen == {row.name: row.shape for row in describe_model(model).rows}
+    assert seen == {row.name: row.shape for row in describe_unet(model).rows}
 
 
 def test_plain_values_are_json(presets: Any) -> None:
-    described = describe_model(presets.built("1hq")).to_dict()
+    described = describe_unet(presets.built("1hq")).to_dict()
     assert json.loads(json.dumps(described)) == described
     assert described["rows"][0] == {"name": "encoder.init", "shape": [10, 28, 28], "parameters": 500, "circuits": 0}

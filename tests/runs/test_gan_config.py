@@ -10,7 +10,7 @@ import yaml
 
 from qgen.errors import ConfigError
 from qgen.runs import RunConfig, override_config, read_config
-from qgen.runs.words import merged
+from qgen.runs.config_files import merged
 
 GANS = ("gan-classical", "gan-quantum-g", "gan-quantum-d", "gan-quantum-both", "patch-gan", "style-gan")
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from qgen.errors import ConfigError, RunError
-from qgen.models import describe_model
 from qgen.runs import Run, build_generator, read_config
 from qgen.studies import read_study, write_study
 from qgen.studies.comparison import ComparisonStudy, make_comparison
@@ -94,9 +93,9 @@ def test_samples_are_looked_at_as_often_as_the_user_says() -> None:
 
 def test_models_are_described() -> None:
     study = make_comparison(PAIR, 1)
-    network = build_generator(read_config("gan-quantum-g"), (1, 8, 8)).network
-    assert study.arms[1].parameters == sum(parameter.numel() for parameter in network.parameters())
-    assert study.arms[1].quantum_parameters == describe_model(network).quantum_parameters > 0
+    generator = build_generator(read_config("gan-quantum-g"), (1, 8, 8))
+    assert study.arms[1].parameters == sum(parameter.numel() for parameter in generator.network.parameters())
+    assert study.arms[1].quantum_parameters == generator.describe().quantum_parameters > 0
     assert study.arms[0].quantum_parameters == 0
 
 

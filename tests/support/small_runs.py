@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qgen.data import open_images
-from qgen.runs import Run, RunConfig, extended, new_run, read_config
-from qgen.training import Finished, Report, Trainer, go_on, make_fabric, start
+from qgen.runs import Run, RunConfig, new_run, read_config, resume_config
+from qgen.training import Finished, Report, Trainer, make_fabric, resume, start
 
 SMALL = (
     "model.dim=8",
@@ -75,4 +75,4 @@ def train_small(path: Path, *changes: str, report: Report | None = None) -> tupl
 
 
 def resume_small(run: Run, changes: Sequence[str] = (), report: Report | None = None) -> Finished:
-    return go_on(trainer(run, extended(run, changes)), report or Report())
+    return resume(trainer(run, resume_config(run, changes)), report or Report())

@@ -16,12 +16,12 @@ from typer.testing import CliRunner
 from qgen.cli.main import app
 from qgen.data import DataSettings, ImageSet, open_images
 from qgen.errors import ConfigError, QgenError
+from qgen.generators import image_seeds
+from qgen.generators.classifier import accuracy
 from qgen.models.features import CLASSIFIER_FILE, load_classifier, save_classifier
-from qgen.models.features.objective import Views, seen
-from qgen.runs import Run, build_learner, load_checkpoint, new_run, read_config
-from qgen.runs.generators import image_seeds
+from qgen.models.features.objective import Views, augment
+from qgen.runs import Run, build_model, load_checkpoint, new_run, read_config
 from qgen.sampling import open_trained
-from qgen.training.classifying import accuracy
 
 TINY = (
     "data={name: digits, size: null}",
@@ -54,14 +54,14 @@ def views(zoom: float, across: float, down: float, count: int) -> Views:
 
 def test_an_image_seen_as_it_is_stays_the_same() -> None:
     images = torch.rand(3, 2, 7, 7)
-    torch.testing.assert_close(seen(images, views(1, 0, 0, 3)), images, rtol=0, atol=1e-6)
+    torch.testing.assert_close(augment(images, views(1, 0, 0, 3)), images, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("across", "down"), [(1, 0), (0, -2), (3, 2)])
 def test_a_shift_in_half_sizes_moves_by_pixels(across: int, down: int) -> None:
     """Outside lies what the edge is."""
     images = torch.rand(2, 1, 8, 8)
-    found = seen(images, views(1, across / 4, down / 4, 2))
+    found = augment(images, views(1, across / 4, down / 4, 2))
     rows, columns = ((torch.arange(8) + moved).clamp(0, 7) for moved in (down, across))
     torch.testing.assert_close(found, images[:, :, rows][:, :, :, columns], rtol=0, atol=1e-5)
 
@@ -69,15 +69,15 @@ def test_a_shift_in_half_sizes_moves_by_pixels(across: int, down: int) -> None:
 def test_a_zoom_of_two_shows_the_middle_half() -> None:
     """Pixel k of 8 then looks at k / 2 + 1.75, between two pixels."""
     images = torch.arange(8.0).expand(1, 1, 8, 8)
-    found = seen(images, views(2, 0, 0, 1))
+    found = augment(images, views(2, 0, 0, 1))
     torch.testing.assert_close(found[0, 0, 3], torch.arange(8) / 2 + 1.75)
 
 
 def test_views_lie_within_the_settings() -> None:
     config = read_config("classifier", [*TINY, "model.zoom=1.5", "model.shift=0.1"])
     images = open_images(config.data)
-    (turn,) = build_learner(config, images, config.backend.open()).turns()
-    drawn = turn.objective.draw(2000, images.shape, torch.Generator().manual_seed(1))
+    (player,) = build_model(config, images, config.backend.open()).players()
+    drawn = player.objective.draw(2000, images.shape, torch.Generator().manual_seed(1))
     assert drawn.zoom.shape == (2000,)
     assert (drawn.zoom.min(), drawn.zoom.max()) == (pytest.approx(1, abs=0.01), pytest.approx(1.5, abs=0.01))
     assert drawn.shift.abs().max() == pytest.approx(0.2, abs=0.005)  # a tenth of the size is two of half a size
@@ -121,7 +121,7 @@ def test_without_labels_there_is_nothing_to_learn(rng: np.random.Generator) -> N
     images = ImageSet.of("noise", pixels, None, None, "drawn")
     config = read_config("classifier", TINY)
     with pytest.raises(ConfigError, match="noise has no labels that a classifier could learn"):
-        build_learner(config, images, config.backend.open())
+        build_model(config, images, config.backend.open())
 
 
 def test_a_classifier_makes_no_images(trained: tuple[Run, dict[str, Any]]) -> None:

@@ -47,7 +47,7 @@ class StopAt(Report):
         if done == self.at:
             os.kill(os.getpid(), signal.SIGINT)
 
-    def say(self, line: str) -> None:
+    def message(self, line: str) -> None:
         self.said.append(line)
 
 
@@ -150,26 +150,26 @@ def test_a_step_is_three_moves_of_the_discriminator_and_one_of_the_generator(tmp
         "training.learning_rate=0.3",
     )
     looped, by_hand = (trainer(new_run("test", tmp_path / name), config) for name in ("looped", "by-hand"))
-    outcomes = looped.step(2)
+    results = looped.step(2)
 
-    images, seed, game = by_hand.images, config.training.seed, by_hand.generator.turns()
+    images, seed, players = by_hand.images, config.training.seed, by_hand.generator.players()
     losses: dict[str, list[float]] = {"discriminator": [], "generator": []}
-    for turn, rate, moves in zip(game, (0.02, 0.3), (3, 1), strict=True):
+    for player, rate, moves in zip(players, (0.02, 0.3), (3, 1), strict=True):
         for move in range(moves):
             index = batch_indices(seed, 2 * 3 + move, 4, len(images))
-            purpose = (turn.name, 2, move) if move else (turn.name, 2)
-            draws = turn.objective.draw(4, (1, 8, 8), generator(seed, *purpose))
-            loss = turn.objective(images.scaled(index), draws)
-            losses[turn.name].append(loss.item())
-            names, weights = zip(*turn.trained.items(), strict=True)
+            purpose = (player.name, 2, move) if move else (player.name, 2)
+            draws = player.objective.draw(4, (1, 8, 8), generator(seed, *purpose))
+            loss = player.objective(images.scaled(index), draws)
+            losses[player.name].append(loss.item())
+            names, weights = zip(*player.parameters.items(), strict=True)
             for weight, slope in zip(weights, torch.autograd.grad(loss, weights), strict=True):
                 weight.data -= rate * slope
-            assert all(name.startswith(f"{turn.name}.") for name in names)
+            assert all(name.startswith(f"{player.name}.") for name in names)
     wanted = by_hand.generator.network.state_dict()
     for name, value in looped.generator.network.state_dict().items():
         torch.testing.assert_close(value, wanted[name], rtol=1e-4, atol=1e-5)
     for name, each in losses.items():
-        assert outcomes[name].loss == pytest.approx(sum(each) / len(each), rel=1e-4)
+        assert results[name].loss == pytest.approx(sum(each) / len(each), rel=1e-4)
 
 
 def test_a_schedule_holds_for_both_players_rates(tmp_path: Path) -> None:

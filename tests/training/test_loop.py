@@ -14,9 +14,9 @@ import yaml
 from small_runs import resume_small, small_config, train_small, trainer
 
 from qgen.errors import ConfigError, RunError
-from qgen.runs import Checkpoint, Run, extended, find_run, load_checkpoint, new_run, read_config
+from qgen.runs import Checkpoint, Run, find_run, load_checkpoint, new_run, read_config, resume_config
 from qgen.training import Report, metrics, start
-from qgen.training.rates import learning_rate, stretching
+from qgen.training.optimization import decay_change, learning_rate
 
 
 class HaltError(Exception):
@@ -126,7 +126,7 @@ def test_two_runs_of_one_seed_are_equal_and_of_two_differ(unbroken: Run, tmp_pat
 def test_a_run_that_goes_on_keeps_its_settings(unbroken: Run, change: str) -> None:
     key = change.partition("=")[0]
     with pytest.raises(ConfigError, match=rf"keeps its settings, and {key} would change"):
-        extended(unbroken, ["training.steps=20", change])
+        resume_config(unbroken, ["training.steps=20", change])
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_run_that_goes_on_keeps_its_settings(unbroken: Run, change: str) -> No
     ],
 )
 def test_what_no_step_depends_on_may_change(unbroken: Run, changes: list[str]) -> None:
-    changed = extended(unbroken, changes).plain()
+    changed = resume_config(unbroken, changes).plain()
     for change in changes:
         key, _, value = change.partition("=")
         group, name = key.split(".")
@@ -150,8 +150,8 @@ def test_what_no_step_depends_on_may_change(unbroken: Run, changes: list[str]) -
 def test_another_backend_by_set_is_another_one_as_by_its_option(unbroken: Run, tmp_path: Path) -> None:
     run = new_run("test", tmp_path / "shots")
     run.start(small_config("backend.name=aer", "backend.shots=100"), {})
-    assert extended(run, ["backend.name=statevector"]) == extended(run, [], {"name": "statevector"})
-    assert extended(run, ["backend.name=statevector"]).backend.shots is None
+    assert resume_config(run, ["backend.name=statevector"]) == resume_config(run, [], {"name": "statevector"})
+    assert resume_config(run, ["backend.name=statevector"]).backend.shots is None
 
 
 def test_a_falling_learning_rate_is_stretched_when_a_run_goes_on_for_longer(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_falling_learning_rate_is_stretched_when_a_run_goes_on_for_longer(tmp_
     said: list[str] = []
 
     class Listening(Report):
-        def say(self, line: str) -> None:
+        def message(self, line: str) -> None:
             said.append(line)
 
     resume_small(run, ["training.epochs=3"], Listening())
@@ -181,7 +181,7 @@ def test_a_falling_learning_rate_is_stretched_when_a_run_goes_on_for_longer(tmp_
 
 def test_a_constant_learning_rate_says_nothing() -> None:
     settings = small_config("training.decay=none").training
-    assert stretching(settings, 8, 8, 24) is None
+    assert decay_change(settings, 8, 8, 24) is None
 
 
 def test_a_run_cannot_end_before_where_it_is(unbroken: Run) -> None:

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from qgen.training import metrics
-from qgen.training.metrics import Pace, Window
-from qgen.training.player import Outcome
+from qgen.training.checkpointing import CheckpointThrottle
+from qgen.training.metrics import MetricWindow
+from qgen.training.optimization import StepResult
 
 
 def test_a_row_holds_the_means_of_its_window(rng: np.random.Generator) -> None:
-    window = Window(batch=16, circuits=4)
+    window = MetricWindow(batch=16, circuits=4)
     losses = rng.random(5)
     for loss in losses:
-        window.add({"denoiser": Outcome(loss, 2 * loss)})
+        window.add({"denoiser": StepResult(loss, 2 * loss)})
     row = window.row(5, 0.01)
     assert row["loss"] == pytest.approx(losses.mean())
     assert row["gradient_norm"] == pytest.approx(2 * losses.mean())
@@ -24,22 +25,22 @@ def test_a_row_holds_the_means_of_its_window(rng: np.random.Generator) -> None:
 
 
 def test_players_are_told_apart() -> None:
-    window = Window(1, 0)
-    window.add({"generator": Outcome(1, 2), "discriminator": Outcome(3, 4)})
+    window = MetricWindow(1, 0)
+    window.add({"generator": StepResult(1, 2), "discriminator": StepResult(3, 4)})
     row = window.row(1, 0.1)
     assert (row["generator_loss"], row["discriminator_gradient_norm"]) == (1, 4)
 
 
 def test_a_kept_window_goes_on_as_if_nothing_had_happened(rng: np.random.Generator) -> None:
     losses = rng.random(7)
-    unbroken, first, second = Window(1, 0), Window(1, 0), Window(1, 0)
+    unbroken, first, second = MetricWindow(1, 0), MetricWindow(1, 0), MetricWindow(1, 0)
     for loss in losses:
-        unbroken.add({"denoiser": Outcome(loss, loss)})
+        unbroken.add({"denoiser": StepResult(loss, loss)})
     for loss in losses[:3]:
-        first.add({"denoiser": Outcome(loss, loss)})
+        first.add({"denoiser": StepResult(loss, loss)})
     second.load(json.loads(json.dumps(first.state())))
     for loss in losses[3:]:
-        second.add({"denoiser": Outcome(loss, loss)})
+        second.add({"denoiser": StepResult(loss, loss)})
     assert second.row(7, 0.1)["loss"] == unbroken.row(7, 0.1)["loss"]
 
 
@@ -57,15 +58,15 @@ def test_a_row_cut_short_is_left_out_and_later_rows_are_cut(tmp_path: Path) -> N
 def test_checkpoints_unasked_take_a_small_part_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(metrics.time, "perf_counter", lambda: now[0])
-    pace, spent = Pace(), 0.0
+    throttle, spent = CheckpointThrottle(), 0.0
     for _ in range(10_000):
         now[0] += 0.01  # a step
-        if pace.due():
+        if throttle.due():
             now[0] += 0.005
             spent += 0.005
-            pace.took(0.005)
-    assert 0.8 * Pace.SHARE < spent / (now[0] - 100) < 1.1 * Pace.SHARE
-    slow, written = Pace(), 0
+            throttle.took(0.005)
+    assert 0.8 * CheckpointThrottle.SHARE < spent / (now[0] - 100) < 1.1 * CheckpointThrottle.SHARE
+    slow, written = CheckpointThrottle(), 0
     for _ in range(10):
         now[0] += 1.0  # steps that take long are each kept
         if slow.due():

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from qgen.lazy import on_demand
 
 if TYPE_CHECKING:
+    from qgen.models.gan.describe import describe_gan as describe_gan
     from qgen.models.gan.network import GAN as GAN
     from qgen.models.gan.network import Discriminator as Discriminator
     from qgen.models.gan.network import build_gan as build_gan

@@ -9,12 +9,11 @@ from math import ceil, lcm
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from qgen.backends import open_backend
-from qgen.data import DataSettings, image_shape
+from qgen.data import DataSettings, image_shape, num_classes
 from qgen.errors import ConfigError
-from qgen.models import describe_model
 from qgen.runs import RunConfig, build_generator, override_config, read_config
 from qgen.settings import Settings
 from qgen.studies.study import first_difference
@@ -33,7 +32,7 @@ class Arm(Settings):
 
     name: str
     """Name of the preset, or of the file without its suffix."""
-    settings: RunConfig
+    settings: SerializeAsAny[RunConfig]
     parameters: int
     """Number of parameters, trained or frozen."""
     quantum_parameters: int
@@ -128,8 +127,7 @@ class ComparisonStudy(Settings):
 
 def images_per_step(config: RunConfig) -> int:
     """Return the training images per step: a discriminator may take several steps, each on a batch of its own."""
-    batches = config.adversarial.discriminator_steps if config.adversarial else 1
-    return config.training.batch * batches
+    return config.training.batch * config.batches_per_step
 
 
 def make_comparison(
@@ -226,7 +224,7 @@ def _check_same_images(configs: Sequence[tuple[str, RunConfig]]) -> None:
 
 
 def _arm(name: str, config: RunConfig) -> Arm:
-    generator = build_generator(config, image_shape(config.data), open_backend("statevector"))
-    facts = describe_model(generator.network)
+    shape, classes = image_shape(config.data), num_classes(config.data)
+    facts = build_generator(config, shape, open_backend("statevector"), num_classes=classes).describe()
     counts = {"parameters": facts.parameters, "quantum_parameters": facts.quantum_parameters}
     return Arm(name=name, settings=config, **counts)

@@ -16,7 +16,7 @@ from torch import nn
 from qgen.backends import open_backend
 from qgen.circuits import LayerCircuit
 from qgen.errors import ConfigError
-from qgen.models import GAN, GANSettings, build_gan, describe_model
+from qgen.models import GAN, GANSettings, build_gan, describe_gan
 from qgen.models.gan.generators import ConvGenerator, PatchGenerator, StyleGenerator
 from qgen.runs import build_generator, read_config
 
@@ -55,7 +55,7 @@ def test_convolutions_make_images_of_any_size(size: int, channels: int) -> None:
     assert images.shape == (3, *shape)
     assert images.abs().max() <= 1
     assert model.discriminator(images).shape == (3,)
-    facts = describe_model(model)
+    facts = describe_gan(model)
     sides = [row.shape[-1] for row in facts.rows if row.name.startswith("generator.levels")]
     assert sides[0] <= 4
     assert sides[-1] == size
@@ -228,7 +228,7 @@ def test_gradients_of_discriminators(judge: dict[str, Any]) -> None:
 )
 def test_presets_in_numbers(preset: str, shape: tuple[int, int, int], quantum: int, circuits: int) -> None:
     generator = build_generator(read_config(preset), shape)
-    facts = describe_model(generator.network)
+    facts = generator.describe()
     assert facts.quantum_parameters == quantum
     assert generator.circuits_per_image == facts.circuits_per_call == circuits
     every = sum(weight.numel() for weight in generator.network.parameters())
@@ -243,7 +243,7 @@ def test_both_kinds_of_a_gan_have_as_many_parameters() -> None:
     """What makes a comparison of a hybrid with its classical twin fair: Al-Othni et al., arXiv:2507.09706."""
     sizes = set()
     for preset in ("gan-classical", "gan-quantum-g", "gan-quantum-d", "gan-quantum-both"):
-        sizes.add(describe_model(build_generator(read_config(preset), (1, 8, 8)).network).parameters)
+        sizes.add(build_generator(read_config(preset), (1, 8, 8)).describe().parameters)
     assert len(sizes) == 1
 
 

@@ -1,23 +1,29 @@
-"""What a step of training takes of memory, estimated from steps of one image and of two before any is taken."""
+"""Memory of a training step, estimated from steps of one image and of two before any is taken; glibc's allocator."""
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import cast
 
 import torch
 from torch import nn
 
 from qgen.errors import ConfigError
+from qgen.generators import Player, TrainableModel
 from qgen.memory import free_memory, in_words
-from qgen.runs import Learner, Turn
 from qgen.runs.config import TrainingSettings
 
 #: Tensors that each optimiser keeps for a parameter.
 _STATE = {"adam": 2, "sgd": 0, "adadelta": 2}
 #: How much more than what the backward pass needs is in use at once.
 _MARGIN = 1.2
+
+# glibc's names (malloc.h), and the largest values that it takes.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_NEVER_TRIM, _LARGEST = 2**31 - 1, 2**30
 
 
 def weights_kept(settings: TrainingSettings) -> int:
@@ -38,11 +44,11 @@ def check_batch(settings: TrainingSettings, images: int) -> None:
         )
 
 
-def check_step(learner: Learner, settings: TrainingSettings, share: int, device: torch.device) -> None:
+def check_step(model: TrainableModel, settings: TrainingSettings, share: int, device: torch.device) -> None:
     """Refuses a step that does not fit into memory.
 
     Args:
-        learner: on its device.
+        model: on its device.
         settings: of the training.
         share: images of a batch on this device.
         device: the device.
@@ -50,15 +56,15 @@ def check_step(learner: Learner, settings: TrainingSettings, share: int, device:
     Raises:
         ConfigError: what the backward pass keeps for so many images takes more than is free.
     """
-    if not learner.backend.capabilities.adjoint:  # circuits cost time or money there, and a step has a few images
+    if not model.backend.capabilities.adjoint:  # circuits cost time or money there, and a step has a few images
         return
-    weights = [weight for turn in learner.turns() for weight in turn.trained.values()]
+    weights = [weight for player in model.players() for weight in player.parameters.values()]
     trained = (weights_kept(settings) - 2) * sum(weight.numel() * weight.element_size() for weight in weights)
     free = free_memory() if device.type == "cpu" else torch.cuda.mem_get_info(device)[0]
-    one = kept(learner, 1, device)
+    one = bytes_kept(model, 1, device)
     if trained + _MARGIN * one * share < free:  # more than it takes: a part is the same for any number of images
         return
-    two = kept(learner, 2, device)
+    two = bytes_kept(model, 2, device)
     fixed, each = trained + max(0, 2 * one - two), _MARGIN * max(1, two - one)
     if fixed + each * share > free:
         most = max(0, int((free - fixed) // each))
@@ -69,16 +75,16 @@ def check_step(learner: Learner, settings: TrainingSettings, share: int, device:
         )
 
 
-def kept(learner: Learner, count: int, device: torch.device) -> int:
+def bytes_kept(model: TrainableModel, count: int, device: torch.device) -> int:
     """Bytes that the backward pass keeps for so many images, beside the weights: of the player that has most of them.
 
     It grows linearly from the first image on.
     """
-    return max(_kept(learner, turn, count, device) for turn in learner.turns())
+    return max(_kept(model, player, count, device) for player in model.players())
 
 
-def _kept(learner: Learner, turn: Turn, count: int, device: torch.device) -> int:
-    own = {weight.untyped_storage().data_ptr() for weight in learner.network.parameters()}
+def _kept(model: TrainableModel, player: Player, count: int, device: torch.device) -> int:
+    own = {weight.untyped_storage().data_ptr() for weight in model.network.parameters()}
     sizes: dict[int, int] = {}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
@@ -87,20 +93,20 @@ def _kept(learner: Learner, turn: Turn, count: int, device: torch.device) -> int
             sizes[place.data_ptr()] = place.nbytes()
         return tensor
 
-    draws: Any = turn.objective.draw(count, learner.shape, torch.Generator().manual_seed(0))  # type: ignore[operator]
-    given = [torch.zeros(count, *learner.shape, device=device), draws.to(device)]
-    if turn.labelled:
-        given.append(torch.zeros(count, dtype=torch.int64, device=device))
-    with _at_rest(turn.objective), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        loss = turn.objective(*given)
+    draws = player.objective.draw(count, model.shape, torch.Generator().manual_seed(0)).to(device)
+    images = torch.zeros(count, *model.shape, device=device)
+    given = None if model.conditioning is None else model.conditioning.examples(count).to(device)
+    hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
+    with _unchanged(cast(nn.Module, player.objective)), hooks:
+        loss = player.objective(images, draws, given)
         total = sum(sizes.values())  # while the graph keeps them: freed memory is given out again
         del loss
     return total
 
 
 @contextmanager
-def _at_rest(module: nn.Module) -> Iterator[None]:
-    """Nothing in the module changes, and no random number is missing afterwards."""
+def _unchanged(module: nn.Module) -> Iterator[None]:
+    """Within this block nothing in the module changes, and no random number is missing afterwards."""
     was_training = module.training
     module.eval()
     try:
@@ -108,3 +114,18 @@ def _at_rest(module: nn.Module) -> Iterator[None]:
             yield
     finally:
         module.train(was_training)
+
+
+def keep_memory() -> bool:
+    """Tells glibc to keep freed blocks; whether it was told (on Linux with glibc only).
+
+    By default large tensors are mapped anew from the system each time, and every page of them is cleared: a training
+    step of the U-Nets at batch 128 then takes a tenth longer. The peak of memory stays what it is.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another C library
+        return False
+    return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST)) and bool(mallopt(_M_TRIM_THRESHOLD, _NEVER_TRIM))

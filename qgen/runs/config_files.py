@@ -1,14 +1,15 @@
-"""From a preset's name, a YAML file and `--set KEY=VALUE` to the settings of a run."""
+"""Reads the settings of a run from a preset, a YAML file and `--set KEY=VALUE`; changes those of one that resumes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from qgen.errors import ConfigError
 from qgen.runs.config import RunConfig
+from qgen.runs.folder import Run
 from qgen.runs.shipped import DEFAULT_PRESET, preset_names, preset_text
 from qgen.settings import leads_to_group
 from qgen.user_files import read_text, shown
@@ -18,6 +19,22 @@ from qgen.yaml_values import Unquoted, parse_yaml
 _EITHER = (("training", "steps", "epochs"),)
 #: Kinds of one group: what else it says holds for both.
 _TWINS = ("classical", "quantum")
+
+#: Settings, and whole groups of them, that may change when a run resumes: the steps taken so far do not depend on them.
+#: A folder of images may have been moved: that its images are the same ones is checked when they are opened.
+#: Where the learning rate decays, another length stretches it; see `qgen.training.optimization`.
+RESUMABLE = (
+    "training.steps",
+    "training.epochs",
+    "training.sample_every",
+    "training.samples",
+    "training.judged",
+    "training.checkpoint_every",
+    "training.log_every",
+    "sampling",
+    "backend",
+    "data.name",
+)
 
 Plain = dict[str, Any]
 
@@ -47,6 +64,32 @@ def override_config(config: RunConfig, overrides: Sequence[str | Mapping[str, An
     return _read(config.plain(), overrides)
 
 
+def resume_config(run: Run, overrides: Sequence[str], backend: Mapping[str, Any] | None = None) -> RunConfig:
+    """The settings of a run that resumes, with those changes that are allowed.
+
+    Args:
+        run: the run.
+        overrides: changes, see `read_config`.
+        backend: settings of another backend from here on, as `{"name": "ibm_fez"}`; with another `name` nothing of the
+            former one stays, here and where `overrides` name it.
+
+    Raises:
+        ConfigError: a change to anything that the steps taken so far depend on.
+    """
+    before = run.config()
+    given = dict(backend or {})
+    renamed = "name" in given or any(words.partition("=")[0].strip() == "backend.name" for words in overrides)
+    base = {} if renamed else before.backend.plain()
+    after = override_config(RunConfig.read(before.plain() | {"backend": base | given}), overrides)
+    refused = [key for key in _changed(before.plain(), after.plain()) if not _may_change(key)]
+    if refused:
+        raise ConfigError(
+            f"a run that goes on keeps its settings, and {', '.join(refused)} would change; what can is "
+            f"{', '.join(RESUMABLE)}. For other settings start a new run, with --from to begin from this one's weights."
+        )
+    return after
+
+
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Plain:
     """Two mappings as one: groups are merged key by key, but for those of another kind; everything else is replaced."""
     kinds = [given["kind"] for given in (below, above) if "kind" in given]
@@ -72,7 +115,7 @@ def nested(key: str, value: Any) -> Plain:
 
 def _read(plain: Plain, overrides: Sequence[str | Mapping[str, Any]]) -> RunConfig:
     for override in overrides:
-        plain = merged(plain, _override(override) if isinstance(override, str) else override)
+        plain = merged(plain, _override(override, plain) if isinstance(override, str) else override)
     return RunConfig.read(plain)
 
 
@@ -108,15 +151,29 @@ def _text(source: str, beside: Path | None) -> tuple[Path | None, str]:
         ) from error
 
 
-def _override(words: str) -> Plain:
+def _override(words: str, plain: Plain) -> Plain:
     key, equals, text = words.partition("=")
     parts = [part.strip() for part in key.split(".")]
     if not equals or not all(parts):
         raise ConfigError(f"--set takes KEY=VALUE, as in training.steps=200; {words!r} is not of that form")
     value: Any = Unquoted(text)
-    if text.lstrip().startswith("{") and leads_to_group(RunConfig, parts):
+    if text.lstrip().startswith("{") and leads_to_group(RunConfig.of_kind(plain), parts):
         try:
             value = parse_yaml(text)
         except ValueError as error:
             raise ConfigError(f"--set {words!r}: the value is not YAML ({error})") from error
     return nested(".".join(parts), value)
+
+
+def _may_change(key: str) -> bool:
+    return any(key == allowed or key.startswith(f"{allowed}.") for allowed in RESUMABLE)
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """The dotted keys whose values differ."""
+    for key in [*before, *(key for key in after if key not in before)]:
+        one, other = before.get(key), after.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            yield from _changed(one, other, f"{above}{key}.")
+        elif one != other:
+            yield f"{above}{key}"

@@ -1,18 +1,38 @@
-"""From a training run in hand to a checkpoint and back."""
+"""Writes checkpoints of a training run and restores them."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from typing import Any
 
 from qgen import storage
 from qgen.errors import RunError
-from qgen.runs import Checkpoint, Learner, Run, load_checkpoint, save_checkpoint
+from qgen.generators import TrainableModel
+from qgen.runs import Checkpoint, Run, load_checkpoint, save_checkpoint
 from qgen.training import metrics
 from qgen.training.ema import MovingAverage
-from qgen.training.metrics import Window
-from qgen.training.player import Player
+from qgen.training.metrics import MetricWindow
+from qgen.training.optimization import PlayerOptimizer
 
 KEPT = 2  # checkpoints of one run; should the last be damaged, there is one more
+
+
+class CheckpointThrottle:
+    """Decides when to write a checkpoint unasked: after every step, unless that takes too much of the time."""
+
+    SHARE = 0.03
+
+    def __init__(self) -> None:
+        self._last, self._cost = -float("inf"), 0.0
+
+    def due(self) -> bool:
+        """Whether enough time has passed since the last one, measured by what it cost."""
+        return time.perf_counter() - self._last >= self._cost / self.SHARE
+
+    def took(self, seconds: float) -> None:
+        """One was written just now, in so many seconds."""
+        self._last, self._cost = time.perf_counter(), seconds
 
 
 @dataclass(frozen=True)
@@ -22,10 +42,10 @@ class State:
     step: int
     seed: int
     model: str
-    generator: Learner
-    players: list[Player]
+    generator: TrainableModel
+    players: list[PlayerOptimizer]
     average: MovingAverage
-    window: Window
+    window: MetricWindow
 
 
 def save(run: Run, now: State) -> None:
@@ -38,7 +58,9 @@ def save(run: Run, now: State) -> None:
         "weights": dict(now.generator.network.state_dict()),
         "ema": now.average.values,
     } | {f"optimizer.{player.name}": player.tensors() for player in now.players}
-    numbers = {"window": now.window.state(), "shape": list(now.generator.shape)}
+    numbers: dict[str, Any] = {"window": now.window.state(), "shape": list(now.generator.shape)}
+    if now.generator.conditioning is not None:
+        numbers["num_classes"] = now.generator.conditioning.num_classes
     save_checkpoint(run.checkpoint(now.step), Checkpoint(now.step, now.seed, now.model, tensors, numbers))
     for old in run.checkpoints()[:-KEPT]:
         old.unlink(missing_ok=True)
@@ -53,19 +75,19 @@ def restore(run: Run, into: State) -> int:
     saved = run.checkpoints()
     if not saved:
         return 0
-    found = load_checkpoint(saved[-1], into.model)
-    if found.seed != into.seed:
-        raise RunError(f"{saved[-1]} is of a run with seed {found.seed}; config.yaml says {into.seed}")
+    checkpoint = load_checkpoint(saved[-1], into.model)
+    if checkpoint.seed != into.seed:
+        raise RunError(f"{saved[-1]} is of a run with seed {checkpoint.seed}; config.yaml says {into.seed}")
     try:
-        into.generator.network.load_state_dict(found.tensors["weights"])
-        into.average.load(found.tensors["ema"])
+        into.generator.network.load_state_dict(checkpoint.tensors["weights"])
+        into.average.load(checkpoint.tensors["ema"])
         for player in into.players:
-            player.load(found.tensors.get(f"optimizer.{player.name}", {}))
-        into.window.load(found.numbers["window"])
+            player.load(checkpoint.tensors.get(f"optimizer.{player.name}", {}))
+        into.window.load(checkpoint.numbers["window"])
     except (KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise RunError(f"{saved[-1]} does not fit this model ({reason}); was it made by another version?") from error
-    return found.step
+    return checkpoint.step
 
 
 def forget_after(run: Run, step: int) -> None:

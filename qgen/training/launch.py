@@ -1,4 +1,4 @@
-"""Starts a training run, or goes on with one, on the devices that are wanted."""
+"""Starts, resumes and ends a training run on the devices that are wanted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -14,12 +15,12 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from qgen.errors import ConfigError, RunError
-from qgen.models import UNetSettings
+from qgen.generators import Export
 from qgen.runs import RunConfig, provenance
 from qgen.runs.folder import writing
-from qgen.training.allocator import keep_memory
 from qgen.training.loop import Finished, Trainer, train
-from qgen.training.rates import stretching
+from qgen.training.memory import keep_memory
+from qgen.training.optimization import decay_change
 from qgen.training.report import Report
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -46,8 +47,8 @@ def make_fabric(config: RunConfig, device: Device = "auto", devices: int = 1) ->
     kind = choose_device(device)
     if kind == "cuda" and devices > torch.cuda.device_count():
         raise ConfigError(f"--devices {devices}: there are {torch.cuda.device_count()} GPUs here")
-    if devices > 1 and not isinstance(config.model, UNetSettings):
-        raise ConfigError(f"--devices {devices}: a model of kind `{config.model.kind}` is trained on one device")
+    if devices > 1 and not config.kind.distributed:
+        raise ConfigError(f"--devices {devices}: a model of kind `{config.kind.name}` is trained on one device")
     if config.training.batch % devices:
         raise ConfigError(
             f"training.batch = {config.training.batch} does not divide among {devices} devices; choose a multiple"
@@ -58,9 +59,8 @@ def make_fabric(config: RunConfig, device: Device = "auto", devices: int = 1) ->
         torch.backends.cudnn.benchmark = False
     precision: Any = {"32": "32-true", "bf16": "bf16-mixed"}[config.training.precision]
     # The others wait while the first one draws samples, and that may take long.
-    # Some weights of the published variant get no gradient.
-    idle = isinstance(config.model, UNetSettings) and config.model.variant == "published"
-    several = DDPStrategy(timeout=timedelta(days=1), find_unused_parameters=idle)
+    unused = config.kind.has_unused_parameters(config.model)
+    several = DDPStrategy(timeout=timedelta(days=1), find_unused_parameters=unused)
     strategy = several if devices > 1 else "auto"
     if sys.flags.safe_path:  # the processes that it starts have the same path as this one
         os.environ["PYTHONSAFEPATH"] = "1"
@@ -69,8 +69,8 @@ def make_fabric(config: RunConfig, device: Device = "auto", devices: int = 1) ->
     return fabric
 
 
-def end_others(fabric: Fabric) -> None:
-    """Ends the processes that this one launched: without it they would wait for each other for ever."""
+def terminate_workers(fabric: Fabric) -> None:
+    """End the processes that this one launched: without it they would wait for each other for ever."""
     for process in getattr(fabric.strategy.launcher, "procs", []):
         process.kill()
 
@@ -88,8 +88,8 @@ def start(trainer: Trainer, report: Report) -> Finished:
         return train(trainer, report)
 
 
-def go_on(trainer: Trainer, report: Report) -> Finished:
-    """Continues a run from its last checkpoint, with the settings that `extended` gave.
+def resume(trainer: Trainer, report: Report) -> Finished:
+    """Continues a run from its last checkpoint, with the settings that `resume_config` gave.
 
     Raises:
         RunError: the images are not those that it was started with; or see `train`.
@@ -112,9 +112,9 @@ def go_on(trainer: Trainer, report: Report) -> Finished:
         if trainer.fabric.is_global_zero:
             here = {"from_step": first, "backend": provenance.backend_facts(trainer.generator.backend)}
             planned = trainer.total_of(run.config().training)
-            stretched = stretching(trainer.settings, first, planned, trainer.total)
+            stretched = decay_change(trainer.settings, first, planned, trainer.total)
             if stretched is not None:
-                report.say(stretched)
+                report.message(stretched)
                 here |= {"learning_rate": stretched}
             resumed = [*facts.get("resumed", []), here | _machine(trainer.fabric)]
             with writing(run.path):
@@ -126,6 +126,23 @@ def go_on(trainer: Trainer, report: Report) -> Finished:
             return train(trainer, report, first)
         finally:
             _note_jobs(trainer)
+
+
+def export(trainer: Trainer, data_dir: Path | None = None) -> Export | None:
+    """Writes what others need of the trained model, with averaged weights, into the folder of its run.
+
+    Args:
+        trainer: its training is over.
+        data_dir: where data sets lie.
+
+    Returns:
+        What was written; None for kinds that leave nothing beside checkpoints.
+
+    Raises:
+        RunError: the files cannot be written.
+    """
+    with trainer.average.applied(), writing(trainer.run.path):
+        return trainer.generator.export(trainer.run.path, trainer.config.data, data_dir)
 
 
 def _note_jobs(trainer: Trainer) -> None:
@@ -150,7 +167,7 @@ def _facts(trainer: Trainer) -> dict[str, Any]:
             "seed": trainer.settings.seed,
             "frozen": _frozen(trainer),
         }
-        | ({"judge": trainer.watch.name} if trainer.watch else {})
+        | ({"judge": trainer.evaluator.name} if trainer.evaluator else {})
     )
 
 

@@ -1,4 +1,4 @@
-"""How good samples are while a run trains: seen beside real images, so that a collapse is not found at the end."""
+"""Quality of samples while a run trains, measured against real images: a collapse is not found at the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qgen.data import ImageSet
 from qgen.metrics import compute_quality, divergences, find_collapse, open_feature_extractor
 
 
-class Watch:
+class SampleEvaluator:
     """Compares samples with real images; samples of distributions, which have one pixel, by their histograms.
 
     Args:
@@ -26,8 +26,8 @@ class Watch:
         """What samples are judged by, for people."""
         return "histograms" if self._extractor is None else self._extractor.name
 
-    def look(self, images: torch.Tensor) -> dict[str, Any]:
-        """What quality.jsonl says of images (N, C, H, W) in [-1, 1]."""
+    def evaluate(self, images: torch.Tensor) -> dict[str, Any]:
+        """Return what quality.jsonl says of images (N, C, H, W) in [-1, 1]."""
         if self._extractor is None:
             real = self._real.scaled(torch.arange(len(self._real)))
             return divergences(real.flatten(1).numpy(), images.flatten(1).numpy()).plain() | {"collapse": None}
@@ -35,7 +35,7 @@ class Watch:
         return quality.plain() | {"collapse": find_collapse(quality)}
 
 
-def said(row: dict[str, Any]) -> str:
+def quality_line(row: dict[str, Any]) -> str:
     """A row of quality.jsonl as one line for people."""
     names = {"frechet": "Frechet distance", "coverage": "coverage", "confident": "recognised"}
     known = [f"{word} {row[name]:.3g}" for name, word in names.items() if row.get(name) is not None]

@@ -11,23 +11,24 @@ from small_runs import small_config, small_gan, train_config, trainer
 
 from qgen.data import DataSettings, open_images
 from qgen.errors import ConfigError
-from qgen.runs import Learner, RunConfig, build_learner, fitting, load_checkpoint, new_run, read_config
-from qgen.training import needs
+from qgen.generators import TrainableModel
+from qgen.runs import RunConfig, build_in_memory, build_model, load_checkpoint, new_run, read_config
+from qgen.training import memory
 
 CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("config", [small_config(), small_gan("gan-quantum-both")], ids=["unet", "gan"])
 def test_what_a_step_keeps_grows_by_the_same_for_every_image(config: RunConfig, tmp_path: Path) -> None:
-    learner = trainer(new_run("test", tmp_path / "run"), config).generator
-    one, two, seven = (needs.kept(learner, count, CPU) for count in (1, 2, 7))
+    model = trainer(new_run("test", tmp_path / "run"), config).generator
+    one, two, seven = (memory.bytes_kept(model, count, CPU) for count in (1, 2, 7))
     assert 0 < two - one <= one
     assert seven == one + 6 * (two - one)
 
 
 def test_looking_changes_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, _ = train_config(tmp_path / "looked", small_gan("gan-quantum-g"))
-    monkeypatch.setattr(needs, "kept", lambda *_: 0)
+    monkeypatch.setattr(memory, "bytes_kept", lambda *_: 0)
     other, _ = train_config(tmp_path / "not", small_gan("gan-quantum-g"))
     assert len(run.checkpoints()) == 2
     for mine, theirs in zip(run.checkpoints(), other.checkpoints(), strict=True):
@@ -39,14 +40,14 @@ def test_a_step_that_does_not_fit_is_refused_with_the_batch_that_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = trainer(new_run("test", tmp_path / "run"), small_config())
-    learner, settings = made.generator, made.settings
-    each = needs.kept(learner, 2, CPU) - needs.kept(learner, 1, CPU)
-    trained = 3 * 4 * sum(weight.numel() for weight in learner.network.parameters())
-    monkeypatch.setattr(needs, "free_memory", lambda: trained + 100 * each)
+    model, settings = made.generator, made.settings
+    each = memory.bytes_kept(model, 2, CPU) - memory.bytes_kept(model, 1, CPU)
+    trained = 3 * 4 * sum(weight.numel() for weight in model.network.parameters())
+    monkeypatch.setattr(memory, "free_memory", lambda: trained + 100 * each)
     with pytest.raises(ConfigError, match=r"a step of 1,000 images takes about .* training.batch of at most (7|8)\d$"):
-        needs.check_step(learner, settings, 1000, CPU)
-    monkeypatch.setattr(needs, "free_memory", lambda: trained + 2000 * each)
-    needs.check_step(learner, settings, 1000, CPU)
+        memory.check_step(model, settings, 1000, CPU)
+    monkeypatch.setattr(memory, "free_memory", lambda: trained + 2000 * each)
+    memory.check_step(model, settings, 1000, CPU)
 
 
 @pytest.mark.parametrize("preset", ["digits", "gan-quantum-both", "patch-gan", "style-gan", "classifier"])
@@ -55,21 +56,21 @@ def test_a_model_fits_to_the_byte_or_is_refused_before_it_is_made(preset: str, m
     images, backend = open_images(DataSettings(name=config.data.name.replace("mnist", "digits"))), config.backend.open()
     made: list[str] = []
 
-    def build() -> Learner:
-        learner = build_learner(config, images, backend)
-        made.append(next(learner.network.parameters()).device.type)
-        return learner
+    def build() -> TrainableModel:
+        model = build_model(config, images, backend)
+        made.append(next(model.network.parameters()).device.type)
+        return model
 
     weights = list(build().network.parameters())
     needed = 5 * sum(weight.numel() * weight.element_size() for weight in weights)
     for free, ways in ((100 * needed, ["cpu"]), (needed, ["meta", "cpu"]), (needed - 1, ["meta"])):
         made.clear()
-        monkeypatch.setattr("qgen.runs.allocation.free_memory", lambda free=free: free)
+        monkeypatch.setattr("qgen.runs.building.free_memory", lambda free=free: free)
         refused = (
             pytest.raises(ConfigError, match="does not fit into memory: w take") if free < needed else nullcontext()
         )
         with refused:
-            ours = fitting(build, 5, "w")
+            ours = build_in_memory(build, 5, "w")
             assert all(torch.equal(*pair) for pair in zip(ours.network.parameters(), weights, strict=True))
         assert made == ways
 
