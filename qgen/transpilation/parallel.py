@@ -17,8 +17,6 @@ Result = TypeVar("Result")
 #: Items that are sent to a process together: what they share is sent once.
 _CHUNK = 4
 _SAFE_PATH = "PYTHONSAFEPATH"
-#: Called with the number of steps done and their total.
-ProgressCallback = Callable[[int, int], None]
 
 
 class ParallelMap(Protocol):

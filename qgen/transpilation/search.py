@@ -12,9 +12,10 @@ from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
 
 from qgen.errors import BackendError
+from qgen.progress import ProgressCallback
 from qgen.transpilation.circuit_metrics import compute_metrics
 from qgen.transpilation.merge_rotations import merge_rotations
-from qgen.transpilation.parallel import ProgressCallback, worker_processes
+from qgen.transpilation.parallel import worker_processes
 from qgen.transpilation.relayout import final_layout, initial_layout, relayout
 from qgen.transpilation.subgraph_isomorphism import post_layout
 from qgen.transpilation.transpile import (

@@ -96,7 +96,7 @@ print([build(describe_circuit(np.random.default_rng(seed))).digest for seed in r
 
 def test_every_process_finds_the_same() -> None:
     path = os.pathsep.join([str(Path(__file__).parents[1] / "support"), *filter(None, sys.path)])
-    told = {
+    digests = {
         subprocess.run(
             [sys.executable, "-c", SCRIPT],
             env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": path},
@@ -106,8 +106,8 @@ def test_every_process_finds_the_same() -> None:
         ).stdout
         for seed in ("0", "1", "77")
     }
-    assert len(told) == 1
-    assert told.pop().count("'") == 2 * (len(ansatz_names()) + 20)
+    assert len(digests) == 1
+    assert digests.pop().count("'") == 2 * (len(ansatz_names()) + 20)
 
 
 @pytest.mark.parametrize("name", ansatz_names())

@@ -32,10 +32,10 @@ def sums(draw: st.DrawFn) -> SparsePauliOp:
 def test_it_is_the_exponential_bound_and_open(operator: SparsePauliOp, time: float) -> None:
     wanted = expm(-1j * time * operator.to_matrix())
     for given_time in (time, TIME, 2 * TIME - 0.3):
-        found = synthesize_evolution(PauliEvolutionGate(operator, given_time), 4)
-        assert not found.formula
-        value = {TIME: time if given_time is TIME else (time + 0.3) / 2} if found.circuit.parameters else {}
-        matrix = Operator(found.circuit.assign_parameters(value)).data
+        evolution = synthesize_evolution(PauliEvolutionGate(operator, given_time), 4)
+        assert not evolution.formula
+        value = {TIME: time if given_time is TIME else (time + 0.3) / 2} if evolution.circuit.parameters else {}
+        matrix = Operator(evolution.circuit.assign_parameters(value)).data
         # What is left of a coefficient after others cancelled may be lost, relative to the largest one.
         assert np.abs(matrix - wanted).max() < 1e-11
 

@@ -27,8 +27,8 @@ def read(folder: Path, text: str) -> LayerCircuit:
 
 
 def values(circuit: LayerCircuit) -> list[float]:
-    found = open_backend("reference").compile(circuit).expectations(np.zeros(0), np.zeros(circuit.num_weights))
-    return [float(value) for value in found]
+    actual = open_backend("reference").compile(circuit).expectations(np.zeros(0), np.zeros(circuit.num_weights))
+    return [float(value) for value in actual]
 
 
 BELLS = {
@@ -69,8 +69,8 @@ def test_a_bell_pair_is_read_whatever_comes_first(name: str, tmp_path: Path) -> 
     ],
 )
 def test_resets_first_delays_and_measurements_at_the_end_are_read(text: str, expected: int, tmp_path: Path) -> None:
-    found = values(read(tmp_path, text))
-    assert np.allclose(found, [math.cos(0.4), 1.0][:expected], atol=1e-12)
+    actual = values(read(tmp_path, text))
+    assert np.allclose(actual, [math.cos(0.4), 1.0][:expected], atol=1e-12)
 
 
 RZ, CX = "gate rz(t) a { U(t,0,0) a; }\n", "gate cx a,b { U(0.4,0,0) a; CX b,a; }\n"
@@ -89,13 +89,13 @@ def test_gates_that_a_file_defines_are_its_own(name: str, backend: str, tmp_path
     (tmp_path / "own.inc").write_text("// gates\ngate cx a,b { CX b,a; }\n")
     circuit = read(tmp_path, OWN[name])
     runs = open_backend(backend, noise_scale=0.0) if ":" in backend else open_backend(backend)
-    found = runs.compile(circuit).expectations(np.zeros(0), np.zeros(0))
-    assert np.allclose(found, [math.cos(1.1), 1.0], atol=1e-7)
+    actual = runs.compile(circuit).expectations(np.zeros(0), np.zeros(0))
+    assert np.allclose(actual, [math.cos(1.1), 1.0], atol=1e-7)
     assert LayerCircuit.from_json(circuit.to_json()) == circuit
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "words"),
     [
         (VERSION_3 + BELL_3 + "bit c;\nfor int i in [0:1] { h q[i]; }\n", r"reads: line 7: .*cannot read.*OpenQASM 3"),
         (VERSION_3 + BELL_3 + "input float[64] a;\nrx(1/(a**2)) q[0];\n", r"reads: line 7: .*'\*\*'.*as OpenQASM 3"),
@@ -116,8 +116,8 @@ def test_gates_that_a_file_defines_are_its_own(name: str, backend: str, tmp_path
         (VERSION_2 + BELL_2 + "if (c == 1) h q[0];\n", r"\(measure on qubit 0\) cannot be part"),
     ],
 )
-def test_what_cannot_be_read_is_refused_by_a_line(text: str, told: str, tmp_path: Path) -> None:
-    with pytest.raises(CircuitError, match=rf"given\.qasm.*{told}") as refused:
+def test_what_cannot_be_read_is_refused_by_a_line(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(CircuitError, match=rf"given\.qasm.*{words}") as refused:
         read(tmp_path, text)
     assert "\n" not in str(refused.value)
 

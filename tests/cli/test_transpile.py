@@ -56,11 +56,11 @@ def test_the_circuits_of_a_run_once_and_pinned_for_sampling(tmp_path: Path) -> N
     costs = [report["devices"][0]["workloads"][0]["cost"] for report in reports]
     assert sum(cost["circuits"] for cost in costs) == 3 * trained.generator.circuits_per_image
     assert all(cost["executions"] == 10 * cost["circuits"] for cost in costs)
-    placed = [
+    executables = [
         inner.compiled.executable for inner in trained.generator.network.modules() if isinstance(inner, QuantumLayer)
     ]
     starts = [sorted(report["devices"][0]["candidates"][0]["layout"]) for report in reports]
-    assert all(sorted(one.routed.physical) in starts for one in placed)
+    assert all(sorted(one.routed.physical) in starts for one in executables)
 
 
 def test_which_ansatz_suits_which_device() -> None:
@@ -71,8 +71,8 @@ def test_which_ansatz_suits_which_device() -> None:
     assert len(rows) == 3  # success on both devices; a change on each
     assert "…" not in result.stdout
     result = run("--catalogue", "4,2", "--backend", "fake_lagos", *few, "--json")
-    found = json.loads(result.stdout)
-    assert len(found["suitability"]) == len(found["reports"]) > 4
+    printed = json.loads(result.stdout)
+    assert len(printed["suitability"]) == len(printed["reports"]) > 4
 
 
 def test_a_file_of_openqasm(tmp_path: Path) -> None:

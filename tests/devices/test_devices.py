@@ -58,13 +58,13 @@ def test_values_are_those_of_the_target(published: dict[str, Any], rng: np.rando
         readout = [properties and properties.error for properties in target["measure"].values()]
         assert list(device.readout_errors) == readout
         seconds = [(values.t1, values.t2) for values in target.qubit_properties]
-        facts = device.summary
-        assert facts.two_qubit_error == median(error for error in best.values() if error < 1)
-        assert facts.readout_error == median(readout)
-        assert facts.t1_us == pytest.approx(1e6 * median(t1 for t1, _ in seconds), rel=1e-9)
-        assert facts.t2_us == pytest.approx(1e6 * median(t2 for _, t2 in seconds), rel=1e-9)
+        summary = device.summary
+        assert summary.two_qubit_error == median(error for error in best.values() if error < 1)
+        assert summary.readout_error == median(readout)
+        assert summary.t1_us == pytest.approx(1e6 * median(t1 for t1, _ in seconds), rel=1e-9)
+        assert summary.t2_us == pytest.approx(1e6 * median(t2 for _, t2 in seconds), rel=1e-9)
         sx = [properties.error for properties in target["sx"].values()] if "sx" in target else []
-        assert facts.sx_error == median(error for error in sx if error < 1)
+        assert summary.sx_error == median(error for error in sx if error < 1)
 
 
 @pytest.mark.parametrize(
@@ -78,17 +78,17 @@ def test_values_are_those_of_the_target(published: dict[str, Any], rng: np.rando
 def test_medians_of_known_devices(
     name: str, gate: str, two_qubit: float, sx: float, readout: float, t1: float, t2: float
 ) -> None:
-    facts = open_device(name).summary
-    assert facts.two_qubit_gates == (gate,)
-    assert facts.two_qubit_error == pytest.approx(two_qubit, abs=0.05e-3)
-    assert facts.sx_error == pytest.approx(sx, abs=0.05e-4)
-    assert facts.readout_error == pytest.approx(readout, rel=0.03)
-    assert (facts.t1_us, facts.t2_us) == (pytest.approx(t1, abs=0.5), pytest.approx(t2, abs=0.5))
+    summary = open_device(name).summary
+    assert summary.two_qubit_gates == (gate,)
+    assert summary.two_qubit_error == pytest.approx(two_qubit, abs=0.05e-3)
+    assert summary.sx_error == pytest.approx(sx, abs=0.05e-4)
+    assert summary.readout_error == pytest.approx(readout, rel=0.03)
+    assert (summary.t1_us, summary.t2_us) == (pytest.approx(t1, abs=0.5), pytest.approx(t2, abs=0.5))
 
 
 def test_what_was_not_calibrated_is_counted_and_not_averaged() -> None:
-    facts = open_device("fake_kyoto").summary  # every ecr of this snapshot has error 1
-    assert (facts.couplers, facts.faulty_couplers, facts.two_qubit_error) == (144, 144, None)
+    summary = open_device("fake_kyoto").summary  # every ecr of this snapshot has error 1
+    assert (summary.couplers, summary.faulty_couplers, summary.two_qubit_error) == (144, 144, None)
     assert open_device("fake_armonk").summary.couplers == 0
     cairo = open_device("fake_cairo")  # two gates, and two couplers that have neither
     assert cairo.two_qubit_gates == ("cx", "ecr")
@@ -111,21 +111,23 @@ def test_a_backend_that_warns_of_itself_is_made_in_silence(monkeypatch: pytest.M
 
 
 def test_facts_become_json() -> None:
-    facts = open_device("fake_brisbane").summary
-    told = json.loads(json.dumps(facts.to_dict()))
-    assert told["calibrated"].startswith("2025-02-26T")
-    assert (told["status"], told["retired"], told["processor"]) == ("retired", "2025-11-03", "Eagle r3")
+    summary = open_device("fake_brisbane").summary
+    plain = json.loads(json.dumps(summary.to_dict()))
+    assert plain["calibrated"].startswith("2025-02-26T")
+    assert (plain["status"], plain["retired"], plain["processor"]) == ("retired", "2025-11-03", "Eagle r3")
 
 
 def test_it_is_known_of_every_snapshot_whether_its_machine_runs() -> None:
-    told = {name: open_device(name).summary for name in device_names()}
-    by_status = {status: {name for name, facts in told.items() if facts.status == status} for status in _STATUSES}
+    summaries = {name: open_device(name).summary for name in device_names()}
+    by_status = {
+        status: {name for name, summary in summaries.items() if summary.status == status} for status in _STATUSES
+    }
     live = {"aachen", "berlin", "boston", "fez", "kingston", "marrakesh", "miami", "pittsburgh"}
     assert by_status["live"] == {f"fake_{city}" for city in live}
     assert by_status["unknown"] >= {"fake_kawasaki", "fake_quebec", "fake_nighthawk", "fake_fractional", "fake_prague"}
-    assert all(facts.retired is None or facts.status == "retired" for facts in told.values())
-    assert told["fake_torino"].retired == date(2026, 4, 1)
-    dates = [facts.retired for facts in told.values() if facts.retired]
+    assert all(summary.retired is None or summary.status == "retired" for summary in summaries.values())
+    assert summaries["fake_torino"].retired == date(2026, 4, 1)
+    dates = [summary.retired for summary in summaries.values() if summary.retired]
     assert max(dates) < snapshots.AS_OF
     assert snapshots.machine_status("atlantis") == ("unknown", None, "")
 

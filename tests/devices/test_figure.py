@@ -82,9 +82,9 @@ def test_the_worse_qubit_is_the_darker_one(tmp_path: Path) -> None:
         row, middle = round(200 * (0.55 + 0.25)), image.shape[1] // 2
         return [255 - image[row - 22, middle + 100 * (qubit - 2)].mean() for qubit in range(5)]
 
-    found = darkness((0.01, 0.02, 0.05, 0.1, 0.2))
-    assert found == sorted(found)
-    assert found[-1] > found[0] + 100
+    values = darkness((0.01, 0.02, 0.05, 0.1, 0.2))
+    assert values == sorted(values)
+    assert values[-1] > values[0] + 100
     same = darkness((0.01, 0.01, 0.01, None, 1.0))
     assert same[0] == same[1] == same[2] != same[3] == same[4]
 

@@ -48,10 +48,10 @@ def noise_of(name: str) -> DeviceNoise:
 
 def channels(model: NoiseModel, within: Collection[int] | None = None) -> dict[tuple[str, tuple[int, ...]], SuperOp]:
     """After each gate; only of those on these qubits."""
-    found = model._local_quantum_errors.items()
+    actual = model._local_quantum_errors.items()
     return {
         (name, place): SuperOp(error)
-        for name, errors in found
+        for name, errors in actual
         for place, error in errors.items()
         if within is None or set(within) >= set(place)
     }
@@ -69,15 +69,15 @@ def walk(name: str, length: int, rng: np.random.Generator) -> list[int]:
 
 def check_as_in_whole_model(name: str, qubits: list[int]) -> None:
     local = noise_of(name).local(qubits)
-    found, whole = channels(local.model), whole_model(name)
+    actual, whole = channels(local.model), whole_model(name)
     wire = {qubit: k for k, qubit in enumerate(qubits)}
     wanted = {
         (gate, tuple(wire[qubit] for qubit in place)): channel
         for (gate, place), channel in channels(whole, qubits).items()
     }
-    assert found.keys() == wanted.keys()
+    assert actual.keys() == wanted.keys()
     for key, channel in wanted.items():
-        np.testing.assert_allclose(found[key].data, channel.data, atol=EXACT, err_msg=str(key))
+        np.testing.assert_allclose(actual[key].data, channel.data, atol=EXACT, err_msg=str(key))
     readout = [whole._local_readout_errors[(qubit,)].probabilities for qubit in qubits]
     np.testing.assert_allclose(local.confusion, readout, atol=EXACT)
     assert not local.model._local_readout_errors
@@ -137,19 +137,19 @@ def decays(channel: SuperOp) -> tuple[float, float]:
 def test_wires_are_the_qubits_in_the_order_asked_for() -> None:
     target = device("FakePerth").target
     for qubits in ([5, 2], [2, 5], [6]):
-        found = channels(noise_of("FakePerth").local(qubits, kinds=("relaxation",)).model)
+        actual = channels(noise_of("FakePerth").local(qubits, kinds=("relaxation",)).model)
         for wire, qubit in enumerate(qubits):
             life, duration = target.qubit_properties[qubit], target["sx"][(qubit,)].duration
             wanted = math.exp(-duration / life.t1), math.exp(-duration / min(life.t2, 2 * life.t1))
-            assert decays(found["sx", (wire,)]) == pytest.approx(wanted, abs=EXACT)
+            assert decays(actual["sx", (wire,)]) == pytest.approx(wanted, abs=EXACT)
 
 
 def test_a_gate_of_one_direction_keeps_it() -> None:
     assert (1, 0) in device("FakeBrisbane").target["ecr"]
     for qubits, place in (([0, 1], (1, 0)), ([1, 0], (0, 1))):
-        found = channels(noise_of("FakeBrisbane").local(qubits).model)
-        assert [where for name, where in found if name == "ecr"] == [place]
-    assert not any(name == "rz" for name, _ in found)
+        actual = channels(noise_of("FakeBrisbane").local(qubits).model)
+        assert [where for name, where in actual if name == "ecr"] == [place]
+    assert not any(name == "rz" for name, _ in actual)
 
 
 @pytest.mark.parametrize(("name", "scale"), [("FakeBrisbane", 1.0), ("FakeBrisbane", 4.0), ("FakeTorino", 0.3)])
@@ -218,10 +218,10 @@ def test_scale_multiplies_errors_and_times_up_to_their_limits(
     error: float | None, duration: float | None, lives: list[tuple[Any, Any]], scale: float
 ) -> None:
     noise = DeviceNoise(imagined(error, duration, lives), "imagined")
-    found = channels(noise.local([0, 1], scale).model)
+    actual = channels(noise.local([0, 1], scale).model)
     for name, place in (("sx", (0,)), ("ecr", (1, 0))):
         d = 2 ** len(place)
-        channel = found.get((name, place), SuperOp(np.eye(d * d)))
+        channel = actual.get((name, place), SuperOp(np.eye(d * d)))
         assert channel.is_cptp(atol=1e-7)
         reported = min(error or 0, d / (d + 1))  # a fidelity is at least 1 / (d + 1)
         wanted = min(scale * (error or 0), max(reported, 1 - 1 / d))
@@ -243,8 +243,8 @@ def test_wrongly_read_bits_scale_up_to_one_half() -> None:
     target = device("FakePerth").target
     wrong = target["measure"][(3,)].error
     for scale, wanted in ((0.5, wrong / 2), (1, wrong), (2, 2 * wrong), (1e5, 0.5)):
-        found = noise_of("FakePerth").local([3], scale).confusion[0]
-        np.testing.assert_allclose(found, [[1 - wanted, wanted], [wanted, 1 - wanted]], atol=EXACT)
+        actual = noise_of("FakePerth").local([3], scale).confusion[0]
+        np.testing.assert_allclose(actual, [[1 - wanted, wanted], [wanted, 1 - wanted]], atol=EXACT)
 
 
 class Read(InstructionProperties):

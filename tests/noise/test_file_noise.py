@@ -144,8 +144,8 @@ def test_aer_gives_what_the_algebra_gives(
     for a, b, read_a, read_b in product((0, 1), repeat=4):
         wanted[read_a, read_b] += rho[a + 2 * b, a + 2 * b].real * flips[a][read_a] * flips[b][read_b]
     prepared = np.diag(rho).real.reshape(2, 2).T  # [qubit 0, qubit 1]
-    found = np.einsum("ab,ac,bd->cd", prepared, local.confusion[0], local.confusion[1])
-    np.testing.assert_allclose(found, wanted, atol=EXACT)
+    actual = np.einsum("ab,ac,bd->cd", prepared, local.confusion[0], local.confusion[1])
+    np.testing.assert_allclose(actual, wanted, atol=EXACT)
 
 
 def test_at_scale_zero_nothing_is_left(tmp_path: Path) -> None:
@@ -242,8 +242,8 @@ def test_its_target_reports_its_errors(text: str, tmp_path: Path) -> None:
     device, local = DeviceNoise(noise.target(2), "imagined").local([0, 1]), noise.local([0, 1])
     for name, error in local.model._default_quantum_errors.items():
         place = (0, 1) if name in TWO_QUBIT_GATES else (1,)
-        found = SuperOp(device.model._local_quantum_errors[name][place])
-        np.testing.assert_allclose(found.data, SuperOp(error).data, atol=EXACT, err_msg=name)
+        actual = SuperOp(device.model._local_quantum_errors[name][place])
+        np.testing.assert_allclose(actual.data, SuperOp(error).data, atol=EXACT, err_msg=name)
     mean = device.confusion.mean(axis=(0, 1))
     np.testing.assert_allclose(mean.mean(), local.confusion.mean(), atol=EXACT)
     assert device.confusion[0, 0, 1] == pytest.approx(local.confusion[0][[0, 1], [1, 0]].mean())

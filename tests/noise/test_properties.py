@@ -61,7 +61,7 @@ def spoilt(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "words"),
     [
         (spoilt(qubits=[[{"name": "T1", "unit": "parsec", "value": 1}]]), "no backend properties"),
         (spoilt(qubits=[[{"name": "T1", "unit": "us", "value": "x"}]]), "no backend properties"),
@@ -77,9 +77,9 @@ def spoilt(**changes: Any) -> dict[str, Any]:
         ({"depolarising": {}}, "Did you mean `depolarizing`"),
     ],
 )
-def test_what_is_no_noise_is_refused(content: Any, said: str, tmp_path: Path) -> None:
+def test_what_is_no_noise_is_refused(content: Any, words: str, tmp_path: Path) -> None:
     (tmp_path / "n.json").write_text(json.dumps(content))
-    with pytest.raises(ConfigError, match=said) as caught:
+    with pytest.raises(ConfigError, match=words) as caught:
         read_noise(tmp_path / "n.json")
     assert "\n" not in str(caught.value)
     assert "n.json" in str(caught.value)

@@ -112,23 +112,23 @@ def test_counts_and_times_are_those_of_qiskit(name: str, device: str, rng: np.ra
     assert metrics.two_qubit_depth == isa.depth(lambda step: len(step.qubits) == 2)
     assert metrics.depth == isa.depth(lambda step: step.operation.name not in VIRTUAL)
     assert metrics.duration_us == pytest.approx(isa.estimate_duration(opened.target, unit="u"))
-    assert metrics.idle_us == pytest.approx(waits(isa, opened.target), abs=1e-6)
+    assert metrics.idle_us == pytest.approx(qiskit_idle(isa, opened.target), abs=1e-6)
 
 
-def waits(isa: QuantumCircuit, target: Target) -> dict[int, float]:
+def qiskit_idle(isa: QuantumCircuit, target: Target) -> dict[int, float]:
     """The delays that qiskit's scheduler puts in after the first gate of each qubit, in microseconds."""
     passes = [TimeUnitConversion(target=target), ALAPScheduleAnalysis(target=target), PadDelay(target=target)]
     scheduled = PassManager(passes).run(isa)
     index = {qubit: k for k, qubit in enumerate(scheduled.qubits)}
-    found: dict[int, float] = {}
+    idle: dict[int, float] = {}
     for step in scheduled.data:
         qubits = [index[qubit] for qubit in step.qubits]
         if step.operation.name == "delay":
-            if qubits[0] in found:  # it has begun
-                found[qubits[0]] += step.operation.duration * target.dt / US
+            if qubits[0] in idle:  # it has begun
+                idle[qubits[0]] += step.operation.duration * target.dt / US
         elif step.operation.name not in VIRTUAL:
-            found |= {qubit: found.get(qubit, 0.0) for qubit in qubits}
-    return found
+            idle |= {qubit: idle.get(qubit, 0.0) for qubit in qubits}
+    return idle
 
 
 @pytest.mark.parametrize("device", ["fake_lagos", "fake_brisbane", "fake_fez"])

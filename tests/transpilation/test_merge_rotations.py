@@ -72,10 +72,10 @@ def test_what_lies_between_keeps_them_apart() -> None:
         circuit.h(qubit)
         circuit.crz(b, 0, 1)
         assert merge_rotations(circuit) == circuit
-    turned = QuantumCircuit(2)
-    turned.crx(a, 0, 1)
-    turned.crz(b, 1, 0)
-    assert merge_rotations(turned) == turned
+    reversed_pair = QuantumCircuit(2)
+    reversed_pair.crx(a, 0, 1)
+    reversed_pair.crz(b, 1, 0)
+    assert merge_rotations(reversed_pair) == reversed_pair
 
 
 @pytest.mark.parametrize(("name", "pairs"), [("hqconv", 28), ("fqconv", 24)])

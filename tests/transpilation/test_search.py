@@ -32,8 +32,8 @@ def ring(qubits: int, layers: int, rng: np.random.Generator) -> QuantumCircuit:
     return circuit
 
 
-def timeless(found: list[TranspiledCircuit]) -> list[TranspileResult]:
-    return [dataclasses.replace(one.result, seconds=0.0) for one in found]
+def timeless(results: list[TranspiledCircuit]) -> list[TranspileResult]:
+    return [dataclasses.replace(one.result, seconds=0.0) for one in results]
 
 
 @pytest.mark.parametrize("device", [LAGOS, BRISBANE, FEZ])
@@ -41,18 +41,18 @@ def test_it_is_never_worse_than_level_3_of_qiskit(device: str, rng: np.random.Ge
     known = [name for name in ansatz_names() if get_ansatz(name).min_qubits <= 4]
     circuits = [one for name in known if (one := ansatz(name, qubits=4, layers=2)).qubits <= 7]
     circuit, target = circuits[rng.integers(len(circuits))].circuit, open_device(device).target
-    found = search(circuit, target, [1, 2], range(2))
+    results = search(circuit, target, [1, 2], range(2))
     isa = generate_preset_pass_manager(3, target=target, seed_transpiler=0).run(circuit)
     theirs = compute_metrics(isa, target, isa.layout.final_index_layout(), 0)
-    assert qiskit_default(found).result.metrics == theirs
-    totals = [one.result.metrics.success.total for one in found]
+    assert qiskit_default(results).result.metrics == theirs
+    totals = [one.result.metrics.success.total for one in results]
     assert totals == sorted(totals, reverse=True)
     assert totals[0] >= theirs.success.total
 
 
 def test_a_ring_of_12_goes_onto_a_hexagon_without_a_swap(rng: np.random.Generator) -> None:
-    found = search(ring(12, 6, rng), open_device(BRISBANE).target, [1, 2, 3], range(2), two_qubit_bound=72)
-    metrics = found[0].result.metrics
+    results = search(ring(12, 6, rng), open_device(BRISBANE).target, [1, 2, 3], range(2), two_qubit_bound=72)
+    metrics = results[0].result.metrics
     assert metrics.two_qubit_gates == 72
     assert metrics.extra_two_qubit_gates == 0
     assert metrics.success.gates * metrics.success.readout >= 0.44
@@ -61,10 +61,10 @@ def test_a_ring_of_12_goes_onto_a_hexagon_without_a_swap(rng: np.random.Generato
 @pytest.mark.parametrize("device", [LAGOS, "fake_casablanca"])
 def test_every_result_computes_what_the_circuit_does(device: str, rng: np.random.Generator) -> None:
     circuit, target = ring(5, 1, rng), open_device(device).target
-    found = search(circuit, target, [0, 3], range(2))
+    results = search(circuit, target, [0, 3], range(2))
     wanted = Operator(circuit).expand(Operator(np.eye(4)))
-    assert any(one.result.moved for one in found)
-    for one in found:
+    assert any(one.result.moved for one in results)
+    for one in results:
         assert Operator.from_circuit(one.isa).equiv(wanted)
         assert one.result.layout == tuple(one.isa.layout.initial_index_layout(filter_ancillas=True))
         metrics = compute_metrics(one.isa, target, one.isa.layout.final_index_layout(), 0)
@@ -92,8 +92,8 @@ def test_places_are_the_best_there_are(rng: np.random.Generator) -> None:
 
     def success(order: tuple[int, ...]) -> float:
         try:
-            placed = relayout(isa, dict(zip([0, 1, 3, 5], order, strict=True)), target)
-            return compute_metrics(placed, target, final_layout(placed), 0).success.total
+            moved = relayout(isa, dict(zip([0, 1, 3, 5], order, strict=True)), target)
+            return compute_metrics(moved, target, final_layout(moved), 0).success.total
         except BackendError:  # no couplers there
             return -1.0
 
@@ -105,13 +105,13 @@ def test_places_are_the_best_there_are(rng: np.random.Generator) -> None:
 
 def test_equal_arguments_give_equal_results_on_any_number_of_processes() -> None:
     circuit, target = ansatz("hqconv", qubits=4, layers=1).circuit, open_device(LAGOS).target
-    told: list[tuple[int, int]] = []
-    alone = search(circuit, target, [2], range(2), progress=lambda done, total: told.append((done, total)))
+    calls: list[tuple[int, int]] = []
+    alone = search(circuit, target, [2], range(2), progress=lambda done, total: calls.append((done, total)))
     both = search(circuit, target, [2], range(2), processes=2)
     assert timeless(alone) == timeless(both)
     assert [one.isa for one in alone] == [one.isa for one in both]
-    assert told == sorted(told)
-    assert told[-1][0] == told[-1][1]
+    assert calls == sorted(calls)
+    assert calls[-1][0] == calls[-1][1]
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,12 @@ from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
 from qgen.devices import Device
 from qgen.errors import BackendError
+from qgen.progress import ProgressCallback
 from qgen.reports.transpilation.result import DecouplingSummary, DeviceReport, TilingSummary, TranspilationReport
 from qgen.reports.transpilation.simulation import check_prediction
 from qgen.reports.transpilation.workload import WorkloadSpec, estimate_workloads
 from qgen.transpilation.dynamical_decoupling import SequenceName, decouple
 from qgen.transpilation.merge_rotations import merge_rotations
-from qgen.transpilation.parallel import ProgressCallback
 from qgen.transpilation.relayout import final_layout
 from qgen.transpilation.search import LEVELS, options_grid, qiskit_default, search, transpile_candidate
 from qgen.transpilation.tiling import find_tiles

@@ -224,9 +224,9 @@ def test_points_of_the_strip_chart_lie_at_their_success(rng: np.random.Generator
     chances = rng.uniform(0.1, 0.9, 12)
     tried = [candidate(level=k % 4, seed=k, gates=p, moved=k > 8) for k, p in enumerate(chances)]
     chart = strip_chart(device("fake_fez", *tried))
-    found = re.findall(r"<circle cx=\"([\d.]+)%\".*?seed (\d+)", chart)
-    assert len(found) == 12
-    places = np.array([float(x) for x, _ in sorted(found, key=lambda one: int(one[1]))])
+    points = re.findall(r"<circle cx=\"([\d.]+)%\".*?seed (\d+)", chart)
+    assert len(points) == 12
+    places = np.array([float(x) for x, _ in sorted(points, key=lambda one: int(one[1]))])
     assert (places >= 0).all()
     assert (places <= 100).all()
     slope, start = np.polyfit(chances, places, 1)
@@ -257,9 +257,9 @@ def test_the_schedule_is_qiskits(routed: Callable[[int], QuantumCircuit]) -> Non
         for start, one in steps
         if one.operation.name not in apart
     )
-    found = sorted((gate.start, gate.name, gate.qubits) for gate in timed_gates(circuit, target))
-    assert [gate[1:] for gate in found] == [gate[1:] for gate in expected]
-    np.testing.assert_allclose([gate[0] for gate in found], [gate[0] for gate in expected], atol=1e-6)
+    gates = sorted((gate.start, gate.name, gate.qubits) for gate in timed_gates(circuit, target))
+    assert [gate[1:] for gate in gates] == [gate[1:] for gate in expected]
+    np.testing.assert_allclose([gate[0] for gate in gates], [gate[0] for gate in expected], atol=1e-6)
 
 
 def test_the_timeline_has_a_box_for_each_gate_and_qubit(routed: Callable[[int], QuantumCircuit]) -> None:

@@ -22,8 +22,8 @@ LAGOS, MANILA = "fake_lagos", "fake_manila"
 
 def test_a_report_holds_every_way_and_is_plain_json() -> None:
     circuit = ansatz("hqconv", qubits=4, layers=1)
-    told: list[tuple[int, int]] = []
-    made = transpile_report(circuit, [LAGOS, MANILA], [1, 3], 2, lambda *done: told.append(done), name="mine")
+    calls: list[tuple[int, int]] = []
+    made = transpile_report(circuit, [LAGOS, MANILA], [1, 3], 2, lambda *done: calls.append(done), name="mine")
     assert (made.circuit, made.qubits, made.parameters) == ("mine", 4, circuit.num_inputs + circuit.num_weights)
     assert [device.device for device in made.devices] == [LAGOS, MANILA]
     for device in made.devices:
@@ -32,8 +32,8 @@ def test_a_report_holds_every_way_and_is_plain_json() -> None:
         assert (device.default.options.level, device.default.options.seed, device.default.moved) == (3, 0, False)
         assert device.default in device.candidates
         assert device.best.metrics.extra_two_qubit_gates == device.best.metrics.two_qubit_gates - made.two_qubit_bound
-    assert told == sorted(told)
-    assert told[-1][0] == told[-1][1]
+    assert calls == sorted(calls)
+    assert calls[-1][0] == calls[-1][1]
     plain_values = json.loads(json.dumps(made.to_dict()))
     best = plain_values["devices"][0]["candidates"][0]["figures"]["success"]
     assert best["total"] == pytest.approx(best["gates"] * best["readout"] * best["idle"])

@@ -122,21 +122,21 @@ def test_waiting_is_relaxation_at_its_place(rng: np.random.Generator) -> None:
         ("sx", (0,), 0),
     ]
     noisy, ideal = by_hand(gates)
-    found = fidelity(circuit_of(gates), line(), [0, 1, 2])
-    assert found.state == pytest.approx(np.trace(noisy @ ideal).real, abs=EXACT)
+    simulated = fidelity(circuit_of(gates), line(), [0, 1, 2])
+    assert simulated.state == pytest.approx(np.trace(noisy @ ideal).real, abs=EXACT)
     at_once, _ = by_hand([gate for gate in gates if gate[0] != "wait"])
-    assert found.gates == pytest.approx(np.trace(at_once @ ideal).real, abs=EXACT)
-    assert found.idle == pytest.approx(found.state / found.gates)
-    assert found.total == pytest.approx(found.state)
-    assert (found.readout, found.bindings, found.standard_error) == (pytest.approx(1), 1, 0)
+    assert simulated.gates == pytest.approx(np.trace(at_once @ ideal).real, abs=EXACT)
+    assert simulated.idle == pytest.approx(simulated.state / simulated.gates)
+    assert simulated.total == pytest.approx(simulated.state)
+    assert (simulated.readout, simulated.bindings, simulated.standard_error) == (pytest.approx(1), 1, 0)
 
 
 def test_who_is_not_read_waits_for_nobody_and_who_is_waits_for_all() -> None:
     gates: Gates = [("sx", (0,), 0), ("cz", (0, 1), 0), ("sx", (1,), 0), ("cz", (1, 2), 0)]
     for measured, wait in (([1, 2], 0.0), ([0], 11.0)):
         noisy, ideal = by_hand([*gates, ("wait", (0,), wait)])
-        found = fidelity(circuit_of(gates), line(), measured)
-        assert found.state == pytest.approx(np.trace(noisy @ ideal).real, abs=EXACT)
+        simulated = fidelity(circuit_of(gates), line(), measured)
+        assert simulated.state == pytest.approx(np.trace(noisy @ ideal).real, abs=EXACT)
 
 
 def test_a_delay_is_waiting() -> None:
@@ -177,10 +177,10 @@ def test_readout_is_that_of_the_ideal_state(rng: np.random.Generator) -> None:
     one = abs(Statevector(circuit).probabilities([1])[1])
     target = line(lives=1e9, read=Read())
     target.update_instruction_properties("measure", (2,), Worse())
-    found = fidelity(circuit, target, [1, 2])
+    simulated = fidelity(circuit, target, [1, 2])
     right = (1 - one) * (1 - Read.prob_meas1_prep0) + one * (1 - Read.prob_meas0_prep1)
-    assert found.readout == pytest.approx(right * (1 - Worse.prob_meas0_prep1), abs=1e-6)
-    assert found.total == pytest.approx(found.state * found.readout)
+    assert simulated.readout == pytest.approx(right * (1 - Worse.prob_meas0_prep1), abs=1e-6)
+    assert simulated.total == pytest.approx(simulated.state * simulated.readout)
     assert fidelity(circuit, target, []).readout == pytest.approx(1, abs=EXACT)
 
 
@@ -193,8 +193,8 @@ def test_hellinger_fidelity_is_that_of_qiskit() -> None:
         "0": zero * (1 - Read.prob_meas1_prep0) + (1 - zero) * Read.prob_meas0_prep1,
         "1": zero * Read.prob_meas1_prep0 + (1 - zero) * (1 - Read.prob_meas0_prep1),
     }
-    found = fidelity(circuit, line(read=Read()), [0]).hellinger
-    assert found == pytest.approx(hellinger_fidelity(read, {"0": 0.5, "1": 0.5}), abs=EXACT)
+    simulated = fidelity(circuit, line(read=Read()), [0]).hellinger
+    assert simulated == pytest.approx(hellinger_fidelity(read, {"0": 0.5, "1": 0.5}), abs=EXACT)
 
 
 @pytest.mark.parametrize(("device", "name"), [("fake_manila", "basic"), ("fake_lagos", "hqconv")])
@@ -207,7 +207,7 @@ def test_it_is_what_qiskit_schedules_and_aer_simulates(device: str, name: str, r
         ansatz(name, qubits=4, layers=1).circuit, opened.target, TranspileOptions(1, int(rng.integers(2**31)))
     )
     angles = rng.uniform(0, 2 * math.pi, (1, isa.num_parameters))
-    found = simulated_fidelity(isa, opened.target, range(opened.qubits), angles)
+    simulated = simulated_fidelity(isa, opened.target, range(opened.qubits), angles)
     passes = [
         TimeUnitConversion(target=opened.target),
         ALAPScheduleAnalysis(target=opened.target),
@@ -219,16 +219,16 @@ def test_it_is_what_qiskit_schedules_and_aer_simulates(device: str, name: str, r
     simulator = AerSimulator(method="density_matrix", noise_model=NoiseModel.from_backend(opened.backend))
     noisy = np.asarray(simulator.run(scheduled).result().data()["density_matrix"])
     ideal = Statevector(bound).data
-    assert found.state == pytest.approx((ideal.conj() @ noisy @ ideal).real, abs=1e-7)
+    assert simulated.state == pytest.approx((ideal.conj() @ noisy @ ideal).real, abs=1e-7)
 
 
 def test_without_noise_nothing_is_lost(rng: np.random.Generator) -> None:
     target = line(lives=math.inf)
     isa = transpile(ansatz("basic", qubits=3, layers=2).circuit, target, TranspileOptions(1, 0))
-    found = simulated_fidelity(isa, target, [0, 1, 2], rng.uniform(0, 7, (3, isa.num_parameters)))
-    parts = (found.gates, found.state, found.readout, found.total, found.hellinger, found.idle)
+    simulated = simulated_fidelity(isa, target, [0, 1, 2], rng.uniform(0, 7, (3, isa.num_parameters)))
+    parts = (simulated.gates, simulated.state, simulated.readout, simulated.total, simulated.hellinger, simulated.idle)
     assert parts == pytest.approx([1] * 6, abs=EXACT)
-    assert found.standard_error == pytest.approx(0, abs=EXACT)
+    assert simulated.standard_error == pytest.approx(0, abs=EXACT)
 
 
 def test_more_noise_loses_more(rng: np.random.Generator) -> None:
@@ -250,23 +250,23 @@ def test_the_standard_error_is_that_of_the_mean(rng: np.random.Generator) -> Non
     angles = rng.uniform(0, 7, (5, isa.num_parameters))
     single = [simulated_fidelity(isa, target, [0, 1], row[None]) for row in angles]
     totals = [one.total for one in single]
-    found = simulated_fidelity(isa, target, [0, 1], angles)
-    assert found.total == pytest.approx(np.mean(totals))
-    assert found.standard_error == pytest.approx(np.std(totals, ddof=1) / math.sqrt(5))
+    simulated = simulated_fidelity(isa, target, [0, 1], angles)
+    assert simulated.total == pytest.approx(np.mean(totals))
+    assert simulated.standard_error == pytest.approx(np.std(totals, ddof=1) / math.sqrt(5))
     assert single[0].standard_error is None
 
 
 def test_a_found_circuit_is_checked_and_can_be_repeated() -> None:
     circuit, device = ansatz("hqconv", qubits=4, layers=1), open_device("fake_lagos")
-    found = search(circuit.circuit, device.target, [1], [0])[0]
-    check = check_prediction(circuit, found, device, seed=3, bindings=3)
-    assert check.predicted == found.result.metrics.success
+    transpiled = search(circuit.circuit, device.target, [1], [0])[0]
+    check = check_prediction(circuit, transpiled, device, seed=3, bindings=3)
+    assert check.predicted == transpiled.result.metrics.success
     assert (check.device, check.seed, check.simulated.bindings) == ("fake_lagos", 3, 3)
     assert check.simulated.total == pytest.approx(check.predicted.total, abs=0.08)
     assert check.simulated.readout == pytest.approx(check.predicted.readout, abs=0.02)
-    again = check_prediction(circuit, found, device, seed=3, bindings=3)
+    again = check_prediction(circuit, transpiled, device, seed=3, bindings=3)
     assert again.simulated == check.simulated
-    assert check_prediction(circuit, found, device, seed=4, bindings=3).simulated != check.simulated
+    assert check_prediction(circuit, transpiled, device, seed=4, bindings=3).simulated != check.simulated
     assert json.loads(json.dumps(asdict(check)))["simulated"]["total"] == check.simulated.total
 
 
@@ -289,8 +289,8 @@ def test_what_cannot_be_simulated_is_refused() -> None:
     with pytest.raises(BackendError, match="uses 11 qubits of the device, and its noise is simulated on 10 at most"):
         fidelity(wide, line(qubits=12), [0])
     circuit = ansatz("basic", qubits=3, layers=1)
-    found = search(circuit.circuit, line(), [1], [0])[0]
+    transpiled = search(circuit.circuit, line(), [1], [0])[0]
     with pytest.raises(BackendError, match=r"angles have shape \(N, 6\).*given: \(2, 5\)"):
-        simulated_fidelity(found.isa, line(), final_layout(found.isa), np.zeros((2, 5)))
+        simulated_fidelity(transpiled.isa, line(), final_layout(transpiled.isa), np.zeros((2, 5)))
     with pytest.raises(BackendError, match="2 or more settings, not 1"):
-        check_prediction(circuit, found, open_device("fake_manila"), bindings=1)
+        check_prediction(circuit, transpiled, open_device("fake_manila"), bindings=1)
