@@ -18,8 +18,9 @@ from harness.machine import machine
 from runs import side_by_side
 
 from qgen.data import open_images, save_grid
+from qgen.generators import image_seeds
 from qgen.metrics import compute_quality, open_feature_extractor
-from qgen.runs import find_run, image_seeds
+from qgen.runs import find_run
 from qgen.sampling import open_trained
 
 BACKENDS = ("aer", "aer:fake_brisbane", "fake_brisbane")

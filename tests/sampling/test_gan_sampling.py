@@ -17,8 +17,9 @@ from qgen.backends.ibm import IBMBackend
 from qgen.cli.main import app
 from qgen.costing.plan import plan_sampling, plan_training
 from qgen.errors import BackendError, ConfigError, RunError
+from qgen.generators import gan, image_seeds
 from qgen.nn import describe_runs
-from qgen.runs import Run, generators, image_seeds, load_checkpoint
+from qgen.runs import Run, load_checkpoint
 from qgen.sampling import open_trained, sample_run
 
 SHAPES = {"gan-quantum-both": (1, 8, 8), "patch-gan": (1, 8, 8), "style-gan": (3, 1, 1)}
@@ -72,7 +73,7 @@ def test_an_image_depends_on_its_seed_alone(preset: str, trained: Trained, monke
     made = open_trained(trained(preset)).generator
     seeds = image_seeds(1, 7)
     together, told = made.sample(seeds), list[tuple[int, int]]()
-    monkeypatch.setattr(generators, "PASS", 3)
+    monkeypatch.setattr(gan, "BATCH", 3)
     parts = made.sample(seeds, progress=lambda done, total: told.append((done, total)))
     torch.testing.assert_close(parts, together, rtol=0, atol=1e-5)
     assert told == [(3, 7), (6, 7), (7, 7)]
