@@ -111,9 +111,15 @@ class Labelled(Protocol):
 
 @dataclass(frozen=True)
 class LabelConditioning:
-    """What a class-conditional model is conditioned on: one of `num_classes` labels for each image."""
+    """What a class-conditional model is conditioned on: one of `num_classes` labels for each image.
+
+    Attributes:
+        num_classes: number of classes of the data set.
+        labels: those that samples are asked for, in turn; None: all classes.
+    """
 
     num_classes: int
+    labels: tuple[int, ...] | None = None
 
     def of_images(self, images: Labelled, index: Tensor) -> Labels:
         """Return the labels (B,) of the images at these places (B,).
@@ -126,5 +132,10 @@ class LabelConditioning:
         return Labels(images.labels[index], self.num_classes)
 
     def examples(self, count: int) -> Labels:
-        """Return labels of so many images, the classes in turn: image k is of class k mod num_classes."""
-        return Labels.of([number % self.num_classes for number in range(count)], self.num_classes)
+        """Return labels of so many images: those that are asked for, in turn, or else the classes in turn.
+
+        Raises:
+            InputError: there is no such class.
+        """
+        labels = self.labels or range(self.num_classes)
+        return Labels.of([labels[number % len(labels)] for number in range(count)], self.num_classes)

@@ -28,6 +28,7 @@ Examples:
   qgen sample --backend ibm_fez --steps 1 --hardware tiles=auto --yes
   qgen sample --backend ibm_fez --place-anew --dry-run
   qgen sample --sampler ancestral  # all steps, as published
+  qgen sample --label 3 --label 5 --guidance 2  # of a run with --set model.conditioning=label
   qgen sample --out digits.png --single"""
 
 
@@ -54,6 +55,13 @@ def sample(
     sampler: Annotated[str | None, typer.Option(metavar="NAME", help="dpm-solver, unipc, ddim or ancestral.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of the sampler; each runs the circuits.")] = None,
     eta: Annotated[float | None, typer.Option(min=0, help="Noise that ddim or dpm-solver adds, from 0 to 1.")] = None,
+    label: Annotated[
+        list[int] | None,
+        typer.Option(min=0, metavar="CLASS", help="Images of this class; repeatable: of several in turn."),
+    ] = None,
+    guidance: Annotated[
+        float | None, typer.Option(min=1, help="Closeness to the label: 1 none; more runs twice as many circuits.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="The grid; default: in the run's folder `samples`.")
     ] = None,
@@ -70,7 +78,7 @@ def sample(
     backend_changes = options.backend_settings(backend, shots, noise_scale, layout, hardware)
     trained_run = find_run(run)
     check_outputs(out or (None if dry_run else trained_run.samples / "samples.png"), makes_folders=True)
-    given: dict[str, Any] = {"sampler": sampler, "steps": steps, "eta": eta}
+    given: dict[str, Any] = {"sampler": sampler, "steps": steps, "eta": eta, "labels": label, "guidance": guidance}
     sampler_changes = {key: value for key, value in given.items() if value is not None}
     if "sampler" in sampler_changes:  # another sampler has another default number of steps
         sampler_changes = {"steps": None, "eta": 0.0} | sampler_changes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 
 from qgen.errors import ConfigError
 from qgen.settings import Settings
@@ -96,7 +96,7 @@ class DiffusionSettings(Settings):
 class SamplingSettings(Settings):
     """How an image is made from noise. Every step is one evaluation of the network, and costs its circuits."""
 
-    added: ClassVar[frozenset[str]] = frozenset({"guidance"})
+    added: ClassVar[frozenset[str]] = frozenset({"guidance", "labels"})
 
     sampler: Literal["ancestral", "ddim", "dpm-solver", "unipc"] = "dpm-solver"
     """`ancestral`: as published, all steps; `ddim`: first order; `dpm-solver`: DPM-Solver++(2M), second order; `unipc`:
@@ -110,6 +110,9 @@ class SamplingSettings(Settings):
     guidance: float = Field(1.0, ge=1)
     """Classifier-free guidance (Ho & Salimans 2022) of models with `model.conditioning`: 1 is none; more makes images
     closer to their label and less varied, and runs twice as many circuits."""
+
+    labels: tuple[NonNegativeInt, ...] | None = Field(None, min_length=1)
+    """Classes of sampled images, by number, in turn; None: all in turn. Of models with `model.conditioning=label`."""
 
     @model_validator(mode="after")
     def _eta_has_a_meaning(self) -> Self:

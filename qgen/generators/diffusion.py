@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from qgen.conditioning import LabelConditioning
 from qgen.diffusion import DiffusionSettings, SamplingSettings
+from qgen.errors import ConfigError
 from qgen.generators.protocols import BuildContext, Export, Groups, Player, Shape, learned
 from qgen.models import UNetSettings
 from qgen.progress import ProgressCallback
@@ -72,7 +73,10 @@ class DiffusionGenerator:
         channels, size, _ = context.shape
         classes = context.num_classes
         network = build_unet(settings, channels, size, context.backend, context.gradient, context.seed, classes)
-        labels = LabelConditioning(classes) if settings.conditioning == "label" and classes is not None else None
+        labels = None
+        if settings.conditioning == "label" and classes is not None:
+            labels = LabelConditioning(classes, sampling.labels)
+            _check_labels(sampling.labels or (), classes)
         objective = DenoisingObjective(
             network,
             diffusion.noise_schedule(),
@@ -84,13 +88,20 @@ class DiffusionGenerator:
 
     @staticmethod
     def check(settings: UNetSettings, groups: Groups) -> None:
-        """Refuse a sampler that takes more steps than the diffusion has."""
+        """Refuse a sampler that takes more steps than the diffusion has, or conditions that the model does not know."""
         diffusion, sampling = cast(DiffusionSettings, groups["diffusion"]), cast(SamplingSettings, groups["sampling"])
         if sampling.steps is not None and sampling.steps > diffusion.steps:
             raise ValueError(
                 f"sampling.steps = {sampling.steps} is more than diffusion.steps = {diffusion.steps}; "
                 "a sampler can take at most as many steps as the diffusion has"
             )
+        if settings.conditioning == "none":
+            unusable = [name for name in ("labels", "guidance") if name in sampling.plain()]
+            if unusable:
+                raise ValueError(
+                    f"sampling.{unusable[0]} is for models that are trained with labels "
+                    "(`qgen train --set model.conditioning=label`), and this one is not: leave it out"
+                )
 
     @staticmethod
     def has_unused_parameters(settings: UNetSettings) -> bool:
@@ -123,8 +134,15 @@ class DiffusionGenerator:
     @property
     def sampling_info(self) -> Mapping[str, Any]:
         given, calls = self.sampling, self.num_calls
-        label = f"{given.sampler}{calls}" + (f"-eta{given.eta:g}" if given.eta else "")
-        return given.plain() | {"label": label, "words": f"{given.sampler} in {calls} steps"}
+        label, words = f"{given.sampler}{calls}", f"{given.sampler} in {calls} steps"
+        if given.eta:
+            label += f"-eta{given.eta:g}"
+        if given.guidance != 1:
+            label, words = f"{label}-guidance{given.guidance:g}", f"{words}, guidance {given.guidance:g}"
+        if given.labels is not None:
+            label = f"{label}-label{'+'.join(map(str, given.labels))}"
+            words = f"{words}, of class {', '.join(map(str, given.labels))}"
+        return given.plain() | {"label": label, "words": words}
 
     @property
     def num_calls(self) -> int:
@@ -178,3 +196,14 @@ class DiffusionGenerator:
     def _rows(self) -> int:
         """Rows of an image in the batch of a call: with and without its condition where it is guided."""
         return 1 if self.conditioning is None else self.sampling.rows_per_image
+
+
+def _check_labels(labels: Sequence[int], num_classes: int) -> None:
+    """Refuse labels that the data do not have.
+
+    Raises:
+        ConfigError: there is no such class.
+    """
+    wrong = [label for label in labels if label >= num_classes]
+    if wrong:
+        raise ConfigError(f"there is no class {wrong[0]} to sample: the classes are 0 to {num_classes - 1}")

@@ -121,7 +121,9 @@ def sample_run(
     with writing(grid):
         grid.parent.mkdir(parents=True, exist_ok=True)
     trained.generator.network.to(device)
-    images = trained.generator.sample(image_seeds(seed, count), device=device, progress=progress)
+    kind = trained.generator.conditioning
+    conditioning = None if kind is None else kind.examples(count)
+    images = trained.generator.sample(image_seeds(seed, count), conditioning, device=device, progress=progress)
     distribution = trained.config.data.name in DISTRIBUTIONS
     with writing(grid):
         save_samples(images, grid, open_images(trained.config.data) if distribution else None)

@@ -7,8 +7,9 @@ import hashlib
 import pytest
 
 from qgen.backends import open_backend
-from qgen.runs import read_config
+from qgen.runs import model_fingerprint, read_config
 from qgen.runs.building import build_generator
+from qgen.runs.checkpoint import fingerprint
 
 CASES = [
     ("digits", (1, 8, 8), "vertex.block_0.stages.banks.0.sets.1.circuits.weight", "738911d5411b"),
@@ -26,3 +27,20 @@ def test_names_and_shapes_are_those_of_version_0_1(
     assert circuits in state
     names = [(name, tuple(weights.shape)) for name, weights in state.items()]
     assert hashlib.sha256(repr(names).encode()).hexdigest()[:12] == digest
+
+
+FINGERPRINTS = [
+    ("digits", (1, 8, 8), "999be7854ce4", "5a27a82747b8"),
+    ("patch-gan", (1, 8, 8), "002ca77ed31e", "d0885dac2880"),
+    ("style-gan", (3, 1, 1), "b0a81da01733", "56a264e16e57"),
+    ("gan-quantum-both", (1, 8, 8), "2a970693f194", "20cf1695c7e6"),
+    ("quanvunet", (1, 28, 28), "ccec4649df5e", "6b59bfe6cb78"),
+]
+
+
+@pytest.mark.parametrize(("preset", "shape", "model", "run"), FINGERPRINTS, ids=[case[0] for case in FINGERPRINTS])
+def test_fingerprints_are_those_of_version_0_1(preset: str, shape: tuple[int, int, int], model: str, run: str) -> None:
+    """Settings that were added since are left out of plain values where they have their defaults."""
+    config = read_config(preset)
+    assert model_fingerprint(config, shape)[:12] == model
+    assert fingerprint(config.plain())[:12] == run
