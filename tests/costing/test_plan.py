@@ -88,3 +88,22 @@ def test_sampling(preset: str, count: int, server: DevServer, tmp_path: Path) ->
         compare(server, plan)
     finally:
         generator.backend.close()
+
+
+def test_a_model_with_labels_and_guidance(server: DevServer, tmp_path: Path) -> None:
+    changes = ("model.conditioning=label", "sampling.labels=[3, 5]", "sampling.guidance=2", "backend.gradient=spsa")
+    settings = config("digits", *changes)
+    training = built(tmp_path, settings)
+    generator: Any = training.generator
+    try:
+        plan = plan_training(generator, settings, generator.backend, 1)
+        sampling = plan_sampling(generator, settings, generator.backend, 3, 0)
+        assert sampling.task == "sampling 3 images of seed 0 with dpm-solver in 3 steps, guidance 2, of class 3, 5"
+        assert sampling.circuits == 3 * generator.circuits_per_image == 3 * 2 * 3 * generator.network.circuits_per_call
+        generator.backend.allow(plan.seconds + sampling.seconds)
+        training.step(0)
+        compare(server, plan)
+        generator.sample([1, 2, 3], generator.conditioning.examples(3))
+        assert sum(job.circuits for job in server.ledger.jobs) == plan.circuits + sampling.circuits
+    finally:
+        generator.backend.close()
