@@ -45,7 +45,7 @@ class DiffusionGenerator:
     """
 
     Settings: ClassVar = UNetSettings
-    groups: ClassVar = {"diffusion": DiffusionSettings, "sampling": SamplingSettings}
+    groups: ClassVar[Mapping[str, type]] = {"diffusion": DiffusionSettings, "sampling": SamplingSettings}
     parts: ClassVar = ("encoder", "vertex", "decoder")
     # De Falco et al., arXiv:2402.16147, section 3.3, train a new vertex between them.
     default_parts: ClassVar = ("encoder", "decoder")
