@@ -10,53 +10,52 @@ from qgen.settings import Settings
 
 
 class DataSettings(Settings):
-    """The images to learn from.
+    """The images to train on.
 
-    Every choice is a function of these settings alone, not of a run's seed: runs that differ in their seed learn from
-    the same images.
+    They depend on these settings alone, not on a run's seed: runs that differ in their seed train on the same images.
     """
 
     name: str = Field(default="digits", min_length=1)
     """A known data set or distribution (`qgen data` lists them), or the path of a folder of images."""
 
     split: Literal["train", "test"] = "train"
-    """The part of what is known by its name. A folder of images is all `train`."""
+    """The split of a known set or distribution. A folder of images is all `train`."""
 
     size: int | None = Field(default=None, ge=1)
-    """Resize to this many pixels in height and width; null: as the images are, which must then agree.
+    """Height and width in pixels to resize to; null: as the images are, which must then agree.
 
-    In a folder all images of the chosen `classes` must, also those that `limit` or `fraction` leaves out.
+    In a folder, all images of the selected `classes` must agree, also those that `limit` or `fraction` leaves out.
     """
 
     channels: Literal[1, 3] | None = None
     """1: grey, 3: RGB; null: as the images are.
 
-    A folder is grey only if all images of the chosen `classes` are, also those that `limit` or `fraction` leaves out.
+    A folder is grey only if all images of the selected `classes` are, also those that `limit` or `fraction` leaves out.
     """
 
     depth: int | None = Field(default=None, ge=9, le=16)
-    """How many bits grey pixels have in files of 16, which may hold 12 or 14 without saying so; null: as the file says.
+    """Bits that grey pixels of 16-bit files really use, which may be 12 or 14; null: as the file says.
 
     A file whose brightest pixel would be darker than a sixteenth of white is refused until this is set.
     """
 
     limit: int | None = Field(default=None, ge=1)
-    """Keep this many images: a fixed choice, the same in every run, with as many of each class as can be.
+    """Number of images to select: a fixed subset, the same in every run, with the classes as balanced as possible.
 
-    A smaller limit keeps a part of what a larger one does.
+    A smaller limit selects a subset of what a larger one does.
     """
 
     fraction: float | None = Field(default=None, gt=0, le=1)
-    """Keep this part of the images, chosen as `limit` chooses: of `classes`, rounded, and at least one.
+    """Part of the images to select, as `limit` does: of `classes`, rounded, at least one.
 
-    In a folder it is a part of the files that there are, also of those that cannot be read.
+    In a folder it is a part of all image files, unreadable ones included.
     """
 
     classes: tuple[int, ...] | None = Field(default=None, min_length=1)
-    """Keep only images with these labels, which stay as they are."""
+    """Labels of the images to select; labels stay as they are."""
 
     skip_unreadable: bool = False
-    """Go on without the files of a folder that cannot be read. Otherwise they are named and nothing is trained."""
+    """Skip unreadable files of a folder. Otherwise they are named, and nothing is trained."""
 
     @model_validator(mode="after")
     def _no_class_twice(self) -> Self:

@@ -116,7 +116,7 @@ class FeatureExtractor:
             )
         pixels = images.detach().to("cpu", torch.float32)
         if broken := int((~pixels.isfinite()).flatten(1).any(dim=1).sum()):
-            raise DataError(f"{broken:,} of {len(pixels):,} images hold values that are not finite: none is judged.")
+            raise DataError(f"{broken:,} of {len(pixels):,} images have values that are not finite, so no features.")
         return pixels.clamp(-1, 1)
 
 

@@ -41,7 +41,7 @@ METRICS = (
         "kernel", "kernel distance", True, False, "between the same features, unbiased; about 0 where nothing differs"
     ),
     Metric("coverage", "coverage", False, True, "real images that have a sample near"),
-    Metric("confident", "recognised", False, True, "samples that the judge takes for some class by more than 90 %"),
+    Metric("confident", "recognised", False, True, "samples that a classifier assigns to a class by more than 90 %"),
     Metric("entropy", "evenness", False, True, "entropy of the classes of those, of the largest that there could be"),
     Metric(
         "sliced_wasserstein", "sliced Wasserstein", True, False, "1-Wasserstein distance, mean of random directions"

@@ -141,9 +141,9 @@ def evaluation(comparison: Comparison) -> str:
     if not rates:
         return text
     return (
-        f"{text} The judge is a small network that learned the classes of the real images, and takes "
-        f"{100 * rates[0]:.1f} % of them for some class by more than 90 %. Distances are of its features: they are "
-        "not to be compared with values of other judges, data or numbers of samples."
+        f"{text} The classifier is a small network that learned the classes of the real images, and assigns "
+        f"{100 * rates[0]:.1f} % of them to a class by more than 90 %. Distances are of its features: they are "
+        "not to be compared with values of other classifiers, data or numbers of samples."
     )
 
 
