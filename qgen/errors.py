@@ -48,18 +48,18 @@ class ProductFormulaWarning(UserWarning):
 
 
 #: Longest representation of a value in a message, in characters.
-LONGEST_SHOWN = 80
+MAX_REPR_LENGTH = 80
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """Return a value's `repr` on one short line, for a message; its type if that is longer."""
     try:
         text = " ".join(repr(value).split())
     except ValueError:  # an integer of more digits than Python prints
         text = ""
-    if isinstance(value, str | bytes) and len(text) > LONGEST_SHOWN:
-        return f"{text[: LONGEST_SHOWN - 3]}..."
-    plain = 0 < len(text) <= LONGEST_SHOWN and " object at 0x" not in text
+    if isinstance(value, str | bytes) and len(text) > MAX_REPR_LENGTH:
+        return f"{text[: MAX_REPR_LENGTH - 3]}..."
+    plain = 0 < len(text) <= MAX_REPR_LENGTH and " object at 0x" not in text
     return text if plain else f"something of type {type(value).__name__}"
 
 

@@ -93,7 +93,7 @@ def listening() -> Iterator[Interrupts]:
 
 
 @contextmanager
-def on_end_at_once(clean: Callable[[], object]) -> Iterator[None]:
+def on_forced_exit(clean: Callable[[], object]) -> Iterator[None]:
     """Call `clean` if the process ends at once within this block; in another thread, so it must not block."""
     interrupts.cleanups.append(clean)
     try:
@@ -103,7 +103,7 @@ def on_end_at_once(clean: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
-def left_to_a_child() -> Iterator[None]:
+def leave_signals_to_child() -> Iterator[None]:
     """Ignore signals within this block, while a child process that owns the terminal handles them."""
     interrupts.ignored = True
     try:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 
-def on_demand(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+def lazy_imports(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return `__getattr__` and `__dir__` (PEP 562) for a package that lists its names under `if TYPE_CHECKING:`.
 
     In its `__init__.py`:
@@ -16,7 +16,7 @@ def on_demand(package: str) -> tuple[Callable[[str], object], Callable[[], list[
         if TYPE_CHECKING:
             from qgen.part.file import Name as Name
         else:
-            __getattr__, __dir__ = on_demand(__name__)
+            __getattr__, __dir__ = lazy_imports(__name__)
 
     A name must not be that of a module of the package: the module would hide it once it is imported.
     """

@@ -21,7 +21,7 @@ def free_memory() -> int:
     return min([int(psutil.virtual_memory().available), *_container_free(), *_process_free()])
 
 
-def in_words(size: float) -> str:
+def format_bytes(size: float) -> str:
     """Format a size in bytes, as "1,234.5 GiB"."""
     return f"{size / 2**30:,.1f} GiB" if size < 2**50 else f"{size / 2**30:,.0f} GiB"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from qgen.interrupts import on_end_at_once
+from qgen.interrupts import on_forced_exit
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,7 +37,7 @@ def progress_bars(console: Console) -> Iterator[Progress]:
         transient=True,
         expand=True,
     )
-    with on_end_at_once(lambda: _clear(progress)), progress:
+    with on_forced_exit(lambda: _clear(progress)), progress:
         yield progress
 
 

@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from qgen.errors import ConfigError, shown
+from qgen.errors import ConfigError, short_repr
 from qgen.yaml_values import coerce, is_union, mixed_up, takes_any_key
 
 _MAX_SHOWN = 100
@@ -132,7 +132,7 @@ def _lines(cls: type[BaseModel], error: ValidationError) -> list[str]:
 def _short(given: Any) -> str:
     text = repr(given)
     if " object at 0x" in text or "\n" in text:
-        return shown(given)
+        return short_repr(given)
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 

@@ -8,11 +8,11 @@ from stat import S_IMODE
 from uuid import uuid4
 
 #: Part of the temporary name; a crash may leave such a file behind.
-UNFINISHED = ".tmp"
+TEMPORARY_MARK = ".tmp"
 
 
 @contextmanager
-def aside(path: str | os.PathLike[str], private: bool = False) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str], private: bool = False) -> Iterator[Path]:
     """Yield a temporary path in the same folder; the file written there replaces `path` when the block ends.
 
     If the block raises, `path` stays as it was, and the temporary file is removed. The temporary name has the suffix of
@@ -27,7 +27,7 @@ def aside(path: str | os.PathLike[str], private: bool = False) -> Iterator[Path]
         OSError: the folder does not exist or cannot be written, or the disk is full.
     """
     target = Path(path)
-    temporary = target.with_name(f".{uuid4().hex}{UNFINISHED}{target.suffix}")
+    temporary = target.with_name(f".{uuid4().hex}{TEMPORARY_MARK}{target.suffix}")
     try:
         fresh = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
         mode = S_IMODE(os.fstat(fresh).st_mode)
@@ -46,9 +46,9 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a UTF-8 file atomically; surrogates, as in names of files, become escapes of JSON and YAML.
 
     Raises:
-        OSError: see `aside`.
+        OSError: see `atomic_write`.
     """
-    with aside(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 

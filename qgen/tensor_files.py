@@ -42,7 +42,7 @@ class TensorFile:
         """
         flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         text = json.dumps({**content, "sha256": _digest(flat, content)})
-        with storage.aside(path) as temporary:
+        with storage.atomic_write(path) as temporary:
             try:
                 save_file(flat, temporary, {"format": self._mark, "version": str(self.version), "qgen": text})
             except SafetensorError as error:  # it wraps the error of the system

@@ -15,9 +15,9 @@ Path = str | os.PathLike[str]
 
 MIB = 2**20
 #: Size limit of settings, noise and circuits that people write, in bytes; PyYAML takes seconds for this much.
-MOST_WRITTEN = MIB // 2
+MAX_WRITTEN_BYTES = MIB // 2
 #: Size limit of files that programs write: routed circuits, calibrations, noise models.
-MOST_GENERATED = 64 * MIB
+MAX_GENERATED_BYTES = 64 * MIB
 _FLAGS = sum(getattr(os, name, 0) for name in ("O_RDONLY", "O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"))
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -55,27 +55,27 @@ def check_regular(path: Path) -> None:
     open_regular(path).close()
 
 
-def read_bytes(path: Path, most: int) -> bytes:
-    """Read a file of at most `most` bytes.
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """Read a file of at most `max_bytes` bytes.
 
     Raises:
         OSError: see `open_regular`; or it is larger.
     """
     with open_regular(path) as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        size = f"{most / MIB:,.0f} MiB" if most >= MIB else f"{most / 1024:,.0f} KiB"
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        size = f"{max_bytes / MIB:,.0f} MiB" if max_bytes >= MIB else f"{max_bytes / 1024:,.0f} KiB"
         raise OSError(errno.EFBIG, f"it is larger than {size}", os.fspath(path))
     return content
 
 
-def read_text(path: Path, most: int = MOST_WRITTEN) -> str:
+def read_text(path: Path, max_bytes: int = MAX_WRITTEN_BYTES) -> str:
     """Read a UTF-8 text file, without a byte order mark.
 
     Raises:
         OSError: see `read_bytes`; or it is not UTF-8.
     """
-    content = read_bytes(path, most)
+    content = read_bytes(path, max_bytes)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -83,6 +83,6 @@ def read_text(path: Path, most: int = MOST_WRITTEN) -> str:
         raise OSError(errno.EILSEQ, f"it is not text in UTF-8 (line {line})", os.fspath(path)) from error
 
 
-def shown(path: Path) -> str:
+def printable(path: Path) -> str:
     """Return a path as printable text: surrogates and control characters are escaped."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in os.fspath(path))

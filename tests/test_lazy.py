@@ -14,7 +14,7 @@ import qgen
 PACKAGES = [
     each.name
     for each in pkgutil.walk_packages(qgen.__path__, "qgen.")
-    if each.ispkg and "on_demand(" in Path(str(import_module(each.name).__file__)).read_text(encoding="utf-8")
+    if each.ispkg and "lazy_imports(" in Path(str(import_module(each.name).__file__)).read_text(encoding="utf-8")
 ]
 #: Commands that are done, or refuse, without a tensor; and what they may not load.
 LIGHT = {
@@ -58,7 +58,8 @@ def test_several_packages_are_lazy() -> None:
 @pytest.mark.parametrize("name", PACKAGES)
 def test_every_name_of_a_lazy_package_is_there(name: str) -> None:
     package = import_module(name)
-    listed = [each for each in dir(package) if not each.startswith("_") and each not in ("TYPE_CHECKING", "on_demand")]
+    others = {"TYPE_CHECKING", "lazy_imports"}
+    listed = [each for each in dir(package) if not each.startswith("_") and each not in others]
     assert listed
     for each in listed:
         value = getattr(package, each)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qgen.lazy import on_demand
+from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.adversarial.losses import LOSSES as LOSSES
@@ -12,4 +12,4 @@ if TYPE_CHECKING:
     from qgen.adversarial.objectives import GeneratorObjective as GeneratorObjective
     from qgen.adversarial.settings import AdversarialSettings as AdversarialSettings
 else:
-    __getattr__, __dir__ = on_demand(__name__)
+    __getattr__, __dir__ = lazy_imports(__name__)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qgen.lazy import on_demand
+from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.backends.api import Backend as Backend
@@ -19,4 +19,4 @@ if TYPE_CHECKING:
     from qgen.backends.registry import backend_names as backend_names
     from qgen.backends.registry import open_backend as open_backend
 else:
-    __getattr__, __dir__ = on_demand(__name__)
+    __getattr__, __dir__ = lazy_imports(__name__)

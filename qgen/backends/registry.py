@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from qgen.errors import BackendError, ConfigError, shown
+from qgen.errors import BackendError, ConfigError, short_repr
 
 if TYPE_CHECKING:
     from qiskit.providers import BackendV2
@@ -174,7 +174,7 @@ def _open_instance(device: BackendV2, options: Mapping[str, Any]) -> Backend:
     from qgen.backends.device.provider import ProviderBackend
 
     if not isinstance(device, BackendV2):
-        raise BackendError(f"{shown(device)} is no backend: give a name, as 'statevector', or a Qiskit BackendV2")
+        raise BackendError(f"{short_repr(device)} is no backend: give a name, as 'statevector', or a Qiskit BackendV2")
     settings = _settings(str(device.name or type(device).__name__), options)
     _PROVIDER.check(settings)
     return ProviderBackend(device, settings.shots)

@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Iterable
 
-from qgen.errors import CircuitError, shown, suggestion
+from qgen.errors import CircuitError, short_repr, suggestion
 
 #: Python writes no integer of more than 4300 digits into a message.
 _TOO_LARGE = 10**100
@@ -19,7 +19,7 @@ def one_of(what: str, value: object, allowed: Iterable[str]) -> str:
     if isinstance(value, str) and value in words:
         return value
     listed = ", ".join(words) if words else "none"
-    raise CircuitError(f"{what} {shown(value)} does not exist. Allowed: {listed}.{suggestion(value, words)}")
+    raise CircuitError(f"{what} {short_repr(value)} does not exist. Allowed: {listed}.{suggestion(value, words)}")
 
 
 def whole_number(what: str, value: object, minimum: int = 1) -> int:
@@ -33,7 +33,7 @@ def whole_number(what: str, value: object, minimum: int = 1) -> int:
     except TypeError:
         number = None
     if number is None or isinstance(value, bool):
-        raise CircuitError(f"{what} must be a whole number of at least {minimum}, not {shown(value)}.")
+        raise CircuitError(f"{what} must be a whole number of at least {minimum}, not {short_repr(value)}.")
     if abs(number) >= _TOO_LARGE:
         raise CircuitError(f"{what} must be at least {minimum}, and have at most 100 digits.")
     if number < minimum:

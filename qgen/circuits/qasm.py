@@ -16,7 +16,7 @@ from qgen.circuits.layer_circuit import LayerCircuit
 from qgen.circuits.observables import z_observables
 from qgen.errors import CircuitError
 from qgen.extras import install_command
-from qgen.user_files import MOST_GENERATED, read_text, shown
+from qgen.user_files import MAX_GENERATED_BYTES, printable, read_text
 
 _COMMENT = re.compile(r'"[^"\n]*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _VERSION = re.compile(r"\s*OPENQASM\s+(\d+)")
@@ -43,9 +43,9 @@ def read_qasm(path: Path) -> LayerCircuit:
         CircuitError: the file cannot be read, does not parse (the line is given), or has what a layer cannot have.
     """
     try:
-        text = read_text(path, MOST_GENERATED)
+        text = read_text(path, MAX_GENERATED_BYTES)
     except OSError as error:
-        raise CircuitError(f"{shown(path)} cannot be read: {error.strerror}.") from error
+        raise CircuitError(f"{printable(path)} cannot be read: {error.strerror}.") from error
     parsed = _parse(_COMMENT.sub(_blank, text), path)
     if parsed.num_qubits > MAX_QUBITS:
         raise CircuitError(f"{path} has {parsed.num_qubits:,} qubits; any backend runs {MAX_QUBITS:,} at most")

@@ -17,7 +17,7 @@ from qgen import storage
 from qgen.circuits.mixture import Mixture
 from qgen.circuits.observables import pauli_terms
 from qgen.errors import CircuitError
-from qgen.user_files import MOST_GENERATED, read_text, shown
+from qgen.user_files import MAX_GENERATED_BYTES, printable, read_text
 
 FORMAT = "qgen-circuit"
 VERSION = 1
@@ -123,9 +123,9 @@ def read_file(path: str | os.PathLike[str]) -> str:
         CircuitError: it does not exist, cannot be read, or is not text.
     """
     try:
-        return read_text(path, MOST_GENERATED)
+        return read_text(path, MAX_GENERATED_BYTES)
     except OSError as error:
-        raise CircuitError(f"Cannot read the circuit file {shown(path)}: {error.strerror}.") from error
+        raise CircuitError(f"Cannot read the circuit file {printable(path)}: {error.strerror}.") from error
 
 
 def _names(parameters: Sequence[Parameter]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qgen.errors import ConfigError, InputError
-from qgen.interrupts import left_to_a_child
+from qgen.interrupts import leave_signals_to_child
 
 if TYPE_CHECKING:
     from qgen.devserver import DevServer, Fault
@@ -117,7 +117,7 @@ def _run(command: list[str], server: DevServer) -> int:
     if command[0] == "qgen":  # this one, wherever it is installed
         command = [sys.executable, "-P", "-m", *command]
     try:
-        with left_to_a_child(), subprocess.Popen(command, env=os.environ | server.environment()) as child:
+        with leave_signals_to_child(), subprocess.Popen(command, env=os.environ | server.environment()) as child:
             while True:
                 try:
                     code = child.wait()

@@ -13,7 +13,7 @@ import typer
 from qgen.cli import confirmation, options
 from qgen.cli.output import check_folder, make_console, print_json
 from qgen.cli.progress import progress
-from qgen.interrupts import on_end_at_once
+from qgen.interrupts import on_forced_exit
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -230,7 +230,7 @@ def _train(
                 console.print(f"training on {what}, {circuits}, into {run.path}", soft_wrap=True)
                 if not confirmation.confirm_training(console, trainer, spending, as_json):
                     return
-            with on_end_at_once(lambda: terminate_workers(fabric)):
+            with on_forced_exit(lambda: terminate_workers(fabric)):
                 finished = (resume_training if resume else start)(trainer, report if first else Report())
             exported = export(trainer, data_dir) if first and not finished.stopped else None
     except BaseException:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qgen.lazy import on_demand
+from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.costing.circuit_use import CircuitUse as CircuitUse
@@ -14,4 +14,4 @@ if TYPE_CHECKING:
     from qgen.costing.plan import plan_sampling as plan_sampling
     from qgen.costing.plan import plan_training as plan_training
 else:
-    __getattr__, __dir__ = on_demand(__name__)
+    __getattr__, __dir__ = lazy_imports(__name__)

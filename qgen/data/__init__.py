@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qgen.lazy import on_demand
+from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.data.histograms import save_samples as save_samples
@@ -18,4 +18,4 @@ if TYPE_CHECKING:
     from qgen.data.status import list_sets as list_sets
     from qgen.data.subset import batch_indices as batch_indices
 else:
-    __getattr__, __dir__ = on_demand(__name__)
+    __getattr__, __dir__ = lazy_imports(__name__)

@@ -20,7 +20,7 @@ from qgen.data.settings import DataSettings
 from qgen.data.subset import candidates
 from qgen.errors import DataError
 from qgen.progress import ProgressCallback
-from qgen.user_files import shown
+from qgen.user_files import printable
 
 _MAX_NAMED = 10
 _Read = TypeVar("_Read")
@@ -69,10 +69,10 @@ class Reader:
     def refuse_unreadable(self) -> None:
         """Raise a DataError that names the unreadable files, if there are any."""
         if self.unreadable:
-            named = [f"{shown(file.as_posix())} ({reason})" for file, reason in sorted(self.unreadable.items())]
+            named = [f"{printable(file.as_posix())} ({reason})" for file, reason in sorted(self.unreadable.items())]
             more = len(named) - _MAX_NAMED
             raise DataError(
-                f"{len(named):,} of {len(self.folder.files):,} images in {shown(self.folder.path)} cannot be read: "
+                f"{len(named):,} of {len(self.folder.files):,} images in {printable(self.folder.path)} cannot be read: "
                 f"{', '.join(named[:_MAX_NAMED])}{f' and {more:,} more' if more > 0 else ''}. "
                 "Mend or remove them, or set `skip_unreadable: true`."
             )
@@ -87,13 +87,13 @@ def list_folder(path: Path) -> Folder:
     # Sorted by parts: Windows compares paths without case, and the order decides which images a limit selects.
     files = sorted(_walk(path), key=lambda file: file.parts)
     if not files:
-        raise DataError(f"There are no images in {shown(path)}: none of its files ends in {', '.join(ENDINGS)}.")
+        raise DataError(f"There are no images in {printable(path)}: none of its files ends in {', '.join(ENDINGS)}.")
     if any(len(file.parts) == 1 for file in files):
         return Folder(path, tuple(files), None, None)
     names = sorted({file.parts[0] for file in files})
     label = {name: index for index, name in enumerate(names)}
     labels = np.array([label[file.parts[0]] for file in files], np.int64)
-    return Folder(path, tuple(files), labels, tuple(map(shown, names)))
+    return Folder(path, tuple(files), labels, tuple(map(printable, names)))
 
 
 def open_folder(path: Path, settings: DataSettings, progress: ProgressCallback | None = None) -> ImageSet:
@@ -111,7 +111,7 @@ def open_folder(path: Path, settings: DataSettings, progress: ProgressCallback |
     """
     if settings.split == "test":
         raise DataError(
-            f"{shown(path)} has no test images: a folder is all `train`. Give a folder of its own for testing."
+            f"{printable(path)} has no test images: a folder is all `train`. Give a folder of its own for testing."
         )
     folder = list_folder(path)
     order, selected = _candidates(folder, settings)
@@ -124,7 +124,7 @@ def open_folder(path: Path, settings: DataSettings, progress: ProgressCallback |
         reader.refuse_unreadable()
     if len(indices) < (settings.limit or 1):
         raise DataError(
-            f"Only {len(indices):,} images in {shown(path)} can be read, not the {settings.limit or 1:,} needed."
+            f"Only {len(indices):,} images in {printable(path)} can be read, not the {settings.limit or 1:,} needed."
         )
     return _image_set(reader, indices, pixels)
 
@@ -142,15 +142,15 @@ def folder_shape(path: Path, settings: DataSettings) -> tuple[int, int, int]:
 
 
 def _candidates(folder: Folder, settings: DataSettings) -> tuple[NDArray[np.int64], int]:
-    name, count = shown(folder.path), len(folder.files)
+    name, count = printable(folder.path), len(folder.files)
     return candidates(name, folder.labels, count, settings.classes, settings.limit, settings.fraction)
 
 
 def _image_set(reader: Reader, indices: NDArray[np.int64], pixels: NDArray[np.uint8]) -> ImageSet:
     folder, skipped = reader.folder, len(reader.unreadable)
     labels = None if folder.labels is None else torch.from_numpy(folder.labels[indices])
-    source = shown(os.path.abspath(folder.path)) + (f", without {skipped:,} unreadable files" if skipped else "")
-    return ImageSet.of(shown(folder.path), torch.from_numpy(pixels), labels, folder.class_names, source)
+    source = printable(os.path.abspath(folder.path)) + (f", without {skipped:,} unreadable files" if skipped else "")
+    return ImageSet.of(printable(folder.path), torch.from_numpy(pixels), labels, folder.class_names, source)
 
 
 def _size_and_channels(reader: Reader, order: NDArray[np.int64], settings: DataSettings) -> tuple[int, int]:
@@ -170,7 +170,7 @@ def _common_side(path: Path, headers: list[ImageHeader]) -> int:
     smallest, largest = (choose(headers, key=lambda header: header.side) for choose in (min, max))
     if smallest.side < largest.side:
         raise DataError(
-            f"The images in {shown(path)} differ in size, from {smallest.width}x{smallest.height} to "
+            f"The images in {printable(path)} differ in size, from {smallest.width}x{smallest.height} to "
             f"{largest.width}x{largest.height}: set `size`, for example to {smallest.side}."
         )
     return smallest.side
@@ -206,7 +206,7 @@ def _walk(path: Path) -> Iterator[Path]:
     """Yield the paths of image files, relative to `path`. Links are followed, but no folder is entered twice."""
 
     def refuse(error: OSError) -> None:
-        raise DataError(f"Cannot list {shown(error.filename)}: {error.strerror}.") from error
+        raise DataError(f"Cannot list {printable(error.filename)}: {error.strerror}.") from error
 
     entered = set()
     for folder, inside, names in os.walk(path, onerror=refuse, followlinks=True):

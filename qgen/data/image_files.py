@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from qgen.errors import DataError
-from qgen.storage import aside
+from qgen.storage import atomic_write
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -128,5 +128,5 @@ def save_png(image: Image, path: str | os.PathLike[str]) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    with aside(path) as temporary:
+    with atomic_write(path) as temporary:
         image.save(temporary, "PNG")

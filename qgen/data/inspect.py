@@ -14,7 +14,7 @@ from qgen.data.decoding import ImageHeader, read_header, read_pixels
 from qgen.data.folder import Reader, list_folder
 from qgen.data.image_set import ImageSet
 from qgen.progress import ProgressCallback
-from qgen.user_files import shown
+from qgen.user_files import printable
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,17 @@ def inspect_folder(path: Path, progress: ProgressCallback | None = None) -> Fold
             headers[index] = header
         if progress:
             progress(index + 1, len(folder.files))
+    folders = [printable(folder.files[index].parts[0]) for index in headers] if folder.labels is not None else []
     sides = {header.side for header in headers.values()}
     return FolderReport(
-        path=shown(path),
+        path=printable(path),
         images=len(headers),
-        counts=_count(shown(folder.files[index].parts[0]) for index in headers) if folder.labels is not None else {},
+        counts=_count(folders),
         sizes=_count(f"{header.width}x{header.height}" for header in headers.values()),
         modes=_count(header.mode for header in headers.values()),
         size=sides.pop() if len(sides) == 1 else None,
         channels=1 if all(header.grey for header in headers.values()) else 3,
-        unreadable={shown(file.as_posix()): reason for file, reason in sorted(reader.unreadable.items())},
+        unreadable={printable(file.as_posix()): reason for file, reason in sorted(reader.unreadable.items())},
     )
 
 

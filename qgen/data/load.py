@@ -20,7 +20,7 @@ from qgen.data.sources import expand_home, load_published
 from qgen.data.subset import select_subset
 from qgen.errors import DataError
 from qgen.progress import ProgressCallback
-from qgen.user_files import shown
+from qgen.user_files import printable
 
 
 def open_images(
@@ -131,8 +131,8 @@ def find_folder(name: str) -> Path:
     if os.path.isdir(folder):  # pathlib's raises for a name that is too long
         return folder
     if os.path.exists(folder):
-        raise DataError(f"{shown(name)} is a file; give the folder of images that it lies in.")
+        raise DataError(f"{printable(name)} is a file; give the folder of images that it lies in.")
     known = (*KNOWN_SETS, *DISTRIBUTIONS)
     near = get_close_matches(name, known, 1)
     hint = f"did you mean `{near[0]}`?" if near else f"known sets: {', '.join(known)}."
-    raise DataError(f"There is neither a data set nor a folder of images `{shown(name)}`; {hint}")
+    raise DataError(f"There is neither a data set nor a folder of images `{printable(name)}`; {hint}")

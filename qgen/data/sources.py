@@ -17,7 +17,7 @@ from qgen.data.sets import KNOWN_SETS, IdxSource, KnownSet, Split
 from qgen.data.subset import fixed_permutation
 from qgen.errors import DataError
 from qgen.progress import ProgressCallback
-from qgen.storage import aside, user_folder
+from qgen.storage import atomic_write, user_folder
 
 #: Environment variable with the folder of data sets.
 VARIABLE = "QGEN_DATA"
@@ -220,7 +220,7 @@ def download(file: IdxFile, mirrors: tuple[str, ...], folder: Path, progress: Pr
         try:
             with _connect(url) as answer:
                 folder.mkdir(parents=True, exist_ok=True)
-                with aside(target) as temporary:
+                with atomic_write(target) as temporary:
                     _write(answer, temporary, file, progress)
                     read_idx(temporary, file)
             return target

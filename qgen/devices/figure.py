@@ -11,7 +11,7 @@ from qgen.devices.coordinates import Point, qubit_coordinates
 from qgen.devices.device import Coupler, Device, is_calibrated
 from qgen.errors import BackendError, QgenError
 from qgen.extras import install_command
-from qgen.storage import aside
+from qgen.storage import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,7 +84,7 @@ def draw_device(
     except ImportError as error:
         raise QgenError(f"Drawing a device needs more packages: {install_command('plot')}.") from error
     try:
-        with aside(path) as temporary:
+        with atomic_write(path) as temporary:
             figure.savefig(temporary, dpi=_DOTS_PER_INCH)
     except OSError as error:
         raise QgenError(f"Cannot write {path}: {error.strerror or error}.") from error

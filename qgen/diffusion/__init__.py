@@ -6,7 +6,7 @@ here knows how it is built, nor what shape a state x has.
 
 from typing import TYPE_CHECKING
 
-from qgen.lazy import on_demand
+from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.diffusion.codec import Codec as Codec
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from qgen.diffusion.objective import Draws as Draws
     from qgen.diffusion.objective import p2_weights as p2_weights
     from qgen.diffusion.parametrisation import Parametrisation as Parametrisation
-    from qgen.diffusion.samplers import Progress as Progress
     from qgen.diffusion.samplers import ReverseProcess as ReverseProcess
     from qgen.diffusion.samplers import ancestral as ancestral
     from qgen.diffusion.samplers import ddim as ddim
@@ -36,4 +35,4 @@ if TYPE_CHECKING:
     from qgen.diffusion.settings import DiffusionSettings as DiffusionSettings
     from qgen.diffusion.settings import SamplingSettings as SamplingSettings
 else:
-    __getattr__, __dir__ = on_demand(__name__)
+    __getattr__, __dir__ = lazy_imports(__name__)

@@ -24,8 +24,7 @@ from qgen.diffusion.codec import Range
 from qgen.diffusion.denoiser import Denoiser
 from qgen.diffusion.schedules import CLEAN, Level
 from qgen.errors import InputError
-
-Progress = Callable[[int, int], None]
+from qgen.progress import ProgressCallback
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class ReverseProcess:
     noise: Callable[[], Tensor]
     conditioning: Conditioning | None = None
     clip: Range | None = None
-    progress: Progress | None = None
+    progress: ProgressCallback | None = None
 
     def steps(self, upwards: bool = False) -> Iterator[tuple[Level, Level]]:
         """Yield each step's (t, s); with `upwards` its (s, t), from the last step to the first."""

@@ -11,10 +11,11 @@ from torch import Tensor
 from qgen.conditioning import Conditioning
 from qgen.diffusion.codec import Range
 from qgen.diffusion.denoiser import Denoiser, Guided
-from qgen.diffusion.samplers import Progress, ReverseProcess, Sampler, ancestral, ddim, dpm_solver, unipc
+from qgen.diffusion.samplers import ReverseProcess, Sampler, ancestral, ddim, dpm_solver, unipc
 from qgen.diffusion.schedules import CLEAN, Schedule
 from qgen.diffusion.settings import SAMPLER_FACTS, SamplingSettings
 from qgen.errors import ConfigError, InputError
+from qgen.progress import ProgressCallback
 from qgen.randomness import for_images, generator
 
 #: The function of each sampler of `SAMPLER_FACTS`.
@@ -108,7 +109,7 @@ def sample(
     clip: Range | None = None,
     device: torch.device | str = "cpu",
     batch: int = 64,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Tensor:
     """Return one clean state for each seed: the same one, but for rounding, whatever `batch` and the other seeds.
 
@@ -157,5 +158,5 @@ def _sampler(settings: SamplingSettings) -> Sampler:
     return partial(sampler, eta=settings.eta) if SAMPLER_FACTS[settings.sampler].eta else sampler
 
 
-def _shifted(progress: Progress, before: int, total: int) -> Progress:
+def _shifted(progress: ProgressCallback, before: int, total: int) -> ProgressCallback:
     return lambda step, _: progress(before + step, total)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qgen.lazy import on_demand
+from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.generators.kinds import Kind as Kind
@@ -24,4 +24,4 @@ if TYPE_CHECKING:
     from qgen.generators.sampling import image_seeds as image_seeds
     from qgen.generators.sampling import sample_in_batches as sample_in_batches
 else:
-    __getattr__, __dir__ = on_demand(__name__)
+    __getattr__, __dir__ = lazy_imports(__name__)

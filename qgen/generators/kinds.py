@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import create_model
 
-from qgen.errors import ConfigError, shown
+from qgen.errors import ConfigError, short_repr
 from qgen.settings import Settings
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def get_kind(name: str) -> Kind:
     if name in _offered():
         return Kind.of(name, _imported(name, _offered()[name].value))
     raise ConfigError(
-        f"there is no generator `{shown(name)}`; known: {', '.join(kind_names())}, or your own class as "
+        f"there is no generator `{short_repr(name)}`; known: {', '.join(kind_names())}, or your own class as "
         "package.module:Class"
     )
 

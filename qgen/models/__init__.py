@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qgen.lazy import on_demand
+from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.models.description import ModelDescription as ModelDescription
@@ -18,4 +18,4 @@ if TYPE_CHECKING:
     from qgen.models.unet.settings import UNetSettings as UNetSettings
     from qgen.models.unet.settings import VertexSettings as VertexSettings
 else:
-    __getattr__, __dir__ = on_demand(__name__)
+    __getattr__, __dir__ = lazy_imports(__name__)

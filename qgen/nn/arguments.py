@@ -10,7 +10,7 @@ from qiskit.providers import BackendV2
 from qgen.backends import Backend, open_backend
 from qgen.circuits import LayerCircuit, ansatz_names
 from qgen.circuits.arguments import whole_number
-from qgen.errors import BackendError, CircuitError, shown, suggestion
+from qgen.errors import BackendError, CircuitError, short_repr, suggestion
 
 MOST_NAMED = 6  # parameters of a circuit that a message names
 SEEDS = 2**63
@@ -35,12 +35,12 @@ def checked_circuit(given: Any) -> LayerCircuit:
     if isinstance(given, str):
         known = given in ansatz_names()
         raise CircuitError(
-            f"a quantum layer takes a LayerCircuit, not the name {shown(given)}: write "
+            f"a quantum layer takes a LayerCircuit, not the name {short_repr(given)}: write "
             f"ansatz({given if known else '...'!r}, qubits=..., layers=...), with `ansatz` of qgen.circuits, "
             f"which knows {', '.join(ansatz_names())}.{'' if known else suggestion(given, ansatz_names())}"
         )
     raise CircuitError(
-        f"a quantum layer takes a LayerCircuit, not {shown(given)}: write LayerCircuit(circuit, inputs=[...], "
+        f"a quantum layer takes a LayerCircuit, not {short_repr(given)}: write LayerCircuit(circuit, inputs=[...], "
         "weights=[...]) with a QuantumCircuit of Qiskit, or ansatz(...) of qgen.circuits"
     )
 
@@ -55,12 +55,12 @@ def opened_backend(given: Any, shots: Any) -> Backend:
         return open_backend(given, shots)
     if not isinstance(given, Backend):
         raise BackendError(
-            f"backend = {shown(given)} is no backend: give a name, as 'statevector' or 'aer', a Qiskit BackendV2, or "
-            "what qgen.backends.open_backend(...) returns"
+            f"backend = {short_repr(given)} is no backend: give a name, as 'statevector' or 'aer', a Qiskit BackendV2, "
+            "or what qgen.backends.open_backend(...) returns"
         )
     if shots is not None and (type(shots) is not int or shots != given.capabilities.shots):
         raise BackendError(
-            f"shots = {shown(shots)} was given beside the backend `{given.name}`, which is open already: "
+            f"shots = {short_repr(shots)} was given beside the backend `{given.name}`, which is open already: "
             "give them where it is opened, as in open_backend(..., shots=1024)"
         )
     return given

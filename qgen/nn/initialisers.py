@@ -15,7 +15,7 @@ from qiskit.quantum_info import Statevector
 
 from qgen.circuits import LayerCircuit
 from qgen.circuits.angle_scales import angle_scales
-from qgen.errors import CircuitError, InputError, shown
+from qgen.errors import CircuitError, InputError, short_repr
 from qgen.randomness import derive
 
 ALLOWED = "give an Initialiser, as Normal() of qgen.nn.initialisers, or the numbers themselves"
@@ -177,13 +177,14 @@ def _numbers(values: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.fl
         InputError: see `InitialWeights`.
     """
     if isinstance(values, str | type) or (isinstance(values, torch.Tensor) and values.is_meta):
-        raise InputError(f"initial = {shown(values)} is no rule for initial weights, and holds no numbers: {ALLOWED}")
+        given = short_repr(values)
+        raise InputError(f"initial = {given} is no rule for initial weights, and holds no numbers: {ALLOWED}")
     try:
         array = _as_array(values)
     except (TypeError, ValueError) as error:
         raise InputError(f"initial weights are not numbers in rows of one length ({error}): {ALLOWED}") from error
     if array.dtype == bool or not (np.isrealobj(array) and np.can_cast(array.dtype, np.float64)):
-        raise InputError(f"initial = {shown(values)} holds no real numbers: {ALLOWED}")
+        raise InputError(f"initial = {short_repr(values)} holds no real numbers: {ALLOWED}")
     if array.shape != shape:
         raise InputError(f"initial weights have shape {array.shape}; give shape {shape}, one number a weight")
     if not np.isfinite(array).all():

@@ -10,7 +10,7 @@ from qiskit_machine_learning.connectors import TorchConnector
 
 from qgen.backends import Backend, GradientMethod
 from qgen.circuits import LayerCircuit
-from qgen.errors import InputError, shown
+from qgen.errors import InputError, short_repr
 from qgen.nn.arguments import checked_circuit, checked_copies, checked_seed
 from qgen.nn.autograd import evaluate
 from qgen.nn.compiled import CompiledCircuit
@@ -105,7 +105,7 @@ class QuantumLayer(TorchConnector):
         if input_data is None:
             input_data = weight.new_zeros(*weight.shape[:-1], 0)
         if not isinstance(input_data, torch.Tensor):
-            raise InputError(f"a quantum layer takes a tensor {self._expected_shape()}, not {shown(input_data)}")
+            raise InputError(f"a quantum layer takes a tensor {self._expected_shape()}, not {short_repr(input_data)}")
         if input_data.layout is not torch.strided:
             raise InputError(f"a quantum layer takes a dense tensor, not {input_data.layout}: give inputs.to_dense()")
         if self.copies is not None and input_data.shape[-2:] != (self.copies, self.circuit.num_inputs):

@@ -13,7 +13,7 @@ from qgen.backends.measurement.walsh import walsh_hadamard
 from qgen.circuits import LayerCircuit, with_z_products
 from qgen.circuits.arguments import whole_number
 from qgen.circuits.probabilities import check_qubits
-from qgen.errors import CircuitError, shown
+from qgen.errors import CircuitError, short_repr
 from qgen.nn.arguments import checked_circuit
 from qgen.nn.initialisers import Initialiser
 from qgen.nn.layer import QuantumLayer
@@ -102,7 +102,7 @@ class QuantumProbabilities(torch.nn.Module):
 
 def _checked_ancillas(given: Any, qubits: int) -> tuple[int, ...]:
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise CircuitError(f"ancillas = {shown(given)} are no qubits: give their numbers, as ancillas=[0]")
+        raise CircuitError(f"ancillas = {short_repr(given)} are no qubits: give their numbers, as ancillas=[0]")
     ancillas = tuple(whole_number("an ancilla", qubit, 0) for qubit in given)
     check_qubits("ancillas", ancillas, qubits)
     if len(ancillas) == qubits:

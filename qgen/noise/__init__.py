@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qgen.lazy import on_demand
+from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.noise.device_noise import DeviceNoise as DeviceNoise
@@ -14,4 +14,4 @@ if TYPE_CHECKING:
     from qgen.noise.settings import NoiseSettings as NoiseSettings
     from qgen.noise.settings import RelaxationSettings as RelaxationSettings
 else:
-    __getattr__, __dir__ = on_demand(__name__)
+    __getattr__, __dir__ = lazy_imports(__name__)

@@ -21,7 +21,7 @@ from qgen.noise.device_noise import DeviceNoise
 from qgen.noise.model import KINDS, LocalNoise, NoiseSelection, NoiseSource, aer_noise, confusion_matrices
 from qgen.noise.properties import is_properties, parse_properties
 from qgen.noise.settings import TWO_QUBIT_GATES, NoiseSettings, Pair
-from qgen.user_files import MOST_GENERATED, MOST_WRITTEN, read_text, shown
+from qgen.user_files import MAX_GENERATED_BYTES, MAX_WRITTEN_BYTES, printable, read_text
 from qgen.yaml_values import parse_yaml
 
 
@@ -149,7 +149,7 @@ def read_noise(path: str | os.PathLike[str]) -> NoiseSource:
         ConfigError: the file cannot be read or has content that is not allowed; the message names the file, what was
             given and what is allowed.
     """
-    file, given = Path(path).expanduser(), shown(path)
+    file, given = Path(path).expanduser(), printable(path)
     try:
         content = _content(file)
         if is_properties(content):
@@ -169,7 +169,7 @@ _READ = "Read are settings in YAML and IBM's backend properties in JSON; docs/no
 
 def _content(file: Path) -> dict[str, Any]:
     is_json = file.suffix.lower() == ".json"
-    text = read_text(file, MOST_GENERATED if is_json else MOST_WRITTEN)
+    text = read_text(file, MAX_GENERATED_BYTES if is_json else MAX_WRITTEN_BYTES)
     try:
         content = json.loads(text) if is_json else parse_yaml(text)
     except (ValueError, RecursionError) as error:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qgen.lazy import on_demand
+from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.backends.settings import BackendSettings as BackendSettings
@@ -29,4 +29,4 @@ if TYPE_CHECKING:
     from qgen.runs.shipped import preset_summary as preset_summary
     from qgen.runs.transferring import transfer as transfer
 else:
-    __getattr__, __dir__ = on_demand(__name__)
+    __getattr__, __dir__ = lazy_imports(__name__)

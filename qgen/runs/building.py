@@ -16,7 +16,7 @@ from qgen.data import ImageSet
 from qgen.errors import ConfigError
 from qgen.generators.kinds import BUILT_IN
 from qgen.generators.protocols import BuildContext, Generator, Purpose, Shape, TrainableModel, can_sample
-from qgen.memory import free_memory, in_words
+from qgen.memory import format_bytes, free_memory
 from qgen.randomness import derive
 from qgen.runs.config import RunConfig
 
@@ -142,7 +142,7 @@ def build_in_memory(build: Callable[[], Built], copies: int = 1, what: str = "we
     size = copies * sum(weight.numel() * weight.element_size() for weight in weights)
     if size > free:
         raise ConfigError(
-            f"the model does not fit into memory: {what} take {in_words(size)}, and {in_words(free)} are free; "
+            f"the model does not fit into memory: {what} take {format_bytes(size)}, and {format_bytes(free)} are free; "
             "choose a smaller model"
         )
     return build()

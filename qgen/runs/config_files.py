@@ -12,7 +12,7 @@ from qgen.runs.config import RunConfig
 from qgen.runs.folder import Run
 from qgen.runs.shipped import DEFAULT_PRESET, preset_names, preset_text
 from qgen.settings import leads_to_group
-from qgen.user_files import read_text, shown
+from qgen.user_files import printable, read_text
 from qgen.yaml_values import Unquoted, parse_yaml
 
 #: Of two keys that say the same thing in two ways, the one given last counts.
@@ -146,7 +146,7 @@ def _text(source: str, beside: Path | None) -> tuple[Path | None, str]:
         return path, read_text(path)
     except OSError as error:
         raise ConfigError(
-            f"`{shown(source)}` is neither a preset nor a readable file ({error.strerror}). "
+            f"`{printable(source)}` is neither a preset nor a readable file ({error.strerror}). "
             f"Presets: {', '.join(preset_names())}."
         ) from error
 

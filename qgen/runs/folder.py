@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from qgen import storage
 from qgen.backends.ibm.journal import JOURNAL
 from qgen.errors import ConfigError, RunError
-from qgen.user_files import MOST_GENERATED, read_text, shown
+from qgen.user_files import MAX_GENERATED_BYTES, printable, read_text
 from qgen.yaml_values import dump_yaml, parse_yaml
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Run:
     def provenance(self) -> dict[str, Any]:
         """What the run was made with: versions, machine, data; empty where the file is missing or damaged."""
         try:
-            found = json.loads(read_text(self.path / "provenance.json", MOST_GENERATED))
+            found = json.loads(read_text(self.path / "provenance.json", MAX_GENERATED_BYTES))
         except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
@@ -183,7 +183,7 @@ def find_run(path: Path | None = None) -> Run:
     """
     if path is not None:
         if not os.path.isfile(path / "config.yaml"):
-            raise RunError(f"{shown(path)} is not the folder of a run: it has no config.yaml")
+            raise RunError(f"{printable(path)} is not the folder of a run: it has no config.yaml")
         return Run(path)
     runs = [Run(config.parent) for config in HOME.glob("*/config.yaml")]
     trained = [(run.checkpoints()[-1].stat().st_mtime, run.name, run) for run in runs if run.checkpoints()]

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qgen.lazy import on_demand
+from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.sampling.request import check_request as check_request
@@ -12,4 +12,4 @@ if TYPE_CHECKING:
     from qgen.sampling.sample import open_trained as open_trained
     from qgen.sampling.sample import sample_run as sample_run
 else:
-    __getattr__, __dir__ = on_demand(__name__)
+    __getattr__, __dir__ = lazy_imports(__name__)

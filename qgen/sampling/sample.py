@@ -18,7 +18,7 @@ from qgen.data import open_images, save_samples, save_single
 from qgen.data.distributions import DISTRIBUTIONS
 from qgen.errors import RunError
 from qgen.generators import Generator, image_seeds
-from qgen.memory import free_memory, in_words
+from qgen.memory import format_bytes, free_memory
 from qgen.progress import ProgressCallback
 from qgen.runs import provenance
 from qgen.runs.building import build_generator, build_in_memory, closing_on_error
@@ -140,7 +140,8 @@ def _check_count(count: int, shape: tuple[int, int, int]) -> None:
     needed, free = count * (prod(shape) * _VALUE_BYTES + _SEED_BYTES), free_memory()
     if needed > free:
         raise RunError(
-            f"{count:,} images take {in_words(needed)} of memory, and {in_words(free)} are free: sample fewer at a time"
+            f"{count:,} images take {format_bytes(needed)} of memory, and {format_bytes(free)} are free: "
+            "sample fewer at a time"
         )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from qgen.interrupts import on_end_at_once
+from qgen.interrupts import on_forced_exit
 from qgen.progress import ProgressCallback
 from qgen.runs import writing
 from qgen.studies.tasks import Task
@@ -96,7 +96,7 @@ class ProcessPool:
             stop = stack.enter_context(StopRequest())
             batch = _Batch(self, folder, tasks, progress, message)
             stack.callback(batch.kill_and_wait)
-            stack.enter_context(on_end_at_once(batch.kill))
+            stack.enter_context(on_forced_exit(batch.kill))
             return batch.run(stop)
 
 

@@ -13,7 +13,7 @@ from qgen.storage import write_text
 from qgen.studies.executor import Executor, MessageCallback, Outcome
 from qgen.studies.registry import KINDS
 from qgen.studies.study import Report, Study, first_difference
-from qgen.user_files import MOST_GENERATED, read_text
+from qgen.user_files import MAX_GENERATED_BYTES, read_text
 
 #: The file that makes a folder a study.
 FILE = "study.json"
@@ -46,7 +46,7 @@ def read_study(folder: Path) -> Study:
     """
     file = folder / FILE
     try:
-        plain = json.loads(read_text(file, MOST_GENERATED))
+        plain = json.loads(read_text(file, MAX_GENERATED_BYTES))
     except OSError as error:
         raise RunError(f"{folder} is not the folder of a study: it has no readable {FILE}") from error
     except (ValueError, RecursionError) as error:

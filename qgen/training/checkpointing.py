@@ -92,7 +92,7 @@ def restore(run: Run, into: State) -> int:
 
 def forget_after(run: Run, step: int) -> None:
     """Leaves out the metrics of steps that are taken again, and files that a crash left unfinished."""
-    for unfinished in run.path.rglob(f".*{storage.UNFINISHED}*"):
+    for unfinished in run.path.rglob(f".*{storage.TEMPORARY_MARK}*"):
         unfinished.unlink(missing_ok=True)
     for rows in (run.metrics, run.quality):
         metrics.cut(rows, step)

@@ -13,7 +13,7 @@ from torch import nn
 
 from qgen.errors import ConfigError
 from qgen.generators import Player, TrainableModel
-from qgen.memory import free_memory, in_words
+from qgen.memory import format_bytes, free_memory
 from qgen.runs.config import TrainingSettings
 
 #: Tensors that each optimiser keeps for a parameter.
@@ -70,8 +70,8 @@ def check_step(model: TrainableModel, settings: TrainingSettings, share: int, de
         most = max(0, int((free - fixed) // each))
         advice = f"choose training.batch of at most {most:,}" if most else "choose a smaller model"
         raise ConfigError(
-            f"a step of {share:,} images takes about {in_words(fixed + each * share)} of memory, and {in_words(free)} "
-            f"are free: {advice}"
+            f"a step of {share:,} images takes about {format_bytes(fixed + each * share)} of memory, and "
+            f"{format_bytes(free)} are free: {advice}"
         )
 
 

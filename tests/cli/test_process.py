@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from qgen.studies.executor import QGEN as QGEN_OF_STUDIES
-from qgen.user_files import shown
+from qgen.user_files import printable
 
 QGEN = [sys.executable, "-m", "qgen"]
 #: Native code that lets other threads run, and takes minutes: no handler of Python's runs meanwhile.
@@ -175,7 +175,7 @@ def test_every_name_can_be_printed_in_every_encoding(encoding: str, tmp_path: Pa
     found = re.findall(
         r"^(\{.*?^\})\ncode 0\n(.*?)^code 0\ncode 1$", done.stdout.decode(encoding), re.DOTALL | re.MULTILINE
     )
-    assert [json.loads(plain)["path"] for plain, _ in found] == [shown(os.fsdecode(name)) for name in names]
+    assert [json.loads(plain)["path"] for plain, _ in found] == [printable(os.fsdecode(name)) for name in names]
     assert "[red]x[y] :smile:" in found[1][1]
     lines = done.stderr.decode(encoding).splitlines()
     assert len(lines) == len(names)

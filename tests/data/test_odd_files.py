@@ -23,7 +23,7 @@ from qgen.errors import ConfigError, DataError, QgenError
 from qgen.noise import read_noise
 from qgen.runs import Run, read_config
 from qgen.runs.folder import find_run
-from qgen.user_files import check_regular, open_regular, read_bytes, read_text, shown
+from qgen.user_files import check_regular, open_regular, printable, read_bytes, read_text
 
 NOT_TEXT = os.fsdecode(b"caf\xe9 \x1b[1m")
 
@@ -106,7 +106,7 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
         Image.fromarray(np.full((4, 4), k, np.uint8)).save(folder / name / "image.png")
     (folder / NOT_TEXT / (NOT_TEXT + ".png")).write_bytes(b"damaged")
     images = open_images(DataSettings(name=str(folder), skip_unreadable=True))
-    assert images.class_names == ("a", shown(NOT_TEXT))
+    assert images.class_names == ("a", printable(NOT_TEXT))
     report = inspect_folder(folder)
     json.dumps(report.unreadable, ensure_ascii=False).encode()
     for text in (images.name, images.source, *images.count_labels(), *report.counts, *report.unreadable, report.path):

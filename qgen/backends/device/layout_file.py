@@ -10,7 +10,7 @@ from typing import Any
 
 from qgen.errors import BackendError
 from qgen.storage import write_text
-from qgen.user_files import MOST_GENERATED, read_text
+from qgen.user_files import MAX_GENERATED_BYTES, read_text
 
 FORMAT = "qgen-pins"
 VERSION = 2
@@ -37,7 +37,7 @@ def read_layout_file(path: str | Path) -> dict[str, Any]:
         BackendError: the file cannot be read, is not a file of layouts, is damaged, or is of another version.
     """
     try:
-        content = json.loads(read_text(path, MOST_GENERATED))
+        content = json.loads(read_text(path, MAX_GENERATED_BYTES))
     except OSError as error:
         raise BackendError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:  # no text, no JSON, or brackets without end

@@ -13,7 +13,7 @@ from qgen.backends.gradients.adjoint import Adjoint
 from qgen.backends.gradients.method import GradientMethod
 from qgen.backends.gradients.parameter_shift import ParameterShift
 from qgen.backends.gradients.spsa import SPSA
-from qgen.errors import BackendError, ConfigError, shown
+from qgen.errors import BackendError, ConfigError, short_repr
 from qgen.settings import Settings
 from qgen.yaml_values import Unquoted
 
@@ -43,7 +43,7 @@ def resolve_gradient(method: str | GradientMethod, executable: Executable) -> Gr
         method = parse_gradient(method)
     if isinstance(method, type) or not callable(getattr(method, "value_and_vjp", None)):
         raise BackendError(
-            f"gradient = {shown(method)} is no gradient method: give one, as SPSA() of qgen.backends, or a name: "
+            f"gradient = {short_repr(method)} is no gradient method: give one, as SPSA() of qgen.backends, or a name: "
             f"{', '.join(gradient_names())}"
         )
     method.check(executable)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from qgen.backends.ibm.transport import Transport
 from qgen.errors import HardwareError
-from qgen.storage import aside
+from qgen.storage import atomic_write
 
 if TYPE_CHECKING:
     from qiskit_ibm_runtime import QiskitRuntimeService
@@ -119,7 +119,7 @@ def _replacing(file: Path, discard_damaged: bool) -> Iterator[Path]:
     """
     target = file.resolve()  # it may be a link to where the user keeps such files
     target.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-    with aside(target, private=True) as copy:
+    with atomic_write(target, private=True) as copy:
         copy.write_text(json.dumps(_read_accounts(target, discard_damaged)), encoding="utf-8")
         yield copy
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qgen.lazy import on_demand
+from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.models.features.base import FeatureExtractor as FeatureExtractor
@@ -17,4 +17,4 @@ if TYPE_CHECKING:
     from qgen.models.features.settings import ClassifierSettings as ClassifierSettings
     from qgen.models.features.settings import ExtractorSettings as ExtractorSettings
 else:
-    __getattr__, __dir__ = on_demand(__name__)
+    __getattr__, __dir__ = lazy_imports(__name__)

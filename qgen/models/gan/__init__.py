@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qgen.lazy import on_demand
+from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.models.gan.describe import describe_gan as describe_gan
@@ -16,4 +16,4 @@ if TYPE_CHECKING:
     from qgen.models.gan.settings import PatchGeneratorSettings as PatchGeneratorSettings
     from qgen.models.gan.settings import StyleGeneratorSettings as StyleGeneratorSettings
 else:
-    __getattr__, __dir__ = on_demand(__name__)
+    __getattr__, __dir__ = lazy_imports(__name__)

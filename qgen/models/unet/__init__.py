@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qgen.lazy import on_demand
+from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.models.unet.describe import describe_unet as describe_unet
@@ -12,4 +12,4 @@ if TYPE_CHECKING:
     from qgen.models.unet.settings import UNetSettings as UNetSettings
     from qgen.models.unet.settings import VertexSettings as VertexSettings
 else:
-    __getattr__, __dir__ = on_demand(__name__)
+    __getattr__, __dir__ = lazy_imports(__name__)
