@@ -11,13 +11,13 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from qgen.backends.measurement import Outcomes, apply_readout_error, sample_bitstrings
+from qgen.backends.measurement import Outcomes, sample_bitstrings
 from qgen.backends.parameters import Doubles
 from qgen.devserver.components import Bits, Component, connected_components, group_by_register, parse_circuit
 from qgen.devserver.noise import ErrorChannels
 from qgen.devserver.probabilities import probabilities
 from qgen.errors import BackendError
-from qgen.noise import LocalNoise
+from qgen.noise import LocalNoise, apply_readout_error
 
 MAX_WIRES = 24  # of a state: 256 MiB
 MAX_DENSITY_WIRES = 11  # of a density matrix: 64 MiB

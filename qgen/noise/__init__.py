@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from qgen.noise.model import KINDS as KINDS
     from qgen.noise.model import LocalNoise as LocalNoise
     from qgen.noise.model import NoiseSource as NoiseSource
+    from qgen.noise.readout import apply_readout_error as apply_readout_error
     from qgen.noise.settings import NoiseSettings as NoiseSettings
     from qgen.noise.settings import RelaxationSettings as RelaxationSettings
 else:

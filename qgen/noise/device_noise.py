@@ -12,7 +12,8 @@ from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import InstructionProperties, QubitProperties, Target
 
 from qgen.errors import BackendError
-from qgen.noise.model import KINDS, LocalNoise, NoiseSelection, aer_noise, confusion_matrices
+from qgen.noise.model import KINDS, LocalNoise, NoiseSelection, aer_noise
+from qgen.noise.readout import confusion_matrices
 
 #: What relaxation leaves of a state, below which no other error can be determined.
 _NOTHING_LEFT = 1e-9

@@ -18,8 +18,9 @@ from qiskit.transpiler import InstructionProperties, QubitProperties, Target, Tr
 
 from qgen.errors import BackendError, ConfigError
 from qgen.noise.device_noise import DeviceNoise
-from qgen.noise.model import KINDS, LocalNoise, NoiseSelection, NoiseSource, aer_noise, confusion_matrices
+from qgen.noise.model import KINDS, LocalNoise, NoiseSelection, NoiseSource, aer_noise
 from qgen.noise.properties import is_properties, parse_properties
+from qgen.noise.readout import confusion_matrices
 from qgen.noise.settings import TWO_QUBIT_GATES, NoiseSettings, Pair
 from qgen.user_files import MAX_GENERATED_BYTES, MAX_WRITTEN_BYTES, printable, read_text
 from qgen.yaml_values import parse_yaml

@@ -10,23 +10,19 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 from qiskit.transpiler import Target
 
 from qgen.errors import BackendError
 from qgen.extras import require_aer
+from qgen.noise.readout import Doubles
 
 if TYPE_CHECKING:
     from qiskit_aer.noise import NoiseModel
-
-Doubles = npt.NDArray[np.float64]
 
 #: Depolarisation by gates; energy relaxation (T1) and dephasing (T2) during gates; readout errors.
 KINDS = ("gates", "relaxation", "readout")
 #: The largest scale, at which nothing survives a gate.
 MAX_SCALE = 1e6
-#: The readout error of a random bit.
-RANDOM_READOUT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,17 +138,6 @@ def check_kinds(kinds: Collection[str]) -> tuple[str, ...]:
             hint = f" Did you mean `{near[0]}`?" if near else ""
             raise BackendError(f"there is no kind of noise `{kind}`.{hint} Known: {', '.join(KINDS)}.")
     return tuple(kind for kind in KINDS if kind in wanted)
-
-
-def confusion_matrices(errors: npt.ArrayLike, scale: float) -> Doubles:
-    """Return confusion matrices (k, 2, 2) from readout errors (k, 2) of a prepared 0 and a prepared 1.
-
-    Errors are multiplied by `scale`, up to one half, that of a random bit; those beyond do not grow.
-    """
-    reported = np.asarray(errors, dtype=np.float64).reshape(-1, 2)
-    scaled = np.minimum(reported * scale, np.maximum(reported, RANDOM_READOUT))
-    read_1 = np.stack([scaled[:, 0], 1 - scaled[:, 1]], axis=-1)
-    return np.stack([np.stack([1 - scaled[:, 0], scaled[:, 1]], axis=-1), read_1], axis=-1)
 
 
 def aer_noise() -> ModuleType:

@@ -23,7 +23,6 @@ from qgen.backends.device.saved_layouts import SavedLayouts
 from qgen.backends.measurement import (
     Measurement,
     Outcomes,
-    apply_readout_error,
     permute_bits,
     permute_probabilities,
     sample_bitstrings,
@@ -33,7 +32,7 @@ from qgen.backends.settings import BackendSettings
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError, InputError
 from qgen.extras import require_aer
-from qgen.noise import KINDS, DeviceNoise, LocalNoise, NoiseSource, read_noise
+from qgen.noise import KINDS, DeviceNoise, LocalNoise, NoiseSource, apply_readout_error, read_noise
 from qgen.noise.settings import ENDINGS
 from qgen.randomness import Streams
 from qgen.transpilation.delays import delay_parameters
@@ -250,7 +249,7 @@ class Trajectories:
             shots: of each row.
             streams: what the rows draw from.
             basis: the number of the basis that the circuit measures in.
-            confusion: (k, 2, 2); see `qgen.backends.measurement.apply_readout_error`.
+            confusion: (k, 2, 2); see `qgen.noise.apply_readout_error`.
         """
         found = np.empty((len(table), shots), dtype=np.int64)
         # Delays of open length are bound before a run.

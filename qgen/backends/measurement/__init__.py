@@ -5,7 +5,6 @@ from qgen.backends.measurement.bases import Basis as Basis
 from qgen.backends.measurement.bases import measurement_bases as measurement_bases
 from qgen.backends.measurement.estimates import Measurement as Measurement
 from qgen.backends.measurement.outcomes import Outcomes as Outcomes
-from qgen.backends.measurement.outcomes import apply_readout_error as apply_readout_error
 from qgen.backends.measurement.outcomes import permute_bits as permute_bits
 from qgen.backends.measurement.outcomes import permute_probabilities as permute_probabilities
 from qgen.backends.measurement.outcomes import sample_bitstrings as sample_bitstrings

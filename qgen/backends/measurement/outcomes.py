@@ -1,9 +1,8 @@
-"""Outcomes of measurements as integers: sampled, with readout errors, and permuted from wires to qubits."""
+"""Outcomes of measurements as integers: sampled, and permuted from wires to qubits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,6 @@ from qgen.errors import BackendError
 Outcomes = npt.NDArray[np.int64]
 
 CHUNK = 1 << 20  # numbers that a step over rows holds at a time
-JOINED_QUBITS = 5  # the readout errors of so many qubits are one matrix: fewer passes over memory than qubit by qubit
 ROUNDING = 1e-3  # by which probabilities, computed in single precision perhaps, may miss a sum of one
 
 
@@ -45,28 +43,6 @@ def sample_bitstrings(probabilities: Doubles, shots: int, rngs: Iterable[np.rand
         for row, (edges, wanted) in enumerate(zip(sums, levels, strict=True), start=rows.start):
             drawn[row] = edges.searchsorted(wanted, side="right")
     return drawn
-
-
-def apply_readout_error(probabilities: Doubles, confusion: Doubles) -> Doubles:
-    """Return the probabilities of what is read, from those of what is there.
-
-    Args:
-        probabilities: (N, 2^n).
-        confusion: (n, 2, 2); confusion[q, prepared, read] is the probability that qubit q is read as `read` where it is
-            `prepared`.
-
-    Returns:
-        (N, 2^n).
-    """
-    read = probabilities
-    for low in range(0, len(confusion), JOINED_QUBITS):
-        # Qubit 0 is the lowest bit of an outcome, hence the last factor.
-        matrix = reduce(np.kron, confusion[low : low + JOINED_QUBITS][::-1])
-        if low == 0:
-            read = read.reshape(-1, len(matrix)) @ matrix
-        else:
-            read = matrix.T @ read.reshape(-1, len(matrix), 1 << low)
-    return read.reshape(probabilities.shape)
 
 
 def permute_bits(outcomes: Outcomes, wires: Sequence[int]) -> Outcomes:

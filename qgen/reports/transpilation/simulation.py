@@ -26,13 +26,13 @@ import numpy.typing as npt
 from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
 
-from qgen.backends.measurement import apply_readout_error, permute_probabilities
+from qgen.backends.measurement import permute_probabilities
 from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
 from qgen.devices import Device
 from qgen.errors import BackendError
 from qgen.extras import require_aer
-from qgen.noise import DeviceNoise
+from qgen.noise import DeviceNoise, apply_readout_error
 from qgen.randomness import derive
 from qgen.reports.transpilation.compact_circuit import CompactCircuit
 from qgen.transpilation import Success, TranspiledCircuit

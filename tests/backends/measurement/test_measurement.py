@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from itertools import repeat
 from math import prod
 
@@ -18,7 +17,6 @@ from qiskit.quantum_info import Pauli, PauliList, SparsePauliOp, Statevector, ra
 from qgen.backends.measurement import (
     Basis,
     Measurement,
-    apply_readout_error,
     measurement_bases,
     outcomes,
     permute_bits,
@@ -220,22 +218,6 @@ def test_draws_depend_on_the_generator_alone(rng: np.random.Generator, monkeypat
 def test_what_is_no_distribution_is_refused(row: list[float], total: str, rng: np.random.Generator) -> None:
     with pytest.raises(BackendError, match=f"sum to {total}, not to 1"):
         sample_bitstrings(np.array([[0.5, 0.5], row]), 3, repeat(rng))
-
-
-@pytest.mark.parametrize("qubits", [1, 2, 5, 6, 7, 11])
-def test_confusion_is_a_product_over_qubits(qubits: int, rng: np.random.Generator) -> None:
-    there = rng.dirichlet(np.ones(2**qubits), size=3)
-    confusion = rng.dirichlet([1, 1], size=(qubits, 2))
-    whole = reduce(np.kron, confusion[::-1])
-    np.testing.assert_allclose(apply_readout_error(there, confusion), there @ whole, rtol=0, atol=EXACT)
-
-
-def test_confusion_reads_what_was_prepared() -> None:
-    """Qubit 0 is prepared as 1 and read as 0 in three cases of ten; qubit 1 as it is."""
-    confusion = np.array([[[1, 0], [0.3, 0.7]], [[1, 0], [0, 1]]])
-    np.testing.assert_allclose(
-        apply_readout_error(np.array([[0, 0, 0, 1.0]]), confusion), [[0, 0, 0.3, 0.7]], rtol=0, atol=EXACT
-    )
 
 
 @given(st.permutations(range(5)), st.integers(1, 5), st.integers(0, 2), seeds)
