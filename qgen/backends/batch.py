@@ -64,7 +64,7 @@ class BatchPlan:
         return self.lead if self.points is None else self.lead[:-1]
 
     def flatten(self, inputs: torch.Tensor, weights: torch.Tensor) -> Batch:
-        """The batch, for tensors of the plan's shapes."""
+        """Return the batch, for tensors of the plan's shapes."""
         inputs, weights = inputs.to(self.kind), weights.to(self.kind)
         if self.plain:
             return Batch(inputs, weights.unsqueeze(0), self.weight_rows, self.order)
@@ -80,7 +80,7 @@ class BatchPlan:
         return Batch(flat, rows, self.weight_rows, self.order)
 
     def values(self, values: torch.Tensor) -> torch.Tensor:
-        """Values (N, O) of a batch in the shape and type that belong to the tensors; a mixture's are averaged."""
+        """Return values (N, O) of a batch in the shape and type of the tensors; those of a mixture are averaged."""
         shaped = values.reshape(*self.lead, values.shape[-1])
         return (shaped if self.points is None else shaped.mean(dim=-2)).to(self.result)
 
@@ -115,19 +115,19 @@ class BatchPlan:
 
 
 def plain_batch(inputs: torch.Tensor) -> Batch:
-    """Inputs (N, I) of a circuit without weights."""
-    places = torch.zeros(len(inputs), dtype=torch.int64), torch.arange(len(inputs))
-    return Batch(inputs, inputs.new_zeros(1, 0), *places)
+    """Return the batch of inputs (N, I) of a circuit without weights."""
+    rows = torch.zeros(len(inputs), dtype=torch.int64), torch.arange(len(inputs))
+    return Batch(inputs, inputs.new_zeros(1, 0), *rows)
 
 
 def parameter_rows(batch: Batch) -> npt.NDArray[np.float64]:
-    """Inputs and weights of each sample side by side, (N, I + W)."""
+    """Return inputs and weights of each sample side by side, (N, I + W)."""
     rows = torch.cat([batch.inputs, batch.weights[batch.weight_rows]], dim=1)
     return rows.detach().double().cpu().numpy()
 
 
 def make_plan(circuit: LayerCircuit, inputs: torch.Tensor, weights: torch.Tensor) -> BatchPlan:
-    """The plan for tensors like these.
+    """Return the plan for tensors like these.
 
     Raises:
         InputError: see `check_shapes`.
@@ -142,17 +142,17 @@ def make_plan(circuit: LayerCircuit, inputs: torch.Tensor, weights: torch.Tensor
         lead = (*lead, len(points))
         rows = rows.unsqueeze(-1).expand(lead)
     samples, weight_rows = prod(lead), rows.reshape(-1).contiguous()
-    different = prod(weights.shape[:-1])
-    expand = different > 1 and 4 * different > samples  # hardly anything to share
+    distinct = prod(weights.shape[:-1])
+    expand = distinct > 1 and 4 * distinct > samples  # hardly anything to share
     weight_rows = torch.arange(samples) if expand else weight_rows
     order = torch.argsort(weight_rows, stable=True)
     plain = inputs.dim() == 2 and weights.dim() == 1 and points is None
-    places = weight_rows.to(inputs.device), order.to(inputs.device)
-    return BatchPlan(lead, kind, result, *places, points, expand, plain)
+    indices = weight_rows.to(inputs.device), order.to(inputs.device)
+    return BatchPlan(lead, kind, result, *indices, points, expand, plain)
 
 
 def check_shapes(circuit: LayerCircuit, inputs: torch.Tensor, weights: torch.Tensor) -> tuple[int, ...]:
-    """The leading axes that inputs and weights broadcast to.
+    """Return the leading axes that inputs and weights broadcast to.
 
     Raises:
         InputError: a wrong last axis, types that are not floating-point, different devices, or leading axes that do
@@ -166,7 +166,7 @@ def check_shapes(circuit: LayerCircuit, inputs: torch.Tensor, weights: torch.Ten
 
 
 def check_finite(name: str, tensor: torch.Tensor) -> None:
-    """Refuse NaN and infinity, where looking costs no wait for a device.
+    """Refuse NaN and infinity, on the CPU only, where the check does not wait for a device.
 
     Raises:
         InputError: the first number that is not finite, by its place.

@@ -62,7 +62,7 @@ app = typer.Typer(rich_markup_mode=None)
 @app.callback(invoke_without_command=True, epilog=EXAMPLES)
 def backends(
     context: typer.Context,
-    every: Annotated[bool, typer.Option("--all", help=f"List devices of up to {_SMALL} qubits too.")] = False,
+    show_all: Annotated[bool, typer.Option("--all", help=f"List devices of up to {_SMALL} qubits too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all devices.")] = False,
 ) -> None:
     """List where circuits can run: simulators, IBM's devices as they are now, and published snapshots of devices.
@@ -72,7 +72,7 @@ def backends(
     snapshots whether the physical machine still runs.
     """
     if context.invoked_subcommand is not None:
-        if every or as_json:
+        if show_all or as_json:
             raise typer.BadParameter("--all and --json of the list go without `show`; `show NAME --json` has its own.")
         return
     from qgen.backends import FORMS, backend_names, open_backend
@@ -81,7 +81,7 @@ def backends(
     simulators = {name: open_backend(name).capabilities for name in backend_names()}
     devices = sorted((open_device(name).summary for name in device_names()), key=_rank)
     if as_json:
-        listed = [{"name": name, **dataclasses.asdict(able)} for name, able in simulators.items()]
+        listed = [{"name": name, **dataclasses.asdict(capabilities)} for name, capabilities in simulators.items()]
         forms = [{"form": form, "about": about} for form, about in FORMS.items()]
         rows = [facts.to_dict() for facts in devices]
         everything = {"backends": listed, "forms": forms, "providers": sorted(_providers()), "devices": rows}
@@ -91,7 +91,7 @@ def backends(
         return
     _print_simulators(simulators)
     _print_live(*_live_devices())
-    _print_devices(devices, every)
+    _print_devices(devices, show_all)
 
 
 @app.command(epilog=_SHOW_EXAMPLES)
@@ -233,18 +233,21 @@ def _print_simulators(simulators: dict[str, Capabilities]) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, able in simulators.items():
-        table.add_row(name, _abilities(able))
+    for name, capabilities in simulators.items():
+        table.add_row(name, _describe_values(capabilities))
     installed = ", ".join(sorted(_providers())) or "none"
     for form, about in (FORMS | {_PROVIDER: f"{FORMS[_PROVIDER]}: {installed}"}).items():
         table.add_row(form, about)
     make_console().print(table)
 
 
-def _abilities(able: Capabilities) -> str:
-    values = "exact values" if able.exact else "values from shots"
-    words = [values + " (or from shots)" * able.countable, "a device's noise" if able.noisy else "no noise"]
-    return ", ".join([*words, *(["adjoint gradients"] if able.adjoint else [])])
+def _describe_values(capabilities: Capabilities) -> str:
+    values = "exact values" if capabilities.exact else "values from shots"
+    words = [
+        values + " (or from shots)" * capabilities.countable,
+        "a device's noise" if capabilities.noisy else "no noise",
+    ]
+    return ", ".join([*words, *(["adjoint gradients"] if capabilities.adjoint else [])])
 
 
 def _rank(facts: DeviceSummary) -> tuple[Any, ...]:
@@ -253,7 +256,7 @@ def _rank(facts: DeviceSummary) -> tuple[Any, ...]:
     return (day is None, *((-day.year, -day.month) if day else ()), -facts.qubits, facts.name)
 
 
-def _print_devices(devices: list[DeviceSummary], every: bool) -> None:
+def _print_devices(devices: list[DeviceSummary], show_all: bool) -> None:
     from rich.table import Table
 
     console = make_console()
@@ -261,7 +264,7 @@ def _print_devices(devices: list[DeviceSummary], every: bool) -> None:
     if not devices:
         console.print("No device snapshots: they come with pip install qiskit-ibm-runtime.")
         return
-    shown = [facts for facts in devices if every or facts.status == "live" or facts.qubits > _SMALL]
+    shown = [facts for facts in devices if show_all or facts.status == "live" or facts.qubits > _SMALL]
     gap = 1 if console.width < _ROOMY else 2
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for heading in _HEADINGS:
@@ -318,9 +321,10 @@ def _show_backend(name: str, as_json: bool) -> None:
         rows = {"backend": name, "object": entry.value, "package": facts["package"] or "-"}
     else:
         backend = open_backend(name)
-        able, more = backend.capabilities, backend.facts()
-        facts = {"name": name} | dataclasses.asdict(able) | more
-        rows = {"backend": name, "gives": _abilities(able)} | {key: str(value) for key, value in more.items()}
+        capabilities, more = backend.capabilities, backend.facts()
+        facts = {"name": name} | dataclasses.asdict(capabilities) | more
+        described = {key: str(value) for key, value in more.items()}
+        rows = {"backend": name, "gives": _describe_values(capabilities)} | described
     if as_json:
         print_json(facts)
     else:

@@ -127,7 +127,7 @@ class Rotations:
 
     def __init__(self, ops: Sequence[GateOp], parameters: Sequence[Parameter]) -> None:
         angles = [[factor.angle for factor in op.factors if factor.angle is not None] for op in ops]
-        self._angles = ParameterMap([angle for some in angles for angle in some], parameters)
+        self._angles = ParameterMap([angle for of_op in angles for angle in of_op], parameters)
         starts = np.cumsum([0, *map(len, angles)])
         alike: dict[tuple[object, ...], list[int]] = defaultdict(list)
         for k, op in enumerate(ops):
@@ -170,8 +170,8 @@ class _Family:
         if self.width == 1:
             return angles[:, self._first]
         matrices = [factor.su2(angles) if isinstance(factor, _Rotation) else factor for factor in self._factors]
-        found = _euler_angles(reduce(_product, matrices))[: self.width]
-        return np.stack(found, axis=-1).reshape(len(angles), -1)
+        euler = _euler_angles(reduce(_product, matrices))[: self.width]
+        return np.stack(euler, axis=-1).reshape(len(angles), -1)
 
 
 class _Rotation(NamedTuple):
@@ -206,8 +206,8 @@ def constant_numbers(op: GateOp) -> tuple[float, ...]:
     """The numbers that Aer's gate takes for an op without angles."""
     if op.flips:
         return ()
-    found = _euler_angles(_constant(op.constant()))[: _WIDTHS[aer_name(op)]]
-    return tuple(float(angle) for angle in found)
+    euler = _euler_angles(_constant(op.constant()))[: _WIDTHS[aer_name(op)]]
+    return tuple(float(angle) for angle in euler)
 
 
 def _constant(matrices: Matrix) -> SU2:

@@ -147,7 +147,7 @@ class NoisySimulation:
     def values(self, angles: Doubles, streams: Streams) -> Doubles:
         if self._shots is None:
             states = [run.probabilities(angles) for run in self._runs if isinstance(run, Density)]  # all of them
-            read = [permute_probabilities(apply_readout_error(one, self._confusion), self._wires) for one in states]
+            read = [permute_probabilities(apply_readout_error(state, self._confusion), self._wires) for state in states]
             return self._measurement.from_probabilities(read)
         outcomes = [
             run.outcomes(angles, self._shots, streams, basis, self._confusion) for basis, run in enumerate(self._runs)
@@ -224,10 +224,11 @@ class Density:
     def probabilities(self, table: Doubles) -> Doubles:
         """Return probabilities (N, 2^k) for numbers (N, C), bit w of an outcome being wire w, before readout errors."""
         most = max(1, RUN_BYTES >> (3 + self._wires))
-        found = np.empty((len(table), 1 << self._wires))
+        probabilities = np.empty((len(table), 1 << self._wires))
         for rows in self._run.parts(table, most):
-            found[rows] = [getattr(one.data, LABEL) for one in self._run.results(table[rows], 1, 0).results]
-        return found
+            experiments = self._run.results(table[rows], 1, 0).results
+            probabilities[rows] = [getattr(experiment.data, LABEL) for experiment in experiments]
+        return probabilities
 
     def outcomes(self, table: Doubles, shots: int, streams: Streams, basis: int, confusion: Doubles) -> Outcomes:
         """See `Trajectories.outcomes`."""
@@ -251,13 +252,13 @@ class Trajectories:
             basis: the number of the basis that the circuit measures in.
             confusion: (k, 2, 2); see `qgen.noise.apply_readout_error`.
         """
-        found = np.empty((len(table), shots), dtype=np.int64)
+        outcomes = np.empty((len(table), shots), dtype=np.int64)
         # Delays of open length are bound before a run.
         for rows, seed in runs_of(streams, basis, GAP + 1 if self._run.open_delays else shots):
             result = self._run.results(table[rows], shots, seed, late=False)
-            found[rows] = [_spread(result.get_counts(k)) for k in range(len(rows))]
+            outcomes[rows] = [_spread(result.get_counts(k)) for k in range(len(rows))]
         rngs = streams.generators(basis + READING)
-        return np.array([_with_readout_error(row, confusion, rng) for row, rng in zip(found, rngs, strict=True)])
+        return np.array([_with_readout_error(row, confusion, rng) for row, rng in zip(outcomes, rngs, strict=True)])
 
 
 def _length(seconds: float) -> float:

@@ -30,11 +30,11 @@ class StatevectorObservables:
         alike: dict[tuple[int, bool], list[PauliString]] = defaultdict(list)
         for string in strings:
             alike[string.x, string.imaginary].append(string)
-        self._groups = [_group(x, imaginary, some, wires, observables) for (x, imaginary), some in alike.items()]
+        self._groups = [_group(x, imaginary, members, wires, observables) for (x, imaginary), members in alike.items()]
 
     @property
     def sample_bytes(self) -> int:
-        """What one saved state takes."""
+        """Bytes of one saved state."""
         return (8 if self.diagonal else 16) << self._wires
 
     def save(self, circuit: Any, label: str) -> None:
@@ -45,7 +45,7 @@ class StatevectorObservables:
             circuit.save_statevector(label=label)
 
     def values(self, saved: Sequence[Any]) -> Doubles:
-        """Expectation values (N, O) of N saved states, in the forms that Aer gives them."""
+        """Return expectation values (N, O) of N saved states, in the forms that Aer gives them."""
         states = np.array([np.asarray(state) for state in saved]).reshape(len(saved), 1 << self._wires)
         values = np.zeros((len(states), self._observables))
         for group in self._groups:
@@ -65,7 +65,7 @@ class Probabilities:
 
     @property
     def sample_bytes(self) -> int:
-        """What the probabilities of one sample take."""
+        """Bytes of the probabilities of one sample."""
         return 8 << len(self._wires)
 
     def save(self, circuit: Any, label: str) -> None:
@@ -73,8 +73,8 @@ class Probabilities:
         circuit.save_probabilities(self._wires, label=label)
 
     def values(self, saved: Sequence[Any]) -> Doubles:
-        """(N, 2^n) of N samples, in the forms that Aer gives them."""
-        return np.array([np.asarray(one) for one in saved]).reshape(len(saved), 1 << len(self._wires))
+        """Return the probabilities (N, 2^n) of N samples, in the forms that Aer gives them."""
+        return np.array([np.asarray(state) for state in saved]).reshape(len(saved), 1 << len(self._wires))
 
 
 #: What a circuit saves at its end, and what that becomes.

@@ -1,4 +1,4 @@
-"""Which rows of a batch are one run of Aer, and with which seed: each draws the same whatever is beside it."""
+"""Rows of a batch as runs of Aer with seeds: each row draws the same whatever is beside it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ class Run(NamedTuple):
 
 
 def runs_of(streams: Streams, basis: int, shots: int) -> list[Run]:
-    """All rows of a seed are one run, whose seed says where their evaluations begin; with many shots each is its own.
+    """Split rows into runs: all rows of a seed are one run, and with many shots each row is one.
 
-    Rows of one run would share what they draw from shot `GAP` on. A run takes some 50 ms before its first row.
+    The seed of a run says where its evaluations begin. Rows of one run would share what they draw from shot `GAP` on.
+    A run takes some 50 ms before its first row.
     """
     if shots > GAP:
         return [Run([row], int(rng.integers(END))) for row, rng in enumerate(streams.generators(basis))]

@@ -96,12 +96,12 @@ class ProviderSampler:
         passes = self._last_passes
         ready = list(circuits) if passes is None else [passes.run(circuit) for circuit in circuits]
         most = self._device.max_circuits or len(ready)
-        found: list[Outcomes] = []
+        outcomes: list[Outcomes] = []
         for first in range(0, len(ready), most):
             part = ready[first : first + most]
             result = self._device.run(part, shots=self._shots, **options).result()
-            found += [_spread(result.get_counts(k)) for k in range(len(part))]
-        return iter(found)
+            outcomes += [_spread(result.get_counts(k)) for k in range(len(part))]
+        return iter(outcomes)
 
     @cached_property
     def _last_passes(self) -> PassManager | None:
@@ -169,16 +169,16 @@ def _offered(name: str) -> EntryPoint:
 def _resolve(where: str) -> Any:
     """The object at `module:dotted.path`."""
     module, _, path = where.partition(":")
-    found: Any = import_module(module)
+    value: Any = import_module(module)
     for attribute in path.split("."):
-        found = getattr(found() if isinstance(found, type) else found, attribute)
-    return found
+        value = getattr(value() if isinstance(value, type) else value, attribute)
+    return value
 
 
-def _load(name: str, find: Callable[[], Any]) -> BackendV2:
+def _load(name: str, load: Callable[[], Any]) -> BackendV2:
     try:
-        found = find()
-        backend = found() if callable(found) and not isinstance(found, BackendV2) else found
+        value = load()
+        backend = value() if callable(value) and not isinstance(value, BackendV2) else value
     except Exception as error:  # another package's code may fail in any way
         raise BackendError(f"{name} cannot be loaded: {error}") from error
     if not isinstance(backend, BackendV2):

@@ -29,7 +29,7 @@ class RowSimulator(AerSimulator):  # type: ignore[misc]  # ships no types
 
     @classmethod
     def of(cls, target: Target, qubits: Collection[int]) -> RowSimulator:
-        """With the noise of the gates on these qubits; circuits are on the whole device, and use no others."""
+        """Return a simulator with the noise of these qubits; circuits are on the whole device, and use no others."""
         return cls.from_backend(TargetBackend(_part(target, qubits)))  # type: ignore[no-any-return]
 
     def run(
@@ -41,7 +41,7 @@ class RowSimulator(AerSimulator):  # type: ignore[misc]  # ships no types
         seed_simulator: int | None = None,
         **options: Any,
     ) -> Any:
-        """A job whose result has as many experiments as there are rows, for the one circuit.
+        """Return a job whose result has as many experiments as there are rows, for the one circuit.
 
         Without parameters there is one, whose shots are those of all rows, one after the other.
 
@@ -55,27 +55,27 @@ class RowSimulator(AerSimulator):  # type: ignore[misc]  # ships no types
         (circuit,), (bound,) = circuits, parameter_binds
         count = sum(len(run.rows) for run in self.runs)
         options["shots"] = shots if bound else shots // count
-        found: dict[int, Any] = {}
+        by_row: dict[int, Any] = {}
         for rows, seed in self.runs:
-            some = [{parameter: [numbers[row] for row in rows] for parameter, numbers in bound.items()}]
-            given = ([circuit], some) if bound else ([circuit] * len(rows), None)
-            whole = super().run(*given, seed_simulator=seed, **options).result()
-            found |= zip(rows, whole.results, strict=True)
-        whole.results = [found[row] for row in range(count)]
+            binds = [{parameter: [numbers[row] for row in rows] for parameter, numbers in bound.items()}]
+            arguments = ([circuit], binds) if bound else ([circuit] * len(rows), None)
+            whole = super().run(*arguments, seed_simulator=seed, **options).result()
+            by_row |= zip(rows, whole.results, strict=True)
+        whole.results = [by_row[row] for row in range(count)]
         if not bound:
             first, *further = whole.results
-            first.data.memory = [bits for one in (first, *further) for bits in one.data.memory]
+            first.data.memory = [bits for experiment in (first, *further) for bits in experiment.data.memory]
             whole.results = [first]
         return SimpleNamespace(result=lambda: whole)
 
 
 def _part(target: Target, qubits: Collection[int]) -> Target:
-    """The same device with the gates on these qubits alone, under the same numbers."""
+    """Return the same device with the gates on these qubits alone, under the same numbers."""
     part = Target(num_qubits=target.num_qubits, dt=target.dt, qubit_properties=target.qubit_properties)
     for name in target.operation_names:
         operation = target.operation_from_name(name)
         if isinstance(operation, type):  # control flow, which is everywhere
             part.add_instruction(operation, name=name)
-        elif here := {place: about for place, about in target[name].items() if set(place or ()) <= set(qubits)}:
-            part.add_instruction(operation, here, name=name)
+        elif properties := {on: about for on, about in target[name].items() if set(on or ()) <= set(qubits)}:
+            part.add_instruction(operation, properties, name=name)
     return part

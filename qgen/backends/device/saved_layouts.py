@@ -23,7 +23,7 @@ class SavedLayouts:
     """Routed circuits of one device, by the circuits that they came from.
 
     Attributes:
-        device: whose gates and qubits they are on, as in `fake_fez`.
+        device: the device whose gates and qubits they are on, as in `fake_fez`.
         routed: digest of the layer circuit -> the circuit in the device's gates, with its layout.
         source: the file that they were read from, for messages.
     """
@@ -33,28 +33,28 @@ class SavedLayouts:
     source: str = field(default="the pins")
 
     def route(self, circuit: LayerCircuit, target: Target) -> QuantumCircuit:
-        """Return the routed circuit, with the parameters of this one, checked against the device as it is now.
+        """Return the routed circuit with the parameters of this one, checked against the device of today.
 
         Raises:
             BackendError: this circuit is not among them, or the device no longer has a gate that it uses.
         """
-        found = self.routed.get(circuit.digest)
-        if found is None:
+        isa = self.routed.get(circuit.digest)
+        if isa is None:
             raise BackendError(
                 f"{self.source} pins {len(self.routed)} other circuits: pin those of this model with "
                 f"`qgen transpile RUN --backend {self.device} --pin FILE.json`"
             )
-        if found.num_qubits != target.num_qubits:
-            raise BackendError(f"{self.source} is for a device of {found.num_qubits} qubits, not {target.num_qubits}")
+        if isa.num_qubits != target.num_qubits:
+            raise BackendError(f"{self.source} is for a device of {isa.num_qubits} qubits, not {target.num_qubits}")
         try:
-            device_instructions(found, target)
+            device_instructions(isa, target)
         except BackendError as error:
             raise BackendError(f"{self.source} does not fit the device any more: {error}. Pin again") from error
         own = {parameter.name: parameter for parameter in circuit.conditional.circuit.parameters}
-        strange = [parameter.name for parameter in found.parameters if parameter.name not in own]
+        strange = [parameter.name for parameter in isa.parameters if parameter.name not in own]
         if strange:
             raise BackendError(f"{self.source} is damaged: its circuit has a parameter {strange[0]!r} of its own")
-        return found.assign_parameters({parameter: own[parameter.name] for parameter in found.parameters})
+        return isa.assign_parameters({parameter: own[parameter.name] for parameter in isa.parameters})
 
     def check_device(self, name: str) -> None:
         """Refuse a backend of another device; the layouts of a snapshot are good for its machine, and for its noise.

@@ -52,24 +52,24 @@ def choose_tiles(
 
 
 def single_tile(routed: RoutedCircuit, target: Target) -> Tiling:
-    """A routed circuit alone, where it lies; the other qubits of the device are idle.
+    """Return the tiling of a routed circuit alone, where it lies; the other qubits of the device are idle.
 
     Raises:
         BackendError: no basis to measure in.
     """
-    places = {qubit: qubit for qubit in routed.physical}
+    mapping = {qubit: qubit for qubit in routed.physical}
     success = compute_metrics(_longest(routed), target, _measured(routed)).success
-    idle = sorted(set(range(routed.device_qubits)) - set(places))
-    return Tiling((Tile(places, success),), 0, (), tuple(idle))
+    idle = sorted(set(range(routed.device_qubits)) - set(mapping))
+    return Tiling((Tile(mapping, success),), 0, (), tuple(idle))
 
 
 def tiling_now(tiling: Tiling, routed: RoutedCircuit, target: Target) -> Tiling:
-    """The same tiles with their success on the device as it is now; see `refresh_tiling`."""
+    """Return the same tiles with their success on the device of today; see `refresh_tiling`."""
     return refresh_tiling(tiling, _longest(routed), target, _measured(routed))
 
 
 class TiledCircuits:
-    """The circuits of a routed one, each as many times side by side as there are tiles.
+    """The circuits of a `RoutedCircuit`, each as many times side by side as there are tiles.
 
     N bindings go to T tiles in blocks of ceil(N / T), the first ones to the best tile: rows that are compared with one
     another, as the two sides of a shift, mostly share a tile, and what is left over to repeat is on the worst ones.
@@ -97,15 +97,15 @@ class TiledCircuits:
         self.circuits = tuple(map(self._wide, routed.circuits, routed.bases))
 
     def rows(self, samples: int) -> int:
-        """How often the device executes the circuits for so many bindings, shots apart."""
+        """Return how often the device executes the circuits for so many bindings, shots apart."""
         return -(-samples // len(self._tiles))
 
     def scatter(self, table: Doubles) -> Doubles:
-        """Angles (ceil(N / T), T C) of the wide circuits from those (N, C) of N bindings; the last one fills up."""
+        """Return angles (ceil(N / T), T C) of the wide circuits for N bindings (N, C); the last one fills up."""
         return table[self._bindings(len(table))].reshape(self.rows(len(table)), len(self._tiles) * table.shape[1])
 
     def outcomes(self, results: Sequence[Any], samples: int) -> list[Outcomes]:
-        """For each basis the outcomes (N, shots) of the bindings, in their order; bit q is the reading of qubit q.
+        """Return the outcomes (N, shots) of the bindings for each basis, in order; bit q is the reading of qubit q.
 
         Args:
             results: a Sampler's, one for each circuit. Without parameters, all rows of one circuit follow one another.

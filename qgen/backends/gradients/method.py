@@ -48,7 +48,7 @@ class GradientMethod(Protocol):
         wants: tuple[bool, bool],
         seed: Seed | None = None,
     ) -> ValueAndVJP:
-        """Evaluate, along with all that the gradients take: where values are sampled, in one submission.
+        """Return the values and their vector-Jacobian product; all circuits that this takes run now, together.
 
         Args:
             executable: the compiled circuit.
@@ -64,7 +64,7 @@ class GradientMethod(Protocol):
         ...
 
     def evaluations(self, executable: Executable, wants: tuple[bool, bool]) -> int:
-        """Circuits that `value_and_vjp` runs for one sample, the forward one included.
+        """Return the number of circuits that `value_and_vjp` runs for one sample, the forward one included.
 
         Each is measured `shots` times in each basis. Where a random subset is drawn, the most that it may be.
         """
@@ -72,9 +72,7 @@ class GradientMethod(Protocol):
 
 
 def parts(executable: Executable, evaluations: int, numbers: int) -> Iterator[range]:
-    """Which evaluations of the whole batch to run together, in order.
-
-    On a remote backend, which bills by the submission, all of them.
+    """Split evaluations of the whole batch into those that run together, in order; on a remote backend all of them.
 
     Args:
         executable: what is evaluated.
@@ -86,11 +84,11 @@ def parts(executable: Executable, evaluations: int, numbers: int) -> Iterator[ra
     return (range(first, min(first + step, evaluations)) for first in range(0, evaluations, step))
 
 
-def is_real(given: object) -> bool:
-    """Whether this is a number, NumPy's among them; true and false are none."""
-    return isinstance(given, Real) and not isinstance(given, bool)
+def is_real(value: object) -> bool:
+    """Whether this is a number, also one of NumPy; true and false are not."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def is_whole(given: object) -> bool:
-    """Whether this is a whole number by its type; true and false are none."""
-    return isinstance(given, Integral) and not isinstance(given, bool)
+def is_whole(value: object) -> bool:
+    """Whether this is a whole number by its type; true and false are not."""
+    return isinstance(value, Integral) and not isinstance(value, bool)

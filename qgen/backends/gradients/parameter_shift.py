@@ -29,8 +29,8 @@ class ParameterShift:
     Wierichs et al., "General parameter-shift rules for quantum gradients", 2022, arXiv:2107.12390.
 
     Attributes:
-        fraction: of the angles, in (0, 1]: a random subset of that size, drawn anew for each call from torch's global
-            generator, stands for all of them, scaled up so that gradients stay unbiased.
+        fraction: share of the angles that is shifted, in (0, 1]: a random subset, drawn anew for each call from
+            torch's global generator, and scaled up so that gradients stay unbiased.
 
     Raises:
         BackendError: the fraction is no number in that range.
@@ -75,23 +75,23 @@ class ParameterShift:
         shifts = np.concatenate([np.zeros((1, angles.shape[1])), moves.shifts])
         streams = executable.streams(inputs, weights, seed)
 
-        def evaluate(some: range) -> torch.Tensor:
-            table = angles + shifts[some.start : some.stop, None]
+        def evaluate(part: range) -> torch.Tensor:
+            table = angles + shifts[part.start : part.stop, None]
             flat = table.reshape(table.shape[0] * table.shape[1], table.shape[2])
-            return shift_form.evaluate(flat, streams.evaluated(some)).detach().to(batch.inputs.device, torch.float64)
+            return shift_form.evaluate(flat, streams.evaluated(part)).detach().to(batch.inputs.device, torch.float64)
 
-        found = torch.cat([evaluate(some) for some in parts(executable, len(shifts), angles.size)])
-        found = found.reshape(len(shifts), len(angles), executable.circuit.num_observables)
+        values = torch.cat([evaluate(part) for part in parts(executable, len(shifts), angles.size)])
+        values = values.reshape(len(shifts), len(angles), executable.circuit.num_observables)
 
         def vjp(upstream: torch.Tensor) -> Gradients:
-            onto = plan.upstream(upstream).detach().double().to(found.device)
-            slopes = torch.einsum("sno,no->ns", found[1:], onto).cpu().numpy() * moves.coefficients
+            upstream = plan.upstream(upstream).detach().double().to(values.device)
+            slopes = torch.einsum("sno,no->ns", values[1:], upstream).cpu().numpy() * moves.coefficients
             d_angles = np.zeros_like(angles)
             np.add.at(d_angles.T, moves.angles, slopes.T)
-            d_parameters = torch.from_numpy(shift_form.parameter_map.vjp(parameters, d_angles)).to(onto.device)
+            d_parameters = torch.from_numpy(shift_form.parameter_map.vjp(parameters, d_angles)).to(upstream.device)
             return plan.gather(_split(batch, d_parameters, wants), inputs, weights)
 
-        return ValueAndVJP(plan.values(found[0]), vjp)
+        return ValueAndVJP(plan.values(values[0]), vjp)
 
     def _moves(self, executable: Executable, wants: tuple[bool, bool]) -> _Moves:
         frequencies = executable.shift_form.frequencies
@@ -108,18 +108,20 @@ class ParameterShift:
         return _Moves(index, shifts, coefficients)
 
     def _wanted(self, executable: Executable, wants: tuple[bool, bool]) -> npt.NDArray[np.int64]:
-        """The angles that something wanted depends on and that reach an observable."""
+        """Return the angles that something wanted depends on and that reach an observable."""
         shift_form, inputs = executable.shift_form, executable.circuit.conditional.num_inputs
         depends = shift_form.parameter_map.depends
         wanted = (wants[0] & depends[:inputs].any(axis=0)) | (wants[1] & depends[inputs:].any(axis=0))
-        return np.flatnonzero(wanted & np.array([bool(some) for some in shift_form.frequencies], dtype=bool))
+        return np.flatnonzero(
+            wanted & np.array([bool(frequencies) for frequencies in shift_form.frequencies], dtype=bool)
+        )
 
     def _subset_size(self, angles: int) -> int:
         return min(angles, max(1, round(self.fraction * angles)))
 
 
 class _Moves(NamedTuple):
-    """S shifted evaluations: the angle that each moves, the shifts of all angles (S, A), and what they count (S,)."""
+    """S shifted evaluations: the angle that each moves, the shifts (S, A), and their coefficients (S,)."""
 
     angles: npt.NDArray[np.int64]
     shifts: Doubles
@@ -127,7 +129,7 @@ class _Moves(NamedTuple):
 
 
 def _split(batch: Batch, d_parameters: torch.Tensor, wants: tuple[bool, bool]) -> Gradients:
-    """Gradients (N, I + W) as those of a batch: (N, I), and summed over samples that share their weights, (R, W)."""
+    """Split gradients (N, I + W) into (N, I) and (R, W), summed over samples that share their weights."""
     inputs = batch.inputs.shape[1]
     d_weights = d_parameters.new_zeros(batch.weights.shape)
     if wants[1]:
@@ -144,7 +146,7 @@ class ShiftRule(NamedTuple):
 
 @lru_cache
 def shift_rule(frequencies: Frequencies) -> ShiftRule:
-    """The rule with equidistant shifts, for frequencies that are the multiples 1 to R of the lowest one.
+    """Return the rule with equidistant shifts, for frequencies that are the multiples 1 to R of the lowest one.
 
     It takes two evaluations a frequency, as few as any rule that holds for all such functions. Source: Wierichs, Izaac,
     Wang and Lin, "General parameter-shift rules for quantum gradients", 2022, arXiv:2107.12390, equation (20).

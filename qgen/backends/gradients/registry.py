@@ -56,14 +56,14 @@ def parse_gradient(text: str) -> GradientMethod:
     Raises:
         BackendError: no such method or option.
     """
-    name, _, given = text.partition(":")
+    name, _, arguments = text.partition(":")
     if name not in _METHODS:
         near = get_close_matches(name, _METHODS, 1)
         hint = f", did you mean `{near[0]}`?" if near else "."
         hint = ": `auto` takes no options." if name == "auto" else hint
         raise BackendError(f"there is no gradient method `{text}`{hint} Known: {', '.join(gradient_names())}.")
     options: dict[str, Unquoted] = {}
-    for part in filter(None, given.split(",")):
+    for part in filter(None, arguments.split(",")):
         key, equals, value = part.partition("=")
         if not equals or key in options:
             raise BackendError(f"gradient `{text}`: options are KEY=VALUE, each once, {_EXAMPLE}")

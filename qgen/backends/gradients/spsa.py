@@ -26,7 +26,7 @@ class SPSA:
     Transactions on Automatic Control 37 (1992), 332-341.
 
     Attributes:
-        directions: how many pairs of values are averaged.
+        directions: number of pairs of values that are averaged.
         step: how far each parameter moves, in its own units (weights of circuits that count turns move 2 pi times as
             far in angle); None: 0.2 where values are sampled, so that their noise is not magnified too much, else 0.01.
         shared: one direction for the weights of a layer, the same for all samples of a batch; else one for each sample,
@@ -73,45 +73,46 @@ class SPSA:
             self._signs(weights, tuple(weights.shape[:-1]) if self.shared else lead) if wants[1] else None,
         )
 
-        def evaluate(some: range) -> torch.Tensor:
-            here = _moved(inputs, signs[0], step, len(lead), some), _moved(weights, signs[1], step, len(lead), some)
-            return executable.expectations(here[0], here[1], streams.evaluated(some))
+        def evaluate(part: range) -> torch.Tensor:
+            moved_inputs = _moved(inputs, signs[0], step, len(lead), part)
+            moved_weights = _moved(weights, signs[1], step, len(lead), part)
+            return executable.expectations(moved_inputs, moved_weights, streams.evaluated(part))
 
         numbers = plan.rows * (batch.inputs.shape[1] + batch.weights.shape[1])
-        values = torch.cat([evaluate(some) for some in parts(executable, 1 + 2 * self.directions, numbers)])
+        values = torch.cat([evaluate(part) for part in parts(executable, 1 + 2 * self.directions, numbers)])
         plus, minus = values[1 : self.directions + 1], values[self.directions + 1 :]
 
         def vjp(upstream: torch.Tensor) -> Gradients:
             slopes = ((plus - minus) * upstream).sum(dim=-1, keepdim=True) / (2 * step * self.directions)
-            found = [
+            gradients = [
                 None if sign is None else _summed(slopes * _aligned(sign, len(lead)), leaf)
                 for sign, leaf in zip(signs, (inputs, weights), strict=True)
             ]
-            return found[0], found[1]
+            return gradients[0], gradients[1]
 
         return ValueAndVJP(values[0], vjp)
 
     def _signs(self, leaf: torch.Tensor, lead: tuple[int, ...]) -> torch.Tensor:
-        """Plus or minus one, (directions, *lead, P), from torch's global generator."""
+        """Draw plus or minus one, (directions, *lead, P), from torch's global generator."""
         drawn = torch.randint(2, (self.directions, *lead, leaf.shape[-1]))
         return (2 * drawn - 1).to(leaf)
 
 
-def _moved(leaf: torch.Tensor, signs: torch.Tensor | None, step: float, axes: int, some: range) -> torch.Tensor:
-    """As it is, moved along each direction, moved against each: those of these numbers, before `axes` leading axes.
+def _moved(leaf: torch.Tensor, signs: torch.Tensor | None, step: float, axes: int, part: range) -> torch.Tensor:
+    """Return the evaluations `part` of: as it is, moved along each direction, moved against each; (len(part), ..., P).
 
-    Where nothing moves, what is the same for all of them.
+    The new axis comes before `axes` leading axes. Where nothing moves, its length is 1.
     """
-    here = _aligned(leaf.unsqueeze(0), axes)
+    unmoved = _aligned(leaf.unsqueeze(0), axes)
     if signs is None:
-        return here
+        return unmoved
     count = len(signs)
-    ways = [signs[(k - 1) % count] * (0 if k == 0 else 1 if k <= count else -1) for k in some]
-    return here + step * _aligned(torch.stack(ways), axes)
+    directions = [signs[(k - 1) % count] * (0 if k == 0 else 1 if k <= count else -1) for k in part]
+    return unmoved + step * _aligned(torch.stack(directions), axes)
 
 
 def _aligned(tensor: torch.Tensor, axes: int) -> torch.Tensor:
-    """(D, *some, P) with `axes` axes between the first and the last one, new ones in front."""
+    """Reshape (D, ..., P) to have `axes` axes between the first and the last one, new ones in front."""
     new = axes + 2 - tensor.dim()
     return tensor.reshape(tensor.shape[0], *[1] * new, *tensor.shape[1:])
 

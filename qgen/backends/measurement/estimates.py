@@ -47,20 +47,20 @@ class Measurement:
         self._shares = [_share({pauli: row for pauli, row in read.items() if basis.contains(pauli)}) for basis in bases]
 
     def from_outcomes(self, outcomes: Sequence[Outcomes]) -> Doubles:
-        """Estimates (N, O) from outcomes (N, shots), one array for each basis; bit q is the reading of qubit q.
+        """Estimate values (N, O) from outcomes (N, shots), one array for each basis; bit q is the reading of qubit q.
 
         Without bases the one row (1, O) of constants, which broadcasts; likewise in the other two methods.
         """
         values = self._constant[None]
-        for some, share in zip(outcomes, self._shares, strict=True):
-            values = values + _combined(_parities(some, share.masks, self._qubits), share.coefficients)
+        for readings, share in zip(outcomes, self._shares, strict=True):
+            values = values + _combined(_parities(readings, share.masks, self._qubits), share.coefficients)
         return values
 
     def from_probabilities(self, probabilities: Sequence[Doubles]) -> Doubles:
         """What `from_outcomes` tends to, (N, O), from the probabilities (N, 2^n) of the outcomes, basis by basis."""
         values = self._constant[None]
-        for some, contributions in zip(probabilities, self._contributions, strict=True):
-            values = values + some @ contributions
+        for of_basis, contributions in zip(probabilities, self._contributions, strict=True):
+            values = values + of_basis @ contributions
         return values
 
     def variances(self, probabilities: Sequence[Doubles], shots: int) -> Doubles:
@@ -69,8 +69,8 @@ class Measurement:
         Exact: strings of one observable that share a basis share its shots, and their covariance counts.
         """
         values = np.zeros((1, len(self._constant)))
-        for some, contributions in zip(probabilities, self._contributions, strict=True):
-            spread = some @ contributions**2 - (some @ contributions) ** 2
+        for of_basis, contributions in zip(probabilities, self._contributions, strict=True):
+            spread = of_basis @ contributions**2 - (of_basis @ contributions) ** 2
             values = values + np.maximum(spread, 0) / shots
         return values
 
@@ -100,8 +100,8 @@ def _parities(outcomes: Outcomes, masks: Outcomes, qubits: int) -> Doubles:
     shots, size = outcomes.shape[1], 1 << qubits
     odd = np.empty((len(outcomes), len(masks)))
     for rows in chunks(len(outcomes), shots):
-        some = outcomes[rows]
-        odd[rows] = _odd_by_outcome(some, masks, size) if size <= shots else _odd_by_mask(some, masks)
+        part = outcomes[rows]
+        odd[rows] = _odd_by_outcome(part, masks, size) if size <= shots else _odd_by_mask(part, masks)
     values: Doubles = 1 - 2 * (odd / shots)
     return values
 
@@ -119,16 +119,16 @@ def _odd_by_outcome(outcomes: Outcomes, masks: Outcomes, size: int) -> Doubles:
     places = outcomes + size * np.arange(len(outcomes))[:, None]
     counts = np.bincount(places.ravel(), minlength=size * len(outcomes)).reshape(-1, size)
     odd = np.bitwise_count(np.arange(size)[:, None] & masks) & 1
-    found: Doubles = counts.astype(np.float64) @ odd.astype(np.float64)  # whole numbers: exact in any order
-    return found
+    totals: Doubles = counts.astype(np.float64) @ odd.astype(np.float64)  # whole numbers: exact in any order
+    return totals
 
 
 def _combined(parities: Doubles, coefficients: Doubles) -> Doubles:
     """(N, S) and (S, O) -> (N, O). A product of matrices would round a row by how many are beside it."""
     values = np.zeros((len(parities), coefficients.shape[1]))
     for parity, row in zip(parities.T, coefficients, strict=True):
-        some = np.flatnonzero(row)
-        values[:, some] += parity[:, None] * row[some]
+        nonzero = np.flatnonzero(row)
+        values[:, nonzero] += parity[:, None] * row[nonzero]
     return values
 
 

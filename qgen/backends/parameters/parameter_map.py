@@ -66,10 +66,10 @@ class ParameterMap:
     @property
     def depends(self) -> npt.NDArray[np.bool_]:
         """Whether an angle depends on a parameter, (P, angles)."""
-        found: npt.NDArray[np.bool_] = self._slope != 0
+        depends: npt.NDArray[np.bool_] = self._slope != 0
         for k, wanted, _ in self._curved:
-            found[wanted, k] = True
-        return found
+            depends[wanted, k] = True
+        return depends
 
     def values(self, parameters: Doubles) -> Doubles:
         """(rows, P) -> (rows, angles).
@@ -120,10 +120,10 @@ class ParameterMap:
 
 def affine(expression: ParameterExpression) -> tuple[float, dict[Parameter, float]] | None:
     """(constant, slopes) of an expression that is linear in its parameters; None of any other."""
-    found = linear_coefficients(expression)
-    if found is None:
+    coefficients = linear_coefficients(expression)
+    if coefficients is None:
         return None
-    slopes = {parameter: _real(slope, expression) for parameter, slope in found}
+    slopes = {parameter: _real(slope, expression) for parameter, slope in coefficients}
     at_zero = expression.bind(dict.fromkeys(expression.parameters, 0.0))
     return _real(at_zero.numeric(), expression), slopes
 

@@ -91,11 +91,11 @@ def known_frequencies(operation: Operation) -> tuple[Frequencies, ...] | None:
     if not isinstance(operation, Instruction):
         return None
     controlled = isinstance(operation, ControlledGate)
-    found = _FREQUENCIES.get(operation.base_gate.base_class if controlled else operation.base_class)
-    if found is None:
+    pairs = _FREQUENCIES.get(operation.base_gate.base_class if controlled else operation.base_class)
+    if pairs is None:
         return None
     # A controlled U gate has one parameter more: the phase of all of U.
-    pairs = (*found, _PHASE)[: len(operation.params)]
+    pairs = (*pairs, _PHASE)[: len(operation.params)]
     return tuple(pair[controlled] for pair in pairs) if len(pairs) == len(operation.params) else None
 
 
@@ -153,15 +153,15 @@ class _Builder:
         parameters: list[Parameter] = []
         expressions: list[ParameterExpression] = []
         for step in self._steps:
-            given: list[Any] = []
+            arguments: list[Any] = []
             for angle in step.angles:
                 if _depends(angle):
-                    given.append(Parameter(f"angle{len(parameters):06d}"))
-                    parameters.append(given[-1])
+                    arguments.append(Parameter(f"angle{len(parameters):06d}"))
+                    parameters.append(arguments[-1])
                     expressions.append(angle)
                 else:
-                    given.append(float(angle))
-            circuit.append(with_parameters(step.operation, given) if given else step.operation, step.qubits)
+                    arguments.append(float(angle))
+            circuit.append(with_parameters(step.operation, arguments) if arguments else step.operation, step.qubits)
         frequencies = angle_frequencies(circuit, parameters, measured)
         return ParametrizedGates(circuit, tuple(parameters), tuple(expressions), frequencies)
 
@@ -176,7 +176,7 @@ def angle_frequencies(
     Raises:
         BackendError: a device has a gate of its own whose frequencies nobody knows.
     """
-    found: dict[Parameter, Frequencies] = {}
+    frequencies: dict[Parameter, Frequencies] = {}
     alive = set(measured)
     for instruction in reversed(circuit.data):
         on = {circuit.find_bit(bit).index for bit in instruction.qubits}
@@ -187,8 +187,8 @@ def angle_frequencies(
         angles = getattr(operation, "params", ())
         if any(map(_depends, angles)):
             known = known_frequencies(operation) or _frequencies_by_name(operation)
-            found |= {angle: some for angle, some in zip(angles, known, strict=True) if _depends(angle)}
-    return tuple(found.get(parameter, ()) for parameter in parameters)
+            frequencies |= {angle: pair for angle, pair in zip(angles, known, strict=True) if _depends(angle)}
+    return tuple(frequencies.get(parameter, ()) for parameter in parameters)
 
 
 def _frequencies_by_name(operation: Operation) -> tuple[Frequencies, ...]:
