@@ -20,7 +20,7 @@ from qiskit.circuit.library import CUGate
 
 from qgen.backends import Executable, open_backend
 from qgen.backends.statevector import backend as glue
-from qgen.backends.statevector import cpu, device, layout
+from qgen.backends.statevector import cpu_engine, layout, torch_engine
 from qgen.circuits import LayerCircuit, ansatz, ansatz_names
 from qgen.errors import BackendError, InputError
 
@@ -37,14 +37,14 @@ def use_engine(engine: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The processor's engine as it is, with tiles cut into blocks, with blocks split among threads; or torch's."""
     if engine == "device":
         monkeypatch.setattr(glue, "on_processor", lambda tensor: False)
-        monkeypatch.setattr(device, "MOST_BYTES", 1024)  # chunks of 1 to 64 samples
+        monkeypatch.setattr(torch_engine, "MOST_BYTES", 1024)  # chunks of 1 to 64 samples
     if engine in ("blocks", "split"):
         monkeypatch.setattr(layout, "LARGEST_WHOLE_TILE", 1)
         monkeypatch.setattr(layout, "BLOCK", 1)
     threads = torch.get_num_threads()
     if engine == "split":  # more threads than tiles: all of them on each tile in turn
-        monkeypatch.setattr(cpu, "choose_samples", lambda *_: 1)
-        monkeypatch.setattr(cpu, "LEAST_BLOCKS", 0)
+        monkeypatch.setattr(cpu_engine, "choose_samples", lambda *_: 1)
+        monkeypatch.setattr(cpu_engine, "LEAST_BLOCKS", 0)
         torch.set_num_threads(3)
     yield
     torch.set_num_threads(threads)
@@ -173,7 +173,7 @@ def test_only_wanted_gradients_are_computed_and_they_are_the_same(wants: tuple[b
 def test_the_number_of_threads_changes_nothing_but_time(
     threads: int, rows: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cpu, "WAKING", 1)  # every thread is worth its while
+    monkeypatch.setattr(cpu_engine, "WAKING", 1)  # every thread is worth its while
     circuit = ansatz("fqconv", qubits=8, layers=1)
     engine = open_backend("statevector").compile(circuit)
     inputs, weights = torch.randn(37, 8).double(), torch.rand(*rows, circuit.num_weights).double()
@@ -321,7 +321,7 @@ def test_gates_under_several_controls_keep_their_phases() -> None:
 
 def test_states_that_do_not_fit_are_refused_with_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = open_backend("statevector").compile(ansatz("basic", qubits=16, layers=1))
-    monkeypatch.setattr(cpu.psutil, "virtual_memory", lambda: SimpleNamespace(available=1_500_000))
+    monkeypatch.setattr(cpu_engine.psutil, "virtual_memory", lambda: SimpleNamespace(available=1_500_000))
     engine.expectations(torch.zeros(4, 16), torch.zeros(16))  # two states of 512 KB: one worker fits
     with pytest.raises(BackendError, match="need 2,097,152 bytes in float64, and 1,500,000 bytes are available"):
         engine.expectations(torch.zeros(4, 16).double(), torch.zeros(16).double())
