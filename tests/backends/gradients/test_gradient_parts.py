@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from qgen.backends import SPSA, Backend, Batch, Capabilities, Executable, GradientMethod, ParameterShift, open_backend
-from qgen.backends.gradients import method
+from qgen.backends.gradients import method as gradient_method
 from qgen.circuits import LayerCircuit, ansatz
 from qgen.randomness import Streams
 
@@ -64,7 +64,7 @@ def test_parts_change_no_bit(
     backend, circuit = open_backend(name, shots), ansatz("basic", qubits=3, layers=1)
     whole = recorded(backend, circuit, method)
     for most in (1, 700):
-        monkeypatch.setattr(method, "PART_BYTES", most)
+        monkeypatch.setattr(gradient_method, "PART_BYTES", most)
         for one, other in zip(recorded(backend, circuit, method), whole, strict=True):
             assert one is not None
             assert other is not None
@@ -77,7 +77,7 @@ def test_parts_change_no_bit(
 def test_parts_are_bounded(
     circuit: LayerCircuit, method: GradientMethod, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(method, "PART_BYTES", most)
+    monkeypatch.setattr(gradient_method, "PART_BYTES", most)
     backend = Counting(open_backend("statevector"))
     recorded(backend, circuit, method)
     evaluations = method.evaluations(backend.compile(circuit), (True, True))
@@ -88,7 +88,7 @@ def test_parts_are_bounded(
 
 @pytest.mark.parametrize("method", METHODS, ids=str)
 def test_what_is_billed_by_the_submission_is_one(method: GradientMethod, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(method, "PART_BYTES", 1)
+    monkeypatch.setattr(gradient_method, "PART_BYTES", 1)
     backend = Counting(open_backend("aer", 10), remote=True)
     recorded(backend, ansatz("hqconv", qubits=4, layers=2), method)
     assert len(backend.numbers) == 1
@@ -100,7 +100,7 @@ def test_a_gradient_of_many_rows_takes_little_memory(monkeypatch: pytest.MonkeyP
     shifted = ParameterShift().evaluations(executable, (True, True)) * rows * len(executable.shift_form.frequencies) * 8
     assert shifted > 16 * most
     inputs, weights = torch.rand(rows, circuit.num_inputs).double(), torch.rand(circuit.num_weights).double()
-    monkeypatch.setattr(method, "PART_BYTES", most)
+    monkeypatch.setattr(gradient_method, "PART_BYTES", most)
     ParameterShift().value_and_vjp(executable, inputs[:1], weights, (True, True))
     tracemalloc.start()
     ParameterShift().value_and_vjp(executable, inputs, weights, (True, True))
