@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from drawn import layer_circuits
+from drawn import layer_circuits, small_ansatz
 from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,7 +128,7 @@ def test_values_are_those_of_qiskit(
 @pytest.mark.parametrize("case", ADJOINT, ids=str)
 @pytest.mark.parametrize("name", ansatz_names())
 def test_gradients_are_differences_of_its_own_values(case: Case, name: str) -> None:
-    circuit = ansatz(name, layers=1)
+    circuit = small_ansatz(name)
     executable = case.open().compile(circuit)
     inputs, weights = torch.randn(circuit.num_inputs).double(), torch.rand(circuit.num_weights).double()
     upstream = torch.randn(circuit.num_observables).double()

@@ -81,7 +81,7 @@ def angles(circuit: LayerCircuit, rows: int, seed: int) -> tuple[Doubles, Double
 
 
 @cases
-@examples(10)
+@examples(5)
 @given(layer_circuits(most_qubits=4, most_gates=8), st.lists(seeds, min_size=1, max_size=6), st.data())
 def test_a_row_is_the_same_alone_and_in_any_batch(
     case: Case, circuit: LayerCircuit, given_seeds: list[int], data: st.DataObject

@@ -104,7 +104,7 @@ def test_every_process_finds_the_same() -> None:
             check=True,
             text=True,
         ).stdout
-        for seed in ("0", "1", "77")
+        for seed in ("0", "77")
     }
     assert len(digests) == 1
     assert digests.pop().count("'") == 2 * (len(ansatz_names()) + 20)

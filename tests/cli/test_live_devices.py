@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cloud import cloud, no_account
 from typer.testing import CliRunner
@@ -101,11 +102,23 @@ def test_without_an_account_it_is_as_it_was_with_a_line(tmp_path: Path, monkeypa
     assert "`fake_fez`" in refused.stderr
 
 
-@pytest.mark.parametrize("path", ["/identity/token", "/backends", *(f"/backends/*/{one}" for one in ASKED)])
-@pytest.mark.parametrize(
-    "fault", [{"status": 503}, {"status": 429, "retry_after": 86_400}, {"drop": True}, {"body": "[]"}], ids=str
-)
-def test_a_service_that_fails_is_said_in_a_line(fault: dict[str, Any], path: str, server: DevServer) -> None:
+PATHS = ["/identity/token", "/backends", *(f"/backends/*/{one}" for one in ASKED)]
+FAULTS = [{"status": 503}, {"status": 429, "retry_after": 86_400}, {"drop": True}, {"body": "[]"}]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_service_that_fails_is_said_in_a_line(path: str, rng: np.random.Generator, server: DevServer) -> None:
+    fail(FAULTS[rng.integers(len(FAULTS))], path, server)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_a_service_that_fails_in_any_way_is_said_in_a_line(fault: dict[str, Any], path: str, server: DevServer) -> None:
+    fail(fault, path, server)
+
+
+def fail(fault: dict[str, Any], path: str, server: DevServer) -> None:
     server.faults.add(Fault(path=path, times=None, **fault))
     began = time.monotonic()
     text = shown()
@@ -136,9 +149,26 @@ def test_hostile_words_do_not_reach_the_terminal(status: int, server: DevServer)
     assert len(result.output) < 20_000
 
 
-@pytest.mark.parametrize("path", ["/identity/token", "/backends", *(f"/backends/*/{one}" for one in ASKED[:2])])
-@pytest.mark.parametrize("status", [401, 403, 404, 429, 503])
-def test_a_command_that_needs_the_device_ends_with_one_line(status: int, path: str, server: DevServer) -> None:
+STATUSES = [401, 403, 404, 429, 503]
+
+
+@pytest.mark.parametrize("path", PATHS[:4])
+def test_a_command_that_needs_the_device_ends_with_one_line(
+    path: str, rng: np.random.Generator, server: DevServer
+) -> None:
+    need(int(rng.choice(STATUSES)), path, server)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PATHS[:4])
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_command_that_needs_the_device_ends_with_one_line_whatever_is_answered(
+    status: int, path: str, server: DevServer
+) -> None:
+    need(status, path, server)
+
+
+def need(status: int, path: str, server: DevServer) -> None:
     _fetch_cached.cache_clear()
     server.faults.add(Fault(path=path, status=status, times=None, reason=HOSTILE))
     result = CliRunner().invoke(app, ["transpile", "--circuit", "basic:3,1", "--backend", "ibm_guadalupe"])

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from qgen.studies.executor import QGEN as QGEN_OF_STUDIES
+from qgen.training import interrupt
 from qgen.user_files import printable
 
 QGEN = [sys.executable, "-m", "qgen"]
@@ -24,12 +25,17 @@ NATIVE = "__import__('hashlib').pbkdf2_hmac('sha256', b'key', b'salt', 10**9)"
 SCRIPT = f"""
 import sys
 from contextlib import nullcontext
+from importlib.util import module_from_spec, spec_from_file_location
 from qgen import interrupts
 from qgen.cli import process
-from qgen.training.interrupt import StopRequest
+
+# `qgen.training` by itself imports torch, which takes seconds.
+spec = spec_from_file_location("interrupt", {interrupt.__file__!r})
+module = module_from_spec(spec)
+spec.loader.exec_module(module)
 
 def work():
-    with StopRequest() if "graceful" in sys.argv else nullcontext():
+    with module.StopRequest() if "graceful" in sys.argv else nullcontext():
         print("begun", flush=True)
         {NATIVE}
 
@@ -92,9 +98,12 @@ def test_sigterm_ends_at_once_where_nothing_is_in_hand() -> None:
     assert ended(process)[0] == -signal.SIGTERM
 
 
+@pytest.mark.parametrize("moments", [1, pytest.param(5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("words", [["train", "--data-dir", "."], ["backends"], ["describe", "unet"]])
-def test_ctrl_c_at_any_moment_is_no_traceback(words: list[str], rng: np.random.Generator, tmp_path: Path) -> None:
-    for after in rng.uniform(0.3, 4, 2):
+def test_ctrl_c_at_any_moment_is_no_traceback(
+    words: list[str], moments: int, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    for after in rng.uniform(0.3, 4, moments):
         process = subprocess.Popen(
             [*QGEN, *words],
             cwd=tmp_path,
@@ -156,7 +165,9 @@ for name in sys.argv[1:]:
 """
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8", "latin-1"])
+@pytest.mark.parametrize(
+    "encoding", ["cp1252", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ascii", "utf-8", "latin-1"))]
+)
 def test_every_name_can_be_printed_in_every_encoding(encoding: str, tmp_path: Path) -> None:
     """Names: Greek, markup of rich, a control character, and bytes that are no UTF-8."""
     names = ["αβγ".encode(), b"[red]x[y] :smile:", b"a\x1b[31mb", b"\xff\xfe"]

@@ -19,7 +19,16 @@ from qiskit.circuit.library import (
 )
 from qiskit.quantum_info import SparsePauliOp, random_clifford, random_unitary
 
-from qgen.circuits import LayerCircuit
+from qgen.circuits import LayerCircuit, ansatz
+
+MOST_QUBITS = 8
+
+
+def small_ansatz(name: str, layers: int = 1) -> LayerCircuit:
+    """An ansatz of the catalogue at its default size, or at 8 qubits where that is larger."""
+    circuit = ansatz(name, layers=layers)
+    return circuit if circuit.qubits <= MOST_QUBITS else ansatz(name, qubits=MOST_QUBITS, layers=layers)
+
 
 INPUTS = [Parameter(f"x{k}") for k in range(3)]
 WEIGHTS = [Parameter(f"w{k}") for k in range(3)]

@@ -163,6 +163,7 @@ def test_a_folder_or_a_read_only_place_is_one_line(tmp_path: Path) -> None:
             Journal(path)
 
 
+_SLOW = pytest.mark.slow
 EMPTIED = {
     "removed": lambda folder: [one.unlink() for one in folder.glob("jobs.*")],
     "cut to nothing": lambda folder: [one.write_bytes(b"") for one in folder.glob("jobs.sqlite*")],
@@ -171,7 +172,9 @@ EMPTIED = {
 }
 
 
-@pytest.mark.parametrize("empty", EMPTIED.values(), ids=EMPTIED)
+@pytest.mark.parametrize(
+    "empty", [pytest.param(make, id=name, marks=_SLOW if name != "removed" else ()) for name, make in EMPTIED.items()]
+)
 def test_what_an_emptied_journal_has_lost_is_found_and_said(
     empty: Any, server: DevServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

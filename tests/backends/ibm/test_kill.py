@@ -93,10 +93,7 @@ def kill_often(folder: Path, kills: int, rng: np.random.Generator) -> None:
             assert np.array_equal(picture(calm, k), picture(rough, k))
 
 
-def test_killed_once(tmp_path: Path, rng: np.random.Generator) -> None:
-    kill_often(tmp_path, 1, rng)
-
-
 @pytest.mark.slow
-def test_killed_at_twenty_moments(tmp_path: Path, rng: np.random.Generator) -> None:
-    kill_often(tmp_path, 20, rng)
+@pytest.mark.parametrize("kills", [1, 20])
+def test_killed_at_random_moments(kills: int, tmp_path: Path, rng: np.random.Generator) -> None:
+    kill_often(tmp_path, kills, rng)

@@ -34,8 +34,14 @@ def records(folder: Path) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("how", SPOILT)
-@pytest.mark.parametrize("resilience", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("how", "resilience"),
+    [
+        pytest.param(how, level, marks=pytest.mark.slow if level or how != "shots" else ())
+        for how in SPOILT
+        for level in (0, 1)
+    ],
+)
 def test_what_does_not_fit_stays_submitted_and_is_fetched_again(
     how: Any, resilience: int, server: DevServer, tmp_path: Path
 ) -> None:

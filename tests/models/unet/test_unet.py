@@ -181,7 +181,7 @@ def test_the_published_numbers_of_parameters(
         ({"mults": (2, 1)}, 2, 11),
         ({"mults": (3,)}, 1, 6),
         ({"mults": (1, 1, 1, 1, 2), "vertex": {"groups": "all"}}, 1, 32),
-        ({"mults": (1, 2), "dim": 16, "norm_groups": 4, "quanvolution": {"level": 0, "groups": 2}}, 4, 10),
+        ({"mults": (1, 2), "dim": 16, "norm_groups": 4, "quanvolution": {"level": 0, "groups": 2}}, 4, 6),
     ],
 )
 def test_any_channels_sizes_and_levels(given: dict[str, Any], channels: int, size: int) -> None:
