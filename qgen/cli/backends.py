@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qgen.cli.describe_circuit import print_rows
-from qgen.cli.output import check_outputs, make_console, print_json
+from qgen.cli.output import check_outputs, make_console, print_json, print_rows
 from qgen.errors import BackendError, HardwareError
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qgen.cli.describe_circuit import print_rows
-from qgen.cli.output import check_outputs, make_console, print_json
+from qgen.cli.output import check_outputs, make_console, print_json, print_rows
 from qgen.cli.progress import progress
 from qgen.errors import DataError, QgenError
 

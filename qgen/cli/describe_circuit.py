@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from qgen.cli import circuit_arguments, pictures
-from qgen.cli.output import make_console, print_json
+from qgen.cli.output import make_console, print_json, print_rows
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from qgen.circuits import Description, Encoding, LayerCircuit
 
 #: A drawing of more lines than this is cut to as few layers as there can be.
@@ -88,20 +86,6 @@ def _rows(facts: "Description") -> dict[str, str]:
         "all gates": ", ".join(f"{count} {name}" for name, count in facts.gates),
         "circuits per evaluation": str(facts.circuits_per_evaluation),
     }
-
-
-def print_rows(console: "Console", rows: dict[str, str]) -> None:
-    """Names and values, one a line."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows.items():
-        table.add_row(name, Text(value))
-    console.print()
-    console.print(table)
 
 
 def print_list(as_json: bool) -> None:

@@ -5,8 +5,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qgen.cli.describe_circuit import print_rows
-from qgen.cli.output import make_console, print_json
+from qgen.cli.output import make_console, print_json, print_rows
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -36,6 +36,20 @@ def print_json(value: object) -> None:
     sys.stdout.write(f"{text}\n")
 
 
+def print_rows(console: Console, rows: dict[str, str]) -> None:
+    """Print names and values, one pair a line."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(name, Text(value))
+    console.print()
+    console.print(table)
+
+
 def print_error(message: str) -> None:
     """Print an error as one line of bounded length on the standard error, with control characters escaped."""
     line = " ".join(message.split())

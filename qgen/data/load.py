@@ -64,7 +64,7 @@ def image_shape(settings: DataSettings) -> tuple[int, int, int]:
 
 
 def num_classes(settings: DataSettings) -> int | None:
-    """The number of classes that the labels of these images tell apart, without reading the images; None: no labels.
+    """Return the number of classes of the images that the settings ask for, without loading any; None without labels.
 
     Raises:
         DataError: there is no such set or folder.
