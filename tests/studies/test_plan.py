@@ -133,3 +133,25 @@ def test_a_plan_is_json(tmp_path: Path) -> None:
     study = make_comparison(PAIR, 2, (1.0, 0.1))
     assert ComparisonStudy.read(json.loads(json.dumps(study.plain()))) == study
     assert cell_run(tmp_path, next(study.cells())) == Run(tmp_path / "runs" / "gan-classical-1-seed0")
+
+
+def test_a_study_of_an_older_version_is_read(tmp_path: Path) -> None:
+    """`study_before.json` was written before studies had kinds, cells and tasks."""
+    old = json.loads((Path(__file__).parent / "study_before.json").read_text(encoding="utf-8"))
+    (tmp_path / FILE).write_text(json.dumps(old), encoding="utf-8")
+    study = read_study(tmp_path)
+    assert isinstance(study, ComparisonStudy)
+    assert [task.name for task in study.tasks()] == [
+        f"{name}-{part}-seed{seed}" for seed in (0, 1) for part in ("1", "0.1") for name in PAIR
+    ]
+    assert within(old, study.plain())
+    write_study(tmp_path, make_comparison(PAIR, 2, (1.0, 0.1), images=6400))  # the same command goes on with it
+
+
+def within(old: object, new: object) -> bool:
+    """Whether all that was written is still there; settings that are newer may be beside it."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return all(key in new and within(value, new[key]) for key, value in old.items() if value is not None)
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(within(a, b) for a, b in zip(old, new, strict=True))
+    return old == new
