@@ -94,10 +94,12 @@ def test_the_share_of_dropped_conditions() -> None:
 
 
 def test_other_draws_are_the_same_with_conditions_as_without() -> None:
-    one, other = (objective(Recorder(), share).draw(9, (2, 3), torch.Generator().manual_seed(1)) for share in (0, 0.5))
-    assert torch.equal(one.t, other.t)
-    assert torch.equal(one.noise, other.noise)
-    assert one.drop is None
+    first, second = (
+        objective(Recorder(), share).draw(9, (2, 3), torch.Generator().manual_seed(1)) for share in (0, 0.5)
+    )
+    assert torch.equal(first.t, second.t)
+    assert torch.equal(first.noise, second.noise)
+    assert first.drop is None
 
 
 # Guidance
@@ -108,9 +110,9 @@ def test_guidance_is_its_formula_in_one_batch() -> None:
     network, labels = Recorder(), Labels.of([2, 0, 3], CLASSES)
     x, t = torch.randn(3, 2, 5), torch.tensor([9, 9, 9])
     for w in (0.0, 0.5, 3.0):
-        found = Guided(network, 1 + w)(x, t, labels)
+        result = Guided(network, 1 + w)(x, t, labels)
         conditional, null = answer(x, t, labels), answer(x, t, None)
-        torch.testing.assert_close(found, (1 + w) * conditional - w * null)
+        torch.testing.assert_close(result, (1 + w) * conditional - w * null)
     assert len(network.asked) == 3
     assert network.asked[0][0].shape == (6, 2, 5)
     # An image's two rows follow each other, as `for_images` asks for.

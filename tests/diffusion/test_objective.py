@@ -98,8 +98,8 @@ def test_draws_depend_on_the_generator_alone_and_can_be_shared_out() -> None:
     draws, again = (loss.draw(12, SHAPE, torch.Generator().manual_seed(4)) for _ in range(2))
     torch.rand(3)  # the global generator has no part in it
     assert draws.drop is again.drop is None
-    for one, other in zip(draws[:2], again[:2], strict=True):
-        assert torch.equal(one, other)
+    for first, second in zip(draws[:2], again[:2], strict=True):
+        assert torch.equal(first, second)
     parts = [draws.part(slice(start, start + 4)) for start in (0, 4, 8)]
     assert torch.equal(torch.cat([part.t for part in parts]), draws.t)
     images = torch.rand(12, *SHAPE)

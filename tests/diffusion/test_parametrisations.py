@@ -89,14 +89,14 @@ def test_all_parametrisations_of_one_denoiser_make_the_same_samples(
     ]
     x, times = torch.randn(6, *shape, dtype=torch.float64), sampling_times(schedule, 25)
     draws = torch.randn(25, 6, *shape, dtype=torch.float64)
-    found = [
+    result = [
         sampler(reverse(mixture(schedule, prediction), schedule, times, iter(draws).__next__, prediction=prediction), x)
         for prediction in PREDICTIONS
     ]
-    assert found[0].shape == x.shape
-    assert ((found[0].abs() - MODE).abs() < 6 * WIDTH).double().mean() > 0.9
-    for other in found[1:]:
-        torch.testing.assert_close(other, found[0], rtol=0, atol=1e-8)
+    assert result[0].shape == x.shape
+    assert ((result[0].abs() - MODE).abs() < 6 * WIDTH).double().mean() > 0.9
+    for second in result[1:]:
+        torch.testing.assert_close(second, result[0], rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)

@@ -69,7 +69,7 @@ def test_an_images_noise_is_the_same_in_every_company(data: st.DataObject) -> No
     for _ in range(3):
         noise = together()
         assert noise.shape == (len(seeds), *shape)
-        assert torch.equal(noise, torch.cat([one() for one in alone]))
+        assert torch.equal(noise, torch.cat([left() for left in alone]))
 
 
 def test_noise_is_normal_and_independent() -> None:
@@ -136,7 +136,7 @@ def test_there_are_exactly_as_many_calls_as_steps(sampler: str, schedule: Schedu
     images, batch = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 5))
     settings = SamplingSettings(sampler=sampler, steps=steps)  # type: ignore[arg-type]
     calls: Counter[int] = Counter()
-    heard: list[tuple[int, int]] = []
+    progress_calls: list[tuple[int, int]] = []
 
     def denoiser(x: Tensor, t: Tensor) -> Tensor:
         assert t.dtype == torch.int64
@@ -146,14 +146,14 @@ def test_there_are_exactly_as_many_calls_as_steps(sampler: str, schedule: Schedu
         calls[int(t[0])] += 1
         return torch.zeros_like(x)
 
-    report = lambda done, total: heard.append((done, total))  # noqa: E731
+    report = lambda done, total: progress_calls.append((done, total))  # noqa: E731
     sampled(denoiser, schedule, settings, range(images), (1, 2, 2), batch=batch, progress=report)
     expected, batches = num_function_evaluations(settings, schedule), math.ceil(images / batch)
     if steps is not None:
         assert expected == steps
     assert len(calls) == expected  # each at another time
     assert calls == Counter(dict.fromkeys(sampling_times(schedule, expected)[:-1], batches))
-    assert heard == [(done, expected * batches) for done in range(1, expected * batches + 1)]
+    assert progress_calls == [(done, expected * batches) for done in range(1, expected * batches + 1)]
 
 
 @pytest.mark.parametrize(("sampler", "calls"), [("ancestral", 1000), ("ddim", 50), ("dpm-solver", 20), ("unipc", 20)])
@@ -165,20 +165,20 @@ def test_default_steps(sampler: str, calls: int) -> None:
 
 def test_inversion_makes_the_calls_it_says() -> None:
     calls: list[int] = []
-    heard: list[tuple[int, int]] = []
+    progress_calls: list[tuple[int, int]] = []
 
     def denoiser(x: Tensor, t: Tensor) -> Tensor:
         calls.append(int(t[0]))
         return 0.5 * x
 
     schedule = cosine(20)
-    report = lambda done, total: heard.append((done, total))  # noqa: E731
+    report = lambda done, total: progress_calls.append((done, total))  # noqa: E731
     process = replace(
         reverse(denoiser, schedule, sampling_times(schedule, 20), lambda: torch.zeros(0)), progress=report
     )
     ddim_invert(process, torch.rand(2, *SHAPE), refinements=1)
     assert calls == sorted(2 * list(range(20)))
-    assert heard == [(step, 20) for step in range(1, 21)]
+    assert progress_calls == [(step, 20) for step in range(1, 21)]
 
 
 # Settings
@@ -270,8 +270,8 @@ def test_seeds_below_zero_are_refused() -> None:
 def test_a_gpu_makes_the_images_of_the_processor(given_settings: dict[str, Any]) -> None:
     settings = SamplingSettings.read({**given_settings, "steps": 12})
     assert torch.equal(SeededNoise([1, 2], SHAPE, "cuda")().cpu(), SeededNoise([1, 2], SHAPE)())
-    one, other = (
+    left, right = (
         sampled(elementwise, cosine(50), settings, [1, 2], SHAPE, device=device) for device in ("cpu", "cuda")
     )
-    assert other.device.type == "cpu"
-    torch.testing.assert_close(one, other, rtol=0, atol=1e-4)
+    assert right.device.type == "cpu"
+    torch.testing.assert_close(left, right, rtol=0, atol=1e-4)

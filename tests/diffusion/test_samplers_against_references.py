@@ -71,7 +71,7 @@ def test_ancestral_sampling_is_the_published_one(name: str) -> None:
     """All 1000 steps of arXiv:2402.16147: clipped x0, posterior mean and variance; the last x0 is the image."""
     schedule = SCHEDULES[name]
     x = start()
-    found = ancestral(reverse(denoiser, schedule, sampling_times(schedule, 1000), noises(7)), x)
+    result = ancestral(reverse(denoiser, schedule, sampling_times(schedule, 1000), noises(7)), x)
 
     u = (np.arange(1001) / 1000 + 0.008) / 1.008
     betas = {
@@ -90,7 +90,7 @@ def test_ancestral_sampling_is_the_published_one(name: str) -> None:
             fresh = np.exp(0.5 * np.log(np.clip(variance, 1e-20, None))) * draw().numpy()
             image = of_x0 * x0 + of_x * image + fresh
     assert np.abs(x0).max() == 1  # clipping has had something to do
-    np.testing.assert_allclose(found.numpy(), x0, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(result.numpy(), x0, rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -106,8 +106,8 @@ def test_ancestral_sampling_agrees_with_diffusers(
     scheduler.set_timesteps(timesteps=list(times[:-1]))
     x = start()
     reference = walk(scheduler, x, denoiser, generator=torch.Generator().manual_seed(7))
-    found = ancestral(reverse(denoiser, schedule, times, noises(7), clip), x)
-    torch.testing.assert_close(found, reference, rtol=1e-8, atol=1e-8)
+    result = ancestral(reverse(denoiser, schedule, times, noises(7), clip), x)
+    torch.testing.assert_close(result, reference, rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -124,8 +124,8 @@ def test_ddim_agrees_with_diffusers(diffusers: Any, name: str, clip: bool, eta: 
     x = start()
     generator = torch.Generator().manual_seed(7)
     reference = walk(scheduler, x, denoiser, eta=eta, use_clipped_model_output=True, generator=generator)
-    found = ddim(reverse(denoiser, schedule, times, noises(7), clip), x, eta=eta)
-    torch.testing.assert_close(found, reference, rtol=1e-8, atol=1e-8)
+    result = ddim(reverse(denoiser, schedule, times, noises(7), clip), x, eta=eta)
+    torch.testing.assert_close(result, reference, rtol=1e-8, atol=1e-8)
 
 
 def with_our_grid(scheduler: Any, schedule: Schedule, times: tuple[int, ...]) -> Any:
@@ -157,8 +157,8 @@ def test_dpm_solver_agrees_with_diffusers(diffusers: Any, name: str, clip: bool,
     reference = walk(with_our_grid(scheduler, schedule, times), x, predict, generator=generator)
     fresh = torch.Generator().manual_seed(7)
     draw = lambda: torch.randn(SHAPE, generator=fresh).double()  # noqa: E731
-    found = dpm_solver(reverse(denoiser, schedule, times, draw, clip), x, eta=eta)
-    torch.testing.assert_close(found, reference, rtol=1e-4, atol=1e-4)
+    result = dpm_solver(reverse(denoiser, schedule, times, draw, clip), x, eta=eta)
+    torch.testing.assert_close(result, reference, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -173,5 +173,5 @@ def test_unipc_agrees_with_diffusers(diffusers: Any, name: str, clip: bool, call
     x = start()
     predict = clipping_denoiser(schedule) if clip else denoiser
     reference = walk(with_our_grid(scheduler, schedule, times), x, predict)
-    found = unipc(reverse(denoiser, schedule, times, noises(7), clip), x)
-    torch.testing.assert_close(found, reference, rtol=1e-5, atol=1e-5)
+    result = unipc(reverse(denoiser, schedule, times, noises(7), clip), x)
+    torch.testing.assert_close(result, reference, rtol=1e-5, atol=1e-5)

@@ -80,8 +80,8 @@ def test_order_of_convergence(sampler: Sampler, order: int) -> None:
     errors = []
     for count in calls:
         times = tuple(np.linspace(start, end, count + 1).round().astype(int).tolist())
-        found = sampler(reverse(gaussian_denoiser(schedule), schedule, times, no_noise, clip=False), x)
-        errors.append((found - exact).abs().max().item())
+        result = sampler(reverse(gaussian_denoiser(schedule), schedule, times, no_noise, clip=False), x)
+        errors.append((result - exact).abs().max().item())
     slope = np.polyfit(np.log(calls), np.log(errors), 1)[0]
     assert -slope == pytest.approx(order, abs=0.2)
 
@@ -94,8 +94,8 @@ def test_deterministic_samplers_reach_the_gaussian(name: str, sampler: Sampler, 
     deviations = torch.linspace(-4, 4, 33, dtype=torch.float64).view(-1, 1, 1, 1)
     start = schedule.alphas_bar[-1].item()
     x = math.sqrt(start) * MEAN + math.sqrt(start * SD**2 + 1 - start) * deviations
-    found = sampler(reverse(gaussian_denoiser(schedule), schedule, sampling_times(schedule, calls), no_noise), x)
-    torch.testing.assert_close((found - MEAN) / SD, deviations, rtol=0.02, atol=0.01)
+    result = sampler(reverse(gaussian_denoiser(schedule), schedule, sampling_times(schedule, calls), no_noise), x)
+    torch.testing.assert_close((result - MEAN) / SD, deviations, rtol=0.02, atol=0.01)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -106,10 +106,10 @@ def test_ancestral_sampling_has_the_mean_and_variance_that_theory_gives_it(name:
     times = sampling_times(schedule, calls)
     x = torch.randn(count, 1, 1, 1)
     gaussian = gaussian_denoiser(schedule)
-    found = ancestral(reverse(lambda x, t: gaussian(x, t).float(), schedule, times, lambda: torch.randn_like(x)), x)
+    result = ancestral(reverse(lambda x, t: gaussian(x, t).float(), schedule, times, lambda: torch.randn_like(x)), x)
     mean, variance = gaussian_after_ancestral(schedule, times)
-    assert (found.mean().item() - mean) ** 2 < 25 * variance / count
-    assert abs(found.var().item() / variance - 1) < 5 * math.sqrt(2 / count)
+    assert (result.mean().item() - mean) ** 2 < 25 * variance / count
+    assert abs(result.var().item() / variance - 1) < 5 * math.sqrt(2 / count)
     if calls == 1000:
         assert mean == pytest.approx(MEAN, abs=1e-3)
         assert math.sqrt(variance) == pytest.approx(SD, rel=0.03)
@@ -141,10 +141,10 @@ def test_both_modes_of_a_mixture_appear(name: str, eta: float) -> None:
     schedule, count = SCHEDULES["cosine"], 2000
     times = sampling_times(schedule, 1000 if name == "ancestral" else 50)
     x = torch.randn(count, 1, 1, 1)
-    found = sampler(reverse(mixture_denoiser(schedule), schedule, times, lambda: torch.randn_like(x)), x, **options)
-    assert found.dtype == torch.float32
-    assert abs((found > 0).float().mean().item() - 0.5) < 5 * 0.5 / math.sqrt(count)
-    assert (found.abs() - MODE).abs().quantile(0.99) < 6 * WIDTH
+    result = sampler(reverse(mixture_denoiser(schedule), schedule, times, lambda: torch.randn_like(x)), x, **options)
+    assert result.dtype == torch.float32
+    assert abs((result > 0).float().mean().item() - 0.5) < 5 * 0.5 / math.sqrt(count)
+    assert (result.abs() - MODE).abs().quantile(0.99) < 6 * WIDTH
 
 
 @pytest.mark.parametrize("clip", [True, False])
@@ -157,9 +157,9 @@ def test_ddim_with_full_noise_is_ancestral_sampling(clip: bool) -> None:
     x, times = normal(64), sampling_times(schedule, 30)
     draws = torch.randn(29, 64, 1, 1, 1, dtype=torch.float64)
     denoiser = mixture_denoiser(schedule)
-    one = ancestral(reverse(denoiser, schedule, times, iter(draws).__next__, clip), x)
-    other = ddim(reverse(denoiser, schedule, times, iter(draws).__next__, clip), x, eta=1.0)
-    torch.testing.assert_close(one, other, rtol=0, atol=1e-9)
+    first = ancestral(reverse(denoiser, schedule, times, iter(draws).__next__, clip), x)
+    second = ddim(reverse(denoiser, schedule, times, iter(draws).__next__, clip), x, eta=1.0)
+    torch.testing.assert_close(first, second, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("eta", [-0.1, 2.0, math.nan])
@@ -175,8 +175,8 @@ def test_without_noise_the_second_order_solver_starts_as_ddim() -> None:
     schedule = SCHEDULES["linear"]
     denoiser = mixture_denoiser(schedule)
     x = normal(8)
-    one, other = (sampler(reverse(denoiser, schedule, (999, 500), no_noise), x) for sampler in (ddim, dpm_solver))
-    torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+    first, second = (sampler(reverse(denoiser, schedule, (999, 500), no_noise), x) for sampler in (ddim, dpm_solver))
+    torch.testing.assert_close(first, second, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

@@ -66,9 +66,9 @@ def test_every_schedule_falls_and_its_tables_agree(schedule: Schedule) -> None:
 def test_adding_noise_preserves_variance(schedule: Schedule, data: st.DataObject) -> None:
     """The squares of what multiplies the image and the noise, two independent variables, sum to one."""
     t = torch.tensor(data.draw(st.lists(st.integers(0, schedule.steps - 1), min_size=1, max_size=4)))
-    one = torch.ones(len(t), 2, 3, 3, dtype=torch.float64)
-    alpha, sigma = schedule.add_noise(one, t, 0 * one), schedule.add_noise(0 * one, t, one)
-    torch.testing.assert_close(alpha**2 + sigma**2, one, rtol=0, atol=1e-12)
+    first = torch.ones(len(t), 2, 3, 3, dtype=torch.float64)
+    alpha, sigma = schedule.add_noise(first, t, 0 * first), schedule.add_noise(0 * first, t, first)
+    torch.testing.assert_close(alpha**2 + sigma**2, first, rtol=0, atol=1e-12)
     torch.testing.assert_close(alpha[:, 0, 0, 0] ** 2, schedule.alphas_bar[t], rtol=1e-12, atol=0)
 
 

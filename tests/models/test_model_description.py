@@ -91,13 +91,13 @@ def test_totals(presets: Any, preset: str, variant: str, quantum: int, frozen: i
 
 
 def test_the_circuits_of_a_hybrid(presets: Any) -> None:
-    found = describe_unet(presets.built("full-hq", "published")).circuits
-    assert [(each.part, each.ansatz, each.qubits, each.layers, each.copies) for each in found] == [
+    result = describe_unet(presets.built("full-hq", "published")).circuits
+    assert [(item.part, item.ansatz, item.qubits, item.layers, item.copies) for item in result] == [
         ("vertex", "hqconv-published", 12, 3, 52),
         ("vertex", "basic", 4, 4, 4),
     ]
-    found = describe_unet(presets.built("quanvunet")).circuits
-    assert [(each.part, each.ansatz, each.layers, each.copies) for each in found] == [
+    result = describe_unet(presets.built("quanvunet")).circuits
+    assert [(item.part, item.ansatz, item.layers, item.copies) for item in result] == [
         ("encoder.levels.1", "hqconv", 1, 2),
         ("vertex", "hqconv", 3, 4),
     ]
@@ -108,7 +108,7 @@ def test_shapes_are_those_of_a_run(presets: Any) -> None:
     seen = {}
     for row in describe_unet(model).rows:
         model.get_submodule(row.name).register_forward_hook(
-            lambda module, given, made, name=row.name: seen.update({name: tuple(made.shape[1:])})
+            lambda module, given, output, name=row.name: seen.update({name: tuple(output.shape[1:])})
         )
     model(torch.randn(1, 3, 9, 9), torch.zeros(1))
     assert seen == {row.name: row.shape for row in describe_unet(model).rows}

@@ -90,7 +90,7 @@ def test_built_without_numbers(copies: int | None, initial: Normal | None) -> No
     wanted = QuantumProbabilities(CIRCUIT, [1], seed=4, initial=initial, copies=copies)
     with torch.device("meta"):
         layer = QuantumProbabilities(CIRCUIT, [1], seed=4, initial=initial, copies=copies)
-    assert all(each.is_meta for each in (*layer.parameters(), *layer.buffers()))
+    assert all(item.is_meta for item in (*layer.parameters(), *layer.buffers()))
     given = torch.rand(4, *(() if copies is None else (copies,)), 3)
     with pytest.raises(InputError, match="inputs are on cpu, weights on meta"):
         layer(given)
@@ -100,9 +100,9 @@ def test_built_without_numbers(copies: int | None, initial: Normal | None) -> No
     for module in layer.modules():
         if hasattr(module, "reset_parameters"):
             module.reset_parameters()
-    for each in (layer, loaded):
-        assert torch.equal(each(given), wanted(given))
-        assert isinstance(each.circuits.weight, nn.Parameter)
+    for item in (layer, loaded):
+        assert torch.equal(item(given), wanted(given))
+        assert isinstance(item.circuits.weight, nn.Parameter)
 
 
 def test_reset_parameters() -> None:
@@ -125,10 +125,10 @@ def test_copies_are_as_many_layers_with_shots_too() -> None:
     assert len(several.weight.unique(dim=0)) == 3
     given = torch.rand(2, 3, 3)
     with torch.no_grad():
-        found = several(given)
+        result = several(given)
         for k in range(3):
             single = QuantumLayer(CIRCUIT, initial=several.weight[k])(given[:, k])
-            assert 0 < (found[:, k] - single).abs().max() < 6 / 20_000**0.5
+            assert 0 < (result[:, k] - single).abs().max() < 6 / 20_000**0.5
     with pytest.raises(InputError, match=r"takes inputs \(\.\.\., 3, 3\), not \(3,\)"):
         several(torch.rand(3))
 
@@ -159,10 +159,10 @@ def test_autocast() -> None:
     model = nn.Sequential(nn.Linear(3, 3), QuantumLayer(CIRCUIT), nn.Linear(3, 1))
     given = torch.rand(4, 3)
     with torch.autocast("cpu", torch.bfloat16):
-        found = model(given)
+        result = model(given)
         slopes = torch.func.vmap(torch.func.grad(lambda x: model[1](x).sum()))(given)
-    found.float().sum().backward()
-    torch.testing.assert_close(found.float(), model(given), rtol=0, atol=0.05)
+    result.float().sum().backward()
+    torch.testing.assert_close(result.float(), model(given), rtol=0, atol=0.05)
     assert slopes.dtype == torch.float32  # the layer itself loses nothing
     torch.testing.assert_close(slopes, torch.func.vmap(torch.func.grad(lambda x: model[1](x).sum()))(given))
 
@@ -250,9 +250,9 @@ def test_saved_and_loaded_by_torch() -> None:
     layer, file = QuantumLayer(CIRCUIT, copies=2), io.BytesIO()
     torch.save(layer.state_dict(), file)
     file.seek(0)
-    other = QuantumLayer(CIRCUIT, seed=1, copies=2)
-    other.load_state_dict(torch.load(file, weights_only=True))
-    assert torch.equal(layer.weight, other.weight)
+    second = QuantumLayer(CIRCUIT, seed=1, copies=2)
+    second.load_state_dict(torch.load(file, weights_only=True))
+    assert torch.equal(layer.weight, second.weight)
 
 
 def test_threads() -> None:
@@ -264,8 +264,8 @@ def test_threads() -> None:
         return torch.autograd.grad(layer(here).square().sum(), here)[0]
 
     with ThreadPoolExecutor(8) as pool:
-        for one, other in zip(pool.map(slope, batches), map(slope, batches), strict=True):
-            torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+        for first, second in zip(pool.map(slope, batches), map(slope, batches), strict=True):
+            torch.testing.assert_close(first, second, rtol=0, atol=1e-6)
 
 
 def test_checkpointing_repeats_the_shots() -> None:

@@ -31,18 +31,18 @@ def state(circuit: LayerCircuit, inputs: torch.Tensor, weights: torch.Tensor) ->
     )
 
 
-def projected(found: Statevector, ancillas: list[int]) -> NDArray[np.float64]:
+def projected(result: Statevector, ancillas: list[int]) -> NDArray[np.float64]:
     """The distribution of the qubits that are left, after the ancillas were found in 0: qubit by qubit."""
-    amplitudes = found.data.reshape([2] * found.num_qubits)  # axis k belongs to qubit n - 1 - k
+    amplitudes = result.data.reshape([2] * result.num_qubits)  # axis k belongs to qubit n - 1 - k
     for qubit in sorted(ancillas):
-        amplitudes = np.delete(amplitudes, 1, axis=found.num_qubits - 1 - qubit)
+        amplitudes = np.delete(amplitudes, 1, axis=result.num_qubits - 1 - qubit)
     weights = np.abs(amplitudes.ravel()) ** 2
     return weights / weights.sum()
 
 
 def test_observables_are_products_of_z() -> None:
-    found = z_products([2, 0], 3)
-    assert found == [SparsePauliOp(label) for label in ("III", "ZII", "IIZ", "ZIZ")]
+    result = z_products([2, 0], 3)
+    assert result == [SparsePauliOp(label) for label in ("III", "ZII", "IIZ", "ZIZ")]
     circuit = ansatz("masked", qubits=2, layers=1)
     measured = with_z_products(circuit, [1])
     assert measured.observables == (SparsePauliOp("II"), SparsePauliOp("ZI"))
@@ -67,14 +67,14 @@ def test_probabilities_are_those_of_qiskit(circuit: LayerCircuit, seed: int, dat
     ancillas = data.draw(st.lists(st.integers(0, circuit.qubits - 1), unique=True, max_size=circuit.qubits - 1))
     layer = QuantumProbabilities(circuit, ancillas=ancillas).double()
     inputs = torch.randn(2, circuit.num_inputs, dtype=torch.float64)
-    found, joint = layer(inputs), layer.joint(inputs)
-    assert found.shape == (2, 2 ** (circuit.qubits - len(ancillas)))
+    result, joint = layer(inputs), layer.joint(inputs)
+    assert result.shape == (2, 2 ** (circuit.qubits - len(ancillas)))
     for row in range(2):
         wanted = state(circuit, inputs[row], layer.circuits.weight.detach())
         assert np.allclose(joint[row].detach(), wanted.probabilities(), rtol=0, atol=1e-10)
         survived = wanted.probabilities(ancillas)[0] if ancillas else 1.0
         if survived > 1e-6:
-            assert np.allclose(found[row].detach(), projected(wanted, ancillas), rtol=0, atol=1e-10 / survived)
+            assert np.allclose(result[row].detach(), projected(wanted, ancillas), rtol=0, atol=1e-10 / survived)
 
 
 def test_a_mixture_is_averaged_before_it_is_conditioned() -> None:
@@ -84,8 +84,8 @@ def test_a_mixture_is_averaged_before_it_is_conditioned() -> None:
     circuit.rx(m, 1)
     circuit.cx(0, 1)
     mixed = LayerCircuit(circuit, [x], [], None, Mixture([m], [[0.0], [np.pi]]))
-    found = QuantumProbabilities(mixed, ancillas=[1])(torch.tensor([0.8]))
-    torch.testing.assert_close(found, torch.tensor([np.cos(0.4) ** 2, np.sin(0.4) ** 2], dtype=torch.float32))
+    result = QuantumProbabilities(mixed, ancillas=[1])(torch.tensor([0.8]))
+    torch.testing.assert_close(result, torch.tensor([np.cos(0.4) ** 2, np.sin(0.4) ** 2], dtype=torch.float32))
 
 
 @pytest.mark.parametrize("ancillas", [[], [1], [2, 0]])
@@ -121,10 +121,10 @@ def test_where_nothing_survives_there_are_zeros(dtype: torch.dtype) -> None:
     circuit.ry(w, 1)
     layer = QuantumProbabilities(LayerCircuit(circuit, x, [w]), ancillas=[2], initial=[0.3]).to(dtype)
     inputs = torch.tensor([[0.4, 1.2, np.pi], [0.4, 1.2, 1.0]], dtype=dtype, requires_grad=True)
-    found = layer(inputs)
-    assert torch.equal(found[0], torch.zeros(4, dtype=dtype))
-    torch.testing.assert_close(found[1].sum(), torch.ones((), dtype=dtype))
-    found[:, 0].sum().backward()
+    result = layer(inputs)
+    assert torch.equal(result[0], torch.zeros(4, dtype=dtype))
+    torch.testing.assert_close(result[1].sum(), torch.ones((), dtype=dtype))
+    result[:, 0].sum().backward()
     assert inputs.grad is not None
     assert torch.equal(inputs.grad[0], torch.zeros(3, dtype=dtype))
     assert inputs.grad[1, :2].abs().min() > 0
@@ -137,13 +137,13 @@ def test_several_circuits_are_as_many_single_ones(backend: str) -> None:
     circuit = ansatz("style", qubits=3, layers=1)
     several = QuantumProbabilities(circuit, [0], backend, copies=3).double()
     inputs = torch.randn(2, 4, 3, 3, dtype=torch.float64)
-    found = several(inputs)
-    assert found.shape == (2, 4, 3, 4)
+    result = several(inputs)
+    assert result.shape == (2, 4, 3, 4)
     weights = several.circuits.weight.detach()
     assert not torch.equal(weights[0], weights[1])
     for k in range(3):
         single = QuantumProbabilities(circuit, [0], backend, initial=weights[k]).double()
-        torch.testing.assert_close(found[..., k, :], single(inputs[..., k, :]), rtol=0, atol=1e-12)
+        torch.testing.assert_close(result[..., k, :], single(inputs[..., k, :]), rtol=0, atol=1e-12)
 
 
 def run(backend: Backend, circuit: LayerCircuit, inputs: torch.Tensor, ancillas: list[int]) -> torch.Tensor:
@@ -158,15 +158,15 @@ def run(backend: Backend, circuit: LayerCircuit, inputs: torch.Tensor, ancillas:
 def test_what_is_sampled_are_relative_frequencies(name: str, exact: str) -> None:
     circuit = ansatz("ry-cz", qubits=3, layers=1)
     inputs = torch.randn(2, 3, dtype=torch.float64)
-    found = run(open_backend(name, SHOTS), circuit, inputs, [])
-    counts = found * SHOTS
+    result = run(open_backend(name, SHOTS), circuit, inputs, [])
+    counts = result * SHOTS
     torch.testing.assert_close(counts, counts.round(), rtol=0, atol=1e-6)
-    torch.testing.assert_close(found.sum(dim=-1), torch.ones(2, dtype=torch.float64))
-    assert found.min() > -1e-9
+    torch.testing.assert_close(result.sum(dim=-1), torch.ones(2, dtype=torch.float64))
+    assert result.min() > -1e-9
     wanted = run(open_backend(exact), circuit, inputs, [])
     # A rare outcome comes once or not at all: that is far from normal, and worth a few counts.
     limits = 5 * (wanted * (1 - wanted)).clamp(min=0).div(SHOTS).sqrt() + 10 / SHOTS
-    assert ((found - wanted).abs() <= limits).all()
+    assert ((result - wanted).abs() <= limits).all()
 
 
 def test_shots_that_survive_are_counted() -> None:
@@ -174,21 +174,21 @@ def test_shots_that_survive_are_counted() -> None:
     circuit.ry(x[0], 0)
     circuit.ry(x[1], 1)
     inputs = torch.tensor([[1.0, np.pi / 2], [1.0, np.pi]], dtype=torch.float64)
-    found = run(open_backend("aer", SHOTS), LayerCircuit(circuit, x, []), inputs, [1])
+    result = run(open_backend("aer", SHOTS), LayerCircuit(circuit, x, []), inputs, [1])
     error = np.sqrt(np.cos(0.5) ** 2 * np.sin(0.5) ** 2 / (SHOTS / 2))
-    assert abs(found[0, 0].item() - np.cos(0.5) ** 2) < 6 * error
-    torch.testing.assert_close(found[0].sum(), torch.ones((), dtype=torch.float64))
-    assert torch.equal(found[1], torch.zeros(2, dtype=torch.float64))
+    assert abs(result[0, 0].item() - np.cos(0.5) ** 2) < 6 * error
+    torch.testing.assert_close(result[0].sum(), torch.ones((), dtype=torch.float64))
+    assert torch.equal(result[1], torch.zeros(2, dtype=torch.float64))
 
 
 def test_gradients_from_shots() -> None:
     layer = QuantumProbabilities(ansatz("ry-cz", qubits=2, layers=1), ancillas=[1], backend=open_backend("aer", 20_000))
     exact = QuantumProbabilities(ansatz("ry-cz", qubits=2, layers=1), ancillas=[1])
     inputs, slopes = torch.tensor([0.5, 0.7]), []
-    for one in (layer, exact):
-        one.circuits.weight.data = torch.tensor([0.4, 0.3])
-        one(inputs)[0].backward()
-        slopes.append(one.circuits.weight.grad)
+    for first in (layer, exact):
+        first.circuits.weight.data = torch.tensor([0.4, 0.3])
+        first(inputs)[0].backward()
+        slopes.append(first.circuits.weight.grad)
     torch.testing.assert_close(*slopes, rtol=0, atol=0.05)
 
 

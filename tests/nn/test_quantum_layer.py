@@ -114,10 +114,10 @@ def test_state_dict_holds_the_weights_once(circuit: LayerCircuit) -> None:
     layer = QuantumLayer(circuit)
     assert list(layer.state_dict()) == ["weight"]
     assert [name for name, _ in layer.named_parameters()] == ["weight"]
-    other = QuantumLayer(circuit, seed=1)
-    assert not torch.equal(layer.weight, other.weight)
-    other.load_state_dict(layer.state_dict())
-    assert torch.equal(layer.weight, other.weight)
+    second = QuantumLayer(circuit, seed=1)
+    assert not torch.equal(layer.weight, second.weight)
+    second.load_state_dict(layer.state_dict())
+    assert torch.equal(layer.weight, second.weight)
 
 
 def test_seeds(circuit: LayerCircuit) -> None:
@@ -159,10 +159,10 @@ def test_replicas_send_their_gradients_home(circuit: LayerCircuit, monkeypatch: 
     model.zero_grad()
     halves = [twin(part) for twin, part in zip(replicate(model, [0, 1]), inputs.chunk(2), strict=True)]
     torch.cat(halves).square().sum().backward()
-    found = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    assert len(found) == 3
-    for one, other in zip(found, wanted, strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=1e-4)
+    result = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert len(result) == 3
+    for actual, expected in zip(result, wanted, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-4)
 
 
 def test_compiled_models_give_the_same(circuit: LayerCircuit) -> None:

@@ -114,8 +114,8 @@ def test_a_gradient_penalty(frozen: bool) -> None:
     critic[1].requires_grad_(not frozen)
     inputs = torch.randn(4, 5, dtype=torch.float64, requires_grad=True)
     leaves = [inputs, *(parameter for parameter in critic.parameters() if parameter.requires_grad)]
-    found = torch.autograd.grad(penalty(critic, inputs), leaves, allow_unused=True, materialize_grads=True)
-    for leaf, slope in zip(leaves, found, strict=True):
+    result = torch.autograd.grad(penalty(critic, inputs), leaves, allow_unused=True, materialize_grads=True)
+    for leaf, slope in zip(leaves, result, strict=True):
         torch.testing.assert_close(slope, differences(critic, inputs, leaf), rtol=1e-6, atol=1e-7)
 
 
@@ -136,7 +136,7 @@ def differences(critic: nn.Module, inputs: torch.Tensor, leaf: torch.Tensor, ste
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-3), (torch.bfloat16, 0.1)])
 def test_types_are_kept(dtype: torch.dtype, tolerance: float) -> None:
-    layer, found = QuantumLayer(ansatz("basic", qubits=2, layers=1)), []
+    layer, result = QuantumLayer(ansatz("basic", qubits=2, layers=1)), []
     inputs = torch.randn(3, 2).to(dtype)
     for kind in (dtype, torch.float64):
         layer.to(kind).zero_grad()
@@ -145,21 +145,21 @@ def test_types_are_kept(dtype: torch.dtype, tolerance: float) -> None:
         assert here.grad is not None
         assert layer.weight.grad is not None
         assert here.grad.dtype == layer.weight.grad.dtype == kind
-        found.append([here.grad.double(), layer.weight.grad.double()])
-    for one, other in zip(*found, strict=True):
-        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+        result.append([here.grad.double(), layer.weight.grad.double()])
+    for first, second in zip(*result, strict=True):
+        torch.testing.assert_close(first, second, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_gives_the_numbers_of_the_processor() -> None:
-    found, inputs = [], torch.randn(4, 2, dtype=torch.float64)
+    result, inputs = [], torch.randn(4, 2, dtype=torch.float64)
     for device in ("cpu", "cuda"):
         layer = QuantumLayer(ansatz("masked", qubits=2, layers=1)).to(device, torch.float64)
         here = inputs.to(device, copy=True).requires_grad_()
         penalty(layer, here).backward()
-        found.append([here.grad.cpu(), layer.weight.grad.cpu()])
-    for one, other in zip(*found, strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+        result.append([here.grad.cpu(), layer.weight.grad.cpu()])
+    for first, second in zip(*result, strict=True):
+        torch.testing.assert_close(first, second, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", ansatz_names())

@@ -180,9 +180,9 @@ def test_drawn_circuits(circuit: LayerCircuit, seed: int, data: st.DataObject) -
     for way in (jacrev, jacfwd):
         axes = data.draw(st.tuples(st.integers(-2, 1), st.integers(-2, 1)))
         moved = [leaf.movedim(0, axis) for leaf, axis in zip((xs, ws), axes, strict=True)]
-        found = vmap(way(f, tuple(places)), axes)(*moved)
-        for one, rows in zip(found, zip(*wanted, strict=True), strict=True):
-            torch.testing.assert_close(one, torch.stack(rows), rtol=1e-9, atol=1e-9)
+        result = vmap(way(f, tuple(places)), axes)(*moved)
+        for left, rows in zip(result, zip(*wanted, strict=True), strict=True):
+            torch.testing.assert_close(left, torch.stack(rows), rtol=1e-9, atol=1e-9)
 
 
 def test_vmap_runs_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,31 +220,31 @@ def test_sampled_gradients_are_right_on_average() -> None:
     torch.manual_seed(3)
     layer = QuantumLayer(circuit(), "aer", shots=4000).double()
     wanted = vmap(jacrev(closed_form, (0, 1)), (0, None))(XS, W)
-    for found in (
+    for result in (
         vmap(jacrev(calls(layer), (0, 1)), (0, None))(XS, W),
         vmap(jacfwd(calls(layer), (0, 1)), (0, None))(XS, W),
     ):
-        for one, other in zip(found, wanted, strict=True):
+        for left, right in zip(result, wanted, strict=True):
             # A shift rule with two values of standard error 1/sqrt(4000), for each of at most three gates.
-            assert 0 < (one - other).abs().max() < 6 * 3 / 4000**0.5
+            assert 0 < (left - right).abs().max() < 6 * 3 / 4000**0.5
 
 
 def test_spsa_is_right_on_average() -> None:
     torch.manual_seed(4)
     layer = QuantumLayer(circuit(), gradient=SPSA(directions=4000, step=0.01)).double()
-    found, wanted = jacrev(calls(layer), (0, 1))(X, W), jacrev(closed_form, (0, 1))(X, W)
-    for one, other in zip(found, wanted, strict=True):
-        assert (one - other).abs().max() < 6 * 2 / 4000**0.5
+    result, wanted = jacrev(calls(layer), (0, 1))(X, W), jacrev(closed_form, (0, 1))(X, W)
+    for left, right in zip(result, wanted, strict=True):
+        assert (left - right).abs().max() < 6 * 2 / 4000**0.5
 
 
 def test_each_member_of_vmap_has_shots_of_its_own_and_seeds_repeat_them() -> None:
-    layer, found = QuantumLayer(circuit(), "aer", shots=50).double(), []
+    layer, result = QuantumLayer(circuit(), "aer", shots=50).double(), []
     for _ in range(2):
         torch.manual_seed(1)
-        found.append(vmap(layer)(X.expand(6, 2)))
-    assert torch.equal(*found)
-    assert len(found[0].unique(dim=0)) > 1
-    assert not torch.equal(vmap(layer)(X.expand(6, 2)), found[0])
+        result.append(vmap(layer)(X.expand(6, 2)))
+    assert torch.equal(*result)
+    assert len(result[0].unique(dim=0)) > 1
+    assert not torch.equal(vmap(layer)(X.expand(6, 2)), result[0])
 
 
 def test_many_observables_take_the_other_way_forward() -> None:
@@ -309,8 +309,8 @@ def test_a_stack_of_models() -> None:
     models = [torch.nn.Sequential(torch.nn.Linear(3, 2), QuantumLayer(circuit(), seed=seed)) for seed in range(3)]
     params, buffers = torch.func.stack_module_state(models)
     given = torch.randn(4, 3)
-    found = vmap(lambda p, b: functional_call(models[0], (p, b), (given,)))(params, buffers)
-    torch.testing.assert_close(found, torch.stack([model(given) for model in models]))
+    result = vmap(lambda p, b: functional_call(models[0], (p, b), (given,)))(params, buffers)
+    torch.testing.assert_close(result, torch.stack([model(given) for model in models]))
 
 
 class Wobbling(Backend):
@@ -337,16 +337,16 @@ class Wobbling(Backend):
         return Wobbled(circuit, self)
 
 
-def ratio(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+def ratio(result: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """The one number between two tensors, for each of the first axis."""
-    numbers = (found / wanted).flatten(1)
+    numbers = (result / wanted).flatten(1)
     torch.testing.assert_close(numbers, numbers[:, :1].expand_as(numbers), rtol=0, atol=1e-6)
     return numbers[:, 0]
 
 
 def with_values(f: Function) -> Function:
     """The function whose derivatives come along with its values, of the same call."""
-    return lambda x, w: (lambda found: (found, found))(f(x, w))
+    return lambda x, w: (lambda result: (result, result))(f(x, w))
 
 
 def test_derivatives_see_what_their_values_drew() -> None:
@@ -354,13 +354,13 @@ def test_derivatives_see_what_their_values_drew() -> None:
     values = vmap(closed_form, (0, None))(XS, W)
     slopes = vmap(jacrev(closed_form, 1), (0, None))(XS, W)
     for way in (jacrev, jacfwd):
-        found, seen = vmap(way(with_values(f), 1, has_aux=True), (0, None))(XS, W)
+        result, seen = vmap(way(with_values(f), 1, has_aux=True), (0, None))(XS, W)
         scale = ratio(seen, values)
         assert len(scale.unique()) == len(XS)
-        torch.testing.assert_close(found, scale.reshape(-1, 1, 1) * slopes)
-        found, seen = vmap(way(way(with_values(f), 1, has_aux=True), 0, has_aux=True), (0, None))(XS, W)
+        torch.testing.assert_close(result, scale.reshape(-1, 1, 1) * slopes)
+        result, seen = vmap(way(way(with_values(f), 1, has_aux=True), 0, has_aux=True), (0, None))(XS, W)
         curved = vmap(jacrev(jacrev(closed_form, 1), 0), (0, None))(XS, W)
-        torch.testing.assert_close(found, ratio(seen, values).reshape(-1, 1, 1, 1) * curved)
+        torch.testing.assert_close(result, ratio(seen, values).reshape(-1, 1, 1, 1) * curved)
 
 
 def test_batched_gradients_see_what_their_values_drew() -> None:
@@ -369,8 +369,8 @@ def test_batched_gradients_see_what_their_values_drew() -> None:
     scale = ratio(values.detach(), closed_form(XS, W)).reshape(-1, 1, 1)
     wanted = scale * vmap(jacrev(closed_form, 1), (0, None))(XS, W)
     units = torch.eye(15, dtype=torch.float64).reshape(15, 5, 3)
-    (found,) = torch.autograd.grad(values, w, units, is_grads_batched=True, create_graph=True)
-    torch.testing.assert_close(found.reshape(5, 3, 2), wanted)
-    (second,) = torch.autograd.grad(found.sum(), w)
+    (result,) = torch.autograd.grad(values, w, units, is_grads_batched=True, create_graph=True)
+    torch.testing.assert_close(result.reshape(5, 3, 2), wanted)
+    (second,) = torch.autograd.grad(result.sum(), w)
     curved = scale.unsqueeze(-1) * vmap(jacrev(jacrev(closed_form, 1), 1), (0, None))(XS, W)
     torch.testing.assert_close(second, curved.sum((0, 1, 2)))

@@ -49,15 +49,15 @@ def test_features_of_a_classifier_are_thawed_from_the_last_on(classifier_file: P
 
 
 def test_initial_weights_are_a_function_of_the_seed(rng: np.random.Generator) -> None:
-    def made(seed: int) -> dict[str, torch.Tensor]:
+    def built(seed: int) -> dict[str, torch.Tensor]:
         return values(build_classifier(ClassifierSettings(), (1, 8, 8), 4, seed))
 
     seed, generator = int(rng.integers(2**40)), torch.random.get_rng_state()
-    first = made(seed)
+    first = built(seed)
     assert torch.equal(torch.random.get_rng_state(), generator)
     torch.rand(1)
-    assert not changed(first, made(seed))
-    assert {name for name, value in first.items() if value.ndim > 1} <= changed(first, made(seed + 1))
+    assert not changed(first, built(seed))
+    assert {name for name, value in first.items() if value.ndim > 1} <= changed(first, built(seed + 1))
 
 
 def test_a_classifier_survives_its_file(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -25,10 +25,10 @@ MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 @pytest.mark.parametrize("name", ["conv", LITE])
 def test_features_of_any_images(name: str, shape: Shape) -> None:
     extractor = build(name, shape)
-    found = extractor(images(shape))
-    assert found.shape == (3, extractor.features)
-    assert found.isfinite().all()
-    assert (found[0] - found[1]).abs().max() > 0
+    output = extractor(images(shape))
+    assert output.shape == (3, extractor.features)
+    assert output.isfinite().all()
+    assert (output[0] - output[1]).abs().max() > 0
     assert name == "conv" or extractor.features == 1280
 
 
@@ -155,17 +155,17 @@ def test_a_checkpoint_holds_what_is_trained_and_no_more(thaw: int | None, inside
         extractor = build(LITE, thaw=thaw)
         return nn.ModuleDict({"extractor": extractor, "head": nn.Linear(1280, 1)}) if inside else extractor
 
-    one, other = make(), make()
-    learned = {name for name, weight in one.named_parameters() if weight.requires_grad}
-    one.requires_grad_(False)  # as whoever trains the generator may do for a while
-    state = one.state_dict()
+    left, right = make(), make()
+    learned = {name for name, weight in left.named_parameters() if weight.requires_grad}
+    left.requires_grad_(False)  # as whoever trains the generator may do for a while
+    state = left.state_dict()
     assert state.keys() == learned
     altered = {name: torch.randn_like(value) for name, value in state.items()}
-    frozen = values(other)
-    result = other.load_state_dict(altered, strict=True)
+    frozen = values(right)
+    result = right.load_state_dict(altered, strict=True)
     assert not result.missing_keys
     assert not result.unexpected_keys
-    after = values(other)
+    after = values(right)
     assert all(torch.equal(after[name], value) for name, value in altered.items())
     assert changed(frozen, after) == learned
     assert altered.keys() == learned  # the caller's own is left as it was

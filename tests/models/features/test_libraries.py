@@ -100,8 +100,8 @@ def test_torchvision_features_are_what_its_last_layer_sees(torchvision: Path, tr
     extractor = build("torchvision:tiny", (3, 64, 64))
     assert torch.equal(torch.random.get_rng_state(), generator)
     assert extractor.features == 5
-    found = extractor(2 * pixels - 1)
-    torch.testing.assert_close(found, seen[0], atol=1e-5, rtol=1e-4)
+    result = extractor(2 * pixels - 1)
+    torch.testing.assert_close(result, seen[0], atol=1e-5, rtol=1e-4)
 
 
 def test_torchvision_weights_that_are_not_there_are_not_fetched(torchvision: Path) -> None:
@@ -156,10 +156,10 @@ def test_timm_weights_are_found_in_either_cache(
     if cached:
         timm.cached = {cached: str(path)}
     pixels = torch.rand(4, 3, 64, 64)
-    found = build("timm:tiny", (3, 64, 64))(2 * pixels - 1)
+    result = build("timm:tiny", (3, 64, 64))(2 * pixels - 1)
     trained.fc = nn.Identity()
     expected = trained((pixels - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1))
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(result, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_timm_weights_that_are_not_there_are_not_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

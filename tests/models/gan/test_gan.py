@@ -64,11 +64,11 @@ def test_convolutions_make_images_of_any_size(size: int, channels: int) -> None:
 
 @pytest.mark.parametrize(("settings", "shape"), [(CONV, (3, 7, 7)), (PATCH, (1, 8, 8)), (STYLE, (3, 1, 1))])
 def test_an_image_depends_on_no_other_one(settings: dict[str, Any], shape: tuple[int, int, int]) -> None:
-    made = gan(settings, shape).generator.double()
-    latents = made.draw(6, torch.Generator().manual_seed(3)).double()
-    together = made(latents)
+    built = gan(settings, shape).generator.double()
+    latents = built.draw(6, torch.Generator().manual_seed(3)).double()
+    together = built(latents)
     for row in range(6):
-        torch.testing.assert_close(made(latents[row : row + 1])[0], together[row], rtol=0, atol=1e-9)
+        torch.testing.assert_close(built(latents[row : row + 1])[0], together[row], rtol=0, atol=1e-9)
     assert (together[1:] - together[:-1]).abs().flatten(1).amax(dim=1).min() > 1e-4
 
 
@@ -83,20 +83,20 @@ def test_building_neither_uses_nor_changes_torchs_generator() -> None:
     first = build_gan(settings, (1, 8, 8), seed=4)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(0)
-    again, other = (build_gan(settings, (1, 8, 8), seed=seed).state_dict() for seed in (4, 5))
+    again, second = (build_gan(settings, (1, 8, 8), seed=seed).state_dict() for seed in (4, 5))
     assert all(torch.equal(value, again[name]) for name, value in first.state_dict().items())
     for name in ("generator.start.weight", "generator.block.circuit.weight", "discriminator.block.circuit.weight"):
-        assert not torch.equal(again[name], other[name])
+        assert not torch.equal(again[name], second[name])
     assert not torch.equal(again["generator.block.circuit.weight"], again["discriminator.block.circuit.weight"])
 
 
 # Patch and style
 
 
-def painted(made: PatchGenerator, latents: torch.Tensor, ancillas: int, numbers: int) -> NDArray[np.float64]:
+def painted(built: PatchGenerator, latents: torch.Tensor, ancillas: int, numbers: int) -> NDArray[np.float64]:
     """One image's numbers in [-1, 1], patch after patch, from Qiskit's states: ancillas in 0, over the largest."""
-    circuit, parts = made.patches.circuits.compiled.circuit, []
-    for weights in made.patches.circuits.weight.detach():
+    circuit, parts = built.patches.circuits.compiled.circuit, []
+    for weights in built.patches.circuits.weight.detach():
         chances = state(circuit, latents, weights).probabilities()
         kept = np.array([chance for outcome, chance in enumerate(chances) if outcome % 2**ancillas == 0])
         given = (kept / kept.sum())[:numbers]
@@ -115,14 +115,14 @@ def painted(made: PatchGenerator, latents: torch.Tensor, ancillas: int, numbers:
 )
 def test_patches_are_those_of_qiskit(changes: dict[str, Any], shape: tuple[int, int, int]) -> None:
     settings = {"ancillas": 1} | PATCH | changes
-    made = gan(settings, shape).generator.double()
-    assert isinstance(made, PatchGenerator)
-    latents = made.draw(2, torch.Generator().manual_seed(5)).double()
+    built = gan(settings, shape).generator.double()
+    assert isinstance(built, PatchGenerator)
+    latents = built.draw(2, torch.Generator().manual_seed(5)).double()
     assert latents.min() >= 0
     assert latents.max() < math.pi / 2
     numbers = math.prod(shape) // settings["patches"]
-    for image, given in zip(made(latents).detach(), latents, strict=True):
-        wanted = painted(made, given, settings["ancillas"], numbers)
+    for image, given in zip(built(latents).detach(), latents, strict=True):
+        wanted = painted(built, given, settings["ancillas"], numbers)
         assert np.allclose(image.numpy(), wanted.reshape(shape), rtol=0, atol=1e-9)
 
 
@@ -148,29 +148,29 @@ def test_ancillas_leave_a_qubit_to_paint_with() -> None:
 @pytest.mark.parametrize("shots", [None, 40])
 def test_a_patch_of_which_no_shot_is_kept_is_black(shots: int | None) -> None:
     backend = open_backend("statevector") if shots is None else open_backend("aer", shots)
-    made = gan(PATCH | {"layers": 1}, (1, 8, 8), backend).generator
-    assert isinstance(made, PatchGenerator)
+    built = gan(PATCH | {"layers": 1}, (1, 8, 8), backend).generator
+    assert isinstance(built, PatchGenerator)
     with torch.no_grad():
-        made.patches.circuits.weight[:, 0] = torch.tensor([0.0, math.pi, 0.0, math.pi])  # the ancilla's
+        built.patches.circuits.weight[:, 0] = torch.tensor([0.0, math.pi, 0.0, math.pi])  # the ancilla's
     latents = torch.full((3, 5), 0.4)
     latents[:, 0] = 0
-    images = made(latents)
+    images = built(latents)
     assert images.isfinite().all()
     rows = images.detach().amax(dim=(0, 1, 3))
     assert torch.equal(rows, torch.tensor([rows[0], rows[1], -1, -1, rows[4], rows[5], -1, -1]))
     assert images[:, :, :2].amax() == images[:, :, 4:6].amax() == 1
     images.square().sum().backward()
-    assert all(weight.grad.isfinite().all() for weight in made.parameters())
+    assert all(weight.grad.isfinite().all() for weight in built.parameters())
 
 
 @pytest.mark.parametrize("shape", [(3, 1, 1), (1, 2, 2)])
 def test_a_style_sample_is_qiskits_at_angles_w_z_plus_b(shape: tuple[int, int, int]) -> None:
     """Angle by angle: gate k of the circuit turns by w_k z + b_k, with z of its own qubit."""
-    made = gan(STYLE, shape).generator.double()
-    assert isinstance(made, StyleGenerator)
-    latents, circuit = torch.randn(2, math.prod(shape), dtype=torch.float64), made.circuit.circuit
-    weights = made.circuit.weight.detach()
-    for image, given in zip(made(latents).detach(), latents, strict=True):
+    built = gan(STYLE, shape).generator.double()
+    assert isinstance(built, StyleGenerator)
+    latents, circuit = torch.randn(2, math.prod(shape), dtype=torch.float64), built.circuit.circuit
+    weights = built.circuit.weight.detach()
+    for image, given in zip(built(latents).detach(), latents, strict=True):
         values = dict(zip(circuit.inputs + circuit.weights, [*given.tolist(), *weights.tolist()], strict=True))
         bound = circuit.circuit.assign_parameters(values)
         turned = [gate for gate in bound.data if gate.operation.name in ("ry", "rz")]
@@ -178,8 +178,8 @@ def test_a_style_sample_is_qiskits_at_angles_w_z_plus_b(shape: tuple[int, int, i
             wanted = weights[2 * k] * given[bound.find_bit(gate.qubits[0]).index] + weights[2 * k + 1]
             assert float(gate.operation.params[0]) == pytest.approx(wanted.item(), abs=1e-12)
         assert 2 * len(turned) == len(weights)
-        found = [Statevector(bound).expectation_value(each).real for each in circuit.observables]
-        assert np.allclose(image.flatten(), found, rtol=0, atol=1e-10)
+        result = [Statevector(bound).expectation_value(element).real for element in circuit.observables]
+        assert np.allclose(image.flatten(), result, rtol=0, atol=1e-10)
 
 
 # Gradients
@@ -202,8 +202,8 @@ def gradients_are_right(module: nn.Module, given: torch.Tensor) -> bool:
 
 @pytest.mark.parametrize(("settings", "shape"), [(CONV, (1, 8, 8)), (PATCH, (1, 8, 8)), (STYLE, (3, 1, 1))])
 def test_gradients_of_generators(settings: dict[str, Any], shape: tuple[int, int, int]) -> None:
-    made = gan(settings, shape).generator.double()
-    assert gradients_are_right(made, made.draw(2, torch.Generator().manual_seed(2)))
+    built = gan(settings, shape).generator.double()
+    assert gradients_are_right(built, built.draw(2, torch.Generator().manual_seed(2)))
 
 
 @pytest.mark.parametrize("judge", [JUDGE, JUDGE | {"block": SMALL_BLOCK | {"kind": "classical"}}, DENSE])
@@ -248,11 +248,11 @@ def test_both_kinds_of_a_gan_have_as_many_parameters() -> None:
 
 
 def test_equal_parts_of_two_gans_start_equal() -> None:
-    one, other = (
+    base, second = (
         build_generator(read_config(name), (1, 8, 8)).network.state_dict()
         for name in ("gan-classical", "gan-quantum-g")
     )
-    shared = one.keys() & other.keys()
+    shared = base.keys() & second.keys()
     assert {"generator.start.weight", "generator.out.weight", "discriminator.score.weight"} <= shared
-    assert all(torch.equal(one[name], other[name]) for name in shared)
+    assert all(torch.equal(base[name], second[name]) for name in shared)
     assert isinstance(build_generator(read_config("gan-quantum-g"), (1, 8, 8)).network.generator, ConvGenerator)

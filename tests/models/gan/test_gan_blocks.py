@@ -94,9 +94,9 @@ def test_a_quantum_block_gives_what_qiskit_does_at_angles_in_half_turns(
     chosen = BlockSettings(ansatz=name, width=width, layers=layers)
     block = build_block(chosen, context(seed)).double()
     inputs = 2 * torch.rand(2, chosen.inputs, dtype=torch.float64) - 1
-    found, circuit = block(inputs).detach(), chosen.circuit
+    result, circuit = block(inputs).detach(), chosen.circuit
     (weights,) = block.parameters()
-    for row, values in zip(inputs, found, strict=True):
+    for row, values in zip(inputs, result, strict=True):
         angles = [*(math.pi * row).tolist(), *weights.tolist()]
         bound = circuit.circuit.assign_parameters(dict(zip(circuit.inputs + circuit.weights, angles, strict=True)))
         wanted = [Statevector(bound).expectation_value(observable).real for observable in circuit.observables]
@@ -104,6 +104,6 @@ def test_a_quantum_block_gives_what_qiskit_does_at_angles_in_half_turns(
 
 
 def test_circuits_start_by_their_seed() -> None:
-    first, again, other = (build_block(BlockSettings(), context(seed)).circuit.weight for seed in (1, 1, 2))
+    first, again, right = (build_block(BlockSettings(), context(seed)).circuit.weight for seed in (1, 1, 2))
     assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+    assert not torch.equal(first, right)

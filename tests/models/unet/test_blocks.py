@@ -30,22 +30,22 @@ def assert_same(
     module: nn.Module, reference: Callable[..., torch.Tensor], *inputs: torch.Tensor, tolerance: float = 1e-11
 ) -> None:
     """The values of both, and all gradients for inputs and parameters, are equal."""
-    variables = [each.requires_grad_() for each in inputs] + list(module.parameters())
-    found, wanted = module(*inputs), reference(*inputs)
+    variables = [item.requires_grad_() for item in inputs] + list(module.parameters())
+    result, wanted = module(*inputs), reference(*inputs)
     upstream = torch.randn_like(wanted)
-    assert found.shape == wanted.shape
-    torch.testing.assert_close(found, wanted, rtol=tolerance, atol=tolerance)
-    gradients = (torch.autograd.grad(values, variables, upstream) for values in (found, wanted))
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance * float(other.abs().max() + 1))
+    assert result.shape == wanted.shape
+    torch.testing.assert_close(result, wanted, rtol=tolerance, atol=tolerance)
+    gradients = (torch.autograd.grad(values, variables, upstream) for values in (result, wanted))
+    for left, right in zip(*gradients, strict=True):
+        torch.testing.assert_close(left, right, rtol=tolerance, atol=tolerance * float(right.abs().max() + 1))
 
 
 def standardised(weight: torch.Tensor) -> torch.Tensor:
     filters = []
-    for one in weight:
-        mean = one.sum() / one.numel()
-        variance = ((one - mean) ** 2).sum() / one.numel()
-        filters.append((one - mean) / (variance + 1e-5).sqrt())
+    for left in weight:
+        mean = left.sum() / left.numel()
+        variance = ((left - mean) ** 2).sum() / left.numel()
+        filters.append((left - mean) / (variance + 1e-5).sqrt())
     return torch.stack(filters)
 
 
@@ -94,7 +94,7 @@ def plain_linear_attention(maps: torch.Tensor, attention: LinearAttention) -> to
 def plain_full_attention(maps: torch.Tensor, attention: FullAttention, axis: int) -> torch.Tensor:
     """`axis` of (B, H, D, N): 2 are the features, 3 the pixels."""
     q, k, v = projected(maps, attention)
-    q, k = (each / (each**2).sum(dim=axis, keepdim=True).sqrt().clamp_min(1e-12) for each in (q, k))
+    q, k = (item / (item**2).sum(dim=axis, keepdim=True).sqrt().clamp_min(1e-12) for item in (q, k))
     weights = (10 * torch.einsum("bhdi,bhdj->bhij", q, k)).softmax(dim=3)
     return output(torch.einsum("bhij,bhdj->bhdi", weights, v), maps, attention) + maps
 
@@ -136,9 +136,9 @@ def test_norms_under_autocast_compute_in_the_type_of_their_weights() -> None:
     maps, modulation = (2 + 3 * torch.randn(4, 10, 6, 6)).bfloat16(), torch.randn(4, 20).bfloat16()
     pixels = maps.flatten(2).mT
     with torch.autocast("cpu", torch.bfloat16):
-        found = norm(maps, modulation), channel_norm(pixels)
+        result = norm(maps, modulation), channel_norm(pixels)
     wanted = norm(maps.float(), modulation.float()), channel_norm(pixels.float())
-    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-6)  # and float32, both
+    torch.testing.assert_close(result, wanted, rtol=0, atol=1e-6)  # and float32, both
 
 
 def test_norm_gradients_by_differences() -> None:
@@ -203,8 +203,8 @@ def test_full_attention(variant: str, axis: int, memory: torch.memory_format) ->
     attention = perturbed(FullAttention(6, 2, 5, variant))  # type: ignore[arg-type]
     maps = torch.randn(3, 6, 4, 3).contiguous(memory_format=memory)
     assert_same(attention, lambda x: plain_full_attention(x, attention, axis), maps, tolerance=1e-10)
-    other = plain_full_attention(maps, attention, 5 - axis)
-    assert (attention(maps) - other).abs().max() > 1e-3
+    right = plain_full_attention(maps, attention, 5 - axis)
+    assert (attention(maps) - right).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize(("waves", "width"), [(10, 40), (7, 4), (4, 4)])
@@ -224,10 +224,10 @@ def test_time_embedding(waves: int, width: int) -> None:
 def test_time_embedding_in_bfloat16_tells_neighbours_apart() -> None:
     embedding = perturbed(TimeEmbedding(10, 40)).bfloat16()
     times = torch.tensor([0, 1, 500, 998, 999])
-    found, exact = embedding(times), embedding.double()(times)
-    assert found.dtype == torch.bfloat16
-    torch.testing.assert_close(found.double(), exact, rtol=0, atol=0.05)
-    assert (found[-1] - found[-2]).abs().max() > 0.1
+    result, exact = embedding(times), embedding.double()(times)
+    assert result.dtype == torch.bfloat16
+    torch.testing.assert_close(result.double(), exact, rtol=0, atol=0.05)
+    assert (result[-1] - result[-2]).abs().max() > 0.1
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,9 @@ def test_labels_add_one_table_and_change_no_other_weight(presets: Any, preset: s
     assert after["condition.table.weight"].shape == (CLASSES + 1, 4 * 7)
     assert all(torch.equal(after[name], weight) for name, weight in before.items())
     again = build_unet(presets.small(preset, conditioning="label"), 1, 8, seed=5, num_classes=CLASSES)
-    other = build_unet(presets.small(preset, conditioning="label"), 1, 8, seed=6, num_classes=CLASSES)
+    second = build_unet(presets.small(preset, conditioning="label"), 1, 8, seed=6, num_classes=CLASSES)
     assert torch.equal(again.state_dict()["condition.table.weight"], after["condition.table.weight"])
-    assert not torch.equal(other.state_dict()["condition.table.weight"], after["condition.table.weight"])
+    assert not torch.equal(second.state_dict()["condition.table.weight"], after["condition.table.weight"])
     assert conditional.circuits_per_call == plain.circuits_per_call
     row = next(row for row in describe_unet(conditional).rows if row.name == "condition")
     assert (row.shape, row.parameters) == ((28,), (CLASSES + 1) * 28)

@@ -43,9 +43,9 @@ def one_by_one(maps: torch.Tensor, circuits: QuantumConv2d, variant: str) -> tor
                 places = [(group * channels + c, top + p // 2, left + p % 2) for c in range(channels) for p in range(4)]
                 if variant == "published":
                     places = [places[4 * c + p] for p in range(4) for c in range(channels)]
-                found = layer(torch.stack([maps[:, c, y, x] for c, y, x in places], dim=1))
+                result = layer(torch.stack([maps[:, c, y, x] for c, y, x in places], dim=1))
                 for wire, (c, y, x) in enumerate(places):
-                    values[:, c, y, x] = found[:, wire]
+                    values[:, c, y, x] = result[:, wire]
     return values
 
 
@@ -85,9 +85,9 @@ def test_a_permuted_channel_or_pixel_is_a_permuted_wire(presets: Any, swapped: l
     maps = torch.randn(4, 3, 2, 2, dtype=torch.float64)
     order = torch.tensor(swapped)
     wires = torch.arange(12).view(1, 3, 2, 2).index_select(axis, order).flatten()
-    found = circuits(maps.index_select(axis, order)).flatten(1)
-    torch.testing.assert_close(found, layer(maps.flatten(1)[:, wires]), rtol=0, atol=1e-12)
-    assert (found - circuits(maps).flatten(1)[:, wires]).abs().max() > 1e-3  # wires are not alike
+    result = circuits(maps.index_select(axis, order)).flatten(1)
+    torch.testing.assert_close(result, layer(maps.flatten(1)[:, wires]), rtol=0, atol=1e-12)
+    assert (result - circuits(maps).flatten(1)[:, wires]).abs().max() > 1e-3  # wires are not alike
 
 
 @pytest.mark.parametrize("preset", ["1hq", "7fq", "full-hq", "full-fq"])
@@ -135,11 +135,11 @@ def test_stages_of_the_quanvolution(presets: Any, variant: str) -> None:
 
 def quantum_gradients(model: UNet) -> dict[str, torch.Tensor]:
     images, times = torch.randn(2, *model.image_shape), torch.randint(0, 1000, (2,))
-    named = {name: each for name, each in model.named_parameters() if ".banks." in name}
-    learned = {name: each for name, each in named.items() if each.requires_grad}
+    named = {name: item for name, item in model.named_parameters() if ".banks." in name}
+    learned = {name: item for name, item in named.items() if item.requires_grad}
     total = (model(images, times) * torch.randn(2, *model.image_shape)).sum()
-    found = dict(zip(learned, torch.autograd.grad(total, list(learned.values())), strict=True))
-    return {name: found.get(name, torch.zeros_like(each)) for name, each in named.items()}
+    result = dict(zip(learned, torch.autograd.grad(total, list(learned.values())), strict=True))
+    return {name: result.get(name, torch.zeros_like(item)) for name, item in named.items()}
 
 
 @pytest.mark.parametrize("preset", EFFECTIVE)
@@ -219,8 +219,8 @@ def test_one_call_of_the_engine_a_stage(presets: Any, preset: str, variant: str,
 @pytest.mark.parametrize("preset", ["full-hq", "quanvunet"])
 def test_no_two_circuits_start_equal(presets: Any, preset: str, variant: str) -> None:
     model = presets.built(preset, variant)
-    circuits = [each.circuits for each in model.modules() if isinstance(each, QuantumConv2d)]
-    rows = [tuple(row.tolist()) for each in circuits for row in each.weight[:, :12]]
+    circuits = [item.circuits for item in model.modules() if isinstance(item, QuantumConv2d)]
+    rows = [tuple(row.tolist()) for item in circuits for row in item.weight[:, :12]]
     assert len({row[0] for row in rows}) == len(rows)
 
 
@@ -229,8 +229,8 @@ def test_weights_of_the_published_code_are_fractions(presets: Any) -> None:
     highest = {}
     for variant in ("paper", "published"):
         model = presets.built("full-hq", variant)
-        singles = [each for each in model.modules() if isinstance(each, QuantumConv2d) and each.spec.ansatz == "basic"]
-        weights = torch.cat([each.circuits.weight.detach().flatten() for each in singles])
+        singles = [item for item in model.modules() if isinstance(item, QuantumConv2d) and item.spec.ansatz == "basic"]
+        weights = torch.cat([item.circuits.weight.detach().flatten() for item in singles])
         assert weights.min() >= 0
         highest[variant] = weights.max()
     assert highest["published"] < 1 < 5 < highest["paper"] < 2 * torch.pi

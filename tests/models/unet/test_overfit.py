@@ -30,7 +30,7 @@ def test_one_batch_is_learned(presets: Any, preset: str, variant: str) -> None:
     times = torch.tensor([50, 350, 650, 950])
     kept = torch.cos(times / 1000 * math.pi / 2).view(4, 1, 1, 1)
     noisy = kept * images + (1 - kept**2).sqrt() * noises
-    optimiser = torch.optim.Adam((each for each in model.parameters() if each.requires_grad), lr=0.01)
+    optimiser = torch.optim.Adam((element for element in model.parameters() if element.requires_grad), lr=0.01)
     losses: list[float] = []
     while len(losses) < 100 and (not losses or losses[-1] > losses[0] / 10):
         loss = (model(noisy, times) - noises).square().mean()

@@ -51,18 +51,18 @@ def weight(name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
 
 def probed(model: UNet) -> npt.NDArray[np.float64]:
     model.double().load_state_dict(
-        {name: torch.from_numpy(weight(name, tuple(each.shape))) for name, each in model.state_dict().items()}
+        {name: torch.from_numpy(weight(name, tuple(item.shape))) for name, item in model.state_dict().items()}
     )
     images = torch.from_numpy(4 * numbers("images", (2, 1, 28, 28)) - 2)
     with torch.no_grad():
-        found = model(images, torch.tensor([17, 803])).numpy()
-    return ((2 * numbers("probes", (4, 2, 1, 28, 28)) - 1) * found).sum(axis=(1, 2, 3, 4))
+        result = model(images, torch.tensor([17, 803])).numpy()
+    return ((2 * numbers("probes", (4, 2, 1, 28, 28)) - 1) * result).sum(axis=(1, 2, 3, 4))
 
 
 @pytest.mark.parametrize("preset", RECORDED)
 def test_values_of_the_published_code(presets: Any, preset: str) -> None:
-    found = probed(build_unet(presets(preset, "published"), 1, 28))
-    np.testing.assert_allclose(found, RECORDED[preset], rtol=0, atol=TOLERANCE)
+    result = probed(build_unet(presets(preset, "published"), 1, 28))
+    np.testing.assert_allclose(result, RECORDED[preset], rtol=0, atol=TOLERANCE)
 
 
 def test_the_paper_is_another_model() -> None:

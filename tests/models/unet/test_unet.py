@@ -67,8 +67,8 @@ class PlainUNet:
             q, k, v = q.softmax(dim=2) / math.sqrt(features), k.softmax(dim=3), v / v.shape[3]
             read = torch.einsum("bhde,bhdn->bhen", torch.einsum("bhdn,bhen->bhde", k, v), q)
         weight, bias = self.weights[f"{name}.out.weight"][..., None, None], self.weights[f"{name}.out.bias"]
-        made = functional.conv2d(read.reshape(len(x), -1, *x.shape[2:]), weight, bias)
-        return x + (made if full else self.channel_norm(f"{name}.out_norm", made))
+        output = functional.conv2d(read.reshape(len(x), -1, *x.shape[2:]), weight, bias)
+        return x + (output if full else self.channel_norm(f"{name}.out_norm", output))
 
     def time(self, times: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         pairs = self.settings.dim // 2
@@ -121,18 +121,20 @@ def test_values_and_gradients_are_those_of_plain_operations(given: dict[str, Any
     perturb(model)
     weights = dict(model.named_parameters())
     images, times = noise(model, dtype=torch.float64)
-    found, wanted = model(images, times), PlainUNet(model.settings, weights)(images, times)
-    torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-10)
+    result, wanted = model(images, times), PlainUNet(model.settings, weights)(images, times)
+    torch.testing.assert_close(result, wanted, rtol=1e-10, atol=1e-10)
     upstream = torch.randn_like(wanted)
-    both = (torch.autograd.grad(values, list(weights.values()), upstream) for values in (found, wanted))
-    for name, one, other in zip(weights, *both, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-8, msg=lambda text, name=name: f"{name}: {text}")
+    both = (torch.autograd.grad(values, list(weights.values()), upstream) for values in (result, wanted))
+    for name, actual, expected in zip(weights, *both, strict=True):
+        torch.testing.assert_close(
+            actual, expected, rtol=1e-8, atol=1e-8, msg=lambda text, name=name: f"{name}: {text}"
+        )
 
 
 def test_float32_is_the_plain_operations_up_to_rounding(presets: Any) -> None:
     model = presets.built("unet")
     images, times = noise(model)
-    exact = PlainUNet(model.settings, {name: each.double() for name, each in model.state_dict().items()})
+    exact = PlainUNet(model.settings, {name: element.double() for name, element in model.state_dict().items()})
     wanted = exact(images.double(), times)
     plain = PlainUNet(model.settings, model.state_dict())(images, times)
     ours, theirs = ((values - wanted).abs().max().item() for values in (model(images, times), plain))
@@ -187,10 +189,10 @@ def test_the_published_numbers_of_parameters(
 def test_any_channels_sizes_and_levels(given: dict[str, Any], channels: int, size: int) -> None:
     model = build_unet(UNetSettings.read(given | {"heads": 2, "head_dim": 4}), channels, size)
     images, times = noise(model, batch=3)
-    found = model(images, times)
-    assert found.shape == images.shape
-    assert found.isfinite().all()
-    found.square().mean().backward()
+    result = model(images, times)
+    assert result.shape == images.shape
+    assert result.isfinite().all()
+    result.square().mean().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
@@ -204,10 +206,10 @@ def test_times_may_be_fractions_and_any_memory_format() -> None:
 
 def test_no_images_are_a_batch(presets: Any) -> None:
     model = build_unet(presets.small("quanvunet"), 1, 8)
-    found = model(*noise(model, batch=0))
-    assert found.shape == (0, 1, 8, 8)
-    found.sum().backward()
-    assert all((each.grad == 0).all() for each in model.parameters() if each.requires_grad)
+    result = model(*noise(model, batch=0))
+    assert result.shape == (0, 1, 8, 8)
+    result.sum().backward()
+    assert all((element.grad == 0).all() for element in model.parameters() if element.requires_grad)
 
 
 def test_wrong_shapes_are_refused() -> None:
@@ -224,11 +226,11 @@ def test_weights_come_from_the_seed_alone(presets: Any) -> None:
     first = build_unet(settings, 1, 8, seed=5).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
-    again, other = (build_unet(settings, 1, 8, seed=seed).state_dict() for seed in (5, 6))
+    again, second = (build_unet(settings, 1, 8, seed=seed).state_dict() for seed in (5, 6))
     for name, weight in first.items():
         assert torch.equal(weight, again[name])
         drawn = not (name.endswith("bias") or "norm" in name)
-        assert torch.equal(weight, other[name]) != drawn, name
+        assert torch.equal(weight, second[name]) != drawn, name
 
 
 def test_parts_that_two_models_share_start_equal(presets: Any) -> None:
@@ -260,7 +262,7 @@ def test_bfloat16_is_close(presets: Any, preset: str) -> None:
         rough = model(images, times)
         (rough - 1).square().mean().backward()
     assert (rough - exact).square().mean() < 1e-2 * exact.square().mean()  # 8 bits, and norms of maps of 2x2
-    gradients = {name: each.grad for name, each in model.named_parameters() if each.requires_grad}
+    gradients = {name: element.grad for name, element in model.named_parameters() if element.requires_grad}
     assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients.values())
 
 
@@ -297,5 +299,5 @@ def test_a_gpu_gives_the_numbers_of_the_processor(presets: Any, preset: str) -> 
     there = model.cuda()(images.cuda(), times.cuda())
     others = torch.autograd.grad(there.square().sum(), [p for p in model.parameters() if p.requires_grad])
     torch.testing.assert_close(there.cpu(), here, rtol=0, atol=1e-8)
-    for one, other in zip(gradients, others, strict=True):
-        torch.testing.assert_close(other.cpu(), one, rtol=1e-6, atol=1e-6)
+    for expected, actual in zip(gradients, others, strict=True):
+        torch.testing.assert_close(actual.cpu(), expected, rtol=1e-6, atol=1e-6)
