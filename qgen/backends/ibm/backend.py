@@ -36,8 +36,8 @@ from qgen.transpilation.transpile import transpile
 
 PREFIX = "ibm_"
 LEAST_BUSY = "least_busy"
-#: Shots of one random choice of Pauli gates: at least so many, and at most so many choices.
-_LEAST_SHOTS, _MOST_CHOICES = 64, 32
+#: Twirling: minimum shots per randomization, and maximum number of randomizations.
+_MIN_SHOTS, _MAX_RANDOMIZATIONS = 64, 32
 
 
 class IBMBackend(Hardware):
@@ -49,8 +49,8 @@ class IBMBackend(Hardware):
     Args:
         client: IBM's service.
         journal: the file of the journal.
-        shots: per circuit; None: 1,024.
-        saved: layouts of circuits that the user chose; None: they are placed where they are best.
+        shots: shots per circuit; None: 1,024.
+        saved: layouts that the user chose; None: the best ones by today's calibration.
 
     Raises:
         HardwareError: another process works with this journal.
@@ -61,7 +61,7 @@ class IBMBackend(Hardware):
         self, client: Client, journal: Path, shots: int | None = None, saved: SavedLayouts | None = None
     ) -> None:
         self._saved, self.options = saved, client.options
-        self.shots = _whole_choices(shots or DEFAULT_SHOTS, client.options)
+        self.shots = _round_shots(shots or DEFAULT_SHOTS, client.options)
         self.tiles = None if self.options.tiles == "auto" else self.options.tiles
         with ExitStack() as stack:
             stack.enter_context(exclusive_lock(journal))
@@ -71,7 +71,7 @@ class IBMBackend(Hardware):
             client.before_submit = self.notes.write
             stack.callback(client.close)
             if client.name == LEAST_BUSY:
-                client.name = _chosen_before(jobs) or LEAST_BUSY
+                client.name = _previous_device(jobs) or LEAST_BUSY
                 self.notes.set(LEAST_BUSY, client.machine.name)
             self.machine, self.target = client.machine, _usable(client.machine.target)
             calibrated = client.calibration_time()
@@ -97,8 +97,8 @@ class IBMBackend(Hardware):
         """The wait before each execution, in microseconds."""
         if self.options.rep_delay_us is not None:
             return self.options.rep_delay_us
-        usual = getattr(self.machine.configuration(), "default_rep_delay", None)
-        return REP_DELAY_US if usual is None else 1e6 * float(usual)
+        default = getattr(self.machine.configuration(), "default_rep_delay", None)
+        return REP_DELAY_US if default is None else 1e6 * float(default)
 
     def facts(self) -> dict[str, Any]:
         purpose = self.runner.purpose
@@ -111,7 +111,7 @@ class IBMBackend(Hardware):
         }
 
     def allow(self, seconds: float | None) -> None:
-        """How many QPU seconds may be spent in all, counted over everything in the journal; None: as noted there."""
+        """Limit the QPU seconds that may be spent over all jobs of the journal; None: the limit noted there."""
         self.runner.allow(seconds)
 
     @property
@@ -130,13 +130,13 @@ class IBMBackend(Hardware):
         self.runner.reconcile()
 
     def estimates(self, purpose: str, since: datetime | None = None) -> list[float]:
-        whole = None if since is None else since.replace(microsecond=0)
+        start = None if since is None else since.replace(microsecond=0)
         return [
             record.estimate
             for record in self.runner.journal.records()
             if record.purpose == purpose
             and record.state in ("submitted", "done")
-            and (whole is None or datetime.fromisoformat(record.created) >= whole)
+            and (start is None or datetime.fromisoformat(record.created) >= start)
         ]
 
     def overrun(self) -> float:
@@ -148,7 +148,7 @@ class IBMBackend(Hardware):
         )
 
     def queue(self) -> tuple[int, float | None]:
-        """How many jobs wait for the device, and how many QPU seconds the account has left, if IBM says so."""
+        """Return the number of jobs in the device's queue, and the account's remaining QPU seconds, if IBM says so."""
         return self._client.queue_length(), self._client.remaining_seconds()
 
     @property
@@ -175,11 +175,11 @@ class IBMBackend(Hardware):
         return HardwareExecutable(circuit, self)
 
     def close(self) -> None:
-        """Closes the batch, if there is one, and lets go of the journal."""
+        """Close the batch, if there is one, and the journal."""
         self._stack.close()
 
 
-if TYPE_CHECKING:  # what mypy holds them to
+if TYPE_CHECKING:  # mypy checks that they follow the protocols
     _backend: type[BilledBackend] = IBMBackend
     _executable: type[BilledExecutable] = HardwareExecutable
 
@@ -193,33 +193,35 @@ def open_hardware(
     saved: SavedLayouts | None = None,
     pace: float | None = None,
 ) -> IBMBackend:
-    """IBM's device of that name, with the user's account.
+    """Open IBM's device of that name, with the user's account.
 
     Args:
         name: as in `ibm_fez`, or `least_busy`.
-        shots: per circuit; None: 1,024.
+        shots: shots per circuit; None: 1,024.
         options: how circuits run there.
         journal: the file of the journal; None: `jobs.sqlite` in the user's data folder.
-        max_qpu_seconds: how many QPU seconds may be spent, of all that the journal holds; None: what is noted there,
-            and else none.
-        saved: layouts of circuits that the user chose; None: they are placed where they are best.
-        pace: seconds between two tries; None: as is usual.
+        max_qpu_seconds: QPU seconds that may be spent, over all jobs of the journal; None: the limit noted there, else
+            none.
+        saved: layouts that the user chose; None: the best ones by today's calibration.
+        pace: seconds to wait after a first failure, see `Client`; None: the default.
 
     Raises:
         HardwareError: no account, no such device, or one that was retired; what to do instead is in the message.
     """
     if not has_account():
-        raise HardwareError(f"{_past(name)}there is no IBM account here: {LOGIN}. {_rehearsal(name)}")
+        raise HardwareError(f"{_retirement(name)}there is no IBM account here: {LOGIN}. {_alternatives(name)}")
     try:
         chosen = options or HardwareOptions()
         client = Client(name, chosen) if pace is None else Client(name, chosen, pace)
     except HardwareError as error:
-        raise HardwareError(f"{_past(name)}{error}. {_rehearsal(name)}" if _past(name) else str(error)) from None
+        raise HardwareError(
+            f"{_retirement(name)}{error}. {_alternatives(name)}" if _retirement(name) else str(error)
+        ) from None
     try:
         backend = IBMBackend(client, journal or default_journal(), shots, saved)
     except NoDeviceError as error:
         raise HardwareError(
-            f"{_past(name)}the account has no device {name}; it has {error.available}. {_rehearsal(name)}"
+            f"{_retirement(name)}the account has no device {name}; it has {error.available}. {_alternatives(name)}"
         ) from None
     if max_qpu_seconds is not None:
         backend.allow(max_qpu_seconds)
@@ -233,7 +235,7 @@ def open_ibm(settings: BackendSettings, journal: Path | None) -> IBMBackend:
 
 
 def default_journal() -> Path:
-    """The journal of what no run asked for.
+    """Return the path of the journal for jobs outside of runs.
 
     Raises:
         HardwareError: the user has no home folder to keep it in.
@@ -245,18 +247,18 @@ def default_journal() -> Path:
     return folder / JOURNAL
 
 
-def _chosen_before(jobs: Journal) -> str | None:
-    """The device that `least_busy` was when a job was submitted: what goes on goes on where it was."""
-    known = jobs.get_note(LEAST_BUSY)
-    return known if any(record.backend == known for record in jobs.records()) else None
+def _previous_device(jobs: Journal) -> str | None:
+    """Return the device that `least_busy` was when a job was submitted: resumed work stays there."""
+    name = jobs.get_note(LEAST_BUSY)
+    return name if any(record.backend == name for record in jobs.records()) else None
 
 
-def _past(name: str) -> str:
+def _retirement(name: str) -> str:
     retired = machine_status(name.removeprefix(PREFIX)).retired
     return f"{name} was retired on {retired}; " if retired else ""
 
 
-def _rehearsal(name: str) -> str:
+def _alternatives(name: str) -> str:
     city = name.removeprefix(PREFIX)
     snapshot = f"fake_{city}" if f"fake_{city}" in device_names() else "fake_kingston"
     return (
@@ -265,20 +267,20 @@ def _rehearsal(name: str) -> str:
     )
 
 
-def _whole_choices(shots: int, options: HardwareOptions) -> int:
-    """Shots as the client rounds them up where it chooses Pauli gates at random: to whole choices, 32 or fewer."""
+def _round_shots(shots: int, options: HardwareOptions) -> int:
+    """Return shots as the client rounds them up for twirling: to whole randomizations, 32 or fewer."""
     if not (options.twirling or options.measure_twirling or options.resilience):
         return shots
-    each = max(_LEAST_SHOTS, -(-shots // _MOST_CHOICES))
-    return -(-shots // each) * each
+    per_randomization = max(_MIN_SHOTS, -(-shots // _MAX_RANDOMIZATIONS))
+    return -(-shots // per_randomization) * per_randomization
 
 
-def _check_delay(machine: Any, wanted_us: float | None) -> None:
+def _check_delay(machine: Any, delay_us: float | None) -> None:
     low, high = (1e6 * bound for bound in getattr(machine.configuration(), "rep_delay_range", None) or (0.0, 1.0))
-    if wanted_us is not None and not low <= wanted_us <= high:
-        raise HardwareError(f"rep_delay_us = {wanted_us:g}: {machine.name} takes {low:g} to {high:g}")
+    if delay_us is not None and not low <= delay_us <= high:
+        raise HardwareError(f"rep_delay_us = {delay_us:g}: {machine.name} takes {low:g} to {high:g}")
 
 
 def _usable(target: Target) -> Target:
-    """Without what a circuit with open angles must not use: RZZ takes angles from 0 to half a turn only."""
+    """Return the target without faulty gates, and without RZZ: it takes angles from 0 to pi/2 only."""
     return without_faulty_gates(target, leave_out=("rzz",))

@@ -20,9 +20,9 @@ from qgen.randomness import Streams
 from qgen.transpilation.cost import WorkloadCost
 from qgen.transpilation.tiling import Tiling
 
-#: Zero-noise extrapolation runs every circuit at so many strengths of the noise.
+#: Noise strengths at which every circuit runs, by resilience level: zero-noise extrapolation takes three.
 _STRENGTHS = {0: 1, 1: 1, 2: 3}
-#: How much longer circuits are on average for that: gates are folded 1, 3 and 5 times.
+#: Factor on the average length of circuits for that: gates are folded 1, 3 and 5 times.
 _STRETCH = {0: 1, 1: 1, 2: 3}
 
 
@@ -41,13 +41,13 @@ def estimated_layout(circuit: LayerCircuit, backend: Hardware, layout: Layout) -
 class EstimatorJobs:
     """A `Submitter` whose values are the Estimator's, by jobs that are each paid for once.
 
-    Mitigation runs further circuits to learn of errors.
+    Mitigation runs further circuits to learn the errors.
 
     Args:
         circuit: the layer's circuit.
         backend: the device.
-        layout: of the circuit.
-        bases: how many its observables are measured in.
+        layout: the circuit's layout.
+        bases: number of measurement bases of its observables.
 
     Attributes:
         stored_only: answer from the journal alone, and submit nothing.
@@ -96,7 +96,7 @@ class EstimatorJobs:
         return np.concatenate(values, axis=1).T
 
     def _circuits(self, rows: int, jobs: int) -> int:
-        """With the circuits that readout is learned from: as many shots as one more, for each job."""
+        """Return the number of circuits, with those that learn the readout errors: one more for each job."""
         level = self._hardware.options.resilience
         return rows * self._bases * _STRENGTHS[level] + jobs * (level > 0)
 

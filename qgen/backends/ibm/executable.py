@@ -54,22 +54,22 @@ class HardwareExecutable(Executable):
 
     @property
     def tiling(self) -> Tiling | None:
-        """Where its copies lie, see `BilledExecutable`."""
+        """The layout of its copies, see `BilledExecutable`."""
         return self._layouts[-1].jobs.tiling
 
     @property
     def tiling_now(self) -> Tiling | None:
-        """The same, with the success of each copy as the device is today."""
+        """The same, with the success of each copy by today's calibration."""
         return self._layouts[-1].jobs.tiling_now()
 
     @property
     def calibration(self) -> str | None:
-        """The moment of the calibration by which its place was chosen; None where that is not known."""
+        """The time of the calibration by which its layout was chosen; None where it is not known."""
         hardware = self._hardware
         return load_calibration(hardware.notes, hardware.name, self.circuit, len(self._layouts) - 1)
 
     def place_anew(self) -> None:
-        """Puts the circuit where it is best today; what was run elsewhere is still answered from the journal.
+        """Choose the best layout by today's calibration; earlier results are still answered from the journal.
 
         Raises:
             BackendError: it does not fit, or the user pinned it.
@@ -81,7 +81,7 @@ class HardwareExecutable(Executable):
         self._use_last()
 
     def cost(self, samples: int) -> WorkloadCost:
-        """What one submission of so many settings of the angles costs, as an upper bound."""
+        """Return an upper bound on the cost of one submission of `samples` sets of angles."""
         return self._layouts[-1].jobs.cost(samples)
 
     def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
@@ -106,7 +106,7 @@ class HardwareExecutable(Executable):
         self._used = self._layouts[-1]
 
     def _known(self, saved: SavedLayouts, number: int) -> HardwareLayout:
-        """Where it was before: if a gate is out of order there today, for what was run there alone."""
+        """Return an earlier layout; if a gate of it is out of order today, only for results that are stored."""
         try:
             return self._at(Layout(saved, self._hardware.target, number))
         except BackendError as error:
@@ -115,7 +115,7 @@ class HardwareExecutable(Executable):
             return self._at(Layout(saved, then, number, faulty=True))
 
     def _place_anew(self, number: int) -> None:
-        """One more place; where there is none, what was run before can still be answered."""
+        """Add a layout; where there is none, stored results can still be answered."""
         try:
             self._layouts.append(
                 self._at(Layout(self._hardware.place_anew(self.circuit), self._hardware.target, number))

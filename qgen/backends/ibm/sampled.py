@@ -38,7 +38,7 @@ def sampled_layout(circuit: LayerCircuit, backend: Hardware, layout: Layout) -> 
 
 
 def _tiled(circuit: LayerCircuit, backend: Hardware, layout: Layout, routed: RoutedCircuit) -> TiledCircuits | None:
-    """Copies of the circuit, where the journal says that they ran before; else where they are best."""
+    """Return copies of the circuit by the tiling in the journal, else by the best one."""
     if not routed.circuits:
         return None
     choice = backend.tiles, routed.physical
@@ -56,7 +56,7 @@ class SamplerJobs:
 
     Args:
         backend: the device.
-        layout: of the circuit.
+        layout: the circuit's layout.
         routed: the circuit in it.
         tiled: its copies; None where there is nothing to measure.
 
@@ -113,7 +113,7 @@ class SamplerJobs:
 
 
 def _joined(parts: Sequence[SimpleNamespace]) -> SimpleNamespace:
-    """The results of one circuit from several jobs, one after the other: rows, or shots where there are no rows."""
+    """Concatenate the results of one circuit from several jobs along rows, or along shots where there are no rows."""
     names = vars(parts[0].data)
     joined = {
         name: SimpleNamespace(array=np.concatenate([getattr(part.data, name).array for part in parts]))
