@@ -46,7 +46,7 @@ _ABSENT = object()
 
 
 def build_model(config: RunConfig, images: ImageSet, backend: Backend) -> TrainableModel:
-    """The model that the settings train with these images.
+    """Build the model that the settings train with these images.
 
     Raises:
         ConfigError, BackendError, CircuitError: see `build_generator`; or labels are needed, and there are none.
@@ -63,13 +63,13 @@ def build_generator(
     trained: bool = False,
     num_classes: int | None = None,
 ) -> Generator:
-    """The generator that settings describe, for images of shape (C, H, W), with its initial weights.
+    """Build the generator that settings describe, for images of shape (C, H, W), with its initial weights.
 
     Args:
         config: the settings.
         shape: channels, height and width; images are square.
-        backend: where its circuits run; None: as the settings say, and so with the gradient.
-        gradient: how circuits are differentiated on this backend.
+        backend: backend of its circuits; None: the one of the settings, with their gradient.
+        gradient: gradient method on this backend.
         trained: whether it only samples from here on: what only training runs is then not put on the backend.
         num_classes: classes of the data; None: they have no labels.
 
@@ -109,7 +109,7 @@ def _build(
 
 @contextmanager
 def closing_on_error(backend: Backend) -> Iterator[None]:
-    """Closes a backend, which may hold a lock, if what is done with it fails."""
+    """Close a backend, which may hold a lock, if this block fails."""
     try:
         yield
     except BaseException:
@@ -118,15 +118,15 @@ def closing_on_error(backend: Backend) -> Iterator[None]:
 
 
 def build_in_memory(build: Callable[[], Built], copies: int = 1, what: str = "weights") -> Built:
-    """Return what `build` makes, if its weights fit into memory.
+    """Build a model if its weights fit into memory.
 
     A small model is built at once. One that turns out to be large is given up, counted without memory (torch's device
     `meta`), and built again if it fits.
 
     Args:
-        build: makes it; each time the same.
-        copies: how often each weight will be kept, as by gradients and by an optimiser.
-        what: what keeps them, for the error.
+        build: builds it, each time the same.
+        copies: copies of each weight that will be kept, as by gradients and by an optimiser.
+        what: what takes the memory, for the error.
 
     Raises:
         ConfigError: they take more than is free.
@@ -149,21 +149,21 @@ def build_in_memory(build: Callable[[], Built], copies: int = 1, what: str = "we
 
 
 class _LargeError(Exception):
-    """More was about to be made than a small model has."""
+    """The model is large."""
 
 
 class _Counting(TorchDispatchMode):
-    """Within this block new tensors are counted, each before it is made, up to so many bytes in all."""
+    """Counts new tensors within this block, each before it is made; raises _LargeError beyond `most` bytes."""
 
     def __init__(self, most: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._left = most
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
-        given = kwargs or {}
+        options = kwargs or {}
         if func.overloadpacket.__name__ in _NEW and args and isinstance(args[0], Sequence):
-            kind = given.get("dtype") or torch.get_default_dtype()
-            self._left -= prod(int(side) for side in args[0]) * kind.itemsize
+            dtype = options.get("dtype") or torch.get_default_dtype()
+            self._left -= prod(int(side) for side in args[0]) * dtype.itemsize
             if self._left < 0:
                 raise _LargeError
-        return func(*args, **given)
+        return func(*args, **options)

@@ -20,14 +20,14 @@ _FILE = TensorFile("checkpoint", 1, "Delete it to go on from the one before it, 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state of a training run after a step. Noise, data order and samples follow from its seed and its step.
+    """State of a training run after a step. Noise, data order and samples follow from its seed and its step.
 
     Attributes:
-        step: how many steps were taken.
+        step: number of steps taken.
         seed: the run's seed.
         model: the fingerprint of the model's settings; weights of another model are not loaded.
         tensors: by group (`weights`, `ema`, `optimizer`, ...) and name.
-        numbers: what else has to be kept, as JSON.
+        numbers: further plain values, as JSON.
     """
 
     step: int
@@ -38,7 +38,7 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes the file whole, or not at all.
+    """Write the file whole, or not at all.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written.
@@ -56,11 +56,11 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path, model: str | None = None) -> Checkpoint:
-    """The checkpoint in a file.
+    """Read a checkpoint.
 
     Args:
         path: the file.
-        model: the fingerprint that the model has to have; None: any.
+        model: fingerprint that the model must have; None: any.
 
     Raises:
         RunError: the file is missing, damaged, of another version, or of another model.
@@ -84,10 +84,10 @@ def _grouped(flat: Tensors) -> dict[str, dict[str, torch.Tensor]]:
 
 
 def fingerprint(settings: Mapping[str, Any]) -> str:
-    """A digest of plain settings, the same for equal ones."""
+    """Return a digest of plain settings."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def model_fingerprint(config: RunConfig, shape: tuple[int, int, int]) -> str:
-    """A digest of what two runs have in common if the weights of one fit the other."""
+    """Return a digest that two runs have in common if the weights of one fit the other."""
     return fingerprint({**config.kind.identity(config.model), "shape": list(shape)})

@@ -15,9 +15,9 @@ from qgen.settings import leads_to_group
 from qgen.user_files import printable, read_text
 from qgen.yaml_values import Unquoted, parse_yaml
 
-#: Of two keys that say the same thing in two ways, the one given last counts.
+#: Group and keys that exclude each other: the one given last counts.
 _EITHER = (("training", "steps", "epochs"),)
-#: Kinds of one group: what else it says holds for both.
+#: Kinds whose other settings are the same: switching between them keeps the rest of the group.
 _TWINS = ("classical", "quantum")
 
 #: Settings, and whole groups of them, that may change when a run resumes: the steps taken so far do not depend on them.
@@ -40,7 +40,7 @@ Plain = dict[str, Any]
 
 
 def read_config(source: str | None = None, overrides: Sequence[str | Mapping[str, Any]] = ()) -> RunConfig:
-    """The settings that a preset's name or a YAML file gives, changed by overrides.
+    """Read settings from a preset or a YAML file, and change them by overrides.
 
     A file may begin from a preset, or from another file beside it, with the key `preset`.
 
@@ -56,7 +56,7 @@ def read_config(source: str | None = None, overrides: Sequence[str | Mapping[str
 
 
 def override_config(config: RunConfig, overrides: Sequence[str | Mapping[str, Any]]) -> RunConfig:
-    """The same settings, changed by overrides; see `read_config`.
+    """Return settings changed by overrides; see `read_config`.
 
     Raises:
         ConfigError: an unknown key, or a value that is not allowed.
@@ -65,7 +65,7 @@ def override_config(config: RunConfig, overrides: Sequence[str | Mapping[str, An
 
 
 def resume_config(run: Run, overrides: Sequence[str], backend: Mapping[str, Any] | None = None) -> RunConfig:
-    """The settings of a run that resumes, with those changes that are allowed.
+    """Return the settings of a resumed run, with the changes that are allowed.
 
     Args:
         run: the run.
@@ -77,10 +77,10 @@ def resume_config(run: Run, overrides: Sequence[str], backend: Mapping[str, Any]
         ConfigError: a change to anything that the steps taken so far depend on.
     """
     before = run.config()
-    given = dict(backend or {})
-    renamed = "name" in given or any(words.partition("=")[0].strip() == "backend.name" for words in overrides)
+    changes = dict(backend or {})
+    renamed = "name" in changes or any(words.partition("=")[0].strip() == "backend.name" for words in overrides)
     base = {} if renamed else before.backend.plain()
-    after = override_config(RunConfig.read(before.plain() | {"backend": base | given}), overrides)
+    after = override_config(RunConfig.read(before.plain() | {"backend": base | changes}), overrides)
     refused = [key for key in _changed(before.plain(), after.plain()) if not _may_change(key)]
     if refused:
         raise ConfigError(
@@ -91,14 +91,14 @@ def resume_config(run: Run, overrides: Sequence[str], backend: Mapping[str, Any]
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Plain:
-    """Two mappings as one: groups are merged key by key, but for those of another kind; everything else is replaced."""
-    kinds = [given["kind"] for given in (below, above) if "kind" in given]
+    """Merge two mappings: groups key by key, but for those of another kind; everything else is replaced."""
+    kinds = [mapping["kind"] for mapping in (below, above) if "kind" in mapping]
     if len(kinds) > 1 and kinds[0] != kinds[1] and not all(kind in _TWINS for kind in kinds):
         return dict(above)
     result = dict(below)
     for group, *either in _EITHER:
-        given = above.get(group)
-        if isinstance(given, Mapping) and isinstance(result.get(group), Mapping) and set(either) & given.keys():
+        changed = above.get(group)
+        if isinstance(changed, Mapping) and isinstance(result.get(group), Mapping) and set(either) & changed.keys():
             result[group] = {key: value for key, value in result[group].items() if key not in either}
     for key, value in above.items():
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
@@ -107,7 +107,7 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Plain:
 
 
 def nested(key: str, value: Any) -> Plain:
-    """A setting by its dotted key, as plain values: `{"training": {"steps": 200}}` for `training.steps`."""
+    """Return plain values for a dotted key: `{"training": {"steps": 200}}` for `training.steps`."""
     for part in reversed(key.split(".")):
         value = {part: value}
     return value  # type: ignore[no-any-return]
@@ -170,7 +170,7 @@ def _may_change(key: str) -> bool:
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """The dotted keys whose values differ."""
+    """Yield the dotted keys whose values differ."""
     for key in [*before, *(key for key in after if key not in before)]:
         one, other = before.get(key), after.get(key)
         if isinstance(one, Mapping) and isinstance(other, Mapping):

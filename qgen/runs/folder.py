@@ -27,65 +27,65 @@ _CHECKPOINT = re.compile(r"step-(\d+)\.safetensors")
 
 @dataclass(frozen=True)
 class Run:
-    """The folder of a run, new or old. Nothing is written until a method says so."""
+    """The folder of a run, new or old. Only `start`, `alone` and the `write_...` methods write."""
 
     path: Path
 
     @property
     def name(self) -> str:
-        """The folder's own name."""
+        """Name of the folder."""
         return self.path.name
 
     @property
     def samples(self) -> Path:
-        """Where the grids of samples lie."""
+        """Folder of the grids of samples."""
         return self.path / "samples"
 
     @property
     def metrics(self) -> Path:
-        """One JSON object a line; see `qgen.training.metrics`."""
+        """File of the metrics, one JSON object a line; see `qgen.training.metrics`."""
         return self.path / "metrics.jsonl"
 
     @property
     def quality(self) -> Path:
-        """How good samples were on the way, one JSON object a line; see `qgen.training.evaluation`."""
+        """File of the quality of samples during training, one JSON object a line; see `qgen.training.evaluation`."""
         return self.path / "quality.jsonl"
 
     def grid(self, step: int) -> Path:
-        """The picture of the samples drawn after so many steps."""
+        """Return the PNG file of the samples after `step` steps."""
         return self.samples / f"step-{step:08d}.png"
 
     def checkpoint(self, step: int) -> Path:
-        """The file of the checkpoint after so many steps."""
+        """Return the file of the checkpoint after `step` steps."""
         return self.path / "checkpoints" / f"step-{step:08d}.safetensors"
 
     def checkpoints(self) -> list[Path]:
-        """All checkpoints, oldest first."""
-        found = [
+        """Return the files of all checkpoints, oldest first."""
+        numbered = [
             (match, path) for path in self.path.glob("checkpoints/*") if (match := _CHECKPOINT.fullmatch(path.name))
         ]
-        return [path for _, path in sorted(found, key=lambda pair: int(pair[0][1]))]
+        return [path for _, path in sorted(numbered, key=lambda pair: int(pair[0][1]))]
 
     @property
     def journal(self) -> Path:
-        """The file in which jobs on hardware are noted."""
+        """File of the jobs on hardware."""
         return self.path / JOURNAL
 
     @property
     def steps_taken(self) -> int:
-        """After how many steps its last checkpoint was written; 0 without one."""
+        """Steps after which its last checkpoint was written; 0 without one."""
         saved = self.checkpoints()
         match = _CHECKPOINT.fullmatch(saved[-1].name) if saved else None
         return int(match[1]) if match else 0
 
     @property
     def last_saved(self) -> datetime | None:
-        """When its last checkpoint was written; None without one."""
+        """Time at which its last checkpoint was written; None without one."""
         saved = self.checkpoints()
         return datetime.fromtimestamp(saved[-1].stat().st_mtime, UTC) if saved else None
 
     def config(self) -> RunConfig:
-        """The settings that the run was started with.
+        """Read the settings of the run.
 
         Raises:
             RunError: the folder is not a run, or its settings are of another version of qgen or damaged.
@@ -107,15 +107,15 @@ class Run:
             raise RunError(f"{file} is damaged or of another version of qgen: {error}") from error
 
     def provenance(self) -> dict[str, Any]:
-        """What the run was made with: versions, machine, data; empty where the file is missing or damaged."""
+        """Read the provenance: versions, machine, data; empty where the file is missing or damaged."""
         try:
-            found = json.loads(read_text(self.path / "provenance.json", MAX_GENERATED_BYTES))
+            provenance = json.loads(read_text(self.path / "provenance.json", MAX_GENERATED_BYTES))
         except (OSError, ValueError, RecursionError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return provenance if isinstance(provenance, dict) else {}
 
     def start(self, config: RunConfig, provenance: dict[str, Any]) -> None:
-        """Makes the folder of a new run.
+        """Make the folder of a new run.
 
         Raises:
             RunError: there is something at this place already, or it cannot be written.
@@ -129,7 +129,7 @@ class Run:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Within this block no other process trains this run (where the system has file locks).
+        """Lock the run within this block, so that no other process trains it (where the system has file locks).
 
         Raises:
             RunError: another one does.
@@ -149,16 +149,16 @@ class Run:
             yield
 
     def write_config(self, config: RunConfig) -> None:
-        """Replaces `config.yaml`."""
+        """Replace `config.yaml`."""
         storage.write_text(self.path / "config.yaml", dump_yaml(config.plain()))
 
     def write_provenance(self, provenance: dict[str, Any]) -> None:
-        """Replaces `provenance.json`."""
+        """Replace `provenance.json`."""
         storage.write_text(self.path / "provenance.json", json.dumps(provenance, indent=2, ensure_ascii=False) + "\n")
 
 
 def new_run(name: str, out: Path | None = None) -> Run:
-    """A run that does not exist yet: at `out`, or under `runs/` with the time and a name.
+    """Return a run that does not exist yet: at `out`, or under `runs/` with the time and a name.
 
     Raises:
         RunError: there is something at `out` already.
@@ -176,7 +176,7 @@ def new_run(name: str, out: Path | None = None) -> Run:
 
 
 def find_run(path: Path | None = None) -> Run:
-    """The run in this folder; None: the one under `runs/` whose last checkpoint is the newest.
+    """Return the run in this folder; None: the one under `runs/` whose last checkpoint is the newest.
 
     Raises:
         RunError: there is none.
@@ -196,7 +196,7 @@ def find_run(path: Path | None = None) -> Run:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """What goes wrong while writing below `path` becomes one line that says so.
+    """Turn what fails while writing below `path` into an error of one line.
 
     Raises:
         RunError: the disk is full, the folder is taken, or it cannot be written.

@@ -1,4 +1,4 @@
-"""All settings there are: what each may be, what it is by itself, and what it does, as their classes say it."""
+"""All settings with their types, defaults and descriptions, from their classes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _BOUNDS = {Ge: ("from", "ge"), Gt: ("above", "gt"), Le: ("to", "le"), Lt: ("belo
 
 
 class Key(NamedTuple):
-    """One setting.
+    """A setting.
 
     Attributes:
         name: with dots, as `training.batch`.
-        kind: where its group is of several kinds, the one that has it, as `model.kind=gan`; else empty.
-        allowed: what it may be.
+        kind: where its group has several kinds, the one that has it, as `model.kind=gan`; else empty.
+        allowed: values that are allowed.
         default: as JSON, or `required`; empty for a group of its own keys.
-        about: what it does.
+        about: description.
     """
 
     name: str
@@ -35,13 +35,13 @@ class Key(NamedTuple):
     about: str
 
     def line(self) -> str:
-        """For a terminal."""
-        given = f"{self.name}={self.default}" if self.default else self.name
-        return f"{given}  ({'; '.join(filter(None, (self.allowed, self.kind)))})  {self.about}"
+        """Return one line for a terminal."""
+        name = f"{self.name}={self.default}" if self.default else self.name
+        return f"{name}  ({'; '.join(filter(None, (self.allowed, self.kind)))})  {self.about}"
 
 
 def list_keys(settings: type[Settings], above: str = "", kind: str = "") -> Iterator[Key]:
-    """The keys of a group of settings and of all groups in it, in the order of their classes."""
+    """Yield the keys of a group of settings and of all groups in it, in the order of their classes."""
     for name, field in settings.model_fields.items():
         key, about = f"{above}{name}", _about(settings, name)
         groups = [option for option in _options(field.annotation) if _is_group(option)]
@@ -57,7 +57,7 @@ def list_keys(settings: type[Settings], above: str = "", kind: str = "") -> Iter
 
 
 def markdown(keys: Iterable[Key]) -> str:
-    """A table of keys, one row a key."""
+    """Return a Markdown table of keys."""
     rows = ["| key | what it may be | by itself | what it does |", "|---|---|---|---|"]
     for key in keys:
         only = f" (`{key.kind}`)" if key.kind else ""
@@ -68,10 +68,10 @@ def markdown(keys: Iterable[Key]) -> str:
 
 
 def _about(settings: type[Settings], name: str) -> str:
-    """What its class says, or the one it comes from, with the word for nothing that YAML has."""
+    """Return the description in its class, or in a base class, with YAML's `null` for `None`."""
     classes = [base for base in settings.__mro__ if issubclass(base, Settings) and name in base.model_fields]
-    said = (base.model_fields[name].description for base in classes)
-    return re.sub(r"\bNone\b", "null", " ".join(next(filter(None, said), "").split()))
+    descriptions = (base.model_fields[name].description for base in classes)
+    return re.sub(r"\bNone\b", "null", " ".join(next(filter(None, descriptions), "").split()))
 
 
 def _default(field: FieldInfo) -> str:
@@ -92,11 +92,11 @@ def _is_group(annotation: Any) -> bool:
 
 
 def _allowed(annotation: Any, marks: Iterable[Any] = ()) -> str:
-    """In words, with bounds: "whole number from 1, or null"."""
+    """Return the allowed values in words, with bounds: "whole number from 1, or null"."""
     if get_origin(annotation) is Annotated:
         inner, *own = get_args(annotation)
-        found = [each for mark in own for each in (mark.metadata if isinstance(mark, FieldInfo) else [mark])]
-        return _allowed(inner, [*found, *marks])
+        nested = [part for mark in own for part in (mark.metadata if isinstance(mark, FieldInfo) else [mark])]
+        return _allowed(inner, [*nested, *marks])
     options = _options(annotation)
     if len(options) > 1:
         # Bounds are those of the number; nothing else has any.

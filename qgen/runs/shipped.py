@@ -1,4 +1,4 @@
-"""The presets that qgen ships, as text: what lists them need not know what settings are."""
+"""The presets of this package, as text: listing them imports no settings."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ DEFAULT_PRESET = "digits"
 
 
 def preset_names() -> tuple[str, ...]:
-    """The names of the presets."""
+    """Return the names of the presets."""
     return tuple(sorted(entry.name.removesuffix(".yaml") for entry in _presets().iterdir() if entry.suffix == ".yaml"))
 
 
 def preset_text(name: str) -> str:
-    """The YAML of a preset."""
+    """Return the YAML of a preset."""
     return (_presets() / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def preset_summary(name: str) -> str:
-    """The first comment of a preset: one line on what it is."""
+    """Return the first comment of a preset, which describes it in one line."""
     return preset_text(name).partition("\n")[0].lstrip("# ")
 
 

@@ -1,4 +1,4 @@
-"""Transfer learning: a network that starts from parts of another run's network."""
+"""Transfer learning: weights from parts of another run's network."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from qgen.runs.folder import find_run
 
 
 def transfer(network: nn.Module, settings: TransferSettings, parts: Sequence[str] | None) -> None:
-    """Copies the weights of some parts of another run's network; the other parts keep what they start with.
+    """Copy the weights of some parts of another run's network; the other parts keep their initial weights.
 
     De Falco et al., arXiv:2402.16147, section 3.3, take over encoder and decoder and train a new vertex with them.
 
     Args:
-        network: has its parts as attributes.
+        network: the network, with its parts as submodules.
         settings: which run, and which of its weights.
         parts: their names; None: all direct submodules.
 
@@ -33,13 +33,13 @@ def transfer(network: nn.Module, settings: TransferSettings, parts: Sequence[str
     if not saved:
         raise RunError(f"{run.path} has no checkpoint to start from")
     tensors = load_checkpoint(saved[-1]).tensors
-    given = tensors["weights"] | (tensors["ema"] if settings.weights == "ema" else {})
+    source = tensors["weights"] | (tensors["ema"] if settings.weights == "ema" else {})
     known = [name for name, _ in network.named_children()]
     for part in known if parts is None else parts:
         if part not in known:
             raise RunError(f"the network has no part `{part}` to take over; its parts are {', '.join(known)}")
         prefix = f"{part}."
-        theirs = {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
+        theirs = {name.removeprefix(prefix): value for name, value in source.items() if name.startswith(prefix)}
         module = network.get_submodule(part)
         ours = {name: value.shape for name, value in module.state_dict().items()}
         other = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != _shape(theirs.get(name)))

@@ -132,9 +132,9 @@ class _Batch:
         self.done = {task.name: task.progress(self.folder) for task in self.tasks}
         stopped = False
         while self.running or (waiting and not stopped):
-            while waiting and len(self.running) < self.pool.workers and not stop.wanted:
+            while waiting and len(self.running) < self.pool.workers and not stop.requested:
                 self.running.append(self._start(waiting.pop(0)))
-            if stop.wanted and not stopped:
+            if stop.requested and not stopped:
                 stopped = True
                 for process in self.running:
                     process.popen.send_signal(signal.SIGINT)

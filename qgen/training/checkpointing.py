@@ -27,17 +27,17 @@ class CheckpointThrottle:
         self._last, self._cost = -float("inf"), 0.0
 
     def due(self) -> bool:
-        """Whether enough time has passed since the last one, measured by what it cost."""
+        """Return whether the last one is long enough ago, compared with the time that it took."""
         return time.perf_counter() - self._last >= self._cost / self.SHARE
 
     def took(self, seconds: float) -> None:
-        """One was written just now, in so many seconds."""
+        """Note that one was written just now, in so many seconds."""
         self._last, self._cost = time.perf_counter(), seconds
 
 
 @dataclass(frozen=True)
 class State:
-    """All that changes while a run trains; noise, data order and samples follow from seed and step."""
+    """All that training changes; noise, data order and samples follow from seed and step."""
 
     step: int
     seed: int
@@ -49,7 +49,7 @@ class State:
 
 
 def save(run: Run, now: State) -> None:
-    """Writes the checkpoint, then removes those that are older than the last two.
+    """Write the checkpoint, then remove those that are older than the last two.
 
     Raises:
         OSError: it cannot be written; the ones before it stay.
@@ -67,7 +67,7 @@ def save(run: Run, now: State) -> None:
 
 
 def restore(run: Run, into: State) -> int:
-    """Brings everything to where the run's last checkpoint left it; how many steps were taken before it, 0 for none.
+    """Restore everything from the run's last checkpoint; return its step, 0 without one.
 
     Raises:
         RunError: the checkpoint is damaged, or of another model or seed.
@@ -91,7 +91,7 @@ def restore(run: Run, into: State) -> int:
 
 
 def forget_after(run: Run, step: int) -> None:
-    """Leaves out the metrics of steps that are taken again, and files that a crash left unfinished."""
+    """Remove the metrics of steps that are taken again, and files that a crash left unfinished."""
     for unfinished in run.path.rglob(f".*{storage.TEMPORARY_MARK}*"):
         unfinished.unlink(missing_ok=True)
     for rows in (run.metrics, run.quality):

@@ -13,7 +13,7 @@ from qgen.runs.config import EMASettings
 
 
 def decay_at(step: int, settings: EMASettings) -> float:
-    """The decay of the update after step `step` (0-based): De Falco et al., arXiv:2402.16147, section 4.1 and code.
+    """Return the decay of the update after step `step`, from 0: De Falco et al., arXiv:2402.16147, section 4.1, code.
 
     1 - (1 + max(0, step - after - 1))^-power, between 0 and `settings.decay`.
     """
@@ -25,41 +25,41 @@ class MovingAverage:
     """An exponential moving average of parameters: a copy at first, then updated every few steps.
 
     Args:
-        followed: the parameters by name; they stay whose they are.
-        settings: decay, warm-up, and how often.
+        parameters: the parameters by name; they are not changed.
+        settings: decay, warm-up and interval.
     """
 
-    def __init__(self, followed: Mapping[str, nn.Parameter], settings: EMASettings) -> None:
+    def __init__(self, parameters: Mapping[str, nn.Parameter], settings: EMASettings) -> None:
         self._settings = settings
-        self._followed = dict(followed)
-        self.values = {name: weight.detach().clone() for name, weight in self._followed.items()}
+        self._parameters = dict(parameters)
+        self.values = {name: weight.detach().clone() for name, weight in self._parameters.items()}
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Follows the parameters after step `step` (0-based)."""
+        """Update the average after step `step` (0-based)."""
         if step + 1 <= self._settings.after or self._settings.decay == 0:
             decay = 0.0
         elif (step + 1) % self._settings.every == 0:
             decay = decay_at(step, self._settings)
         else:
             return
-        for name, weight in self._followed.items():
+        for name, weight in self._parameters.items():
             self.values[name].lerp_(weight, 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Within this block the parameters are the average."""
-        own = {name: weight.data for name, weight in self._followed.items()}
+        """Replace the parameters by their average within this block."""
+        own = {name: weight.data for name, weight in self._parameters.items()}
         try:
-            for name, weight in self._followed.items():
+            for name, weight in self._parameters.items():
                 weight.data = self.values[name]
             yield
         finally:
-            for name, weight in self._followed.items():
+            for name, weight in self._parameters.items():
                 weight.data = own[name]
 
     def load(self, values: Mapping[str, torch.Tensor]) -> None:
-        """Goes on from saved values.
+        """Load saved values.
 
         Raises:
             RunError: they are those of another model.

@@ -11,7 +11,7 @@ from qgen.metrics import compute_quality, divergences, find_collapse, open_featu
 
 
 class SampleEvaluator:
-    """Compares samples with real images; samples of distributions, which have one pixel, by their histograms.
+    """Compares samples with real images; samples of distributions, which have one pixel, by histograms.
 
     Args:
         real: the real images.
@@ -23,7 +23,7 @@ class SampleEvaluator:
 
     @property
     def name(self) -> str:
-        """What samples are judged by, for people."""
+        """Name of the comparison, for people."""
         return "histograms" if self._extractor is None else self._extractor.name
 
     def evaluate(self, images: torch.Tensor) -> dict[str, Any]:
@@ -36,12 +36,12 @@ class SampleEvaluator:
 
 
 def quality_line(row: dict[str, Any]) -> str:
-    """A row of quality.jsonl as one line for people."""
+    """Return a row of quality.jsonl as one line for people."""
     names = {"frechet": "Frechet distance", "coverage": "coverage", "confident": "recognised"}
-    known = [f"{word} {row[name]:.3g}" for name, word in names.items() if row.get(name) is not None]
+    parts = [f"{word} {row[name]:.3g}" for name, word in names.items() if row.get(name) is not None]
     if row.get("classes"):
-        known.append(f"{sum(count > 0 for count in row['classes'].values())} of {len(row['classes'])} classes")
+        parts.append(f"{sum(count > 0 for count in row['classes'].values())} of {len(row['classes'])} classes")
     if "sliced_wasserstein" in row:
-        known.append(f"sliced Wasserstein distance {row['sliced_wasserstein']:.3g}")
-    text = f"samples at step {row['step']:,}: {', '.join(known)}"
+        parts.append(f"sliced Wasserstein distance {row['sliced_wasserstein']:.3g}")
+    text = f"samples at step {row['step']:,}: {', '.join(parts)}"
     return f"{text}. {row['collapse'][0].upper()}{row['collapse'][1:]}." if row["collapse"] else text

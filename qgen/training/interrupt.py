@@ -13,26 +13,26 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Within this block a first SIGINT or SIGTERM sets `wanted`.
+    """Within this block a first SIGINT or SIGTERM sets `requested`.
 
     In the command a second one, and a SIGTERM whose grace is over, end the process even in the middle of native code
     (`qgen.interrupts`); elsewhere a second one acts as it always does.
     """
 
     def __init__(self) -> None:
-        self.wanted = False
+        self.requested = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # Python delivers signals there only
-            self._before = {number: signal.signal(number, self._ask) for number in _SIGNALS}
+            self._before = {number: signal.signal(number, self._request) for number in _SIGNALS}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._restore()
 
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        self.wanted = True
+    def _request(self, _number: int, _frame: FrameType | None) -> None:
+        self.requested = True
         if not interrupts.listening:
             self._restore()
 

@@ -27,19 +27,19 @@ Device = Literal["auto", "cpu", "cuda"]
 
 
 def choose_device(device: Device = "auto") -> Literal["cpu", "cuda"]:
-    """Where classical layers run: `auto` is a GPU where torch finds one.
+    """Return the device of classical layers: `auto` is a GPU where torch finds one.
 
     Raises:
         ConfigError: CUDA is wanted and there is none.
     """
-    found = torch.cuda.is_available()
-    if device == "cuda" and not found:
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
         raise ConfigError("torch finds no CUDA GPU here: leave --device out, or install a CUDA build of torch")
-    return "cuda" if found and device != "cpu" else "cpu"
+    return "cuda" if available and device != "cpu" else "cpu"
 
 
 def make_fabric(config: RunConfig, device: Device = "auto", devices: int = 1) -> Fabric:
-    """The devices that train, launched: with more than one, this process becomes the first of several.
+    """Launch the devices that train: with more than one, this process becomes the first of several.
 
     Raises:
         ConfigError: CUDA is wanted and there is none, or the batch does not divide among the devices.
@@ -76,7 +76,7 @@ def terminate_workers(fabric: Fabric) -> None:
 
 
 def start(trainer: Trainer, report: Report) -> Finished:
-    """Trains a new run.
+    """Train a new run.
 
     Raises:
         RunError: the folder is taken or cannot be written; or see `train`.
@@ -89,7 +89,7 @@ def start(trainer: Trainer, report: Report) -> Finished:
 
 
 def resume(trainer: Trainer, report: Report) -> Finished:
-    """Continues a run from its last checkpoint, with the settings that `resume_config` gave.
+    """Continue a run from its last checkpoint, with the settings that `resume_config` gave.
 
     Raises:
         RunError: the images are not those that it was started with; or see `train`.
@@ -129,7 +129,7 @@ def resume(trainer: Trainer, report: Report) -> Finished:
 
 
 def export(trainer: Trainer, data_dir: Path | None = None) -> Export | None:
-    """Writes what others need of the trained model, with averaged weights, into the folder of its run.
+    """Write what others need of the trained model, with averaged weights, into the folder of its run.
 
     Args:
         trainer: its training is over.
@@ -146,7 +146,7 @@ def export(trainer: Trainer, data_dir: Path | None = None) -> Export | None:
 
 
 def _note_jobs(trainer: Trainer) -> None:
-    """What the backend did since it went on belongs into the run's provenance."""
+    """Note what the backend did since the run was resumed."""
     facts, backend = trainer.run.provenance(), trainer.generator.backend
     if trainer.fabric.is_global_zero and backend.capabilities.remote and facts.get("resumed"):
         facts["resumed"][-1]["backend"] = provenance.backend_facts(backend)
@@ -172,7 +172,7 @@ def _facts(trainer: Trainer) -> dict[str, Any]:
 
 
 def _frozen(trainer: Trainer) -> str:
-    """A digest of what the network holds and a checkpoint does not: the frozen weights of an extractor."""
+    """Return a digest of the weights that no checkpoint holds: the frozen ones of an extractor."""
     network = trainer.generator.network
     kept, digest = network.state_dict().keys(), sha256()
     for name, weight in network.named_parameters():

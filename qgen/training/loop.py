@@ -35,12 +35,12 @@ from qgen.training.report import Report
 
 
 class Finished(NamedTuple):
-    """How training ended.
+    """End of a training.
 
     Attributes:
-        step: how many steps were taken in all.
-        stopped: whether somebody asked it to stop before its last step.
-        row: the last row of metrics, if there is one.
+        step: steps taken in all.
+        stopped: whether it was asked to stop before its last step.
+        row: the last row of metrics; None: there is none.
     """
 
     step: int
@@ -49,15 +49,15 @@ class Finished(NamedTuple):
 
 
 def train(trainer: Trainer, report: Report, first: int = 0) -> Finished:
-    """Trains a run to its last step.
+    """Train a run to its last step.
 
-    Everything random is a function of the run's seed and the step, so a run that goes on from a checkpoint takes the
-    same steps as one that was never stopped.
+    Everything random is a function of the run's seed and the step, so a resumed run takes the same steps as one that
+    was never stopped.
 
     Args:
         trainer: a run with its data and its devices; its folder exists.
-        report: where progress is shown.
-        first: how many steps were taken already (`Trainer.restore`).
+        report: shows the progress.
+        first: steps taken before (`Trainer.restore`).
 
     Raises:
         RunError: the disk is full, or the loss is no longer finite.
@@ -68,7 +68,7 @@ def train(trainer: Trainer, report: Report, first: int = 0) -> Finished:
             trainer.picture(first, report, again=False)
         for done in range(first + 1, total + 1):
             trainer.window.add(trainer.step(done - 1))
-            stopping = trainer.agreed(stop.wanted) and done < total
+            stopping = trainer.agreed(stop.requested) and done < total
             if done % trainer.settings.log_every == 0 or done == total:
                 row = trainer.log(done)
                 report.row(row)
@@ -100,14 +100,14 @@ class Trainer:
     def build(
         cls, run: Run, config: RunConfig, images: ImageSet, fabric: Fabric, real: ImageSet | None = None
     ) -> Trainer:
-        """Everything at its initial value, on its device; nothing is written.
+        """Build everything at its initial value, on its device; nothing is written.
 
         Args:
-            run: where it will go.
+            run: the folder of the results.
             config: the settings.
             images: the data set.
-            fabric: launched; the devices that train. The settings' batch is that of all devices together.
-            real: what samples are compared with, where the settings want that; None: the data set.
+            fabric: the devices that train, launched. The settings' batch is that of all devices together.
+            real: images that samples are compared with, where the settings want that; None: the data set.
 
         Raises:
             ConfigError, BackendError, CircuitError, RunError: the settings cannot be met.
@@ -132,16 +132,16 @@ class Trainer:
 
     @property
     def settings(self) -> TrainingSettings:
-        """How long and how fast."""
+        """Settings of the training."""
         return self.config.training
 
     @property
     def total(self) -> int:
-        """How many steps the run takes in all."""
+        """Steps that the run takes in all."""
         return self.total_of(self.settings)
 
     def total_of(self, settings: TrainingSettings) -> int:
-        """How many steps these settings come to with the run's images and players."""
+        """Return the number of steps of these settings, with the run's images and players."""
         return settings.total_steps(len(self.images), self.batches)
 
     @property
@@ -150,7 +150,7 @@ class Trainer:
         return max(player.steps_per_iteration for player in self.players)
 
     def step(self, step: int) -> dict[str, StepResult]:
-        """One step of every player; `step` counts from 0."""
+        """Take one step of every player; `step` counts from 0."""
         # For modules that draw from torch's own generator, dropout for one.
         torch.manual_seed(derive(self.settings.seed, "step", step, self.fabric.global_rank))
         results = {}
@@ -164,7 +164,7 @@ class Trainer:
         return results
 
     def _optimize(self, player: PlayerOptimizer, step: int, repeat: int) -> StepResult:
-        """One optimiser step of a player, on a batch of its own."""
+        """Take one optimiser step of a player, on a batch of its own."""
         settings, fabric = self.settings, self.fabric
         share = settings.batch // fabric.world_size
         mine = slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
@@ -178,14 +178,14 @@ class Trainer:
         return player.step(images, draws.part(mine).to(device), given, learning_rate(step, self.total, settings))
 
     def agreed(self, wanted: bool) -> bool:
-        """Whether any device was asked to stop."""
+        """Return whether any device was asked to stop."""
         if self.fabric.world_size == 1:
             return wanted
         asked = torch.tensor(float(wanted), device=self.fabric.device)
         return bool(self.fabric.all_reduce(asked, reduce_op="sum"))
 
     def log(self, done: int) -> metrics.Row:
-        """Writes a row of metrics."""
+        """Write a row of metrics."""
         row = self.window.row(done, learning_rate(done - 1, self.total, self.settings))
         if self.fabric.is_global_zero:
             with writing(self.run.metrics):
@@ -193,7 +193,7 @@ class Trainer:
         return row
 
     def save(self, done: int, wanted: bool) -> None:
-        """Writes a checkpoint if it is wanted, or due; the last two stay."""
+        """Write a checkpoint if it is wanted, or due; the last two stay."""
         every = self.settings.checkpoint_every
         due = done % every == 0 if every else self.throttle.due()
         if self.fabric.is_global_zero and (wanted or due):
@@ -202,7 +202,7 @@ class Trainer:
             self.throttle.took(spent.seconds)
 
     def picture(self, done: int, report: Report, again: bool = True) -> None:
-        """Writes a grid of samples if one is due (and, unless `again`, missing), with the same seeds each time."""
+        """Write a grid of samples if one is due (and, unless `again`, missing), with the same seeds each time."""
         every = self.settings.sample_every
         due = done == self.total or (every and done % every == 0)
         wanted = self.settings.samples or self.settings.judged
@@ -216,7 +216,7 @@ class Trainer:
         self.fabric.barrier()
 
     def _draw(self, model: Generator, done: int, report: Report) -> None:
-        """Draws samples, writes their quality if that is wanted, then their picture."""
+        """Sample images; write their quality if that is wanted, then their picture."""
         shown, num_eval_samples = self.settings.samples, self.settings.judged if self.evaluator else 0
         seeds = image_seeds(self.settings.seed, max(shown, num_eval_samples))
         conditioning = None if model.conditioning is None else model.conditioning.examples(len(seeds))
@@ -233,15 +233,15 @@ class Trainer:
                 save_samples(drawn[:shown], self.run.grid(done), self.images)
 
     def restore(self) -> int:
-        """Goes on from the last checkpoint, if there is one; how many steps were taken before it.
+        """Restore the last checkpoint, if there is one; return its step.
 
         Raises:
             RunError: the checkpoint is damaged, of another model, or of more steps than the run is to take.
         """
         first = checkpointing.restore(self.run, self._state(0))
         if first > self.total:
-            given = self.settings
-            length = f"training.epochs={given.epochs:g} is" if given.steps is None else "training.steps is"
+            settings = self.settings
+            length = f"training.epochs={settings.epochs:g} is" if settings.steps is None else "training.steps is"
             raise RunError(
                 f"{self.run.path} has taken {first} steps already; it cannot end at step {self.total} ({length} that): "
                 "give more"
@@ -249,7 +249,7 @@ class Trainer:
         return first
 
     def clear_away(self, first: int) -> None:
-        """Removes what a crash left behind: rows of steps that are taken again, files that were never finished."""
+        """Remove what a crash left behind: rows of steps that are taken again, files that were never finished."""
         with writing(self.run.path):
             checkpointing.forget_after(self.run, first)
 

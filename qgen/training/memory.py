@@ -27,12 +27,12 @@ _NEVER_TRIM, _LARGEST = 2**31 - 1, 2**30
 
 
 def weights_kept(settings: TrainingSettings) -> int:
-    """How often each weight is kept in training: itself, its gradient, its average and the optimiser's state."""
+    """Return the copies of each weight in training: itself, its gradient, its average and the optimiser's state."""
     return 3 + _STATE[settings.optimizer]
 
 
 def check_batch(settings: TrainingSettings, images: int) -> None:
-    """Refuses a batch that the data set cannot fill.
+    """Refuse a batch that the data set cannot fill.
 
     Raises:
         ConfigError: it has more images than there are.
@@ -45,7 +45,7 @@ def check_batch(settings: TrainingSettings, images: int) -> None:
 
 
 def check_step(model: TrainableModel, settings: TrainingSettings, share: int, device: torch.device) -> None:
-    """Refuses a step that does not fit into memory.
+    """Refuse a step that does not fit into memory.
 
     Args:
         model: on its device.
@@ -76,7 +76,7 @@ def check_step(model: TrainableModel, settings: TrainingSettings, share: int, de
 
 
 def bytes_kept(model: TrainableModel, count: int, device: torch.device) -> int:
-    """Bytes that the backward pass keeps for so many images, beside the weights: of the player that has most of them.
+    """Return the bytes that the backward pass keeps for `count` images, beside the weights: of the largest player.
 
     It grows linearly from the first image on.
     """
@@ -117,7 +117,7 @@ def _unchanged(module: nn.Module) -> Iterator[None]:
 
 
 def keep_memory() -> bool:
-    """Tells glibc to keep freed blocks; whether it was told (on Linux with glibc only).
+    """Tell glibc to keep freed blocks; return whether that is possible (on Linux with glibc only).
 
     By default large tensors are mapped anew from the system each time, and every page of them is cleared: a training
     step of the U-Nets at batch 128 then takes a tenth longer. The peak of memory stays what it is.

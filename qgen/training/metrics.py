@@ -1,4 +1,4 @@
-"""The numbers of a training run: one JSON object a line in `metrics.jsonl`, every few steps."""
+"""Metrics of a training run: rows of `metrics.jsonl`, one JSON object a line, every few steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 @dataclass
 class Stopwatch:
-    """How many seconds something took, once it is over."""
+    """Seconds that a block took, once it is over."""
 
     seconds: float = 0.0
 
@@ -27,7 +27,7 @@ class MetricWindow:
     """Means over the steps since the last row, and rates over the time since then.
 
     Args:
-        batch: images a step.
+        batch: images of a step.
         circuits: circuits evaluated forward for one image of a step.
     """
 
@@ -47,7 +47,7 @@ class MetricWindow:
                 self._sums[prefix + name] = self._sums.get(prefix + name, 0.0) + value
 
     def row(self, step: int, learning_rate: float) -> Row:
-        """The row after so many steps; the window starts anew."""
+        """Return the row after step `step`, and clear the window."""
         now = time.perf_counter()
         rate = self._timed * self._batch / max(now - self._since, 1e-9)
         means = {name: total / self._steps for name, total in self._sums.items()}
@@ -60,12 +60,12 @@ class MetricWindow:
         )
 
     def images(self, step: int) -> int:
-        """Training images seen after so many steps."""
+        """Return the training images of the first `step` steps."""
         return step * self._batch
 
     @contextmanager
     def paused(self) -> Iterator[Stopwatch]:
-        """What takes place in this block does not count as time for steps; how long it took."""
+        """Exclude the time of this block from the rates; yields a stopwatch of the block."""
         watch, started = Stopwatch(), time.perf_counter()
         try:
             yield watch
@@ -74,17 +74,17 @@ class MetricWindow:
             self._since += watch.seconds
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of a window that is not full."""
+        """Return what a checkpoint keeps of a window that is not full."""
         return {"sums": self._sums, "steps": self._steps}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a kept state; time counts from now."""
+        """Load a state; time counts from now."""
         self._sums, self._steps, self._timed = dict(state["sums"]), state["steps"], 0
         self._since = time.perf_counter()
 
 
 def append(path: Path, row: Row) -> None:
-    """Adds a row to the file.
+    """Add a row to the file.
 
     Raises:
         OSError: it cannot be written.
@@ -94,7 +94,7 @@ def append(path: Path, row: Row) -> None:
 
 
 def read(path: Path) -> list[Row]:
-    """All rows; what a crash left of others is left out."""
+    """Read all rows; damaged ones are left out."""
     if not path.is_file():
         return []
     rows = []
@@ -109,7 +109,7 @@ def read(path: Path) -> list[Row]:
 
 
 def cut(path: Path, step: int) -> None:
-    """Leaves out the rows after so many steps, as a run goes on from there; a file that is not there stays so."""
+    """Remove the rows after step `step`, where a run resumes; a missing file stays missing."""
     if not path.exists():
         return
     kept = [json.dumps(row) + "\n" for row in read(path) if row["step"] <= step]

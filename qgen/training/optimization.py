@@ -99,13 +99,13 @@ class PlayerOptimizer:
         return StepResult(value, norm, {name: self._mean(metric) for name, metric in metrics.items()})
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """The optimiser's state by `parameter:quantity`."""
+        """Return the optimiser's state by `parameter:quantity`."""
         names = list(self.player.parameters)
         state = self._optimizer.state_dict()["state"]
         return {f"{names[k]}:{key}": value for k, entry in state.items() for key, value in entry.items()}
 
     def load(self, tensors: dict[str, torch.Tensor]) -> None:
-        """Goes on from a saved state."""
+        """Load a saved state."""
         number = {name: k for k, name in enumerate(self.player.parameters)}
         state: dict[int, dict[str, torch.Tensor]] = {}
         for key, value in tensors.items():
@@ -129,7 +129,7 @@ class PlayerOptimizer:
 
 
 def learning_rate(step: int, total: int, settings: TrainingSettings) -> float:
-    """The learning rate of step `step` (0-based) of `total`."""
+    """Return the learning rate of step `step` (0-based) of `total`."""
     rising = min(1.0, (step + 1) / settings.warm_up) if settings.warm_up else 1.0
     if settings.decay == "none":
         return settings.learning_rate * rising
@@ -138,7 +138,7 @@ def learning_rate(step: int, total: int, settings: TrainingSettings) -> float:
 
 
 def decay_change(settings: TrainingSettings, done: int, before: int, now: int) -> str | None:
-    """A message where a decaying rate ends at another step than it was planned to; None: it does not.
+    """Return a message where a decaying rate ends at another step than it was planned to; None: it does not.
 
     The rate of each step to come is that of a run which was of the new length from its first step: the cosine is
     stretched (or shortened), so that it is not continued at the zero where it had ended.
@@ -159,7 +159,7 @@ def decay_change(settings: TrainingSettings, done: int, before: int, now: int) -
 
 
 def make_optimizer(settings: TrainingSettings, trained: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimiser that the settings name."""
+    """Return the optimiser that the settings name."""
     rate = settings.learning_rate
     if settings.optimizer == "sgd":
         return torch.optim.SGD(trained, rate)
@@ -169,7 +169,7 @@ def make_optimizer(settings: TrainingSettings, trained: list[nn.Parameter]) -> t
 
 
 def mean_result(results: Sequence[StepResult]) -> StepResult:
-    """The means of several steps of one player."""
+    """Return the means of several steps of one player."""
     if len(results) == 1:
         return results[0]
     rows = [result.scalars() for result in results]
@@ -179,7 +179,7 @@ def mean_result(results: Sequence[StepResult]) -> StepResult:
 
 @torch.no_grad()
 def first_nonfinite(objective: nn.Module, *batch: Any) -> str:
-    """Where the first number that is not finite comes from: a parameter, or the output of a module."""
+    """Return where the first number that is not finite comes from: a parameter, or the output of a module."""
     for name, weight in objective.named_parameters():
         if not weight.isfinite().all():
             return f"parameter {name} holds one that is not"

@@ -1,4 +1,4 @@
-"""Where a run's progress is shown: a bar on a terminal, a line per row of metrics elsewhere, TensorBoard if wanted."""
+"""Progress of a training: a bar on a terminal, a line per row of metrics elsewhere, TensorBoard if wanted."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ class Report:
 
     @contextmanager
     def over(self, first: int, total: int) -> Iterator[None]:
-        """Around the loop, from step `first` to `total`."""
+        """Wrap the loop from step `first` to `total`."""
         yield
 
     def step(self, done: int) -> None:
-        """So many steps are done."""
+        """Show that `done` steps are done."""
 
     def row(self, row: Row) -> None:
-        """A row of metrics was written."""
+        """Show a row of metrics."""
 
     def message(self, line: str) -> None:
-        """Something worth a line."""
+        """Show a message of one line."""
 
     def sampling(self) -> AbstractContextManager[ProgressCallback | None]:
-        """Around the drawing of samples; what it yields is called with the progress."""
+        """Wrap the sampling of images; yields a callback for its progress."""
         return nullcontext()
 
 
@@ -140,7 +140,7 @@ class TensorBoardReport(Report):
 
 
 def summary(row: Row) -> str:
-    """A row of metrics as one short text of fixed width."""
+    """Return a row of metrics as one short text of fixed width."""
     shown = [(name, value) for name, value in row.items() if name.endswith(("loss", "accuracy"))]
     losses = "  ".join(f"{name} {value:.4f}" for name, value in shown)
     rates = f"{row['images_per_second']:>6,.0f} images/s"

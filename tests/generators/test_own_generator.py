@@ -13,6 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 from qgen.cli.main import app
+from qgen.costing.circuit_use import sampling_uses, training_uses
 from qgen.data import DataSettings, open_images
 from qgen.errors import ConfigError
 from qgen.generators import can_sample
@@ -116,3 +117,11 @@ def test_a_run_whose_class_is_gone_is_one_line(here: Path, monkeypatch: pytest.M
     said = qgen("sample", "run", code=1).stderr
     assert said.count("\n") == 1
     assert "gone_generator" in said
+
+
+def test_its_circuits_are_planned_for_hardware(here: Path) -> None:
+    """Counted while they run on a simulator, as for any other generator."""
+    generator = build_generator(read_config("own_generator.yaml", NARROW), (1, 8, 8))
+    (trained,), (sampled,) = training_uses(generator), sampling_uses(generator)
+    assert (trained.layer, trained.per_image, trained.gradients) == ("0", 1, (False, True))
+    assert (sampled.per_image, sampled.circuit) == (generator.circuits_per_image, trained.circuit)
