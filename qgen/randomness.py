@@ -50,8 +50,8 @@ def generator(seed: int, *purpose: str | int) -> torch.Generator:
 class Streams:
     """Random streams of the rows of a batch: one per row, identified by its index, without state.
 
-    `each` consecutive rows share a seed and are numbered from 0. The whole batch is evaluated once for each number in
-    `evaluations`, as at the shifts of a gradient.
+    `rows_per_seed` consecutive rows share a seed and are numbered from 0. The whole batch is evaluated once for each
+    number in `evaluations`, as at the shifts of a gradient.
 
     Streams of different seeds, rows, evaluations or purposes never overlap: the seed is the key of a counter-based
     generator, and the others are in its counter. Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
@@ -59,11 +59,11 @@ class Streams:
     """
 
     seeds: tuple[int, ...]
-    each: int
+    rows_per_seed: int
     evaluations: range = range(1)
 
     @classmethod
-    def of(cls, seed: Seed, lead: Sequence[int], rows: int) -> Streams:
+    def from_seed(cls, seed: Seed, lead: Sequence[int], rows: int) -> Streams:
         """Return the streams of a batch of `rows` rows with leading axes `lead`, from its seed or seeds.
 
         The last axis, of a mixture, may be missing from `lead`.
@@ -89,9 +89,9 @@ class Streams:
         return cls(tuple(given.reshape(-1).tolist()), rows // max(1, given.size))
 
     def __len__(self) -> int:
-        return len(self.evaluations) * len(self.seeds) * self.each
+        return len(self.evaluations) * len(self.seeds) * self.rows_per_seed
 
-    def evaluated(self, evaluations: range) -> Streams:
+    def for_evaluations(self, evaluations: range) -> Streams:
         """Return the streams of other evaluations of the rows: `range(1)` is the first, `range(1, 3)` the next two."""
         return replace(self, evaluations=evaluations)
 
@@ -103,18 +103,18 @@ class Streams:
         counter[3] = purpose
         for counter[2] in self.evaluations:
             for key[0] in self.seeds:
-                for counter[1] in range(self.each):
+                for counter[1] in range(self.rows_per_seed):
                     source.state = state
                     yield drawn
 
     @property
-    def joint(self) -> int:
+    def joint_seed(self) -> int:
         """One seed for all rows, for backends that cannot seed rows: that of the call, if there is only one."""
         return self.seeds[0] if len(self.seeds) == 1 else derive(0, "rows", *self.seeds)
 
 
 #: The streams of exact values, for any number of rows.
-NOTHING_DRAWN = Streams((0,), 0)
+NO_STREAMS = Streams((0,), 0)
 #: One seed for a call, an array of integers for its first leading axes, or the streams of another call.
 Seed: TypeAlias = "int | Sequence[int] | npt.NDArray[np.integer[npt.NBitBase]] | torch.Tensor | Streams"
 
@@ -130,7 +130,7 @@ _images: ContextVar[_Images | None] = ContextVar("images", default=None)
 
 
 @contextmanager
-def for_images(seeds: Sequence[int]) -> Iterator[None]:
+def image_streams(seeds: Sequence[int]) -> Iterator[None]:
     """Seed circuit evaluations by image within this block: the first axis of every batch is that of the images.
 
     The shots and errors of an image follow from its seed and the number of earlier evaluations, and do not depend on
@@ -144,8 +144,8 @@ def for_images(seeds: Sequence[int]) -> Iterator[None]:
         _images.reset(before)
 
 
-def next_streams(lead: Sequence[int], rows: int) -> Streams | None:
-    """Return the streams of the next evaluation within `for_images`; None outside."""
+def next_image_streams(lead: Sequence[int], rows: int) -> Streams | None:
+    """Return the streams of the next evaluation within `image_streams`; None outside."""
     images = _images.get()
     if images is None:
         return None

@@ -26,7 +26,7 @@ from qgen.circuits import LayerCircuit
 from qgen.circuits.exact_synthesis import ideal_circuit
 from qgen.circuits.observables import support
 from qgen.errors import BackendError, InputError
-from qgen.randomness import NOTHING_DRAWN, Seed, Streams, next_streams
+from qgen.randomness import NO_STREAMS, Seed, Streams, next_image_streams
 
 Floats = npt.NDArray[np.floating[Any]]
 Value = TypeVar("Value")
@@ -255,21 +255,21 @@ class Executable(ABC):
             seed: of shots and errors, in [0, 2^63). One number: rows are told apart by their places in the batch.
                 Several, of the shape of the first leading axes (one an image, say): rows are told apart by their seed
                 and their places among those that share it, so that equal rows with seeds of their own get equal
-                values, wherever they are. None: within `qgen.randomness.for_images` those of the images; else the next
-                number of torch's global generator, so that no two calls share what they draw and `torch.manual_seed`
-                repeats it all. Exact values need none, and leave torch's generator alone.
+                values, wherever they are. None: within `qgen.randomness.image_streams` those of the images; else the
+                next number of torch's global generator, so that no two calls share what they draw and
+                `torch.manual_seed` repeats it all. Exact values need none, and leave torch's generator alone.
 
         Raises:
             InputError: seeds that do not fit, or are out of range.
         """
         if self._exact and (seed is None or isinstance(seed, Streams)):
-            return NOTHING_DRAWN  # at once: a step of four qubits takes little more than its way here
+            return NO_STREAMS  # at once: a step of four qubits takes little more than its way here
         plan, capabilities = self._plan(inputs, weights), self.backend.capabilities
         if seed is None:
             # What runs all rows of a call as one cannot tell images apart.
-            own = None if capabilities.remote else next_streams(plan.samples, plan.rows)
+            own = None if capabilities.remote else next_image_streams(plan.samples, plan.rows)
             seed = int(torch.randint(2**62, ())) if own is None else own
-        return Streams.of(seed, plan.samples, plan.rows)
+        return Streams.from_seed(seed, plan.samples, plan.rows)
 
     def _plan(self, inputs: torch.Tensor, weights: torch.Tensor) -> BatchPlan:
         """Return how tensors of these shapes become a batch; shapes are checked when they are first seen.

@@ -73,7 +73,7 @@ class Guided:
         """Return the guided prediction (B, ...); without a condition it is the network's own, from one batch of B."""
         if conditioning is None:
             return self.network(x, t, None)
-        # The two rows of an image follow each other, so that rows of circuits know their image: see `for_images`.
+        # The two rows of an image follow each other, so that rows of circuits know their image: see `image_streams`.
         null = torch.arange(2 * len(x), device=x.device) % 2 == 1
         both = self.network(
             x.repeat_interleave(2, 0), t.repeat_interleave(2, 0), conditioning.repeated(2).dropped(null)

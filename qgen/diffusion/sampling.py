@@ -16,7 +16,7 @@ from qgen.diffusion.schedules import CLEAN, Schedule
 from qgen.diffusion.settings import SAMPLER_FACTS, SamplingSettings
 from qgen.errors import ConfigError, InputError
 from qgen.progress import ProgressCallback
-from qgen.randomness import for_images, generator
+from qgen.randomness import generator, image_streams
 
 #: The function of each sampler of `SAMPLER_FACTS`.
 SAMPLERS: Mapping[str, Callable[..., Tensor]] = {
@@ -148,7 +148,7 @@ def sample(
         noise = SeededNoise(seeds[rows], shape, device)
         given = None if conditioning is None else conditioning.part(rows).to(device)
         tick = progress and _shifted(progress, done * evaluations, len(starts) * evaluations)
-        with for_images(seeds[rows]):
+        with image_streams(seeds[rows]):
             states[rows] = sampler(ReverseProcess(denoiser, times, noise, given, clip, tick), noise())
     return states
 

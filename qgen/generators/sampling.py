@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from qgen.progress import ProgressCallback
-from qgen.randomness import derive, for_images
+from qgen.randomness import derive, image_streams
 
 
 def image_seeds(seed: int, count: int) -> list[int]:
@@ -56,7 +56,7 @@ def sample_in_batches(
     with eval_mode(network, seeds):
         for first in range(0, max(1, count), batch):
             rows = slice(first, first + batch)
-            with for_images(seeds[rows]):
+            with image_streams(seeds[rows]):
                 images.append(call(rows).float().cpu())
             if progress is not None:
                 progress(min(first + batch, count), count)

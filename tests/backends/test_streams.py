@@ -25,7 +25,7 @@ from qgen.backends.gradients import Adjoint, GradientMethod
 from qgen.backends.measurement import outcomes
 from qgen.circuits import Mixture, ansatz
 from qgen.errors import InputError
-from qgen.randomness import Streams, derive, for_images, next_streams
+from qgen.randomness import Streams, derive, image_streams, next_image_streams
 
 Doubles = npt.NDArray[np.float64]
 NOISE = """
@@ -256,19 +256,19 @@ def test_backward_sees_what_forward_drew() -> None:
 
 
 def test_streams_within_images_follow_from_the_image_and_the_call() -> None:
-    with for_images([4, 7]):
-        first = next_streams((2, 3), 6)
-        of_all = next_streams((), 1)
-        flat = next_streams((6,), 6)
-    assert next_streams((2,), 2) is None
-    with for_images([7]):
-        alone = next_streams((1, 3), 3)
-        same = next_streams((), 1)
+    with image_streams([4, 7]):
+        first = next_image_streams((2, 3), 6)
+        of_all = next_image_streams((), 1)
+        flat = next_image_streams((6,), 6)
+    assert next_image_streams((2,), 2) is None
+    with image_streams([7]):
+        alone = next_image_streams((1, 3), 3)
+        same = next_image_streams((), 1)
     assert first is not None
     assert alone is not None
     assert flat is not None
-    assert (first.seeds[1], first.each) == (alone.seeds[0], alone.each) == (derive(7, "shots", 0), 3)
-    assert (len(flat.seeds), flat.each) == (2, 3)
+    assert (first.seeds[1], first.rows_per_seed) == (alone.seeds[0], alone.rows_per_seed) == (derive(7, "shots", 0), 3)
+    assert (len(flat.seeds), flat.rows_per_seed) == (2, 3)
     assert flat.seeds != first.seeds
     assert of_all == Streams((derive(0, "shots of all", 1),), 1)
     assert same is not None  # with one image every axis is its own
@@ -277,17 +277,21 @@ def test_streams_within_images_follow_from_the_image_and_the_call() -> None:
 
 def test_one_seed_for_a_call_is_kept_where_rows_run_as_one() -> None:
     """IBM's journal knows requests by it: a change would run paid jobs again."""
-    assert Streams.of(123, (5,), 5).joint == 123
-    assert Streams.of(123, (5,), 5).evaluated(range(9)).joint == 123
-    assert Streams.of([1, 2], (2,), 4).joint == Streams.of([1, 2], (2,), 4).joint != Streams.of([2, 1], (2,), 4).joint
+    assert Streams.from_seed(123, (5,), 5).joint_seed == 123
+    assert Streams.from_seed(123, (5,), 5).for_evaluations(range(9)).joint_seed == 123
+    assert (
+        Streams.from_seed([1, 2], (2,), 4).joint_seed
+        == Streams.from_seed([1, 2], (2,), 4).joint_seed
+        != Streams.from_seed([2, 1], (2,), 4).joint_seed
+    )
 
 
 def test_streams_never_repeat() -> None:
-    repeated = Streams.of(2**63 - 1, (), 1).evaluated(range(4))
-    streams = [Streams.of(0, (2, 3), 6), Streams.of([1, 2], (2, 3), 6), repeated]
+    repeated = Streams.from_seed(2**63 - 1, (), 1).for_evaluations(range(4))
+    streams = [Streams.from_seed(0, (2, 3), 6), Streams.from_seed([1, 2], (2, 3), 6), repeated]
     drawn = [tuple(rng.integers(2**63, size=3)) for one in streams for k in range(3) for rng in one.generators(k)]
     assert len(set(drawn)) == len(drawn) == 3 * (6 + 6 + 4)
-    parts = [rng.random() for part in (range(1), range(1, 4)) for rng in repeated.evaluated(part).generators()]
+    parts = [rng.random() for part in (range(1), range(1, 4)) for rng in repeated.for_evaluations(part).generators()]
     assert parts == [rng.random() for rng in repeated.generators()]
 
 
@@ -312,11 +316,11 @@ def test_seeds_that_do_not_fit_are_refused(seed: object, words: str) -> None:
 
 
 def test_local_mode_runs_the_rows_of_a_seed_together_where_they_share_nothing() -> None:
-    streams = Streams((4, 5), 3).evaluated(range(4))
+    streams = Streams((4, 5), 3).for_evaluations(range(4))
     together = runs_of(streams, 1, GAP)
     first = [0, 1, 2, 6, 7, 8, 12, 13, 14, 18, 19, 20]
     assert [run.rows for run in together] == [first, [row + 3 for row in first]]
-    part = runs_of(streams.evaluated(range(2, 4)), 1, GAP)
+    part = runs_of(streams.for_evaluations(range(2, 4)), 1, GAP)
     assert [run.seed for run in part] == [run.seed + GAP * 2 * 3 for run in together]
     apart = runs_of(streams, 1, GAP + 1)
     assert [run.rows for run in apart] == [[row] for row in range(24)]

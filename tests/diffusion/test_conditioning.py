@@ -115,7 +115,7 @@ def test_guidance_is_its_formula_in_one_batch() -> None:
         torch.testing.assert_close(result, (1 + w) * conditional - w * null)
     assert len(network.asked) == 3
     assert network.asked[0][0].shape == (6, 2, 5)
-    # An image's two rows follow each other, as `for_images` asks for.
+    # An image's two rows follow each other, as `image_streams` asks for.
     assert classes_of(network.asked[0][2]).tolist() == [2, CLASSES, 0, CLASSES, 3, CLASSES]
 
 

@@ -28,7 +28,7 @@ def runs_of(streams: Streams, basis: int, shots: int) -> list[Run]:
     """
     if shots > GAP:
         return [Run([row], int(rng.integers(END))) for row, rng in enumerate(streams.generators(basis))]
-    evaluations, each = streams.evaluations, streams.each
+    evaluations, each = streams.evaluations, streams.rows_per_seed
     rows = np.arange(len(streams)).reshape(len(evaluations), len(streams.seeds), each)
     firsts = Streams(streams.seeds, 1).generators(basis)
     seeds = [int(rng.integers(END // 2)) + GAP * evaluations.start * each for rng in firsts]

@@ -85,7 +85,7 @@ class ProviderSampler:
         rows = [_bound(pub, shots // self._shots) for pub in pubs]
         circuits = [circuit for of_pub in rows for circuit in of_pub]
         try:
-            outcomes = iter(self._outcomes(circuits, streams.joint % SEEDS))
+            outcomes = iter(self._outcomes(circuits, streams.joint_seed % SEEDS))
         except Exception as error:  # another package's code may fail in any way
             raise BackendError(f"`{self._name}` could not run this circuit: {error}") from error
         return [_as_result(of_pub[0], np.array([next(outcomes) for _ in of_pub])) for of_pub in rows]

@@ -78,7 +78,9 @@ class ParameterShift:
         def evaluate(part: range) -> torch.Tensor:
             table = angles + shifts[part.start : part.stop, None]
             flat = table.reshape(table.shape[0] * table.shape[1], table.shape[2])
-            return shift_form.evaluate(flat, streams.evaluated(part)).detach().to(batch.inputs.device, torch.float64)
+            return (
+                shift_form.evaluate(flat, streams.for_evaluations(part)).detach().to(batch.inputs.device, torch.float64)
+            )
 
         values = torch.cat([evaluate(part) for part in parts(executable, len(shifts), angles.size)])
         values = values.reshape(len(shifts), len(angles), executable.circuit.num_observables)

@@ -76,7 +76,7 @@ class SPSA:
         def evaluate(part: range) -> torch.Tensor:
             moved_inputs = _moved(inputs, signs[0], step, len(lead), part)
             moved_weights = _moved(weights, signs[1], step, len(lead), part)
-            return executable.expectations(moved_inputs, moved_weights, streams.evaluated(part))
+            return executable.expectations(moved_inputs, moved_weights, streams.for_evaluations(part))
 
         numbers = plan.rows * (batch.inputs.shape[1] + batch.weights.shape[1])
         values = torch.cat([evaluate(part) for part in parts(executable, 1 + 2 * self.directions, numbers)])

@@ -90,7 +90,7 @@ class EstimatorJobs:
             pubs = [(self._body, self._observables, part)]
             size = self._circuits(len(part), 1), self._hardware.shots
             expected = ExpectedResult.values((len(self._observables), len(part)), prod(size))
-            requests.append(self._costs.request("estimator", pubs, part, *size, (streams.joint, k), expected))
+            requests.append(self._costs.request("estimator", pubs, part, *size, (streams.joint_seed, k), expected))
         results = self._hardware.runner.run(requests, self.stored_only)
         values = [unpack(result)[0].data.evs.array for result in results]
         return np.concatenate(values, axis=1).T

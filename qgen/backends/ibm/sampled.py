@@ -86,7 +86,7 @@ class SamplerJobs:
 
     def sample(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
         split = self._by_rows if self._routed.parameters else self._by_shots
-        requests = split(pubs, shots, streams.joint)  # a device has no seeds: this one tells equal requests apart
+        requests = split(pubs, shots, streams.joint_seed)  # a device has no seeds: this one tells equal requests apart
         parts = [unpack(result) for result in self._hardware.runner.run(requests, self.stored_only)]
         return parts[0] if len(parts) == 1 else [_joined(results) for results in zip(*parts, strict=True)]
 
