@@ -35,8 +35,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DevServer]:
-    with cloud(tmp_path, monkeypatch, "fake_guadalupe", queue_seconds=600) as found:
-        yield found
+    with cloud(tmp_path, monkeypatch, "fake_guadalupe", queue_seconds=600) as running:
+        yield running
 
 
 def run(*arguments: object, columns: int = 80) -> Any:

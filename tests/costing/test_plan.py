@@ -41,8 +41,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Gener
 
     monkeypatch.setattr("qgen.devserver.executor_program.simulate", draw)
     monkeypatch.setattr("qgen.backends.ibm.runner.FIRST_POLL", 0.01)
-    with cloud(tmp_path, monkeypatch, plan=Plan(seconds=1e9)) as found:
-        yield found
+    with cloud(tmp_path, monkeypatch, plan=Plan(seconds=1e9)) as running:
+        yield running
 
 
 def built(folder: Path, settings: RunConfig) -> Trainer:

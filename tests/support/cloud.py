@@ -70,5 +70,5 @@ def hardware(
 def measure(folder: Path, seed: int = 1, backend: IBMBackend | None = None, **options: Any) -> np.ndarray:
     """Values of the small circuit, through the journal in this folder: one job, unless it is there."""
     opened = hardware(folder, **{"shots": SHOTS} | options) if backend is None else nullcontext(backend)
-    with opened as found:
-        return np.asarray(found.compile(CIRCUIT).expectations(INPUTS, WEIGHTS, seed))
+    with opened as device:
+        return np.asarray(device.compile(CIRCUIT).expectations(INPUTS, WEIGHTS, seed))

@@ -28,9 +28,9 @@ def _open_custom() -> Iterator[None]:
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DevServer]:
-    with cloud(tmp_path, monkeypatch) as found:
+    with cloud(tmp_path, monkeypatch) as running:
         monkeypatch.delenv("QISKIT_IBM_TOKEN")
-        yield found
+        yield running
 
 
 @pytest.fixture

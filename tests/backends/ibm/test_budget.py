@@ -22,8 +22,8 @@ ONE = 4.8
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    with cloud(tmp_path, monkeypatch) as found:
-        yield found
+    with cloud(tmp_path, monkeypatch) as running:
+        yield running
 
 
 def run(folder: Path, seed: int, allow: float | None = None) -> None:

@@ -22,8 +22,8 @@ OPTIONS: dict[str, dict[str, Any]] = {"bits": {}, "tiles": {"tiles": 3}, "mitiga
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    with cloud(tmp_path, monkeypatch) as found:
-        yield found
+    with cloud(tmp_path, monkeypatch) as running:
+        yield running
 
 
 def used(backend: IBMBackend) -> list[tuple[int, int]]:
@@ -103,8 +103,8 @@ def test_pins_stay_where_they_are(server: DevServer, tmp_path: Path) -> None:
         write_layouts(tmp_path / "pins.json", DEVICE, [(CIRCUIT, pins.route(CIRCUIT, backend.target))])
 
     def pinned(seed: int) -> np.ndarray:
-        found = read_layouts(tmp_path / "pins.json")
-        backend = open_hardware(DEVICE, SHOTS, HardwareOptions(), tmp_path / "jobs.sqlite", 1000.0, found, pace=0.02)
+        layouts = read_layouts(tmp_path / "pins.json")
+        backend = open_hardware(DEVICE, SHOTS, HardwareOptions(), tmp_path / "jobs.sqlite", 1000.0, layouts, pace=0.02)
         try:
             return measure(tmp_path, seed, backend)
         finally:

@@ -25,8 +25,8 @@ HOSTILE = "\x1b[2Jthe fridge is [bold]warm[/] \x1b]0;title\x07\u202e " + "y" * 1
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DevServer]:
-    with cloud(tmp_path, monkeypatch, queue_seconds=600) as found:
-        yield found
+    with cloud(tmp_path, monkeypatch, queue_seconds=600) as running:
+        yield running
 
 
 def run(folder: Path) -> None:
@@ -42,10 +42,10 @@ def jobs(folder: Path, *arguments: str) -> Any:
 def waiting(server: DevServer, tmp_path: Path) -> Iterator[Future[None]]:
     """A command that waits for its job."""
     with ThreadPoolExecutor(1) as terminal:
-        found = terminal.submit(run, tmp_path)
-        while not server.ledger.jobs and not found.done():
+        command = terminal.submit(run, tmp_path)
+        while not server.ledger.jobs and not command.done():
             time.sleep(0.02)
-        yield found
+        yield command
 
 
 @pytest.mark.parametrize("which", ["all", "its number"])

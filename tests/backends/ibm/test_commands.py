@@ -34,8 +34,8 @@ def folder(trained_once: Callable[..., Path], tmp_path: Path) -> Path:
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DevServer]:
     home = tmp_path / "home"
     home.mkdir()
-    with cloud(home, monkeypatch) as found:
-        yield found
+    with cloud(home, monkeypatch) as running:
+        yield running
 
 
 def qgen(*arguments: str, fails: bool = False, given: str | None = None) -> Any:

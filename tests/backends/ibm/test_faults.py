@@ -32,8 +32,8 @@ def run(folder: Path, seed: int = 1, **options: Any) -> np.ndarray:
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    with cloud(tmp_path, monkeypatch) as found:
-        yield found
+    with cloud(tmp_path, monkeypatch) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

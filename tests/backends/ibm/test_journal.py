@@ -37,8 +37,8 @@ insert into jobs values ('k', 0, 'qgen-t', 'ibm_fez', 'done', 'j', 'p', 1, 2, 2,
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    with cloud(tmp_path, monkeypatch) as found:
-        yield found
+    with cloud(tmp_path, monkeypatch) as running:
+        yield running
 
 
 def filled(path: Path, jobs: int = 3) -> Path:

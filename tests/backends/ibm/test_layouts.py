@@ -24,15 +24,15 @@ MOMENT = datetime(2026, 3, 1, 6, 30, tzinfo=UTC)
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DevServer]:
-    with cloud(tmp_path, monkeypatch) as found:
-        found.device("ibm_guadalupe").recalibrate(MOMENT, lambda qubits: 1.0)
-        yield found
+    with cloud(tmp_path, monkeypatch) as running:
+        running.device("ibm_guadalupe").recalibrate(MOMENT, lambda qubits: 1.0)
+        yield running
 
 
 def compiled(backend: Any) -> HardwareExecutable:
-    found = backend.compile(CIRCUIT)
-    assert isinstance(found, HardwareExecutable)
-    return found
+    executable = backend.compile(CIRCUIT)
+    assert isinstance(executable, HardwareExecutable)
+    return executable
 
 
 def worse(qubits: tuple[int, ...]) -> Callable[[tuple[int, ...]], float]:

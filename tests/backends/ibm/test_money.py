@@ -20,8 +20,8 @@ from qgen.errors import BudgetError, HardwareError
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    with cloud(tmp_path, monkeypatch) as found:
-        yield found
+    with cloud(tmp_path, monkeypatch) as running:
+        yield running
 
 
 LOST = {

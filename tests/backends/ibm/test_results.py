@@ -23,15 +23,15 @@ SPOILT = ["rows", "shots", "names", "missing", "empty"]
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    with cloud(tmp_path, monkeypatch) as found:
-        yield found
+    with cloud(tmp_path, monkeypatch) as running:
+        yield running
 
 
 def records(folder: Path) -> list[Any]:
     base = sqlite3.connect(folder / "jobs.sqlite")
-    found = base.execute("select state, reason, seconds from jobs").fetchall()
+    rows = base.execute("select state, reason, seconds from jobs").fetchall()
     base.close()
-    return found
+    return rows
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_what_does_not_fit_stays_submitted_and_is_fetched_again(
         assert (state, bool(reason)) == ("submitted", True)
         assert seconds == pytest.approx(server.ledger.seconds)
     server.faults.clear()
-    found = measure(tmp_path, resilience=resilience)
-    assert np.abs(found).max() <= 1.5
+    values = measure(tmp_path, resilience=resilience)
+    assert np.abs(values).max() <= 1.5
     assert len(server.ledger.jobs) == 1
     assert [row[0] for row in records(tmp_path)] == ["done"]
 

@@ -82,8 +82,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
-    with pytest.MonkeyPatch.context() as patch, cloud(tmp_path_factory.mktemp("cloud"), patch) as found:
-        yield found
+    with pytest.MonkeyPatch.context() as patch, cloud(tmp_path_factory.mktemp("cloud"), patch) as running:
+        yield running
 
 
 @pytest.fixture
@@ -100,10 +100,10 @@ def recorder() -> Iterator[RequestRecorder]:
 
 def start() -> None:
     """All that is asked for before anything is submitted."""
-    found = Client("ibm_guadalupe", HardwareOptions(), PACE)
-    _ = found.machine.target
-    found.check_online()
-    found.remaining_seconds()
+    connected = Client("ibm_guadalupe", HardwareOptions(), PACE)
+    _ = connected.machine.target
+    connected.check_online()
+    connected.remaining_seconds()
 
 
 def work(folder: Path, mode: str = "batch") -> None:
@@ -305,16 +305,16 @@ def test_the_key_goes_to_the_identity_service_alone(server: DevServer, monkeypat
     """Also once that does not answer: IBM's client would send the key to everybody else then."""
     sent, knows = [], server.service.identity.accepts
     monkeypatch.setattr(server.service.identity, "accepts", lambda text: sent.append(text) or knows(text))
-    found = Client("ibm_guadalupe", HardwareOptions(), PACE)
+    connected = Client("ibm_guadalupe", HardwareOptions(), PACE)
     server.faults.add(Fault(path="/identity/token", status=500, times=None))
     server.service.identity.revoke()
     for _ in range(2):
         began = time.monotonic()
         with pytest.raises(TransientError, match="POST /identity/token with 500"):
-            found.device_names()
+            connected.device_names()
         assert time.monotonic() - began < 10  # not the minute for which the client by itself stalls
     server.faults.clear()
-    assert found.device_names() == ["ibm_guadalupe"]
+    assert connected.device_names() == ["ibm_guadalupe"]
     assert sent
     assert all(text.startswith("Bearer ") and server.token not in text for text in sent)
 
@@ -365,10 +365,10 @@ def test_a_time_to_wait_may_be_a_date() -> None:
 
 @pytest.mark.slow
 def test_a_list_without_end_is_left(server: DevServer) -> None:
-    found = Client("ibm_guadalupe", HardwareOptions(), PACE)
+    connected = Client("ibm_guadalupe", HardwareOptions(), PACE)
     server.faults.add(Fault(path="/jobs", body='{"jobs": [], "count": 7}', times=None))
     with pytest.raises(HardwareError, match="without end"):
-        found.find_by_tag("qgen-0")
+        connected.find_by_tag("qgen-0")
 
 
 def test_requests_outside_of_the_transport_are_sent_as_before(server: DevServer, recorder: RequestRecorder) -> None:

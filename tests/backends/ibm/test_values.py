@@ -38,9 +38,9 @@ def test_values_are_those_of_the_reference(
     inputs, weights = rng.normal(size=(3, circuit.num_inputs)), rng.normal(size=circuit.num_weights)
     norm = max(1.0, *(float(np.abs(observable.coeffs).sum()) for observable in circuit.observables))
     with pytest.MonkeyPatch.context() as patch, cloud(folder, patch), hardware(folder, shots=SHOTS) as backend:
-        found = backend.compile(circuit).expectations(inputs, weights, seed)
+        values = backend.compile(circuit).expectations(inputs, weights, seed)
     wanted = open_backend("reference").compile(circuit).expectations(inputs, weights)
-    assert (np.abs(found - wanted) <= OFF * np.sqrt(norm) * errors(wanted, SHOTS, norm)).all()
+    assert (np.abs(values - wanted) <= OFF * np.sqrt(norm) * errors(wanted, SHOTS, norm)).all()
 
 
 def test_a_noisy_device_is_the_snapshot_on_aer(
@@ -49,13 +49,13 @@ def test_a_noisy_device_is_the_snapshot_on_aer(
     circuit, shots = ansatz("basic", qubits=3, layers=2), 32 * SHOTS
     inputs, weights = rng.uniform(-3, 3, (6, 3)), rng.uniform(-3, 3, circuit.num_weights)
     with cloud(tmp_path, monkeypatch, noisy=True), hardware(tmp_path, shots=shots) as backend:
-        found = backend.compile(circuit).expectations(inputs, weights, 1)
+        values = backend.compile(circuit).expectations(inputs, weights, 1)
     wanted = open_backend("aer:fake_guadalupe").compile(circuit).expectations(inputs, weights)
     ideal = open_backend("reference").compile(circuit).expectations(inputs, weights)
     spread = errors(wanted, shots)
-    assert (np.abs(found - wanted) <= OFF * spread).all()
-    # How much of the noise is in what was found, by least squares: 1, and not 0. The three values of a row share shots.
-    noise, there = (wanted - ideal) / spread, (found - ideal) / spread
+    assert (np.abs(values - wanted) <= OFF * spread).all()
+    # How much of the noise is in the values, by least squares: 1, and not 0. The three values of a row share shots.
+    noise, there = (wanted - ideal) / spread, (values - ideal) / spread
     assert abs((noise * there).sum() / (noise**2).sum() - 1) <= OFF * np.sqrt(3 / (noise**2).sum()) < 1
 
 
@@ -109,11 +109,11 @@ def test_what_was_run_is_never_run_again(
     circuit = ansatz("basic", qubits=2, layers=1)
     inputs, weights = rng.uniform(-3, 3, (2, 2)), rng.uniform(-3, 3, circuit.num_weights)
     with cloud(tmp_path, monkeypatch) as server:
-        found = []
+        values = []
         for _ in range(2):  # as two processes would
             with hardware(tmp_path, shots=100) as backend:
-                found.append(backend.compile(circuit).expectations(inputs, weights, 5))
-        assert np.array_equal(*found)
+                values.append(backend.compile(circuit).expectations(inputs, weights, 5))
+        assert np.array_equal(*values)
         assert len(server.ledger.jobs) == 1
         with hardware(tmp_path, shots=100) as backend:
             backend.compile(circuit).expectations(inputs, weights, 6)  # another seed has shots of its own
@@ -151,8 +151,8 @@ def test_mitigated_values_are_closer_to_the_ideal_ones(
         for resilience in (0, level):
             with hardware(tmp_path, shots=4096, resilience=resilience) as backend:
                 executable = backend.compile(circuit)
-                found = executable.expectations(inputs, weights, 1)
-            off.append(np.abs(found - wanted).mean())
+                values = executable.expectations(inputs, weights, 1)
+            off.append(np.abs(values - wanted).mean())
             billed = server.ledger.jobs[-1]
             assert billed.executions == executable.cost(8).executions
             assert billed.seconds <= executable.cost(8).seconds * (1 + 1e-9)
@@ -190,13 +190,13 @@ def test_what_goes_on_is_the_same_circuit_on_the_same_qubits(
     circuit = ansatz("basic", qubits=3, layers=1)
     inputs, weights = rng.uniform(-3, 3, (4, 3)), rng.uniform(-3, 3, circuit.num_weights)
     with cloud(tmp_path, monkeypatch) as server:
-        found = []
+        values = []
         for _ in range(2):
             with hardware(tmp_path, shots=20, tiles="auto") as backend:
-                found.append(backend.compile(circuit).expectations(inputs, weights, 1))
+                values.append(backend.compile(circuit).expectations(inputs, weights, 1))
             monkeypatch.setattr("qgen.backends.ibm.backend.transpile", None)
             monkeypatch.setattr("qgen.backends.device.sampling.choose_tiles", None)
-        assert np.array_equal(*found)
+        assert np.array_equal(*values)
         assert len(server.ledger.jobs) == 1
 
 
@@ -211,7 +211,7 @@ def test_twirled_shots_are_as_planned(
         hardware(tmp_path, shots=shots, twirling=True, measure_twirling=True) as backend,
     ):
         executable = backend.compile(circuit)
-        found = executable.expectations(inputs, weights, 1)
+        values = executable.expectations(inputs, weights, 1)
         assert server.ledger.executions == executable.cost(3).executions
     wanted = open_backend("reference").compile(circuit).expectations(inputs, weights)
-    assert (np.abs(found - wanted) <= OFF * errors(wanted, shots)).all()
+    assert (np.abs(values - wanted) <= OFF * errors(wanted, shots)).all()

@@ -18,13 +18,13 @@ def test_a_live_device_is_reported_on_as_its_snapshot(tmp_path: Path, monkeypatc
     with cloud(tmp_path, monkeypatch) as server:
         report = transpile_report(circuit, ["ibm_guadalupe", "fake_guadalupe"], [1], 2)
         assert not server.ledger.jobs
-        found, snapshot = live_devices.find_device("ibm_guadalupe"), open_device("fake_guadalupe")
+        device, snapshot = live_devices.find_device("ibm_guadalupe"), open_device("fake_guadalupe")
     ours, theirs = report.devices
     assert ours.device == "ibm_guadalupe"
     assert ours.best.metrics == theirs.best.metrics
     assert ours.best.layout == theirs.best.layout
-    assert found.coupler_errors == pytest.approx(snapshot.coupler_errors)
-    assert (found.summary.status, found.summary.retired, found.city) == ("live", None, "guadalupe")
+    assert device.coupler_errors == pytest.approx(snapshot.coupler_errors)
+    assert (device.summary.status, device.summary.retired, device.city) == ("live", None, "guadalupe")
 
 
 def test_without_an_account_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
