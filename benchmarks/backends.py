@@ -73,7 +73,7 @@ class Part:
                     numbers = numbers or answer.pop("numbers", [])
                     if number >= 0:
                         scale = self.samples / request["samples"]
-                        if numbers:
+                        if numbers and (row is rows[0] or "numbers" in answer):
                             apart = _difference(numbers, answer.pop("numbers", numbers))
                             row["difference"] = max(row["difference"] or 0.0, apart)
                         row["rounds"].append(scale * answer.pop("seconds"))
