@@ -69,6 +69,14 @@ def test_a_resumed_run_comes_to_the_same_weights(conditional: Run, tmp_path: Pat
     ][-1]
 
 
+def test_labels_are_learned_in_bfloat16_too(tmp_path: Path) -> None:
+    run, _ = train_small(tmp_path / "run", LABEL, "training.precision=bf16", "training.steps=2")
+    table = load_checkpoint(run.checkpoints()[-1]).tensors["weights"]["condition.table.weight"]
+    start = build_generator(run.config(), (1, 8, 8), open_backend("statevector"), num_classes=10).network
+    assert table.dtype == torch.float32
+    assert (table - start.state_dict()["condition.table.weight"]).abs().max() > 0
+
+
 def test_data_without_labels_are_refused(tmp_path: Path) -> None:
     folder = tmp_path / "images"
     folder.mkdir()

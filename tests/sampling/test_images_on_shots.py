@@ -9,6 +9,7 @@ import torch
 from small_runs import small_config, small_gan
 
 from qgen.backends import open_backend
+from qgen.conditioning import Labels
 from qgen.generators import diffusion, gan, image_seeds
 from qgen.runs import RunConfig
 from qgen.runs.building import build_generator
@@ -55,3 +56,17 @@ def test_images_of_equal_latent_numbers_are_measured_apart(monkeypatch: pytest.M
     monkeypatch.setattr(network, "draw", lambda count, _: drawn[:count])
     images = made.sample(image_seeds(0, 20)).flatten(1)
     assert len(torch.unique(images[:, 0])) > 5
+
+
+@pytest.mark.parametrize("preset", ["digits"])
+def test_a_guided_image_follows_from_its_seed_and_its_label(preset: str, exactness: float) -> None:
+    """Though two rows of it are measured in each call, one with its label and one without."""
+    config = small_config("model.conditioning=label", "sampling.steps=2", "sampling.guidance=2")
+    generator = build_generator(config, SHAPES[preset], open_backend("aer", 50), trained=True, num_classes=10)
+    seeds = image_seeds(1, 3)
+    together = generator.sample(seeds, Labels.of([3, 5, 7], 10))
+    others = generator.sample([seeds[2], 5, seeds[0]], Labels.of([7, 1, 3], 10))
+    torch.testing.assert_close(others[[0, 2]], together[[2, 0]], rtol=0, atol=exactness)
+    relabelled = generator.sample(seeds, Labels.of([3, 6, 7], 10))
+    assert not torch.equal(relabelled[1], together[1])
+    torch.testing.assert_close(relabelled[[0, 2]], together[[0, 2]], rtol=0, atol=exactness)
