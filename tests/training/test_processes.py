@@ -68,9 +68,11 @@ def test_a_run_killed_with_9_goes_on_to_the_same_bits(rng: np.random.Generator, 
 
 
 @pytest.mark.slow
-def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
-    run(command(tmp_path / "one"))
-    run(command(tmp_path / "two", "--devices", "2"), OMP_NUM_THREADS="1")
+@pytest.mark.parametrize("conditioning", ["none", "label"])
+def test_two_processes_take_the_steps_of_one(tmp_path: Path, conditioning: str) -> None:
+    change = ("--set", f"model.conditioning={conditioning}")
+    run(command(tmp_path / "one", *change))
+    run(command(tmp_path / "two", *change, "--devices", "2"), OMP_NUM_THREADS="1")
     one, two = (metrics.read(tmp_path / name / "metrics.jsonl") for name in ("one", "two"))
     assert [row["step"] for row in two] == [row["step"] for row in one]
     np.testing.assert_allclose([row["loss"] for row in two], [row["loss"] for row in one], rtol=1e-3)
