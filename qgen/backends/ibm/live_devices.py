@@ -8,6 +8,7 @@ from typing import Any
 
 from qgen.backends.ibm.client import Client
 from qgen.backends.ibm.options import HardwareOptions
+from qgen.backends.registry import is_billed
 from qgen.devices import Device, open_device
 from qgen.devices.snapshots import parse_device
 from qgen.errors import HardwareError
@@ -32,11 +33,6 @@ class LiveDevice:
         return self.device.summary.to_dict() | {"online": self.online, "waiting": self.waiting}
 
 
-def is_hardware(name: str) -> bool:
-    """Return whether a backend's name is one of IBM's hardware."""
-    return name.startswith("ibm_") or name == "least_busy"
-
-
 def find_device(name: str) -> Device:
     """Return a snapshot, or for `ibm_...` and `least_busy` the live device with its last calibration.
 
@@ -46,7 +42,7 @@ def find_device(name: str) -> Device:
         BackendError: there is no such snapshot.
         HardwareError: no account, no such device, or the service cannot be reached.
     """
-    return _fetch_cached(name) if is_hardware(name) else open_device(name)
+    return _fetch_cached(name) if is_billed(name) else open_device(name)
 
 
 def find_live_device(name: str) -> LiveDevice:

@@ -146,16 +146,16 @@ class StatevectorExecutable(Executable):
         with torch.enable_grad():
             angles = self._angles(inputs, weights, batch.weight_rows)
         shared, own = (angle.detach() for angle in angles)
-        gradients = self._device.gradients(shared, own, batch.weight_rows, upstream, batch.inputs.dtype)
-        outputs = [(angle, d) for angle, d in zip(angles, gradients, strict=True) if angle.requires_grad]
-        found = torch.autograd.grad(
+        d_angles = self._device.gradients(shared, own, batch.weight_rows, upstream, batch.inputs.dtype)
+        outputs = [(angle, d) for angle, d in zip(angles, d_angles, strict=True) if angle.requires_grad]
+        gradients = torch.autograd.grad(
             [angle for angle, _ in outputs],
             [leaf for leaf in (inputs, weights) if leaf.requires_grad],
             [d for _, d in outputs],
             allow_unused=True,
             materialize_grads=True,
         )
-        return found[0] if wants[0] else None, found[-1] if wants[1] else None
+        return gradients[0] if wants[0] else None, gradients[-1] if wants[1] else None
 
 
 def on_processor(tensor: torch.Tensor) -> bool:

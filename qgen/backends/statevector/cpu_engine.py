@@ -77,21 +77,21 @@ class CpuEngine:
         self._idle: dict[tuple[int, np.dtype[Any]], list[Workspace]] = {}
 
     def values(self, angles: AngleRows, dtype: npt.DTypeLike) -> Doubles:
-        """Expectation values (N, O), computed with float32 or float64 amplitudes."""
+        """Return expectation values (N, O), computed with float32 or float64 amplitudes."""
         values = np.zeros((len(angles.weight_rows), self.observables))
         schedule = self._schedule(len(values), np.dtype(dtype))
         tables, shape = schedule.layout.tables, schedule.layout.shape
 
-        def some(work: Workspace, worker: int, first: int, last: int) -> None:
+        def on_tiles(work: Workspace, worker: int, first: int, last: int) -> None:
             tile.values_of_tiles(tables, angles, work, shape, first, last, values)
 
-        self._work_off(schedule, np.dtype(dtype), angles, some, lambda split, number: split.values(number, values))
+        self._run_tiles(schedule, np.dtype(dtype), angles, on_tiles, lambda split, number: split.values(number, values))
         return values
 
     def gradients(
         self, angles: AngleRows, dtype: npt.DTypeLike, upstream: Doubles, inputs: bool, weights: bool
     ) -> tuple[Doubles, Doubles]:
-        """Gradients of sum(upstream * values) for the angles of weights (R, ·) and of samples (N, ·).
+        """Return gradients of sum(upstream * values) for the angles of weights (R, ·) and of samples (N, ·).
 
         Args:
             angles: the angles, as for `values`.
@@ -108,23 +108,23 @@ class CpuEngine:
         copies = schedule.workers if len(angles.shared) < len(d_own) else 1
         d_shared = np.zeros((copies, *angles.shared.shape))
 
-        def some(work: Workspace, worker: int, first: int, last: int) -> None:
-            mine = d_shared[worker % copies]
-            tile.gradients_of_tiles(tables, angles, work, shape, first, last, wanted, upstream, mine, d_own)
+        def on_tiles(work: Workspace, worker: int, first: int, last: int) -> None:
+            sums = d_shared[worker % copies]
+            tile.gradients_of_tiles(tables, angles, work, shape, first, last, wanted, upstream, sums, d_own)
 
-        def one(split: SplitTile, number: int) -> None:
+        def on_split_tile(split: SplitTile, number: int) -> None:
             split.gradients(number, wanted, upstream, d_shared[0], d_own)
 
-        self._work_off(schedule, np.dtype(dtype), angles, some, one)
+        self._run_tiles(schedule, np.dtype(dtype), angles, on_tiles, on_split_tile)
         return d_shared.sum(axis=0), d_own
 
-    def _work_off(
+    def _run_tiles(
         self,
         schedule: _Schedule,
         dtype: np.dtype[Any],
         angles: AngleRows,
-        some: Callable[[Workspace, int, int, int], None],
-        one: Callable[[SplitTile, int], None],
+        on_tiles: Callable[[Workspace, int, int, int], None],
+        on_split_tile: Callable[[SplitTile, int], None],
     ) -> None:
         """Run `some` on ranges of tiles at the same time, or `one` on each tile with all threads."""
         layout = schedule.layout
@@ -133,9 +133,9 @@ class CpuEngine:
         if schedule.split:
             split = SplitTile(layout, angles, works)
             for number in range(schedule.tiles):
-                one(split, number)
+                on_split_tile(split, number)
         elif schedule.tiles:
-            run_all([partial(some, works[k], k, *bounds) for k, bounds in enumerate(schedule.ranges)])
+            run_all([partial(on_tiles, works[k], k, *bounds) for k, bounds in enumerate(schedule.ranges)])
         idle.extend(works)  # after an error they are not clean, and not kept
 
     def _schedule(self, batch: int, dtype: np.dtype[Any]) -> _Schedule:

@@ -241,18 +241,18 @@ def gate_ops(circuit: QuantumCircuit) -> tuple[list[GateOp], list[int]]:
         else:
             yield from expand(unfold(operation), on)
 
-    found: list[GateOp] = []
+    ops: list[GateOp] = []
     for position, instruction in enumerate(circuit.data):
         on = [circuit.find_bit(bit).index for bit in instruction.qubits]
         try:
-            found.extend(emit(instruction.operation, on))
+            ops.extend(emit(instruction.operation, on))
         # Qiskit raises many kinds here; all of them mean that this instruction is not for us.
         except Exception as error:
             raise CircuitError(
                 f"Instruction {position} ({instruction.operation.name} on qubits {on}) cannot run on the exact "
                 f"engine: {error}. Allowed: unitary gates that Qiskit can unfold; observables say what is measured."
             ) from error
-    return found, place
+    return ops, place
 
 
 def _direct(operation: Operation, wires: list[int]) -> list[GateOp] | None:

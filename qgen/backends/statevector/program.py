@@ -69,15 +69,15 @@ def compile_program(circuit: LayerCircuit) -> Program:
     Raises:
         CircuitError: an instruction that is not unitary, named with its position.
     """
-    found, place = gate_ops(ideal_circuit(circuit.circuit))
-    ops = fuse(found)
+    unfused, place = gate_ops(ideal_circuit(circuit.circuit))
+    ops = fuse(unfused)
     strings = tuple(
         string for index, observable in enumerate(circuit.observables) for string in _strings(index, observable, place)
     )
     weights = set(circuit.weights)
     angles: dict[bool, list[ParameterExpression]] = {True: [], False: []}
 
-    def file(factor: Factor) -> AnglePlace | None:
+    def add_angle(factor: Factor) -> AnglePlace | None:
         # Equal angles are not merged: hash() of a Qiskit expression can overflow, and a column costs next to nothing.
         if factor.angle is None:
             return None
@@ -85,14 +85,14 @@ def compile_program(circuit: LayerCircuit) -> Program:
         angles[per_row].append(factor.angle)
         return AnglePlace(per_row, len(angles[per_row]) - 1)
 
-    places = tuple(tuple(file(factor) for factor in op.factors) for op in ops)
+    places = tuple(tuple(add_angle(factor) for factor in op.factors) for op in ops)
     return Program(circuit, tuple(ops), tuple(angles[False]), tuple(angles[True]), places, strings, tuple(place))
 
 
 def _strings(index: int, observable: SparsePauliOp, place: list[int]) -> list[PauliString]:
-    found = []
+    strings = []
     for pauli, coefficient in zip(observable.paulis, observable.coeffs, strict=True):
         x = sum(1 << place[qubit] for qubit in range(len(place)) if pauli.x[qubit])
         z = sum(1 << place[qubit] for qubit in range(len(place)) if pauli.z[qubit])
-        found.append(PauliString(index, float(coefficient.real), x, z))
-    return found
+        strings.append(PauliString(index, float(coefficient.real), x, z))
+    return strings

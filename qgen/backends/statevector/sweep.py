@@ -176,16 +176,16 @@ def forward_sweep(states: Any, own: Any, tables: Any, number: int, shape: Any, f
         first: the first block.
         last: the block after the last.
     """
-    psi, one, ops = states.psi, tables.sweeps[number], tables.ops
-    V, inner, outside = width(psi), one[SWEEP_INNER], (shape.rows - 1) & ~one[SWEEP_INNER]
+    psi, sweep, ops = states.psi, tables.sweeps[number], tables.ops
+    V, inner, outside = width(psi), sweep[SWEEP_INNER], (shape.rows - 1) & ~sweep[SWEEP_INNER]
     block_rows = own.scratch if outside else psi
     for block in range(first, last):
         outer = deposit(block, outside)
-        if outer & one[SWEEP_DEAD]:
+        if outer & sweep[SWEEP_DEAD]:
             continue
         if outside:
             _copy(psi, block_rows, inner, outer, True)
-        for k in range(one[SWEEP_FIRST], one[SWEEP_LAST]):
+        for k in range(sweep[SWEEP_FIRST], sweep[SWEEP_LAST]):
             if outer & ops[k, OUTER] == ops[k, OUTER_VALUE]:
                 _apply(block_rows, ops[k], states.coefficients, k * 8 * V, False)
         if outside:
@@ -332,24 +332,24 @@ def adjoint_sweep(
     Ops before the first wanted one are not undone: nothing needs the states there. The rest is as for
     `forward_sweep`; the sums go to this thread's own.
     """
-    psi, adjoint, one, ops = states.psi, states.adjoint, tables.sweeps[number], tables.ops
-    V, inner, outside = width(psi), one[SWEEP_INNER], (shape.rows - 1) & ~one[SWEEP_INNER]
-    start = one[SWEEP_FIRST]
-    while start < one[SWEEP_LAST] and wanted[start] < 0:
+    psi, adjoint, sweep, ops = states.psi, states.adjoint, tables.sweeps[number], tables.ops
+    V, inner, outside = width(psi), sweep[SWEEP_INNER], (shape.rows - 1) & ~sweep[SWEEP_INNER]
+    start = sweep[SWEEP_FIRST]
+    while start < sweep[SWEEP_LAST] and wanted[start] < 0:
         start += 1
-    if start == one[SWEEP_LAST]:
+    if start == sweep[SWEEP_LAST]:
         return
     half = len(own.scratch) // 2
     s = own.scratch[:half] if outside else psi
     t = own.scratch[half:] if outside else adjoint
     for block in range(first, last):
         outer = deposit(block, outside)
-        if outer & one[SWEEP_DEAD]:
+        if outer & sweep[SWEEP_DEAD]:
             continue
         if outside:
             _copy(psi, s, inner, outer, True)
             _copy(adjoint, t, inner, outer, True)
-        for k in range(one[SWEEP_LAST] - 1, start - 1, -1):
+        for k in range(sweep[SWEEP_LAST] - 1, start - 1, -1):
             if outer & ops[k, OUTER] != ops[k, OUTER_VALUE]:
                 continue
             if wanted[k] > 0:
