@@ -21,15 +21,15 @@ class Codec(Protocol):
         ...
 
     def state_shape(self, image_shape: Sequence[int]) -> tuple[int, ...]:
-        """The shape of one state, for images of shape (C, H, W)."""
+        """Return the shape of one state, for images of shape (C, H, W)."""
         ...
 
     def encode(self, images: Tensor) -> Tensor:
-        """States (B, ...) of images (B, C, H, W) in [-1, 1]."""
+        """Return the states (B, ...) of images (B, C, H, W) in [-1, 1]."""
         ...
 
     def decode(self, states: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] of states (B, ...)."""
+        """Return the images (B, C, H, W) in [-1, 1] of states (B, ...)."""
         ...
 
 

@@ -18,23 +18,23 @@ Coefficient = TypeVar("Coefficient", float, Tensor)
 
 
 class Parametrisation(Protocol):
-    """What a network predicts."""
+    """Conversions between a network's output, the clean state and the noise."""
 
     def target(self, x0: Tensor, epsilon: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-        """What the network should answer for alpha x0 + sigma epsilon, (B, ...)."""
+        """Return the right output for alpha x0 + sigma epsilon, (B, ...)."""
         ...
 
     def x0(self, output: Tensor, x: Tensor, alpha: Coefficient, sigma: Coefficient) -> Tensor:
-        """The clean state that the network's output at x means, (B, ...)."""
+        """Return the clean state that the network's output at x means, (B, ...)."""
         ...
 
     def epsilon(self, output: Tensor, x: Tensor, alpha: Coefficient, sigma: Coefficient) -> Tensor:
-        """The noise that the network's output at x means, (B, ...)."""
+        """Return the noise that the network's output at x means, (B, ...)."""
         ...
 
 
 class EpsilonPrediction:
-    """The network predicts the noise (Ho et al. 2020, arXiv:2006.11239)."""
+    """Prediction of the noise (Ho et al. 2020, arXiv:2006.11239)."""
 
     def target(self, x0: Tensor, epsilon: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         return epsilon
@@ -47,7 +47,7 @@ class EpsilonPrediction:
 
 
 class X0Prediction:
-    """The network predicts the clean state."""
+    """Prediction of the clean state."""
 
     def target(self, x0: Tensor, epsilon: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         return x0
@@ -60,7 +60,7 @@ class X0Prediction:
 
 
 class VPrediction:
-    """The network predicts the velocity (Salimans & Ho 2022, arXiv:2202.00512, appendix D)."""
+    """Prediction of the velocity (Salimans & Ho 2022, arXiv:2202.00512, appendix D)."""
 
     def target(self, x0: Tensor, epsilon: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         return alpha * epsilon - sigma * x0

@@ -29,7 +29,7 @@ from qgen.progress import ProgressCallback
 
 @dataclass(frozen=True)
 class ReverseProcess:
-    """What a sampler follows from noise to a clean state.
+    """The reverse process that a sampler follows from noise to a clean state.
 
     Attributes:
         denoiser: the trained denoiser.

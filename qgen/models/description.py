@@ -47,7 +47,7 @@ class UsedCircuit:
 @final
 @dataclass(frozen=True, slots=True)
 class ModelDescription:
-    """A model in numbers.
+    """Description of a model in numbers.
 
     Attributes:
         rows: its parts, in the order in which they run.

@@ -22,7 +22,7 @@ Traceable: TypeAlias = Callable[[Sequence[torch.Tensor], bool], Tensors]
 
 
 class Rule(Protocol):
-    """What a function computes, and what its derivatives are: functions again, or a refusal."""
+    """Values and derivatives of a function; the derivatives are functions again, or refused."""
 
     def values(self, *tensors: torch.Tensor) -> Tensors:
         """Return the results, of plain tensors."""

@@ -40,7 +40,7 @@ class QuantumProbabilities(torch.nn.Module):
         ancillas: the qubits that have to read 0, fewer than all.
         backend: see `QuantumLayer`, as with all that follow.
         gradient: how it is differentiated.
-        shots: how often each circuit is measured.
+        shots: shots per circuit.
         seed: of the initial weights.
         initial: where the weights start.
         copies: None, or K for K circuits of one form, each with weights of its own: inputs (..., K, I) ->
@@ -71,32 +71,32 @@ class QuantumProbabilities(torch.nn.Module):
         self.circuits = QuantumLayer(with_z_products(circuit), backend, gradient, shots, seed, initial, copies)
 
     def joint(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Probabilities (..., 2^n) of all outcomes of all qubits, ancillas among them, at inputs (..., I)."""
+        """Return probabilities (..., 2^n) of all outcomes of all qubits, ancillas among them, at inputs (..., I)."""
         values: torch.Tensor = self.circuits(inputs)
         # In double precision: where one survivor in a million shots counts, so does a sum's rounding.
         return (walsh_hadamard(values.double()) / values.shape[-1]).to(values.dtype)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # the graph goes around the circuit
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Probabilities (..., 2^(n - a)) of the outcomes of the qubits that are no ancillas, at inputs (..., I)."""
+        """Return probabilities (..., 2^(n - a)) of the outcomes of the other qubits, at inputs (..., I)."""
         joint = self.joint(inputs)
         if not self.ancillas:
             return joint
-        found = self._where_ancillas_are_0(joint)
-        total = found.sum(dim=-1, keepdim=True)
+        accepted = self._where_ancillas_are_0(joint)
+        total = accepted.sum(dim=-1, keepdim=True)
         survived = total > ROUNDING * torch.finfo(total.dtype).eps
         # The inner choice is for gradients: behind the outer one alone, that of a division by zero would be NaN.
-        return torch.where(survived, found / torch.where(survived, total, 1), 0)
+        return torch.where(survived, accepted / torch.where(survived, total, 1), 0)
 
     def _where_ancillas_are_0(self, joint: torch.Tensor) -> torch.Tensor:
-        """The part (..., 2^(n - a)) of joint probabilities (..., 2^n)."""
+        """Return the part (..., 2^(n - a)) of joint probabilities (..., 2^n)."""
         qubits = self.circuits.circuit.qubits
         zeros = tuple(0 if qubit in self.ancillas else slice(None) for qubit in reversed(range(qubits)))
         grid = joint.reshape(*joint.shape[:-1], *[2] * qubits)
         return grid[..., *zeros].reshape(*joint.shape[:-1], 1 << (qubits - len(self.ancillas)))
 
     def extra_repr(self) -> str:
-        """The line that torch prints for this module."""
+        """Return the line that torch prints for this module."""
         return f"ancillas={self.ancillas}"
 
 

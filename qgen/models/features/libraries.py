@@ -24,7 +24,7 @@ MEAN, STD = 127 / 255, 128 / 255
 
 
 def build_efficientnet_lite0(settings: ExtractorSettings, shape: Shape) -> Pretrained:
-    """EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946), its last maps averaged over pixels.
+    """Build EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946), its last maps averaged over pixels.
 
     Raises:
         ConfigError: the extra is not installed, `thaw` is too large, or images are neither grey nor in colour.
@@ -61,7 +61,7 @@ HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 def build_torchvision(settings: ExtractorSettings, shape: Shape) -> Pretrained:
-    """A classifier of torchvision without its last dense layer.
+    """Build a classifier of torchvision without its last dense layer.
 
     Raises:
         ConfigError: torchvision is not installed, has no such network, or its weights are not on this machine; or the
@@ -81,7 +81,7 @@ def build_torchvision(settings: ExtractorSettings, shape: Shape) -> Pretrained:
 
 
 def build_timm(settings: ExtractorSettings, shape: Shape) -> Pretrained:
-    """A classifier of timm without its last dense layer.
+    """Build a classifier of timm without its last dense layer.
 
     Raises:
         ConfigError: timm is not installed, has no such network, or its weights are not on this machine; or the network
@@ -100,7 +100,7 @@ def build_timm(settings: ExtractorSettings, shape: Shape) -> Pretrained:
 
 
 def weighted_stages(network: nn.Module) -> dict[str, nn.Module]:
-    """The parts of a network that have weights, in the order in which it lists them, which is that of their use.
+    """Return the parts of a network that have weights, in the order in which it lists them, which is that of their use.
 
     These are its children; where one is a sequence or a list, the children of that.
     """

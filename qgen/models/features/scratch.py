@@ -69,12 +69,12 @@ def build_conv(settings: ExtractorSettings, shape: Shape, seed: int) -> ConvFeat
 
 
 def downsampling(inputs: int, outputs: int) -> nn.Conv2d:
-    """A convolution from maps (B, inputs, H, W) to (B, outputs, H // 2, W // 2)."""
+    """Return a convolution from maps (B, inputs, H, W) to (B, outputs, H // 2, W // 2)."""
     return nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
 
 
 def num_downsamplings(shape: Shape) -> int:
-    """Return how often images are halved: until they are 4 pixels wide or less, but twice at least if that leaves 2.
+    """Return the number of halvings of images to 4 pixels or less, but at least two if that leaves 2 pixels.
 
     Raises:
         ConfigError: the images are too small, or have no channels.
