@@ -54,14 +54,14 @@ def measure(device: Device, circuit: LayerCircuit, seeds: int, bindings: int) ->
     Some are routed over so many other qubits that no density matrix holds them; then the best one that fits.
     """
     measured = support(circuit.observables)
-    results = search(circuit.circuit, device.target, LEVELS, range(seeds), measured=measured)
-    sizes = [len(CompactCircuit(result.isa, device.target, ()).wires) for result in results]
+    circuits = search(circuit.circuit, device.target, LEVELS, range(seeds), measured=measured)
+    sizes = [len(CompactCircuit(routed.isa, device.target, ()).wires) for routed in circuits]
     rank = next(k for k, size in enumerate(sizes) if size <= MAX_QUBITS)
-    check = check_prediction(circuit, results[rank], device, bindings=bindings)
+    check = check_prediction(circuit, circuits[rank], device, bindings=bindings)
     predicted, simulated = check.predicted, check.simulated
     return {
         "rank": rank,
-        "two_qubit_gates": results[rank].result.metrics.two_qubit_gates,
+        "two_qubit_gates": circuits[rank].result.metrics.two_qubit_gates,
         "predicted": {part: getattr(predicted, part) for part in ("total", "gates", "idle", "readout")}
         | {"state": predicted.gates * predicted.idle},
         "simulated": {part: getattr(simulated, part) for part in PARTS},

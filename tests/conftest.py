@@ -10,9 +10,6 @@ from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # there is a worker for each core: more threads would only wait for one another
     os.environ.update(dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"], "1"))
-#: IBM's client would read the sources of the whole call stack for a header of every request: longer than the server on
-#: this machine takes to answer.
-os.environ["USAGE_DATA_OPT_OUT"] = "True"
 
 import numpy as np
 import pytest
