@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import create_model
@@ -71,6 +72,7 @@ class Kind:
         has_unused_parameters: (settings) -> whether some weights get no gradient.
         absolute_paths: (settings) -> nested changes that make the paths of files in the settings absolute.
         identity: (settings) -> plain values; weights of one model fit another where these are equal.
+        source: file of the class; None for the kinds of this package.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Kind:
     has_unused_parameters: Callable[[Any], bool] = _all_used
     absolute_paths: Callable[[Any], Mapping[str, Any]] = _no_paths
     identity: Callable[[Any], Mapping[str, Any]] = _plain
+    source: Path | None = None
 
     @classmethod
     def of(cls, name: str, generator: type) -> Kind:
@@ -104,9 +107,10 @@ class Kind:
                 f"the generator `{name}` needs `build(settings, context)`, a class method that returns the model "
                 "with its initial weights"
             )
-        optional = [entry.name for entry in fields(cls) if entry.name not in ("name", "settings")]
+        optional = [entry.name for entry in fields(cls) if entry.name not in ("name", "settings", "source")]
         given = {key: getattr(generator, key) for key in optional if hasattr(generator, key)}
-        return cls(name=name, settings=_with_kind(settings, name), **given)
+        source = None if name in BUILT_IN else _source(generator)
+        return cls(name=name, settings=_with_kind(settings, name), source=source, **given)
 
 
 def kind_names() -> tuple[str, ...]:
@@ -177,6 +181,11 @@ def _imported(name: str, place: str) -> type:
     if not isinstance(found, type):
         raise ConfigError(f"the generator `{name}` is not a class")
     return found
+
+
+def _source(generator: type) -> Path | None:
+    file = getattr(sys.modules.get(generator.__module__), "__file__", None)
+    return None if file is None else Path(file).resolve()
 
 
 def _look_in_current_folder() -> None:

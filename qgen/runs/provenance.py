@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib import metadata
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from qgen import __version__
 from qgen.backends import Backend
 from qgen.data import ImageSet
+from qgen.generators.kinds import Kind
 
 PACKAGES = ("torch", "numpy", "qiskit", "qiskit-machine-learning", "qiskit-aer", "qiskit-ibm-runtime", "numba")
 
@@ -41,6 +43,13 @@ def backend_facts(backend: Backend) -> dict[str, Any]:
 def data_facts(images: ImageSet) -> dict[str, Any]:
     """Return the data set, its source and its digest."""
     return {"name": images.name, "images": len(images), "source": images.source, "sha256": images.sha256}
+
+
+def generator_facts(kind: Kind) -> dict[str, Any]:
+    """Return the file of a user's own generator and its digest; empty for the kinds of this package."""
+    if kind.source is None:
+        return {}
+    return {"generator": {"file": str(kind.source), "sha256": sha256(kind.source.read_bytes()).hexdigest()}}
 
 
 def now() -> str:

@@ -111,6 +111,10 @@ def resume(trainer: Trainer, report: Report) -> Finished:
         first = trainer.restore()
         if trainer.fabric.is_global_zero:
             here = {"from_step": first, "backend": provenance.backend_facts(trainer.generator.backend)}
+            code = provenance.generator_facts(trainer.config.kind)
+            if code and "generator" in facts and code["generator"]["sha256"] != facts["generator"]["sha256"]:
+                report.message(f"{code['generator']['file']} has changed since {run.path} was started")
+            here |= code
             planned = trainer.total_of(run.config().training)
             stretched = decay_change(trainer.settings, first, planned, trainer.total)
             if stretched is not None:
@@ -168,6 +172,7 @@ def _facts(trainer: Trainer) -> dict[str, Any]:
             "frozen": _frozen(trainer),
         }
         | ({"judge": trainer.evaluator.name} if trainer.evaluator else {})
+        | provenance.generator_facts(trainer.config.kind)
     )
 
 

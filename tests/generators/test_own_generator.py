@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from qgen.cli.main import app
 from qgen.costing.circuit_use import sampling_uses, training_uses
 from qgen.data import DataSettings, open_images
 from qgen.errors import ConfigError
-from qgen.generators import can_sample
+from qgen.generators import can_sample, get_kind
 from qgen.nn import QuantumLayer
 from qgen.runs import Run, RunConfig, build_generator, build_model, load_checkpoint, read_config
+from qgen.runs.config import _config_class
 from qgen.sampling import open_trained
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
@@ -39,7 +41,10 @@ def train(*arguments: str, steps: int) -> Any:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the example, from which commands are run."""
+    """A folder with the example, from which commands are run; nothing of an earlier one is remembered."""
+    monkeypatch.delitem(sys.modules, "own_generator", raising=False)
+    for cached in (get_kind, _config_class):
+        cached.cache_clear()
     for file in EXAMPLES.glob("own_generator.*"):
         shutil.copy(file, tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -55,7 +60,7 @@ def tensors(run: Path) -> dict[str, torch.Tensor]:
 def test_it_is_trained_resumed_sampled_and_described(here: Path) -> None:
     train("--name", "whole", steps=4)
     train("--name", "broken", steps=2)
-    qgen("train", "runs/broken", "--resume", "--set", "training.steps=4")
+    assert "has changed" not in qgen("train", "runs/broken", "--resume", "--set", "training.steps=4").stdout
     whole, broken = tensors(here / "runs/whole"), tensors(here / "runs/broken")
     assert whole.keys() == broken.keys()
     assert all(torch.equal(value, broken[name]) for name, value in whole.items())
@@ -74,6 +79,20 @@ def test_it_is_trained_resumed_sampled_and_described(here: Path) -> None:
     assert "3 qubits" in qgen("describe", "runs/whole").stdout
     assert "`model.qubits`" not in qgen("train", "own_generator.yaml", "--keys").stdout
     assert "model.qubits=6" in qgen("train", "own_generator.yaml", "--keys").stdout
+
+
+def test_code_that_changed_is_noticed(here: Path) -> None:
+    """A resumed run may then take other steps than one that was never stopped."""
+    train("--out", "run", steps=1)
+    before = json.loads((here / "run/provenance.json").read_text())["generator"]
+    assert before["file"] == str(here / "own_generator.py")
+    assert before["sha256"] == sha256((here / "own_generator.py").read_bytes()).hexdigest()
+    with open(here / "own_generator.py", "a") as file:
+        file.write("# a comment\n")
+    said = qgen("train", "run", "--resume", "--set", "training.steps=2").stdout
+    assert "own_generator.py has changed since run was started" in said
+    resumed = json.loads((here / "run/provenance.json").read_text())["resumed"][0]["generator"]
+    assert resumed["sha256"] == sha256((here / "own_generator.py").read_bytes()).hexdigest() != before["sha256"]
 
 
 def test_an_image_follows_from_its_seed_alone(here: Path) -> None:
