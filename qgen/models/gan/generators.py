@@ -22,7 +22,7 @@ GROUPS = 8  # of channels that are normalised together
 MAX_NUMBERS = 20  # of a sample that one circuit makes, a qubit each
 
 
-class Generator(nn.Module, ABC):
+class GeneratorNetwork(nn.Module, ABC):
     """A network from latent numbers (B, L) to images (B, C, H, W) in [-1, 1].
 
     Attributes:
@@ -38,7 +38,7 @@ class Generator(nn.Module, ABC):
         """Draw latent numbers (count, L), float32, on the CPU."""
 
 
-class ConvGenerator(Generator):
+class ConvGenerator(GeneratorNetwork):
     """A block on the latent numbers, then convolutions that double the size until it is that of the image.
 
     Latent numbers are uniform in [-1, 1]. Normalisations are by group, so that an image depends on no other one.
@@ -89,7 +89,7 @@ class _Level(nn.Module):
         return functional.leaky_relu(self.norm(self.conv(maps)), 0.2)
 
 
-class PatchGenerator(Generator):
+class PatchGenerator(GeneratorNetwork):
     """Circuits that read the same latent numbers; the probabilities of each one's outcomes are a part of the image.
 
     A pixel is the probability of an outcome given that the ancillas are 0, divided by the largest one of its patch: 0
@@ -138,7 +138,7 @@ class PatchGenerator(Generator):
         return (2 * parts - 1).reshape(-1, *self._shape)
 
 
-class StyleGenerator(Generator):
+class StyleGenerator(GeneratorNetwork):
     """A circuit whose every angle is w z + b; the expectation value of Z on a qubit is a number of the sample.
 
     Latent numbers are standard normal. Source: C. Bravo-Prieto et al. (2022), "Style-based quantum generative
@@ -178,7 +178,7 @@ def build_generator_network(
     settings: ConvGeneratorSettings | PatchGeneratorSettings | StyleGeneratorSettings,
     shape: Shape,
     context: CircuitContext,
-) -> Generator:
+) -> GeneratorNetwork:
     """Build the generator that the settings describe, for images of this shape.
 
     Raises:

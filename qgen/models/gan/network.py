@@ -12,7 +12,7 @@ from qgen.errors import ConfigError
 from qgen.models.circuit_context import CircuitContext
 from qgen.models.features import build_feature_extractor
 from qgen.models.gan.blocks import build_block
-from qgen.models.gan.generators import Generator, Shape, build_generator_network
+from qgen.models.gan.generators import GeneratorNetwork, Shape, build_generator_network
 from qgen.models.gan.settings import DiscriminatorSettings, GANSettings
 from qgen.models.initialisation import initialise
 from qgen.randomness import derive
@@ -60,7 +60,7 @@ class GAN(nn.Module):
         image_shape: (C, H, W) of its images.
     """
 
-    generator: Generator
+    generator: GeneratorNetwork
     discriminator: Discriminator
 
     def __init__(
