@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def is_model(what: str) -> bool:
-    """Whether these words name a preset, a file of settings or a folder, rather than a circuit."""
+    """Return whether this names a preset, a file of settings or a folder, rather than a circuit."""
     presets = {entry.name for entry in (resources.files("qgen") / "runs" / "presets").iterdir()}
     return what.endswith((".yaml", ".yml")) or os.path.isdir(what) or f"{what}.yaml" in presets
 
 
 def print_model(what: str, changes: list[str], as_json: bool) -> None:
-    """Lists the layers of a model, with what each has to learn, and what a run of it has come to."""
+    """Print the layers of a model with their parameters and circuits, and the progress of a run."""
     from qgen.runs import Run, build_generator, find_run, override_config, read_config
 
     run: Run | None = None
@@ -44,7 +44,7 @@ def print_model(what: str, changes: list[str], as_json: bool) -> None:
 
 
 def _data_facts(config: "RunConfig", run: "Run | None") -> tuple[tuple[int, int, int], int | None]:
-    """The shape of the images, and how many classes they have."""
+    """Return the shape of the images and their number of classes."""
     from qgen.data import image_shape, num_classes
     from qgen.runs import load_checkpoint
 

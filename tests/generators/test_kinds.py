@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import SerializeAsAny
 
 from qgen.errors import ConfigError
 from qgen.generators import get_kind, kind_names, kinds
 from qgen.runs import RunConfig, override_config, read_config
 from qgen.runs.keys import list_keys
+from qgen.settings import Settings
 
 MODULE = '''
 from qgen.diffusion import SamplingSettings
@@ -101,6 +103,17 @@ def test_a_class_of_ones_own_has_settings_groups_and_parts(module: str) -> None:
     assert override_config(config, ["start.run=x"]).parts_taken_over == ("body",)
     changed = override_config(config, ["model.width=7", "model.inner={strength: 3}", "extra.strength=4"])
     assert (changed.model.width, changed.model.inner.strength, changed.groups["extra"].strength) == (7, 3.0, 4.0)
+
+
+def test_settings_inside_others_keep_their_kind(module: str) -> None:
+    class Outer(Settings):
+        run: SerializeAsAny[RunConfig]
+
+    outer = Outer(run=RunConfig.read(own(module, extra={"strength": 2})))
+    again = Outer.read(outer.plain())
+    assert again == outer
+    assert again.run.groups["extra"].plain() == {"strength": 2.0}
+    assert Outer.read({"run": {"training": {"steps": 1}}}).run.model.kind == "unet"
 
 
 def test_mistakes_in_its_settings_are_named_as_in_ours(module: str) -> None:
