@@ -32,6 +32,7 @@ class Row:
         forms: what names look like, and what they are; empty for a single backend.
         names: further names, without the prefix.
         billed: whether running costs money.
+        find: refuses a name of which there is no device or file, without importing the backend.
     """
 
     prefix: str
@@ -40,6 +41,7 @@ class Row:
     forms: Mapping[str, str] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     billed: bool = False
+    find: Callable[[str], object] | None = None
 
     def has(self, name: str) -> bool:
         """Whether a backend of this name is one of these."""
@@ -67,6 +69,27 @@ _USELESS = {
     "noise": _NO_NOISE,
     "layout": ("has no qubits of a device to choose", "`aer:fake_brisbane` and `fake_brisbane`, say, have"),
 }
+
+
+def _find_noise(name: str) -> None:
+    from qgen.devices import open_device
+    from qgen.noise.settings import ENDINGS
+
+    source = name.removeprefix("aer:")
+    if source.lower().endswith(ENDINGS):
+        from qgen.noise import read_noise
+
+        read_noise(Path(source))
+    else:
+        open_device(source)
+
+
+def _find_snapshot(name: str) -> None:
+    from qgen.devices import open_device
+
+    open_device(name)
+
+
 _AER_FORMS = {
     "aer:DEVICE": "Aer with the noise of a device, as in aer:fake_brisbane",
     "aer:FILE.yaml": "Aer with the noise of a file: docs/noise-files.md",
@@ -82,8 +105,20 @@ _ROWS = (
     Row("statevector", "qgen.backends.statevector.backend:open_statevector"),
     Row("aer", "qgen.backends.aer.exact:open_aer", ("shots",)),
     Row("reference", "qgen.backends.reference:open_reference"),
-    Row("aer:", "qgen.backends.aer.noisy:open_noisy", ("shots", "noise_scale", "noise", "layout"), _AER_FORMS),
-    Row("fake_", "qgen.backends.device.local:open_snapshot", ("shots", "layout"), _SNAPSHOT_FORMS),
+    Row(
+        "aer:",
+        "qgen.backends.aer.noisy:open_noisy",
+        ("shots", "noise_scale", "noise", "layout"),
+        _AER_FORMS,
+        find=_find_noise,
+    ),
+    Row(
+        "fake_",
+        "qgen.backends.device.local:open_snapshot",
+        ("shots", "layout"),
+        _SNAPSHOT_FORMS,
+        find=_find_snapshot,
+    ),
     Row(
         "ibm_", "qgen.backends.ibm.backend:open_ibm", ("shots", "layout"), _HARDWARE_FORMS, ("least_busy",), billed=True
     ),
@@ -140,18 +175,25 @@ def open_settings(settings: BackendSettings, journal: Path | None = None) -> Bac
         BackendError: see `open_backend`.
         HardwareError: likewise.
     """
-    row = check_settings(settings)
+    row = _row(settings)
     module, _, function = row.opener.partition(":")
     opener: Opener = getattr(import_module(module), function)
     return opener(settings, journal)
 
 
-def check_settings(settings: BackendSettings) -> Row:
-    """Return the kind of backend that these settings name; nothing is opened or imported.
+def check_settings(settings: BackendSettings) -> None:
+    """Check the name and the options of a backend, without opening or importing it.
 
     Raises:
-        BackendError: there is no such backend, or an option that it has no use for.
+        BackendError, ConfigError: there is no such backend, device or file, or an option that the backend has no use
+            for.
     """
+    row = _row(settings)
+    if row.find is not None:
+        row.find(settings.name)
+
+
+def _row(settings: BackendSettings) -> Row:
     row = next((row for row in _ROWS if row.has(settings.name)), None)
     if row is None:
         raise BackendError(_refusal(settings.name))

@@ -91,11 +91,13 @@ def sample(
     spending = confirmation.SpendingArgs(max_qpu_seconds, yes, dry_run, beyond_account, place_anew)
     confirmation.check_args(spending, config.backend.name)
 
-    from qgen.nn import describe_runs
-    from qgen.sampling import open_trained, sample_run
     from qgen.training import choose_device
 
     torch_device = choose_device(device)
+
+    from qgen.nn import describe_runs
+    from qgen.sampling import open_trained, sample_run
+
     console = make_console(as_json)
     trained = open_trained(trained_run, backend_changes, sampler_changes)
     circuits = trained.generator.circuits_per_image * count

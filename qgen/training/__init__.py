@@ -1,16 +1,23 @@
 """Training: one loop for every kind of generator, which resumes to the same numbers."""
 
-from qgen.training.ema import MovingAverage as MovingAverage
-from qgen.training.ema import decay_at as decay_at
-from qgen.training.launch import choose_device as choose_device
-from qgen.training.launch import export as export
-from qgen.training.launch import make_fabric as make_fabric
-from qgen.training.launch import resume as resume
-from qgen.training.launch import start as start
-from qgen.training.launch import terminate_workers as terminate_workers
-from qgen.training.loop import Finished as Finished
-from qgen.training.loop import Trainer as Trainer
-from qgen.training.loop import train as train
-from qgen.training.report import ConsoleReport as ConsoleReport
-from qgen.training.report import Report as Report
-from qgen.training.report import TensorBoardReport as TensorBoardReport
+from typing import TYPE_CHECKING
+
+from qgen.lazy import lazy_imports
+
+if TYPE_CHECKING:
+    from qgen.training.device import choose_device as choose_device
+    from qgen.training.ema import MovingAverage as MovingAverage
+    from qgen.training.ema import decay_at as decay_at
+    from qgen.training.launch import export as export
+    from qgen.training.launch import make_fabric as make_fabric
+    from qgen.training.launch import resume as resume
+    from qgen.training.launch import start as start
+    from qgen.training.launch import terminate_workers as terminate_workers
+    from qgen.training.loop import Finished as Finished
+    from qgen.training.loop import Trainer as Trainer
+    from qgen.training.loop import train as train
+    from qgen.training.report import ConsoleReport as ConsoleReport
+    from qgen.training.report import Report as Report
+    from qgen.training.report import TensorBoardReport as TensorBoardReport
+else:
+    __getattr__, __dir__ = lazy_imports(__name__)

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -18,24 +18,11 @@ from qgen.errors import ConfigError, RunError
 from qgen.generators import Export
 from qgen.runs import RunConfig, provenance
 from qgen.runs.folder import writing
+from qgen.training.device import Device, choose_device
 from qgen.training.loop import Finished, Trainer, train
 from qgen.training.memory import keep_memory
 from qgen.training.optimization import decay_change
 from qgen.training.report import Report
-
-Device = Literal["auto", "cpu", "cuda"]
-
-
-def choose_device(device: Device = "auto") -> Literal["cpu", "cuda"]:
-    """Return the device of classical layers: `auto` is a GPU where torch finds one.
-
-    Raises:
-        ConfigError: CUDA is wanted and there is none.
-    """
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise ConfigError("torch finds no CUDA GPU here: leave --device out, or install a CUDA build of torch")
-    return "cuda" if available and device != "cpu" else "cpu"
 
 
 def make_fabric(config: RunConfig, device: Device = "auto", devices: int = 1) -> Fabric:

@@ -147,6 +147,9 @@ def test_mistakes_are_one_clear_line_and_leave_nothing(
         (["--steps", "999"], "more than diffusion.steps = 50"),
         (["--sampler", "unipc", "--eta", "0.5"], "eta = 0.5 means nothing"),
         (["--backend", "nowhere"], "there is no backend `nowhere`"),
+        (["--backend", "aer:fake_nowhere"], "there is no device snapshot `fake_nowhere`"),
+        (["--backend", "fake_nowhere"], "there is no device snapshot `fake_nowhere`"),
+        (["--backend", "aer:none.yaml"], "none.yaml"),
     ],
 )
 def test_mistakes_in_sampling(arguments: list[str], said: str, trained: Run) -> None:
@@ -161,6 +164,9 @@ def test_mistakes_in_sampling(arguments: list[str], said: str, trained: Run) -> 
         (["--layout", "none.json"], "cannot read none.json"),
         (["--layout", "other.json"], "other.json holds no pinned circuits"),
         (["--backend", "nowhere"], "there is no backend `nowhere`"),
+        (["--backend", "aer:fake_nowhere"], "there is no device snapshot `fake_nowhere`"),
+        (["--backend", "fake_nowhere"], "there is no device snapshot `fake_nowhere`"),
+        (["--backend", "aer:none.yaml"], "none.yaml"),
         (["--backend", "statevector", "--shots", "9"], "shots = 9 would change nothing"),
         (["--sampler", "quick"], "`sampling.sampler`"),
         (["--eta", "2"], "`sampling.eta`"),
@@ -185,6 +191,9 @@ def test_what_needs_no_model_is_refused_before_it_is_built(
     [
         (["--layout", "other.json"], "other.json holds no pinned circuits"),
         (["--backend", "nowhere"], "there is no backend `nowhere`"),
+        (["--backend", "aer:fake_nowhere"], "there is no device snapshot `fake_nowhere`"),
+        (["--backend", "fake_nowhere"], "there is no device snapshot `fake_nowhere`"),
+        (["--backend", "aer:none.yaml"], "none.yaml"),
         (["--shots", "9"], "shots = 9 would change nothing"),
         (["--gradient", "nothing"], "there is no gradient method `nothing`"),
         (["--gradient", "spsa:x=1"], "unknown key `x`"),
