@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from qgen.backends.settings import BackendSettings
 
 Shots = Annotated[
-    int | None, typer.Option(min=1, help="Measure each circuit so often; default: exact where that can be had.")
+    int | None, typer.Option(min=1, help="Shots per circuit; default: exact values where possible.")
 ]
 NoiseScale = Annotated[float | None, typer.Option(min=0, help="Strength of a device's errors: 0 none, 1 as they are.")]
 Layout = Annotated[

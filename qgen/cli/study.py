@@ -45,10 +45,10 @@ def study() -> None:
 def compare(
     presets: Annotated[list[str], typer.Argument(metavar="PRESET", help="Presets, or YAML files.")],
     seeds: Annotated[
-        int, typer.Option(min=1, max=1000, help="How often each is trained; two or more make intervals.")
+        int, typer.Option(min=1, max=1000, help="Seeds of each preset; two or more give intervals.")
     ] = 3,
     fraction: Annotated[
-        list[float] | None, typer.Option(metavar="PART", help="Of the images to learn from; default: 1. Repeatable.")
+        list[float] | None, typer.Option(metavar="PART", help="Part of the images to train on; default: 1. Repeatable.")
     ] = None,
     images: Annotated[
         int | None, typer.Option(min=1, help="Training images that each run sees; default: as the presets say.")
@@ -61,7 +61,7 @@ def compare(
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Runs at a time; default: one for each core.")] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="The study's folder; one that exists already goes on.")
+        Path | None, typer.Option(metavar="FOLDER", help="The study's folder; an existing study is resumed.")
     ] = None,
     data_dir: options.DataDir = None,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the classical layers run.")] = "cpu",
@@ -73,8 +73,8 @@ def compare(
     Each is trained for the same number of training images, one process a run.
     The folder then holds compare.html, compare.md and compare.json: means with
     95 % intervals, differences from the baseline, curves, and samples of every
-    run. Ctrl-C ends it after the steps in hand; the same command with --out goes
-    on.
+    run. Ctrl-C stops it after the current steps; the same command with --out
+    resumes it.
     """
     from qgen.studies.comparison import make_comparison
 
