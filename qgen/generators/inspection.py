@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from math import prod
@@ -38,8 +39,7 @@ def describe_module(network: nn.Module, shape: tuple[int, ...], circuits: int) -
     """
     layers = _layers(network)
     used = tuple(
-        UsedCircuit(name, layer.circuit.circuit.name, layer.circuit.qubits, None, layer.copies or 1)
-        for name, layer in layers.items()
+        UsedCircuit(name, _name(layer), layer.circuit.qubits, None, layer.copies or 1) for name, layer in layers.items()
     )
     parts = tuple(Part(name, (), count(part), 0) for name, part in network.named_children())
     return ModelDescription(
@@ -51,6 +51,12 @@ def describe_module(network: nn.Module, shape: tuple[int, ...], circuits: int) -
         qubits=max((circuit.qubits for circuit in used), default=0),
         circuits=used,
     )
+
+
+def _name(layer: QuantumLayer) -> str:
+    """The circuit's own name; "circuit" where Qiskit gave it a number."""
+    name = str(layer.circuit.circuit.name)
+    return "circuit" if re.fullmatch(r"circuit-\d+(-\d+)*", name) else name
 
 
 def _layers(network: nn.Module) -> dict[str, QuantumLayer]:

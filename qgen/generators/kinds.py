@@ -34,6 +34,10 @@ ENTRY_POINTS = "qgen.generators"
 _IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.\w+)*:[^\W\d]\w*(\.\w+)*")
 
 
+class KindError(ConfigError):
+    """A kind of generator does not exist, or its class cannot be imported or lacks something."""
+
+
 def _unchecked(settings: Any, groups: Groups) -> None:
     """Accept all settings."""
 
@@ -94,16 +98,16 @@ class Kind:
         """Return the kind of a generator's class.
 
         Raises:
-            ConfigError: the class lacks `Settings` or `build`, or they are not what they have to be.
+            KindError: the class lacks `Settings` or `build`, or they are not what they have to be.
         """
         settings = getattr(generator, "Settings", None)
         if not (isinstance(settings, type) and issubclass(settings, Settings)):
-            raise ConfigError(
+            raise KindError(
                 f"the generator `{name}` needs a class `Settings`, derived from qgen.settings.Settings: "
                 "its fields are the settings of the model"
             )
         if not callable(getattr(generator, "build", None)):
-            raise ConfigError(
+            raise KindError(
                 f"the generator `{name}` needs `build(settings, context)`, a class method that returns the model "
                 "with its initial weights"
             )
@@ -131,7 +135,7 @@ def get_kind(name: str) -> Kind:
         name: one of `kind_names()`, or `package.module:Class`, where the current folder counts as a place of modules.
 
     Raises:
-        ConfigError: there is none, it cannot be imported, or its class lacks something.
+        KindError: there is none, it cannot be imported, or its class lacks something.
     """
     if name in BUILT_IN:
         return Kind.of(name, _imported(name, BUILT_IN[name]))
@@ -140,7 +144,7 @@ def get_kind(name: str) -> Kind:
         return Kind.of(name, _imported(name, name))
     if name in _offered():
         return Kind.of(name, _imported(name, _offered()[name].value))
-    raise ConfigError(
+    raise KindError(
         f"there is no generator `{short_repr(name)}`; known: {', '.join(kind_names())}, or your own class as "
         "package.module:Class"
     )
@@ -169,17 +173,15 @@ def _imported(name: str, place: str) -> type:
             found = getattr(found, part)
     except ModuleNotFoundError as error:
         where = f"; looked among installed packages and in {os.getcwd()}" if _is_import_path(name) else ""
-        raise ConfigError(
-            f"the generator `{name}` cannot be imported: no module named {error.name!r}{where}"
-        ) from error
+        raise KindError(f"the generator `{name}` cannot be imported: no module named {error.name!r}{where}") from error
     except AttributeError as error:
         if module in sys.modules and not hasattr(sys.modules[module], attribute.partition(".")[0]):
-            raise ConfigError(f"the generator `{name}` does not exist: {module} has no {attribute!r}") from error
-        raise ConfigError(f"the generator `{name}` cannot be imported: {error}") from error
+            raise KindError(f"the generator `{name}` does not exist: {module} has no {attribute!r}") from error
+        raise KindError(f"the generator `{name}` cannot be imported: {error}") from error
     except Exception as error:  # a user's file may raise anything
-        raise ConfigError(f"the generator `{name}` cannot be imported: {type(error).__name__}: {error}") from error
+        raise KindError(f"the generator `{name}` cannot be imported: {type(error).__name__}: {error}") from error
     if not isinstance(found, type):
-        raise ConfigError(f"the generator `{name}` is not a class")
+        raise KindError(f"the generator `{name}` is not a class")
     return found
 
 

@@ -90,6 +90,7 @@ class Run:
         Raises:
             RunError: the folder is not a run, or its settings are of another version of qgen or damaged.
         """
+        from qgen.generators.kinds import KindError
         from qgen.runs.config import RunConfig
 
         file = self.path / "config.yaml"
@@ -103,6 +104,11 @@ class Run:
             raise RunError(f"{file} is damaged: it does not hold settings")
         try:
             return RunConfig.read(plain)
+        except KindError as error:
+            generator = self.provenance().get("generator")
+            place = generator.get("file") if isinstance(generator, dict) else None
+            hint = f". The run was started with {place}: use the folder of that file" if place else ""
+            raise RunError(f"{file}: {error}{hint}") from error
         except ConfigError as error:
             raise RunError(f"{file} is damaged or of another version of qgen: {error}") from error
 

@@ -99,7 +99,8 @@ def resume(trainer: Trainer, report: Report) -> Finished:
         if trainer.fabric.is_global_zero:
             here = {"from_step": first, "backend": provenance.backend_facts(trainer.generator.backend)}
             code = provenance.generator_facts(trainer.config.kind)
-            if code and "generator" in facts and code["generator"]["sha256"] != facts["generator"]["sha256"]:
+            before = facts.get("generator")
+            if code and isinstance(before, dict) and before.get("sha256") != code["generator"]["sha256"]:
                 report.message(f"{code['generator']['file']} has changed since {run.path} was started")
             here |= code
             planned = trainer.total_of(run.config().training)
