@@ -12,9 +12,7 @@ import typer
 if TYPE_CHECKING:
     from qgen.backends.settings import BackendSettings
 
-Shots = Annotated[
-    int | None, typer.Option(min=1, help="Shots per circuit; default: exact values where possible.")
-]
+Shots = Annotated[int | None, typer.Option(min=1, help="Shots per circuit; default: exact values where possible.")]
 NoiseScale = Annotated[float | None, typer.Option(min=0, help="Strength of a device's errors: 0 none, 1 as they are.")]
 Layout = Annotated[
     str | None, typer.Option(metavar="FILE.json", help="Circuits put on the device before: `qgen transpile --pin`.")

@@ -44,9 +44,7 @@ def study() -> None:
 @app.command(epilog=_COMPARE_EXAMPLES)
 def compare(
     presets: Annotated[list[str], typer.Argument(metavar="PRESET", help="Presets, or YAML files.")],
-    seeds: Annotated[
-        int, typer.Option(min=1, max=1000, help="Seeds of each preset; two or more give intervals.")
-    ] = 3,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Seeds of each preset; two or more give intervals.")] = 3,
     fraction: Annotated[
         list[float] | None, typer.Option(metavar="PART", help="Part of the images to train on; default: 1. Repeatable.")
     ] = None,
