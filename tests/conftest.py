@@ -1,5 +1,6 @@
 """What every test shares: hypothesis' profiles, a budget of minutes, random numbers whose seed a failure prints."""
 
+import gc
 import os
 import secrets
 import sys
@@ -38,6 +39,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.stash[_START] = time.monotonic()  # each process of xdist counts its own session
+
+
+def pytest_collection_finish() -> None:
+    # What was imported stays until the end: to look through it for garbage takes half a second, again and again.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)  # before any fixture is set up
