@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -162,10 +163,15 @@ def open_backend(
         HardwareError: IBM's hardware without an account, or a device that the account does not have.
     """
     given = {"shots": shots, "noise_scale": noise_scale, **options}
-    chosen = {option: value for option, value in given.items() if value is not None}
+    chosen = {option: _plain(value) for option, value in given.items() if value is not None}
     if isinstance(name, str):
         return open_settings(_settings(name, chosen), journal)
     return _open_instance(name, chosen)
+
+
+def _plain(value: Any) -> Any:
+    """Return a path as text, as settings have it; anything else as it is."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def open_settings(settings: BackendSettings, journal: Path | None = None) -> Backend:

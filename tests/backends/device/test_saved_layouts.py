@@ -42,7 +42,7 @@ def test_a_pinned_circuit_runs_where_it_was_put(
     executable = open_backend(name, layout=str(file)).compile(circuit)
     routed = executable.routed
     assert [routed.physical[wire] for wire in routed.wires] == chosen.layout.final_index_layout()
-    ideal = open_backend(f"aer:{DEVICE}", noise_scale=0.0, layout=str(file)).compile(circuit)
+    ideal = open_backend(f"aer:{DEVICE}", noise_scale=0.0, layout=file).compile(circuit)
     inputs, weights = rng.uniform(-3, 3, (4, 3)), rng.uniform(-3, 3, circuit.num_weights)
     exact = open_backend("reference").compile(circuit).expectations(inputs, weights)
     assert np.allclose(ideal.expectations(inputs, weights), exact, atol=1e-9)
@@ -80,7 +80,7 @@ def test_the_layout_of_a_circuit_is_not_taken_for_another(one: Operation, other:
 
 
 def test_what_does_not_fit_is_refused(file: Path, tmp_path: Path) -> None:
-    backend = open_backend(f"aer:{DEVICE}", layout=str(file))
+    backend = open_backend(f"aer:{DEVICE}", layout=file)
     with pytest.raises(BackendError, match="pins 1 other circuit"):
         backend.compile(ansatz("basic", qubits=3, layers=1))
     with pytest.raises(BackendError, match="pins circuits to fake_manila, not to fake_lima"):
