@@ -18,5 +18,7 @@ if TYPE_CHECKING:
     from qgen.backends.registry import FORMS as FORMS
     from qgen.backends.registry import backend_names as backend_names
     from qgen.backends.registry import open_backend as open_backend
+    from qgen.backends.registry import open_settings as open_settings
+    from qgen.backends.settings import BackendSettings as BackendSettings
 else:
     __getattr__, __dir__ = lazy_imports(__name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -11,7 +10,6 @@ from qgen.backends.ibm.options import HardwareOptions
 from qgen.settings import Settings
 
 if TYPE_CHECKING:
-    from qgen.backends.api import Backend
     from qgen.backends.device.saved_layouts import SavedLayouts
 
 
@@ -33,20 +31,6 @@ class BackendSettings(Settings):
     gradient: str = "auto"
     """`adjoint`, `parameter-shift`, `spsa`, each with options as in `spsa:directions=4,step=0.1`; `auto` is adjoint
     where values are exact, else parameter-shift."""
-
-    def open(self, journal: Path | None = None) -> Backend:
-        """Open the backend.
-
-        Args:
-            journal: the file in which jobs on hardware are recorded.
-
-        Raises:
-            BackendError: there is none of that name, or an option that it has no use for.
-            HardwareError: it is IBM's hardware, and there is no account, or no such device.
-        """
-        from qgen.backends.registry import open_settings
-
-        return open_settings(self, journal)
 
     def saved_layouts(self) -> SavedLayouts | None:
         """Read the circuits of `layout`.

@@ -83,10 +83,3 @@ app.command(epilog=transpile.EXAMPLES)(transpile.transpile)
 app.add_typer(study.app, name="study")
 app.command(epilog=jobs.EXAMPLES)(jobs.jobs)
 app.command(epilog=devserver.EXAMPLES)(devserver.devserver)
-
-
-def main() -> None:
-    """Run the command line of this process; `qgen.__main__` handles a Ctrl-C during imports too."""
-    from qgen.cli.process import run
-
-    raise SystemExit(run())

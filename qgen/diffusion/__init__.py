@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qgen.diffusion.denoiser import Guided as Guided
     from qgen.diffusion.objective import DenoisingObjective as DenoisingObjective
     from qgen.diffusion.objective import Draws as Draws
+    from qgen.diffusion.objective import loss_weights as loss_weights
     from qgen.diffusion.objective import p2_weights as p2_weights
     from qgen.diffusion.parametrisation import Parametrisation as Parametrisation
     from qgen.diffusion.samplers import ReverseProcess as ReverseProcess
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from qgen.diffusion.schedules import Schedule as Schedule
     from qgen.diffusion.schedules import cosine as cosine
     from qgen.diffusion.schedules import linear as linear
+    from qgen.diffusion.schedules import noise_schedule as noise_schedule
     from qgen.diffusion.settings import DiffusionSettings as DiffusionSettings
     from qgen.diffusion.settings import SamplingSettings as SamplingSettings
 else:

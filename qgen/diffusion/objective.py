@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from qgen.conditioning import Conditioning
 from qgen.diffusion.codec import Codec, IdentityCodec
 from qgen.diffusion.parametrisation import PARAMETRISATIONS
-from qgen.diffusion.schedules import Schedule, per_image
-from qgen.diffusion.settings import Prediction
+from qgen.diffusion.schedules import Schedule, noise_schedule, per_image
+from qgen.diffusion.settings import DiffusionSettings, Prediction
 from qgen.errors import InputError
 
 
@@ -46,6 +46,11 @@ def p2_weights(schedule: Schedule, gamma: float = 1.0, k: float = 1.0) -> Tensor
     1 - alphas_bar; gamma = 0 weighs all steps alike.
     """
     return (k + schedule.snr) ** -gamma
+
+
+def loss_weights(settings: DiffusionSettings) -> Tensor:
+    """Return the weight of each step's loss, (T,) float64, as the settings have it."""
+    return p2_weights(noise_schedule(settings), settings.p2_gamma, settings.p2_k)
 
 
 class DenoisingObjective(nn.Module):

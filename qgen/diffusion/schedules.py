@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from qgen.diffusion.settings import linear_betas
+from qgen.diffusion.settings import DiffusionSettings, linear_betas
 from qgen.errors import ConfigError, InputError
 
 CLEAN = -1
@@ -156,3 +156,8 @@ def linear(steps: int, first: float = 1e-4, last: float = 0.02) -> Schedule:
 def _check(steps: int) -> None:
     if steps < 1:
         raise ConfigError(f"a diffusion has at least one step, not {steps}")
+
+
+def noise_schedule(settings: DiffusionSettings) -> Schedule:
+    """Return the schedule that the settings describe."""
+    return {"cosine": cosine, "linear": linear}[settings.schedule](settings.steps)

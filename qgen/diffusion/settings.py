@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, Self, TypeAlias
 
 from pydantic import Field, NonNegativeInt, model_validator
 
 from qgen.errors import ConfigError
 from qgen.settings import Settings
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from qgen.diffusion.schedules import Schedule
-
 
 #: What a network predicts: the noise, the clean state, or v of Salimans & Ho 2022, arXiv:2202.00512.
 Prediction: TypeAlias = Literal["epsilon", "x0", "v"]
@@ -79,18 +73,6 @@ class DiffusionSettings(Settings):
         if self.schedule == "linear":
             linear_betas(self.steps)
         return self
-
-    def noise_schedule(self) -> Schedule:
-        """Return the schedule that these settings describe."""
-        from qgen.diffusion.schedules import cosine, linear
-
-        return {"cosine": cosine, "linear": linear}[self.schedule](self.steps)
-
-    def loss_weights(self) -> Tensor:
-        """Return the weight of each step's loss, (T,) float64."""
-        from qgen.diffusion.objective import p2_weights
-
-        return p2_weights(self.noise_schedule(), self.p2_gamma, self.p2_k)
 
 
 class SamplingSettings(Settings):

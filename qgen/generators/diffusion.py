@@ -66,7 +66,7 @@ class DiffusionGenerator:
             ConfigError, BackendError, CircuitError: the settings contradict each other, or the backend cannot serve
                 them.
         """
-        from qgen.diffusion import DenoisingObjective
+        from qgen.diffusion import DenoisingObjective, loss_weights, noise_schedule
         from qgen.models import build_unet
 
         diffusion, sampling = context.group(DiffusionSettings), context.group(SamplingSettings)
@@ -79,8 +79,8 @@ class DiffusionGenerator:
             _check_labels(sampling.labels or (), classes)
         objective = DenoisingObjective(
             network,
-            diffusion.noise_schedule(),
-            diffusion.loss_weights(),
+            noise_schedule(diffusion),
+            loss_weights(diffusion),
             diffusion.prediction,
             condition_dropout=0.0 if labels is None else diffusion.condition_dropout,
         )

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from qgen.backends import Backend
+from qgen.backends import Backend, open_settings
 from qgen.data import ImageSet
 from qgen.errors import ConfigError
 from qgen.generators.kinds import BUILT_IN
@@ -78,7 +78,7 @@ def build_generator(
             the model makes no images.
     """
     if backend is None:
-        backend, gradient = config.backend.open(), config.backend.gradient
+        backend, gradient = open_settings(config.backend), config.backend.gradient
     purpose: Purpose = "sampling" if trained else "description"
     model = _build(config, shape, backend, gradient, purpose, num_classes, config.data.name)
     if not can_sample(model):

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from qgen import storage
-from qgen.backends import Backend
+from qgen.backends import Backend, open_settings
 from qgen.data import open_images, save_samples, save_single
 from qgen.data.distributions import DISTRIBUTIONS
 from qgen.errors import RunError
@@ -82,7 +82,7 @@ def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict
     path = run.checkpoints()[-1]
     checkpoint = load_checkpoint(path)
     shape, num_classes = tuple(checkpoint.numbers["shape"]), checkpoint.numbers.get("num_classes")
-    opened = config.backend.open(run.journal)
+    opened = open_settings(config.backend, run.journal)
     with closing_on_error(opened):
         generator = build_in_memory(
             lambda: build_generator(config, shape, opened, trained=True, num_classes=num_classes)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from lightning_fabric import Fabric
 
+from qgen.backends import open_settings
 from qgen.data import ImageSet, batch_indices, save_samples
 from qgen.errors import RunError
 from qgen.generators import Generator, TrainableModel, can_sample, image_seeds
@@ -113,7 +114,7 @@ class Trainer:
             ConfigError, BackendError, CircuitError, RunError: the settings cannot be met.
         """
         check_batch(config.training, len(images))
-        backend = config.backend.open(run.journal)
+        backend = open_settings(config.backend, run.journal)
         what = "weights, their gradients, their average and the optimiser's state"
         with closing_on_error(backend):
             copies = weights_kept(config.training)

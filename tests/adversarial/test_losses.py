@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from qgen.adversarial import LOSSES, AdversarialSettings, gradient_penalty
+from qgen.backends import open_settings
 from qgen.data import ImageSet
 from qgen.errors import ConfigError
 from qgen.models import GANSettings, build_gan
@@ -134,7 +135,7 @@ def test_a_penalty_without_second_derivatives_is_refused(backend: dict[str, obje
     def build(*changes: str) -> None:
         config = read_config("gan-quantum-d", changes)
         config = config.model_copy(update={"backend": BackendSettings.read(backend)})
-        build_model(config, images, config.backend.open())
+        build_model(config, images, open_settings(config.backend))
 
     with pytest.raises(ConfigError, match=r"takes second derivatives.*there are none on .*choose another") as caught:
         build("adversarial.loss=wasserstein")

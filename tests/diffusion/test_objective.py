@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from qgen.conditioning import Conditioning
-from qgen.diffusion import DenoisingObjective, DiffusionSettings, Draws, Schedule, cosine, linear, p2_weights
+from qgen.diffusion import (
+    DenoisingObjective,
+    DiffusionSettings,
+    Draws,
+    Schedule,
+    cosine,
+    linear,
+    loss_weights,
+    p2_weights,
+)
 from qgen.errors import InputError
 
 SHAPE = (2, 6, 5)
@@ -37,7 +46,7 @@ def test_p2_weight_is_one_minus_alphas_bar() -> None:
     """As in arXiv:2402.16147, where k = gamma = 1."""
     for schedule in (cosine(1000), linear(1000)):
         torch.testing.assert_close(p2_weights(schedule), 1 - schedule.alphas_bar, rtol=0, atol=1e-12)
-    torch.testing.assert_close(DiffusionSettings().loss_weights(), 1 - cosine(1000).alphas_bar, rtol=0, atol=1e-12)
+    torch.testing.assert_close(loss_weights(DiffusionSettings()), 1 - cosine(1000).alphas_bar, rtol=0, atol=1e-12)
 
 
 @given(gamma=st.floats(0, 3), k=st.floats(0.1, 5))

@@ -24,6 +24,8 @@ from qgen.diffusion import (
     cosine,
     ddim_invert,
     linear,
+    loss_weights,
+    noise_schedule,
     num_function_evaluations,
     sample,
     sampling,
@@ -193,18 +195,18 @@ def test_every_sampler_has_its_line_in_the_table() -> None:
 
 
 def test_weights_of_the_loss_follow_both_settings() -> None:
-    weights = DiffusionSettings(p2_gamma=0.5, p2_k=2).loss_weights()
+    weights = loss_weights(DiffusionSettings(p2_gamma=0.5, p2_k=2))
     torch.testing.assert_close(weights, (2 + cosine(1000).snr) ** -0.5, rtol=1e-12, atol=0)
 
 
 def test_defaults_are_the_published_diffusion() -> None:
     settings = DiffusionSettings()
-    assert torch.equal(settings.noise_schedule().alphas_bar, cosine(1000).alphas_bar)
+    assert torch.equal(noise_schedule(settings).alphas_bar, cosine(1000).alphas_bar)
     assert (settings.p2_gamma, settings.p2_k) == (1, 1)
     assert SamplingSettings().sampler == "dpm-solver"
     linear_one = DiffusionSettings.read({"schedule": "linear", "steps": 200, "p2_gamma": 0})
-    assert torch.equal(linear_one.noise_schedule().alphas_bar, linear(200).alphas_bar)
-    assert (linear_one.loss_weights() == 1).all()
+    assert torch.equal(noise_schedule(linear_one).alphas_bar, linear(200).alphas_bar)
+    assert (loss_weights(linear_one) == 1).all()
 
 
 @pytest.mark.parametrize("settings", [DiffusionSettings(steps=7), SamplingSettings(sampler="ddim", eta=0.3)])

@@ -13,6 +13,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from qgen.backends import open_settings
 from qgen.cli.main import app
 from qgen.costing.circuit_use import sampling_uses, training_uses
 from qgen.data import DataSettings, open_images
@@ -108,7 +109,7 @@ def test_an_image_follows_from_its_seed_alone(here: Path) -> None:
 def test_circuits_are_counted_without_being_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = read_config("own_generator.yaml", NARROW)
     images = open_images(DataSettings(name="digits", limit=9))
-    model = build_model(config, images, config.backend.open())
+    model = build_model(config, images, open_settings(config.backend))
     assert can_sample(model)
     monkeypatch.setattr("qgen.nn.layer.evaluate", None)
     assert (model.circuits_per_image, model.circuits_per_training_image, model.num_calls) == (1, 1, 1)

@@ -13,6 +13,7 @@ import torch
 from small_runs import resume_small, small_gan, train_config, trainer
 from typer.testing import CliRunner
 
+from qgen.backends import open_settings
 from qgen.cli.main import app
 from qgen.data import DataSettings, ImageSet, open_images
 from qgen.errors import ConfigError, QgenError
@@ -76,7 +77,7 @@ def test_a_zoom_of_two_shows_the_middle_half() -> None:
 def test_views_lie_within_the_settings() -> None:
     config = read_config("classifier", [*TINY, "model.zoom=1.5", "model.shift=0.1"])
     images = open_images(config.data)
-    (player,) = build_model(config, images, config.backend.open()).players()
+    (player,) = build_model(config, images, open_settings(config.backend)).players()
     drawn = player.objective.draw(2000, images.shape, torch.Generator().manual_seed(1))
     assert drawn.zoom.shape == (2000,)
     assert (drawn.zoom.min(), drawn.zoom.max()) == (pytest.approx(1, abs=0.01), pytest.approx(1.5, abs=0.01))
@@ -121,7 +122,7 @@ def test_without_labels_there_is_nothing_to_learn(rng: np.random.Generator) -> N
     images = ImageSet.of("noise", pixels, None, None, "drawn")
     config = read_config("classifier", TINY)
     with pytest.raises(ConfigError, match="noise has no labels that a classifier could learn"):
-        build_model(config, images, config.backend.open())
+        build_model(config, images, open_settings(config.backend))
 
 
 def test_a_classifier_makes_no_images(trained: tuple[Run, dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from small_runs import small_config, small_gan, train_config, trainer
 
+from qgen.backends import open_settings
 from qgen.data import DataSettings, open_images
 from qgen.errors import ConfigError
 from qgen.generators import TrainableModel
@@ -53,7 +54,8 @@ def test_a_step_that_does_not_fit_is_refused_with_the_batch_that_does(
 @pytest.mark.parametrize("preset", ["digits", "gan-quantum-both", "patch-gan", "style-gan", "classifier"])
 def test_a_model_fits_to_the_byte_or_is_refused_before_it_is_made(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config = read_config(preset)
-    images, backend = open_images(DataSettings(name=config.data.name.replace("mnist", "digits"))), config.backend.open()
+    images = open_images(DataSettings(name=config.data.name.replace("mnist", "digits")))
+    backend = open_settings(config.backend)
     made: list[str] = []
 
     def build() -> TrainableModel:
