@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[1]
 PROGRAM = """\
 import circuits
 from qgen import QuantumLayer
-from qgen.errors import QgenError, shown
+from qgen.errors import QgenError, short_repr
 
 reveal_type(QuantumLayer)
 reveal_type(QgenError("a"))
-shown(1, 2)
+short_repr(1, 2)
 """
 
 
@@ -64,4 +64,4 @@ def test_mypy_sees_its_types(python: Path, tmp_path: Path) -> None:
     assert "circuit: qgen.circuits.layer_circuit.LayerCircuit" in said
     assert "-> qgen.nn.layer.QuantumLayer" in said
     assert 'Revealed type is "qgen.errors.QgenError"' in said
-    assert 'Too many arguments for "shown"' in said
+    assert 'Too many arguments for "short_repr"' in said
