@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import ceil
 from pathlib import Path
 from typing import Protocol
@@ -43,7 +43,10 @@ def test_hardware_is_planned_limited_and_watched(tmp_path: Path, monkeypatch: py
         executable.expectations(INPUTS, WEIGHTS, 1)
         assert billed.estimates("a test") == [ceil(executable.cost(len(INPUTS)).seconds)]
         assert billed.estimates("another") == []
-        assert billed.estimates("a test", datetime.now(UTC) + timedelta(hours=1)) == []
+        (record,) = backend.runner.journal.records()
+        submitted, moment = datetime.fromisoformat(record.created), timedelta(milliseconds=1)
+        for since, counted in ((submitted - moment, 1), (submitted, 1), (submitted + moment, 0)):
+            assert len(billed.estimates("a test", since)) == counted  # also within one second
         assert billed.spent() == server.ledger.seconds > 0
         assert billed.overrun() >= 1
         waiting, _left = billed.queue()

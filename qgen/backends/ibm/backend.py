@@ -130,7 +130,8 @@ class IBMBackend(Hardware):
         self.runner.reconcile()
 
     def estimates(self, purpose: str, since: datetime | None = None) -> list[float]:
-        start = None if since is None else since.replace(microsecond=0)
+        # As precise as the journal: what was submitted a moment before paid for steps that are saved.
+        start = None if since is None else since.replace(microsecond=since.microsecond // 1000 * 1000)
         return [
             record.estimate
             for record in self.runner.journal.records()
