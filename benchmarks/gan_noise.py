@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from harness.machine import machine
-from runs import side_by_side
+from run_figures import side_by_side
 
 from qgen.data import open_images, save_grid
 from qgen.generators import image_seeds

@@ -1,6 +1,6 @@
 """Finished runs side by side: their last grids, losses, the quality of their samples, and what training took.
 
-`python benchmarks/runs.py runs/one runs/other --out benchmarks/results/gan-mnist`
+`python benchmarks/run_figures.py runs/one runs/other --out benchmarks/results/gan-mnist`
 """
 
 from __future__ import annotations
