@@ -28,7 +28,6 @@ Examples:
   qgen sample --backend ibm_fez --steps 1 --hardware tiles=auto --yes
   qgen sample --backend ibm_fez --place-anew --dry-run
   qgen sample --sampler ancestral  # all steps, as published
-  qgen sample --label 3 --label 5 --guidance 2  # of a run with --set model.conditioning=label
   qgen sample --out digits.png --single"""
 
 
