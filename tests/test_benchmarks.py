@@ -66,6 +66,13 @@ def test_what_counts_as_an_answer_to_odd_input(
     assert Outcome(*answer).fault(Limits(10.0, 2**30)) == fault
 
 
+def test_no_script_is_named_like_a_folder_that_commands_make() -> None:
+    """Ruff takes such a folder at the root for a package of ours, and sorts imports of the script otherwise."""
+    from qgen.runs.folder import HOME
+
+    assert {HOME.name, "studies"}.isdisjoint(path.stem for path in BENCHMARKS.iterdir())
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 def test_a_few_odd_inputs_are_answered_and_can_be_repeated(rng: np.random.Generator, tmp_path: Path) -> None:
