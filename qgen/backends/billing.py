@@ -75,7 +75,9 @@ class BilledBackend(Protocol):
         ...
 
     def estimates(self, purpose: str, since: datetime | None = None) -> Sequence[float]:
-        """Return the estimated QPU seconds of each job of this work that is done or on its way.
+        """Return the estimated QPU seconds of each job of this work that is done, on its way, or of unknown fate.
+
+        Each of them is in `spent` too, so that a plan counts none of them twice.
 
         Args:
             purpose: see `begin`.

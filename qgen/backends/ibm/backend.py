@@ -136,7 +136,7 @@ class IBMBackend(Hardware):
             record.estimate
             for record in self.runner.journal.records()
             if record.purpose == purpose
-            and record.state in ("submitted", "done")
+            and record.state in ("planned", "submitted", "done")
             and (start is None or datetime.fromisoformat(record.created) >= start)
         ]
 

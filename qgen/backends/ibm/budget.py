@@ -95,9 +95,11 @@ class Budget:
                 f"this would take about {needed:,.1f} QPU seconds on {device}, and nobody said how "
                 "many may be spent: give max_qpu_seconds (--max-qpu-seconds)"
             )
-        spent = self.journal.reserved()
+        attempts = [self.journal.last_attempt(request.key) for request in requests]
+        # A kill left an attempt that never reached IBM: the job that takes its place is in `needed`.
+        replaced = [record for record in attempts if record is not None and record.state == "planned"]
+        spent = self.journal.reserved() - sum(record.max_cost for record in replaced)
         if spent + needed > self.limit:
-            attempts = [self.journal.last_attempt(request.key) for request in requests]
             timed_out = [record for record in attempts if record is not None and record.timed_out]
             reason = ""
             if timed_out:

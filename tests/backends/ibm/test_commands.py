@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cloud import cloud
+from cloud import PACE, cloud
 from typer.testing import CliRunner
 
+from qgen.backends.ibm import client
+from qgen.backends.ibm.client import Client
+from qgen.backends.ibm.transport import RetryPolicy
 from qgen.cli.main import app
 from qgen.devserver import DevServer, Fault
 
@@ -88,6 +91,26 @@ def test_a_failed_job_is_told_with_the_way_on(server: DevServer, folder: Path) -
     assert "The same command submits it anew" in words
     qgen("sample", str(folder), *SAMPLE, "--yes")
     assert sum(job.executions > 0 for job in server.ledger.jobs) == CALLS
+
+
+@pytest.mark.parametrize("kept", range(CALLS))
+def test_a_kill_before_a_submission_goes_on_within_the_plan(
+    kept: int, server: DevServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job was given time beyond what it should take, and is neither planned nor counted twice."""
+    submit = Client.submit
+    monkeypatch.setattr(client, "RETRY_POLICY", RetryPolicy(pace=PACE))
+    with monkeypatch.context() as patch:
+
+        def killed(*given: Any) -> str:
+            if len(server.ledger.jobs) == kept:
+                raise KeyboardInterrupt
+            return submit(*given)
+
+        patch.setattr(Client, "submit", killed)
+        qgen("sample", str(folder), *SAMPLE, "--yes", fails=True)
+    qgen("sample", str(folder), *SAMPLE, "--yes", "--max-qpu-seconds", str(3 * CALLS))
+    assert len(server.ledger.jobs) == CALLS
 
 
 def test_training_goes_on_there(server: DevServer, folder: Path) -> None:

@@ -61,6 +61,24 @@ def test_a_kill_after_the_submission_pays_once_though_the_lists_lag(
         assert len(server.ledger.jobs) == 1
 
 
+def test_a_kill_before_the_submission_leaves_room_for_it_within_the_limit(
+    server: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first attempt was given all the limit, and does not count against the second."""
+    limit = 8.0
+    with hardware(tmp_path, shots=50, allow=limit) as backend:
+
+        def killed(*given: Any) -> str:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(backend.runner.client, "submit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            measure(tmp_path, backend=backend)
+        assert backend.runner.journal.reserved() == limit
+    measure(tmp_path, allow=limit)
+    assert len(server.ledger.jobs) == 1
+
+
 def test_an_attempt_of_unknown_fate_counts(server: DevServer, tmp_path: Path) -> None:
     journal = Journal(tmp_path / "jobs.sqlite")
     journal.mark_submitting(journal.plan("a request", "ibm_guadalupe", "a test", 1, 100, 40.0), 50.0)
