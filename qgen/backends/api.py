@@ -42,7 +42,8 @@ class Capabilities:
         noisy: a model of a device's errors, or a device, is behind the values.
         remote: circuits run on somebody else's machine, all rows of a call as one submission.
         billed: running costs money: the backend is a `BilledBackend`, which plans and limits what it spends.
-        adjoint: gradients by the adjoint method, and derivatives of these (`Executable.expectations_autograd`).
+        adjoint: gradients by the adjoint method, and derivatives of these (`Executable.expectations_autograd`), unless
+            `Executable.second_derivatives` says that there are none.
         shots: per circuit, for every sample and every basis that observables share: the standard error of a Pauli
             string's value is at most 1 / sqrt(shots). None where values are exact.
         countable: exact values are the default, and shots can be asked for.
@@ -108,13 +109,18 @@ class Executable(ABC):
 
     A backend implements `evaluate` on a flat batch, and where it has an adjoint `evaluate_vjp` and `evaluate_autograd`.
     Callers use `expectations`, `vjp` and `expectations_autograd`, which take any leading axes.
+
+    Attributes:
+        draws: whether values depend on a seed, since shots or errors are drawn.
+        second_derivatives: whether `expectations_autograd` serves this circuit.
     """
 
     def __init__(self, circuit: LayerCircuit, backend: Backend) -> None:
         self.circuit = circuit
         self.backend = backend
         self._plans: dict[Any, BatchPlan] = {}
-        self._exact = backend.capabilities.exact
+        self.draws = not backend.capabilities.exact
+        self.second_derivatives = backend.capabilities.adjoint
 
     @abstractmethod
     def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
@@ -230,7 +236,7 @@ class Executable(ABC):
         It takes more time and memory than `expectations` with `vjp`, from which first derivatives come.
 
         Raises:
-            BackendError: the backend has no adjoint.
+            BackendError: the backend has no adjoint, or none whose results can be differentiated.
         """
         plan = self._plan(inputs, weights)
         return plan.values(self.evaluate_autograd(plan.flatten(inputs, weights), self.streams(inputs, weights, seed)))
@@ -257,12 +263,13 @@ class Executable(ABC):
                 and their places among those that share it, so that equal rows with seeds of their own get equal
                 values, wherever they are. None: within `qgen.randomness.image_streams` those of the images; else the
                 next number of torch's global generator, so that no two calls share what they draw and
-                `torch.manual_seed` repeats it all. Exact values need none, and leave torch's generator alone.
+                `torch.manual_seed` repeats it all. Where nothing is drawn none is needed, and torch's generator left
+                alone.
 
         Raises:
             InputError: seeds that do not fit, or are out of range.
         """
-        if self._exact and (seed is None or isinstance(seed, Streams)):
+        if not self.draws and (seed is None or isinstance(seed, Streams)):
             return NO_STREAMS  # at once: a step of four qubits takes little more than its way here
         plan, capabilities = self._plan(inputs, weights), self.backend.capabilities
         if seed is None:

@@ -104,7 +104,7 @@ def show(
 ) -> None:
     """Show one backend; of a device, its errors and its map too, and of a live one its queue."""
     from qgen.backends import backend_names
-    from qgen.devices import open_device
+    from qgen.devices import open_device, simulated
     from qgen.devices.figure import FIGURE_ENDINGS
 
     if figure and figure.suffix.lower() not in FIGURE_ENDINGS:
@@ -120,7 +120,7 @@ def show(
         _show_device(live.device, figure, as_json, live)
         return
     _refuse_misspelt(name)
-    _show_device(open_device(name.removeprefix("aer:")), figure, as_json)
+    _show_device(open_device(simulated(name)), figure, as_json)
 
 
 @app.command(epilog=_LOGIN_EXAMPLES)

@@ -179,8 +179,10 @@ def _levels(text: str) -> tuple[int, ...]:
 
 
 def _devices(backend: str, compare: str | None) -> tuple[str, ...]:
+    from qgen.devices import simulated
+
     names = [backend, *(compare or "").split(",")]
-    return tuple(dict.fromkeys(name.strip().removeprefix("aer:") for name in names if name.strip()))
+    return tuple(dict.fromkeys(simulated(name.strip()) for name in names if name.strip()))
 
 
 def _jobs(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from qgen.devices.device import PREFIX, Coupler, Device, MachineStatus, Values
+from qgen.devices.names import simulated
 from qgen.errors import BackendError
 
 _PACKAGE = "qiskit_ibm_runtime"
@@ -154,7 +155,7 @@ def _folders() -> dict[str, Path]:
 def _refusal(name: str, names: tuple[str, ...]) -> str:
     if not names:
         return f"`{name}` needs device snapshots, and they come with a package: pip install qiskit-ibm-runtime"
-    city = name.lower().removeprefix("aer:").removeprefix(PREFIX).removeprefix("ibmq_").removeprefix("ibm_")
+    city = simulated(name.lower()).removeprefix(PREFIX).removeprefix("ibmq_").removeprefix("ibm_")
     if f"{PREFIX}{city}" in names:
         retired = machine_status(city).retired
         past = f" (retired on {retired})" if retired else ""

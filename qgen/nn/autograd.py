@@ -62,7 +62,7 @@ def _products(ctx: Any, inputs: torch.Tensor, weights: torch.Tensor, upstream: t
     """Return the vector-Jacobian products as nodes of the graph."""
     compiled: CompiledCircuit = ctx.compiled
     wants = ctx.needs_input_grad[:2]
-    if not compiled.second_derivatives:
+    if not compiled.adjoint:
         return fill(apply_rule(RecordedVJP(compiled, ctx.vjp, upstream.dim()), inputs, weights, upstream), wants)
     leaves = aligned(inputs, weights)
     gradients = products(compiled, (*leaves, no_seeds(leaves)), upstream, wants, ctx.streams)

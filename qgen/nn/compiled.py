@@ -44,9 +44,14 @@ class CompiledCircuit:
         return cls(circuit, executable, resolve_gradient(gradient, executable))
 
     @property
+    def adjoint(self) -> bool:
+        """Whether gradients come from the adjoint method, one sweep for all observables."""
+        return isinstance(self.gradient, Adjoint)
+
+    @property
     def second_derivatives(self) -> bool:
         """Whether gradients can be differentiated again, as a gradient penalty does; else that is refused."""
-        return isinstance(self.gradient, Adjoint)
+        return self.adjoint and self.executable.second_derivatives
 
     def no_second_derivatives(self) -> BackendError:
         """Return the error to raise where second derivatives were asked for, and there are none."""

@@ -24,8 +24,7 @@ MOST_PRODUCTS = 64  # observables up to which a forward derivative comes from as
 def values(compiled: CompiledCircuit, inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Return expectation values (..., O)."""
     leaves = aligned(inputs, weights)
-    exact = compiled.executable.backend.capabilities.exact
-    seeds = no_seeds(leaves) if exact else apply_rule(RowSeeds(compiled), *leaves)[0]
+    seeds = apply_rule(RowSeeds(compiled), *leaves)[0] if compiled.executable.draws else no_seeds(leaves)
     return apply_rule(Expectations(compiled), *leaves, seeds)[0]
 
 
@@ -53,7 +52,7 @@ def products(
 
 def jacobians(compiled: CompiledCircuit, tensors: Tensors, wants: Sequence[bool]) -> MaybeTensors:
     """Return Jacobians (*lead, O, I) and (*lead, O, W), for the wanted of inputs and weights."""
-    if not compiled.second_derivatives:
+    if not compiled.adjoint:
         return fill(apply_rule(Jacobians(compiled, wants), *tensors), wants[:2])
     count, lead = compiled.circuit.num_observables, _lead(tensors)
     wide = [
@@ -103,7 +102,7 @@ class Expectations:
         (gradient,) = upstream
         if gradient is None or not any(wants):
             return ()
-        if self.compiled.second_derivatives:
+        if self.compiled.adjoint:
             return products(self.compiled, tensors, gradient, wants)
         matrices = jacobians(self.compiled, tensors, wants)
         return [
@@ -167,6 +166,8 @@ class Products:
         return index < 2 and self.wants[index]
 
     def _traced(self, wants: Sequence[bool]) -> Traceable:
+        if not self.compiled.second_derivatives:
+            raise self.compiled.no_second_derivatives()
         return backward_of(_values_traced(self.compiled, self.streams), [True], (*wants, False))
 
 
@@ -237,7 +238,7 @@ def _seed(
     """Return what rows of these leading axes draw from: their seeds, or the streams of a call, repeated for each."""
     if seeds.shape[-1]:
         return seeds.squeeze(-1).expand(*lead)
-    if streams is None or compiled.executable.backend.capabilities.exact:
+    if streams is None or not compiled.executable.draws:
         return None
     mixture = compiled.circuit.mixture
     repeats = prod(lead) * (1 if mixture is None else len(mixture)) // len(streams)

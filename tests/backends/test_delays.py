@@ -82,7 +82,7 @@ def test_relaxation_of_a_device(rng: np.random.Generator) -> None:
     angle = rng.uniform(1, 2)
     long, short = (backend.compile(layer(us)) for us in (40.0, 0.0))
     wire = long.routed.wires[0]
-    life = backend.source.target(2).qubit_properties[long.routed.physical[wire]]
+    life = backend.device.source.target(2).qubit_properties[long.routed.physical[wire]]
     assert long.routed.physical == short.routed.physical
     found, before = (one.expectations([angle], []) for one in (long, short))
     t1, t2 = np.exp(-40e-6 / life.t1), np.exp(-40e-6 / life.t2)

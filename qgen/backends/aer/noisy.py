@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,8 @@ from qgen.backends.aer.runner import RUN_BYTES
 from qgen.backends.aer.seeding import GAP, runs_of
 from qgen.backends.api import Backend, Capabilities, Executable
 from qgen.backends.device.executable import DeviceExecutable
-from qgen.backends.device.local import open_calibrated
-from qgen.backends.device.routing import RoutedCircuit, route_layer
-from qgen.backends.device.saved_layouts import SavedLayouts
+from qgen.backends.device.noisy_device import NoisyDevice, open_noisy_device
+from qgen.backends.device.routing import RoutedCircuit
 from qgen.backends.measurement import (
     Measurement,
     Outcomes,
@@ -32,8 +31,7 @@ from qgen.backends.settings import BackendSettings
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError, InputError
 from qgen.extras import require_aer
-from qgen.noise import KINDS, DeviceNoise, LocalNoise, NoiseSource, apply_readout_error, read_noise
-from qgen.noise.settings import ENDINGS
+from qgen.noise import LocalNoise, apply_readout_error
 from qgen.randomness import Streams
 from qgen.transpilation.delays import delay_parameters
 
@@ -52,69 +50,42 @@ class NoisyAerBackend(Backend):
     matrix. With shots, a density matrix or one noisy state for each shot (trajectories), whichever takes less.
 
     Args:
-        source: the device or file that the noise comes from.
+        device: the device or file that the noise comes from.
         shots: per circuit; None: values are exact.
-        scale: how strong the errors are; 1: as the source has them, 0: the ideal circuit, transpiled.
-        kinds: those of `qgen.noise.KINDS` that are on.
-        seed: of the transpiler.
-        saved: layouts of circuits on this device; None: circuits are transpiled now.
 
     Raises:
-        BackendError: qiskit-aer is not installed; a scale or kind that is not allowed; layouts of another device.
+        BackendError: qiskit-aer is not installed.
     """
 
-    def __init__(
-        self,
-        source: NoiseSource,
-        shots: int | None = None,
-        scale: float = 1.0,
-        kinds: Collection[str] = KINDS,
-        seed: int = 0,
-        saved: SavedLayouts | None = None,
-    ) -> None:
-        require_aer(f"backend `aer:{source.name}`")
-        source.local([], scale, kinds)  # refuses wrong scales and kinds
-        self.source, self.scale, self.kinds, self.seed = source, scale, kinds, seed
-        self._saved, self._shots = saved, shots
-        if saved is not None:
-            saved.check_device(source.name)
+    def __init__(self, device: NoisyDevice, shots: int | None = None) -> None:
+        require_aer(f"backend `aer:{device.source.name}`")
+        self.device, self._shots = device, shots
 
     @property
     def name(self) -> str:
-        return f"aer:{self.source.name}"
+        return f"aer:{self.device.source.name}"
 
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(
             exact=self._shots is None,
-            noisy=self.scale > 0 and bool(self.kinds),
+            noisy=self.device.noisy,
             shots=self._shots,
             countable=self._shots is None,
-            qubits=self.source.qubits,
+            qubits=self.device.source.qubits,
         )
 
     def compile(self, circuit: LayerCircuit) -> Executable:
-        routed, measurement = route_layer(circuit, self.source.target(circuit.qubits), self.seed, self._saved)
-        noise = self.source.local(routed.physical, self.scale, self.kinds)
+        routed, measurement, noise = self.device.place(circuit)
         return DeviceExecutable(circuit, self, routed, NoisySimulation(routed, measurement, noise, self._shots))
 
     def facts(self) -> dict[str, Any]:
-        return {"noise": self.source.provenance() | {"scale": self.scale, "kinds": list(self.kinds)}}
+        return {"noise": self.device.facts()}
 
 
 def open_noisy(settings: BackendSettings, journal: Path | None) -> Backend:
     """Open the backend with the noise of a device or a file; see `qgen.backends.registry`."""
-    scale = 1.0 if settings.noise_scale is None else settings.noise_scale
-    kinds = KINDS if settings.noise is None else settings.noise
-    source = _noise_source(settings.name.removeprefix("aer:"))
-    return NoisyAerBackend(source, settings.shots, scale, kinds, saved=settings.saved_layouts())
-
-
-def _noise_source(name: str) -> NoiseSource:
-    if name.lower().endswith(ENDINGS):
-        return read_noise(Path(name))
-    device = open_calibrated(name)
-    return DeviceNoise(device.target, device.name, device.calibrated and device.calibrated.date())
+    return NoisyAerBackend(open_noisy_device(settings), settings.shots)
 
 
 class NoisySimulation:

@@ -11,13 +11,13 @@ from qiskit.transpiler import Target
 
 from qgen.backends.api import Backend, Capabilities, Executable
 from qgen.backends.device.executable import DeviceExecutable
+from qgen.backends.device.noisy_device import open_calibrated
 from qgen.backends.device.routing import refuse_open_delays, route_layer
 from qgen.backends.device.sampling import DEFAULT_SHOTS, SampledSubmitter, tile
 from qgen.backends.device.saved_layouts import SavedLayouts
 from qgen.backends.settings import BackendSettings
 from qgen.circuits import LayerCircuit
-from qgen.devices import Device, open_device
-from qgen.errors import BackendError
+from qgen.devices import Device
 from qgen.randomness import Streams
 
 if TYPE_CHECKING:
@@ -95,18 +95,3 @@ class LocalSampler:
 def open_snapshot(settings: BackendSettings, journal: Path | None) -> Backend:
     """Open the backend of a device's snapshot; see `qgen.backends.registry`."""
     return LocalRuntimeBackend(open_calibrated(settings.name), settings.shots, settings.saved_layouts())
-
-
-def open_calibrated(name: str) -> Device:
-    """Return the snapshot of that name.
-
-    Raises:
-        BackendError: there is none, or none of its two-qubit gates was calibrated.
-    """
-    device = open_device(name)
-    if device.qubits > 1 and device.summary.two_qubit_error is None:
-        raise BackendError(
-            f"the snapshot `{device.name}` was taken when none of its two-qubit gates was calibrated: no entangling "
-            "circuit can run there. `qgen backends` lists others"
-        )
-    return device

@@ -12,10 +12,11 @@ from qiskit.transpiler import Target
 from qgen.backends.device.layout_file import not_a_layout_file, read_layout_file, write_layout_file
 from qgen.circuits import LayerCircuit
 from qgen.circuits.serialization import decode_qpy, encode_qpy
+from qgen.devices import simulated
 from qgen.errors import BackendError, CircuitError
 from qgen.transpilation.schedule import device_instructions
 
-_PREFIXES = ("aer:", "fake_", "ibm_")
+_PREFIXES = ("fake_", "ibm_")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +91,7 @@ def read_layouts(path: str | Path) -> SavedLayouts:
 
 
 def _machine(name: str) -> str:
+    name = simulated(name)
     for prefix in _PREFIXES:
         name = name.removeprefix(prefix)
     return name

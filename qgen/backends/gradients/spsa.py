@@ -65,7 +65,7 @@ class SPSA:
         streams = executable.streams(inputs, weights, seed)
         if not any(wants):
             return ValueAndVJP(executable.expectations(inputs, weights, streams), lambda _: (None, None))
-        step = self.step or (EXACT_STEP if executable.backend.capabilities.exact else SAMPLED_STEP)
+        step = self.step or (SAMPLED_STEP if executable.draws else EXACT_STEP)
         plan, batch = executable.batch(inputs, weights)
         lead = plan.samples
         signs = (
