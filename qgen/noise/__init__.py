@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
+    from qgen.noise.channels import GateNoise as GateNoise
+    from qgen.noise.channels import Relaxation as Relaxation
     from qgen.noise.device_noise import DeviceNoise as DeviceNoise
     from qgen.noise.file_noise import FileNoise as FileNoise
     from qgen.noise.file_noise import read_noise as read_noise

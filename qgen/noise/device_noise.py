@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date
-from math import exp, prod
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from qiskit.circuit import Measure
+from qiskit.circuit import Gate, Measure
 from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import InstructionProperties, QubitProperties, Target
 
 from qgen.errors import BackendError
+from qgen.noise.channels import (
+    NO_RELAXATION,
+    GateNoise,
+    Rates,
+    Relaxation,
+    depolarizing_beyond,
+    gate_noise,
+    relaxation,
+    relaxation_rates,
+)
 from qgen.noise.model import KINDS, LocalNoise, NoiseSelection, aer_noise
 from qgen.noise.readout import confusion_matrices
 
-#: What relaxation leaves of a state, below which no other error can be determined.
-_NOTHING_LEFT = 1e-9
+if TYPE_CHECKING:
+    from qiskit_aer.noise import NoiseModel
 
 
 class DeviceNoise:
@@ -74,19 +84,53 @@ class DeviceNoise:
         read = self._target.get("measure", {})
         errors = [_readout_errors(read.get((qubit,))) for qubit in selection.qubits]
         confusion = confusion_matrices(errors, selection.scale if "readout" in selection.active else 0)
-        return LocalNoise(self._model(selection), confusion, {**self.provenance(), **selection.provenance()})
+        facts = {**self.provenance(), **selection.provenance()}
+        return LocalNoise(_DeviceErrors(self._target, selection), confusion, facts, self._target.dt)
 
     def provenance(self) -> dict[str, Any]:
         """See `NoiseSource.provenance`."""
         return {"name": self.name, "calibrated": self._calibrated.isoformat() if self._calibrated else None}
 
-    def _model(self, selection: NoiseSelection) -> Any:
-        gates, relaxation = "gates" in selection.active, "relaxation" in selection.active
+
+class _DeviceErrors:
+    """The errors of the chosen qubits of a device: `WireErrors`.
+
+    They are read from one Target, cut down to those qubits, by Aer and here: the two cannot differ in what they read.
+    """
+
+    def __init__(self, device: Target, selection: NoiseSelection) -> None:
+        self._device, self._selection = device, selection
+        self._gates, self._relaxation = "gates" in selection.active, "relaxation" in selection.active
+
+    @cached_property
+    def _target(self) -> Target:
+        return _restrict(self._device, self._selection, self._relaxation)
+
+    def after(self, name: str, wires: tuple[int, ...]) -> GateNoise | None:
+        if not (self._gates or self._relaxation) or name not in self._target.operation_names:
+            return None
+        reported = (self._target[name] or {}).get(wires)
+        if reported is None:
+            return None
+        relaxed = [relaxation(self.rates(wire), reported.duration or 0) for wire in wires]
+        depolarizes = self._gates and reported.error and isinstance(self._target.operation_from_name(name), Gate)
+        return gate_noise(depolarizing_beyond(reported.error, relaxed) if depolarizes else 0.0, relaxed)
+
+    def rates(self, wire: int) -> Rates:
+        if not self._relaxation:
+            return NO_RELAXATION
+        return _rates(self._target.qubit_properties[wire])
+
+    def aer_model(self) -> NoiseModel:
         noise_model = aer_noise().NoiseModel
-        if not selection.qubits or not (gates or relaxation):
-            return noise_model(basis_gates=list(self._target.operation_names))
-        reduced = TargetBackend(_restrict(self._target, selection, relaxation))
-        return noise_model.from_backend(reduced, gate_error=gates, thermal_relaxation=relaxation, readout_error=False)
+        if not self._selection.qubits or not (self._gates or self._relaxation):
+            return noise_model(basis_gates=list(self._device.operation_names))
+        return noise_model.from_backend(
+            TargetBackend(self._target),
+            gate_error=self._gates,
+            thermal_relaxation=self._relaxation,
+            readout_error=False,
+        )
 
 
 class TargetBackend(BackendV2):  # type: ignore[misc]  # qiskit ships no types
@@ -112,10 +156,10 @@ class TargetBackend(BackendV2):  # type: ignore[misc]  # qiskit ships no types
         raise NotImplementedError("nothing runs here")
 
 
-def _restrict(device: Target, selection: NoiseSelection, relaxation: bool) -> Target:
+def _restrict(device: Target, selection: NoiseSelection, relaxation_on: bool) -> Target:
     """Restrict the device's Target to the chosen qubits, relabelled, with errors and times scaled.
 
-    Without `relaxation` the errors are those of the depolarising channels alone.
+    Without relaxation the errors are those of the depolarising channels alone.
     """
     wires = {qubit: wire for wire, qubit in enumerate(selection.qubits)}
     properties = [_qubit_properties(device, qubit, selection.scale) for qubit in selection.qubits]
@@ -128,7 +172,7 @@ def _restrict(device: Target, selection: NoiseSelection, relaxation: bool) -> Ta
         for sites, reported in (device[name] or {}).items():
             if reported is not None and sites is not None and wires.keys() >= set(sites):
                 here = tuple(wires[qubit] for qubit in sites)
-                error = _error(reported, [properties[wire] for wire in here], selection.scale, relaxation)
+                error = _error(reported, [properties[wire] for wire in here], selection.scale, relaxation_on)
                 kept[here] = InstructionProperties(duration=reported.duration, error=error)
         if kept:
             reduced.add_instruction(operation, kept, name=name)
@@ -144,30 +188,25 @@ def _qubit_properties(device: Target, qubit: int, scale: float) -> QubitProperti
 
 
 def _error(
-    reported: InstructionProperties, qubits: Sequence[QubitProperties], scale: float, relaxation: bool
+    reported: InstructionProperties, qubits: Sequence[QubitProperties], scale: float, relaxation_on: bool
 ) -> float | None:
     """Return the average infidelity for Aer's model; None if relaxation alone is larger.
 
-    With d the dimension and G the process fidelity of relaxation, its average fidelity is F = (d G + 1) / (d + 1) (M.,
-    P. and R. Horodecki, 1999, quant-ph/9807091). A depolarising channel of infidelity x before it makes the infidelity
-    of both e, if x = (d^2 - 1) (e - (1 - F)) / (d^2 G - 1).
+    Without relaxation it is that of the depolarising channel, (d - 1) / d lambda.
     """
     if not reported.error:
         return None
     d, whole = 1 << len(qubits), float(reported.error)
     error = min(scale * whole, max(whole, 1 - 1 / d), d / (d + 1))
-    survives = prod(_process_fidelity(qubit, reported.duration or 0) for qubit in qubits)
-    beyond, left = error - d * (1 - survives) / (d + 1), d * d * survives - 1
-    if beyond <= 0 or left < _NOTHING_LEFT:
+    relaxed = [relaxation(_rates(qubit), reported.duration or 0) for qubit in qubits]
+    depolarizing = depolarizing_beyond(error, relaxed)
+    if not depolarizing:
         return None
-    return error if relaxation else (d * d - 1) * beyond / left
+    return error if relaxation_on else GateNoise(depolarizing, (Relaxation(1.0, 1.0),) * len(qubits)).infidelity
 
 
-def _process_fidelity(qubit: QubitProperties, duration: float) -> float:
-    """Return the process fidelity of relaxation at zero temperature: the trace of its Pauli transfer matrix over 4."""
-    rate_1 = 1 / qubit.t1 if qubit.t1 else 0.0
-    rate_2 = max(1 / qubit.t2 if qubit.t2 else 0.0, rate_1 / 2)  # T2 is at most 2 T1
-    return (1 + exp(-duration * rate_1) + 2 * exp(-duration * rate_2)) / 4
+def _rates(qubit: QubitProperties) -> Rates:
+    return relaxation_rates(qubit.t1, qubit.t2)
 
 
 def _readout_errors(reported: Any) -> tuple[float, float]:

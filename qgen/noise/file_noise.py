@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Delay, Measure, ParameterVector
@@ -17,6 +17,7 @@ from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.transpiler import InstructionProperties, QubitProperties, Target, TranspilerError
 
 from qgen.errors import BackendError, ConfigError
+from qgen.noise.channels import NO_RELAXATION, GateNoise, Rates, gate_noise, relaxation, relaxation_rates
 from qgen.noise.device_noise import DeviceNoise
 from qgen.noise.model import KINDS, LocalNoise, NoiseSelection, NoiseSource, aer_noise
 from qgen.noise.properties import is_properties, parse_properties
@@ -24,6 +25,9 @@ from qgen.noise.readout import confusion_matrices
 from qgen.noise.settings import TWO_QUBIT_GATES, NoiseSettings, Pair
 from qgen.user_files import MAX_GENERATED_BYTES, MAX_WRITTEN_BYTES, printable, read_text
 from qgen.yaml_values import parse_yaml
+
+if TYPE_CHECKING:
+    from qiskit_aer.noise import NoiseModel
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class FileNoise:
         Its gates have durations and average infidelities, its qubits T1 and T2 (seconds).
 
         Raises:
-            BackendError: `coupling` is a list of pairs, and has fewer qubits; or qiskit-aer is not installed.
+            BackendError: `coupling` is a list of pairs, and has fewer qubits.
         """
         available = self.qubits
         if available is not None and qubits > available:
@@ -84,49 +88,23 @@ class FileNoise:
     def local(self, qubits: Sequence[int], scale: float = 1.0, kinds: Collection[str] = KINDS) -> LocalNoise:
         """See `NoiseSource.local`."""
         selection = NoiseSelection.check(qubits, scale, kinds, self.qubits)
-        model = aer_noise().NoiseModel(basis_gates=list(self.settings.basis))
-        for name in self.settings.basis:
-            error = self._error(name, selection.scale, selection.active)
-            if error is not None:
-                model.add_all_qubit_quantum_error(error, name)
-        relaxation = self.settings.relaxation
-        if relaxation is not None and "relaxation" in selection.active and selection.qubits:
-            t1, t2 = ([time * 1e-6 / selection.scale] * len(selection.qubits) for time in relaxation.times_us())
-            waiting = aer_noise().RelaxationNoisePass(t1, t2, op_types=Delay)
-            model._custom_noise_passes.append(waiting)  # noqa: SLF001  # as from_backend does; there is no public way
         errors = [self._readout_errors()] * len(selection.qubits)
         confusion = confusion_matrices(errors, selection.scale if "readout" in selection.active else 0)
-        return LocalNoise(model, confusion, {**self.provenance(), **selection.provenance()})
+        return LocalNoise(
+            _FileErrors(self.settings, selection), confusion, {**self.provenance(), **selection.provenance()}
+        )
 
     def provenance(self) -> dict[str, Any]:
         """See `NoiseSource.provenance`; `settings` is the content of the file."""
         return {"name": self.name, "calibrated": None, "settings": self.settings.plain()}
 
-    def _error(self, gate: str, scale: float, kinds: Collection[str]) -> Any:
-        """Aer's error after this gate, depolarisation first; None if there is none."""
-        aer, width = aer_noise(), 2 if gate in TWO_QUBIT_GATES else 1
-        error = None
-        p = min(1.0, scale * self.settings.probability(gate))
-        if "gates" in kinds and p > 0:
-            error = aer.depolarizing_error(p, width)
-        relaxation, time_us = self.settings.relaxation, scale * self.settings.duration_ns(gate) / 1000
-        if "relaxation" in kinds and relaxation is not None and time_us > 0:
-            single = aer.thermal_relaxation_error(*relaxation.times_us(), time_us)
-            relaxed = single if width == 1 else single.tensor(single)
-            error = relaxed if error is None else error.compose(relaxed)
-        return error
-
     def _reported(self, gate: str) -> InstructionProperties:
-        from qiskit.quantum_info import average_gate_fidelity
-
-        error = self._error(gate, 1.0, KINDS)
-        infidelity = 0.0 if error is None else 1 - average_gate_fidelity(error)
+        noise = _FileErrors(self.settings, NoiseSelection.check((), 1.0, KINDS, None)).of_gate(gate)
+        infidelity = 0.0 if noise is None else noise.infidelity
         return InstructionProperties(duration=self.settings.duration_ns(gate) * 1e-9, error=infidelity)
 
     def _qubit_properties(self) -> QubitProperties:
-        relaxation = self.settings.relaxation
-        times = relaxation.times_us() if relaxation else (inf, inf)
-        t1, t2 = (None if time == inf else time * 1e-6 for time in times)
+        t1, t2 = _times(self.settings)
         return QubitProperties(t1=t1, t2=t2)
 
     def _readout_errors(self) -> tuple[float, float]:
@@ -141,6 +119,66 @@ class FileNoise:
             return list(combinations(range(size), 2))
         line = [(k, k + 1) for k in range(size - 1)]
         return [*line, (size - 1, 0)] if coupling == "ring" and size > 2 else line
+
+
+class _FileErrors:
+    """The errors that settings make, the same on all wires: `WireErrors`."""
+
+    def __init__(self, settings: NoiseSettings, selection: NoiseSelection) -> None:
+        self._settings, self._selection = settings, selection
+        relaxes = settings.relaxation is not None and "relaxation" in selection.active
+        self._rates = relaxation_rates(*_times(settings), selection.scale) if relaxes else NO_RELAXATION
+
+    def after(self, name: str, wires: tuple[int, ...]) -> GateNoise | None:
+        return self.of_gate(name) if name in self._settings.basis else None
+
+    def rates(self, wire: int) -> Rates:
+        return self._rates
+
+    def of_gate(self, name: str) -> GateNoise | None:
+        """Return the errors after a gate of the basis, wherever it is; None if it has none."""
+        depolarizes = "gates" in self._selection.active
+        p = min(1.0, self._selection.scale * self._settings.probability(name)) if depolarizes else 0.0
+        relaxed = relaxation(self._rates, self._settings.duration_ns(name) * 1e-9)
+        return gate_noise(p, [relaxed] * (2 if name in TWO_QUBIT_GATES else 1))
+
+    def aer_model(self) -> NoiseModel:
+        model = aer_noise().NoiseModel(basis_gates=list(self._settings.basis))
+        for name in self._settings.basis:
+            error = self._aer_error(name)
+            if error is not None:
+                model.add_all_qubit_quantum_error(error, name)
+        if self._rates != NO_RELAXATION and self._selection.qubits:
+            t1, t2 = ([time] * len(self._selection.qubits) for time in self._aer_times())
+            waiting = aer_noise().RelaxationNoisePass(t1, t2, op_types=Delay)
+            model._custom_noise_passes.append(waiting)  # noqa: SLF001  # as from_backend does; there is no public way
+        return model
+
+    def _aer_error(self, gate: str) -> Any:
+        """Aer's error after this gate, depolarisation first; None if there is none."""
+        noise = self.of_gate(gate)
+        if noise is None:
+            return None
+        aer, width = aer_noise(), len(noise.relaxation)
+        error = aer.depolarizing_error(noise.depolarizing, width) if noise.depolarizing else None
+        time = self._settings.duration_ns(gate) * 1e-9
+        if self._rates != NO_RELAXATION and time:
+            single = aer.thermal_relaxation_error(*self._aer_times(), time)
+            relaxed = single if width == 1 else single.tensor(single)
+            error = relaxed if error is None else error.compose(relaxed)
+        return error
+
+    def _aer_times(self) -> tuple[float, float]:
+        """T1 and T2 in seconds, divided by the scale, which is the same as multiplying all durations."""
+        t1, t2 = (inf if time is None else time / self._selection.scale for time in _times(self._settings))
+        return t1, min(t2, 2 * t1)
+
+
+def _times(settings: NoiseSettings) -> tuple[float | None, float | None]:
+    """T1 and T2 in seconds; None: never."""
+    times = settings.relaxation.times_us() if settings.relaxation else (inf, inf)
+    t1, t2 = (None if time == inf else time * 1e-6 for time in times)
+    return t1, t2
 
 
 def read_noise(path: str | os.PathLike[str]) -> NoiseSource:

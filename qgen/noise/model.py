@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from math import isfinite
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -14,6 +15,7 @@ from qiskit.transpiler import Target
 
 from qgen.errors import BackendError
 from qgen.extras import require_aer
+from qgen.noise.channels import GateNoise, Rates
 from qgen.noise.readout import Doubles
 
 if TYPE_CHECKING:
@@ -25,19 +27,63 @@ KINDS = ("gates", "relaxation", "readout")
 MAX_SCALE = 1e6
 
 
+class WireErrors(Protocol):
+    """The errors of gates and delays on wires 0..k-1."""
+
+    def after(self, name: str, wires: tuple[int, ...]) -> GateNoise | None:
+        """See `LocalNoise.after`."""
+
+    def rates(self, wire: int) -> Rates:
+        """See `LocalNoise.rates`."""
+
+    def aer_model(self) -> NoiseModel:
+        """Return the same errors as Aer's model, without readout errors.
+
+        Raises:
+            BackendError: qiskit-aer is not installed.
+        """
+
+
 @dataclass(frozen=True, eq=False)
 class LocalNoise:
     """The noise on k qubits, relabelled to wires 0..k-1 in the given order.
 
     Attributes:
-        model: Aer's gate errors, without readout errors; ideal if no gate errors are on.
+        errors: of gates and delays.
         confusion: float64 (k, 2, 2), probabilities: confusion[wire, prepared, read]; rows sum to one.
         provenance: plain values: those of the source, and `qubits`, `scale` and `kinds`.
+        dt: seconds of a step of the device's clock, in which a `delay` may be given; None if it has none.
     """
 
-    model: NoiseModel
+    errors: WireErrors
     confusion: Doubles
     provenance: Mapping[str, Any]
+    dt: float | None = None
+
+    @cached_property
+    def model(self) -> NoiseModel:
+        """Aer's gate errors, without readout errors; ideal if no gate errors are on.
+
+        Raises:
+            BackendError: qiskit-aer is not installed.
+        """
+        return self.errors.aer_model()
+
+    def after(self, name: str, wires: tuple[int, ...]) -> GateNoise | None:
+        """Return the errors after a gate; None if it has none.
+
+        Args:
+            name: of the operation in the target, as "sx" or "ecr"; a `delay` has none here, see `rates`.
+            wires: of the gate, in its order: that of its errors, too.
+        """
+        return self.errors.after(name, wires)
+
+    def rates(self, wire: int) -> Rates:
+        """Return 1/T1 and 1/T2 during a `delay`, in 1/s, the scale included; (0, 0): a qubit that waits is ideal.
+
+        In t seconds X and Y decay to exp(-t / T2), and Z to that of the ground state by exp(-t / T1).
+        """
+        return self.errors.rates(wire)
 
 
 class NoiseSource(Protocol):
@@ -67,8 +113,7 @@ class NoiseSource(Protocol):
             kinds: the kinds of errors that are on, of `KINDS`.
 
         Raises:
-            BackendError: a qubit out of range or twice, a scale or kind that is not allowed, or qiskit-aer is not
-                installed.
+            BackendError: a qubit out of range or twice, or a scale or kind that is not allowed.
         """
 
     def provenance(self) -> dict[str, Any]:

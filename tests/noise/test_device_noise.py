@@ -302,7 +302,9 @@ def test_what_cannot_be_is_refused(ask: Callable[[DeviceNoise], object], words: 
         ask(DeviceNoise(device("FakePerth").target, "fake_perth"))
 
 
-def test_without_aer_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_model_needs_aer_and_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "qiskit_aer.noise", None)
+    local = noise_of("FakePerth").local([0])
+    assert local.after("sx", (0,)) is not None
     with pytest.raises(BackendError, match="pip install qiskit-aer"):
-        noise_of("FakePerth").local([0])
+        _ = local.model
