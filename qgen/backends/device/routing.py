@@ -36,6 +36,7 @@ class RoutedCircuit:
         wires: the wire on which each logical qubit ends; -1 for one that no gate touches and no basis reads.
         bases: as given.
         device_qubits: of how many qubits the device is.
+        size: instructions of each circuit before the rotations of its basis.
     """
 
     circuits: tuple[QuantumCircuit, ...]
@@ -45,6 +46,7 @@ class RoutedCircuit:
     wires: tuple[int, ...]
     bases: tuple[Basis, ...]
     device_qubits: int
+    size: int
 
     @property
     def has_open_delays(self) -> bool:
@@ -156,7 +158,8 @@ def route(
     wires = tuple(wire_of.get(end, NO_WIRE) for end in ends)
     changes = _BasisChanges(target)
     circuits = tuple(_with_basis_change(body, basis, wires, physical, changes) for basis in bases)
-    return RoutedCircuit(circuits, columns, ParameterMap(expressions, parameters), physical, wires, tuple(bases), width)
+    parameter_map = ParameterMap(expressions, parameters)
+    return RoutedCircuit(circuits, columns, parameter_map, physical, wires, tuple(bases), width, len(body.data))
 
 
 def _check_width(qubits: int, width: int) -> None:

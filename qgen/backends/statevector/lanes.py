@@ -11,6 +11,7 @@ import operator
 import os
 import platform
 from contextlib import suppress
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -45,16 +46,20 @@ def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any
     return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
 
 
-def _cache_folder() -> Path | None:
+@cache
+def _cache_folder(package: Path) -> Path | None:
     """Where compiled kernels of exactly these sources are kept; None where nothing can be written.
 
     numba by itself looks only at the file that holds a kernel, not at the files of those that it calls, and would run
     old code after an update.
+
+    Args:
+        package: the folder of the file that holds the kernel; it may call kernels of its package and of this one.
     """
-    here = Path(__file__).parent
-    digest = sha256(b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))).hexdigest()[:16]
+    sources = sorted({*Path(__file__).parent.glob("*.py"), *package.glob("*.py")})
+    digest = sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
     bases = [Path(config.CACHE_DIR)] if config.CACHE_DIR else []
-    bases.append(here / "__pycache__")
+    bases.append(package / "__pycache__")
     with suppress(RuntimeError):  # not every user has a home
         bases.append(Path.home() / ".cache" / "qgen")
     for base in bases:
@@ -68,14 +73,12 @@ def _cache_folder() -> Path | None:
     return None
 
 
-_CACHE = _cache_folder()
-
-
 def kernel(function: Any) -> Any:
     """Compile without the GIL, once for all processes; in each of them where there is nowhere to keep the result."""
-    if _CACHE is None:
+    folder = _cache_folder(Path(function.__code__.co_filename).parent)
+    if folder is None:
         return njit(nogil=True)(function)
-    before, config.CACHE_DIR = config.CACHE_DIR, str(_CACHE)
+    before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
     try:
         return njit(nogil=True, cache=True)(function)
     finally:
