@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from effort import examples
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from qiskit.circuit import Delay
 from qiskit.circuit.library import CZGate, RZGate, SXGate
@@ -131,6 +131,21 @@ def drawn(low: float, high: float) -> st.SearchStrategy[float | None]:
     return st.none() | st.floats(math.log(low), math.log(high)).map(math.exp)
 
 
+def seen_by_aer(local: LocalNoise, gates: Collection[Key]) -> bool:
+    """Whether no part of an error is so small that Aer leaves it out: it drops Kraus operators of weights below 1e-8.
+
+    The weights of relaxation are the eigenvalues of its Choi matrix; the one of dephasing alone is 0 where T2 = 2 T1.
+    """
+    for noise in (local.after(*key) for key in gates):
+        weights = [noise.depolarizing / 16] if noise else []
+        for e1, e2 in noise.relaxation if noise else ():
+            weights += [1 - e1, (1 + e1) / 2 - math.hypot((1 - e1) / 2, e2)]
+        if any(1e-15 < abs(weight) < 1.1e-8 for weight in weights):
+            return False
+    return True
+
+
+SCALE = st.sampled_from(SCALES) | st.floats(0.01, 100)
 LIVES = st.tuples(drawn(1e-8, 1e-2), drawn(1e-8, 1e-2))  # T2 beyond 2 T1 is among them
 
 
@@ -139,7 +154,7 @@ LIVES = st.tuples(drawn(1e-8, 1e-2), drawn(1e-8, 1e-2))  # T2 beyond 2 T1 is amo
     errors=st.tuples(drawn(1e-6, 1), drawn(1e-6, 1)),
     durations=st.tuples(drawn(1e-9, 1e-4), drawn(1e-9, 1e-4)),
     lives=st.tuples(LIVES, LIVES),
-    scale=st.sampled_from(SCALES) | st.floats(0, 100),
+    scale=SCALE,
     kinds=st.sampled_from(SWITCHED),
 )
 def test_they_are_aers_for_devices_of_any_numbers(
@@ -150,19 +165,20 @@ def test_they_are_aers_for_devices_of_any_numbers(
     target.add_instruction(RZGate(0.1), {(k,): InstructionProperties(0.0, 0.0) for k in range(2)})
     target.add_instruction(SXGate(), {(0,): reported[0], (1,): None})
     target.add_instruction(CZGate(), {(0, 1): reported[1], (1, 0): reported[0]})
-    local = DeviceNoise(target, "imagined").local([1, 0], scale, kinds)
-    check(local, gates_on(target, [1, 0]), aers(local))
+    local, gates = DeviceNoise(target, "imagined").local([1, 0], scale, kinds), gates_on(target, [1, 0])
+    assume(seen_by_aer(local, gates))
+    check(local, gates, aers(local))
     for wire in (0, 1):
-        check_waiting(local, wire, durations[0] or 0)
+        check_waiting(local, wire, durations[1] or 0)  # as long as the gate on both
 
 
 @examples(60)
 @given(
-    probabilities=st.tuples(st.floats(0, 1), st.floats(0, 1)),
-    t1=drawn(0.01, 1e4),
+    probabilities=st.tuples(drawn(1e-6, 1), drawn(1e-6, 1)),
+    t1=drawn(0.2, 1e4),
     ratio=st.none() | st.floats(0.01, 2),
     durations=st.tuples(st.floats(0, 1e5), st.floats(0, 1e5)),
-    scale=st.sampled_from(SCALES) | st.floats(0, 100),
+    scale=SCALE,
     kinds=st.sampled_from(SWITCHED),
 )
 def test_they_are_aers_for_files(
@@ -172,7 +188,7 @@ def test_they_are_aers_for_files(
     t2 = (7.0 if t1 is None else t1) * ratio if ratio else None
     content: dict[str, Any] = {
         "basis": ["rz", "sx", "x", "cx", "rzz"],
-        "depolarizing": {"one_qubit": probabilities[0], "cx": probabilities[1]},
+        "depolarizing": {"one_qubit": probabilities[0] or 0, "cx": probabilities[1] or 0},
     }
     if t1 or t2:
         times = dict(zip(("one_qubit_ns", "two_qubit_ns"), durations, strict=True))
@@ -180,8 +196,9 @@ def test_they_are_aers_for_files(
     noise = FileNoise(NoiseSettings.read(content))
     local = noise.local([3, 1], scale, kinds)
     gates = [(name, (0, 1) if name in TWO_QUBIT_GATES else (0,)) for name in (*noise.settings.basis, "cz", "delay")]
+    assume(seen_by_aer(local, gates))
     check(local, gates, aers(local))
-    check_waiting(local, 1, durations[0] * 1e-9)
+    check_waiting(local, 1, durations[0] * 1e-9)  # as long as a gate on one
     assert local.after("cx", (1, 0)) == local.after("cx", (0, 1))
 
 
