@@ -1,7 +1,7 @@
 """Does training under a device's noise help there? `python benchmarks/noise_aware.py --help`.
 
-Generators are trained on the ideal circuit and under noise, and each is judged under noise. All cells of a seed share the
-order of the data, the first weights and the latent numbers of the images, so two trainings are compared seed by seed.
+Generators are trained on the ideal circuit and under noise, and each is judged under noise. All cells of a seed share
+the order of the data, the first weights and the latent numbers of the images: trainings are compared seed by seed.
 """
 
 from __future__ import annotations
