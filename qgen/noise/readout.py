@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
-
 import numpy as np
 import numpy.typing as npt
 
@@ -11,8 +9,6 @@ Doubles = npt.NDArray[np.float64]
 
 #: The readout error of a random bit.
 RANDOM_READOUT = 0.5
-#: The confusion matrices of this number of qubits are applied as one: fewer passes over memory than qubit by qubit.
-_MERGED_QUBITS = 5
 
 
 def confusion_matrices(errors: npt.ArrayLike, scale: float) -> Doubles:
@@ -38,11 +34,9 @@ def apply_readout_error(probabilities: Doubles, confusion: Doubles) -> Doubles:
         (N, 2^n).
     """
     read = probabilities
-    for low in range(0, len(confusion), _MERGED_QUBITS):
-        # Qubit 0 is the lowest bit of an outcome, hence the last factor.
-        matrix = reduce(np.kron, confusion[low : low + _MERGED_QUBITS][::-1])
-        if low == 0:
-            read = read.reshape(-1, len(matrix)) @ matrix
-        else:
-            read = matrix.T @ read.reshape(-1, len(matrix), 1 << low)
+    # Product by product: a product of matrices would round a row by how many are beside it.
+    for qubit, matrix in enumerate(confusion):
+        prepared = read.reshape(len(probabilities), -1, 2, 1 << qubit)
+        zero, one = prepared[:, :, 0], prepared[:, :, 1]
+        read = np.stack([zero * matrix[0, bit] + one * matrix[1, bit] for bit in (0, 1)], axis=2)
     return read.reshape(probabilities.shape)

@@ -23,6 +23,13 @@ def test_confusion_is_a_product_over_qubits(qubits: int, rng: np.random.Generato
     np.testing.assert_allclose(apply_readout_error(there, confusion), there @ whole, rtol=0, atol=EXACT)
 
 
+def test_a_row_is_rounded_alike_whatever_rows_are_beside_it(rng: np.random.Generator) -> None:
+    qubits = int(rng.integers(1, 9))
+    there, confusion = rng.dirichlet(np.ones(2**qubits), size=9), rng.dirichlet([1, 1], size=(qubits, 2))
+    alone = [apply_readout_error(row[None], confusion)[0] for row in there]
+    np.testing.assert_array_equal(apply_readout_error(there, confusion), alone)
+
+
 def test_confusion_reads_what_was_prepared() -> None:
     """Qubit 0 is prepared as 1 and read as 0 in three cases of ten; qubit 1 as it is."""
     confusion = np.array([[[1, 0], [0.3, 0.7]], [[1, 0], [0, 1]]])

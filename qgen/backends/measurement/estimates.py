@@ -59,8 +59,9 @@ class Measurement:
     def from_probabilities(self, probabilities: Sequence[Doubles]) -> Doubles:
         """What `from_outcomes` tends to, (N, O), from the probabilities (N, 2^n) of the outcomes, basis by basis."""
         values = self._constant[None]
-        for of_basis, contributions in zip(probabilities, self._contributions, strict=True):
-            values = values + of_basis @ contributions
+        for of_basis, share in zip(probabilities, self._shares, strict=True):
+            products = _walsh_hadamard(of_basis, self._qubits)[:, share.masks]
+            values = values + _combined(products, share.coefficients)
         return values
 
     def variances(self, probabilities: Sequence[Doubles], shots: int) -> Doubles:
@@ -134,10 +135,15 @@ def _combined(parities: Doubles, coefficients: Doubles) -> Doubles:
 
 def _contributions(share: _Share, qubits: int) -> Doubles:
     """(2^n, O): at outcome i the sum over strings of coefficient * (-1)^(mask . i), by a Walsh-Hadamard transform."""
-    sums = np.zeros((1 << qubits, share.coefficients.shape[1]))
-    sums[share.masks] = share.coefficients
+    sums = np.zeros((share.coefficients.shape[1], 1 << qubits))
+    sums[:, share.masks] = share.coefficients.T
+    return _walsh_hadamard(sums, qubits).T
+
+
+def _walsh_hadamard(rows: Doubles, qubits: int) -> Doubles:
+    """(N, 2^n) -> (N, 2^n): entry s is the sum over i of (-1)^(bits that s and i share) * row[i]."""
     for qubit in range(qubits):
-        pairs = sums.reshape(-1, 2, 1 << qubit, sums.shape[1])
-        even, odd = pairs[:, 0], pairs[:, 1]
-        sums = np.stack([even + odd, even - odd], axis=1).reshape(sums.shape)
-    return sums
+        pairs = rows.reshape(len(rows), -1, 2, 1 << qubit)
+        even, odd = pairs[:, :, 0], pairs[:, :, 1]
+        rows = np.stack([even + odd, even - odd], axis=2).reshape(len(rows), -1)
+    return rows

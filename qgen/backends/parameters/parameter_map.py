@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,14 @@ class ParameterMap:
             for parameter, coefficient in line[1].items():
                 self._slope[column[parameter], k] = coefficient
 
+    @cached_property
+    def _product(self) -> _Product:
+        return _Product(self._slope)
+
+    @cached_property
+    def _transposed(self) -> _Product:
+        return _Product(self._slope.T)
+
     @property
     def depends(self) -> npt.NDArray[np.bool_]:
         """Whether an angle depends on a parameter, (P, angles)."""
@@ -77,11 +86,11 @@ class ParameterMap:
         Raises:
             InputError: an angle is NaN or infinite, though its parameters are not.
         """
+        angles = self._product(parameters) + self._offset
         if self._curved:
-            with torch.no_grad():
-                angles = self(torch.from_numpy(parameters)).numpy()
-        else:
-            angles = parameters @ self._slope + self._offset
+            leaves = torch.from_numpy(parameters)
+            for k, wanted, function in self._curved:
+                angles[:, k] = function(*(leaves[:, j] for j in wanted))  # a number, where sympy sees it is constant
         if not np.isfinite(angles).all():
             row, k = np.argwhere(~np.isfinite(angles))[0]
             raise InputError(
@@ -93,7 +102,7 @@ class ParameterMap:
     def vjp(self, parameters: Doubles, upstream: Doubles) -> Doubles:
         """Return the gradient of sum(upstream (rows, angles) * values) for the parameters (rows, P)."""
         if not self._curved:
-            return upstream @ self._slope.T
+            return self._transposed(upstream)
         leaf = torch.from_numpy(parameters).requires_grad_()
         with torch.enable_grad():
             angles = self(leaf)
@@ -116,6 +125,34 @@ class ParameterMap:
             value = function(*(parameters[:, j] for j in wanted))  # a number, where sympy sees that it is constant
             columns[k] = torch.as_tensor(value, dtype=parameters.dtype, device=parameters.device).expand_as(columns[k])
         return torch.stack(columns, dim=-1)
+
+
+class _Product:
+    """rows (N, P) @ matrix (P, A) for few nonzero entries, rounded alike whatever rows are beside one, unlike BLAS.
+
+    The entries are taken in as many parts as a column has at most, each with one of a column.
+    """
+
+    def __init__(self, matrix: Doubles) -> None:
+        counts = np.count_nonzero(matrix, axis=0)
+        # A factor of zero stands in the first part for a column without entries.
+        self._places = np.argmax(matrix != 0, axis=0) if len(matrix) else counts
+        self._factors = matrix[self._places, np.arange(len(counts))] if len(matrix) else np.zeros(len(counts))
+        self._identity = len(counts) == len(matrix) and bool((self._places == np.arange(len(counts))).all())
+        self._empty = not len(matrix)
+        self._further: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Doubles]] = []
+        for rank in range(1, counts.max(initial=0)):
+            columns = np.flatnonzero(counts > rank)
+            rows = np.array([np.flatnonzero(matrix[:, column])[rank] for column in columns])
+            self._further.append((columns, rows, matrix[rows, columns]))
+
+    def __call__(self, rows: Doubles) -> Doubles:
+        if self._empty:
+            return np.zeros((len(rows), len(self._factors)))
+        result: Doubles = (rows if self._identity else rows[:, self._places]) * self._factors
+        for columns, places, factors in self._further:
+            result[:, columns] += rows[:, places] * factors
+        return result
 
 
 def affine(expression: ParameterExpression) -> tuple[float, dict[Parameter, float]] | None:

@@ -82,6 +82,8 @@ def test_exact_values_are_qiskits(observables: list[SparsePauliOp], seed: int) -
     found = measurement.from_probabilities([np.concatenate(some) for some in zip(*rows, strict=True)])
     wanted = [[state.expectation_value(operator).real for operator in observables] for state in states]
     np.testing.assert_allclose(np.broadcast_to(found, (2, len(observables))), wanted, rtol=0, atol=EXACT)
+    alone = measurement.from_probabilities([*rows[1]])
+    np.testing.assert_array_equal(alone[0], found[-1])  # rounded alike, whatever rows are beside it
 
 
 @given(several_observables, seeds)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from qiskit.circuit import Parameter
 
 from qgen.backends.parameters import ParameterMap
@@ -30,3 +32,20 @@ def test_tensors_keep_their_graph() -> None:
     at = torch.tensor([[0.3, 0.2]], dtype=torch.float64, requires_grad=True)
     ParameterMap([X * Y, X], [X, Y])(at).sum().backward()
     torch.testing.assert_close(at.grad, torch.tensor([[1.2, 0.3]], dtype=torch.float64))
+
+
+@given(st.integers(0, 2**32))
+def test_a_row_is_rounded_alike_whatever_rows_are_beside_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    parameters = [Parameter(f"p{k}") for k in range(rng.integers(1, 60))]
+    places = [rng.integers(0, len(parameters), rng.integers(0, 5)) for _ in range(rng.integers(1, 40))]
+    expressions = [sum((float(rng.normal()) * parameters[k] for k in of_one), 0 * parameters[0]) for of_one in places]
+    angles = ParameterMap([expression + float(rng.normal()) for expression in expressions], parameters)
+    numbers, upstream = rng.normal(size=(20, len(parameters))), rng.normal(size=(20, len(expressions)))
+    values, slopes = angles.values(numbers), angles.vjp(numbers, upstream)
+    by_torch = angles(torch.from_numpy(numbers)).numpy()
+    np.testing.assert_allclose(values, by_torch, atol=1e-12)
+    np.testing.assert_allclose((slopes * numbers).sum(), (upstream * (by_torch - angles.values(0 * numbers))).sum())
+    row = int(rng.integers(20))
+    np.testing.assert_array_equal(angles.values(numbers[row : row + 1])[0], values[row])
+    np.testing.assert_array_equal(angles.vjp(numbers[row : row + 1], upstream[row : row + 1])[0], slopes[row])
