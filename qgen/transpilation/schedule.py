@@ -17,6 +17,8 @@ MICROSECONDS = 1e6
 NON_GATES = ("barrier", "delay", "measure")
 #: Gates that are changes of a qubit's frame; they take no time even if the device gives no duration.
 _VIRTUAL = ("rz", "p", "u1", "id")
+#: Idle seconds below which they are rounding errors.
+MIN_IDLE = 1e-12
 SECONDS_PER_UNIT = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
 
 
@@ -147,6 +149,33 @@ def schedule(instructions: Sequence[DeviceInstruction], measured: Iterable[int])
                 tail.setdefault(qubit, end)
     idle = {qubit: max(start[qubit] - busy[qubit] - tail.get(qubit, 0.0), 0.0) for qubit in busy}
     return Schedule(max(start.values(), default=0.0), idle)
+
+
+def idle_after(instructions: Sequence[DeviceInstruction], measured: Iterable[int]) -> list[dict[int, float]] | None:
+    """For each instruction, the seconds that its qubits wait after it, everything as late as in `schedule`.
+
+    Until their next instruction, or until the end of the circuit if they are measured. A qubit that is not measured has
+    nothing to lose after its last gate, and is left out there. A delay of the circuit itself is no such time.
+
+    Args:
+        instructions: of the circuit.
+        measured: the physical qubits that are read at the end.
+
+    Returns:
+        qubit -> seconds, for each instruction; None if the duration of an instruction is unknown.
+    """
+    ends = alap_ends(instructions)
+    if ends is None:
+        return None
+    idle: list[dict[int, float]] = []
+    following: dict[int, float] = {}  # qubit -> seconds from the start of its next instruction to the circuit's end
+    relevant = set(measured)
+    for one, end in zip(reversed(instructions), reversed(ends), strict=True):
+        idle.append({qubit: end - following.get(qubit, 0.0) for qubit in one.qubits if qubit in relevant})
+        following.update(dict.fromkeys(one.qubits, end + (one.duration or 0.0)))
+        if one.takes_time:
+            relevant.update(one.qubits)
+    return idle[::-1]
 
 
 def _delay_seconds(delay: Delay, target: Target) -> float | None:

@@ -36,6 +36,8 @@ class NoisyDevice:
         kinds: those of `qgen.noise.KINDS` that are on.
         seed: of the transpiler.
         saved: layouts of circuits on this device; None: circuits are transpiled now.
+        idle: qubits relax while they wait, too: circuits are scheduled as late as possible, and have a `delay` wherever
+            a qubit waits. Aer's model of a device has no such noise.
 
     Raises:
         BackendError: a scale or kind that is not allowed; layouts of another device.
@@ -46,6 +48,7 @@ class NoisyDevice:
     kinds: Collection[str] = KINDS
     seed: int = 0
     saved: SavedLayouts | None = None
+    idle: bool = False
 
     def __post_init__(self) -> None:
         self.source.local([], self.scale, self.kinds)  # refuses wrong scales and kinds
@@ -61,14 +64,16 @@ class NoisyDevice:
         """Transpile a layer's circuit for the device.
 
         Raises:
-            BackendError: it does not fit there, or is none of the saved ones.
+            BackendError: it does not fit there, or is none of the saved ones; with `idle`, a time that is not known.
         """
-        routed, measurement = route_layer(circuit, self.source.target(circuit.qubits), self.seed, self.saved)
+        target = self.source.target(circuit.qubits)
+        routed, measurement = route_layer(circuit, target, self.seed, self.saved, self.idle)
         return Placed(routed, measurement, self.source.local(routed.physical, self.scale, self.kinds))
 
     def facts(self) -> dict[str, Any]:
         """Return the noise as plain values, for a run's provenance."""
-        return self.source.provenance() | {"scale": self.scale, "kinds": list(self.kinds)}
+        facts = self.source.provenance() | {"scale": self.scale, "kinds": list(self.kinds)}
+        return facts | {"idle": True} if self.idle else facts
 
 
 def open_noisy_device(settings: BackendSettings) -> NoisyDevice:

@@ -10,15 +10,17 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Barrier, ClassicalRegister, ControlledGate, Gate, Instruction, Parameter, ParameterExpression
 from qiskit.transpiler import Target
 
+from qgen.backends.device.basis_changes import BasisChanges
 from qgen.backends.device.saved_layouts import SavedLayouts
-from qgen.backends.measurement import ONTO_Z, Basis, Measurement
+from qgen.backends.measurement import Basis, Measurement
 from qgen.backends.parameters import ParameterMap
 from qgen.backends.parameters.shift_form import Frequencies, angle_frequencies
 from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
 from qgen.errors import BackendError
 from qgen.transpilation.delays import delay_parameters
-from qgen.transpilation.transpile import TranspileOptions, run_preset, transpile
+from qgen.transpilation.idle_delays import insert_idle_delays
+from qgen.transpilation.transpile import TranspileOptions, transpile
 
 NO_WIRE = -1
 
@@ -89,7 +91,7 @@ class RoutedCircuit:
 
 
 def route_layer(
-    circuit: LayerCircuit, target: Target, seed: int = 0, saved: SavedLayouts | None = None
+    circuit: LayerCircuit, target: Target, seed: int = 0, saved: SavedLayouts | None = None, idle: bool = False
 ) -> tuple[RoutedCircuit, Measurement]:
     """Transpile a layer's circuit for a device, once for each basis that its observables are measured in.
 
@@ -98,15 +100,18 @@ def route_layer(
         target: the device's gates and coupling.
         seed: of the transpiler.
         saved: routed circuits to choose from; None: the circuit is transpiled now.
+        idle: put a `delay` wherever a qubit waits.
 
     Raises:
-        BackendError: the circuit does not fit on the target, or is none of the saved ones.
+        BackendError: the circuit does not fit on the target, or is none of the saved ones; with `idle`, a time that is
+            not known.
     """
     conditional = circuit.conditional
     measurement = Measurement(conditional.observables)
     parameters = conditional.inputs + conditional.weights
     isa = None if saved is None else saved.route(circuit, target)
-    return route(conditional.circuit, parameters, target, measurement.bases, seed=seed, isa=isa), measurement
+    routed = route(conditional.circuit, parameters, target, measurement.bases, seed=seed, isa=isa, idle=idle)
+    return routed, measurement
 
 
 def refuse_open_delays(routed: RoutedCircuit, backend: str) -> None:
@@ -127,6 +132,7 @@ def route(
     seed: int = 0,
     level: int = 2,
     isa: QuantumCircuit | None = None,
+    idle: bool = False,
 ) -> RoutedCircuit:
     """Transpile a circuit for a device and make it ready to be measured.
 
@@ -143,21 +149,24 @@ def route(
         level: the transpiler's optimisation level, 0 to 3.
         isa: the circuit in the device's gates on its qubits, made before by Qiskit's transpiler, with the same
             parameters; None: it is transpiled now.
+        idle: put a `delay` wherever a qubit waits; see `insert_idle_delays` and `BasisChanges`.
 
     Raises:
-        BackendError: more qubits than the device has, or the transpiler cannot do it.
+        BackendError: more qubits than the device has, or the transpiler cannot do it; with `idle`, a time that is not
+            known.
     """
     width = circuit.num_qubits if target.num_qubits is None else target.num_qubits
     _check_width(circuit.num_qubits, width)
     isa = transpile(circuit, target, TranspileOptions(level, seed, merge_rotations=True)) if isa is None else isa
     ends = isa.layout.final_index_layout() if isa.layout is not None else range(circuit.num_qubits)
     read = {ends[q] for basis in bases for q, axis in enumerate(basis.axes) if axis != "I"}
+    isa = insert_idle_delays(isa, target, read) if idle else isa
     physical = tuple(sorted(read | _touched(isa)))
     wire_of = {position: wire for wire, position in enumerate(physical)}
     body, columns, expressions = _cut(isa, wire_of)
     wires = tuple(wire_of.get(end, NO_WIRE) for end in ends)
-    changes = _BasisChanges(target)
-    circuits = tuple(_with_basis_change(body, basis, wires, physical, changes) for basis in bases)
+    changes = BasisChanges(target, bases, wires, physical, idle)
+    circuits = tuple(changes.append(body, basis) for basis in bases)
     parameter_map = ParameterMap(expressions, parameters)
     return RoutedCircuit(circuits, columns, parameter_map, physical, wires, tuple(bases), width, len(body.data))
 
@@ -222,44 +231,3 @@ def _with_angles(operation: Instruction, angles: Sequence[Any]) -> Instruction:
     plain = Gate(changed.name, changed.num_qubits, list(angles), label=changed.label)
     plain.definition = changed.definition
     return plain
-
-
-class _BasisChanges:
-    """Rotations of an axis onto Z in a target's own gates, found once for every set of gates that its qubits have."""
-
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._known: dict[tuple[str, ...], QuantumCircuit] = {}
-
-    def circuit(self, position: int, axis: str) -> QuantumCircuit:
-        """On one qubit, for this physical qubit."""
-        gates = self._gates(position)
-        if (axis, *gates) not in self._known:
-            alone = Target(num_qubits=1)
-            for name, gate in gates.items():
-                alone.add_instruction(gate, {(0,): None}, name=name)
-            change = QuantumCircuit(1)
-            for name in ONTO_Z[axis]:
-                getattr(change, name)(0)
-            self._known[axis, *gates] = run_preset(change, alone, TranspileOptions(level=1, seed=0))
-        return self._known[axis, *gates]
-
-    def _gates(self, position: int) -> dict[str, Gate]:
-        """The gates on this one qubit, by name."""
-        try:
-            names = sorted(self._target.operation_names_for_qargs((position,)))
-        except KeyError:  # it has none
-            return {}
-        gates = {name: self._target.operation_from_name(name) for name in names}
-        return {name: gate for name, gate in gates.items() if isinstance(gate, Gate) and gate.num_qubits == 1}
-
-
-def _with_basis_change(
-    body: QuantumCircuit, basis: Basis, wires: Sequence[int], physical: Sequence[int], changes: _BasisChanges
-) -> QuantumCircuit:
-    """The body followed by the rotations of a basis onto Z."""
-    circuit = body.copy()
-    for wire, axis in zip(wires, basis.axes, strict=True):
-        if axis in ONTO_Z:
-            circuit.compose(changes.circuit(physical[wire], axis), [wire], inplace=True)
-    return circuit

@@ -13,10 +13,7 @@ from qiskit.quantum_info import SuperOp
 from qiskit.transpiler import Target
 
 from qgen.noise.model import aer_noise
-from qgen.transpilation.schedule import NON_GATES, DeviceInstruction, alap_ends, device_instructions
-
-#: Idle seconds below which they are rounding errors.
-_MIN_IDLE = 1e-12
+from qgen.transpilation.schedule import MIN_IDLE, NON_GATES, DeviceInstruction, device_instructions, idle_after
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,22 +68,13 @@ class CompactCircuit:
 def _idle_after(instructions: Sequence[DeviceInstruction], measured: Iterable[int]) -> list[dict[int, float]]:
     """For each instruction, the idle seconds of its qubits after it; none if the duration of an instruction is unknown.
 
-    Everything is as late as in `schedule`; a qubit that is not measured has nothing to lose after its last gate.
+    A delay of the circuit itself counts as such, too.
     """
-    ends = alap_ends(instructions)
-    if ends is None:
+    idle = idle_after(instructions, measured)
+    if idle is None:
         return [{}] * len(instructions)
-    idle: list[dict[int, float]] = []
-    following: dict[int, float] = {}  # qubit -> seconds from the start of its next instruction to the circuit's end
-    relevant = set(measured)
-    for one, end in zip(reversed(instructions), reversed(ends), strict=True):
-        duration = one.duration or 0.0
-        own = duration if one.name == "delay" else 0.0
-        idle.append({qubit: end - following.get(qubit, 0.0) + own for qubit in one.qubits if qubit in relevant})
-        following.update(dict.fromkeys(one.qubits, end + duration))
-        if one.takes_time:
-            relevant.update(one.qubits)
-    return idle[::-1]
+    own = [(one.duration or 0.0) if one.name == "delay" else 0.0 for one in instructions]
+    return [{q: more + seconds for q, seconds in after.items()} for after, more in zip(idle, own, strict=True)]
 
 
 def relaxation(target: Target, qubit: int, seconds: float) -> Any:
@@ -94,6 +82,6 @@ def relaxation(target: Target, qubit: int, seconds: float) -> Any:
     properties = target.qubit_properties[qubit] if target.qubit_properties else None
     t1 = getattr(properties, "t1", None) or inf
     t2 = min(getattr(properties, "t2", None) or inf, 2 * t1)  # some snapshots have an impossible T2
-    if seconds < _MIN_IDLE or (t1 == inf and t2 == inf):
+    if seconds < MIN_IDLE or (t1 == inf and t2 == inf):
         return None
     return SuperOp(aer_noise().thermal_relaxation_error(t1, t2, seconds)).to_instruction()
