@@ -4,57 +4,30 @@ from __future__ import annotations
 
 import json
 import os
-import sys
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import psutil
 import typer
 from harness import plot
-from harness.cases import SWEEPS, Case, available_gib
-from harness.machine import busy, machine
-from harness.rounds import Bench
-from harness.tables import layer_tables
-from peers import ALL, STOCK
+from harness.case import Case
+from harness.machine import machine, warn_if_busy
+from harness.rounds import Bench, Row
+from harness.tables import duration, make_table, save, spread
+from peers import PEERS
 from rich.console import Console
 
-EPILOG = """
-Examples:
+STOCK = "stock"
+#: What `--scaling` varies: -> sizes.
+SWEEPS = {
+    "qubits": [Case(n, 3, 16) for n in (4, 8, 12, 16, 20)],
+    "layers": [Case(12, layers, 128) for layers in (1, 2, 4, 8, 16)],
+    "batch": [Case(12, 3, batch) for batch in (1, 4, 16, 64, 256, 1024)],
+}
+COLUMNS = ("", "step", "min-max", "x qgen", "peak MiB", "first call", "right?")
 
-  python benchmarks/layer.py --qubits 12 --batch 128 --rounds 3
-
-  python benchmarks/layer.py --peers qgen,tfq,pennylane_jax --peer-python tfq=ENV/bin/python
-
-  python benchmarks/layer.py --scaling --out benchmarks/results/scaling
-
-  python benchmarks/layer.py --redraw benchmarks/results/layer.json
-"""
-
-console = Console()
-
-
-def numbers(text: str) -> list[int]:
-    try:
-        return sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a list of whole numbers such as 4,8,12") from None
-
-
-def chosen_peers(text: str, stock: bool) -> list[str]:
-    names = list(ALL) if text == "all" else text.split(",")
-    if unknown := sorted(set(names) - {*ALL, STOCK}):
-        raise typer.BadParameter(f"no peer is called {', '.join(unknown)}; there are {', '.join([*ALL, STOCK])}")
-    return names + [STOCK] * (stock and STOCK not in names)
-
-
-def chosen_pythons(settings: list[str]) -> dict[str, str]:
-    """The Python of each peer: from --peer-python, else from QGEN_PEER_PYTHON_NAME, else this one."""
-    pythons = {name: os.environ.get(f"QGEN_PEER_PYTHON_{name.upper()}", sys.executable) for name in (*ALL, STOCK)}
-    for setting in settings:
-        name, separator, python = setting.partition("=")
-        if not separator or name not in pythons:
-            raise typer.BadParameter(f"{setting!r} is not NAME=PYTHON with a NAME from {', '.join(pythons)}")
-        pythons[name] = python
-    return pythons
+console = Console(highlight=False)
 
 
 def main(
@@ -62,14 +35,13 @@ def main(
     batch: Annotated[str, typer.Option(help="Samples a step.")] = "1,16,128,1024",
     layers: Annotated[int, typer.Option(min=1, help="Entangling layers.")] = 3,
     rounds: Annotated[int, typer.Option(min=1, help="Times that every contender has its turn.")] = 5,
-    peers: Annotated[str, typer.Option(help="`all`, or names with commas: " + ", ".join(ALL))] = "all",
+    peers: Annotated[str, typer.Option(help="`all`, or names with commas: " + ", ".join(PEERS))] = "all",
     stock: Annotated[bool, typer.Option("--stock", help="Also stock qiskit-machine-learning, on one sample.")] = False,
     budget_seconds: Annotated[float, typer.Option(help="A step over this is not repeated, nor any larger one.")] = 10.0,
     give_up_seconds: Annotated[float, typer.Option(help="Longest call, compilation included.")] = 180.0,
     memory_gib: Annotated[float, typer.Option(help="Larger steps are skipped; 0: 60 % of what is free now.")] = 0.0,
     threads: Annotated[int, typer.Option(help="Cores for each contender; 0: all.")] = 0,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="cuda: qgen and the peers on torch.")] = "cpu",
-    peer_python: Annotated[list[str], typer.Option(help="NAME=PYTHON, for a peer with its own environment.")] = [],  # noqa: B006
     out: Annotated[Path, typer.Option(help="Results go to OUT.json and OUT.png.")] = Path("benchmarks/results/layer"),
     scaling: Annotated[bool, typer.Option("--scaling", help="Only qgen: growth in qubits, layers and batch.")] = False,
     redraw: Annotated[Path | None, typer.Option(help="Only draw and print an earlier OUT.json again.")] = None,
@@ -81,57 +53,84 @@ def main(
         show(report["rows"])
         draw(report, redraw.with_suffix(""))
         return
+    names = [name for name in PEERS if name != STOCK or stock] if peers == "all" else peers.split(",")
+    if scaling:
+        names, plan = ["qgen"], [(sweep, case) for sweep, cases in SWEEPS.items() for case in cases]
+    else:
+        plan = [("", Case(n, layers, b)) for n in numbers(qubits) for b in numbers(batch)]
+    if unknown := sorted(set(names) - set(PEERS)):
+        raise typer.BadParameter(f"no peer is called {', '.join(unknown)}; there are {', '.join(PEERS)}")
     bench = Bench(
-        pythons=chosen_pythons(peer_python),
         rounds=rounds,
         budget_seconds=budget_seconds,
         give_up_seconds=give_up_seconds,
-        memory_gib=memory_gib or 0.6 * available_gib(),
+        memory_gib=memory_gib or 0.6 * psutil.virtual_memory().available / 2**30,
         threads=threads or len(os.sched_getaffinity(0)),
         device=device,
         verbose=verbose,
-        report=lambda text: console.print(text, style="dim", highlight=False),
+        report=lambda text: console.print(text, style="dim"),
     )
-    names = ["qgen"] if scaling else chosen_peers(peers, stock)
-    plan = [("", Case(n, layers, b)) for n in numbers(qubits) for b in numbers(batch)]
-    if scaling:
-        plan = [(sweep, case) for sweep, cases in SWEEPS.items() for case in cases]
-    if warning := busy():
-        console.print(warning, style="yellow")
+    warn_if_busy(console)
     report = {
         "kind": "scaling" if scaling else "comparison",
         "machine": machine(bench.threads),
         "settings": {name: getattr(bench, name) for name in ("rounds", "device", "budget_seconds", "memory_gib")},
         "rows": [],
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
     for sweep, case in plan:
         rows = bench.measure(case, names)
         report["rows"] += [{**row, "sweep": sweep} for row in rows]
         show(rows)
-        # After each case: a long run that is stopped keeps what it had.
-        out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
+        save(report, out)  # after each case: a long run that is stopped keeps what it had
     draw(report, out)
 
 
-def show(rows: list[dict[str, Any]]) -> None:
-    """Prints the tables of some rows."""
-    for table in layer_tables(rows):
-        console.print(table.rich())
+def numbers(text: str) -> list[int]:
+    try:
+        return sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a list of whole numbers such as 4,8,12") from None
+
+
+def show(rows: list[Row]) -> None:
+    """Prints a table for each size: the fastest first, those that were not measured last and with the reason."""
+    for size, group in groupby(rows, key=lambda row: (row["qubits"], row["layers"], row["batch"])):
+        table = make_table(str(Case(*size)), COLUMNS)
+        members = sorted(group, key=lambda row: row.get("seconds", float("inf")))
+        own = next((row.get("seconds") for row in members if row["peer"] == "qgen"), None)
+        for row in members:
+            table.add_row(row["name"], *cells(row, own))
+        if any(row.get("extrapolated") for row in members):
+            table.caption = "* measured on fewer samples and scaled to the batch"
+        console.print(table)
+
+
+def cells(row: Row, own: float | None) -> tuple[str, ...]:
+    """A row for people, beside the seconds that qgen took."""
+    if "seconds" not in row:
+        return row["status"], "", "", "", "", row["reason"]
+    seconds = row["seconds"]
+    return (
+        duration(seconds) + (" *" if row["extrapolated"] else ""),
+        spread([row["seconds_low"], row["seconds_high"]]) if len(row["round_seconds"]) > 1 else "once",
+        f"{seconds / own:,.{2 if seconds < 100 * own else 0}f}" if own else "-",
+        "-" if row.get("peak_mib") is None else f"{row['peak_mib']:.0f}",
+        duration(row["first_seconds"]),
+        f"{'right' if row['right'] else 'off'} ({max(row['errors'].values()):.0e})",
+    )
 
 
 def draw(report: dict[str, Any], out: Path) -> None:
     """Draws a report beside its JSON."""
-    note = plot.caption(report["machine"], report["settings"]["device"])
+    picture, where = out.with_suffix(".png"), report["machine"]
+    threads = "GPU" if report["settings"]["device"] == "cuda" else f"{where['threads']} threads"
+    note = f"{where['cpu']}, {threads}, float32 where a library can, {where['date'][:10]}"
     if report["kind"] == "scaling":
-        sweeps = {name: sorted({vars(case)[name] for case in cases}) for name, cases in SWEEPS.items()}
-        plot.scaling(report["rows"], sweeps, note, out.with_suffix(".png"))
+        plot.scaling(report["rows"], note, picture)
     else:
-        plot.comparison(report["rows"], note, out.with_suffix(".png"))
-    console.print(f"Results: {out.with_suffix('.json')}, figure: {out.with_suffix('.png')}", highlight=False)
+        plot.comparison(report["rows"], note, picture)
+    console.print(f"Results: {out.with_suffix('.json')}, figure: {picture}")
 
 
 if __name__ == "__main__":
-    app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    app.command(epilog=EPILOG)(main)
-    app()
+    typer.run(main)

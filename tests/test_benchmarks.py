@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,18 +18,17 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 def test_the_reference_of_the_benchmark_is_right(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     monkeypatch.syspath_prepend(BENCHMARKS)
-    from peers import reference
-    from peers.spec import Spec
+    from harness.case import Case
+    from peers.reference import reference
 
-    spec = Spec(8, 2)
-    x, w = rng.normal(size=(1, 8)), rng.uniform(0, 6, spec.weights)
+    case = Case(qubits=8, layers=2, batch=1)
+    x, w = rng.normal(size=(1, 8)), rng.uniform(0, 6, case.weights)
     circuit = QuantumCircuit(8)
-    for gate in spec.gates:
-        angle = x[0, gate.index] if gate.source == "x" else w[gate.index]
-        getattr(circuit, gate.name)(angle, *gate.qubits)
+    for gate in case.gates:
+        getattr(circuit, gate.name)(gate.angle(x, w).item(), *gate.qubits)
     state = Statevector(circuit)
     wanted = [state.expectation_value(SparsePauliOp.from_sparse_list([("Z", [q], 1)], 8)).real for q in range(8)]
-    values, *_ = reference.reference(spec, x, w, np.ones((1, 8)))
+    values, *_ = reference(case, x, w, np.ones((1, 8)))
     np.testing.assert_allclose(values[0], wanted, rtol=0, atol=1e-12)
 
 
@@ -40,6 +40,26 @@ def test_a_run_with_qgen_alone(tmp_path: Path) -> None:
     (row,) = json.loads(out.with_suffix(".json").read_text())["rows"]
     assert row["right"], row
     assert out.with_suffix(".png").stat().st_size > 1000
+
+
+def test_the_readme_lists_every_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from peers import PEERS
+
+    text = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+    table = set(re.findall(r"^\| `(\w+)`", text, flags=re.MULTILINE))
+    elsewhere = {name.lower() for name in re.findall(r"QGEN_PEER_PYTHON_(\w+)", text)}
+    assert table | elsewhere | {"qgen"} == set(PEERS)
+
+
+def test_deviations_are_taken_over_what_both_ways_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from harness.ways import difference
+
+    values, weights = [[1.0, 2.0], [3.0, 4.0]], [5.0]
+    assert difference([values, weights], [[[1.0, 2.0], [3.0, 4.25]], [5.5]]) == 0.5
+    # Sums over samples are left out where the other has fewer samples.
+    assert difference([values, weights], [[[1.25, 2.0]], [9.0]]) == 0.25
 
 
 ANSWERS = {

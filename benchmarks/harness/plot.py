@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 Row = dict[str, Any]
 
@@ -29,12 +27,6 @@ STYLE = {
 }
 
 
-def caption(machine: dict[str, Any], device: str) -> str:
-    """One line that says where the numbers are from."""
-    where = "GPU" if device == "cuda" else f"{machine['threads']} threads"
-    return f"{machine['cpu']}, {where}, float32 where a library can, {machine['date'][:10]}"
-
-
 def comparison(rows: list[Row], note: str, path: Path) -> None:
     """Time of a step against qubits, one panel a batch size, one line a peer."""
     measured = [row for row in rows if "seconds" in row and row["right"]]
@@ -49,11 +41,17 @@ def comparison(rows: list[Row], note: str, path: Path) -> None:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.4 * columns, 3.6 * lines + 0.6), layout="constrained")
         axes = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
-        axes[0].set_yscale("log")
-        axes[0].set_ylim(min(r["seconds_low"] for r in measured) / 2, 2 * max(r["seconds_high"] for r in measured))
         for axis, batch in zip(axes, batches, strict=False):
-            _panel(axis, [row for row in measured if row["batch"] == batch], looks)
-            axis.set_title(f"batch {batch}")
+            panel = sorted((row for row in measured if row["batch"] == batch), key=lambda row: row["qubits"])
+            for name, look in looks.items():
+                own = [row for row in panel if row["name"] == name]
+                x, y = [row["qubits"] for row in own], [row["seconds"] for row in own]
+                axis.plot(x, y, label=name if own else None, **{"linewidth": 1.1, "markersize": 3.5, **look})
+                low, high = [row["seconds_low"] for row in own], [row["seconds_high"] for row in own]
+                axis.vlines(x, low, high, color=look["color"], linewidth=1, alpha=0.6)
+            # Linear in qubits, so logarithmic in the size of the state.
+            axis.set(title=f"batch {batch}", xlabel="qubits", yscale="log", xticks=sorted({r["qubits"] for r in panel}))
+        axes[0].set_ylim(min(r["seconds_low"] for r in measured) / 2, 2 * max(r["seconds_high"] for r in measured))
         for axis in axes[len(batches) :]:
             axis.set_visible(False)
         for axis in axes[::columns]:
@@ -65,36 +63,22 @@ def comparison(rows: list[Row], note: str, path: Path) -> None:
         figure.savefig(path)
 
 
-def _panel(axis: Axes, rows: list[Row], looks: dict[str, dict[str, Any]]) -> None:
-    """Linear in qubits, so logarithmic in the size of the state."""
-    for name, look in looks.items():
-        own = [row for row in rows if row["name"] == name]
-        points = sorted((row["qubits"], row["seconds"], row["seconds_low"], row["seconds_high"]) for row in own)
-        if points:
-            x, y, low, high = zip(*points, strict=True)
-            axis.plot(x, y, label=name, **{"linewidth": 1.1, "markersize": 3.5, **look})
-            axis.vlines(x, low, high, color=look["color"], linewidth=1, alpha=0.6)
-    axis.xaxis.set_major_locator(FixedLocator(sorted({row["qubits"] for row in rows})))
-    axis.set_xlabel("qubits")
-
-
-def scaling(rows: list[Row], sweeps: dict[str, list[int]], note: str, path: Path) -> None:
+def scaling(rows: list[Row], note: str, path: Path) -> None:
     """Time (above) and memory (below) of a step, against qubits, layers and batch, the others held."""
+    held = {"qubits": "{} qubits", "layers": "{} layers", "batch": "batch {}"}
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 5.4), layout="constrained")
         axes = figure.subplots(2, 3, sharex="col", sharey="row")
-        for column, (name, numbers) in enumerate(sweeps.items()):
+        for column, name in enumerate(held):
             chosen = sorted((r for r in rows if r["sweep"] == name and "seconds" in r), key=lambda r: r[name])
             if chosen:
-                held = {"qubits": "{} qubits", "layers": "{} layers", "batch": "batch {}"}
                 axes[0, column].set_title(", ".join(text.format(chosen[0][k]) for k, text in held.items() if k != name))
+            numbers = [row[name] for row in chosen]
             for axis, key, colour in zip(axes[:, column], ("seconds", "peak_mib"), COLOURS, strict=False):
-                axis.plot([r[name] for r in chosen], [r.get(key) for r in chosen], "o-", color=colour, markersize=4)
-                axis.set_xscale("linear" if name == "qubits" else "log", **({} if name == "qubits" else {"base": 2}))
-                axis.xaxis.set_major_locator(FixedLocator(numbers))
-                axis.xaxis.set_minor_locator(NullLocator())
-                axis.xaxis.set_minor_formatter(NullFormatter())
-                axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+                axis.plot(numbers, [row.get(key) for row in chosen], "o-", color=colour, markersize=4)
+                axis.set_xscale("linear" if name == "qubits" else "log")
+                axis.set_xticks(numbers, labels=map(str, numbers))
+                axis.minorticks_off()
             axes[1, column].set_xlabel(name)
         axes[0, 0].set(yscale="log", ylabel="seconds a step")
         axes[1, 0].set(yscale="log", ylabel="peak MiB")

@@ -1,14 +1,14 @@
-"""The tasks of `backends.py`: the same numbers computed by qgen and by others, a class for each way.
+"""The tasks of `backends.py`: the same numbers computed by qgen and by others, a function for each way.
 
-A worker builds one and calls it with each request; it answers with plain values. Time is taken around the computation
-and nothing else. Imports are made when a task is built, so that a process holds one library only.
+A worker calls one, which returns what answers each request with plain values. Time is taken around the computation and
+nothing else. Imports are made in the functions, so that a process holds one library only.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,15 @@ Answer = dict[str, Any]
 HQCONV = {"qubits": 12, "layers": 3}
 SMALL = {"qubits": 4, "layers": 1}
 DEVICE = "fake_brisbane"
-Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def numbers(circuit: Any, samples: int, seed: int) -> Arrays:
+def hqconv(size: dict[str, int]) -> Any:
+    from qgen.circuits import ansatz
+
+    return ansatz("hqconv", **size)
+
+
+def draw(circuit: Any, samples: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Inputs (N, I), weights in turns (W,), gradients for the values (N, O); the first samples do not depend on N."""
     inputs, weights, upstream = (np.random.default_rng([seed, k]) for k in range(3))
     return (
@@ -30,193 +35,144 @@ def numbers(circuit: Any, samples: int, seed: int) -> Arrays:
     )
 
 
-def hqconv(size: dict[str, int] = HQCONV) -> Any:
-    from qgen.circuits import ansatz
-
-    return ansatz("hqconv", **size)
-
-
-def plain_circuit(circuit: Any) -> Any:
-    """The circuit in plain gates: Aer leaves bound angles of controlled rotations at zero.
-
-    That is done without optimisation, which would make it longer here.
-    """
-    from qiskit import transpile
-
-    return transpile(circuit.circuit, basis_gates=["rx", "ry", "rz", "cx"], optimization_level=0)
-
-
-@contextmanager
-def runs_of_aer() -> Iterator[list[int]]:
-    """Counts the runs of Aer meanwhile, one entry a run."""
+def count_runs() -> Counter[str]:
+    """Counts Aer's runs in this process from now on, and the circuits in them."""
     from qiskit_aer import AerSimulator
 
-    run, runs = AerSimulator.run, []
+    run, counts = AerSimulator.run, Counter()
 
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        runs.append(1)
-        return run(*args, **kwargs)
+    def counted(self: Any, circuits: Any, *args: Any, parameter_binds: Any = None, **kwargs: Any) -> Any:
+        bindings = [len(next(iter(bound.values()))) for bound in parameter_binds or ()]
+        counts.update(runs=1, circuits=sum(bindings) or len(circuits))
+        return run(self, circuits, *args, parameter_binds=parameter_binds, **kwargs)
 
     AerSimulator.run = counted
-    try:
-        yield runs
-    finally:
-        AerSimulator.run = run
+    return counts
 
 
-class Shift:
-    """qgen: values and parameter-shift gradients on backend `aer`."""
+def qgen_on_aer(shots: int | None = None) -> Callable[..., Answer]:
+    """Backend `aer`: values, and parameter-shift gradients of weights, or of inputs too."""
+    import torch
 
-    def __init__(self, shots: int | None = None) -> None:
-        from qgen.backends import ParameterShift, open_backend
+    from qgen.backends import ParameterShift, open_backend
 
-        self.circuit, self.method, self.exact = hqconv(), ParameterShift(), shots is None
-        self.executable = open_backend("aer", shots=shots).compile(self.circuit)
+    circuit, method, counts = hqconv(HQCONV), ParameterShift(), count_runs()
+    executable = open_backend("aer", shots=shots).compile(circuit)
 
-    def __call__(self, samples: int, input_gradients: bool, seed: int) -> Answer:
-        import torch
-
-        inputs, weights, upstream = map(torch.from_numpy, numbers(self.circuit, samples, seed))
-        wants = (input_gradients, True)
+    def answer(samples: int, seed: int, input_gradients: bool | None = None) -> Answer:
+        """Values, and gradients unless `input_gradients` is None."""
+        inputs, weights, upstream = map(torch.from_numpy, draw(circuit, samples, seed))
         torch.manual_seed(seed)
-        with runs_of_aer() as runs:
-            started = time.perf_counter()
-            values, vjp = self.method.value_and_vjp(self.executable, inputs, weights, wants)
-            gradients = vjp(upstream)
-            seconds = time.perf_counter() - started
-        found = [part.tolist() for part in (values, *gradients) if part is not None]
-        circuits = samples * self.method.evaluations(self.executable, wants)
-        answer = {"seconds": seconds, "circuits": circuits, "runs": len(runs)}
-        return answer | {"numbers": found} if self.exact else answer
-
-
-class Stock:
-    """qiskit-machine-learning: `EstimatorQNN` on Aer's `EstimatorV2`, exact values, its parameter-shift gradients."""
-
-    def __init__(self) -> None:
-        from qiskit_aer.primitives import EstimatorV2
-        from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
-        from qiskit_machine_learning.neural_networks import EstimatorQNN
-
-        class Counted(EstimatorV2):
-            circuits = 0
-
-            def run(self, pubs: Any, **kwargs: Any) -> Any:
-                pubs = list(pubs)
-                self.circuits += sum(np.asarray(pub[2]).size // pub[0].num_parameters for pub in pubs)
-                return super().run(pubs, **kwargs)
-
-        self.circuit = hqconv()
-        self.estimator = Counted(options={"default_precision": 0.0})
-        self.network = EstimatorQNN(
-            circuit=plain_circuit(self.circuit),
-            estimator=self.estimator,
-            observables=list(self.circuit.observables),
-            input_params=list(self.circuit.inputs),
-            weight_params=list(self.circuit.weights),
-            gradient=ParamShiftEstimatorGradient(self.estimator),
-            default_precision=0.0,
-        )
-
-    def __call__(self, samples: int, seed: int, input_gradients: bool | None = None) -> Answer:
-        """Values, and gradients unless `input_gradients` is None; products with the upstream ones are not timed."""
-        inputs, weights, upstream = numbers(self.circuit, samples, seed)
-        self.estimator.circuits, self.network.input_gradients = 0, bool(input_gradients)
-        with runs_of_aer() as runs:
-            started = time.perf_counter()
-            found = [self.network.forward(inputs, weights)]
-            if input_gradients is not None:
-                by_input, by_weight = self.network.backward(inputs, weights)
-            seconds = time.perf_counter() - started
-        if input_gradients:
-            found.append(np.einsum("no,noi->ni", upstream, by_input))
-        if input_gradients is not None:
-            found.append(np.einsum("no,now->w", upstream, by_weight))
-        counts = {"circuits": self.estimator.circuits, "runs": len(runs)}
-        return {"seconds": seconds, **counts, "numbers": [part.tolist() for part in found]}
-
-
-class Values:
-    """qgen: values on backend `aer`."""
-
-    def __init__(self) -> None:
-        from qgen.backends import open_backend
-
-        self.circuit = hqconv()
-        self.executable = open_backend("aer").compile(self.circuit)
-
-    def __call__(self, samples: int, seed: int) -> Answer:
-        inputs, weights, _ = numbers(self.circuit, samples, seed)
+        counts.clear()
         started = time.perf_counter()
-        values = self.executable.expectations(inputs, weights)
-        return {"seconds": time.perf_counter() - started, "numbers": [values.tolist()]}
+        if input_gradients is None:
+            found = [executable.expectations(inputs.numpy(), weights.numpy())]
+        else:
+            values, vjp = method.value_and_vjp(executable, inputs, weights, (input_gradients, True))
+            found = [values, *(gradient for gradient in vjp(upstream) if gradient is not None)]
+        timed = {"seconds": time.perf_counter() - started, **counts}
+        return timed | ({"numbers": [part.tolist() for part in found]} if shots is None else {})
+
+    return answer
 
 
-class Broadcast:
+def estimator_qnn() -> Callable[..., Answer]:
+    """qiskit-machine-learning: `EstimatorQNN` on Aer's `EstimatorV2`, exact values, its parameter-shift gradients."""
+    from peers.on_torch import estimator_network
+
+    circuit, counts = hqconv(HQCONV), count_runs()
+    observables = list(circuit.observables)
+    network = estimator_network(circuit.circuit, observables, circuit.inputs, circuit.weights)
+
+    def answer(samples: int, seed: int, input_gradients: bool | None = None) -> Answer:
+        """Values, and gradients unless `input_gradients` is None; products with the upstream ones are not timed."""
+        inputs, weights, upstream = draw(circuit, samples, seed)
+        network.input_gradients = bool(input_gradients)
+        counts.clear()
+        started = time.perf_counter()
+        found, gradients = [network.forward(inputs, weights)], (None, None)
+        if input_gradients is not None:
+            gradients = network.backward(inputs, weights)
+        timed = {"seconds": time.perf_counter() - started, **counts}
+        for gradient, product in zip(gradients, ("no,noi->ni", "no,now->w"), strict=True):
+            if gradient is not None:
+                found.append(np.einsum(product, upstream, gradient))
+        return timed | {"numbers": [part.tolist() for part in found]}
+
+    return answer
+
+
+def estimator_by_hand() -> Callable[..., Answer]:
     """Aer's `EstimatorV2` as well as it can be called: one PUB of all samples and observables, bound at run time."""
+    from qiskit import transpile
+    from qiskit_aer.primitives import EstimatorV2
 
-    def __init__(self) -> None:
-        from qiskit_aer.primitives import EstimatorV2
+    circuit, counts = hqconv(HQCONV), count_runs()
+    plain = transpile(circuit.circuit, basis_gates=["rx", "ry", "rz", "cx"], optimization_level=0)
+    options = {"default_precision": 0.0, "run_options": {"runtime_parameter_bind_enable": True}}
+    estimator = EstimatorV2(options=options)
 
-        self.circuit = hqconv()
-        self.plain = plain_circuit(self.circuit)
-        options = {"default_precision": 0.0, "run_options": {"runtime_parameter_bind_enable": True}}
-        self.estimator = EstimatorV2(options=options)
-
-    def __call__(self, samples: int, seed: int) -> Answer:
-        inputs, weights, _ = numbers(self.circuit, samples, seed)
+    def answer(samples: int, seed: int) -> Answer:
+        inputs, weights, _ = draw(circuit, samples, seed)
+        counts.clear()
         started = time.perf_counter()
         table = np.concatenate([inputs, np.tile(weights, (samples, 1))], axis=1)[:, None]
-        bound = {(*self.circuit.inputs, *self.circuit.weights): table}
-        values = self.estimator.run([(self.plain, list(self.circuit.observables), bound)]).result()[0].data.evs
-        return {"seconds": time.perf_counter() - started, "numbers": [values.tolist()]}
+        bound = {(*circuit.inputs, *circuit.weights): table}
+        values = estimator.run([(plain, list(circuit.observables), bound)]).result()[0].data.evs
+        return {"seconds": time.perf_counter() - started, **counts, "numbers": [values.tolist()]}
+
+    return answer
 
 
-class Device:
-    """qgen: a device's noise without readout errors, from the name of the device to values, then a second call."""
+def _opened_and_called_twice(circuit: Any, compiled: Callable[[], Any]) -> Callable[..., Answer]:
+    """Times opening something and its first values, then a second call."""
 
-    def __init__(self) -> None:
-        from qgen.backends import open_backend
-
-        self.open, self.circuit = open_backend, hqconv(SMALL)
-
-    def __call__(self, samples: int, seed: int) -> Answer:
-        (first, weights, _), (second, _, _) = (numbers(self.circuit, samples, seed + k) for k in range(2))
+    def answer(samples: int, seed: int) -> Answer:
+        (first, weights, _), (second, _, _) = (draw(circuit, samples, seed + k) for k in range(2))
         started = time.perf_counter()
-        executable = self.open(f"aer:{DEVICE}", noise=["gates", "relaxation"]).compile(self.circuit)
-        executable.expectations(first, weights)
+        values = compiled()
+        values(first, weights)
         between = time.perf_counter()
-        executable.expectations(second, weights)
+        values(second, weights)
         return {"seconds": between - started, "again_seconds": time.perf_counter() - between}
 
+    return answer
 
-class WholeDevice:
+
+def qgen_on_device() -> Callable[..., Answer]:
+    """A device's noise without readout errors, from the name of the device to values, then a second call."""
+    from qgen.backends import open_backend
+
+    circuit, name = hqconv(SMALL), f"aer:{DEVICE}"
+    return _opened_and_called_twice(
+        circuit, lambda: open_backend(name, noise=["gates", "relaxation"]).compile(circuit).expectations
+    )
+
+
+def aer_on_device() -> Callable[..., Answer]:
     """The same with `AerSimulator.from_backend`: the noise of all 127 qubits."""
+    from qiskit import transpile
+    from qiskit_aer import AerSimulator
+    from qiskit_ibm_runtime.fake_provider import FakeBrisbane
 
-    def __init__(self) -> None:
-        from qiskit import transpile
-        from qiskit_aer import AerSimulator
-        from qiskit_ibm_runtime.fake_provider import FakeBrisbane
+    circuit = hqconv(SMALL)
 
-        self.snapshot, self.simulator, self.circuit = FakeBrisbane, AerSimulator, hqconv(SMALL)
-        self.transpile = transpile
-
-    def __call__(self, samples: int, seed: int) -> Answer:
-        (first, weights, _), (second, _, _) = (numbers(self.circuit, samples, seed + k) for k in range(2))
-        started = time.perf_counter()
-        simulator = self.simulator.from_backend(self.snapshot(), method="density_matrix")
-        placed = self.transpile(self.circuit.circuit, simulator, optimization_level=2, seed_transpiler=0)
+    def compiled() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        simulator = AerSimulator.from_backend(FakeBrisbane(), method="density_matrix")
+        placed = transpile(circuit.circuit, simulator, optimization_level=2, seed_transpiler=0)
         placed.save_probabilities(placed.layout.final_index_layout(), label="read")
-        self._values(simulator, placed, first, weights)
-        between = time.perf_counter()
-        self._values(simulator, placed, second, weights)
-        return {"seconds": between - started, "again_seconds": time.perf_counter() - between}
 
-    def _values(self, simulator: Any, placed: Any, inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """(N, qubits): <Z> of each qubit, from the probabilities that the circuit saves."""
-        bound = dict(zip(self.circuit.inputs, inputs.T.tolist(), strict=True))
-        bound |= {name: [value] * len(inputs) for name, value in zip(self.circuit.weights, weights, strict=True)}
-        result = simulator.run(placed, parameter_binds=[bound], runtime_parameter_bind_enable=True, shots=1).result()
-        probabilities = np.array([part.data.read for part in result.results])
-        bits = np.arange(probabilities.shape[1])[:, None] >> np.arange(self.circuit.qubits) & 1
-        return probabilities @ (1 - 2 * bits)
+        def values(inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+            """(N, qubits): <Z> of each qubit, from the probabilities that the circuit saves."""
+            bound = dict(zip(circuit.inputs, inputs.T.tolist(), strict=True))
+            bound |= {name: [value] * len(inputs) for name, value in zip(circuit.weights, weights, strict=True)}
+            result = simulator.run(
+                placed, parameter_binds=[bound], runtime_parameter_bind_enable=True, shots=1
+            ).result()
+            probabilities = np.array([part.data.read for part in result.results])
+            bits = np.arange(probabilities.shape[1])[:, None] >> np.arange(circuit.qubits) & 1
+            return probabilities @ (1 - 2 * bits)
+
+        return values
+
+    return _opened_and_called_twice(circuit, compiled)

@@ -11,7 +11,7 @@ import contextlib
 import importlib
 import json
 import os
-import selectors
+import select
 import signal
 import subprocess
 import sys
@@ -36,7 +36,7 @@ class TooSlowError(WorkerError):
     """It was ended after the longest time that one request may take."""
 
 
-class Worker:
+class Worker(contextlib.AbstractContextManager["Worker"]):
     """The process, seen from outside; it is stopped by a signal between requests.
 
     Args:
@@ -68,11 +68,10 @@ class Worker:
         if threads is not None and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(self.process.pid, sorted(os.sched_getaffinity(0))[:threads])
 
-    def __enter__(self) -> Worker:
-        return self
-
     def __exit__(self, *_: object) -> None:
-        self.close()
+        """Ends the process."""
+        self.process.kill()
+        self.process.wait()
 
     def ask(self, do: str = "__call__", timeout: float | None = None, **request: Any) -> Answer:
         """Wakes the process, has one method called, and puts it to sleep again.
@@ -82,36 +81,25 @@ class Worker:
             TooSlowError: there was no answer in `timeout` seconds; the process is ended.
             WorkerError: the library failed, or the process died.
         """
-        self._signal(signal.SIGCONT)
         line = b""
         with contextlib.suppress(BrokenPipeError):
+            self.process.send_signal(signal.SIGCONT)
             self.process.stdin.write(json.dumps({"do": do, **request}).encode() + b"\n")
             self.process.stdin.flush()
-            with selectors.DefaultSelector() as selector:
-                selector.register(self.process.stdout, selectors.EVENT_READ)
-                if not selector.select(timeout):
-                    self.close()
-                    raise TooSlowError(f"gave up after {timeout:.0f} s")
+            if not select.select([self.process.stdout], [], [], timeout)[0]:
+                self.__exit__()
+                raise TooSlowError(f"gave up after {timeout:.0f} s")
             line = self.process.stdout.readline()
         if not line:
             code = self.process.wait()
             raise WorkerError("killed, probably out of memory" if code == -9 else f"its process ended with {code}")
-        self._signal(signal.SIGSTOP)
+        self.process.send_signal(signal.SIGSTOP)
         answer = json.loads(line)
         if "missing" in answer:
             raise MissingError(answer["missing"])
         if "error" in answer:
             raise WorkerError(answer["error"])
         return answer
-
-    def close(self) -> None:
-        """Ends the process."""
-        self.process.kill()
-        self.process.wait()
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(number)
 
 
 def main() -> None:
