@@ -17,6 +17,7 @@ import numpy as np
 import torch
 import typer
 from harness.machine import machine
+from harness.tables import save
 from PIL import Image
 from torch import nn
 
@@ -63,19 +64,12 @@ def judged(network: nn.Module, images: np.ndarray) -> dict[str, Any]:
     digit = probabilities(network, images)[:, :10]
     sure = digit.max(axis=1) > CONFIDENT
     seen = np.bincount(digit[sure].argmax(axis=1), minlength=10)
-    return {
-        "images": len(images),
-        "confident": float(sure.mean()),
-        "classes": int((seen > 0).sum()),
-        "seen": seen.tolist(),
-    }
+    return {"images": len(images), "confident": sure.mean(), "classes": int((seen > 0).sum()), "seen": seen.tolist()}
 
 
-def qgen(*words: str) -> float:
-    """Runs a command in a process of its own; its seconds."""
-    started = time.perf_counter()
+def qgen(*words: str) -> None:
+    """Runs a command in a process of its own."""
     subprocess.run([sys.executable, "-m", "qgen", *words], check=True)
-    return time.perf_counter() - started
 
 
 def main(
@@ -93,8 +87,10 @@ def main(
     with tempfile.TemporaryDirectory() as name:
         grid, seconds = Path(name) / "samples.png", None
         if run is None:
-            run, changes = Path(name) / "digits", [word for change in set_ for word in ("--set", change)]
-            seconds = qgen("train", "--backend", backend, "--out", str(run), *changes)
+            run, started = Path(name) / "digits", time.perf_counter()
+            changes = [f"--set={change}" for change in set_]
+            qgen("train", "--backend", backend, "--out", str(run), *changes)
+            seconds = time.perf_counter() - started
         qgen("sample", str(run), "--count", str(count), "--single", "--out", str(grid))
         images = [np.asarray(Image.open(path)) for path in sorted(grid.with_suffix("").glob("*.png"))]
         samples = judged(network, np.stack(images))
@@ -108,8 +104,9 @@ def main(
         "held_out": judged(network, held_out.images.numpy()),
         "noise": judged(network, noise),
     }
-    out.write_text(json.dumps(facts, indent=1) + "\n")
-    print(json.dumps({key: value for key, value in facts.items() if key != "machine"}, indent=1))
+    save(facts, out)
+    del facts["machine"]
+    print(json.dumps(facts, indent=1))
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ A case is repeated by its own seed: `--seed SEED --cases 1`.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -262,56 +262,13 @@ def calm_values() -> list[Any]:
         return User(case, server, Path(folder)).run()
 
 
-class Process:
-    """Runs users in processes that can be killed: one has imported everything, and forks one for each of them."""
-
-    def __init__(self) -> None:
-        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self._process = subprocess.Popen([sys.executable, __file__, "--serve-users"], **pipes)
-        assert self._read() == "ready"
-
-    def run(self, folder: Path, limit: float, kill_after: float | None) -> int:
-        """The exit code; -9 where it was killed."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([str(folder), limit, dict(os.environ)]) + "\n")
-        self._process.stdin.flush()
-        child = int(self._read())
-        if kill_after is not None:
-            time.sleep(kill_after)
-            with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-        return int(self._read())
-
-    def close(self) -> None:
-        """No more of them."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
-
-    def _read(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-
-def serve_users() -> None:
-    """In the process that forks: until there is nothing more to read."""
-    import qiskit_ibm_runtime.executor_sampler
-
-    _ = qiskit_ibm_runtime.executor_sampler
-    print("ready", flush=True)
-    for line in sys.stdin:
-        folder, limit, environment = json.loads(line)
-        child = os.fork()
-        if not child:
-            os.environ.update(environment)
-            code = 1
-            with suppress(BudgetError):
-                User(Case(0, limit=limit), None, Path(folder)).run()  # type: ignore[arg-type]
-                code = 0
-            os._exit(code)
-        print(child, flush=True)
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+def run_user(folder: Path, limit: float, environment: dict[str, str]) -> None:
+    """A user in a process of its own, which may be killed."""
+    os.environ.update(environment)
+    try:
+        User(Case(0, limit=limit), None, folder).run()  # type: ignore[arg-type]
+    except BudgetError as error:
+        sys.exit(str(error))
 
 
 def kill_often(kills: int, seed: int, calm: list[Any]) -> dict[str, Any]:
@@ -319,23 +276,29 @@ def kill_often(kills: int, seed: int, calm: list[Any]) -> dict[str, Any]:
     rng, struck, users, wrong = random.Random(seed), 0, 0, []
     totals: Counter[str] = Counter()
     length, limit = 1.0, 1000.0
-    with closing(Process()) as process:
-        while struck < kills:
-            case = Case(seed + users, lag=rng.choice(LAGS), limit=limit)
-            with tempfile.TemporaryDirectory() as folder, serving(case, queue_seconds=0.05) as server:
+    # One process imports everything, and forks the users: no thread of the service is in them.
+    forkserver = multiprocessing.get_context("forkserver")
+    forkserver.set_forkserver_preload(["qgen.backends.ibm", "qgen.devserver", "qiskit_ibm_runtime.executor_sampler"])
+    while struck < kills:
+        case = Case(seed + users, lag=rng.choice(LAGS), limit=limit)
+        with tempfile.TemporaryDirectory() as name, serving(case, queue_seconds=0.05) as server:
+            code = -signal.SIGKILL
+            while code == -signal.SIGKILL:
                 began = time.monotonic()
-                while (code := process.run(Path(folder), limit, rng.uniform(0, length))) != 0:
-                    struck += code == -signal.SIGKILL
-                    began = time.monotonic()
-                    if code != -signal.SIGKILL:
-                        wrong.append(f"exit code {code}")
-                        break
-                length = 0.5 * (length + time.monotonic() - began)
-                wait_for_jobs(server)
-                found = judge(server, User(case, server, Path(folder)).run(), calm)
-                wrong += [] if found is None else [f"user {users}: {found}"]
-                totals.update(jobs=len(server.ledger.jobs), executions=server.ledger.executions)
-                users += 1
+                process = forkserver.Process(target=run_user, args=(Path(name), limit, dict(os.environ)))
+                process.start()
+                # After the last kill a user is left alone: on a slow machine none might end otherwise.
+                process.join(rng.uniform(0, length) if struck < kills else None)
+                process.kill()
+                process.join()
+                code = process.exitcode
+                struck += code == -signal.SIGKILL
+            length = 0.5 * (length + time.monotonic() - began)
+            wait_for_jobs(server)
+            found = f"exit code {code}" if code else judge(server, User(case, server, Path(name)).run(), calm)
+            wrong += [] if found is None else [f"user {users}: {found}"]
+            totals.update(jobs=len(server.ledger.jobs), executions=server.ledger.executions)
+            users += 1
     return {"kills": struck, "users": users, "wrong": wrong, **totals}
 
 
@@ -344,12 +307,8 @@ def main(
     kills: Annotated[int, typer.Option(help="How often processes are killed.")] = 100,
     seed: Annotated[int, typer.Option(help="Of the first case; the next ones have the next numbers.")] = 0,
     out: Annotated[Path | None, typer.Option(help="A JSON file for the sums.")] = None,
-    users: Annotated[bool, typer.Option("--serve-users", hidden=True)] = False,
 ) -> None:
     """Tries cases and kills, and says what was wrong; exit code 1 where anything was."""
-    if users:
-        serve_users()
-        return
     os.environ["HOME"] = tempfile.mkdtemp()
     began, calm = time.monotonic(), calm_values()
     found = []

@@ -5,19 +5,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import math
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import matplotlib as mpl
+import numpy as np
 import typer
 from harness.machine import machine
 from harness.plot import COLOURS, MARKERS, STYLE
+from harness.tables import save
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
 from scipy.stats import spearmanr
 
 from qgen.circuits import LayerCircuit, ansatz, ansatz_names
@@ -32,20 +34,18 @@ Row = dict[str, Any]
 DEVICES = ("fake_brisbane", "fake_fez", "fake_boston")
 QUBITS, LAYERS, LEVELS = range(4, 9), range(1, 4), (1, 2, 3)
 SIDES = ("predicted", "simulated")
+TICKS = (0, 0.25, 0.5, 0.75, 1)
 PARTS = ("total", "state", "gates", "idle", "readout")
 #: Part -> what the figure calls it.
 PANELS = {"total": "success", "gates": "gates", "idle": "waiting"}
 
 
-def catalogue() -> Iterator[tuple[str, int, int, LayerCircuit]]:
-    """Every ansatz at all sizes that it takes: name, qubits, layers, circuit."""
-    for name in ansatz_names():
-        for qubits in QUBITS:
-            for layers in LAYERS:
-                try:
-                    yield name, qubits, layers, ansatz(name, qubits=qubits, layers=layers)
-                except CircuitError:  # not at this size
-                    continue
+def catalogue() -> Iterator[tuple[Row, LayerCircuit]]:
+    """Every ansatz at all sizes that it takes."""
+    for name, qubits, layers in itertools.product(ansatz_names(), QUBITS, LAYERS):
+        with suppress(CircuitError):  # not at this size
+            circuit = ansatz(name, qubits=qubits, layers=layers)
+            yield {"ansatz": name, "qubits": qubits, "layers": layers}, circuit
 
 
 def measure(device: Device, circuit: LayerCircuit, seeds: int, bindings: int) -> Row:
@@ -71,10 +71,9 @@ def measure(device: Device, circuit: LayerCircuit, seeds: int, bindings: int) ->
     }
 
 
-def columns(rows: list[Row], part: str) -> tuple[list[float], list[float]]:
-    """What was predicted, and simulated, of this part, rounded so that equal ones have one rank."""
-    predicted, simulated = ([round(row[side][part], 12) for row in rows] for side in SIDES)
-    return predicted, simulated
+def columns(rows: list[Row], part: str) -> np.ndarray:
+    """(2, N): what was predicted, and simulated, of this part, rounded so that equal ones have one rank."""
+    return np.round([[row[side][part] for row in rows] for side in SIDES], 12)
 
 
 def agreement(rows: list[Row]) -> dict[str, Any]:
@@ -85,11 +84,10 @@ def agreement(rows: list[Row]) -> dict[str, Any]:
     parts = {}
     for part in PARTS:
         predicted, simulated = columns(rows, part)
-        squares = [(p - s) ** 2 for p, s in zip(predicted, simulated, strict=True)]
         parts[part] = {
             "rank_correlation": float(spearmanr(predicted, simulated).statistic),
-            "rms_deviation": math.sqrt(sum(squares) / len(squares)),
-            "loss_ratio": sum(map(math.log, simulated)) / sum(map(math.log, predicted)),
+            "rms_deviation": float(np.sqrt(np.mean((predicted - simulated) ** 2))),
+            "loss_ratio": float(np.log(simulated).sum() / np.log(predicted).sum()),
         }
     return {"circuits": len(rows), "parts": parts}
 
@@ -106,9 +104,7 @@ def draw(rows: list[Row], path: Path) -> None:
                 axis.plot(*points, marker, color=colour, ms=3.6, mfc="none", mew=0.8, label=label)
             axis.axline((0, 0), slope=1, color="#777777", linewidth=0.8, zorder=1)
             axis.set(xlim=(0, 1.03), ylim=(0, 1.03), xlabel="predicted", aspect="equal", title=title)
-            for scale in (axis.xaxis, axis.yaxis):
-                scale.set_major_locator(FixedLocator([0, 0.25, 0.5, 0.75, 1]))
-                scale.set_major_formatter("{x:g}")
+            axis.set(xticks=TICKS, yticks=TICKS, xticklabels=TICKS, yticklabels=TICKS)
             correlation = f"rank correlation {agreement(rows)['parts'][part]['rank_correlation']:.3f}"
             axis.text(0.98, 0.03, correlation, transform=axis.transAxes, ha="right", va="bottom", fontsize=7)
         figure.axes[0].set_ylabel("simulated")
@@ -128,11 +124,9 @@ def main(
     """Predict and simulate the best result of a short search for every ansatz at 4 to 8 qubits and 1 to 3 layers."""
     began, rows = time.perf_counter(), []
     for opened in map(open_device, device):
-        for name, qubits, layers, circuit in catalogue():
-            size = {"device": opened.name, "ansatz": name, "qubits": qubits, "layers": layers}
-            rows.append(size | measure(opened, circuit, seeds, bindings))
-            totals = " ".join(f"{rows[-1][side]['total']:.3f}" for side in SIDES)
-            typer.echo(f"{opened.name:14} {name:22} {qubits} qubits, {layers} layers: {totals}")
+        for size, circuit in catalogue():
+            rows.append({"device": opened.name} | size | measure(opened, circuit, seeds, bindings))
+            typer.echo([opened.name, *size.values(), *(f"{rows[-1][side]['total']:.3f}" for side in SIDES)])
     by_device = {name: agreement([row for row in rows if row["device"] == name]) for name in device}
     facts = {
         "machine": machine(1),
@@ -144,7 +138,7 @@ def main(
         "agreement_by_device": by_device,
         "rows": rows,
     }
-    out.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+    save(facts, out)
     draw(rows, out.with_suffix(".png"))
     typer.echo(json.dumps({"all": facts["agreement"]} | by_device, indent=1))
 

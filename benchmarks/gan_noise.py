@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from contextlib import closing
@@ -15,6 +14,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from harness.machine import machine
+from harness.tables import save
 from run_figures import side_by_side
 
 from qgen.data import open_images, save_grid
@@ -57,7 +57,7 @@ def main(
         print(backend, {key: row_value for key, row_value in rows[backend].items() if isinstance(row_value, float)})
     side_by_side(grids, out.with_suffix(".png"))
     facts = {"machine": machine(torch.get_num_threads()), "judge": extractor.name, "images": count, "shots": shots}
-    out.with_suffix(".json").write_text(json.dumps(facts | {"backends": rows}, indent=1) + "\n")
+    save(facts | {"backends": rows}, out)
 
 
 if __name__ == "__main__":

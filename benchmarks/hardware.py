@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
+from unittest import mock
 
 import torch
 import typer
 from harness.machine import machine
+from harness.tables import save
 from qiskit import generate_preset_pass_manager
 from requests.adapters import HTTPAdapter
 
@@ -42,11 +44,8 @@ def submissions() -> Iterator[list[tuple[float, int]]]:
             found.append((time.perf_counter(), len(request.body)))
         return send(adapter, request, **options)
 
-    HTTPAdapter.send = noted  # type: ignore[method-assign]
-    try:
+    with mock.patch.object(HTTPAdapter, "send", noted):
         yield found
-    finally:
-        HTTPAdapter.send = send  # type: ignore[method-assign]
 
 
 def ours(folder: Path) -> dict[str, Any]:
@@ -91,8 +90,8 @@ def main(
         os.environ |= server.environment() | {"HOME": name}
         ways = {"qgen": ours(Path(name)), "one PUB a value": stock(pubs)}
     ratios = {key: ways["one PUB a value"][key] / ways["qgen"][key] for key in ("seconds", "megabytes")}
-    facts = {"machine": machine(1), "qubits": QUBITS, "batch": BATCH, "shots": SHOTS, "ways": ways, "ratios": ratios}
-    out.write_text(json.dumps(facts, indent=1) + "\n")
+    sizes = {"qubits": QUBITS, "batch": BATCH, "shots": SHOTS}
+    save({"machine": machine(1), **sizes, "ways": ways, "ratios": ratios}, out)
     typer.echo(json.dumps({"ways": ways, "ratios": ratios}, indent=1))
 
 

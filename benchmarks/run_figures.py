@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from harness.tables import save
 from PIL import Image, ImageDraw, ImageFont
 
 from qgen.runs import Run, build_generator, find_run, load_checkpoint
@@ -62,7 +62,7 @@ def main(
     found = {path.name: find_run(path) for path in runs}
     results = {name: facts(run) for name, run in found.items()}
     side_by_side([(name, run.grid(run.steps_taken)) for name, run in found.items()], out.with_suffix(".png"))
-    out.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
+    save(results, out)
     for name, result in results.items():
         last = {key: value for key, value in (result["quality"] or [{}])[-1].items() if isinstance(value, float)}
         print(name, f"{result['seconds_of_steps'] / 60:.0f} min", result["losses"], last)

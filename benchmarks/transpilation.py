@@ -5,14 +5,13 @@ Every search takes all levels and 20 seeds. Seconds are those of one search, in 
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from harness.machine import machine
-from harness.tables import Table
+from harness.tables import make_table, markdown, save
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
@@ -59,14 +58,11 @@ def plain(name: str, device: DeviceReport, seconds: float) -> dict[str, Any]:
     }
 
 
-def table(rows: list[dict[str, Any]]) -> Table:
-    """The rows for people."""
-    result = Table("", HEAD, labels=2)
-    for row in rows:
-        gates = f"{row['two_qubit_gates']}", f"{row['two_qubit_gates_level_3']}"
-        success = f"{row['success']['total']:.3g}", f"{row['success_level_3']:.3g}", f"{row['gain']:.2f}x"
-        result.rows.append((row["circuit"], row["device"], *gates, *success, f"{row['seconds']:.0f}"))
-    return result
+def cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """A row for people."""
+    gates = f"{row['two_qubit_gates']}", f"{row['two_qubit_gates_level_3']}"
+    success = f"{row['success']['total']:.3g}", f"{row['success_level_3']:.3g}", f"{row['gain']:.2f}x"
+    return (row["circuit"], row["device"], *gates, *success, f"{row['seconds']:.0f}")
 
 
 def main(
@@ -75,16 +71,16 @@ def main(
 ) -> None:
     """Measure every circuit on every device."""
     circuits = {name: ansatz(name, qubits=QUBITS, layers=LAYERS) for name in ANSAETZE} | {"ring": ring()}
-    rows = []
+    rows, table = [], make_table("", HEAD, labels=2)
     for name, circuit in circuits.items():
         for device in DEVICES:
             began = time.perf_counter()
             report = transpile_report(circuit, [device], seeds=seeds)
             rows.append(plain(name, report.devices[0], time.perf_counter() - began))
-            typer.echo(table(rows[-1:]).markdown().splitlines()[-1])
-    facts = {"machine": machine(1), "qubits": QUBITS, "layers": LAYERS, "seeds": seeds, "rows": rows}
-    out.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
-    out.with_suffix(".md").write_text(table(rows).markdown())
+            table.add_row(*cells(rows[-1]))
+            typer.echo("  ".join(cells(rows[-1])))
+    save({"machine": machine(1), "qubits": QUBITS, "layers": LAYERS, "seeds": seeds, "rows": rows}, out)
+    out.with_suffix(".md").write_text(markdown(table))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 DEEP = 100_000
@@ -55,57 +57,58 @@ def fill(folder: Path, specimens: Path) -> None:
 
 def spoil(path: Path, rng: random.Random) -> str:
     """Damages a file in one of the ways in which files are damaged, and returns the name of that."""
-    damage = rng.choice([flip, cut, insert, replace_number, drop_line, repeat, become_other, become_strange])
-    damage(path, rng)
+    damage = rng.choice([*DAMAGES, become_other, become_strange])
+    if damage in DAMAGES:
+        path.write_bytes(damage(path.read_bytes(), rng))
+    else:
+        damage(path, rng)
     return damage.__name__
 
 
-def flip(path: Path, rng: random.Random) -> None:
+def flip(content: bytes, rng: random.Random) -> bytes:
     """A few bits."""
-    content = bytearray(path.read_bytes())
+    flipped = bytearray(content)
     for _ in range(rng.randrange(1, 9) if content else 0):
-        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
-    path.write_bytes(content)
+        flipped[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    return bytes(flipped)
 
 
-def cut(path: Path, rng: random.Random) -> None:
+def cut(content: bytes, rng: random.Random) -> bytes:
     """The end is missing."""
-    content = path.read_bytes()
-    path.write_bytes(content[: rng.randrange(len(content) + 1)])
+    return content[: rng.randrange(len(content) + 1)]
 
 
-def insert(path: Path, rng: random.Random) -> None:
+def insert(content: bytes, rng: random.Random) -> bytes:
     """Something between."""
-    content, piece = path.read_bytes(), rng.choice([*PIECES, *WORDS[:80]]).encode("utf-8", "surrogateescape")
     at = rng.randrange(len(content) + 1)
-    path.write_bytes(content[:at] + piece + content[at:])
+    return content[:at] + _encoded(rng.choice([*PIECES, *WORDS[:80]])) + content[at:]
 
 
-def replace_number(path: Path, rng: random.Random) -> None:
+def replace_number(content: bytes, rng: random.Random) -> bytes:
     """One run of digits is another value."""
-    content = path.read_bytes()
-    starts = [k for k in range(len(content)) if content[k : k + 1].isdigit() and not content[k - 1 : k].isdigit()]
-    if starts:
-        start = end = rng.choice(starts[:500])
-        while content[end : end + 1].isdigit():
-            end += 1
-        path.write_bytes(content[:start] + rng.choice(WORDS).encode("utf-8", "surrogateescape") + content[end:])
+    numbers = list(re.finditer(rb"[0-9]+", content))[:500]
+    if not numbers:
+        return content
+    start, end = rng.choice(numbers).span()
+    return content[:start] + _encoded(rng.choice(WORDS)) + content[end:]
 
 
-def drop_line(path: Path, rng: random.Random) -> None:
+def drop_line(content: bytes, rng: random.Random) -> bytes:
     """A line is missing."""
-    lines = path.read_bytes().splitlines(keepends=True)
+    lines = content.splitlines(keepends=True)
     if lines:
         del lines[rng.randrange(len(lines))]
-    path.write_bytes(b"".join(lines))
+    return b"".join(lines)
 
 
-def repeat(path: Path, rng: random.Random) -> None:
+def repeat(content: bytes, rng: random.Random) -> bytes:
     """A part is there many times."""
-    content = path.read_bytes()
     start = rng.randrange(len(content) + 1)
     part = content[start : start + rng.randrange(1, 200)]
-    path.write_bytes(content[:start] + part * rng.choice([2, 50, 2000]) + content[start:])
+    return content[:start] + part * rng.choice([2, 50, 2000]) + content[start:]
+
+
+DAMAGES: list[Callable[[bytes, random.Random], bytes]] = [flip, cut, insert, replace_number, drop_line, repeat]
 
 
 def become_other(path: Path, rng: random.Random) -> None:
@@ -118,13 +121,15 @@ def become_other(path: Path, rng: random.Random) -> None:
 def become_strange(path: Path, rng: random.Random) -> None:
     """It is no file."""
     path.unlink()
-    devices = ["/dev/zero", "/dev/null", "/dev/full", "/proc/self/mem", "/dev/tty"]
-    rng.choice(
-        [
-            path.mkdir,
-            lambda: os.mkfifo(path),
-            lambda: path.symlink_to(path.name),
-            lambda: path.symlink_to(rng.choice(devices)),
-            lambda: None,
-        ]
-    )()
+    device = rng.choice(["/dev/zero", "/dev/null", "/dev/full", "/proc/self/mem", "/dev/tty"])
+    kind = rng.choice(["folder", "fifo", "missing", path.name, device])
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind != "missing":
+        path.symlink_to(kind)  # to itself, or to a device
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
