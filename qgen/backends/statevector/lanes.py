@@ -171,6 +171,64 @@ def zeros_like(typing: Any, value: Any) -> Any:
     return value(value), codegen
 
 
+@intrinsic
+def broadcast(typing: Any, array: Any, index: Any) -> Any:
+    """broadcast(array, index) -> Lanes: the one number array[index] in every lane; `array` is flat and contiguous."""
+    lanes = LanesType(array.dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return _in_every_lane(builder, builder.load(builder.gep(data, [args[1]])), context.get_value_type(lanes))
+
+    return lanes(array, types.intp), codegen
+
+
+def _in_every_lane(builder: Any, number: Any, vector: Any) -> Any:
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None)
+    return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), mask)
+
+
+@intrinsic
+def exceeds(typing: Any, value: Any, bound: Any) -> Any:
+    """exceeds(lanes, bounds) -> int: 1 where the absolute value of any lane is above that lane's bound, else 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = args[0].type
+        width = value.width
+        size = f"v{width}f{value.scalar.bitwidth}"
+        absolute = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(vector, [vector]), f"llvm.fabs.{size}"
+        )
+        above = builder.fcmp_ordered(">", builder.call(absolute, [args[0]]), args[1])
+        bits = builder.bitcast(above, ir.IntType(width))
+        return builder.zext(builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0)), ir.IntType(64))
+
+    return types.int64(value, value), codegen
+
+
+@intrinsic
+def total(typing: Any, value: Any) -> Any:
+    """total(lanes) -> float: the sum of the lanes, in halves: the order is the same on every processor."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        (vector,) = args
+        while vector.type.count > 1:
+            half = vector.type.count // 2
+            lower, upper = (
+                builder.shuffle_vector(
+                    vector,
+                    ir.Constant(vector.type, ir.Undefined),
+                    ir.Constant(ir.VectorType(ir.IntType(32), half), list(range(start, start + half))),
+                )
+                for start in (0, half)
+            )
+            vector = builder.fadd(lower, upper)
+        return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
+
+    return value.scalar(value), codegen
+
+
 def _arithmetic(operation: Any, instruction: str) -> None:
     @intrinsic
     def compute(typing: Any, left: Any, right: Any) -> Any:

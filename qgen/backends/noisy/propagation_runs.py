@@ -1,0 +1,199 @@
+"""Runs of Pauli propagation: the observables of a program, the memory of a run, and how small a string is dropped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qgen.backends.noisy.product_states import StringSum, collect
+from qgen.backends.noisy.program import NoisyProgram
+from qgen.backends.noisy.propagation import Groups, Slots, Tape, make_groups, make_slots, make_tape, propagate
+from qgen.backends.noisy.propagation_adjoint import propagate_adjoint
+from qgen.errors import BackendError
+
+Doubles = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+#: Strings at a time; with their tape, one gradient of 100 blocks takes some 300 MB.
+MOST_STRINGS = 1 << 18
+#: A key has two bits a wire, in a signed number.
+MOST_WIRES = 31
+#: A string counts for half as much for each wire that it acts on: so much smaller it is, in the mean, on a product
+#: state, whose Bloch vectors have components below one.
+SHARE = 0.5
+LANES = {np.dtype(np.float32): 16, np.dtype(np.float64): 8}
+FIRST_CAPACITY = 1 << 12
+FIRST_ENTRIES = 1 << 16
+
+
+class TooManyStringsError(BackendError):
+    """The list of strings is full: the tolerance is too small for this circuit at this strength of noise."""
+
+
+class Observables(NamedTuple):
+    """Up to as many observables as a vector has lanes: numbers [first, last) of the program.
+
+    Attributes:
+        first, last: their numbers.
+        keys: int64 (S,), the strings, each once.
+        coefficients: (S, lanes).
+    """
+
+    first: int
+    last: int
+    keys: Integers
+    coefficients: npt.NDArray[Any]
+
+
+@dataclass
+class Memory:
+    """What one run works in; grown where it is not enough.
+
+    Attributes:
+        slots, groups, tape: see `propagation`.
+        top: slots that were in use after the run.
+    """
+
+    slots: Slots
+    groups: Groups
+    tape: Tape
+    top: int = 0
+
+
+class Propagated(NamedTuple):
+    """Observables at the beginning of a circuit.
+
+    Attributes:
+        observables: which; one a lane.
+        strings: their sums.
+        most: the largest number of strings at a time.
+    """
+
+    observables: Observables
+    strings: StringSum
+    most: int
+
+
+@dataclass
+class Runs:
+    """Runs the observables of a program backwards through its blocks.
+
+    Args:
+        program: whose blocks no input moves.
+        dtype: float32 or float64, of coefficients.
+        most_strings: at a time.
+
+    Raises:
+        BackendError: more wires than a key has room for.
+    """
+
+    program: NoisyProgram
+    dtype: np.dtype[Any]
+    most_strings: int = MOST_STRINGS
+    groups: list[Observables] = field(init=False)
+    lanes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.program.wires > MOST_WIRES:
+            raise BackendError(
+                f"method `propagate` runs circuits on up to {MOST_WIRES} wires, and this one is on "
+                f"{self.program.wires}: take method `paths`"
+            )
+        self.lanes = LANES[self.dtype]
+        self.groups = [
+            self._observables(first, min(first + self.lanes, self.program.observables))
+            for first in range(0, self.program.observables, self.lanes)
+        ]
+
+    def _observables(self, first: int, last: int) -> Observables:
+        strings = self.program.strings
+        begin, end = strings.start[first], strings.start[last]
+        keys, where = np.unique(strings.key[begin:end], return_inverse=True)
+        coefficients: npt.NDArray[Any] = np.zeros((len(keys), self.lanes), dtype=self.dtype)
+        lane = np.repeat(np.arange(last - first), np.diff(strings.start[first : last + 1]))
+        coefficients[where, lane] = strings.coefficient[begin:end]
+        return Observables(first, last, keys, coefficients)
+
+    def thresholds(self, threshold: float) -> npt.NDArray[Any]:
+        """Return the coefficients below which strings are dropped, by the number of wires that they act on."""
+        by_weight: npt.NDArray[Any] = (threshold * SHARE ** -np.arange(self.program.wires + 3.0)).astype(self.dtype)
+        return by_weight
+
+    def cost(self, strings: int) -> float:
+        """Return the nanoseconds that a run with so many strings takes, about."""
+        return 10.0 * strings * len(self.program.blocks.wires)
+
+    def memory(self) -> Memory:
+        """Return memory for one run."""
+        blocks = len(self.program.blocks.wires)
+        capacity = min(FIRST_CAPACITY, self.most_strings)
+        return Memory(
+            make_slots(capacity, self.dtype, self.lanes),
+            make_groups(capacity, self.dtype, self.lanes),
+            make_tape(blocks, 16, self.dtype, self.lanes),
+        )
+
+    def run(
+        self, observables: Observables, matrices: npt.NDArray[Any], threshold: float, memory: Memory, record: bool
+    ) -> Propagated:
+        """Return observables at the beginning of the circuit.
+
+        Args:
+            observables: one of `groups`.
+            matrices: flat, the blocks' transfer matrices, 256 numbers each.
+            threshold: strings with all coefficients below it, times 1/SHARE for each wire, are dropped.
+            memory: overwritten.
+            record: whether `adjoint` is to follow with this memory.
+
+        Raises:
+            TooManyStringsError: there are more strings than `most_strings`.
+        """
+        blocks, thresholds, count = self.program.blocks, self.thresholds(threshold), len(observables.keys)
+        while True:
+            if count > len(memory.slots.keys):
+                self._grow_list(memory)
+                continue
+            if record and len(memory.tape.masks) < FIRST_ENTRIES:
+                memory.tape = make_tape(len(blocks.wires), FIRST_ENTRIES, self.dtype, self.lanes)
+            memory.slots.keys[:] = -1
+            memory.slots.keys[:count] = observables.keys
+            memory.slots.coefficients[: count * self.lanes] = observables.coefficients.reshape(-1)
+            top, most = propagate(
+                blocks.wires, matrices, thresholds, memory.slots, memory.groups, memory.tape, record, count
+            )
+            if top >= 0:
+                break
+            if most == 0:
+                self._grow_list(memory)
+            else:
+                memory.tape = make_tape(len(blocks.wires), 2 * len(memory.tape.masks), self.dtype, self.lanes)
+        memory.top = top
+        strings = StringSum(*collect(memory.slots, top, self.program.wires, self.lanes))
+        return Propagated(observables, strings, most)
+
+    def adjoint(self, memory: Memory, matrices: npt.NDArray[Any], cotangents: npt.NDArray[Any]) -> Doubles:
+        """Return the gradient for the blocks' matrices, (B, 16, 16), of the run that this memory was recorded in.
+
+        Args:
+            memory: of that run.
+            matrices: of that run.
+            cotangents: flat, the gradient for the coefficients in each slot; overwritten.
+        """
+        moments = np.zeros(len(matrices))
+        outputs, sums = (np.zeros(size * self.lanes, dtype=self.dtype) for size in (16, 256))
+        digits = np.zeros(16, dtype=np.int64)
+        propagate_adjoint(matrices, memory.tape, cotangents, outputs, digits, sums, moments)
+        return moments.reshape(-1, 16, 16)
+
+    def _grow_list(self, memory: Memory) -> None:
+        capacity = min(4 * len(memory.slots.keys), self.most_strings)
+        if capacity <= len(memory.slots.keys):
+            raise TooManyStringsError(
+                f"method `propagate` needs more than {self.most_strings:,} Pauli strings for its tolerance: "
+                "take a larger tolerance, or method `paths`"
+            )
+        memory.slots = make_slots(capacity, self.dtype, self.lanes)
+        memory.groups = make_groups(capacity, self.dtype, self.lanes)
