@@ -34,18 +34,18 @@ def make_workspace(layout: Layout, dtype: np.dtype[Any]) -> Workspace:
     chunk = min(layout.shape.rows, pauli.CHUNK) * 2 * lanes
     double = np.dtype(np.float64)
     return Workspace(
-        psi=_aligned(state, dtype),
-        adjoint=_aligned(state, dtype),
-        scratch=_aligned(scratch, dtype),
-        coefficients=_aligned(table, dtype),
-        sums=_aligned(table, double),
-        buffer=_aligned(chunk, dtype),
-        totals=_aligned(strings, double),
-        weights=_aligned(strings, dtype),
+        psi=aligned(state, dtype),
+        adjoint=aligned(state, dtype),
+        scratch=aligned(scratch, dtype),
+        coefficients=aligned(table, dtype),
+        sums=aligned(table, double),
+        buffer=aligned(chunk, dtype),
+        totals=aligned(strings, double),
+        weights=aligned(strings, dtype),
     )
 
 
-def _aligned(size: int, dtype: np.dtype[Any]) -> Flat:
+def aligned(size: int, dtype: np.dtype[Any]) -> Flat:
     """On a cache line's boundary: an unaligned vector would touch two lines."""
     raw = np.zeros(size * dtype.itemsize + 64, dtype=np.uint8)
     offset = -raw.ctypes.data % 64

@@ -1,0 +1,226 @@
+"""Exact: values and gradients of a noisy circuit from Pauli vectors of 4^wires numbers.
+
+Each block of gates and their noise is one real matrix on two digits. Blocks act on the states of samples, forward, or
+on the observables, backward, whichever is cheaper (`pictures.py`); gradients undo them one by one, so that memory does
+not grow with depth (`sweeps.py`). See NOISE.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from qgen.backends.noisy.plan import Plan, Planner
+from qgen.backends.noisy.point import Point
+from qgen.backends.noisy.prefix import bloch_vectors, pull_back_prefix
+from qgen.backends.noisy.program import NoisyProgram, Ops
+from qgen.backends.noisy.sweeps import Matrices
+from qgen.backends.noisy.tiles import (
+    Batch,
+    build_shared,
+    gradients_of_tiles,
+    observables_back,
+    pull_back_shared,
+    run_observables,
+    values_of_tiles,
+)
+from qgen.backends.noisy.vectors import ObservableVectors, check_wires
+from qgen.backends.statevector.cpu_engine import LANES
+from qgen.backends.statevector.threads import run_all, shares
+
+Doubles = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+class _Wanted(NamedTuple):
+    """What a gradient is wanted of: angles of blocks (B,), any angle of the prefix."""
+
+    blocks: Flags
+    prefix: bool
+
+
+class _Run(NamedTuple):
+    """Samples that share a row of weights, or all samples, each with its own (row -1), and their plan."""
+
+    row: int
+    angles: Doubles
+    plan: Plan
+    batch: Batch
+    matrices: Matrices
+
+
+class Exact:
+    """Exact values and gradients.
+
+    Args:
+        program: the circuit, compiled with its prefix.
+        dtype: of Pauli vectors: float64, or float32 in half the time.
+        division: (B,), which blocks act on states, the others on observables (`divisions` yields those that are
+            possible); None: as costs least for each batch.
+
+    Raises:
+        BackendError: not even two Pauli vectors fit into memory.
+    """
+
+    method = "exact Pauli vector"
+
+    def __init__(self, program: NoisyProgram, dtype: npt.DTypeLike = np.float64, division: Flags | None = None) -> None:
+        self.program = program
+        self.dtype = np.dtype(dtype)
+        self._lanes = LANES[self.dtype]
+        check_wires(program.wires, self._lanes, self.dtype)
+        self._planner = Planner(program, self.dtype, division)
+        self._wants: dict[tuple[bool, bool], _Wanted] = {}
+
+    def values(self, point: Point) -> Doubles:
+        """Return the values (N, O)."""
+        values = np.zeros((len(point.angles), self.program.observables))
+        if not self.program.wires:
+            values += self._constants()
+        for run in self._runs(point, back=False):
+            self._values(run, values)
+        return values
+
+    def _values(self, run: _Run, values: Doubles) -> None:
+        plan = run.plan
+        parts = shares(plan.tiles, plan.parts)
+        with plan.observables[0].lend(1) as (memory,), plan.works[0].lend(_workers(len(parts))) as works:
+            _run_observables(run, memory, back=False)
+            call = partial(values_of_tiles, plan.tables, run.batch, run.matrices, memory.states)
+            _each(parts, len(works), lambda part, worker: call(*parts[part], works[worker], values))
+
+    def gradients(self, point: Point, upstream: Doubles, inputs: bool, weights: bool) -> tuple[Doubles, Doubles]:
+        """Return the gradients of sum(upstream (N, O) * values) for angles: (R, C), and (N, C).
+
+        The first has those of blocks that samples share, summed over the samples of each row of weights, the second
+        those of the prefix and of all other blocks, for each sample.
+
+        Args:
+            point: the angles, as for `values`.
+            upstream: (N, O).
+            inputs: whether angles that depend on the inputs want a gradient.
+            weights: whether the others want one.
+        """
+        wanted = self._wanted(inputs, weights)
+        upstream = np.ascontiguousarray(upstream, dtype=np.float64)
+        d_shared = np.zeros((len(point.first), self.program.columns))
+        d_own = np.zeros(point.angles.shape)
+        d_vectors = np.zeros((len(point.angles), self.program.wires, 4))
+        for run in self._runs(point, back=True):
+            self._gradients(run, wanted, upstream, d_shared, d_own, d_vectors)
+        if wanted.prefix:
+            pull_back_prefix(self.program.prefix, point.angles, d_vectors, d_own)
+        return d_shared, d_own
+
+    def _gradients(
+        self, run: _Run, wanted: _Wanted, upstream: Doubles, d_shared: Doubles, d_own: Doubles, d_vectors: Doubles
+    ) -> None:
+        plan, blocks = run.plan, len(wanted.blocks)
+        on_states = plan.pictures.on_states
+        to_observables = bool((wanted.blocks & ~on_states).any())
+        to_states = wanted.prefix or bool((wanted.blocks & on_states).any())
+        parts = shares(plan.tiles, plan.parts)
+        d_matrices = np.zeros((len(parts), blocks, 16, 16))
+        with plan.observables[1].lend(1) as (memory,), plan.works[1].lend(_workers(len(parts))) as works:
+            _run_observables(run, memory, back=True)
+            memory.adjoints[:] = 0
+            adjoints = memory.adjoints if len(memory.adjoints) else memory.states[None]  # of no tiles
+
+            def on_tiles(part: int, worker: int) -> None:
+                gradients_of_tiles(
+                    plan.tables, run.batch, run.matrices, wanted.blocks, memory.states, *parts[part], works[worker],
+                    upstream, to_observables, adjoints[min(part, len(adjoints) - 1)], to_states, d_matrices[part],
+                    d_vectors, d_own,
+                )  # fmt: skip
+
+            _each(parts, len(works), on_tiles)
+            found = [d_matrices]
+            if to_observables:
+                for part in range(1, len(parts)):
+                    adjoints[0] += adjoints[part]
+                found.append(self._observables_back(run, wanted, memory))
+        if run.row >= 0:
+            which = plan.shared[wanted.blocks[plan.shared]]
+            pull_back_shared(self.program.blocks, run.angles, which, np.concatenate(found), d_shared[run.row])
+
+    def _observables_back(self, run: _Run, wanted: _Wanted, memory: ObservableVectors) -> Doubles:
+        tiles = shares(len(memory.states), len(memory.states))
+        d_matrices = np.zeros((len(tiles), len(wanted.blocks), 16, 16))
+        vectors = memory.states, memory.adjoints[0], memory.copies, d_matrices
+        call = partial(observables_back, run.plan.tables, run.matrices, wanted.blocks)
+        _each(tiles, _workers(len(tiles)), lambda tile, worker: call(*tiles[tile], *vectors))
+        return d_matrices
+
+    def _runs(self, point: Point, back: bool) -> Iterator[_Run]:
+        """Yield the samples of each row of weights, or all at once where rows have too few to fill a tile."""
+        samples = len(point.angles) if self.program.wires else 0
+        if not samples:
+            return
+        vectors = bloch_vectors(self.program.prefix, point.angles)
+        if len(point.first) == 1:
+            yield self._run(point, vectors, 0, point.order, back)
+            return
+        bounds = np.searchsorted(point.weight_rows[point.order], np.arange(len(point.first) + 1))
+        rows = np.flatnonzero(np.diff(bounds))
+        if 2 * samples < len(rows) * self._lanes:
+            yield self._run(point, vectors, -1, point.order, back)
+            return
+        for row in rows.tolist():
+            yield self._run(point, vectors, row, point.order[bounds[row] : bounds[row + 1]], back)
+
+    def _run(self, point: Point, vectors: Doubles, row: int, members: Integers, back: bool) -> _Run:
+        plan = self._planner.plan(len(members), row < 0)
+        angles = point.angles[members[0]]
+        numbers = len(plan.slot) * 256
+        none = np.empty(0, dtype=self.dtype)
+        inverses = np.empty(numbers if back else 0, dtype=self.dtype)
+        matrices = Matrices(np.empty(numbers, dtype=self.dtype), none, inverses, none, plan.slot)
+        build_shared(plan.tables, angles, plan.shared, back, matrices)
+        return _Run(row, angles, plan, Batch(point.angles, vectors, members, plan.spread), matrices)
+
+    def _constants(self) -> Doubles:
+        """The observables (O,) of a circuit without wires."""
+        start, _, coefficients = self.program.strings
+        return np.array([coefficients[start[k] : start[k + 1]].sum() for k in range(len(start) - 1)])
+
+    def _wanted(self, inputs: bool, weights: bool) -> _Wanted:
+        key = inputs, weights
+        if key not in self._wants:
+            columns = np.where(self.program.own_columns, inputs, weights)
+            start = self.program.blocks.start
+            ops = _wants_of(self.program.blocks.ops, columns)
+            blocks = np.array([ops[start[k] : start[k + 1]].any() for k in range(len(start) - 1)], dtype=np.bool_)
+            self._wants[key] = _Wanted(blocks, bool(_wants_of(self.program.prefix.ops, columns).any()))
+        return self._wants[key]
+
+
+def _wants_of(ops: Ops, columns: Flags) -> Flags:
+    return np.array([column >= 0 and bool(columns[column]) for column in ops.column], dtype=np.bool_)
+
+
+def _run_observables(run: _Run, memory: ObservableVectors, back: bool) -> None:
+    """Take the observables to the meeting, where they have a way to go."""
+    plan, tiles = run.plan, shares(len(memory.states), len(memory.states))
+    call = partial(run_observables, plan.tables, run.matrices, plan.pictures.starts)
+    if len(memory.states):
+        _each(tiles, _workers(len(tiles)), lambda tile, _: call(*tiles[tile], memory.states, memory.copies, back))
+
+
+def _workers(parts: int) -> int:
+    return max(1, min(torch.get_num_threads(), parts))
+
+
+def _each(parts: list[tuple[int, int]], workers: int, call: Callable[[int, int], None]) -> None:
+    """Call with each part's number and its worker's, the workers at the same time."""
+
+    def work(worker: int) -> None:
+        for part in range(worker, len(parts), workers):
+            call(part, worker)
+
+    run_all([partial(work, worker) for worker in range(workers)])
