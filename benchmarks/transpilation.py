@@ -51,8 +51,8 @@ def plain(name: str, device: DeviceReport, seconds: float) -> dict[str, Any]:
         "success": parts,
         "success_level_3": default.metrics.success.total,
         "gain": device.gain,
-        "joined": best.joined,
-        "moved": best.replaced,
+        "joined": best.options.merge_rotations,
+        "moved": best.moved,
         "layout": best.layout,
         "seconds": seconds,
     }
@@ -67,15 +67,16 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 def main(
     out: Annotated[Path, typer.Option(help="The results, without ending.")] = Path("benchmarks/results/transpilation"),
+    device: Annotated[list[str], typer.Option(help="A device; several times for several.")] = list(DEVICES),  # noqa: B006
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of the transpiler.")] = SEEDS,
 ) -> None:
     """Measure every circuit on every device."""
     circuits = {name: ansatz(name, qubits=QUBITS, layers=LAYERS) for name in ANSAETZE} | {"ring": ring()}
     rows, table = [], make_table("", HEAD, labels=2)
     for name, circuit in circuits.items():
-        for device in DEVICES:
+        for snapshot in device:
             began = time.perf_counter()
-            report = transpile_report(circuit, [device], seeds=seeds)
+            report = transpile_report(circuit, [snapshot], seeds=seeds)
             rows.append(plain(name, report.devices[0], time.perf_counter() - began))
             table.add_row(*cells(rows[-1]))
             typer.echo("  ".join(cells(rows[-1])))

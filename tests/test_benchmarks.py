@@ -105,3 +105,22 @@ def test_a_few_odd_inputs_are_answered_and_can_be_repeated(rng: np.random.Genera
     assert done.returncode == 0, done.stdout + done.stderr
     summary = json.loads(out.read_text())
     assert (sum(summary["codes"].values()), summary["faults"]) == (12, [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        "transpilation.py --device fake_fez --seeds 1",
+        "training.py --presets unet --steps 1 --rounds 1 --set training.batch=2",
+    ],
+)
+def test_a_small_run_of_other_scripts(command: str, tmp_path: Path) -> None:
+    script, *options = command.split()
+    out = tmp_path / "result"
+    words = [sys.executable, str(BENCHMARKS / script), *options, "--out", str(out)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads(out.with_suffix(".json").read_text())["rows"]
+    assert rows
+    assert all(row["seconds"] > 0 for row in rows)

@@ -9,30 +9,22 @@ from unittest import mock
 from peers.registry import GPU, PENNYLANE, TORCH, apply_pennylane, peer, z_signs
 
 
-def autograd_step(evaluate, device):
-    """A step that differentiates `evaluate(x, w) -> values`; the copies back to NumPy wait for the device."""
+def autograd_step(evaluate, device, leaf=None, unit=1.0):
+    """A step that differentiates `evaluate(x, w) -> values`; the copies back to NumPy wait for the device.
+
+    Where a layer has the weights, `leaf` is its parameter, which counts in units of so many radians.
+    """
     import torch
 
     def step(x, w, g):
-        tx, tw = (torch.from_numpy(a).to(device).requires_grad_() for a in (x, w))
+        tx, tw = (torch.from_numpy(a).to(device).requires_grad_() for a in (x, w / unit))
+        if leaf is not None:
+            leaf.data.copy_(tw.detach())
+            tw = leaf
         values = evaluate(tx, tw)
         grads = torch.autograd.grad(values, (tx, tw), torch.from_numpy(g).to(device, values.dtype))
-        return [t.detach().cpu().numpy() for t in (values, *grads)]
-
-    return step
-
-
-def layer_step(layer, device, unit):
-    """A step of a layer whose parameter `weight` counts in units of so many radians."""
-    import torch
-
-    def step(x, w, g):
-        tx = torch.from_numpy(x).to(device).requires_grad_()
-        with torch.no_grad():
-            layer.weight.copy_(torch.from_numpy(w / unit))
-        values = layer(tx)
-        grad_x, grad_w = torch.autograd.grad(values, (tx, layer.weight), torch.from_numpy(g).to(device))
-        return values.detach().cpu().numpy(), grad_x.cpu().numpy(), grad_w.cpu().numpy() / unit
+        values, grad_x, grad_w = (tensor.detach().cpu().numpy() for tensor in (values, *grads))
+        return values, grad_x, grad_w / unit
 
     return step
 
@@ -44,7 +36,8 @@ def qgen(case, device):
     from qgen.circuits import ansatz
 
     circuit = ansatz("hqconv", qubits=case.qubits, layers=case.layers)
-    return layer_step(QuantumLayer(circuit, backend="statevector").to(device), device, unit=2 * math.pi)
+    layer = QuantumLayer(circuit, backend="statevector").to(device)
+    return autograd_step(lambda x, _: layer(x), device, layer.weight, unit=2 * math.pi)
 
 
 def estimator_network(circuit, observables, inputs, weights):
@@ -83,7 +76,8 @@ def stock(case, device):
     for gate in case.gates:
         getattr(circuit, gate.name)(angles[gate.source][gate.index], *gate.qubits)
     observables = [SparsePauliOp.from_sparse_list([("Z", [q], 1)], case.qubits) for q in range(case.qubits)]
-    return layer_step(TorchConnector(estimator_network(circuit, observables, *angles.values())), device, unit=1.0)
+    layer = TorchConnector(estimator_network(circuit, observables, *angles.values()))
+    return autograd_step(lambda x, _: layer(x), device, layer.weight)
 
 
 @peer("PennyLane + torch", PENNYLANE | TORCH, states=(4.0, 4.0), devices=GPU)
