@@ -216,7 +216,7 @@ def _multiply(slots: Slots, groups: Groups, g: int, matrices: Array, at: int, th
     kept |= exceeds(y4, one) << 4 | exceeds(y5, two) << 5 | exceeds(y6, two) << 6 | exceeds(y7, two) << 7
     kept |= exceeds(y8, one) << 8 | exceeds(y9, two) << 9 | exceeds(y10, two) << 10 | exceeds(y11, two) << 11
     kept |= exceeds(y12, one) << 12 | exceeds(y13, two) << 13 | exceeds(y14, two) << 14 | exceeds(y15, two) << 15
-    return kept  # type: ignore[no-any-return]
+    return kept
 
 
 @kernel
