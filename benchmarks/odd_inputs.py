@@ -11,12 +11,11 @@ import secrets
 import shutil
 import tempfile
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from harness.forks import Limits, Outcome, run_command, warm_up
+from harness.forks import Outcome, run_command, warm_up
 from harness.odd_commands import OddCommand, make_case
 from harness.oddities import fill
 from PIL import Image
@@ -52,22 +51,27 @@ def main(
     """
     seed = secrets.randbits(32) if seed is None else seed
     print(f"seed {seed}", flush=True)
-    limits = Limits(seconds, int(gibibytes * 2**30))
+    memory = int(gibibytes * 2**30)
     warm_up()
     codes: Counter[str] = Counter()
     faults: list[dict[str, Any]] = []
     slowest: dict[str, Any] = {"seconds": 0.0}
     with tempfile.TemporaryDirectory() as place:
-        specimens = prepare(Path(place) / "specimens", limits)
+        specimens = prepare(Path(place) / "specimens", memory)
         for number in range(cases) if only is None else [only]:
-            command, done = try_one(number, seed, number < whole, specimens, limits)
+            folder = specimens.parent / "case"
+            fill(folder, specimens)
+            command = make_case(random.Random(f"{seed} {number}"), folder)
+            words = [each.replace("\0", "") for each in command.words]  # no command line can hold it
+            done = run_command(words, folder, seconds, memory, whole=number < whole)
+            shutil.rmtree(folder, ignore_errors=True)
             facts = describe(number, command, done)
             codes["interrupted after it began" if done.begun else str(done.code)] += 1
             if not done.begun:
                 slowest = max(slowest, facts, key=lambda one: one["seconds"])
             if only is not None:
                 print(command.words, command.about, done, sep="\n")
-            if (fault := done.fault(limits)) is not None:
+            if (fault := done.fault(seconds)) is not None:
                 faults.append({"fault": fault} | facts)
                 print(f"{number}: {fault}: qgen {' '.join(map(ascii, command.words))[:300]}  ({command.about})")
                 print(f"    {done.error.strip()[-300:]}", flush=True)
@@ -79,7 +83,7 @@ def main(
     raise typer.Exit(bool(faults))
 
 
-def prepare(folder: Path, limits: Limits) -> Path:
+def prepare(folder: Path, memory: int) -> Path:
     """A small run and a good file of every kind: what the cases damage copies of."""
     folder.mkdir()
     for name, text in TEXTS.items():
@@ -90,27 +94,13 @@ def prepare(folder: Path, limits: Limits) -> Path:
     ansatz("basic", qubits=3, layers=1).save(folder / "circuit.json")
     train = "train --out run --device cpu " + " ".join(f"--set {change}" for change in RUN.split())
     for words in (train, "transpile run --backend fake_manila --seeds 1 --levels 0 --pin pins.json"):
-        done = run_command(words.split(), folder, Limits(300.0, limits.memory))
+        done = run_command(words.split(), folder, 300.0, memory)
         if done.code:
             raise SystemExit(f"the specimens cannot be made: qgen {words}: {done.error}")
     Journal(folder / "run" / "jobs.sqlite").close()
     for name in ("stdout", "stderr"):
         (folder / name).unlink()
     return folder
-
-
-def try_one(number: int, seed: int, whole: bool, specimens: Path, limits: Limits) -> tuple[OddCommand, Outcome]:
-    """One case in a folder of its own."""
-    rng = random.Random(f"{seed} {number}")
-    folder = specimens.parent / "case"
-    fill(folder, specimens)
-    try:
-        command = make_case(rng, folder)
-        words = [each.replace("\0", "") for each in command.words]  # no command line can hold it
-        return command, run_command(words, folder, limits, whole)
-    finally:
-        with suppress(OSError):
-            shutil.rmtree(folder)
 
 
 def describe(number: int, command: OddCommand, done: Outcome) -> dict[str, Any]:

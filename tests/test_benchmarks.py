@@ -81,9 +81,9 @@ def test_what_counts_as_an_answer_to_odd_input(
     answer: tuple[int, float, bool, str, str], fault: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(BENCHMARKS)
-    from harness.forks import Limits, Outcome
+    from harness.forks import Outcome
 
-    assert Outcome(*answer).fault(Limits(10.0, 2**30)) == fault
+    assert Outcome(*answer).fault(10.0) == fault
 
 
 def test_no_script_is_named_like_a_folder_that_commands_make() -> None:

@@ -23,19 +23,6 @@ _BEGUN = ("training on", "images of")
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Of one command.
-
-    Attributes:
-        seconds: until it has to be refused, or has to have begun.
-        memory: bytes of address space beyond what this process has.
-    """
-
-    seconds: float
-    memory: int
-
-
-@dataclass(frozen=True)
 class Outcome:
     """How a command ended.
 
@@ -52,13 +39,13 @@ class Outcome:
     output: str
     error: str
 
-    def fault(self, limits: Limits) -> str | None:
-        """What is wrong with it; None: nothing."""
+    def fault(self, limit: float) -> str | None:
+        """What is wrong with it, where it had so many seconds until its work began; None: nothing."""
         if "Traceback (most recent call last)" in self.error + self.output:
             return "traceback"
         if self.begun:
             return None if self.code in (0, 130) else f"exit code {self.code} after Ctrl-C"
-        if self.seconds > limits.seconds:
+        if self.seconds > limit:
             return "too long"
         return None if self.code in (0, 1, 2, 130) else f"exit code {self.code}"
 
@@ -70,21 +57,26 @@ def warm_up() -> None:
         import_module(name)
 
 
-def run_command(words: list[str], folder: Path, limits: Limits, whole: bool = False) -> Outcome:
-    """Runs `qgen WORDS` in a folder, in a child of this process; `whole`: as a process of its own, from its start.
+def run_command(words: list[str], folder: Path, limit: float, memory: int, whole: bool = False) -> Outcome:
+    """Runs a command in a child of this process; what takes too long is interrupted if it has begun, or else killed.
 
-    Should it take too long, what has begun is interrupted, and the rest is killed.
+    Args:
+        words: of its command line.
+        folder: where it runs, and its home.
+        limit: seconds until it has to be refused, or has to have begun.
+        memory: bytes of address space beyond what this process has.
+        whole: whether it is a process of its own, from its start.
     """
     sys.stdout.flush()
-    child = multiprocessing.get_context("fork").Process(target=_become, args=(words, folder, limits, whole))
+    child = multiprocessing.get_context("fork").Process(target=_become, args=(words, folder, memory, whole))
     started, begun = time.monotonic(), False
     child.start()
-    child.join(limits.seconds)
+    child.join(limit)
     if child.is_alive():
         begun = any(text in _read(folder / "stdout") for text in _BEGUN)
         if begun:
             os.kill(child.pid, signal.SIGINT)
-        child.join(1 + begun * limits.seconds)
+        child.join(1 + begun * limit)
     if child.is_alive():
         os.killpg(child.pid, signal.SIGKILL)
         child.join()
@@ -92,7 +84,7 @@ def run_command(words: list[str], folder: Path, limits: Limits, whole: bool = Fa
     return Outcome(child.exitcode, seconds, begun, _read(folder / "stdout"), _read(folder / "stderr"))
 
 
-def _become(words: list[str], folder: Path, limits: Limits, whole: bool) -> None:
+def _become(words: list[str], folder: Path, memory: int, whole: bool) -> None:
     """In the child: the command, and nothing after it."""
     os.setsid()
     os.chdir(folder)
@@ -100,7 +92,7 @@ def _become(words: list[str], folder: Path, limits: Limits, whole: bool) -> None
     for number, name in enumerate(("/dev/null", "stdout", "stderr")):
         os.dup2(os.open(name, os.O_RDWR | os.O_CREAT, 0o644), number)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + limits.memory, used + limits.memory))
+    resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if whole:
         os.execv(sys.executable, [sys.executable, "-P", "-m", "qgen", *words])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -103,17 +103,13 @@ def _commands() -> dict[str, list[Any]]:
 
     from qgen.cli.main import app
 
-    found: dict[str, list[Any]] = {}
-
-    def walk(name: str, command: Any) -> None:
-        inner = getattr(command, "commands", {})
+    def walk(name: str, command: Any) -> Iterator[tuple[str, list[Any]]]:
         if name and name not in _LEFT_OUT:
-            found[name] = command.params
-        for part, below in inner.items():
-            walk(f"{name} {part}".strip(), below)
+            yield name, command.params
+        for part, below in getattr(command, "commands", {}).items():
+            yield from walk(f"{name} {part}".strip(), below)
 
-    walk("", typer.main.get_command(app))
-    return found
+    return dict(walk("", typer.main.get_command(app)))
 
 
 @cache
@@ -121,14 +117,11 @@ def _keys() -> list[str]:
     """The dotted keys of all presets' settings, groups among them."""
     from qgen.runs import preset_names, read_config
 
-    keys = {"start.run", "start.parts", "start.weights", "start"}
-
-    def walk(plain: dict[str, Any], above: str) -> None:
+    def walk(plain: dict[str, Any], above: str = "") -> Iterator[str]:
         for key, value in plain.items():
-            keys.add(above + key)
+            yield above + key
             if isinstance(value, dict):
-                walk(value, f"{above}{key}.")
+                yield from walk(value, f"{above}{key}.")
 
-    for name in preset_names():
-        walk(read_config(name).plain(), "")
-    return sorted(keys)
+    keys = {key for name in preset_names() for key in walk(read_config(name).plain())}
+    return sorted(keys | {"start.run", "start.parts", "start.weights", "start"})

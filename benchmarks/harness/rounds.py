@@ -115,6 +115,7 @@ class Bench:
         try:
             return worker.ask(do, self.give_up_seconds, **request)
         except WorkerError as error:
+            worker.__exit__()  # its memory is for the others
             missing = isinstance(error, MissingError)
             row |= {"status": "skipped" if missing else "failed", "reason": str(error)}
             if missing:
