@@ -157,7 +157,7 @@ def cotangents(
 
 @kernel
 def vector_gradients(
-    strings: StringSum, vectors: Array, wires: int, upstream: Array, first: int, last: int, out: Array
+    strings: StringSum, vectors: Array, wires: int, upstream: Array, observables: int, first: int, last: int, out: Array
 ) -> None:
     """Add the gradient for the Bloch vectors in tiles [first, last) of samples.
 
@@ -166,33 +166,40 @@ def vector_gradients(
         vectors: see `in_tiles`.
         wires: the number k.
         upstream: flat, a vector of lanes a sample.
+        observables: how many of its lanes are not zero.
         first: the first tile.
         last: the tile after the last.
         out: float64 (samples, k, 4), added to; the components of I are left out.
     """
     V = width(vectors)
     before, by_observable = np.empty(wires * V, vectors.dtype), np.empty(V * V, vectors.dtype)
-    sums, one = np.empty(4 * wires * V), np.ones(1, vectors.dtype)
-    coefficients, zero = strings.coefficients, zeros_like(load(upstream, 0))
+    sums, one, totals = np.zeros(4 * wires * V, vectors.dtype), np.ones(1, vectors.dtype), np.empty(4 * wires * V)
+    coefficients, zero, count = strings.coefficients, zeros_like(load(upstream, 0)), len(strings.slots)
     for tile in range(first, last):
         base = tile * 4 * wires * V
-        sums[:] = 0
+        totals[:] = 0
         for lane in range(V):
             for o in range(V):
                 by_observable[o * V + lane] = upstream[(tile * V + lane) * V + o]
-        for t in range(len(strings.slots)):
-            value = zero
-            for o in range(V):
-                value += broadcast(coefficients, t * V + o) * load(by_observable, o * V)
-            begin, end = strings.start[t], strings.start[t + 1]
-            for k in range(begin, end):
-                store(before, (k - begin) * V, value)
-                value = value * load(vectors, base + strings.factors[k] * V)
-            after = broadcast(one, 0)
-            for k in range(end - 1, begin - 1, -1):
-                accumulate(sums, strings.factors[k] * V, load(before, (k - begin) * V) * after)
-                after = after * load(vectors, base + strings.factors[k] * V)
+        for begin in range(0, count, CHUNK):
+            for t in range(begin, min(begin + CHUNK, count)):
+                even = odd = zero
+                for o in range(0, observables, 2):
+                    even += broadcast(coefficients, t * V + o) * load(by_observable, o * V)
+                    odd += broadcast(coefficients, t * V + o + 1) * load(by_observable, (o + 1) * V)
+                value, start, end = even + odd, strings.start[t], strings.start[t + 1]
+                for k in range(start, end):
+                    store(before, (k - start) * V, value)
+                    value = value * load(vectors, base + strings.factors[k] * V)
+                after = broadcast(one, 0)
+                for k in range(end - 1, start - 1, -1):
+                    at = strings.factors[k] * V
+                    store(sums, at, load(sums, at) + load(before, (k - start) * V) * after)
+                    after = after * load(vectors, base + at)
+            for k in range(4 * wires):
+                accumulate(totals, k * V, load(sums, k * V))
+                store(sums, k * V, zero)
         for lane in range(min(V, len(out) - tile * V)):
             for wire in range(wires):
                 for digit in range(1, 4):
-                    out[tile * V + lane, wire, digit] += sums[(4 * wire + digit) * V + lane]
+                    out[tile * V + lane, wire, digit] += totals[(4 * wire + digit) * V + lane]

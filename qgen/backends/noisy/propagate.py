@@ -169,23 +169,17 @@ class Propagation:
             self._propagate(rows, self.threshold)
             return rows
         threshold = self.tolerance / COARSEST
-        searches = [_Search(row) for row in rows]
+        searches = [_Search(row, self._references(row)) for row in rows]
         while searches:
             self._propagate([search.row for search in searches], threshold)
-            searches = [search for search in searches if not self._is_small(search)]
+            searches = [search for search in searches if not search.is_over(self.tolerance)]
             threshold /= STEP
         return rows
 
-    def _is_small(self, search: _Search) -> bool:
-        """Whether the threshold is small enough: compare values with those for the threshold before."""
-        angles = np.where(self.program.own_columns, self._drawn, search.row.angles)
+    def _references(self, row: Row) -> PropagatedBatch:
+        angles = np.where(self.program.own_columns, self._drawn, row.angles)
         vectors = bloch_vectors(self.program.prefix, angles)
-        before, last = search.values, search.change
-        search.values = PropagatedBatch(self._runs, vectors, [(search.row, slice(None))]).values()
-        if before is None:
-            return False
-        search.change = float(np.sqrt(np.square(search.values - before).mean()))
-        return search.change <= self.tolerance and last <= 2 * self.tolerance
+        return PropagatedBatch(self._runs, vectors, [(row, slice(None))])
 
     def _propagate(self, rows: Sequence[Row], threshold: float) -> None:
         cost = sum(self._runs.cost(one.most) for row in rows for one in row.sums.values()) * STEP
@@ -200,11 +194,28 @@ class Propagation:
 
 @dataclass
 class _Search:
-    """A row of weights whose threshold is sought: values at the last one, and how much these had changed."""
+    """The search for the threshold of a row of weights.
+
+    Attributes:
+        row: propagated with ever smaller thresholds.
+        references: samples of its own.
+        values: theirs, with the last threshold.
+        change: the root of the mean square of their last change.
+    """
 
     row: Row
+    references: PropagatedBatch
     values: Doubles | None = None
     change: float = np.inf
+
+    def is_over(self, tolerance: float) -> bool:
+        """Whether values have changed little since the threshold before, and changed little there already."""
+        before, last = self.values, self.change
+        self.values = self.references.values()
+        if before is None:
+            return False
+        self.change = float(np.sqrt(np.square(self.values - before).mean()))
+        return self.change <= tolerance and last <= 2 * tolerance
 
 
 def _reference_angles(program: NoisyProgram) -> Doubles:

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qgen.backends.statevector.lanes import broadcast, exceeds, kernel, load, store, width, zeros_like
+from qgen.backends.noisy.bits import count_bits, lowest_bit
+from qgen.backends.statevector.lanes import broadcast, exceeds, inlined, kernel, load, store, width, zeros_like
 
 Array = Any
 MULTIPLIER = -7046029254386353131  # 2^64 / golden ratio, as a signed number: spreads keys over a table (Knuth)
@@ -48,6 +49,8 @@ class Groups(NamedTuple):
         members: int32, 16 a group: the slots of these strings.
         images: flat, 16 vectors: a group times R^T.
         slots: int32, 16: those of the group at hand.
+        touched: int32, the slots of the strings on the block.
+        others: int32, the slots of those beside it.
     """
 
     table: Array
@@ -56,6 +59,8 @@ class Groups(NamedTuple):
     members: Array
     images: Array
     slots: Array
+    touched: Array
+    others: Array
 
 
 class Tape(NamedTuple):
@@ -86,9 +91,10 @@ def make_slots(capacity: int, dtype: np.dtype[Any], lanes: int) -> Slots:
 def make_groups(capacity: int, dtype: np.dtype[Any], lanes: int) -> Groups:
     """Room for the groups of `capacity` strings."""
     table = 1 << (2 * max(8, capacity) - 1).bit_length()
-    ints = [np.zeros(size, dtype=np.int32) for size in (table, capacity, 16 * capacity, 16)]
+    sizes = (table, capacity, 16 * capacity, 16, capacity + 1, capacity + 1)
+    ints = [np.zeros(size, dtype=np.int32) for size in sizes]
     images: npt.NDArray[Any] = np.zeros(16 * lanes, dtype=dtype)
-    return Groups(ints[0], np.zeros(capacity, dtype=np.int64), ints[1], ints[2], images, ints[3])
+    return Groups(ints[0], np.zeros(capacity, dtype=np.int64), ints[1], ints[2], images, *ints[3:])
 
 
 def make_tape(blocks: int, entries: int, dtype: np.dtype[Any], lanes: int) -> Tape:
@@ -101,27 +107,33 @@ def make_tape(blocks: int, entries: int, dtype: np.dtype[Any], lanes: int) -> Ta
 @kernel
 def weight_of(key: int) -> int:
     """Return the number of digits of `key` that are not zero."""
-    bits, count = (key | key >> 1) & DIGITS, 0
-    while bits:
-        bits &= bits - 1
-        count += 1
-    return count
+    return count_bits((key | key >> 1) & DIGITS)
 
 
 @kernel
 def _group(slots: Slots, groups: Groups, top: int, low: int, high: int, meets: bool) -> int:
-    """Find the groups of a block on wires low < high among slots [0, top); returns their number."""
-    keys, table = slots.keys, groups.table
+    """Find the groups of a block on wires low < high among slots [0, top); returns their number.
+
+    A group takes in the string that is I on both wires only where `meets`.
+    """
+    keys, table, touched, others = slots.keys, groups.table, groups.touched, groups.others
     both = 3 << 2 * low | 3 << 2 * high
+    inside, outside = 0, 0
+    for t in range(top):  # no branch here: half of all would be guessed wrongly
+        touches = np.int64(keys[t] & both != 0)
+        used = np.int64(keys[t] >= 0)
+        touched[inside] = t
+        others[outside] = t
+        inside += int(touches & used)
+        outside += int(1 - touches)
     size = 16
-    while size < 2 * top:
+    while size < 2 * inside:
         size *= 2
     table[:size] = -1
     count = 0
-    for t in range(top):
+    for k in range(inside):
+        t = touched[k]
         key = keys[t]
-        if key & both == 0 or key < 0:
-            continue
         rest = key & ~both
         at = (rest * MULTIPLIER >> 32) & (size - 1)
         while table[at] >= 0 and groups.keys[table[at]] != rest:
@@ -138,20 +150,18 @@ def _group(slots: Slots, groups: Groups, top: int, low: int, high: int, meets: b
         groups.members[16 * g + digits] = t
     if not meets:
         return count
-    for t in range(top):  # relaxation turns strings on the block into strings beside it
-        key = keys[t]
-        if key & both != 0:
-            continue
+    for k in range(outside):  # relaxation turns strings on the block into strings beside it
+        key = keys[others[k]]
         at = (key * MULTIPLIER >> 32) & (size - 1)
         while table[at] >= 0 and groups.keys[table[at]] != key:
             at = (at + 1) & (size - 1)
         if table[at] >= 0:
             groups.present[table[at]] |= 1
-            groups.members[16 * table[at]] = t
+            groups.members[16 * table[at]] = others[k]
     return count
 
 
-@kernel
+@inlined
 def _multiply(slots: Slots, groups: Groups, g: int, matrices: Array, at: int, thresholds: Array, weight: int) -> int:
     """Put R^T times a group into `groups.images`; returns which of the 16 are to be kept, as bits.
 
@@ -171,26 +181,28 @@ def _multiply(slots: Slots, groups: Groups, g: int, matrices: Array, at: int, th
     present = groups.present[g]
     if present & 1:  # the first row of R is 1, 0, ..., 0: channels keep the trace
         y0 = load(coefficients, groups.members[16 * g] * V)
-    for r in range(1, 16):
-        if present >> r & 1:
-            x = load(coefficients, groups.members[16 * g + r] * V)
-            row = at + 16 * r
-            y0 += broadcast(matrices, row) * x
-            y1 += broadcast(matrices, row + 1) * x
-            y2 += broadcast(matrices, row + 2) * x
-            y3 += broadcast(matrices, row + 3) * x
-            y4 += broadcast(matrices, row + 4) * x
-            y5 += broadcast(matrices, row + 5) * x
-            y6 += broadcast(matrices, row + 6) * x
-            y7 += broadcast(matrices, row + 7) * x
-            y8 += broadcast(matrices, row + 8) * x
-            y9 += broadcast(matrices, row + 9) * x
-            y10 += broadcast(matrices, row + 10) * x
-            y11 += broadcast(matrices, row + 11) * x
-            y12 += broadcast(matrices, row + 12) * x
-            y13 += broadcast(matrices, row + 13) * x
-            y14 += broadcast(matrices, row + 14) * x
-            y15 += broadcast(matrices, row + 15) * x
+    left = np.int64(present & ~1)
+    while left:
+        r = lowest_bit(left)
+        left &= left - 1
+        x = load(coefficients, groups.members[16 * g + r] * V)
+        row = at + 16 * r
+        y0 += broadcast(matrices, row) * x
+        y1 += broadcast(matrices, row + 1) * x
+        y2 += broadcast(matrices, row + 2) * x
+        y3 += broadcast(matrices, row + 3) * x
+        y4 += broadcast(matrices, row + 4) * x
+        y5 += broadcast(matrices, row + 5) * x
+        y6 += broadcast(matrices, row + 6) * x
+        y7 += broadcast(matrices, row + 7) * x
+        y8 += broadcast(matrices, row + 8) * x
+        y9 += broadcast(matrices, row + 9) * x
+        y10 += broadcast(matrices, row + 10) * x
+        y11 += broadcast(matrices, row + 11) * x
+        y12 += broadcast(matrices, row + 12) * x
+        y13 += broadcast(matrices, row + 13) * x
+        y14 += broadcast(matrices, row + 14) * x
+        y15 += broadcast(matrices, row + 15) * x
     none, one, two = (
         broadcast(thresholds, weight),
         broadcast(thresholds, weight + 1),
@@ -253,11 +265,11 @@ def propagate(
         for g in range(count):
             rest, present = groups.keys[g], groups.present[g]
             kept = _multiply(slots, groups, g, matrices, at, thresholds, weight_of(rest))
-            taken = 0
-            for r in range(16):
-                if present >> r & 1:
-                    mine[taken] = groups.members[16 * g + r]
-                    taken += 1
+            taken, digits = 0, np.int64(present)
+            while digits:
+                mine[taken] = groups.members[16 * g + lowest_bit(digits)]
+                digits &= digits - 1
+                taken += 1
             if record:
                 if group >= len(tape.masks) or came + 16 > len(tape.into) or left + 16 > len(tape.out):
                     return -1, 1
@@ -267,27 +279,28 @@ def propagate(
                     tape.into[came] = mine[k]
                     store(tape.vectors, came * V, load(coefficients, mine[k] * V))
                     came += 1
-            used = 0
-            for c in range(16):
-                if kept >> c & 1:
-                    if used < taken:
-                        slot = mine[used]
-                        used += 1
-                    elif empty > 0:
-                        empty -= 1
-                        slot = slots.empty[empty]
-                        strings += 1
-                    elif top < len(keys):
-                        slot = top
-                        top += 1
-                        strings += 1
-                    else:
-                        return -1, 0
-                    keys[slot] = rest | (c & 3) << 2 * low | (c >> 2) << 2 * high
-                    store(coefficients, slot * V, load(images, c * V))
-                    if record:
-                        tape.out[left] = slot
-                        left += 1
+            used, digits = 0, kept
+            while digits:
+                c = lowest_bit(digits)
+                digits &= digits - 1
+                if used < taken:
+                    slot = int(mine[used])
+                    used += 1
+                elif empty > 0:
+                    empty -= 1
+                    slot = int(slots.empty[empty])
+                    strings += 1
+                elif top < len(keys):
+                    slot = top
+                    top += 1
+                    strings += 1
+                else:
+                    return -1, 0
+                keys[slot] = rest | (c & 3) << 2 * low | (c >> 2) << 2 * high
+                store(coefficients, slot * V, load(images, c * V))
+                if record:
+                    tape.out[left] = slot
+                    left += 1
             for k in range(used, taken):
                 keys[mine[k]] = FREE
                 slots.empty[empty] = mine[k]

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from qgen.backends.noisy.bits import count_bits, lowest_bit
 from qgen.backends.noisy.propagation import Tape
 from qgen.backends.statevector.lanes import broadcast, kernel, load, store, total, width, zeros_like
 
@@ -46,31 +49,34 @@ def propagate_adjoint(
         at = 256 * b
         came, left, groups = tape.starts[b, 1], tape.starts[b, 2], 0
         for group in range(tape.starts[b, 0] - 1, tape.starts[b + 1, 0] - 1, -1):
-            mask = tape.masks[group]
-            kept = 0
-            for c in range(15, -1, -1):
-                if mask >> (16 + c) & 1:
-                    left -= 1
-                    store(outputs, kept * V, load(cotangents, tape.out[left] * V))
-                    digits[kept] = c
-                    kept += 1
-            for r in range(15, 0, -1):
-                if mask >> r & 1:
-                    came -= 1
-                    x = load(tape.vectors, came * V)
-                    value = zeros_like(x)
-                    for k in range(kept):
-                        place = 16 * r + digits[k]
-                        y = load(outputs, k * V)
-                        value += broadcast(matrices, at + place) * y
-                        store(sums, place * V, load(sums, place * V) + x * y)
-                    store(cotangents, tape.into[came] * V, value)
-            if mask & 1:
-                came -= 1
-                if mask >> 16 & 1:  # the last that was put there
-                    store(cotangents, tape.into[came] * V, load(outputs, (kept - 1) * V))
-                else:
-                    store(cotangents, tape.into[came] * V, zeros_like(load(outputs, 0)))
+            came_in, kept = tape.masks[group] & 0xFFFF, np.int64(tape.masks[group] >> 16 & 0xFFFF)
+            came -= count_bits(came_in)
+            left -= count_bits(kept)
+            count = 0
+            while kept:
+                digits[count] = lowest_bit(kept)
+                store(outputs, count * V, load(cotangents, tape.out[left + count] * V))
+                kept &= kept - 1
+                count += 1
+            rows, entry = np.int64(came_in), came
+            if rows & 1:  # the first row of R is 1, 0, ..., 0
+                value = zeros_like(load(outputs, 0))
+                if count > 0 and digits[0] == 0:
+                    value = load(outputs, 0)
+                store(cotangents, tape.into[entry] * V, value)
+                rows &= rows - 1
+                entry += 1
+            while rows:
+                row = 16 * lowest_bit(rows)
+                x = load(tape.vectors, entry * V)
+                value = zeros_like(x)
+                for k in range(count):
+                    place, y = row + digits[k], load(outputs, k * V)
+                    value += broadcast(matrices, at + place) * y
+                    store(sums, place * V, load(sums, place * V) + x * y)
+                store(cotangents, tape.into[entry] * V, value)
+                rows &= rows - 1
+                entry += 1
             groups += 1
             if groups % FLUSH == 0:
                 _flush(sums, moments, at)

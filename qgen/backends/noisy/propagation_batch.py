@@ -145,7 +145,7 @@ class PropagatedBatch:
         self, part: Part, lanes: Sequence[npt.NDArray[Any]], tiles: tuple[int, int], out: Doubles
     ) -> None:
         for one, upstream in zip(part.row.groups, lanes, strict=True):
-            product_states.vector_gradients(one.strings, part.tiles, self._wires, upstream, *tiles, out)
+            product_states.vector_gradients(one.strings, part.tiles, self._wires, upstream, _size(one), *tiles, out)
 
     def _tiles(self, part: Part) -> list[tuple[int, int]]:
         return shares(-(-part.size // self._runs.lanes), torch.get_num_threads())
