@@ -15,18 +15,25 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from qgen.backends.noisy.block_matrices import (
+    Batch,
+    Matrices,
+    build_lanes,
+    build_shared,
+    pull_back_lanes,
+    pull_back_shared,
+)
 from qgen.backends.noisy.plan import Plan, Planner
 from qgen.backends.noisy.point import Point
 from qgen.backends.noisy.prefix import bloch_vectors, pull_back_prefix
 from qgen.backends.noisy.program import NoisyProgram, Ops
-from qgen.backends.noisy.sweeps import Matrices
+from qgen.backends.noisy.split_path import SplitPath
 from qgen.backends.noisy.tiles import (
-    Batch,
-    build_shared,
+    Work,
     gradients_of_tiles,
     observables_back,
-    pull_back_shared,
     run_observables,
+    start_observables,
     values_of_tiles,
 )
 from qgen.backends.noisy.vectors import ObservableVectors, check_wires
@@ -83,6 +90,7 @@ class Exact:
         values = np.zeros((len(point.angles), self.program.observables))
         if not self.program.wires:
             values += self._constants()
+        point = _contiguous(point)
         for run in self._runs(point, back=False):
             self._values(run, values)
         return values
@@ -92,8 +100,24 @@ class Exact:
         parts = shares(plan.tiles, plan.parts)
         with plan.observables[0].lend(1) as (memory,), plan.works[0].lend(_workers(len(parts))) as works:
             _run_observables(run, memory, back=False)
-            call = partial(values_of_tiles, plan.tables, run.batch, run.matrices, memory.states)
-            _each(parts, len(works), lambda part, worker: call(*parts[part], works[worker], values))
+
+            def on_tiles(part: int, worker: int) -> None:
+                for first, last in self._built(run, parts[part], works[worker], back=False):
+                    values_of_tiles(
+                        plan.tables, run.batch, run.matrices, memory.states, first, last, works[worker], values
+                    )
+
+            _each(parts, len(works), on_tiles)
+
+    def _built(self, run: _Run, part: tuple[int, int], work: Work, back: bool) -> Iterator[tuple[int, int]]:
+        """Yield a part's tiles all at once, or one after the other once their blocks' own matrices are built."""
+        if not len(run.plan.spread):
+            yield part
+            return
+        for tile in range(*part):
+            undone = run.plan.undone[back]
+            build_lanes(self.program.blocks, run.batch, tile, undone, work.lanes, work.lane_inverses)
+            yield tile, tile + 1
 
     def gradients(self, point: Point, upstream: Doubles, inputs: bool, weights: bool) -> tuple[Doubles, Doubles]:
         """Return the gradients of sum(upstream (N, O) * values) for angles: (R, C), and (N, C).
@@ -107,7 +131,7 @@ class Exact:
             inputs: whether angles that depend on the inputs want a gradient.
             weights: whether the others want one.
         """
-        wanted = self._wanted(inputs, weights)
+        wanted, point = self._wanted(inputs, weights), _contiguous(point)
         upstream = np.ascontiguousarray(upstream, dtype=np.float64)
         d_shared = np.zeros((len(point.first), self.program.columns))
         d_own = np.zeros(point.angles.shape)
@@ -133,11 +157,16 @@ class Exact:
             adjoints = memory.adjoints if len(memory.adjoints) else memory.states[None]  # of no tiles
 
             def on_tiles(part: int, worker: int) -> None:
-                gradients_of_tiles(
-                    plan.tables, run.batch, run.matrices, wanted.blocks, memory.states, *parts[part], works[worker],
-                    upstream, to_observables, adjoints[min(part, len(adjoints) - 1)], to_states, d_matrices[part],
-                    d_vectors, d_own,
-                )  # fmt: skip
+                work, of_part = works[worker], adjoints[min(part, len(adjoints) - 1)]
+                for first, last in self._built(run, parts[part], work, back=True):
+                    gradients_of_tiles(
+                        plan.tables, run.batch, run.matrices, wanted.blocks, memory.states, first, last, work,
+                        upstream, to_observables, of_part, to_states, d_matrices[part], d_vectors,
+                    )  # fmt: skip
+                    if len(plan.spread) and to_states:
+                        pull_back_lanes(
+                            self.program.blocks, run.batch, first, wanted.blocks, work.moments, self._lanes, d_own
+                        )
 
             _each(parts, len(works), on_tiles)
             found = [d_matrices]
@@ -152,6 +181,11 @@ class Exact:
     def _observables_back(self, run: _Run, wanted: _Wanted, memory: ObservableVectors) -> Doubles:
         tiles = shares(len(memory.states), len(memory.states))
         d_matrices = np.zeros((len(tiles), len(wanted.blocks), 16, 16))
+        if run.plan.split:
+            path = SplitPath(run.plan.pictures.observables, True, run.matrices, run.plan.lanes)
+            for k in range(len(tiles)):
+                path.back(memory.states[k], memory.adjoints[0, k], memory.copies[k], wanted.blocks, d_matrices[k])
+            return d_matrices
         vectors = memory.states, memory.adjoints[0], memory.copies, d_matrices
         call = partial(observables_back, run.plan.tables, run.matrices, wanted.blocks)
         _each(tiles, _workers(len(tiles)), lambda tile, worker: call(*tiles[tile], *vectors))
@@ -181,7 +215,7 @@ class Exact:
         none = np.empty(0, dtype=self.dtype)
         inverses = np.empty(numbers if back else 0, dtype=self.dtype)
         matrices = Matrices(np.empty(numbers, dtype=self.dtype), none, inverses, none, plan.slot)
-        build_shared(plan.tables, angles, plan.shared, back, matrices)
+        build_shared(self.program.blocks, angles, plan.shared, plan.undone[back], matrices)
         return _Run(row, angles, plan, Batch(point.angles, vectors, members, plan.spread), matrices)
 
     def _constants(self) -> Doubles:
@@ -200,6 +234,11 @@ class Exact:
         return self._wants[key]
 
 
+def _contiguous(point: Point) -> Point:
+    """Kernels are compiled for rows that lie together."""
+    return point._replace(angles=np.ascontiguousarray(point.angles))
+
+
 def _wants_of(ops: Ops, columns: Flags) -> Flags:
     return np.array([column >= 0 and bool(columns[column]) for column in ops.column], dtype=np.bool_)
 
@@ -207,6 +246,12 @@ def _wants_of(ops: Ops, columns: Flags) -> Flags:
 def _run_observables(run: _Run, memory: ObservableVectors, back: bool) -> None:
     """Take the observables to the meeting, where they have a way to go."""
     plan, tiles = run.plan, shares(len(memory.states), len(memory.states))
+    if plan.split:
+        path = SplitPath(plan.pictures.observables, True, run.matrices, plan.lanes)
+        for k in range(len(tiles)):
+            start_observables(plan.pictures.starts, k, memory.states[k])
+            path.run(memory.states[k], memory.copies[k], back)
+        return
     call = partial(run_observables, plan.tables, run.matrices, plan.pictures.starts)
     if len(memory.states):
         _each(tiles, _workers(len(tiles)), lambda tile, _: call(*tiles[tile], memory.states, memory.copies, back))

@@ -46,14 +46,18 @@ class Pictures:
         """Whether all blocks act on states, and values are read from these."""
         return bool(self.on_states.all())
 
+    @property
+    def undone(self) -> Flags:
+        """Which blocks (B,) are undone by their inverses, no copy being kept."""
+        undone = np.zeros(len(self.on_states), dtype=np.bool_)
+        for path in (self.states, self.observables):
+            blocks = path.steps[path.steps[:, KIND] == BLOCK]
+            undone[blocks[:, NUMBER]] = blocks[:, KEPT] < 0
+        return undone
+
     def tables(self, program: NoisyProgram) -> Tables:
         """Return what the kernels read."""
-        undone = np.zeros(len(self.on_states), dtype=np.bool_)
-        states, observables = self.states.steps, self.observables.steps
-        for steps in (states, observables):
-            blocks = steps[steps[:, KIND] == BLOCK]
-            undone[blocks[:, NUMBER]] = blocks[:, KEPT] < 0
-        return Tables(program.blocks, program.strings, states, observables, self.meeting, self.whole, undone)
+        return Tables(program.strings, self.states.steps, self.observables.steps, self.meeting, self.whole)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from qgen.backends.noisy.pictures import (
     rows_of_blocks,
 )
 from qgen.backends.noisy.program import NoisyProgram
+from qgen.backends.noisy.split_path import is_split
 from qgen.backends.noisy.tiles import Tables, Work
 from qgen.backends.noisy.vectors import ObservableVectors, Pool, observable_vectors, work
 from qgen.backends.statevector.cpu_engine import LANES
@@ -31,7 +32,7 @@ KEEP_ALL = -1.0
 KEEP_BYTES = 1 << 20  # of copies before all steps of a path, up to which they cost less than undoing
 PART_WORK = 1_500_000  # multiplications of vectors that are worth sums of their own, some 0.4 ms
 MOST_PARTS = 16
-PART_BYTES = 1 << 26  # of all parts' sums of observables
+PART_BYTES = 1 << 24  # of all parts' sums of observables
 MOST_SIZES = 64  # batch sizes remembered
 
 
@@ -43,7 +44,10 @@ class Plan:
         pictures: the division.
         tables: what the kernels read of it.
         shared, spread: the blocks with one matrix for all samples, and those with one for each.
+        undone: (B,), the blocks whose inverses values (none) and gradients need.
         slot: (B,), place among the spread blocks; -1 for shared ones.
+        split: whether the observables' path is worth several threads.
+        lanes: of a row.
         tiles: of samples.
         parts: shares of these with sums of their own, so that results do not depend on the number of threads.
         works, observables: memory for values, and for gradients.
@@ -53,7 +57,10 @@ class Plan:
     tables: Tables
     shared: Integers
     spread: Integers
+    undone: tuple[Flags, Flags]
     slot: Integers
+    split: bool
+    lanes: int
     tiles: int
     parts: int
     works: tuple[Pool[Work], Pool[Work]]
@@ -120,7 +127,10 @@ class Planner:
             pictures.tables(program),
             np.flatnonzero(~own),
             spread,
+            (np.zeros(len(own), dtype=np.bool_), pictures.undone),
             slot,
+            is_split(pictures.observables),
+            self._lanes,
             load.sample_tiles,
             parts,
             (self._works(pictures, len(spread), back=False), self._works(pictures, len(spread), back=True)),

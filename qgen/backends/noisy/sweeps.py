@@ -7,9 +7,18 @@ sums lambda (x) vector for each block, and takes lambda through the block's tran
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from qgen.backends.noisy.block_lanes import PLAIN, PLAIN_LANES, TRANSPOSED, TRANSPOSED_LANES, add_moments, apply_groups
+from qgen.backends.noisy.block_lanes import (
+    GROUP,
+    PLAIN,
+    PLAIN_LANES,
+    TRANSPOSED,
+    TRANSPOSED_LANES,
+    add_moments,
+    apply_groups,
+)
+from qgen.backends.noisy.block_matrices import Matrices
 from qgen.backends.noisy.components import (
     AT,
     BLOCK,
@@ -26,24 +35,10 @@ from qgen.backends.noisy.components import (
     SIZE,
 )
 from qgen.backends.statevector.lanes import kernel, load, store, width, zeros_like
+from qgen.backends.statevector.sweep import deposit
 
 Array = Any
 CHUNK = 16  # groups at a time: their rows stay in the first cache while a block is undone, summed and passed
-
-
-class Matrices(NamedTuple):
-    """The blocks' transfer matrices, flat.
-
-    shared: (B, 256), of blocks with one matrix for all lanes; lanes: (·, 256, V), of the others; slot: (B,), the place
-    of a block's matrix in `lanes`, -1 for a shared one; inverses and lane_inverses: the same of the inverse matrices,
-    where blocks are undone by them.
-    """
-
-    shared: Array
-    lanes: Array
-    inverses: Array
-    lane_inverses: Array
-    slot: Array
 
 
 @kernel
@@ -56,22 +51,26 @@ def _choose(matrices: Matrices, number: int, V: int, transposed: bool) -> tuple[
 
 
 @kernel
-def _collect(places: Array, start: int, at: int, free: int, V: int) -> tuple[int, int]:
-    """Write the next CHUNK groups of a component to `places`; returns how many, and where to go on (0: at the end)."""
-    count = 0
-    while True:
-        places[count] = (at + start) * V
-        count += 1
+def _collect(places: Array, start: int, most: int, at: int, free: int, V: int) -> tuple[int, int]:
+    """Write at most CHUNK of the next groups of a component to `places`; returns how many, and where to go on."""
+    count = min(CHUNK, most)
+    for k in range(count):
+        places[k] = (at + start) * V
         start = (start - free) & free
-        if start == 0 or count == CHUNK:
-            return count, start
+    return count, start
 
 
 @kernel
-def _copy(source: Array, at: int, to: Array, to_at: int, rows: int) -> None:
-    V = width(source)
-    for row in range(rows):
-        store(to, (to_at + row) * V, load(source, (at + row) * V))
+def _copy_groups(source: Array, to: Array, places: Array, count: int, low: int, high: int, back: bool, by: int) -> None:
+    """Copy groups of `source` to `to`, where they are `by` further on; `back`: the other way."""
+    for k in range(count):
+        for p1 in range(4):
+            for p0 in range(4):
+                row = places[k] + p0 * low + p1 * high
+                if back:
+                    store(source, row, load(to, row + by))
+                else:
+                    store(to, row + by, load(source, row))
 
 
 @kernel
@@ -126,28 +125,66 @@ def _split(state: Array, adjoint: Array, step: Array) -> None:
 
 
 @kernel
+def pass_groups(
+    step: Array, transposed: bool, matrices: Matrices, state: Array, copies: Array, places: Array, keep: bool,
+    first: int, last: int,
+) -> None:  # fmt: skip
+    """A block on the groups [first, last) of its component; `keep`: keep the copy that its adjoint needs."""
+    V = width(state)
+    at, how = _choose(matrices, step[NUMBER], V, transposed)
+    low, high, start = step[LOW] * V, step[HIGH] * V, deposit(first, step[FREE])
+    while first < last:
+        count, start = _collect(places, start, last - first, step[AT], step[FREE], V)
+        if keep and step[KEPT] >= 0:
+            _copy_groups(state, copies, places, count, low, high, False, (step[KEPT] - step[AT]) * V)
+        if how in (PLAIN, TRANSPOSED):
+            apply_groups(state, places, count, low, high, matrices.shared, at, how)
+        else:
+            apply_groups(state, places, count, low, high, matrices.lanes, at, how)
+        first += count
+
+
+@kernel
 def run_path(
     steps: Array, transposed: bool, matrices: Matrices, state: Array, copies: Array, places: Array, keep: bool
 ) -> None:
     """Take a state through all steps; `keep`: keep the copies that its adjoint needs."""
-    V = width(state)
     for t in range(len(steps)):
         step = steps[t]
-        if step[KIND] != BLOCK:
+        if step[KIND] == BLOCK:
+            pass_groups(step, transposed, matrices, state, copies, places, keep, 0, step[SIZE] // GROUP)
+        else:
             _merge(state, step)
-            continue
-        if keep and step[KEPT] >= 0:
-            _copy(state, step[AT], copies, step[KEPT], step[SIZE])
-        first, how = _choose(matrices, step[NUMBER], V, transposed)
-        low, high, start = step[LOW] * V, step[HIGH] * V, 0
-        while True:
-            count, start = _collect(places, start, step[AT], step[FREE], V)
-            if how in (PLAIN, TRANSPOSED):
-                apply_groups(state, places, count, low, high, matrices.shared, first, how)
-            else:
-                apply_groups(state, places, count, low, high, matrices.lanes, first, how)
-            if start == 0:
-                break
+
+
+@kernel
+def groups_back(
+    step: Array, transposed: bool, matrices: Matrices, state: Array, adjoint: Array, copies: Array, places: Array,
+    wanted: bool, sums: Array, first: int, last: int,
+) -> None:  # fmt: skip
+    """`step_back` for the groups [first, last) of a block's component."""
+    V = width(state)
+    if wanted:
+        sums[:] = 0.0
+    at, how = _choose(matrices, step[NUMBER], V, transposed)
+    _, back = _choose(matrices, step[NUMBER], V, not transposed)
+    shared = how in (PLAIN, TRANSPOSED)
+    low, high, start = step[LOW] * V, step[HIGH] * V, deposit(first, step[FREE])
+    while first < last:
+        count, start = _collect(places, start, last - first, step[AT], step[FREE], V)
+        if step[KEPT] >= 0:
+            _copy_groups(state, copies, places, count, low, high, True, (step[KEPT] - step[AT]) * V)
+        elif shared:
+            apply_groups(state, places, count, low, high, matrices.inverses, at, how)
+        else:
+            apply_groups(state, places, count, low, high, matrices.lane_inverses, at, how)
+        if wanted:
+            add_moments(adjoint, state, places, count, low, high, sums)
+        if shared:
+            apply_groups(adjoint, places, count, low, high, matrices.shared, at, back)
+        else:
+            apply_groups(adjoint, places, count, low, high, matrices.lanes, at, back)
+        first += count
 
 
 @kernel
@@ -159,30 +196,8 @@ def step_back(
 
     `sums` is (256, V): entry 16 r + c belongs to row r and column c of the matrix that the step multiplied by.
     """
-    V = width(state)
-    if step[KIND] != BLOCK:
+    if step[KIND] == BLOCK:
+        groups = step[SIZE] // GROUP
+        groups_back(step, transposed, matrices, state, adjoint, copies, places, wanted, sums, 0, groups)
+    else:
         _split(state, adjoint, step)
-        return
-    if wanted:
-        sums[:] = 0.0
-    first, how = _choose(matrices, step[NUMBER], V, transposed)
-    _, back = _choose(matrices, step[NUMBER], V, not transposed)
-    shared = how in (PLAIN, TRANSPOSED)
-    low, high, start = step[LOW] * V, step[HIGH] * V, 0
-    if step[KEPT] >= 0:
-        _copy(copies, step[KEPT], state, step[AT], step[SIZE])
-    while True:
-        count, start = _collect(places, start, step[AT], step[FREE], V)
-        if step[KEPT] < 0:
-            if shared:
-                apply_groups(state, places, count, low, high, matrices.inverses, first, how)
-            else:
-                apply_groups(state, places, count, low, high, matrices.lane_inverses, first, how)
-        if wanted:
-            add_moments(adjoint, state, places, count, low, high, sums)
-        if shared:
-            apply_groups(adjoint, places, count, low, high, matrices.shared, first, back)
-        else:
-            apply_groups(adjoint, places, count, low, high, matrices.lanes, first, back)
-        if start == 0:
-            return

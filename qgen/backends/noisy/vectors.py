@@ -107,6 +107,7 @@ def work(rows: int, copies: int, spread: int, observables: int, back: bool, lane
     double = np.dtype(np.float64)
     return Work(
         **{name: aligned(size, dtype) for name, size in sizes.items()},
+        moments=aligned(spread * 256 * lanes * back, double),
         sums=aligned(256 * lanes, double),
         totals=aligned(observables * lanes, double),
         places=np.zeros(CHUNK, dtype=np.int64),

@@ -17,7 +17,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
-from qgen.backends.noisy import plan, vectors
+from qgen.backends.noisy import plan, split_path, vectors
 from qgen.backends.noisy.exact import Exact
 from qgen.backends.noisy.pauli_blocks import build_ptms
 from qgen.backends.noisy.pictures import dampings, divisions
@@ -71,7 +71,7 @@ def test_gradients_are_differences_of_values(circuit: LayerCircuit, seed: int) -
 
 @given(circuit=CIRCUITS, seed=SEEDS, data=st.data())
 @examples(15)
-def test_all_divisions_agree_undone_or_kept_in_parts_or_whole(
+def test_all_divisions_agree_undone_or_kept_in_parts_or_whole_split_or_not(
     circuit: LayerCircuit, seed: int, data: st.DataObject
 ) -> None:
     program, *_, rng = drawn(circuit, seed, strength=0.02)
@@ -83,6 +83,7 @@ def test_all_divisions_agree_undone_or_kept_in_parts_or_whole(
         for division in divisions(program):
             patch.setattr(plan, "KEEP_BYTES", data.draw(st.sampled_from((0, plan.KEEP_BYTES))))
             patch.setattr(plan, "PART_WORK", data.draw(st.sampled_from((1, plan.PART_WORK))))
+            patch.setattr(split_path, "SPLIT_ROWS", data.draw(st.sampled_from((16, split_path.SPLIT_ROWS))))
             exact = Exact(program, division=division)
             assert exact.values(point) == pytest.approx(values, abs=1e-12)
             found = total(exact.gradients(point, upstream, True, True), point)
@@ -160,6 +161,7 @@ def test_dampings_bound_the_singular_values(rng: np.random.Generator) -> None:
 def test_threads_change_nothing(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     program = drawn(ansatz("hqconv", qubits=4, layers=2), int(rng.integers(2**32)))[0]
     monkeypatch.setattr(plan, "PART_WORK", 1)
+    monkeypatch.setattr(split_path, "SPLIT_ROWS", 64)
     point = random_point(program, 41, 1, rng)
     upstream = rng.normal(size=(41, program.observables))
     threads, found = torch.get_num_threads(), []
