@@ -81,9 +81,9 @@ def test_all_divisions_agree_undone_or_kept_in_parts_or_whole_split_or_not(
     values, slopes = reference.values(point), total(reference.gradients(point, upstream, True, True), point)
     with pytest.MonkeyPatch.context() as patch:
         for division in divisions(program):
-            patch.setattr(plan, "KEEP_BYTES", data.draw(st.sampled_from((0, plan.KEEP_BYTES))))
-            patch.setattr(plan, "PART_WORK", data.draw(st.sampled_from((1, plan.PART_WORK))))
-            patch.setattr(split_path, "SPLIT_ROWS", data.draw(st.sampled_from((16, split_path.SPLIT_ROWS))))
+            patch.setattr(plan, "KEEP_BYTES", data.draw(st.sampled_from((0, 1 << 20))))
+            patch.setattr(plan, "PART_WORK", data.draw(st.sampled_from((1, 1 << 40))))
+            patch.setattr(split_path, "SPLIT_ROWS", data.draw(st.sampled_from((16, 1 << 20))))
             exact = Exact(program, division=division)
             assert exact.values(point) == pytest.approx(values, abs=1e-12)
             found = total(exact.gradients(point, upstream, True, True), point)
