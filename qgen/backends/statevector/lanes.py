@@ -115,6 +115,22 @@ def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
 
 
 @intrinsic
+def spread(typing: Any, array: Any, index: Any) -> Any:
+    """spread(array, index) -> Lanes: one number of the array in every lane."""
+    lanes = LanesType(array.dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        number = builder.load(builder.gep(data, [args[1]]))
+        vector = ir.VectorType(FLOATS[lanes.scalar], lanes.width)
+        first = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes.width), [0] * lanes.width)
+        return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), zeros)
+
+    return lanes(array, types.intp), codegen
+
+
+@intrinsic
 def accumulate(typing: Any, array: Any, index: Any, value: Any) -> Any:
     """accumulate(array, index, lanes): add the lanes, widened, to a float64 array: long sums keep their digits."""
 

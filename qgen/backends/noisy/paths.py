@@ -1,0 +1,277 @@
+"""Method `paths`: averages over trajectories whose errors fire with probabilities that no angle changes."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import exp, expm1
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+import torch
+
+from qgen.backends.noisy import path_sweep
+from qgen.backends.noisy.path_events import Events, make_events
+from qgen.backends.noisy.path_layout import Shape, make_layout, row_bits
+from qgen.backends.noisy.philox import stream_keys
+from qgen.backends.noisy.point import Point
+from qgen.backends.noisy.program import NoisyProgram, Ops
+from qgen.backends.statevector import pauli
+from qgen.backends.statevector.lanes import WIDTH
+from qgen.backends.statevector.threads import run_all, shares
+from qgen.errors import BackendError
+
+Doubles = npt.NDArray[np.float64]
+Array = Any
+LANES = {np.dtype(str(scalar)): lanes for scalar, lanes in WIDTH.items()}
+MOST_PARTS = 64  # of one sample's paths, so that threads can share them
+PART = 32  # paths of a part, or more
+GROUPS = 16  # sums of shared gradients, which do not depend on the number of threads
+#: log of how much rounding may grow between two copies of a state on the way back.
+MOST_LOST = {np.dtype(np.float32): 4.0, np.dtype(np.float64): 12.0}
+
+
+class Circuit(NamedTuple):
+    """All that the kernels read of a program: of the blocks, of what happens in them, and of what is measured."""
+
+    start: Array
+    own: Array
+    ops: Ops
+    events: Events
+    place: Array
+    wanted: Array
+    own_columns: Array
+    groups: Array
+    strings: Array
+    signed: Array
+
+
+class Plan(NamedTuple):
+    """How many paths a sample has, cut into `parts` of `size`, and how much a path and the ideal one count."""
+
+    paths: int
+    parts: int
+    size: int
+    weight: float
+    ideal_weight: float
+    most_lost: float
+
+
+class State(NamedTuple):
+    """A state and its lambda, and what `pauli.py` works in."""
+
+    psi: Array
+    adjoint: Array
+    buffer: Array
+    totals: Array
+    weights: Array
+
+
+class Work(NamedTuple):
+    """The memory of one thread, besides states; a slot more than there are blocks, for the one in which things happen."""
+
+    forward: Array
+    inverse: Array
+    adjoint: Array
+    sums: Array
+    matrices: Array
+    inverses: Array
+    path_matrices: Array
+    path_inverses: Array
+    products: Array
+    loss: Array
+    keeps: Array
+    ideal_keeps: Array
+    events_until: Array
+    at: Array
+    code: Array
+    identity: Array
+
+
+class Paths:
+    """Expectation values and gradients by trajectories.
+
+    A value is P0 f_0 + (1 - P0) times the mean of f over the paths, where f is the observable in the unnormalised state
+    of a path, f_0 that of the path without any event, and P0 its probability: the other paths have at least one. Values
+    and gradients are unbiased, and the gradient is that of the value with the same streams.
+
+    Args:
+        program: compiled without a prefix.
+        paths: number of paths a sample that have an event, at least 1.
+        dtype: of the amplitudes, float32 or float64.
+
+    Raises:
+        BackendError: no paths, a delay of open length, or too many wires for the memory that is left.
+    """
+
+    def __init__(self, program: NoisyProgram, paths: int = 16, dtype: npt.DTypeLike = np.float32) -> None:
+        if isinstance(paths, bool) or not isinstance(paths, int) or paths < 1:
+            raise BackendError(f"`paths` is the number of paths of each sample, from 1 on, not {paths!r}")
+        if program.has_open_delays:
+            raise BackendError(
+                "method `paths` needs errors whose probabilities no angle changes, and a delay of this circuit is as "
+                "long as a parameter says: take `exact`, or give the delay a number"
+            )
+        self.program, self.paths, self._dtype = program, paths, np.dtype(dtype)
+        self._lanes = LANES[self._dtype]
+        check_memory(program, self._dtype)
+        layout, self._shape = make_layout(program, self._lanes)
+        self._constants = layout.constants
+        self._events = make_events(program.blocks)
+        self._circuit = Circuit(
+            program.blocks.start,
+            program.blocks.own,
+            program.blocks.ops,
+            self._events,
+            layout.blocks,
+            np.zeros(len(layout.blocks), dtype=np.bool_),
+            program.own_columns,
+            layout.groups,
+            layout.strings,
+            layout.signed,
+        )
+        self._idle: list[tuple[Work, State, State]] = []
+
+    @property
+    def method(self) -> str:
+        """How values are obtained, see `Executable.method`."""
+        return f"{self.paths:,} path{'' if self.paths == 1 else 's'}"
+
+    @property
+    def error_free(self) -> float:
+        """P0, the probability that no event fires."""
+        return exp(-self._events.total)
+
+    def values(self, point: Point) -> Doubles:
+        """Return the values (N, O) at a point, whose streams draw the paths."""
+        samples, plan = len(point.angles), self._plan()
+        found = np.zeros((samples * plan.parts, self.program.observables))
+        if len(self._circuit.strings):
+            keys, shape = stream_keys(point.streams), self._shape
+
+            def some(first: int, last: int) -> None:
+                work, ideal, path = self._take()
+                path_sweep.values_of_items(
+                    self._circuit, work, ideal, path, shape, plan, point.angles, point.order, point.weight_rows, keys,
+                    first, last, found,
+                )  # fmt: skip
+                self._idle.append((work, ideal, path))
+
+            run_all([partial(some, *bounds) for bounds in shares(len(found), torch.get_num_threads()) if len(found)])
+        values = np.empty((samples, self.program.observables))
+        values[point.order] = found.reshape(samples, plan.parts, -1).sum(axis=1)
+        return values + self._constants
+
+    def gradients(self, point: Point, upstream: Doubles, inputs: bool, weights: bool) -> tuple[Doubles, Doubles]:
+        """Return the gradients of sum(upstream * values), the values of the same streams.
+
+        Args:
+            point: the angles.
+            upstream: (N, O).
+            inputs: whether columns that depend on the inputs are wanted.
+            weights: whether columns that depend on weights are.
+
+        Returns:
+            Of columns that depend on weights alone, (R, C), summed over the samples of each row of weights; of the
+            others, (N, C). What is not asked for may be missing or there.
+        """
+        samples, columns, plan = len(point.angles), self.program.columns, self._plan()
+        d_rows, d_own = np.zeros((len(point.first), columns)), np.zeros((plan.parts, samples, columns))
+        wanted = self._wanted(inputs, weights)
+        items = samples * plan.parts
+        if not (len(self._circuit.strings) and wanted.any() and items):
+            return d_rows, d_own[0]
+        keys, shape, circuit = stream_keys(point.streams), self._shape, self._circuit._replace(wanted=wanted)
+        groups = shares(items, GROUPS)
+        sorted_rows = point.weight_rows[point.order]
+        spans = [(int(sorted_rows[a // plan.parts]), int(sorted_rows[(b - 1) // plan.parts])) for a, b in groups]
+        sums = [np.zeros((last - first + 1, columns)) for first, last in spans]
+
+        def some(first: int, last: int) -> None:
+            work, ideal, path = self._take()
+            for group in range(first, last):
+                path_sweep.gradients_of_items(
+                    circuit, work, ideal, path, shape, plan, point.angles, point.order, point.weight_rows, keys,
+                    *groups[group], upstream, sums[group], spans[group][0], d_own,
+                )  # fmt: skip
+            self._idle.append((work, ideal, path))
+
+        run_all([partial(some, *bounds) for bounds in shares(len(groups), torch.get_num_threads())])
+        for (first, last), of_group in zip(spans, sums, strict=True):
+            d_rows[first : last + 1] += of_group
+        return d_rows, d_own.sum(axis=0) if plan.parts > 1 else d_own[0]
+
+    def _plan(self) -> Plan:
+        total, most_lost = self._events.total, MOST_LOST[self._dtype]
+        if total == 0:
+            return Plan(0, 1, 1, 0.0, 1.0, most_lost)
+        size = max(PART, -(-self.paths // MOST_PARTS))
+        parts = -(-self.paths // size)
+        return Plan(self.paths, parts, size, -expm1(-total) / self.paths, exp(-total), most_lost)
+
+    def _wanted(self, inputs: bool, weights: bool) -> npt.NDArray[np.bool_]:
+        """Of which blocks an angle is wanted."""
+        ops, start = self.program.blocks.ops, self.program.blocks.start
+        has_angle = ops.column >= 0
+        if not weights:  # a column that depends on inputs may depend on weights too
+            has_angle &= self.program.own_columns[ops.column] & inputs
+        counts = np.concatenate([[0], np.cumsum(has_angle)])
+        return np.asarray(counts[start[1:]] > counts[start[:-1]]) & (inputs or weights)
+
+    def _take(self) -> tuple[Work, State, State]:
+        try:
+            return self._idle.pop()
+        except IndexError:  # other threads take from the same list: asking first would not be safe
+            return self._make_work()
+
+    def _make_work(self) -> tuple[Work, State, State]:
+        lanes, blocks, rows = self._lanes, len(self.program.blocks.own), self._shape.rows
+        ops = np.diff(self.program.blocks.start).max(initial=0)
+        table, matrices = (blocks + 1) * 16 * lanes, (blocks, 4, 4)
+        most = len(self._events.op)
+        work = Work(
+            *(_aligned(table, self._dtype) for _ in range(3)),
+            _aligned((blocks + 1) * 32 * lanes, np.dtype(np.float64)),
+            *(np.zeros(matrices, dtype=np.complex128) for _ in range(4)),
+            np.empty((ops + 1, 4, 4), dtype=np.complex128),
+            np.zeros(blocks),
+            *(np.zeros(blocks, dtype=np.bool_) for _ in range(2)),
+            np.zeros(blocks, dtype=np.int64),
+            *(np.zeros(most, dtype=np.int64) for _ in range(2)),
+            np.eye(4, dtype=np.complex128),
+        )
+        chunk, strings = min(rows, pauli.CHUNK) * 2 * lanes, len(self._circuit.strings) * lanes
+        shared = (
+            _aligned(chunk, self._dtype),
+            _aligned(strings, np.dtype(np.float64)),
+            _aligned(strings, self._dtype),
+        )
+        ideal, path = (State(*(_aligned(rows * 2 * lanes, self._dtype) for _ in range(2)), *shared) for _ in range(2))
+        return work, ideal, path
+
+
+def check_memory(program: NoisyProgram, dtype: npt.DTypeLike = np.float32) -> None:
+    """Refuse what does not fit: two states and their lambdas, and two copies on the way back.
+
+    Raises:
+        BackendError: it does not fit; the message says how many bytes it takes.
+    """
+    kind = np.dtype(dtype)
+    needed = 6 * 2 * LANES[kind] * kind.itemsize << row_bits(program, LANES[kind])
+    available = int(psutil.virtual_memory().available)
+    if needed > available:
+        raise BackendError(
+            f"{program.wires} wires need {needed:,} bytes for the states of one path in {kind}, and {available:,} bytes "
+            "are available: use fewer qubits"
+        )
+
+
+def _aligned(size: int, dtype: np.dtype[Any]) -> Array:
+    """On a cache line's boundary: an unaligned vector would touch two lines."""
+    raw = np.zeros(size * dtype.itemsize + 64, dtype=np.uint8)
+    offset = -raw.ctypes.data % 64
+    return raw[offset : offset + size * dtype.itemsize].view(dtype)
+
+
+__all__ = ["Paths", "Shape", "check_memory"]
