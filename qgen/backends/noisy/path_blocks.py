@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from qgen.backends.noisy.path_events import FLIP_BIT, JUMP_BIT
-from qgen.backends.noisy.steps import FIXED_1Q, FIXED_2Q, ROTATION
 from qgen.backends.statevector.lanes import inlined, kernel
 
 Array = Any
@@ -24,12 +23,6 @@ def _phases() -> Complexes:
 
 
 PHASES = _phases()
-
-
-@inlined
-def _angle(ops, op, angles, row):  # type: ignore[no-untyped-def]
-    column = ops.column[op]
-    return ops.offset[op] if column < 0 else ops.factor[op] * angles[row, column] + ops.offset[op]
 
 
 @kernel
@@ -53,163 +46,175 @@ def _rotate(matrix: Array, string: int, cosine: float, sine: float) -> None:
 
 
 @kernel
-def _pauli(matrix: Array, string: int) -> None:
-    flip = FLIPS[string]
-    for r in range(4):
-        other = r ^ flip
-        if flip == 0:
-            for c in range(4):
-                matrix[r, c] *= PHASES[string, r].real
-        elif other > r:
-            for c in range(4):
-                x = matrix[r, c]
-                matrix[r, c] = PHASES[string, r] * matrix[other, c]
-                matrix[other, c] = PHASES[string, other] * x
-
-
-@kernel
-def _one(matrix: Array, wire: int, a: complex, b: complex, c: complex, d: complex) -> None:
-    """[[a, b], [c, d]] on a local wire, times a matrix, in place."""
-    bit = 1 << wire
-    for r in range(4):
-        if r & bit == 0:
-            for k in range(4):
-                x, y = matrix[r, k], matrix[r | bit, k]
-                matrix[r, k] = a * x + b * y
-                matrix[r | bit, k] = c * x + d * y
-
-
-@kernel
-def _two(matrix: Array, unitaries: Array, number: int, adjoint: bool) -> None:
+def _times(left: Array, number: int, matrix: Array) -> None:
+    """left[number] times a matrix, in place."""
     for k in range(4):
         x0, x1, x2, x3 = matrix[0, k], matrix[1, k], matrix[2, k], matrix[3, k]
         for r in range(4):
-            if adjoint:
-                a, b = unitaries[number, 0, r].conjugate(), unitaries[number, 1, r].conjugate()
-                c, d = unitaries[number, 2, r].conjugate(), unitaries[number, 3, r].conjugate()
-            else:
-                a, b, c, d = (
-                    unitaries[number, r, 0], unitaries[number, r, 1], unitaries[number, r, 2], unitaries[number, r, 3]
-                )  # fmt: skip
-            matrix[r, k] = a * x0 + b * x1 + c * x2 + d * x3
+            matrix[r, k] = (
+                left[number, r, 0] * x0 + left[number, r, 1] * x1 + left[number, r, 2] * x2 + left[number, r, 3] * x3
+            )
 
 
 @kernel
-def _happen(matrix: Array, events: Any, op: int, code: int, adjoint: bool) -> None:
-    """The noise of an operation, or its adjoint, times a matrix: a Pauli, then jump or none, then flip."""
-    if not adjoint and code & 15:
-        _pauli(matrix, code & 15)
-    for wire in range(2):
-        if adjoint and code & (FLIP_BIT << wire):
-            _pauli(matrix, 3 << 2 * wire)
-        if code & (JUMP_BIT << wire):
-            jump = complex(events.jump[op, wire])
-            if adjoint:
-                _one(matrix, wire, 0j, 0j, jump, 0j)
-            else:
-                _one(matrix, wire, 0j, jump, 0j, 0j)
-        elif events.still[op, 2 * wire] != 1.0 or events.still[op, 2 * wire + 1] != 1.0:
-            on, bit = events.still[op, 2 * wire], 1 << wire
-            off = events.still[op, 2 * wire + 1]
-            for r in range(4):
-                for k in range(4):
-                    matrix[r, k] *= off if r & bit else on
-        if not adjoint and code & (FLIP_BIT << wire):
-            _pauli(matrix, 3 << 2 * wire)
-    if adjoint and code & 15:
-        _pauli(matrix, code & 15)
+def _adjoint_times(left: Array, number: int, matrix: Array) -> None:
+    """The adjoint of left[number] times a matrix, in place."""
+    for k in range(4):
+        x0, x1, x2, x3 = matrix[0, k], matrix[1, k], matrix[2, k], matrix[3, k]
+        for r in range(4):
+            matrix[r, k] = (
+                left[number, 0, r].conjugate() * x0
+                + left[number, 1, r].conjugate() * x1
+                + left[number, 2, r].conjugate() * x2
+                + left[number, 3, r].conjugate() * x3
+            )
 
 
 @kernel
-def _operate(matrix: Array, ops: Any, events: Any, op: int, angles: Array, row: int, code: int, adjoint: bool) -> None:
-    """One operation, or its adjoint, times a matrix, in place."""
-    kind, site = ops.kind[op], ops.site[op]
-    if kind == ROTATION:
-        half = 0.5 * _angle(ops, op, angles, row)
-        _rotate(matrix, site, np.cos(half), -np.sin(half) if adjoint else np.sin(half))
-    elif kind == FIXED_1Q:
-        u, number = ops.unitaries, ops.matrix[op]
-        a, b, c, d = u[number, 0, 0], u[number, 0, 1], u[number, 1, 0], u[number, 1, 1]
-        if adjoint:
-            _one(matrix, site, a.conjugate(), c.conjugate(), b.conjugate(), d.conjugate())
+def _copy(source: Array, number: int, matrix: Array) -> None:
+    for r in range(4):
+        for c in range(4):
+            matrix[r, c] = source[number, r, c]
+
+
+@kernel
+def happen(matrix: Array, still: Array, jump: Array, noise: int, code: int) -> None:
+    """What happened at a noise, times a matrix, in place: a Pauli, then of each wire a jump or none, then a flip."""
+    string = code & 15
+    flip = FLIPS[string]
+    for k in range(4):
+        x0, x1, x2, x3 = matrix[flip, k], matrix[1 ^ flip, k], matrix[2 ^ flip, k], matrix[3 ^ flip, k]
+        x0, x1 = x0 * PHASES[string, 0], x1 * PHASES[string, 1]
+        x2, x3 = x2 * PHASES[string, 2], x3 * PHASES[string, 3]
+        if code & JUMP_BIT:
+            x0, x1, x2, x3 = jump[noise, 0] * x1, 0j, jump[noise, 0] * x3, 0j
         else:
-            _one(matrix, site, a, b, c, d)
-    elif kind == FIXED_2Q:
-        _two(matrix, ops.unitaries, ops.matrix[op], adjoint)
-    else:
-        _happen(matrix, events, op, code, adjoint)
+            x0, x1 = still[noise, 0] * x0, still[noise, 1] * x1
+            x2, x3 = still[noise, 0] * x2, still[noise, 1] * x3
+        if code & FLIP_BIT:
+            x1, x3 = -x1, -x3
+        if code & (JUMP_BIT << 1):
+            x0, x1, x2, x3 = jump[noise, 1] * x2, jump[noise, 1] * x3, 0j, 0j
+        else:
+            x0, x1 = still[noise, 2] * x0, still[noise, 2] * x1
+            x2, x3 = still[noise, 3] * x2, still[noise, 3] * x3
+        if code & (FLIP_BIT << 1):
+            x2, x3 = -x2, -x3
+        matrix[0, k], matrix[1, k], matrix[2, k], matrix[3, k] = x0, x1, x2, x3
+
+
+@kernel
+def _happened(segments: Any, events: Any, segment: int, at: Array, code: Array, first: int, last: int, matrix: Array) -> None:  # fmt: skip  # noqa: E501
+    """Write the matrix of a segment in which something happened, at noises at[first:last]."""
+    if last == first + 1:
+        noise = at[first]
+        _copy(segments.before, noise, matrix)
+        happen(matrix, events.still, events.jump, noise, code[first])
+        _times(segments.after, noise, matrix)
+        return
+    begin, end = segments.noises[segment], segments.noises[segment + 1]
+    _copy(segments.before, begin, matrix)
+    for noise in range(begin, end):
+        if noise > begin:
+            _times(segments.between, noise, matrix)
+        what = 0
+        if first < last and at[first] == noise:
+            what = code[first]
+            first += 1
+        happen(matrix, events.still, events.jump, noise, what)
+    _times(segments.after, end - 1, matrix)
+
+
+@inlined
+def _count(segments, segment, at, first, last):  # type: ignore[no-untyped-def]
+    """Up to which place of `at` the noises are of this segment."""
+    while first < last and at[first] < segments.noises[segment + 1]:
+        first += 1
+    return first
+
+
+@inlined
+def _half(segments, segment, angles, row):  # type: ignore[no-untyped-def]
+    return 0.5 * (segments.factor[segment] * angles[row, segments.column[segment]] + segments.offset[segment])
 
 
 @kernel
 def build(
-    matrix: Array, start: Array, ops: Any, events: Any, block: int, angles: Array, row: int, at: Array, code: Array,
+    matrix: Array, segments: Any, events: Any, block: int, angles: Array, row: int, at: Array, code: Array,
     first: int, last: int,
 ) -> None:  # fmt: skip
-    """Write a block's 4 x 4 matrix; what happened at operations `at[first:last]`, ascending, is `code`."""
-    for r in range(4):
-        for c in range(4):
-            matrix[r, c] = 1.0 if r == c else 0.0
-    for op in range(start[block], start[block + 1]):
-        happened = 0
-        if first < last and at[first] == op:
-            happened = code[first]
-            first += 1
-        _operate(matrix, ops, events, op, angles, row, happened, False)
+    """Write a block's 4 x 4 matrix; what happened at noises `at[first:last]`, ascending, is `code`."""
+    own = np.empty((1, 4, 4), dtype=np.complex128)
+    begin, end = segments.start[block], segments.start[block + 1]
+    for segment in range(begin, end):
+        until = _count(segments, segment, at, first, last)
+        if until > first:
+            _happened(segments, events, segment, at, code, first, until, own[0])
+            first = until
+            if segment == begin:
+                _copy(own, 0, matrix)
+            else:
+                _times(own, 0, matrix)
+        elif segment == begin:
+            _copy(segments.matrices, segment, matrix)
+        else:
+            _times(segments.matrices, segment, matrix)
+        if segment < end - 1:
+            half = _half(segments, segment, angles, row)
+            _rotate(matrix, segments.string[segment], np.cos(half), np.sin(half))
 
 
 @kernel
 def pull_back(
-    moments: Array, products: Array, start: Array, ops: Any, events: Any, block: int, angles: Array, row: int, at: Array,
+    moments: Array, products: Array, segments: Any, events: Any, block: int, angles: Array, row: int, at: Array,
     code: Array, first: int, last: int, own: Array, d_shared: Array, d_own: Array, line: int, sample: int,
 ) -> None:  # fmt: skip
     """Add a block's part of a gradient to that of its angles.
 
     Args:
         moments: complex (4, 4), 2 sum lambda_a conj(psi_b), lambda after the block, psi before; overwritten.
-        products: complex (most operations, 4, 4), scratch.
-        start, ops, events, block, angles, row, at, code, first, last: as for `build`.
+        products: complex (2 * most segments, 4, 4), scratch.
+        segments, events, block, angles, row, at, code, first, last: as for `build`.
         own: whether a column depends on the inputs.
         d_shared: (., C), columns of weights are added to row `line`.
         d_own: (., C), other columns are added to row `sample`.
     """
-    begin, end = start[block], start[block + 1]
-    matrix = products[0]
-    for r in range(4):
-        for c in range(4):
-            matrix[r, c] = 1.0 if r == c else 0.0
-    happened, open_ops = first, 0
-    for op in range(begin, end):
-        what = 0
-        if happened < last and at[happened] == op:
-            what = code[happened]
-            happened += 1
-        _operate(matrix, ops, events, op, angles, row, what, False)
-        if ops.column[op] >= 0:
-            open_ops += 1
-            for r in range(4):
-                for c in range(4):
-                    products[open_ops, r, c] = matrix[r, c]
-    for op in range(end - 1, begin - 1, -1):
-        if open_ops == 0:
-            return
-        column = ops.column[op]
-        if column >= 0:
-            string = ops.site[op]
-            flip, total = FLIPS[string], 0.0
-            for r in range(4):
-                for c in range(4):
-                    total += (moments[r, c].conjugate() * PHASES[string, r] * products[open_ops, r ^ flip, c]).imag
-            total *= 0.5 * ops.factor[op]
-            if own[column]:
-                d_own[sample, column] += total
-            else:
-                d_shared[line, column] += total
-            open_ops -= 1
-        what = 0
-        if happened > first and at[happened - 1] == op:
-            happened -= 1
-            what = code[happened]
-        _operate(moments, ops, events, op, angles, row, what, True)
+    begin, end = segments.start[block], segments.start[block + 1]
+    count = end - begin - 1  # rotations
+    matrix = np.empty((4, 4), dtype=np.complex128)
+    for k in range(count + 1):
+        until = _count(segments, begin + k, at, first, last)
+        if until > first:
+            _happened(segments, events, begin + k, at, code, first, until, products[count + k])
+            first = until
+        else:
+            _copy(segments.matrices, begin + k, products[count + k])
+        if k == count:
+            break
+        if k == 0:
+            _copy(products, count, matrix)
+        else:
+            _times(products, count + k, matrix)
+        half = _half(segments, begin + k, angles, row)
+        _rotate(matrix, segments.string[begin + k], np.cos(half), np.sin(half))
+        for r in range(4):
+            for c in range(4):
+                products[k, r, c] = matrix[r, c]
+    for k in range(count - 1, -1, -1):
+        _adjoint_times(products, count + k + 1, moments)
+        string, column = segments.string[begin + k], segments.column[begin + k]
+        flip, total = FLIPS[string], 0.0
+        for r in range(4):
+            for c in range(4):
+                total += (moments[r, c].conjugate() * PHASES[string, r] * products[k, r ^ flip, c]).imag
+        total *= 0.5 * segments.factor[begin + k]
+        if own[column]:
+            d_own[sample, column] += total
+        else:
+            d_shared[line, column] += total
+        if k:
+            half = _half(segments, begin + k, angles, row)
+            _rotate(moments, string, np.cos(half), -np.sin(half))
 
 
 @kernel

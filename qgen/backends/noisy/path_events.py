@@ -26,23 +26,26 @@ PAULI_1Q, PAULI_2Q, FLIP, JUMP = 0, 1, 2, 4
 #: What happened at an operation, as bits of one number: the Pauli p0 + 4 p1, then flips and jumps of both wires.
 FLIP_BIT, JUMP_BIT = 16, 64
 _CERTAIN = 1 - 1e-13  # an event that always fires, so that its hazard stays finite
+_NEVER = 1e-15  # what is below is rounding
 
 
 class Events(NamedTuple):
-    """E events in the order of the operations, and what comes where none fires.
+    """E events and the L noises that they are of, both in the order of the operations.
 
     Attributes:
-        op, kind: (E,), the operation, and a kind above; FLIP and JUMP plus the local wire.
+        noise, kind: (E,), the noise, and a kind above; FLIP and JUMP plus the local wire.
         hazard: (E,), running sum of -log(1 - probability).
-        block: (J,), the block of each operation.
-        still: (J, 4), the diagonals without a jump, of local wire 0, then 1.
-        jump: (J, 2), the factor of |0><1| when one fires.
+        op, block, site: (L,), the operation, its block, and the local wire of one on a single wire.
+        still: (L, 4), the diagonals without a jump, of local wire 0, then 1.
+        jump: (L, 2), the factor of |0><1| when one fires.
     """
 
-    op: Integers
+    noise: Integers
     kind: Integers
     hazard: Doubles
+    op: Integers
     block: Integers
+    site: Integers
     still: Doubles
     jump: Doubles
 
@@ -53,28 +56,31 @@ class Events(NamedTuple):
 
 
 def make_events(blocks: Blocks) -> Events:
-    """Return the events of the noise in some blocks."""
+    """Return the events of the noise in some blocks, whose delays have a fixed length."""
     ops = blocks.ops
-    still, jump = np.ones((len(ops.kind), 4)), np.zeros((len(ops.kind), 2))
+    where = np.flatnonzero(np.isin(ops.kind, [NOISE_1Q, NOISE_2Q, DELAY]))
+    still, jump = np.ones((len(where), 4)), np.zeros((len(where), 2))
     found: list[tuple[int, int, float]] = []
-    for index in np.flatnonzero(np.isin(ops.kind, [NOISE_1Q, NOISE_2Q, DELAY])).tolist():
-        lam, left = _channel(ops, index)
+    for noise, op in enumerate(where.tolist()):
+        lam, left = _channel(ops, op)
         dimension = 4 ** len(left)
-        found.append((index, PAULI_1Q if len(left) == 1 else PAULI_2Q, lam * (dimension - 1) / dimension))
+        found.append((noise, PAULI_1Q if len(left) == 1 else PAULI_2Q, lam * (dimension - 1) / dimension))
         for wire, (e1, e2) in left.items():
             gamma = 1 - e1
             fires = gamma / 2
             flips = 0.5 * (1 - e2 / np.sqrt(e1)) if e1 > 0 else 0.0  # nothing is left to flip where e1 is 0
-            still[index, 2 * wire : 2 * wire + 2] = 1 / np.sqrt(1 - fires), np.sqrt(e1 / (1 - fires))
-            jump[index, wire] = np.sqrt(2.0)
-            found += [(index, JUMP + wire, fires), (index, FLIP + wire, flips)]
-    kept = [(index, kind, min(probability, _CERTAIN)) for index, kind, probability in found if probability > 1e-15]
-    probabilities = np.array([probability for *_, probability in kept])
+            still[noise, 2 * wire : 2 * wire + 2] = 1 / np.sqrt(1 - fires), np.sqrt(e1 / (1 - fires))
+            jump[noise, wire] = np.sqrt(2.0)
+            found += [(noise, JUMP + wire, fires), (noise, FLIP + wire, flips)]
+    kept = [(noise, kind, min(probability, _CERTAIN)) for noise, kind, probability in found if probability > _NEVER]
+    blocks_of = np.repeat(np.arange(len(blocks.wires)), np.diff(blocks.start))
     return Events(
-        np.array([index for index, *_ in kept], dtype=np.int64),
+        np.array([noise for noise, *_ in kept], dtype=np.int64),
         np.array([kind for _, kind, _ in kept], dtype=np.int64),
-        np.cumsum(-np.log1p(-probabilities)),
-        np.repeat(np.arange(len(blocks.wires)), np.diff(blocks.start)),
+        np.cumsum(-np.log1p(-np.array([probability for *_, probability in kept]))),
+        where,
+        blocks_of[where],
+        ops.site[where],
         still,
         jump,
     )
@@ -94,18 +100,17 @@ def _channel(ops: Ops, index: int) -> tuple[float, dict[int, tuple[float, float]
 
 
 @kernel
-def draw_path(events: Any, site: Array, key: Array, path: int, paths: int, op: Array, code: Array) -> int:
-    """Draw the events of a path that has at least one; returns at how many operations they are.
+def draw_path(events: Any, key: Array, path: int, paths: int, at: Array, code: Array) -> int:
+    """Draw the events of a path that has at least one; returns at how many noises they are.
 
     The first event is systematic: path j of m takes the j-th m-th of its distribution, so that paths are ordered by
     their first event. The next ones follow after exponential distances in the running sum of hazards.
 
     Args:
         events: an `Events` with at least one event.
-        site: local wires of the operations.
         key: of the sample's stream, see `philox`.
         path: number of the path, of `paths`.
-        op: int64, the operations, ascending; long enough for all.
+        at: int64, long enough for all: the noises, ascending.
         code: int64, what happened there.
     """
     words = np.empty(WORDS, dtype=np.uint64)
@@ -113,14 +118,14 @@ def draw_path(events: Any, site: Array, key: Array, path: int, paths: int, op: A
     philox(key, block, words)
     used = 1
     hazard, total = events.hazard, events.hazard[-1]
-    at = -np.log1p((path + unit(words[0])) / paths * np.expm1(-total))
+    reached = -np.log1p((path + unit(words[0])) / paths * np.expm1(-total))
     count = 0
     number = -1
-    while at < total or number < 0:
-        number = min(np.searchsorted(hazard, at, side="right"), len(hazard) - 1)
-        index, kind = events.op[number], events.kind[number]
-        if count == 0 or op[count - 1] != index:
-            op[count], code[count] = index, 0
+    while reached < total or number < 0:
+        number = min(np.searchsorted(hazard, reached, side="right"), len(hazard) - 1)
+        noise, kind = events.noise[number], events.kind[number]
+        if count == 0 or at[count - 1] != noise:
+            at[count], code[count] = noise, 0
             count += 1
         if kind <= PAULI_2Q:
             if used == WORDS:
@@ -132,7 +137,7 @@ def draw_path(events: Any, site: Array, key: Array, path: int, paths: int, op: A
             if kind == PAULI_2Q:
                 code[count - 1] |= 1 + int(chosen * 15)
             else:
-                code[count - 1] |= (1 + int(chosen * 3)) << 2 * site[index]
+                code[count - 1] |= (1 + int(chosen * 3)) << 2 * events.site[noise]
         elif kind < JUMP:
             code[count - 1] |= FLIP_BIT << (kind - FLIP)
         else:
@@ -141,6 +146,6 @@ def draw_path(events: Any, site: Array, key: Array, path: int, paths: int, op: A
             block += 1
             philox(key, block, words)
             used = 0
-        at = hazard[number] - np.log1p(-unit(words[used]))
+        reached = hazard[number] - np.log1p(-unit(words[used]))
         used += 1
     return count

@@ -53,7 +53,7 @@ def prepare(circuit: Any, work: Any, angles: Array, row: int, own: bool, gradien
             continue
         place, wire_0, wire_1 = circuit.place[block, 0], circuit.place[block, 1], circuit.place[block, 2]
         matrix = work.matrices[block]
-        build(matrix, circuit.start, circuit.ops, circuit.events, block, angles, row, nothing, nothing, 0, 0)
+        build(matrix, circuit.segments, circuit.events, block, angles, row, nothing, nothing, 0, 0)
         write_coefficients(matrix, place, wire_0, wire_1, False, work.forward, block * slot)
         if gradient:
             inverse = work.inverses[block]
@@ -90,9 +90,7 @@ def _follow(circuit: Any, work: Any, angles: Array, sample: int, psi: Array, row
             end = done + 1
             while end < count and circuit.events.block[work.at[end]] == block:
                 end += 1
-            build(
-                matrix, circuit.start, circuit.ops, circuit.events, block, angles, sample, work.at, work.code, done, end
-            )
+            build(matrix, circuit.segments, circuit.events, block, angles, sample, work.at, work.code, done, end)
             done, where = end, blocks
             write_coefficients(matrix, place, wire_0, wire_1, False, work.forward, blocks * slot)
         _apply(psi, rows, place, wire_0, wire_1, work.forward, where * slot)
@@ -139,7 +137,7 @@ def values_of_items(
         _start(ideal.psi)
         reached = 0
         for number in range(part * plan.size, min((part + 1) * plan.size, plan.paths)):
-            count = draw_path(circuit.events, circuit.ops.site, keys[n], number, plan.paths, work.at, work.code)
+            count = draw_path(circuit.events, keys[n], number, plan.paths, work.at, work.code)
             block = circuit.events.block[work.at[0]]
             _advance(circuit, work, ideal.psi, shape.rows, reached, block)
             reached = block
@@ -179,7 +177,7 @@ def _path_gradient(
         work.events_until[block] = end
         if end > done:
             matrix, inverse = work.path_matrices[block], work.path_inverses[block]
-            build(matrix, circuit.start, circuit.ops, events, block, angles, sample, work.at, work.code, done, end)
+            build(matrix, circuit.segments, events, block, angles, sample, work.at, work.code, done, end)
             loss = np.log(invert(matrix, inverse, scratch))
             write_coefficients(matrix, place, wire_0, wire_1, False, work.forward, blocks * slot)
             done, where = end, blocks
@@ -204,9 +202,7 @@ def _path_gradient(
                 psi[:] = kept[saved]
                 write_coefficients(work.identity, place, wire_0, wire_1, False, work.inverse, where * slot)
             else:
-                write_coefficients(
-                    work.path_inverses[block], place, wire_0, wire_1, False, work.inverse, where * slot
-                )
+                write_coefficients(work.path_inverses[block], place, wire_0, wire_1, False, work.inverse, where * slot)
         if happens:
             to = blocks
         _undo(
@@ -216,7 +212,7 @@ def _path_gradient(
         if happens and circuit.wanted[block]:
             read_moments(work.sums, blocks * 32 * V, V, place, wire_0, wire_1, moments)
             pull_back(
-                moments, work.products, circuit.start, circuit.ops, events, block, angles, sample, work.at, work.code,
+                moments, work.products, circuit.segments, events, block, angles, sample, work.at, work.code,
                 begin, end, circuit.own_columns, d_shared, d_own, line, own_line,
             )  # fmt: skip
 
@@ -235,7 +231,7 @@ def _pull_blocks(
         place, wire_0, wire_1 = circuit.place[block, 0], circuit.place[block, 1], circuit.place[block, 2]
         read_moments(work.sums, block * 32 * V, V, place, wire_0, wire_1, moments)
         pull_back(
-            moments, work.products, circuit.start, circuit.ops, circuit.events, block, angles, row, nothing, nothing,
+            moments, work.products, circuit.segments, circuit.events, block, angles, row, nothing, nothing,
             0, 0, circuit.own_columns, d_shared, d_own, line, own_line,
         )  # fmt: skip
 
@@ -265,7 +261,7 @@ def _item_gradient(
     number = min((part + 1) * plan.size, plan.paths) - 1
     count, leaves = 0, -1
     if number >= part * plan.size:
-        count = draw_path(events, circuit.ops.site, key, number, plan.paths, work.at, work.code)
+        count = draw_path(events, key, number, plan.paths, work.at, work.code)
         leaves = events.block[work.at[0]]
     for block in range(blocks - 1, -1, -1):
         place, wire_0, wire_1 = circuit.place[block, 0], circuit.place[block, 1], circuit.place[block, 2]
@@ -289,7 +285,7 @@ def _item_gradient(
             number -= 1
             leaves = -1
             if number >= part * plan.size:
-                count = draw_path(events, circuit.ops.site, key, number, plan.paths, work.at, work.code)
+                count = draw_path(events, key, number, plan.paths, work.at, work.code)
                 leaves = events.block[work.at[0]]
 
 

@@ -13,10 +13,11 @@ import torch
 
 from qgen.backends.noisy import path_sweep
 from qgen.backends.noisy.path_events import Events, make_events
-from qgen.backends.noisy.path_layout import Shape, make_layout, row_bits
+from qgen.backends.noisy.path_layout import make_layout, row_bits
+from qgen.backends.noisy.path_segments import Segments, make_segments
 from qgen.backends.noisy.philox import stream_keys
 from qgen.backends.noisy.point import Point
-from qgen.backends.noisy.program import NoisyProgram, Ops
+from qgen.backends.noisy.program import NoisyProgram
 from qgen.backends.statevector import pauli
 from qgen.backends.statevector.lanes import WIDTH
 from qgen.backends.statevector.threads import run_all, shares
@@ -35,9 +36,8 @@ MOST_LOST = {np.dtype(np.float32): 4.0, np.dtype(np.float64): 12.0}
 class Circuit(NamedTuple):
     """All that the kernels read of a program: of the blocks, of what happens in them, and of what is measured."""
 
-    start: Array
     own: Array
-    ops: Ops
+    segments: Segments
     events: Events
     place: Array
     wanted: Array
@@ -120,9 +120,8 @@ class Paths:
         self._constants = layout.constants
         self._events = make_events(program.blocks)
         self._circuit = Circuit(
-            program.blocks.start,
             program.blocks.own,
-            program.blocks.ops,
+            make_segments(program.blocks, self._events),
             self._events,
             layout.blocks,
             np.zeros(len(layout.blocks), dtype=np.bool_),
@@ -227,14 +226,14 @@ class Paths:
 
     def _make_work(self) -> tuple[Work, State, State]:
         lanes, blocks, rows = self._lanes, len(self.program.blocks.own), self._shape.rows
-        ops = np.diff(self.program.blocks.start).max(initial=0)
+        segments = int(np.diff(self._circuit.segments.start).max(initial=1))
         table, matrices = (blocks + 1) * 16 * lanes, (blocks, 4, 4)
         most = len(self._events.op)
         work = Work(
             *(_aligned(table, self._dtype) for _ in range(3)),
             _aligned((blocks + 1) * 32 * lanes, np.dtype(np.float64)),
             *(np.zeros(matrices, dtype=np.complex128) for _ in range(4)),
-            np.empty((ops + 1, 4, 4), dtype=np.complex128),
+            np.empty((2 * segments, 4, 4), dtype=np.complex128),
             np.zeros(blocks),
             *(np.zeros(blocks, dtype=np.bool_) for _ in range(2)),
             np.zeros(blocks, dtype=np.int64),
@@ -272,6 +271,3 @@ def _aligned(size: int, dtype: np.dtype[Any]) -> Array:
     raw = np.zeros(size * dtype.itemsize + 64, dtype=np.uint8)
     offset = -raw.ctypes.data % 64
     return raw[offset : offset + size * dtype.itemsize].view(dtype)
-
-
-__all__ = ["Paths", "Shape", "check_memory"]
