@@ -169,15 +169,11 @@ def pull_back(
     moments: Array, products: Array, segments: Any, events: Any, block: int, angles: Array, row: int, at: Array,
     code: Array, first: int, last: int, own: Array, d_shared: Array, d_own: Array, line: int, sample: int,
 ) -> None:  # fmt: skip
-    """Add a block's part of a gradient to that of its angles.
+    """Add a block's part of a gradient to that of its angles; what happened in it is as for `build`.
 
-    Args:
-        moments: complex (4, 4), 2 sum lambda_a conj(psi_b), lambda after the block, psi before; overwritten.
-        products: complex (2 * most segments, 4, 4), scratch.
-        segments, events, block, angles, row, at, code, first, last: as for `build`.
-        own: whether a column depends on the inputs.
-        d_shared: (., C), columns of weights are added to row `line`.
-        d_own: (., C), other columns are added to row `sample`.
+    `moments` are 2 sum lambda_a conj(psi_b), complex (4, 4), lambda after the block, psi before it; overwritten.
+    `products` is scratch, complex (2 * most segments of a block, 4, 4). Columns that depend on the inputs (`own`) are
+    added to row `sample` of `d_own`, others to row `line` of `d_shared`.
     """
     begin, end = segments.start[block], segments.start[block + 1]
     count = end - begin - 1  # rotations
@@ -252,4 +248,4 @@ def invert(matrix: Array, inverse: Array, work: Array) -> float:
     for r in range(4):
         for c in range(4):
             after += inverse[r, c].real ** 2 + inverse[r, c].imag ** 2
-    return np.sqrt(before * after) / 4
+    return float(np.sqrt(before * after)) / 4

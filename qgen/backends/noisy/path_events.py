@@ -109,7 +109,8 @@ def draw_path(events: Any, key: Array, path: int, paths: int, at: Array, code: A
     Args:
         events: an `Events` with at least one event.
         key: of the sample's stream, see `philox`.
-        path: number of the path, of `paths`.
+        path: number of the path, below `paths`.
+        paths: of the sample.
         at: int64, long enough for all: the noises, ascending.
         code: int64, what happened there.
     """

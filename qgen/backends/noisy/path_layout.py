@@ -58,9 +58,10 @@ def make_layout(program: NoisyProgram, lanes: int) -> tuple[PathLayout, Shape]:
     rest = [wire for wire in range(program.wires) if wire not in chosen]
     position |= {wire: lane_bits + bit for bit, wire in enumerate(rest)}
     rows = 1 << len(rest)
-    blocks = np.array([_place(position[low], position[high], lane_bits) for low, high in program.blocks.wires.tolist()])
+    places = [_place(position[low], position[high], lane_bits) for low, high in program.blocks.wires.tolist()]
+    blocks = np.array(places, dtype=np.int64).reshape(-1, 3)
     shape = Shape(0, rows, max(1, rows // pauli.CHUNK))
-    return PathLayout(blocks.reshape(-1, 3), *_observables(program, position, lanes)), shape
+    return PathLayout(blocks, *_observables(program, position, lanes)), shape
 
 
 def _lane_wires(program: NoisyProgram, lanes: int) -> list[int]:

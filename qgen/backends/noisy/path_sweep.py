@@ -1,7 +1,7 @@
 """Values and gradients of samples by paths: what is the same before a path's first event is done once a sample.
 
 An item is a sample and some of its paths. Its ideal state, without any event, moves through the blocks; a path leaves
-it at the block of its first event. Backwards, the lambdas of all paths add up where the paths have joined the ideal one.
+it at the block of its first event. Backwards, the lambdas of all paths add up where they have joined the ideal one.
 """
 
 from __future__ import annotations
@@ -296,11 +296,8 @@ def gradients_of_items(
 ) -> None:  # fmt: skip
     """Add the gradients of items [first, last).
 
-    Args:
-        circuit, work, ideal, path, shape, plan, angles, order, weight_rows, keys, first, last: as for values.
-        upstream: (N, O).
-        d_shared: (., C), columns of weights are added to row (row of weights) - offset.
-        d_own: (parts, N, C), other columns.
+    Columns of weights are added to row (row of weights) - offset of `d_shared`, columns that depend on the inputs to
+    `d_own` (parts, N, C).
     """
     V, before, latest = width(ideal.psi), -1, 0
     for item in range(first, last):

@@ -15,17 +15,15 @@ from qgen.backends.noisy import path_sweep
 from qgen.backends.noisy.path_events import Events, make_events
 from qgen.backends.noisy.path_layout import make_layout, row_bits
 from qgen.backends.noisy.path_segments import Segments, make_segments
+from qgen.backends.noisy.path_workspace import LANES, State, Work, make_work
 from qgen.backends.noisy.philox import stream_keys
 from qgen.backends.noisy.point import Point
 from qgen.backends.noisy.program import NoisyProgram
-from qgen.backends.statevector import pauli
-from qgen.backends.statevector.lanes import WIDTH
 from qgen.backends.statevector.threads import run_all, shares
 from qgen.errors import BackendError
 
 Doubles = npt.NDArray[np.float64]
 Array = Any
-LANES = {np.dtype(str(scalar)): lanes for scalar, lanes in WIDTH.items()}
 MOST_PARTS = 64  # of one sample's paths, so that threads can share them
 PART = 32  # paths of a part, or more
 GROUPS = 16  # sums of shared gradients, which do not depend on the number of threads
@@ -56,37 +54,6 @@ class Plan(NamedTuple):
     weight: float
     ideal_weight: float
     most_lost: float
-
-
-class State(NamedTuple):
-    """A state and its lambda, and what `pauli.py` works in."""
-
-    psi: Array
-    adjoint: Array
-    buffer: Array
-    totals: Array
-    weights: Array
-
-
-class Work(NamedTuple):
-    """The memory of one thread, besides states; a slot more than there are blocks, for the one in which things happen."""
-
-    forward: Array
-    inverse: Array
-    adjoint: Array
-    sums: Array
-    matrices: Array
-    inverses: Array
-    path_matrices: Array
-    path_inverses: Array
-    products: Array
-    loss: Array
-    keeps: Array
-    ideal_keeps: Array
-    events_until: Array
-    at: Array
-    code: Array
-    identity: Array
 
 
 class Paths:
@@ -222,32 +189,11 @@ class Paths:
         try:
             return self._idle.pop()
         except IndexError:  # other threads take from the same list: asking first would not be safe
-            return self._make_work()
-
-    def _make_work(self) -> tuple[Work, State, State]:
-        lanes, blocks, rows = self._lanes, len(self.program.blocks.own), self._shape.rows
-        segments = int(np.diff(self._circuit.segments.start).max(initial=1))
-        table, matrices = (blocks + 1) * 16 * lanes, (blocks, 4, 4)
-        most = len(self._events.op)
-        work = Work(
-            *(_aligned(table, self._dtype) for _ in range(3)),
-            _aligned((blocks + 1) * 32 * lanes, np.dtype(np.float64)),
-            *(np.zeros(matrices, dtype=np.complex128) for _ in range(4)),
-            np.empty((2 * segments, 4, 4), dtype=np.complex128),
-            np.zeros(blocks),
-            *(np.zeros(blocks, dtype=np.bool_) for _ in range(2)),
-            np.zeros(blocks, dtype=np.int64),
-            *(np.zeros(most, dtype=np.int64) for _ in range(2)),
-            np.eye(4, dtype=np.complex128),
-        )
-        chunk, strings = min(rows, pauli.CHUNK) * 2 * lanes, len(self._circuit.strings) * lanes
-        shared = (
-            _aligned(chunk, self._dtype),
-            _aligned(strings, np.dtype(np.float64)),
-            _aligned(strings, self._dtype),
-        )
-        ideal, path = (State(*(_aligned(rows * 2 * lanes, self._dtype) for _ in range(2)), *shared) for _ in range(2))
-        return work, ideal, path
+            blocks, events = self._circuit.own, self._circuit.events
+            segments = int(np.diff(self._circuit.segments.start).max(initial=1))
+            return make_work(
+                self._dtype, self._shape.rows, len(blocks), segments, len(events.op), len(self._circuit.strings)
+            )
 
 
 def check_memory(program: NoisyProgram, dtype: npt.DTypeLike = np.float32) -> None:
@@ -261,13 +207,6 @@ def check_memory(program: NoisyProgram, dtype: npt.DTypeLike = np.float32) -> No
     available = int(psutil.virtual_memory().available)
     if needed > available:
         raise BackendError(
-            f"{program.wires} wires need {needed:,} bytes for the states of one path in {kind}, and {available:,} bytes "
-            "are available: use fewer qubits"
+            f"{program.wires} wires need {needed:,} bytes for the states of one path in {kind}, and {available:,} "
+            "bytes are available: use fewer qubits"
         )
-
-
-def _aligned(size: int, dtype: np.dtype[Any]) -> Array:
-    """On a cache line's boundary: an unaligned vector would touch two lines."""
-    raw = np.zeros(size * dtype.itemsize + 64, dtype=np.uint8)
-    offset = -raw.ctypes.data % 64
-    return raw[offset : offset + size * dtype.itemsize].view(dtype)
