@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,8 @@ from qgen.errors import BackendError, InputError
 from qgen.randomness import NO_STREAMS, Seed, Streams, next_image_streams
 
 Floats = npt.NDArray[np.floating[Any]]
+#: Values, and from an upstream gradient of them to gradients of inputs and weights.
+ValuesAndVJP: TypeAlias = tuple[torch.Tensor, Callable[[torch.Tensor], Gradients]]
 Value = TypeVar("Value")
 MOST_PLANS = 64  # batch shapes remembered by one executable
 
@@ -169,6 +171,13 @@ class Executable(ABC):
             "Choose a gradient method that needs values only, or backend `statevector`."
         )
 
+    def evaluate_with_vjp(self, batch: Batch, wants: tuple[bool, bool], streams: Streams) -> ValuesAndVJP:
+        """Return the values of `evaluate`, and `evaluate_vjp` as a function of the upstream gradient.
+
+        A backend that can go on from what it has computed for the values overrides this.
+        """
+        return self.evaluate(batch, streams), lambda upstream: self.evaluate_vjp(batch, upstream, wants, streams)
+
     def evaluate_autograd(self, batch: Batch, streams: Streams) -> torch.Tensor:
         """Return the values (N, O) of `evaluate`, by operations that autograd differentiates any number of times."""
         raise BackendError(
@@ -227,6 +236,29 @@ class Executable(ABC):
         plan, streams = self._plan(inputs, weights), self.streams(inputs, weights, seed)
         gradients = self.evaluate_vjp(plan.flatten(inputs, weights), plan.upstream(upstream), wants, streams)
         return plan.gather(gradients, inputs, weights)
+
+    def expectations_with_vjp(
+        self, inputs: torch.Tensor, weights: torch.Tensor, wants: tuple[bool, bool], seed: Seed | None = None
+    ) -> ValuesAndVJP:
+        """Return `expectations`, and `vjp` as a function of the upstream gradient, which may be called repeatedly.
+
+        Args:
+            inputs: (..., I).
+            weights: (..., W).
+            wants: whether the gradients for inputs and for weights are wanted; the other is None.
+            seed: of both; see `streams`.
+
+        Raises:
+            InputError: see `expectations`.
+            BackendError: from the function, where the backend has no adjoint.
+        """
+        plan, batch = self.batch(inputs, weights)
+        values, flat_vjp = self.evaluate_with_vjp(batch, wants, self.streams(inputs, weights, seed))
+
+        def vjp(upstream: torch.Tensor) -> Gradients:
+            return plan.gather(flat_vjp(plan.upstream(upstream)), inputs, weights)
+
+        return plan.values(values), vjp
 
     def expectations_autograd(
         self, inputs: torch.Tensor, weights: torch.Tensor, seed: Seed | None = None

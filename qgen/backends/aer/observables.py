@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qgen.backends.parameters import Doubles
-from qgen.backends.statevector.program import PauliString
+from qgen.backends.statevector.pauli_string import PauliString
 
 
 class StatevectorObservables:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 
 from qgen.backends.api import Executable
-from qgen.backends.batch import Gradients
 from qgen.backends.gradients.method import ValueAndVJP
 from qgen.errors import BackendError
 from qgen.randomness import Seed
@@ -37,12 +36,7 @@ class Adjoint:
         wants: tuple[bool, bool],
         seed: Seed | None = None,
     ) -> ValueAndVJP:
-        streams = executable.streams(inputs, weights, seed)
-
-        def vjp(upstream: torch.Tensor) -> Gradients:
-            return executable.vjp(inputs, weights, upstream, wants, streams)
-
-        return ValueAndVJP(executable.expectations(inputs, weights, streams), vjp)
+        return ValueAndVJP(*executable.expectations_with_vjp(inputs, weights, wants, seed))
 
     def evaluations(self, executable: Executable, wants: tuple[bool, bool]) -> int:
         return 1

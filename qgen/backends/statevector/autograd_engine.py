@@ -12,7 +12,7 @@ import torch
 
 from qgen.backends.measurement.walsh import walsh_hadamard
 from qgen.backends.statevector.gates import GateOp
-from qgen.backends.statevector.program import PauliString
+from qgen.backends.statevector.pauli_string import PauliString
 from qgen.backends.statevector.torch_engine import COMPLEX, DeviceEngine, grid
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import psutil
 import torch
 
-from qgen.backends.api import Backend, Batch, Capabilities, Executable
+from qgen.backends.api import Backend, Batch, Capabilities, Executable, ValuesAndVJP
 from qgen.backends.parameters import ParameterMap
 from qgen.backends.settings import BackendSettings
 from qgen.backends.statevector.autograd_engine import autograd_values
-from qgen.backends.statevector.cpu_engine import AngleRows, CpuEngine, Doubles, half_turns
+from qgen.backends.statevector.cpu_engine import AngleRows, CpuEngine, Doubles, Record, half_turns
 from qgen.backends.statevector.program import compile_program
 from qgen.backends.statevector.torch_engine import DeviceEngine
 from qgen.circuits import LayerCircuit
@@ -93,7 +93,7 @@ class StatevectorExecutable(Executable):
                 shared, own = self._angles(batch.inputs.double(), batch.weights.double(), batch.weight_rows)
             return self._device.values(shared, own, batch.weight_rows, batch.inputs.dtype)
         _, _, angles = self._arrays(batch)
-        return torch.from_numpy(self._cpu.values(angles, _numpy_type(batch)))
+        return torch.from_numpy(self._cpu.values(self._cpu.record(angles, _numpy_type(batch))))
 
     def evaluate_vjp(
         self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool], streams: Streams
@@ -103,15 +103,31 @@ class StatevectorExecutable(Executable):
         if not on_processor(batch.inputs):
             return self._vjp_on_device(batch, upstream, wants)
         weights, parameters, angles = self._arrays(batch)
-        d_shared, d_own = self._cpu.gradients(angles, _numpy_type(batch), upstream.double().numpy(), *wants)
+        return self._pull_back(weights, parameters, self._cpu.record(angles, _numpy_type(batch)), upstream, wants)
+
+    def evaluate_with_vjp(self, batch: Batch, wants: tuple[bool, bool], streams: Streams) -> ValuesAndVJP:
+        if not (on_processor(batch.inputs) and any(wants)):
+            return super().evaluate_with_vjp(batch, wants, streams)
+        weights, parameters, angles = self._arrays(batch)
+        record = self._cpu.record(angles, _numpy_type(batch), keep=True)
+        values = torch.from_numpy(self._cpu.values(record))
+        if not record.kept:  # then it is not worth its memory either
+            return values, lambda upstream: self.evaluate_vjp(batch, upstream, wants, streams)
+        return values, lambda upstream: self._pull_back(weights, parameters, record, upstream, wants)
+
+    def _pull_back(
+        self, weights: Doubles, parameters: Doubles, record: Record, upstream: torch.Tensor, wants: tuple[bool, bool]
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Return the gradients of `evaluate_vjp`, for arrays of `_arrays`."""
+        d_shared, d_own = self._cpu.gradients(record, upstream.double().numpy(), *wants)
         d_parameters = self._row_angles.vjp(parameters, d_own)
-        inputs = batch.inputs.shape[1]
+        inputs = self._program.circuit.num_inputs
         d_inputs = torch.from_numpy(d_parameters[:, :inputs]) if wants[0] else None
         if not wants[1]:
             return d_inputs, None
         d_weights = self._weight_angles.vjp(weights, d_shared)
         if self._mixed:
-            np.add.at(d_weights, angles.weight_rows, d_parameters[:, inputs:])
+            np.add.at(d_weights, record.angles.weight_rows, d_parameters[:, inputs:])
         return d_inputs, torch.from_numpy(d_weights)
 
     def evaluate_autograd(self, batch: Batch, streams: Streams) -> torch.Tensor:

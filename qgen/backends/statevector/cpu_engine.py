@@ -12,12 +12,15 @@ import numpy.typing as npt
 import psutil
 import torch
 
-from qgen.backends.statevector import tile
+from qgen.backends.statevector import passes
+from qgen.backends.statevector.kept import kept_states
 from qgen.backends.statevector.lanes import WIDTH
 from qgen.backends.statevector.layout import Layout, choose_samples, make_layout
 from qgen.backends.statevector.program import Program
+from qgen.backends.statevector.registers import registers
 from qgen.backends.statevector.split import SplitTile
 from qgen.backends.statevector.threads import run_all, shares
+from qgen.backends.statevector.wanted import Wanted, find_wanted
 from qgen.backends.statevector.workspace import Workspace, make_workspace
 from qgen.errors import BackendError
 
@@ -52,17 +55,39 @@ def half_turns(angles: Doubles) -> Complexes:
 
 
 @dataclass(frozen=True)
-class _Schedule:
+class Schedule:
     """How a batch of some size is worked off: its layout, and the range of tiles of each worker.
 
     split: all workers on one tile at a time.
     """
 
     layout: Layout
+    dtype: np.dtype[Any]
     tiles: int
-    workers: int
     ranges: list[tuple[int, int]]
+    workers: int
     split: bool
+
+    @property
+    def state_size(self) -> int:
+        """Numbers in the states of a tile."""
+        return self.layout.rows * 2 * self.layout.lanes
+
+
+class Record(NamedTuple):
+    """What `gradients` goes on from: the angles of a batch, how it is worked off, and its states.
+
+    states: (tiles, numbers of a state), or (0, ·) where they are computed again.
+    """
+
+    angles: AngleRows
+    schedule: Schedule
+    states: npt.NDArray[np.floating[Any]]
+
+    @property
+    def kept(self) -> bool:
+        """Whether there are states in it."""
+        return len(self.states) > 0
 
 
 class CpuEngine:
@@ -71,38 +96,48 @@ class CpuEngine:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.observables = program.circuit.num_observables
+        self._widest = max(register.wires.bit_count() for register in registers(program))
         self._layouts: dict[tuple[int, int], Layout] = {}
-        self._schedules: dict[tuple[int, np.dtype[Any], int], _Schedule] = {}
-        self._wants: dict[tuple[int, int, bool, bool], npt.NDArray[np.int8]] = {}
+        self._schedules: dict[tuple[int, np.dtype[Any], int], Schedule] = {}
+        self._wants: dict[tuple[int, int, bool, bool], Wanted] = {}
         self._idle: dict[tuple[int, np.dtype[Any]], list[Workspace]] = {}
 
-    def values(self, angles: AngleRows, dtype: npt.DTypeLike) -> Doubles:
-        """Return expectation values (N, O), computed with float32 or float64 amplitudes."""
+    def record(self, angles: AngleRows, dtype: npt.DTypeLike, keep: bool = False) -> Record:
+        """Plan a batch with float32 or float64 amplitudes.
+
+        Args:
+            angles: of the batch.
+            dtype: of the amplitudes.
+            keep: whether `values` is to leave the states in the record, where they are not too many.
+        """
+        schedule = self._schedule(len(angles.weight_rows), np.dtype(dtype))
+        tiles = schedule.tiles if keep and not schedule.split else 0
+        return Record(angles, schedule, kept_states(tiles, schedule.state_size, schedule.dtype))
+
+    def values(self, record: Record) -> Doubles:
+        """Return expectation values (N, O)."""
+        angles, schedule, states = record
         values = np.zeros((len(angles.weight_rows), self.observables))
-        schedule = self._schedule(len(values), np.dtype(dtype))
         tables, shape = schedule.layout.tables, schedule.layout.shape
 
         def on_tiles(work: Workspace, worker: int, first: int, last: int) -> None:
-            tile.values_of_tiles(tables, angles, work, shape, first, last, values)
+            passes.values_of_tiles(tables, angles, work, shape, first, last, values, states)
 
-        self._run_tiles(schedule, np.dtype(dtype), angles, on_tiles, lambda split, number: split.values(number, values))
+        self._run_tiles(record, on_tiles, lambda split, number: split.values(number, values))
         return values
 
-    def gradients(
-        self, angles: AngleRows, dtype: npt.DTypeLike, upstream: Doubles, inputs: bool, weights: bool
-    ) -> tuple[Doubles, Doubles]:
+    def gradients(self, record: Record, upstream: Doubles, inputs: bool, weights: bool) -> tuple[Doubles, Doubles]:
         """Return gradients of sum(upstream * values) for the angles of weights (R, ·) and of samples (N, ·).
 
         Args:
-            angles: the angles, as for `values`.
-            dtype: of the amplitudes.
+            record: of the batch.
             upstream: (N, O).
             inputs: whether anything upstream of the inputs wants a gradient.
             weights: whether the weights want one.
         """
-        schedule = self._schedule(len(angles.weight_rows), np.dtype(dtype))
+        angles, schedule, states = record
         tables, shape = schedule.layout.tables, schedule.layout.shape
-        wanted = self._wanted(schedule.layout, inputs, weights)
+        wanted, leads = self._wanted(schedule.layout, inputs, weights)
         d_own = np.zeros(angles.own.shape)
         # Threads meet on a row of weights, so each sums for itself, but where every sample has a row of its own.
         copies = schedule.workers if len(angles.shared) < len(d_own) else 1
@@ -110,35 +145,36 @@ class CpuEngine:
 
         def on_tiles(work: Workspace, worker: int, first: int, last: int) -> None:
             sums = d_shared[worker % copies]
-            tile.gradients_of_tiles(tables, angles, work, shape, first, last, wanted, upstream, sums, d_own)
+            passes.gradients_of_tiles(
+                tables, angles, work, shape, first, last, states, wanted, leads, upstream, sums, d_own
+            )
 
         def on_split_tile(split: SplitTile, number: int) -> None:
-            split.gradients(number, wanted, upstream, d_shared[0], d_own)
+            split.gradients(number, wanted, leads, upstream, d_shared[0], d_own)
 
-        self._run_tiles(schedule, np.dtype(dtype), angles, on_tiles, on_split_tile)
-        return d_shared.sum(axis=0), d_own
+        self._run_tiles(record, on_tiles, on_split_tile)
+        return d_shared[0] if copies == 1 else d_shared.sum(axis=0), d_own
 
     def _run_tiles(
         self,
-        schedule: _Schedule,
-        dtype: np.dtype[Any],
-        angles: AngleRows,
+        record: Record,
         on_tiles: Callable[[Workspace, int, int, int], None],
         on_split_tile: Callable[[SplitTile, int], None],
     ) -> None:
-        """Run `some` on ranges of tiles at the same time, or `one` on each tile with all threads."""
+        """Run `on_tiles` on ranges of tiles at the same time, or `on_split_tile` on each tile with all threads."""
+        schedule = record.schedule
         layout = schedule.layout
-        idle = self._idle.setdefault((layout.shape.samples, dtype), [])
-        works = [_take(idle) or make_workspace(layout, dtype) for _ in range(schedule.workers)]
+        idle = self._idle.setdefault((layout.shape.samples, schedule.dtype), [])
+        works = [_take(idle) or make_workspace(layout, schedule.dtype) for _ in range(schedule.workers)]
         if schedule.split:
-            split = SplitTile(layout, angles, works)
+            split = SplitTile(layout, record.angles, works)
             for number in range(schedule.tiles):
                 on_split_tile(split, number)
         elif schedule.tiles:
             run_all([partial(on_tiles, works[k], k, *bounds) for k, bounds in enumerate(schedule.ranges)])
         idle.extend(works)  # after an error they are not clean, and not kept
 
-    def _schedule(self, batch: int, dtype: np.dtype[Any]) -> _Schedule:
+    def _schedule(self, batch: int, dtype: np.dtype[Any]) -> Schedule:
         key = (batch, dtype, torch.get_num_threads())
         if key not in self._schedules:
             if len(self._schedules) >= MOST_SCHEDULES:
@@ -146,27 +182,19 @@ class CpuEngine:
             self._schedules[key] = self._make_schedule(*key)
         return self._schedules[key]
 
-    def _make_schedule(self, batch: int, dtype: np.dtype[Any], threads: int) -> _Schedule:
-        samples = choose_samples(self.program.wires, batch, LANES[dtype], threads)
+    def _make_schedule(self, batch: int, dtype: np.dtype[Any], threads: int) -> Schedule:
+        samples = choose_samples(self._widest, batch, LANES[dtype], threads)
         layout, tiles = self.layout(samples, LANES[dtype]), -(-batch // samples)
         fitting = _fitting_workers(layout, dtype)
-        if tiles < threads and layout.shape.blocks >= LEAST_BLOCKS * threads:
-            return _Schedule(layout, tiles, threads, [], split=True)  # the workers share the states of one
+        if tiles < threads and layout.blocks >= LEAST_BLOCKS * threads:
+            return Schedule(layout, dtype, tiles, [], threads, split=True)  # the workers share the states of one
         ranges = shares(tiles, min(threads, fitting, worthwhile_workers(layout, tiles)))
-        return _Schedule(layout, tiles, len(ranges), ranges, split=False)
+        return Schedule(layout, dtype, tiles, ranges, len(ranges), split=False)
 
-    def _wanted(self, layout: Layout, inputs: bool, weights: bool) -> npt.NDArray[np.int8]:
-        """For each op: 1 where a gradient is wanted, 0 where the op is only undone, -1 before the first wanted one."""
+    def _wanted(self, layout: Layout, inputs: bool, weights: bool) -> Wanted:
         key = (layout.shape.samples, layout.lanes, inputs, weights)
         if key not in self._wants:
-            of_inputs = set(self.program.circuit.inputs)
-            wanted = np.zeros(len(layout.order), dtype=np.int8)
-            for k, index in enumerate(layout.order):
-                for factor in self.program.ops[index].factors:
-                    names = set() if factor.angle is None else set(factor.angle.parameters)
-                    wanted[k] |= (inputs and bool(names & of_inputs)) or (weights and bool(names - of_inputs))
-            wanted[: int(np.argmax(wanted)) if wanted.any() else len(wanted)] = -1
-            self._wants[key] = wanted
+            self._wants[key] = find_wanted(self.program, layout, inputs, weights)
         return self._wants[key]
 
     def layout(self, samples: int, lanes: int) -> Layout:
@@ -179,7 +207,7 @@ class CpuEngine:
 
 def _fitting_workers(layout: Layout, dtype: np.dtype[Any]) -> int:
     """How many workers' states fit into memory, refused here where not even one's do."""
-    needed = 2 * layout.shape.rows * 2 * layout.lanes * dtype.itemsize
+    needed = 2 * layout.rows * 2 * layout.lanes * dtype.itemsize
     available = int(psutil.virtual_memory().available)
     if needed > available:
         raise BackendError(
@@ -198,6 +226,4 @@ def _take(idle: list[Workspace]) -> Workspace | None:
 
 def worthwhile_workers(layout: Layout, tiles: int) -> int:
     """How many threads a number of tiles keeps busy for longer than it takes to wake them."""
-    shape, ops = layout.shape, len(layout.tables.ops)
-    nanoseconds = tiles * ops * (3 * shape.rows + 50 * shape.samples)
-    return max(1, nanoseconds // WAKING)
+    return max(1, tiles * layout.work // WAKING)

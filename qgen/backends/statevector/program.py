@@ -6,31 +6,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from qiskit.circuit import ParameterExpression
-from qiskit.quantum_info import SparsePauliOp
 
 from qgen.backends.statevector.gates import Factor, GateOp, fuse, gate_ops
+from qgen.backends.statevector.light_cone import needed_ops
+from qgen.backends.statevector.pauli_string import PauliString, pauli_strings
 from qgen.circuits import LayerCircuit
 from qgen.circuits.exact_synthesis import ideal_circuit
-
-
-@dataclass(frozen=True)
-class PauliString:
-    """coefficient * i^(number of Y) X^x Z^z, bits counted by wire; a summand of observable number `observable`."""
-
-    observable: int
-    coefficient: float
-    x: int
-    z: int
-
-    @property
-    def imaginary(self) -> bool:
-        """Whether the phase i^(number of Y) is imaginary: then the sum's imaginary part counts."""
-        return bool((self.x & self.z).bit_count() & 1)
-
-    @property
-    def signed_coefficient(self) -> float:
-        """The coefficient times the sign that i^(number of Y) leaves on the part that counts."""
-        return self.coefficient * (1, -1, -1, 1)[(self.x & self.z).bit_count() % 4]
 
 
 class AnglePlace(NamedTuple):
@@ -47,7 +28,7 @@ class Program:
     `weight_angles` depend on weights alone: they are the same for all samples that share their weights.
     `row_angles` depend on an input, and are evaluated for every sample. `places` follows the factors of the ops;
     a factor without an angle has None there. `ends` are the wires that the
-    qubits end on.
+    qubits end on. Ops that no observable depends on are left out.
     """
 
     circuit: LayerCircuit
@@ -70,10 +51,12 @@ def compile_program(circuit: LayerCircuit) -> Program:
         CircuitError: an instruction that is not unitary, named with its position.
     """
     unfused, place = gate_ops(ideal_circuit(circuit.circuit))
-    ops = fuse(unfused)
     strings = tuple(
-        string for index, observable in enumerate(circuit.observables) for string in _strings(index, observable, place)
+        string
+        for index, observable in enumerate(circuit.observables)
+        for string in pauli_strings(index, observable, place)
     )
+    ops = needed_ops(fuse(unfused), strings)
     weights = set(circuit.weights)
     angles: dict[bool, list[ParameterExpression]] = {True: [], False: []}
 
@@ -87,12 +70,3 @@ def compile_program(circuit: LayerCircuit) -> Program:
 
     places = tuple(tuple(add_angle(factor) for factor in op.factors) for op in ops)
     return Program(circuit, tuple(ops), tuple(angles[False]), tuple(angles[True]), places, strings, tuple(place))
-
-
-def _strings(index: int, observable: SparsePauliOp, place: list[int]) -> list[PauliString]:
-    strings = []
-    for pauli, coefficient in zip(observable.paulis, observable.coeffs, strict=True):
-        x = sum(1 << place[qubit] for qubit in range(len(place)) if pauli.x[qubit])
-        z = sum(1 << place[qubit] for qubit in range(len(place)) if pauli.z[qubit])
-        strings.append(PauliString(index, float(coefficient.real), x, z))
-    return strings

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from qgen.backends.statevector.join import deposit
 from qgen.backends.statevector.lanes import accumulate, flip, inlined, kernel, load, store, width, zeros_like
 
 # Columns of the integer table that describes an op (see layout.py).
@@ -17,22 +18,9 @@ CODE, BIT, FREE, BASE, OUTER, OUTER_VALUE, LANE_CONTROLS, LANE_VALUES, LANE_TARG
 # What the loop over an op's rows does.
 PAIR, PAIR_DIAGONAL, PAIR_FLIP, LANE, LANE_DIAGONAL = range(5)
 # Columns of the table of sweeps.
-SWEEP_FIRST, SWEEP_LAST, SWEEP_INNER, SWEEP_DEAD = range(4)
+SWEEP_FIRST, SWEEP_LAST, SWEEP_INNER, SWEEP_DEAD, SWEEP_OUTSIDE, SWEEP_OFFSET = range(6)
 
 Array = Any
-
-
-@kernel
-def deposit(index: int, mask: int) -> int:
-    """The `index`-th number, in rising order, whose bits all lie in `mask`."""
-    result = 0
-    while mask and index:
-        low = mask & -mask
-        if index & 1:
-            result |= low
-        mask ^= low
-        index >>= 1
-    return result
 
 
 @kernel
@@ -164,32 +152,31 @@ def _apply(s: Array, op: Array, c: Array, at: int, inverse: bool) -> None:
 
 
 @kernel
-def forward_sweep(states: Any, own: Any, tables: Any, number: int, shape: Any, first: int, last: int) -> None:
-    """Apply sweep `number` to blocks [first, last) of a tile; each block is brought into cache once.
+def forward_sweep(states: Any, own: Any, tables: Any, number: int, first: int, last: int) -> None:
+    """Apply sweep `number` to blocks [first, last) of its register; each block is brought into cache once.
 
     Args:
         states: the workspace that holds the tile's states and coefficients.
         own: the workspace of this thread.
         tables: the layout's tables.
         number: of the sweep.
-        shape: of the tile.
         first: the first block.
         last: the block after the last.
     """
     psi, sweep, ops = states.psi, tables.sweeps[number], tables.ops
-    V, inner, outside = width(psi), sweep[SWEEP_INNER], (shape.rows - 1) & ~sweep[SWEEP_INNER]
+    V, inner, outside, offset = width(psi), sweep[SWEEP_INNER], sweep[SWEEP_OUTSIDE], sweep[SWEEP_OFFSET]
     block_rows = own.scratch if outside else psi
     for block in range(first, last):
         outer = deposit(block, outside)
         if outer & sweep[SWEEP_DEAD]:
             continue
         if outside:
-            _copy(psi, block_rows, inner, outer, True)
+            _copy(psi, block_rows, inner, outer | offset, True)
         for k in range(sweep[SWEEP_FIRST], sweep[SWEEP_LAST]):
             if outer & ops[k, OUTER] == ops[k, OUTER_VALUE]:
                 _apply(block_rows, ops[k], states.coefficients, k * 8 * V, False)
         if outside:
-            _copy(psi, block_rows, inner, outer, False)
+            _copy(psi, block_rows, inner, outer | offset, False)
 
 
 @kernel
@@ -324,16 +311,14 @@ def _apply_adjoint(s: Array, t: Array, op: Array, c: Array, at: int, sums: Array
 
 
 @kernel
-def adjoint_sweep(
-    states: Any, own: Any, tables: Any, wanted: Array, number: int, shape: Any, first: int, last: int
-) -> None:
+def adjoint_sweep(states: Any, own: Any, tables: Any, wanted: Array, number: int, first: int, last: int) -> None:
     """Undo sweep `number` on blocks [first, last) of psi and lambda, summing for the ops that are `wanted`.
 
     Ops before the first wanted one are not undone: nothing needs the states there. The rest is as for
     `forward_sweep`; the sums go to this thread's own.
     """
     psi, adjoint, sweep, ops = states.psi, states.adjoint, tables.sweeps[number], tables.ops
-    V, inner, outside = width(psi), sweep[SWEEP_INNER], (shape.rows - 1) & ~sweep[SWEEP_INNER]
+    V, inner, outside, offset = width(psi), sweep[SWEEP_INNER], sweep[SWEEP_OUTSIDE], sweep[SWEEP_OFFSET]
     start = sweep[SWEEP_FIRST]
     while start < sweep[SWEEP_LAST] and wanted[start] < 0:
         start += 1
@@ -347,8 +332,8 @@ def adjoint_sweep(
         if outer & sweep[SWEEP_DEAD]:
             continue
         if outside:
-            _copy(psi, s, inner, outer, True)
-            _copy(adjoint, t, inner, outer, True)
+            _copy(psi, s, inner, outer | offset, True)
+            _copy(adjoint, t, inner, outer | offset, True)
         for k in range(sweep[SWEEP_LAST] - 1, start - 1, -1):
             if outer & ops[k, OUTER] != ops[k, OUTER_VALUE]:
                 continue
@@ -358,5 +343,5 @@ def adjoint_sweep(
                 _apply(s, ops[k], states.coefficients, k * 8 * V, True)
                 _apply(t, ops[k], states.coefficients, k * 8 * V, True)
         if outside:
-            _copy(psi, s, inner, outer, False)
-            _copy(adjoint, t, inner, outer, False)
+            _copy(psi, s, inner, outer | offset, False)
+            _copy(adjoint, t, inner, outer | offset, False)

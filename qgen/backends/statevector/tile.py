@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from qgen.backends.statevector import pauli, sweep
 from qgen.backends.statevector.gates import Kind
 from qgen.backends.statevector.lanes import inlined, kernel, width
-from qgen.backends.statevector.layout import OWN, SHARED
+from qgen.backends.statevector.op_tables import OWN, SHARED
 
 FIRST, LAST, PER_ROW = sweep.FIRST, sweep.LAST, sweep.PER_ROW
 LANE_CONTROLS, LANE_VALUES, LANE_TARGET = sweep.LANE_CONTROLS, sweep.LANE_VALUES, sweep.LANE_TARGET
@@ -222,13 +220,6 @@ def reduce(
 
 
 @kernel
-def start(psi: Array, samples: int) -> None:
-    """|0...0> for every sample."""
-    psi[:] = 0.0
-    psi[:samples] = 1.0
-
-
-@kernel
 def write_values(tables: Any, totals: Array, members: Array, count: int, values: Array) -> None:
     """Add the measured strings, times their coefficients, to the observables' values of the tile's samples."""
     strings, signed = tables.strings, tables.signed
@@ -251,66 +242,3 @@ def upstream_weights(tables: Any, upstream: Array, members: Array, count: int, w
             s = lane % samples
             g = upstream[members[s], strings[k, OBSERVABLE]] if s < count else 0.0
             weights[k * V + lane] = g * signed[k, lane]
-
-
-@kernel
-def choose_members(order: Array, number: int, members: Array) -> int:
-    """The samples of tile `number`; the last tile repeats its last sample to be full. Returns how many count."""
-    samples = len(members)
-    for s in range(samples):
-        members[s] = order[min(number * samples + s, len(order) - 1)]
-    return min(samples, len(order) - number * samples)
-
-
-@kernel
-def _uniform_row(angles: Any, number: int, samples: int) -> int:
-    """The row of weights that all samples of a tile share, or -1."""
-    first = number * samples
-    last = min(first + samples, len(angles.order)) - 1
-    row = angles.weight_rows[angles.order[first]]
-    return row if angles.weight_rows[angles.order[last]] == row else -1  # samples are ordered by their row of weights
-
-
-@kernel
-def _run(tables: Any, angles: Any, work: Any, shape: Any, number: int, members: Array, before: int) -> Any:
-    """Bring the states of tile `number` into `work.psi`; `before` is the row of weights of the last tile.
-
-    Returns how many of `members` count, and the row of weights that they share, or -1.
-    """
-    count = choose_members(angles.order, number, members)
-    row = _uniform_row(angles, number, shape.samples)
-    fill(tables, angles, members, work.coefficients, row < 0 or row != before)
-    start(work.psi, shape.samples)
-    for k in range(len(tables.sweeps)):
-        sweep.forward_sweep(work, work, tables, k, shape, 0, shape.blocks)
-    return count, row
-
-
-@kernel
-def values_of_tiles(tables: Any, angles: Any, work: Any, shape: Any, first: int, last: int, values: Array) -> None:
-    """Expectation values of the samples of tiles [first, last)."""
-    members = np.empty(shape.samples, dtype=np.int64)
-    row = -1
-    for number in range(first, last):
-        count, row = _run(tables, angles, work, shape, number, members, row)
-        work.totals[:] = 0.0
-        pauli.measure(work, work, tables, shape, 0, shape.chunks)
-        write_values(tables, work.totals, members, count, values)
-
-
-@kernel
-def gradients_of_tiles(
-    tables: Any, angles: Any, work: Any, shape: Any, first: int, last: int, wanted: Array, upstream: Array,
-    d_shared: Array, d_own: Array,
-) -> None:  # fmt: skip
-    """Gradients of the angles of tiles [first, last), for an upstream gradient (samples, observables)."""
-    members = np.empty(shape.samples, dtype=np.int64)
-    row = -1
-    for number in range(first, last):
-        count, row = _run(tables, angles, work, shape, number, members, row)
-        upstream_weights(tables, upstream, members, count, work.weights)
-        pauli.seed_adjoint(work, work, tables, shape, 0, shape.chunks)
-        for k in range(len(tables.sweeps) - 1, -1, -1):
-            sweep.adjoint_sweep(work, work, tables, wanted, k, shape, 0, shape.blocks)
-        ends = number == last - 1 or row < 0 or _uniform_row(angles, number + 1, shape.samples) != row
-        reduce(tables, angles, wanted, members, count, work.sums, ends, d_shared, d_own)

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from qgen.backends.statevector.gates import Factor, GateOp, Kind
-from qgen.backends.statevector.program import PauliString, Program
+from qgen.backends.statevector.pauli_string import PauliString
+from qgen.backends.statevector.program import Program
 
 COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
 MOST_BYTES = 1 << 30  # of one state and one table of matrices of a chunk of samples; a few are alive at the peak

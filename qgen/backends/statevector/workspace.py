@@ -15,8 +15,8 @@ Flat = Any  # a flat, zeroed, aligned array
 class Workspace(NamedTuple):
     """Flat arrays; all but `sums` and `totals` (float64) of the amplitudes' type."""
 
-    psi: Flat  # a tile of states
-    adjoint: Flat  # a tile of lambdas
+    psi: Flat  # a tile of states: those of all its registers
+    adjoint: Flat  # a tile of lambdas, of the same form
     scratch: Flat  # a block of rows of each, where tiles are cut into blocks
     coefficients: Flat  # 8 vectors an op: its 2 x 2 matrix in every lane
     sums: Flat  # 8 vectors an op: lambda_a conj(psi_b); zero between tiles
@@ -28,10 +28,10 @@ class Workspace(NamedTuple):
 def make_workspace(layout: Layout, dtype: np.dtype[Any]) -> Workspace:
     """Memory for tiles of this layout, with numbers of type float32 or float64."""
     lanes = layout.lanes
-    state = layout.shape.rows * 2 * lanes
-    scratch = layout.block_rows * 4 * lanes if layout.shape.blocks > 1 else 0
+    state = layout.rows * 2 * lanes
+    scratch = layout.block_rows * 4 * lanes if layout.blocks > 1 else 0
     table, strings = len(layout.tables.ops) * 8 * lanes, len(layout.tables.strings) * lanes
-    chunk = min(layout.shape.rows, pauli.CHUNK) * 2 * lanes
+    chunk = min(layout.rows, pauli.CHUNK) * 2 * lanes
     double = np.dtype(np.float64)
     return Workspace(
         psi=aligned(state, dtype),

@@ -20,7 +20,7 @@ from qiskit.circuit.library import CUGate
 
 from qgen.backends import Executable, open_backend
 from qgen.backends.statevector import backend as glue
-from qgen.backends.statevector import cpu_engine, layout, torch_engine
+from qgen.backends.statevector import cpu_engine, order, torch_engine
 from qgen.circuits import LayerCircuit, ansatz, ansatz_names
 from qgen.errors import BackendError, InputError
 
@@ -39,8 +39,8 @@ def use_engine(engine: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setattr(glue, "on_processor", lambda tensor: False)
         monkeypatch.setattr(torch_engine, "MOST_BYTES", 1024)  # chunks of 1 to 64 samples
     if engine in ("blocks", "split"):
-        monkeypatch.setattr(layout, "LARGEST_WHOLE_TILE", 1)
-        monkeypatch.setattr(layout, "BLOCK", 1)
+        monkeypatch.setattr(order, "LARGEST_WHOLE_TILE", 1)
+        monkeypatch.setattr(order, "BLOCK", 1)
     threads = torch.get_num_threads()
     if engine == "split":  # more threads than tiles: all of them on each tile in turn
         monkeypatch.setattr(cpu_engine, "choose_samples", lambda *_: 1)
