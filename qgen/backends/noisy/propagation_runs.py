@@ -12,19 +12,19 @@ from qgen.backends.noisy.product_states import StringSum, collect
 from qgen.backends.noisy.program import NoisyProgram
 from qgen.backends.noisy.propagation import Groups, Slots, Tape, make_groups, make_slots, make_tape, propagate
 from qgen.backends.noisy.propagation_adjoint import propagate_adjoint
+from qgen.backends.statevector.cpu_engine import LANES
 from qgen.errors import BackendError
 
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-#: Strings at a time; with their tape, one gradient of 100 blocks takes some 300 MB.
+#: Strings at a time; with their tape, a gradient through 60 blocks takes some 350 MB.
 MOST_STRINGS = 1 << 18
 #: A key has two bits a wire, in a signed number.
 MOST_WIRES = 31
 #: A string counts for half as much for each wire that it acts on: so much smaller it is, in the mean, on a product
 #: state, whose Bloch vectors have components below one.
 SHARE = 0.5
-LANES = {np.dtype(np.float32): 16, np.dtype(np.float64): 8}
 FIRST_CAPACITY = 1 << 12
 FIRST_ENTRIES = 1 << 16
 

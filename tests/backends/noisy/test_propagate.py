@@ -17,6 +17,8 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 
+from qgen.backends import open_backend
+from qgen.backends.noisy.exact import Exact
 from qgen.backends.noisy.point import Point
 from qgen.backends.noisy.program import NoisyProgram, compile_program
 from qgen.backends.noisy.propagate import Propagation
@@ -191,6 +193,39 @@ def test_the_tolerance_is_kept(rng: np.random.Generator, tolerance: float) -> No
     assert np.sqrt(np.square(error).mean()) < 1.5 * tolerance  # an estimate, of other inputs
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [0.3, 1.0, 4.0])
+@pytest.mark.parametrize(
+    ("name", "qubits", "device"),
+    [
+        ("hqconv", 8, "fake_brisbane"),
+        ("hqconv", 8, "fake_fez"),
+        ("hardware-efficient", 6, "fake_fez"),
+        ("strongly-entangling", 6, "fake_fez"),
+        ("basic", 6, "fake_brisbane"),
+    ],
+)
+def test_the_tolerance_is_kept_on_devices(
+    rng: np.random.Generator, name: str, qubits: int, device: str, scale: float
+) -> None:
+    circuit = ansatz(name, qubits=qubits, layers=3)
+    routed, _, noise = open_backend(f"aer:{device}", noise_scale=scale).device.place(circuit)
+    program = compile_program(routed, noise, circuit)
+    exact = Exact(program)
+    for spread in (0.5, 3.0):
+        weights = rng.uniform(-spread, spread, circuit.num_weights)
+        inputs = rng.uniform(0, np.pi, (64, circuit.num_inputs))
+        rows = np.concatenate([inputs, np.broadcast_to(weights, (64, len(weights)))], axis=1)
+        point = point_of(routed.parameter_map.values(rows), np.zeros(64, dtype=np.int64), 1)
+        wanted, upstream = exact.values(point), rng.normal(size=(64, program.observables))
+        for tolerance in (0.05, 0.01, 0.003):
+            error = Propagation(program, tolerance).values(point) - wanted
+            assert np.sqrt(np.square(error).mean()) < 1.2 * tolerance
+        found = total_gradient(Propagation(program, threshold=1e-7).gradients(point, upstream, True, True), point)
+        gradient = total_gradient(exact.gradients(point, upstream, True, True), point)
+        assert np.linalg.norm(found - gradient) < 0.02 * np.linalg.norm(gradient)
+
+
 def test_results_depend_on_the_point_alone(rng: np.random.Generator, threads: Callable[[int], None]) -> None:
     program = layered(6, rng)
     point = draw_point(program, rng, samples=70, rows=3)
@@ -266,8 +301,12 @@ def test_a_list_that_is_full(rng: np.random.Generator) -> None:
     program = layered(6, rng)
     point = draw_point(program, rng, samples=2, rows=1)
     upstream = np.ones((2, program.observables))
-    with pytest.raises(TooManyStringsError, match="more than 1,024 Pauli strings"):
-        Propagation(program, tolerance=1e-6, most_strings=1024).values(point)
+    full = Propagation(program, tolerance=1e-6, most_strings=1000)
+    for _ in range(2):
+        with pytest.raises(TooManyStringsError, match="more than 1,000 Pauli strings"):
+            full.values(point)
+        with pytest.raises(TooManyStringsError, match="take a larger tolerance, or method `paths`"):
+            full.gradients(point, upstream, True, True)
     small = Propagation(program, threshold=0, most_strings=1 << 12)
     assert small.gradients(point, upstream, True, True)[0] == pytest.approx(
         Propagation(program, threshold=0).gradients(point, upstream, True, True)[0], abs=1e-12
