@@ -34,8 +34,8 @@ from qgen.backends.noisy.components import (
     SECOND_MASK,
     SIZE,
 )
+from qgen.backends.statevector.join import deposit
 from qgen.backends.statevector.lanes import kernel, load, store, width, zeros_like
-from qgen.backends.statevector.sweep import deposit
 
 Array = Any
 CHUNK = 16  # groups at a time: their rows stay in the first cache while a block is undone, summed and passed
