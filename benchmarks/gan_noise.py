@@ -19,7 +19,7 @@ from run_figures import side_by_side
 
 from qgen.data import open_images, save_grid
 from qgen.generators import image_seeds
-from qgen.metrics import compute_quality, open_feature_extractor
+from qgen.metrics import compute_quality, open_fitted_space
 from qgen.runs import find_run
 from qgen.sampling import open_trained
 
@@ -43,7 +43,7 @@ def main(
 ) -> None:
     """Samples on an ideal simulator, with a device's errors, and with its errors and shots."""
     real = open_images(find_run(run).config().data)
-    extractor, rows = open_feature_extractor(real), {}
+    space, rows = open_fitted_space(real), {}
     grids: list[tuple[str, Path]] = []
     folder = Path(tempfile.mkdtemp())
     exact: torch.Tensor | None = None
@@ -51,12 +51,12 @@ def main(
         images, seconds = sampled(run, backend, shots if backend.startswith("fake") else None, count)
         exact = images if exact is None else exact
         row: dict[str, Any] = {"seconds": seconds, "rms_pixel_change": float((images - exact).square().mean().sqrt())}
-        rows[backend] = row | compute_quality(extractor, real, images).plain()
+        rows[backend] = row | compute_quality(space, real, images).plain()
         grids.append((backend, folder / f"{len(grids)}.png"))
         save_grid(images[:SHOWN], grids[-1][1])
         print(backend, {key: row_value for key, row_value in rows[backend].items() if isinstance(row_value, float)})
     side_by_side(grids, out.with_suffix(".png"))
-    facts = {"machine": machine(torch.get_num_threads()), "judge": extractor.name, "images": count, "shots": shots}
+    facts = {"machine": machine(torch.get_num_threads()), "judge": space.description, "images": count, "shots": shots}
     save(facts | {"backends": rows}, out)
 
 

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from qgen import __version__
-from qgen.cli import backends, data, describe, devserver, jobs, sample, study, train, transpile
+from qgen.cli import backends, data, describe, devserver, evaluate, jobs, sample, study, train, transpile
 from qgen.cli.output import print_error
 from qgen.errors import QgenError
 
@@ -76,6 +76,7 @@ def options(
 
 app.command(epilog=train.EXAMPLES)(train.train)
 app.command(epilog=sample.EXAMPLES)(sample.sample)
+app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(epilog=describe.EXAMPLES)(describe.describe)
 app.command(epilog=data.EXAMPLES)(data.data)
 app.add_typer(backends.app, name="backends")

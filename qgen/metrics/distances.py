@@ -1,4 +1,9 @@
-"""Distances between two sets of features: Frechet, kernel, density and coverage. Deterministic, in float64."""
+"""Frechet and kernel distance of two sets of features, in float64, hundreds of times over.
+
+torchmetrics has the same distances (`torchmetrics_scores.py`), and tests compare. Intervals take hundreds of values of
+resampled images, and training one at each grid of samples: here a Frechet distance needs no eigenvalues of the product
+of two covariances, and a kernel distance no kernel of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +11,17 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from qgen.randomness import derive
 
 Cloud = NDArray[np.float64]
+#: How often each real and each generated image is drawn, (B, N) and (B, M).
+Draws = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 #: Number of subsets that the kernel distance averages over, and their largest size.
 SUBSETS = 50
 SUBSET_SIZE = 500
-#: The ball around a real image reaches to this nearest neighbour.
-NEIGHBOURS = 5
-#: Largest number of images of each kind in density and coverage: memory grows with its square.
-MAX_NEIGHBOURS = 2_000
+_ROWS = 1_000  # of a kernel at a time
 
 
 def frechet(real: Cloud, generated: Cloud) -> float:
@@ -85,22 +88,33 @@ def _mean_of_pairs(kernel: Cloud) -> float:
     return float((kernel.sum() - np.trace(kernel)) / (count * (count - 1)))
 
 
-def density_and_coverage(real: Cloud, generated: Cloud) -> tuple[float, float]:
-    """Compute density and coverage of generated images (Naeem et al. 2020, arXiv:2002.09797).
-
-    A generated image is near a real one if it is no farther than the fifth nearest other real image. Density counts
-    the near pairs: about 1 for equal distributions, possibly more. Coverage is the fraction of real images with a
-    generated one near, in [0, 1]: about 1 - 2^-5 for equal distributions.
-
-    The first images of both sets are compared, equally many, at most `MAX_NEIGHBOURS`.
+def resampled_mmd(real: Cloud, generated: Cloud, draws: Draws) -> Cloud:
+    """Compute `polynomial_mmd` of resampled images, (B,); pairs of an image with itself are left out.
 
     Args:
-        real: (N, F) in random order, N at least 2.
-        generated: (M, F), M at least 1.
+        real: (N, F).
+        generated: (M, F).
+        draws: how often each image is drawn, (B, N) and (B, M).
     """
-    count = max(2, min(len(real), len(generated), MAX_NEIGHBOURS))
-    real, generated = real[:count], generated[:count]
-    neighbours = min(NEIGHBOURS, len(real) - 1)
-    radii = np.partition(cdist(real, real), neighbours, axis=1)[:, neighbours]  # index 0 is the image itself
-    near = cdist(real, generated) <= radii[:, None]
-    return float(near.sum() / (neighbours * len(generated))), float(near.any(axis=1).mean())
+    weights = [counts.T.astype(np.float64) for counts in draws]
+    within = [_paired(cloud, own) for cloud, own in zip((real, generated), weights, strict=True)]
+    across = np.zeros(weights[0].shape[1])
+    for rows in _rows(len(real)):
+        across += np.sum(weights[0][rows] * (_kernel(real[rows], generated) @ weights[1]), axis=0)
+    return within[0] + within[1] - 2 * across / (len(real) * len(generated))
+
+
+def _paired(cloud: Cloud, weights: Cloud) -> Cloud:
+    """Return the mean kernel of pairs of different images, (B,), for weights (N, B)."""
+    total = np.zeros(weights.shape[1])
+    for rows in _rows(len(cloud)):
+        kernel = _kernel(cloud[rows], cloud)
+        kernel[np.arange(len(kernel)), np.arange(rows.start, rows.start + len(kernel))] = 0
+        total += np.sum(weights[rows] * (kernel @ weights), axis=0)
+    pairs = weights.sum(axis=0) ** 2 - np.sum(weights**2, axis=0)
+    mean: Cloud = total / np.maximum(pairs, 1)
+    return mean
+
+
+def _rows(count: int) -> Iterator[slice]:
+    yield from (slice(first, first + _ROWS) for first in range(0, count, _ROWS))

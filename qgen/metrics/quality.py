@@ -11,8 +11,9 @@ from torch import Tensor
 
 from qgen.data import ImageSet
 from qgen.errors import DataError
-from qgen.metrics.distances import density_and_coverage, frechet, kernel_distance
-from qgen.metrics.features import FeatureExtractor, Features
+from qgen.metrics.distances import frechet, kernel_distance
+from qgen.metrics.features import Features, FeatureSpace
+from qgen.metrics.neighbours import neighbourhoods
 
 #: Fewer images do not show a collapse.
 MIN_IMAGES = 20
@@ -26,9 +27,9 @@ MIN_COVERAGE = 0.1
 
 @dataclass(frozen=True)
 class Quality:
-    """Quality of generated images by the features of one extractor.
+    """Quality of generated images by the features of one space.
 
-    Compare values of the same extractor and of equal numbers of images only: `frechet` is biased, larger for fewer
+    Compare values of the same feature space and of equal numbers of images only: `frechet` is biased, larger for fewer
     images (Binkowski et al. 2018, arXiv:1801.01401). Frechet and kernel distances are not the FID and KID of Inception
     features, and cannot be compared with published values.
 
@@ -64,11 +65,11 @@ class Quality:
         return asdict(self)
 
 
-def compute_quality(extractor: FeatureExtractor, real: ImageSet, generated: Tensor) -> Quality:
+def compute_quality(space: FeatureSpace, real: ImageSet, generated: Tensor) -> Quality:
     """Compare generated images with real ones.
 
     Args:
-        extractor: extracts the features; it caches those of the real images.
+        space: whose features are compared; it caches those of the real images.
         real: the real images.
         generated: (N, C, H, W), in [-1, 1], N at least 2.
 
@@ -79,17 +80,17 @@ def compute_quality(extractor: FeatureExtractor, real: ImageSet, generated: Tens
         raise DataError(
             f"At least two images are compared with two; given: {len(generated)} with {len(real)} real ones."
         )
-    reference, features = extractor.reference(real), extractor.extract(generated)
+    reference, features = space.reference(real), space.extract(generated)
     kernel, spread = kernel_distance(reference.features, features.features)
-    density, coverage = density_and_coverage(reference.features, features.features)
+    near = neighbourhoods(reference.features, features.features)
     return Quality(
         images=len(generated),
         frechet=frechet(reference.features, features.features),
         kernel=kernel,
         kernel_spread=spread,
-        coverage=coverage,
-        density=density,
-        **_class_counts(extractor.class_names, reference, features),
+        coverage=float(near.coverage.mean()),
+        density=float(near.density.mean()),
+        **_class_counts(space.class_names, reference, features),
     )
 
 

@@ -9,7 +9,11 @@ if TYPE_CHECKING:
     from qgen.sampling.request import sampling_config as sampling_config
     from qgen.sampling.sample import Samples as Samples
     from qgen.sampling.sample import Trained as Trained
+    from qgen.sampling.sample import check_count as check_count
     from qgen.sampling.sample import open_trained as open_trained
+    from qgen.sampling.sample import sample_facts as sample_facts
+    from qgen.sampling.sample import sample_images as sample_images
+    from qgen.sampling.sample import sample_name as sample_name
     from qgen.sampling.sample import sample_run as sample_run
 else:
     __getattr__, __dir__ = lazy_imports(__name__)

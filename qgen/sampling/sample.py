@@ -114,29 +114,45 @@ def sample_run(
     Raises:
         RunError: the files cannot be written, or the images do not fit into memory.
     """
-    grid = out or trained.run.samples / f"{_name(trained, count, seed)}.png"
+    grid = out or trained.run.samples / f"{sample_name(trained, count, seed)}.png"
     folder = grid.with_suffix("")
     check_request(trained.run, trained.config, grid, single)
-    _check_count(count, trained.generator.shape)
+    check_count(count, trained.generator.shape)
     with writing(grid):
         grid.parent.mkdir(parents=True, exist_ok=True)
-    trained.generator.network.to(device)
-    kind = trained.generator.conditioning
-    conditioning = None if kind is None else kind.examples(count)
-    images = trained.generator.sample(image_seeds(seed, count), conditioning, device=device, progress=progress)
+    images = sample_images(trained, count, seed, device, progress)
     distribution = trained.config.data.name in DISTRIBUTIONS
     with writing(grid):
         save_samples(images, grid, open_images(trained.config.data) if distribution else None)
         singles: list[Path] = []
         if single:
             singles = save_single(images, folder, [f"{number:05d}" for number in range(count)])
-        facts = _facts(trained, count, seed, torch.device(device))
+        facts = sample_facts(trained, count, seed, torch.device(device))
         note = grid.with_suffix(".json")
         storage.write_text(note, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
     return Samples(grid, note, tuple(singles), facts)
 
 
-def _check_count(count: int, shape: tuple[int, int, int]) -> None:
+def sample_images(
+    trained: Trained,
+    count: int,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    progress: ProgressCallback | None = None,
+) -> torch.Tensor:
+    """Return the images of `sample_run` with the same arguments: (count, C, H, W), float32, on the CPU."""
+    trained.generator.network.to(device)
+    kind = trained.generator.conditioning
+    conditioning = None if kind is None else kind.examples(count)
+    return trained.generator.sample(image_seeds(seed, count), conditioning, device=device, progress=progress)
+
+
+def check_count(count: int, shape: tuple[int, int, int]) -> None:
+    """Check that so many images of this shape fit into memory.
+
+    Raises:
+        RunError: they do not.
+    """
     needed, free = count * (prod(shape) * _VALUE_BYTES + _SEED_BYTES), free_memory()
     if needed > free:
         raise RunError(
@@ -145,7 +161,7 @@ def _check_count(count: int, shape: tuple[int, int, int]) -> None:
         )
 
 
-def _name(trained: Trained, count: int, seed: int) -> str:
+def sample_name(trained: Trained, count: int, seed: int) -> str:
     """Return a file name that contains all that the samples depend on."""
     how, where = trained.generator.sampling_info["label"], trained.backend.name.replace(":", "-").replace("/", "-")
     parts = (where, *_conditions(trained), f"step{trained.step}", how, f"seed{seed}", str(count))
@@ -179,7 +195,8 @@ def _load_average(generator: Generator, checkpoint: Checkpoint, path: Path, mode
         raise RunError(f"{path} does not fit this model; was it made by another version of qgen?") from error
 
 
-def _facts(trained: Trained, count: int, seed: int, device: torch.device) -> dict[str, Any]:
+def sample_facts(trained: Trained, count: int, seed: int, device: torch.device) -> dict[str, Any]:
+    """Return where samples came from, in plain values."""
     generator = trained.generator
     return {
         "run": str(trained.run.path),

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from qgen.data import ImageSet
-from qgen.metrics import compute_quality, divergences, find_collapse, open_feature_extractor
+from qgen.metrics import compute_quality, divergences, find_collapse, open_fitted_space
 
 
 class SampleEvaluator:
@@ -19,19 +19,19 @@ class SampleEvaluator:
 
     def __init__(self, real: ImageSet) -> None:
         self._real = real
-        self._extractor = open_feature_extractor(real) if real.shape[1:] != (1, 1) else None
+        self._space = open_fitted_space(real) if real.shape[1:] != (1, 1) else None
 
     @property
     def name(self) -> str:
         """Name of the comparison, for people."""
-        return "histograms" if self._extractor is None else self._extractor.name
+        return "histograms" if self._space is None else self._space.description
 
     def evaluate(self, images: torch.Tensor) -> dict[str, Any]:
         """Return what quality.jsonl says of images (N, C, H, W) in [-1, 1]."""
-        if self._extractor is None:
+        if self._space is None:
             real = self._real.scaled(torch.arange(len(self._real)))
             return divergences(real.flatten(1).numpy(), images.flatten(1).numpy()).plain() | {"collapse": None}
-        quality = compute_quality(self._extractor, self._real, images)
+        quality = compute_quality(self._space, self._real, images)
         return quality.plain() | {"collapse": find_collapse(quality)}
 
 

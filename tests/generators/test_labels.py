@@ -18,7 +18,7 @@ from qgen.conditioning import Labels
 from qgen.costing.circuit_use import sampling_uses, training_uses
 from qgen.data import open_images
 from qgen.errors import ConfigError
-from qgen.metrics import open_feature_extractor
+from qgen.metrics import open_fitted_space
 from qgen.runs import Run, build_generator, load_checkpoint, new_run, read_config
 from qgen.sampling import open_trained, sample_run
 from qgen.training import metrics
@@ -173,7 +173,7 @@ def test_digits_of_the_class_that_was_asked_for(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["train", "digits", "--set", LABEL, "--out", str(tmp_path / "run")])
     assert result.exit_code == 0, result.output
     run = Run(tmp_path / "run")
-    judge = open_feature_extractor(open_images(run.config().data))
+    judge = open_fitted_space(open_images(run.config().data))
     right = {}
     for guidance in (1.0, 2.0):
         trained = open_trained(run, sampling={"guidance": guidance})

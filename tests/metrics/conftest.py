@@ -1,4 +1,4 @@
-"""The real digits, a feature extractor fitted to them, and sets so small that fitting takes no time."""
+"""The real digits, a feature space fitted to them, and sets so small that fitting takes no time."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import torch
 
 from qgen import storage
 from qgen.data import DataSettings, ImageSet, open_images
-from qgen.metrics import FeatureExtractor, networks, open_feature_extractor
+from qgen.metrics import FittedFeatureSpace, networks, open_fitted_space
 
 
 @pytest.fixture(scope="session")
@@ -20,20 +20,20 @@ def digits() -> ImageSet:
 
 @pytest.fixture(scope="session")
 def held_out() -> torch.Tensor:
-    """Digits that no feature extractor has learned from, (359, 1, 8, 8) in [-1, 1]."""
+    """Digits that no feature space has learned from, (359, 1, 8, 8) in [-1, 1]."""
     images = open_images(DataSettings(name="digits", split="test"))
     return images.scaled(torch.arange(len(images)))
 
 
 @pytest.fixture(scope="session")
-def extractor(digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> FeatureExtractor:
+def space(digits: ImageSet, tmp_path_factory: pytest.TempPathFactory) -> FittedFeatureSpace:
     """Of the digits. Processes that test at the same time learn once, if they can."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(storage, "user_folder", lambda platform, environ: folder / "user")
-        return open_feature_extractor(digits)
+        return open_fitted_space(digits)
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ Make = Callable[..., ImageSet]
 
 @pytest.fixture
 def small(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Makes sets of noise with given labels, to which a feature extractor is fitted in a moment."""
+    """Makes sets of noise with given labels, to which a feature space is fitted in a moment."""
     monkeypatch.setattr(networks, "_MIN_STEPS", 2)
     monkeypatch.setattr(networks, "_MIN_EPOCHS", 0)
 

@@ -1,4 +1,4 @@
-"""Distances of clouds of points against closed forms, torchmetrics and plain loops."""
+"""Distances of clouds of points against closed forms and torchmetrics."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance, poly_mmd
 
 from qgen.metrics import distances
-from qgen.metrics.distances import density_and_coverage, frechet, kernel_distance, polynomial_mmd, subsets
+from qgen.metrics.distances import frechet, kernel_distance, polynomial_mmd, resampled_mmd, subsets
 
 
 class Points(torch.nn.Module):
@@ -96,28 +96,22 @@ def test_the_discrepancy_is_unbiased(rng):
     assert np.mean([polynomial_mmd(rng.normal(size=(8, 3)), rng.normal(1, size=(5, 3))) for _ in range(400)]) > 0.5
 
 
-def test_density_and_coverage_against_plain_loops(rng):
-    x, y = rng.normal(size=(40, 3)), rng.normal(0.5, 1.2, size=(40, 3))
-    radii = [sorted(np.linalg.norm(x - point, axis=1))[5] for point in x]
-    inside = [[np.linalg.norm(a - b) <= radius for b in y] for a, radius in zip(x, radii, strict=True)]
-    density, coverage = density_and_coverage(x, y)
-    assert density == pytest.approx(sum(map(sum, inside)) / (5 * 40))
-    assert coverage == pytest.approx(sum(map(any, inside)) / 40)
+def test_the_discrepancy_of_resampled_clouds_is_that_of_the_drawn_points(rng, monkeypatch):
+    """Where a point is drawn twice, its pair with itself is left out: the mean is over pairs of different points."""
+    monkeypatch.setattr(distances, "_ROWS", 4)
+    x, y = gaussian(rng, 9), gaussian(rng, 7)
+    drawn = [rng.integers(len(cloud), size=(3, len(cloud))) for cloud in (x, y)]
+    counts = tuple(np.stack([np.bincount(row, minlength=len(row)) for row in rows]) for rows in drawn)
 
+    def kernel(a: np.ndarray, b: np.ndarray) -> float:
+        return float((a @ b / len(a) + 1) ** 3)
 
-def test_what_does_not_differ_is_covered(rng):
-    density, coverage = density_and_coverage(rng.normal(size=(3000, 4)), rng.normal(size=(3000, 4)))
-    assert coverage == pytest.approx(1 - 2**-5, abs=0.02)
-    assert density == pytest.approx(1, abs=0.1)
-
-
-def test_one_point_covers_little_and_a_far_one_nothing(rng):
-    x = rng.normal(size=(500, 4))
-    assert 0 < density_and_coverage(x, np.tile(x[7], (500, 1)))[1] < 0.1
-    assert density_and_coverage(x, np.full((500, 4), 1e3)) == (0, 0)
-
-
-def test_few_points_are_compared_all_the_same(rng):
-    for count in (1, 2, 3):
-        values = density_and_coverage(rng.normal(size=(4, 2)), rng.normal(size=(count, 2)))
-        assert np.isfinite(values).all()
+    for k, value in enumerate(resampled_mmd(x, y, counts)):
+        i, j = drawn[0][k], drawn[1][k]
+        within = [
+            np.mean([kernel(cloud[a], cloud[b]) for a in own for b in own if a != b]) for cloud, own in ((x, i), (y, j))
+        ]
+        across = np.mean([kernel(x[a], y[b]) for a in i for b in j])
+        assert value == pytest.approx(sum(within) - 2 * across)
+    once = tuple(np.ones((1, len(cloud)), np.int64) for cloud in (x, y))
+    assert resampled_mmd(x, y, once)[0] == pytest.approx(polynomial_mmd(x, y))

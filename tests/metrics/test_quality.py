@@ -9,7 +9,7 @@ import torch
 
 from qgen.data import ImageSet
 from qgen.errors import DataError
-from qgen.metrics import Quality, compute_quality, find_collapse, open_feature_extractor
+from qgen.metrics import Quality, compute_quality, find_collapse, open_fitted_space
 from qgen.metrics.quality import MIN_IMAGES, normalised_entropy
 
 
@@ -23,8 +23,8 @@ def unlabelled(digits: ImageSet) -> ImageSet:
     return ImageSet.of("digits", digits.images, None, None, "")
 
 
-def test_real_images_are_good(extractor, digits, held_out):
-    quality = compute_quality(extractor, digits, held_out)
+def test_real_images_are_good(space, digits, held_out):
+    quality = compute_quality(space, digits, held_out)
     assert find_collapse(quality) is None
     assert quality.images == len(held_out)
     assert quality.coverage > 0.7
@@ -35,8 +35,8 @@ def test_real_images_are_good(extractor, digits, held_out):
     assert json.loads(json.dumps(quality.plain())) == quality.plain()
 
 
-def test_the_images_themselves_differ_in_nothing(extractor, digits):
-    quality = compute_quality(extractor, digits, digits.scaled(torch.arange(len(digits))))
+def test_the_images_themselves_differ_in_nothing(space, digits):
+    quality = compute_quality(space, digits, digits.scaled(torch.arange(len(digits))))
     assert quality.frechet == pytest.approx(0, abs=1e-8)
     assert abs(quality.kernel) < 3 * quality.kernel_spread
     assert quality.coverage == pytest.approx(1, abs=0.01)
@@ -45,51 +45,51 @@ def test_the_images_themselves_differ_in_nothing(extractor, digits):
     )
 
 
-def test_one_image_over_and_over_is_a_collapse(extractor, digits, unlabelled, held_out):
-    sure = held_out[extractor.extract(held_out).probabilities[:, :-1].max(axis=1) > 0.99][:1]
-    quality = compute_quality(extractor, digits, sure.repeat(200, 1, 1, 1))
+def test_one_image_over_and_over_is_a_collapse(space, digits, unlabelled, held_out):
+    sure = held_out[space.extract(held_out).probabilities[:, :-1].max(axis=1) > 0.99][:1]
+    quality = compute_quality(space, digits, sure.repeat(200, 1, 1, 1))
     assert "only 1 of 10 classes" in find_collapse(quality)
     assert quality.coverage < 0.1
     assert quality.entropy == 0
     assert "have a generated one near" in find_collapse(
-        compute_quality(open_feature_extractor(unlabelled), unlabelled, sure.repeat(200, 1, 1, 1))
+        compute_quality(open_fitted_space(unlabelled), unlabelled, sure.repeat(200, 1, 1, 1))
     )
 
 
-def test_one_class_too_many_is_a_collapse(extractor, digits):
+def test_one_class_too_many_is_a_collapse(space, digits):
     chosen = torch.cat([(digits.labels == 3).nonzero()[:150], (digits.labels != 3).nonzero()[:60]]).flatten()
-    assert "of class 3" in find_collapse(compute_quality(extractor, digits, digits.scaled(chosen)))
+    assert "of class 3" in find_collapse(compute_quality(space, digits, digits.scaled(chosen)))
 
 
-def test_noise_is_recognised_as_nothing(extractor, digits, unlabelled):
+def test_noise_is_recognised_as_nothing(space, digits, unlabelled):
     noise = torch.rand(300, 1, 8, 8) * 2 - 1
-    quality = compute_quality(extractor, digits, noise)
+    quality = compute_quality(space, digits, noise)
     assert "nothing that is recognised" in find_collapse(quality)
     assert quality.coverage < 0.1
-    assert quality.frechet > 10 * compute_quality(extractor, digits, digits.scaled(torch.arange(300))).frechet
-    assert find_collapse(compute_quality(open_feature_extractor(unlabelled), unlabelled, noise)) is not None
+    assert quality.frechet > 10 * compute_quality(space, digits, digits.scaled(torch.arange(300))).frechet
+    assert find_collapse(compute_quality(open_fitted_space(unlabelled), unlabelled, noise)) is not None
 
 
 def test_without_labels_there_are_no_classes(unlabelled, held_out):
-    quality = compute_quality(open_feature_extractor(unlabelled), unlabelled, held_out)
+    quality = compute_quality(open_fitted_space(unlabelled), unlabelled, held_out)
     assert quality.confident is quality.classes is quality.entropy is quality.real_classes is None
     assert find_collapse(quality) is None
 
 
 @pytest.mark.parametrize("count", [2, 3, 10, 40])
-def test_few_images_give_numbers_all_the_same(extractor, digits, held_out, count):
-    quality = compute_quality(extractor, digits, held_out[:count])
+def test_few_images_give_numbers_all_the_same(space, digits, held_out, count):
+    quality = compute_quality(space, digits, held_out[:count])
     assert np.isfinite(numbers(quality)).all()
-    assert np.isfinite(numbers(compute_quality(extractor, digits, held_out[:1].repeat(count, 1, 1, 1)))).all()
+    assert np.isfinite(numbers(compute_quality(space, digits, held_out[:1].repeat(count, 1, 1, 1)))).all()
     assert find_collapse(quality) is None
 
 
-def test_real_images_are_looked_at_once(extractor, digits, held_out, monkeypatch):
-    compute_quality(extractor, digits, held_out)
+def test_real_images_are_looked_at_once(space, digits, held_out, monkeypatch):
+    compute_quality(space, digits, held_out)
     seen = []
-    look = type(extractor).extract
-    monkeypatch.setattr(type(extractor), "extract", lambda self, images: seen.append(len(images)) or look(self, images))
-    compute_quality(extractor, digits, held_out)
+    look = type(space).extract
+    monkeypatch.setattr(type(space), "extract", lambda self, images: seen.append(len(images)) or look(self, images))
+    compute_quality(space, digits, held_out)
     assert seen == [len(held_out)]
 
 
@@ -144,8 +144,8 @@ def test_evenness(counts, expected):
     assert normalised_entropy(np.array(counts)) == pytest.approx(expected, abs=1e-12)
 
 
-def test_refusals(extractor, digits, held_out):
+def test_refusals(space, digits, held_out):
     with pytest.raises(DataError, match="two images"):
-        compute_quality(extractor, digits, held_out[:1])
+        compute_quality(space, digits, held_out[:1])
     with pytest.raises(DataError, match="not finite"):
-        compute_quality(extractor, digits, held_out * torch.nan)
+        compute_quality(space, digits, held_out * torch.nan)

@@ -1,0 +1,264 @@
+"""`qgen evaluate`: how good the images of a run or a folder are, with intervals, beside real images."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+import typer
+
+from qgen.cli import confirmation, evaluation_output, options
+from qgen.cli.output import check_outputs, make_console
+from qgen.cli.progress import progress
+
+if TYPE_CHECKING:
+    import torch
+    from rich.console import Console
+
+    from qgen.data import DataSettings
+    from qgen.evaluation import Evaluation, Protocol, Reference
+    from qgen.metrics import FeatureSpace
+    from qgen.runs import Run
+
+EXAMPLES = """\b
+Examples:
+  qgen evaluate  # the latest run
+  qgen evaluate runs/first-try --count 256 --seed 7
+  qgen evaluate runs/first-try --count 64 --backend aer --shots 1024
+  qgen evaluate runs/first-try --count 64 --features digits --json
+  qgen evaluate --features efficientnet-lite0 --count 100
+  qgen evaluate --protocol defalco2024 --weights inception.pth
+  qgen evaluate images --reference digits --size 8"""
+
+#: Samples where --count says nothing, at most.
+MAX_COUNT = 1_000
+
+
+class Request(NamedTuple):
+    """What is asked of every set of images."""
+
+    protocol: Protocol
+    features: str
+    weights: Path | None
+    image_count: int | None
+    seed: int
+    data_dir: Path | None
+    device: Literal["auto", "cpu", "cuda"]
+
+
+class Sampling(NamedTuple):
+    """How a run is sampled: changes to its backend and its sampler, and what may be spent."""
+
+    backend: dict[str, Any]
+    sampler: dict[str, Any]
+    spending: confirmation.SpendingArgs
+
+
+def evaluate(
+    what: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN|FOLDER]", help="A run, or a folder of images; default: the latest run."),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=2, help="Images; default: as many as real ones, at most 1,000.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the samples, as in `qgen sample`.")] = 0,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="fitted (a small classifier of the real images; the default), inception, efficientnet-lite0, digits, "
+            "classifier:NAME_OR_FILE.",
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Inception's weights; default: in torch's hub folder.")
+    ] = None,
+    protocol: Annotated[
+        Literal["default", "defalco2024"], typer.Option(help="Measure as a paper does: its features and counts.")
+    ] = "default",
+    reference: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What a folder is compared with: a data set or a folder.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Pixels to which a folder and its reference are resized.")
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where the circuits run; default: as in training.")
+    ] = None,
+    shots: options.Shots = None,
+    noise_scale: options.NoiseScale = None,
+    layout: options.Layout = None,
+    hardware: options.Hardware = None,
+    max_qpu_seconds: confirmation.MaxSeconds = None,
+    beyond_account: confirmation.Beyond = False,
+    place_anew: confirmation.PlaceAnew = False,
+    yes: confirmation.Yes = False,
+    dry_run: confirmation.DryRun = False,
+    sampler: Annotated[str | None, typer.Option(metavar="NAME", help="dpm-solver, unipc, ddim or ancestral.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of the sampler; each runs the circuits.")] = None,
+    guidance: Annotated[float | None, typer.Option(min=1, help="Closeness to the label.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="The results; default: in the run's folder `evaluation`.")
+    ] = None,
+    data_dir: options.DataDir = None,
+    device: options.Device = "auto",
+    as_json: options.AsJson = False,
+) -> None:
+    """Measure how good images are: distances from real images, variety, and whether training images are copied.
+
+    Real images are those of the split that the generator has not trained on.
+    Every number has a 95 % interval, and beside it stands the same number of
+    real images in place of the samples: what a perfect generator would reach.
+    """
+    if out is not None and out.suffix.lower() != ".json":
+        raise typer.BadParameter(f"{str(out)!r} does not end in .json.", param_hint="--out")
+    request = _request(protocol, features, weights, count, seed, data_dir, device)
+    given: dict[str, Any] = {"sampler": sampler, "steps": steps, "guidance": guidance}
+    sampler_changes = {key: value for key, value in given.items() if value is not None}
+    if sampler is not None:  # another sampler has another default number of steps
+        sampler_changes = {"steps": None, "eta": 0.0} | sampler_changes
+    spending = confirmation.SpendingArgs(max_qpu_seconds, yes, dry_run, beyond_account, place_anew)
+    changes = options.backend_settings(backend, shots, noise_scale, layout, hardware)
+    sampling = Sampling(changes, sampler_changes, spending)
+    console = make_console(as_json)
+    if what is not None and what.is_dir() and not (what / "config.yaml").is_file():
+        if changes or sampler_changes or any(spending):
+            raise typer.BadParameter("a folder of images is not sampled: leave options of backends and samplers out.")
+        evaluation, path = _of_folder(console, what, reference, size, request, out)
+    else:
+        if reference is not None or size is not None:
+            raise typer.BadParameter("--reference and --size are for folders: a run is compared with its own data.")
+        from qgen.runs import find_run
+
+        found = _of_run(console, find_run(what), request, sampling, out, as_json)
+        if found is None:
+            return
+        evaluation, path = found
+    evaluation_output.write(evaluation, path)
+    evaluation_output.show(console, evaluation, path, as_json)
+
+
+def _request(
+    name: str,
+    features: str | None,
+    weights: Path | None,
+    count: int | None,
+    seed: int,
+    data_dir: Path | None,
+    device: Literal["auto", "cpu", "cuda"],
+) -> Request:
+    """Return what is asked for, once it is sure that the features may exist, and fit the protocol."""
+    from qgen.evaluation.protocol import PROTOCOLS
+
+    protocol = PROTOCOLS[name]
+    if protocol.features is not None and features not in (None, protocol.features):
+        raise typer.BadParameter(f"{name} is of {protocol.features}, not of {features}.", param_hint="--features")
+    if protocol.count is not None and count not in (None, protocol.count):
+        raise typer.BadParameter(f"{name} is of {protocol.count:,} images, not of {count:,}.", param_hint="--count")
+
+    from qgen.metrics.inception import find_weights
+    from qgen.metrics.spaces import FITTED, check_name
+
+    features = protocol.features or features or FITTED
+    check_name(features)
+    if features == "inception":
+        find_weights(weights)
+    return Request(protocol, features, weights, protocol.count or count, seed, data_dir, device)
+
+
+def _of_run(
+    console: Console, run: Run, request: Request, sampling: Sampling, out: Path | None, as_json: bool
+) -> tuple[Evaluation, Path] | None:
+    """Sample a run and evaluate the images; None after a dry run."""
+    from qgen.sampling import check_request, sampling_config
+
+    config = sampling_config(run, sampling.backend, sampling.sampler)
+    check_request(run, config, None, single=False)
+    options.check_backend(config.backend)
+    confirmation.check_args(sampling.spending, config.backend.name)
+    folder = run.path / "evaluation"
+    check_outputs(out or (None if sampling.spending.dry_run else folder / "x.json"), makes_folders=True)
+    reference, space = _open(console, config.data, request)
+
+    import torch
+
+    from qgen.nn import describe_runs
+    from qgen.sampling import check_count, open_trained, sample_facts, sample_images, sample_name
+    from qgen.training import choose_device
+
+    device = choose_device(request.device)
+    trained = open_trained(run, sampling.backend, sampling.sampler)
+    count = request.image_count or min(MAX_COUNT, len(reference.real))
+    with closing(trained.backend):
+        check_count(count, trained.generator.shape)
+        circuits = trained.generator.circuits_per_image * count
+        runs = describe_runs(trained.generator.sampler)
+        how = f"{circuits:,} circuits on {runs}" if runs else "no circuits"
+        if not as_json:
+            console.print(f"{count:,} images of {run.path} after {trained.step:,} steps: {how}", soft_wrap=True)
+        if not confirmation.confirm_sampling(console, trained, count, request.seed, sampling.spending, as_json):
+            return None
+        with progress(console, "sampling") as bar:
+            confirmation.show_job_status(console, trained.backend, bar)
+            images = sample_images(trained, count, request.seed, device, bar)
+        facts = sample_facts(trained, count, request.seed, torch.device(device))
+        name = f"{sample_name(trained, count, request.seed)}-{request.features}".replace(":", "-").replace("/", "-")
+    path = out or folder / f"{name}.json"
+    return _evaluate(console, images, str(run.path), facts, reference, space, request), path
+
+
+def _of_folder(
+    console: Console, folder: Path, against: str | None, size: int | None, request: Request, out: Path | None
+) -> tuple[Evaluation, Path]:
+    """Evaluate the images of a folder."""
+    from qgen.data import DataSettings, image_shape, open_images
+    from qgen.errors import ConfigError
+
+    if against is None:
+        raise typer.BadParameter("say what these are compared with: --reference digits.", param_hint="--reference")
+    path = out or Path("evaluation.json")
+    check_outputs(path)
+    own, real = DataSettings(name=str(folder), size=size), DataSettings(name=against, size=size)
+    shapes = image_shape(own), image_shape(real)
+    if shapes[0][1:] != shapes[1][1:]:
+        sides = " and ".join(f"{shape[2]}x{shape[1]}" for shape in shapes)
+        raise ConfigError(f"the images of {folder} and {against} have {sides} pixels: --size resizes both")
+    channels = max(shape[0] for shape in shapes)
+    own, real = (each.model_copy(update={"channels": channels}) for each in (own, real))
+    reference, space = _open(console, real, request)
+    with progress(console, "reading images") as bar:
+        found = open_images(own.model_copy(update={"limit": request.image_count}), progress=bar)
+
+    import torch
+
+    images = found.scaled(torch.arange(len(found)))
+    facts = {"folder": found.source, "sha256": found.sha256}
+    return _evaluate(console, images, str(folder), facts, reference, space, request), path
+
+
+def _open(console: Console, settings: DataSettings, request: Request) -> tuple[Reference, FeatureSpace]:
+    """Open the real images and the features."""
+    from qgen.evaluation import open_reference
+    from qgen.metrics import open_feature_space
+
+    with progress(console, "fetching images") as bar:
+        reference = open_reference(settings, request.data_dir, request.protocol.real_count, bar)
+    with progress(console, "preparing the features"):
+        return reference, open_feature_space(request.features, reference.whole, request.weights)
+
+
+def _evaluate(
+    console: Console,
+    images: torch.Tensor,
+    name: str,
+    facts: dict[str, Any],
+    reference: Reference,
+    space: FeatureSpace,
+    request: Request,
+) -> Evaluation:
+    from qgen.evaluation import evaluate_images
+
+    with progress(console, "measuring") as bar:
+        return evaluate_images(images, name, facts, space, reference, request.protocol, progress=bar)

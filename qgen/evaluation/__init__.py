@@ -1,0 +1,21 @@
+"""Evaluation: how good images are, with intervals, beside real images measured in the same way."""
+
+from typing import TYPE_CHECKING
+
+from qgen.lazy import lazy_imports
+
+if TYPE_CHECKING:
+    from qgen.evaluation.evaluate import Evaluation as Evaluation
+    from qgen.evaluation.evaluate import Measurement as Measurement
+    from qgen.evaluation.evaluate import Result as Result
+    from qgen.evaluation.evaluate import evaluate_images as evaluate_images
+    from qgen.evaluation.measures import MEASURES as MEASURES
+    from qgen.evaluation.measures import Compared as Compared
+    from qgen.evaluation.measures import Found as Found
+    from qgen.evaluation.measures import Measure as Measure
+    from qgen.evaluation.protocol import PROTOCOLS as PROTOCOLS
+    from qgen.evaluation.protocol import Protocol as Protocol
+    from qgen.evaluation.reference import Reference as Reference
+    from qgen.evaluation.reference import open_reference as open_reference
+else:
+    __getattr__, __dir__ = lazy_imports(__name__)

@@ -1,0 +1,175 @@
+"""Evaluate images: every measure of the samples, and beside it the same measure of real images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from qgen.errors import DataError
+from qgen.evaluation.measures import MEASURES, Compared, Found, Measure
+from qgen.evaluation.protocol import Protocol
+from qgen.evaluation.reference import Reference
+from qgen.metrics.bootstrap import Interval, Resampling, interval
+from qgen.metrics.features import FeatureSpace
+from qgen.metrics.neighbours import nearest
+from qgen.metrics.quality import compute_quality, find_collapse
+from qgen.progress import ProgressCallback
+
+#: Sets that are drawn for an interval.
+RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A value of a measure, with its 95 % interval.
+
+    Attributes:
+        value: of all images.
+        interval: its ends.
+        count: number of evaluated images.
+        resampled: of resampled images, (B,): differences of two measurements of equally many images are paired.
+        details: further plain values.
+    """
+
+    value: float
+    interval: Interval
+    count: int
+    resampled: NDArray[np.float64]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {"value": self.value, "low": self.interval.low, "high": self.interval.high, "count": self.count}
+
+
+@dataclass(frozen=True)
+class Result:
+    """A measure of samples, and of real images in their place.
+
+    Attributes:
+        measure: what was measured.
+        samples: of the samples.
+        real: of as many real images as there are, at most as many as samples: what a perfect generator would reach.
+    """
+
+    measure: Measure
+    samples: Measurement
+    real: Measurement
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is known of a set of samples.
+
+    Attributes:
+        images: the samples, (N, C, H, W), in [-1, 1].
+        name: what they are called.
+        facts: plain values that say where they came from.
+        space: the features that they were compared by.
+        reference: the real images that they were compared with.
+        real_count: number of reference images.
+        protocol: how.
+        results: by the name of the measure, in the order of MEASURES.
+        nearest: index of the nearest training image of each sample, (N,), and its distance, (N,).
+        collapse: the sign that the generator has collapsed; None without one.
+    """
+
+    images: Tensor
+    name: str
+    facts: Mapping[str, Any]
+    space: FeatureSpace
+    reference: Reference
+    real_count: int
+    protocol: Protocol
+    results: Mapping[str, Result]
+    nearest: tuple[NDArray[np.float64], NDArray[np.int64]]
+    collapse: str | None
+
+    def plain(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "name": self.name,
+            "samples": dict(self.facts) | {"images": len(self.images)},
+            "protocol": {"name": self.protocol.name, "about": self.protocol.about},
+            "features": {
+                "name": self.space.name,
+                "description": self.space.description,
+                "image": list(self.space.shape),
+            },
+            "reference": {
+                "description": self.reference.description,
+                "images": self.real_count,
+                "sha256": self.reference.of.sha256,
+            },
+            "metrics": {name: self._plain(result) for name, result in self.results.items()},
+            "collapse": self.collapse,
+        }
+
+    def _plain(self, result: Result) -> dict[str, Any]:
+        measure = result.measure
+        return {
+            **result.samples.plain(),
+            "features": "pixels" if measure.pixels else self.space.name,
+            "reference_count": self.real_count,
+            "label": measure.label,
+            "better": measure.better,
+            "bias": measure.bias,
+            **result.samples.details,
+            "real": result.real.plain(),
+        }
+
+
+def evaluate_images(
+    images: Tensor,
+    name: str,
+    facts: Mapping[str, Any],
+    space: FeatureSpace,
+    reference: Reference,
+    protocol: Protocol,
+    resamples: int = RESAMPLES,
+    progress: ProgressCallback | None = None,
+) -> Evaluation:
+    """Evaluate samples.
+
+    Args:
+        images: (N, C, H, W), floating point, in [-1, 1]; N at least 2.
+        name: what they are called.
+        facts: plain values that say where they came from.
+        space: whose features are compared.
+        reference: the real images.
+        protocol: how they are compared.
+        resamples: sets that are drawn for each interval, at least 2.
+        progress: called with the measures that are done, and all of them.
+
+    Raises:
+        DataError: there are fewer than two samples, they have another shape, or a value is not finite.
+    """
+    if len(images) < 2:
+        raise DataError(f"an evaluation takes at least two images, not {len(images)}")
+    real = space.extract(reference.real_images(protocol.real_count))
+    samples, control = space.extract(images), space.extract(reference.control_images(len(images)))
+    found, usual = nearest(images.clamp(-1, 1), reference.train), reference.usual_nearest()
+    pair = Compared(samples, real, found[0], usual), Compared(control, real, usual, usual)
+    resampling, results = Resampling(resamples), {}
+    for done, measure in enumerate(MEASURES):
+        if progress is not None:
+            progress(done, len(MEASURES))
+        both = [_measured(measure, each, protocol, resampling) for each in pair]
+        if both[0] is not None and both[1] is not None:
+            results[measure.name] = Result(measure, both[0], both[1])
+    collapse = None if samples.raw else find_collapse(compute_quality(space, reference.whole, images))
+    return Evaluation(images, name, facts, space, reference, len(real), protocol, results, found, collapse)
+
+
+def _measured(measure: Measure, compared: Compared, protocol: Protocol, resampling: Resampling) -> Measurement | None:
+    found: Found | None = measure.compute(compared, protocol, resampling)
+    if found is None:
+        return None
+    ends = interval(found.value, found.resampled, measure.least, 1.0 if measure.share else None)
+    count = len(compared.nearest) if measure.pixels else len(compared.samples)
+    return Measurement(found.value, ends, count, found.resampled, found.details)

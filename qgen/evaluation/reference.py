@@ -1,0 +1,110 @@
+"""Reference: the real images that samples are compared with, and those that they must not be copies of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from qgen.data import DataSettings, ImageSet, open_images
+from qgen.data.distributions import DISTRIBUTIONS
+from qgen.data.sets import KNOWN_SETS
+from qgen.data.subset import fixed_permutation
+from qgen.errors import DataError
+from qgen.metrics.features import MAX_REFERENCE
+from qgen.metrics.neighbours import nearest
+from qgen.progress import ProgressCallback
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Real images, in two parts that have no image in common.
+
+    Attributes:
+        train: images that the generator learned from.
+        whole: the images that a feature space is fitted to: all of the training split, however few were learned from.
+        real: (N,), indices of the images of `of` that samples are compared with, in random order.
+        control: (M,), indices of images of `whole` that stand for a perfect generator, in random order.
+        of: the set of the reference images.
+        description: one line for people.
+    """
+
+    train: ImageSet
+    whole: ImageSet
+    of: ImageSet
+    real: NDArray[np.int64]
+    control: NDArray[np.int64]
+    description: str
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the reference images are of another split than the training images."""
+        return self.of is not self.whole
+
+    def real_images(self, count: int | None = None) -> Tensor:
+        """Return the first `count` reference images, (n, C, H, W), in [-1, 1]; None: all."""
+        return self.of.scaled(torch.from_numpy(self.real[:count]))
+
+    def control_images(self, count: int) -> Tensor:
+        """Return as many control images as there are, at most `count`: (n, C, H, W), in [-1, 1]."""
+        return self.whole.scaled(torch.from_numpy(self.control[:count]))
+
+    def usual_nearest(self) -> NDArray[np.float64]:
+        """Return the distance of each reference image to the nearest training image that is another one, (N,)."""
+        if self.held_out:
+            return nearest(self.real_images(), self.train)[0]
+        # Few are learned from where a limit is set: then the reference image need not be among them.
+        if self.train is self.whole:
+            return nearest(self.real_images(), self.train, self.real)[0]
+        distances = nearest(self.real_images(), self.train)[0]
+        return distances[distances > 0] if (distances > 0).any() else distances
+
+
+def open_reference(
+    settings: DataSettings,
+    data_dir: Path | None = None,
+    limit: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> Reference:
+    """Open the real images that the samples of a generator are compared with.
+
+    They are those of the split that it did not train on. A folder has one split: there, half of the images are the
+    reference, and the other half stands for a perfect generator.
+
+    Args:
+        settings: the images that it trained on.
+        data_dir: where files of known sets lie.
+        limit: largest number of reference images; None: 10,000.
+        progress: called while images are read.
+
+    Raises:
+        DataError: images cannot be opened, or there are fewer than four.
+    """
+    train = open_images(settings, data_dir, progress=progress)
+    all_of_them = settings.model_copy(update={"limit": None, "fraction": None})
+    whole = train if all_of_them == settings else open_images(all_of_them, data_dir, progress=progress)
+    if settings.name not in KNOWN_SETS and settings.name not in DISTRIBUTIONS:
+        return _halves(train, whole, limit or MAX_REFERENCE)
+    other = "test" if settings.split == "train" else "train"
+    of = open_images(all_of_them.model_copy(update={"split": other}), data_dir, progress=progress)
+    real = fixed_permutation(len(of))[: limit or MAX_REFERENCE]
+    what = f"{len(real):,} of {len(of):,}" if len(real) < len(of) else f"all {len(of):,}"
+    description = f"{what} images of {of.name}, {other} split, that nothing was trained on"
+    return Reference(train, whole, of, real, fixed_permutation(len(whole)), description)
+
+
+def _halves(train: ImageSet, whole: ImageSet, limit: int) -> Reference:
+    if len(whole) < 4:
+        raise DataError(f"{whole.name} has {len(whole)} images: an evaluation takes at least four, two for each half")
+    order = fixed_permutation(len(whole))
+    half = len(order) // 2
+    real, control = order[:half][:limit], order[half:]
+    description = (
+        f"{len(real):,} of {len(whole):,} images of {whole.name}, which has no test split: the generator may have "
+        "learned from them"
+    )
+    return Reference(train, whole, whole, real, control, description)
