@@ -26,10 +26,12 @@ Examples:
   qgen evaluate  # the latest run
   qgen evaluate runs/first-try --count 256 --seed 7
   qgen evaluate runs/first-try --count 64 --backend aer --shots 1024
-  qgen evaluate runs/first-try --count 64 --features digits --json
-  qgen evaluate --features efficientnet-lite0 --count 100
-  qgen evaluate --protocol defalco2024 --weights inception.pth
-  qgen evaluate images --reference digits --size 8"""
+  qgen evaluate --count 64 --features digits --json
+  qgen evaluate runs/first-try --compare runs/first-try --count 64
+  qgen evaluate images --reference digits --size 8
+
+FID, KID and Inception Score of publications are of Inception's features:
+--protocol defalco2024, with weights that you have (--weights FILE.pth)."""
 
 #: Samples where --count says nothing, at most.
 MAX_COUNT = 1_000
@@ -75,6 +77,9 @@ def evaluate(
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Inception's weights; default: in torch's hub folder.")
     ] = None,
+    compare: Annotated[
+        list[Path] | None, typer.Option(metavar="RUN", help="Another run of the same data. Repeatable.")
+    ] = None,
     protocol: Annotated[
         Literal["default", "defalco2024"], typer.Option(help="Measure as a paper does: its features and counts.")
     ] = "default",
@@ -100,7 +105,8 @@ def evaluate(
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of the sampler; each runs the circuits.")] = None,
     guidance: Annotated[float | None, typer.Option(min=1, help="Closeness to the label.")] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="The results; default: in the run's folder `evaluation`.")
+        Path | None,
+        typer.Option(metavar="FILE.html", help="The page; default: in the run's folder `evaluation`."),
     ] = None,
     data_dir: options.DataDir = None,
     device: options.Device = "auto",
@@ -112,8 +118,8 @@ def evaluate(
     Every number has a 95 % interval, and beside it stands the same number of
     real images in place of the samples: what a perfect generator would reach.
     """
-    if out is not None and out.suffix.lower() != ".json":
-        raise typer.BadParameter(f"{str(out)!r} does not end in .json.", param_hint="--out")
+    if out is not None and out.suffix.lower() != ".html":
+        raise typer.BadParameter(f"{str(out)!r} does not end in .html.", param_hint="--out")
     request = _request(protocol, features, weights, count, seed, data_dir, device)
     given: dict[str, Any] = {"sampler": sampler, "steps": steps, "guidance": guidance}
     sampler_changes = {key: value for key, value in given.items() if value is not None}
@@ -121,23 +127,24 @@ def evaluate(
         sampler_changes = {"steps": None, "eta": 0.0} | sampler_changes
     spending = confirmation.SpendingArgs(max_qpu_seconds, yes, dry_run, beyond_account, place_anew)
     changes = options.backend_settings(backend, shots, noise_scale, layout, hardware)
-    sampling = Sampling(changes, sampler_changes, spending)
     console = make_console(as_json)
     if what is not None and what.is_dir() and not (what / "config.yaml").is_file():
-        if changes or sampler_changes or any(spending):
-            raise typer.BadParameter("a folder of images is not sampled: leave options of backends and samplers out.")
-        evaluation, path = _of_folder(console, what, reference, size, request, out)
+        if changes or sampler_changes or any(spending) or compare:
+            raise typer.BadParameter(
+                "a folder of images is not sampled: leave --compare and options of backends and samplers out."
+            )
+        evaluations, path = _of_folder(console, what, reference, size, request, out)
     else:
         if reference is not None or size is not None:
             raise typer.BadParameter("--reference and --size are for folders: a run is compared with its own data.")
         from qgen.runs import find_run
 
-        found = _of_run(console, find_run(what), request, sampling, out, as_json)
-        if found is None:
-            return
-        evaluation, path = found
-    evaluation_output.write(evaluation, path)
-    evaluation_output.show(console, evaluation, path, as_json)
+        runs = [find_run(what), *map(find_run, compare or ())]
+        sampling = Sampling(changes, sampler_changes, spending)
+        evaluations, path = _of_runs(console, runs, request, sampling, out, as_json)
+    if evaluations:
+        files = evaluation_output.write(evaluations, path)
+        evaluation_output.show(console, evaluations, files, as_json)
 
 
 def _request(
@@ -168,20 +175,41 @@ def _request(
     return Request(protocol, features, weights, protocol.count or count, seed, data_dir, device)
 
 
-def _of_run(
-    console: Console, run: Run, request: Request, sampling: Sampling, out: Path | None, as_json: bool
-) -> tuple[Evaluation, Path] | None:
-    """Sample a run and evaluate the images; None after a dry run."""
+def _of_runs(
+    console: Console, runs: list[Run], request: Request, sampling: Sampling, out: Path | None, as_json: bool
+) -> tuple[list[Evaluation], Path]:
+    """Sample runs and evaluate the images; none after a dry run. All that can be refused is refused first."""
     from qgen.sampling import check_request, sampling_config
 
-    config = sampling_config(run, sampling.backend, sampling.sampler)
-    check_request(run, config, None, single=False)
-    options.check_backend(config.backend)
-    confirmation.check_args(sampling.spending, config.backend.name)
-    folder = run.path / "evaluation"
-    check_outputs(out or (None if sampling.spending.dry_run else folder / "x.json"), makes_folders=True)
-    reference, space = _open(console, config.data, request)
+    configs = [sampling_config(run, sampling.backend, sampling.sampler) for run in runs]
+    for run, config in zip(runs, configs, strict=True):
+        check_request(run, config, None, single=False)
+        options.check_backend(config.backend)
+        confirmation.check_args(sampling.spending, config.backend.name)
+    if len(runs) > 1 and sampling.spending.dry_run:
+        raise typer.BadParameter("plan one run at a time: leave --compare out.", param_hint="--dry-run")
+    folder = runs[0].path / "evaluation"
+    check_outputs(out or (None if sampling.spending.dry_run else folder / "x.html"), makes_folders=True)
+    references, space = _open(console, [config.data for config in configs], request)
 
+    evaluations, names = [], []
+    for run, reference in zip(runs, references, strict=True):
+        sampled = _sample(console, run, len(reference.real), request, sampling, as_json)
+        if sampled is None:
+            return [], folder
+        images, facts, name = sampled
+        evaluations.append(_evaluate(console, images, run.name, facts, reference, space, request))
+        names.append(name)
+    name = "-".join([names[0], request.features, *(run.name for run in runs[1:])])
+    if request.protocol.name != "default":
+        name += f"-{request.protocol.name}"
+    return evaluations, out or folder / f"{name.replace(':', '-').replace('/', '-')}.html"
+
+
+def _sample(
+    console: Console, run: Run, most: int, request: Request, sampling: Sampling, as_json: bool
+) -> tuple[torch.Tensor, dict[str, Any], str] | None:
+    """Return samples of a run, where they came from, and a name of a file; None after a dry run."""
     import torch
 
     from qgen.nn import describe_runs
@@ -190,7 +218,7 @@ def _of_run(
 
     device = choose_device(request.device)
     trained = open_trained(run, sampling.backend, sampling.sampler)
-    count = request.image_count or min(MAX_COUNT, len(reference.real))
+    count = request.image_count or min(MAX_COUNT, most)
     with closing(trained.backend):
         check_count(count, trained.generator.shape)
         circuits = trained.generator.circuits_per_image * count
@@ -204,21 +232,19 @@ def _of_run(
             confirmation.show_job_status(console, trained.backend, bar)
             images = sample_images(trained, count, request.seed, device, bar)
         facts = sample_facts(trained, count, request.seed, torch.device(device))
-        name = f"{sample_name(trained, count, request.seed)}-{request.features}".replace(":", "-").replace("/", "-")
-    path = out or folder / f"{name}.json"
-    return _evaluate(console, images, str(run.path), facts, reference, space, request), path
+        return images, facts, sample_name(trained, count, request.seed)
 
 
 def _of_folder(
     console: Console, folder: Path, against: str | None, size: int | None, request: Request, out: Path | None
-) -> tuple[Evaluation, Path]:
+) -> tuple[list[Evaluation], Path]:
     """Evaluate the images of a folder."""
     from qgen.data import DataSettings, image_shape, open_images
     from qgen.errors import ConfigError
 
     if against is None:
         raise typer.BadParameter("say what these are compared with: --reference digits.", param_hint="--reference")
-    path = out or Path("evaluation.json")
+    path = out or Path("evaluation.html")
     check_outputs(path)
     own, real = DataSettings(name=str(folder), size=size), DataSettings(name=against, size=size)
     shapes = image_shape(own), image_shape(real)
@@ -227,26 +253,38 @@ def _of_folder(
         raise ConfigError(f"the images of {folder} and {against} have {sides} pixels: --size resizes both")
     channels = max(shape[0] for shape in shapes)
     own, real = (each.model_copy(update={"channels": channels}) for each in (own, real))
-    reference, space = _open(console, real, request)
     with progress(console, "reading images") as bar:
         found = open_images(own.model_copy(update={"limit": request.image_count}), progress=bar)
+    references, space = _open(console, [real], request)
 
     import torch
 
     images = found.scaled(torch.arange(len(found)))
     facts = {"folder": found.source, "sha256": found.sha256}
-    return _evaluate(console, images, str(folder), facts, reference, space, request), path
+    return [_evaluate(console, images, str(folder), facts, references[0], space, request)], path
 
 
-def _open(console: Console, settings: DataSettings, request: Request) -> tuple[Reference, FeatureSpace]:
-    """Open the real images and the features."""
+def _open(console: Console, settings: list[DataSettings], request: Request) -> tuple[list[Reference], FeatureSpace]:
+    """Open the real images of each run, and the features that all of them share.
+
+    Raises:
+        ConfigError: two runs learned from other data.
+    """
+    from qgen.errors import ConfigError
     from qgen.evaluation import open_reference
     from qgen.metrics import open_feature_space
 
     with progress(console, "fetching images") as bar:
-        reference = open_reference(settings, request.data_dir, request.protocol.real_count, bar)
+        references = [open_reference(each, request.data_dir, request.protocol.real_count, bar) for each in settings]
+    first = references[0]
+    for reference in references:
+        if reference.whole.sha256 != first.whole.sha256:
+            raise ConfigError(
+                f"runs that are compared have learned from the same data, though not from as many images: these from "
+                f"{first.whole.name} {first.whole.shape} and {reference.whole.name} {reference.whole.shape}"
+            )
     with progress(console, "preparing the features"):
-        return reference, open_feature_space(request.features, reference.whole, request.weights)
+        return references, open_feature_space(request.features, first.whole, request.weights)
 
 
 def _evaluate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,39 +16,57 @@ if TYPE_CHECKING:
     from qgen.evaluation import Evaluation
 
 
-def write(evaluation: Evaluation, path: Path) -> None:
-    """Write the results as JSON.
+def write(evaluations: Sequence[Evaluation], page: Path) -> dict[str, str]:
+    """Write the page, and the results as JSON beside it; return both paths.
 
     Raises:
-        RunError: the file cannot be written.
+        RunError: a file cannot be written.
     """
+    from qgen.evaluation.compare import plain
+    from qgen.evaluation.page import page as make_page
     from qgen.runs import writing
 
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        storage.write_text(path, json.dumps(evaluation.plain(), indent=2, ensure_ascii=False) + "\n")
+    results = page.with_suffix(".json")
+    with writing(page):
+        page.parent.mkdir(parents=True, exist_ok=True)
+        storage.write_text(results, json.dumps(plain(evaluations), indent=2, ensure_ascii=False) + "\n")
+        storage.write_text(page, make_page(evaluations))
+    return {"page": str(page), "file": str(results)}
 
 
-def show(console: Console, evaluation: Evaluation, path: Path, as_json: bool) -> None:
-    """Print the results: JSON, or a table with notes."""
+def show(console: Console, evaluations: Sequence[Evaluation], files: dict[str, str], as_json: bool) -> None:
+    """Print the results: JSON, or tables with notes."""
+    from qgen.evaluation import text
+    from qgen.evaluation.compare import plain
+
     if as_json:
-        print_json(evaluation.plain() | {"file": str(path)})
+        print_json(plain(evaluations) | files)
         return
+    first, *others = evaluations
+    for each in evaluations:
+        if others:
+            console.print(f"\n{each.name}", style="bold")
+        _print_table(console, text.HEADINGS, text.rows(each))
+        if each.collapse:
+            console.print(f"warning: {each.collapse}", soft_wrap=True, style="yellow")
+    if others:
+        console.print("\ndifferences", style="bold")
+        headings = (first.name, *(f"{other.name} less {first.name}" for other in others))
+        _print_table(console, headings, text.compared_rows(evaluations))
+        console.print(text.pairing(evaluations), soft_wrap=True, style="dim")
+    for line in text.notes(first):
+        console.print(line, soft_wrap=True, style="dim")
+    console.print(f"page: {files['page']}", soft_wrap=True)
+
+
+def _print_table(console: Console, headings: Sequence[str], rows: Iterable[tuple[str, ...]]) -> None:
     from rich.table import Table
 
-    from qgen.evaluation import text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("", no_wrap=True)
-    for heading in text.HEADINGS:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in text.rows(evaluation):
+    for heading in headings:
+        table.add_column(heading, justify="right", overflow="fold")
+    for row in rows:
         table.add_row(*row)
-    console.print()
     console.print(table)
     console.print()
-    for line in text.notes(evaluation):
-        console.print(line, soft_wrap=True, style="dim")
-    if evaluation.collapse:
-        console.print(f"warning: {evaluation.collapse}", soft_wrap=True, style="yellow")
-    console.print(f"results: {path}", soft_wrap=True)

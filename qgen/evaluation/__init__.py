@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
+    from qgen.evaluation.compare import Difference as Difference
+    from qgen.evaluation.compare import differences as differences
     from qgen.evaluation.evaluate import Evaluation as Evaluation
     from qgen.evaluation.evaluate import Measurement as Measurement
     from qgen.evaluation.evaluate import Result as Result

@@ -14,7 +14,7 @@ from qgen.errors import DataError
 from qgen.evaluation.measures import MEASURES, Compared, Found, Measure
 from qgen.evaluation.protocol import Protocol
 from qgen.evaluation.reference import Reference
-from qgen.metrics.bootstrap import Interval, Resampling, interval
+from qgen.metrics.bootstrap import Interval, Resampling, interval, wilson
 from qgen.metrics.features import FeatureSpace
 from qgen.metrics.neighbours import nearest
 from qgen.metrics.quality import compute_quality, find_collapse
@@ -170,6 +170,9 @@ def _measured(measure: Measure, compared: Compared, protocol: Protocol, resampli
     found: Found | None = measure.compute(compared, protocol, resampling)
     if found is None:
         return None
-    ends = interval(found.value, found.resampled, measure.least, 1.0 if measure.share else None)
+    if measure.share and found.shares_of is not None:
+        ends = wilson(found.value, found.shares_of)
+    else:
+        ends = interval(found.value, found.resampled, measure.least, 1.0 if measure.share else None)
     count = len(compared.nearest) if measure.pixels else len(compared.samples)
     return Measurement(found.value, ends, count, found.resampled, found.details)

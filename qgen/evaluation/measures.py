@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qgen.evaluation.protocol import Protocol
 from qgen.metrics.bootstrap import Resampling
 from qgen.metrics.distances import frechet, resampled_mmd
-from qgen.metrics.distributions import divergences, sliced_wasserstein
+from qgen.metrics.distributions import correlation_error, jensen_shannon, sliced_wasserstein
 from qgen.metrics.features import CONFIDENT, Features
 from qgen.metrics.neighbours import MAX_NEIGHBOURS, NEIGHBOURS, neighbourhoods
 from qgen.metrics.quality import normalised_entropy
@@ -54,11 +54,13 @@ class Found:
         value: of all images.
         resampled: of resampled images, (B,).
         details: plain values that belong to it.
+        shares_of: the images that it is a share of, whose interval is known without resampling; None: it is none.
     """
 
     value: float
     resampled: Cloud
     details: Mapping[str, Any] = field(default_factory=dict)
+    shares_of: int | None = None
 
 
 Compute = Callable[[Compared, Protocol, Resampling], Found | None]
@@ -228,17 +230,10 @@ def _divergence(compute: Callable[[Cloud, Cloud], float]) -> Compute:
     return found
 
 
-def _jensen_shannon(real: Cloud, generated: Cloud) -> float:
-    return float(np.mean(divergences(real, generated).jensen_shannon))
-
-
-def _correlation(real: Cloud, generated: Cloud) -> float:
-    return divergences(real, generated).correlation
-
-
 def _mean(values: Cloud, drawn: NDArray[np.int64], details: Mapping[str, Any] | None = None) -> Found:
     resampled: Cloud = values[drawn].mean(axis=1)
-    return Found(float(values.mean()), resampled, details or {})
+    binary = bool(((values == 0) | (values == 1)).all())
+    return Found(float(values.mean()), resampled, details or {}, len(values) if binary else None)
 
 
 _ONE_SET = f"of equally many images, at most {MAX_NEIGHBOURS:,}; rises and falls with their number"
@@ -253,7 +248,7 @@ MEASURES = (
     ),
     Measure(
         "fid_infinite",
-        "Fréchet distance, N → ∞",
+        "Fréchet, N → ∞",
         _fid_infinite,
         "lower",
         "the same, extrapolated in 1/N to infinitely many images (Chong and Forsyth 2020, arXiv:1911.07023), from all "
@@ -343,7 +338,7 @@ MEASURES = (
     Measure(
         "jensen_shannon",
         "Jensen-Shannon divergence",
-        _divergence(_jensen_shannon),
+        _divergence(jensen_shannon),
         "lower",
         "of histograms of 100 bins, mean of the axes, in nats",
         "larger for fewer samples",
@@ -351,7 +346,7 @@ MEASURES = (
     Measure(
         "correlation",
         "error of correlations",
-        _divergence(_correlation),
+        _divergence(correlation_error),
         "lower",
         "largest difference of a correlation coefficient",
         "larger for fewer samples",

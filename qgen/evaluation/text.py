@@ -1,14 +1,25 @@
-"""Evaluations in words: the rows of their table, and what has to be known to read it."""
+"""Evaluations in words: the rows of their tables, and what has to be known to read them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from qgen.evaluation.compare import Difference, differences, share_seeds
 from qgen.evaluation.evaluate import Evaluation, Measurement
 from qgen.evaluation.measures import Measure
 
-HEADINGS = ("samples", "95 % interval", "real images", "95 % interval")
+HEADINGS = ("samples", "95 % interval", "real", "95 % interval")
+INTERVALS = (
+    "Intervals are of images drawn anew from these, samples and real ones, at this number of images: they don't know "
+    "how another training of the same model would end. Of precision and density the samples are drawn, of recall and "
+    "coverage the real images."
+)
+NEAREST = (
+    "By the root mean square difference of pixels. A sample that is its training image with noise was memorised; one "
+    "that shows the same thing otherwise was not."
+)
+_MINUS = "\u2212"
 
 
 def rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:
@@ -19,6 +30,27 @@ def rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:
         yield (label(evaluation, measure), *cells)
 
 
+def compared_rows(evaluations: Sequence[Evaluation]) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each measure: its name, the value of the first, and the differences of the others."""
+    first, *others = evaluations
+    found = [differences(first, other) for other in others]
+    for name, result in first.results.items():
+        cells = (difference(result.measure, each[name]) if name in each else "\u2013" for each in found)
+        yield (label(first, result.measure), number(result.samples.value, result.measure), *cells)
+
+
+def answer(evaluation: Evaluation) -> str:
+    """Return the Frechet distance and the copies, each beside those of real images, in one sentence."""
+    distance, copies = evaluation.results["fid"], evaluation.results["copies"]
+    shown = _with_ends(distance.measure, distance.samples)
+    return (
+        f"{label(evaluation, distance.measure)} {shown}, where real "
+        f"images have {number(distance.real.value, distance.measure)}; "
+        f"{number(copies.samples.value, copies.measure)} of the samples are as near to a training image as 1 % of real "
+        "images are."
+    )
+
+
 def label(evaluation: Evaluation, measure: Measure) -> str:
     """Return the name of a measure; FID and KID are named so where features are Inception's."""
     if evaluation.space.name == "inception":
@@ -27,37 +59,77 @@ def label(evaluation: Evaluation, measure: Measure) -> str:
     return "score of classes" if measure.name == "inception_score" else measure.label
 
 
+def facts(evaluation: Evaluation) -> list[str]:
+    """Return where the samples came from, in a few words each."""
+    known = evaluation.facts
+    parts = [f"{len(evaluation.images):,} samples"]
+    if "step" in known:
+        parts += [f"after {known['step']:,} steps", f"circuits on {known['backend']['name']}", f"seed {known['seed']}"]
+    return [*parts, f"features: {evaluation.space.name}", f"protocol: {evaluation.protocol.name}"]
+
+
 def notes(evaluation: Evaluation) -> list[str]:
-    """Return what has to be known to read the table, a line each."""
+    """Return what has to be known to read the table, a sentence each."""
     control = evaluation.results["fid"].real.count
     lines = [
-        f"{len(evaluation.images):,} samples against {evaluation.reference.description}",
-        f"features: {evaluation.space.description}",
-        f"real images: {control:,} others in place of the samples, as a perfect generator would make",
+        f"{len(evaluation.images):,} samples against {evaluation.reference.description}.",
+        f"Features: {evaluation.space.description}.",
+        f"Real: {control:,} other real images in place of the samples, as a perfect generator would make.",
     ]
+    if evaluation.protocol.name != "default":
+        lines.append(f"Protocol: {evaluation.protocol.about}.")
     if evaluation.space.name != "inception":
-        lines.append("distances of other features, and of other numbers of images, are other numbers: no published FID")
+        lines.append("Distances of other features, or of other numbers of images, are other numbers: no published FID.")
     infinite = evaluation.results.get("fid_infinite")
     if infinite is not None and infinite.samples.details["extrapolated_below_features"]:
-        lines.append("there are too few images for N → ∞: halves of them are fewer than features")
+        lines.append("N → ∞ is not to be trusted: half of the images are no more than there are features.")
     return lines
+
+
+def pairing(evaluations: Sequence[Evaluation]) -> str:
+    """Return whether differences are paired, and what they are no evidence of."""
+    first, *others = evaluations
+    paired = all(share_seeds(first, other) for other in others)
+    how = "Paired: sample k of all has the same seed." if paired else "Not paired by samples; real images are the same."
+    return f"{how} These are differences of these weights: for claims on models, compare trainings with several seeds."
+
+
+def difference(measure: Measure, found: Difference) -> str:
+    """Format a difference with its interval."""
+    shown = number(found.value, measure)
+    return f"{'+' if found.value > 0 else ''}{shown} ({ends(*found.interval, measure)})"
+
+
+def sentence(words: str) -> str:
+    """Return words as a sentence."""
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def number(value: float, measure: Measure) -> str:
     """Format a value with three digits, shares in percent."""
     if measure.share:
-        return f"{100 * value:.1f} %"
+        return f"{100 * value:.1f} %".replace("-", _MINUS)
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{min(digits, 5)}f}".replace("-", "\u2212")
+    return f"{value:,.{min(digits, 4)}f}".replace("-", _MINUS)
 
 
 def ends(low: float, high: float, measure: Measure) -> str:
     """Format an interval."""
     if measure.share:
-        return f"{100 * low:.1f} to {100 * high:.1f} %"
-    return f"{number(low, measure)} to {number(high, measure)}"
+        return f"{100 * low:.1f} to {100 * high:.1f} %".replace("-", _MINUS)
+    digits = _digits(high - low)
+    return f"{low:,.{digits}f} to {high:,.{digits}f}".replace("-", _MINUS)
+
+
+def _digits(width: float) -> int:
+    """Return the decimals that show a width by two digits, at most four."""
+    return min(4, max(0, 1 - math.floor(math.log10(width)))) if width > 0 else 2
+
+
+def _with_ends(measure: Measure, measurement: Measurement) -> str:
+    return "{} ({})".format(*_cells(measure, measurement))
 
 
 def _cells(measure: Measure, measurement: Measurement) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from qgen.randomness import derive
 
@@ -47,6 +48,19 @@ class Resampling:
     def fewer(self, repeats: int) -> Resampling:
         """Return a resampling of at most so many repeats: the first of these."""
         return Resampling(min(repeats, self.repeats))
+
+
+def wilson(share: float, count: int) -> Interval:
+    """Return the 95 % interval of a share of images (E. B. Wilson 1927, JASA 22, 209): not empty at 0 or 1.
+
+    Args:
+        share: in [0, 1].
+        count: images that it is a share of, at least 1.
+    """
+    z = float(ndtri((1 + CONFIDENCE) / 2))
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    return Interval(float(max(0.0, min(share, middle - half))), float(min(1.0, max(share, middle + half))))
 
 
 def interval(

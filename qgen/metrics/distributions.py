@@ -84,7 +84,7 @@ def divergences(
         jensen_shannon=tuple(_jensen_shannon(p, q) for p, q in counts),
         wasserstein=tuple(_wasserstein(p, q) for p, q in zip(real.T, generated.T, strict=True)),
         sliced_wasserstein=sliced_wasserstein(real, generated),
-        correlation=float(np.abs(_correlations(real) - _correlations(generated)).max()),
+        correlation=correlation_error(real, generated),
     )
 
 
@@ -97,6 +97,18 @@ def sliced_wasserstein(real: Points, generated: Points) -> float:
     directions = rng.standard_normal((DIRECTIONS, real.shape[1]))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     return float(np.mean([_wasserstein(real @ along, generated @ along) for along in directions]))
+
+
+def jensen_shannon(real: Points, generated: Points, bins: int = 100) -> float:
+    """Compute the mean over the axes of `Divergences.jensen_shannon`, of samples (N, D) and (M, D)."""
+    edges = [np.linspace(low, high, bins + 1) for low, high in _limits(None, real)]
+    pairs = [(_counted(real[:, k], edge), _counted(generated[:, k], edge)) for k, edge in enumerate(edges)]
+    return float(np.mean([_jensen_shannon(p, q) for p, q in pairs]))
+
+
+def correlation_error(real: Points, generated: Points) -> float:
+    """Compute the largest difference of a correlation coefficient of samples (N, D) and (M, D), in [0, 2]."""
+    return float(np.abs(_correlations(real) - _correlations(generated)).max())
 
 
 def _points(samples: Tensor | Points) -> Points:

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from qgen import QgenError, __version__
 from qgen.cli import main as command_line
 
-COMMANDS = ("train", "sample", "describe", "data", "backends", "transpile", "jobs", "devserver", "study")
+COMMANDS = ("train", "sample", "evaluate", "describe", "data", "backends", "transpile", "jobs", "devserver", "study")
 #: Whose examples take longer than the others together.
-LONG = ("sample", "transpile", "devserver")
+LONG = ("sample", "evaluate", "transpile", "devserver")
 
 
 def invoke(*arguments: str) -> Any:

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from qgen.metrics.bootstrap import Resampling, interval
+from qgen.metrics.bootstrap import Resampling, interval, wilson
 from qgen.metrics.distances import frechet
 
 
@@ -44,3 +45,11 @@ def test_the_interval_of_a_biased_distance_is_about_its_mean_at_this_number_of_i
         low, high = interval(frechet(x, y), np.array([frechet(x[i], y[j]) for i, j in pairs]))
         hits += low <= expected <= high
     assert hits >= 28  # 38 of 40 in theory; too few images for normality
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 30), (3, 30), (17, 40), (30, 30)])
+def test_the_interval_of_a_share_is_that_of_scipy(hits, count):
+    expected = binomtest(hits, count).proportion_ci(method="wilson")
+    found = wilson(hits / count, count)
+    assert found == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert found.high > found.low

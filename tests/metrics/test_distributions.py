@@ -10,6 +10,7 @@ from scipy.stats import entropy
 
 from qgen.errors import DataError
 from qgen.metrics import divergences
+from qgen.metrics.distributions import correlation_error, jensen_shannon
 
 
 def test_identical_samples_differ_in_nothing(rng):
@@ -104,3 +105,10 @@ def test_an_axis_that_does_not_vary_gives_numbers_all_the_same(rng):
 def test_refusals(real, generated, options, message):
     with pytest.raises(DataError, match=message):
         divergences(real, generated, **options)
+
+
+def test_single_divergences_are_those_of_all(rng):
+    x, y = rng.normal(size=(200, 3)), rng.normal(0.2, 1.1, size=(150, 3))
+    every = divergences(x, y)
+    assert jensen_shannon(x, y) == pytest.approx(np.mean(every.jensen_shannon))
+    assert correlation_error(x, y) == pytest.approx(every.correlation)

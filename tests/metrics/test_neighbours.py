@@ -41,11 +41,12 @@ def test_one_point_covers_little_and_a_far_one_nothing(rng):
     assert means(x, np.full((500, 4), 1e3)) == [0, 0, 0, 0]
 
 
-def test_samples_of_a_part_are_precise_and_recall_little(rng):
-    x, y = rng.normal(size=(1000, 2)), 0.1 * rng.normal(size=(1000, 2))
+def test_samples_around_a_few_real_images_are_precise_and_recall_only_those(rng):
+    x = rng.normal(size=(200, 4))
+    y = np.repeat(x[:20], 10, axis=0) + 1e-6 * rng.normal(size=(200, 4))
     precision, recall, *_ = means(x, y)
-    assert precision > 0.99
-    assert recall < 0.2
+    assert precision == 1
+    assert recall == pytest.approx(0.1, abs=0.02)
 
 
 def test_few_points_are_compared_all_the_same(rng):

@@ -6,8 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from qgen.backends.ibm.journal import Journal
+from qgen.data import save_single
 
 
 def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, run: Path) -> Path:
@@ -17,6 +19,7 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, run: Path) -> Path:
     """
     monkeypatch.chdir(folder)
     shutil.copytree(run, "runs/first-try")
+    save_single(torch.rand(12, 1, 8, 8), "images", [f"{number}" for number in range(12)])
     Path("my.yaml").write_text("preset: unet\n")
     Path("circuit.qasm").write_text('OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\nh q[0];\ncx q[0],q[1];\n')
     Journal(Path("runs/first-try/jobs.sqlite")).close()
