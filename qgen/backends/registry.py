@@ -62,21 +62,26 @@ class Row:
                 )
 
 
-_NO_NOISE = ("has no noise of its own to change", "`aer:fake_brisbane`, say, has")
+_NO_NOISE = ("has no noise of its own to change", "`noisy:fake_brisbane` and `aer:fake_brisbane`, say, have")
+_ONE_METHOD = ("has one way to its values", "`noisy:fake_brisbane`, say, has several")
 #: What is said of an option that a backend has no use for, and which backend has.
 _USELESS = {
-    "shots": ("is exact", "`aer` samples"),
+    "shots": ("takes no shots", "`aer` does, and with a device's noise `aer:fake_brisbane`, say"),
     "noise_scale": _NO_NOISE,
     "noise": _NO_NOISE,
-    "layout": ("has no qubits of a device to choose", "`aer:fake_brisbane` and `fake_brisbane`, say, have"),
+    "idle_noise": _NO_NOISE,
+    "layout": ("has no qubits of a device to choose", "`noisy:fake_brisbane` and `fake_brisbane`, say, have"),
+    "method": _ONE_METHOD,
+    "paths": _ONE_METHOD,
+    "tolerance": _ONE_METHOD,
 }
 
 
 def _find_noise(name: str) -> None:
-    from qgen.devices import open_device
+    from qgen.devices import open_device, simulated
     from qgen.noise.settings import ENDINGS
 
-    source = name.removeprefix("aer:")
+    source = simulated(name)
     if source.lower().endswith(ENDINGS):
         from qgen.noise import read_noise
 
@@ -91,6 +96,10 @@ def _find_snapshot(name: str) -> None:
     open_device(name)
 
 
+_NOISY_FORMS = {
+    "noisy:DEVICE": "our engine with the noise of a device, and with adjoint gradients, as in noisy:fake_brisbane",
+    "noisy:FILE.yaml": "our engine with the noise of a file: docs/noise-files.md",
+}
 _AER_FORMS = {
     "aer:DEVICE": "Aer with the noise of a device, as in aer:fake_brisbane",
     "aer:FILE.yaml": "Aer with the noise of a file: docs/noise-files.md",
@@ -107,9 +116,16 @@ _ROWS = (
     Row("aer", "qgen.backends.aer.exact:open_aer", ("shots",)),
     Row("reference", "qgen.backends.reference:open_reference"),
     Row(
+        "noisy:",
+        "qgen.backends.noisy.backend:open_noisy",
+        ("noise_scale", "noise", "idle_noise", "layout", "method", "paths", "tolerance"),
+        _NOISY_FORMS,
+        find=_find_noise,
+    ),
+    Row(
         "aer:",
         "qgen.backends.aer.noisy:open_noisy",
-        ("shots", "noise_scale", "noise", "layout"),
+        ("shots", "noise_scale", "noise", "idle_noise", "layout"),
         _AER_FORMS,
         find=_find_noise,
     ),
@@ -154,7 +170,7 @@ def open_backend(
         shots: per circuit; None: values are exact where the backend can compute them, else 1,024 shots.
         noise_scale: how strong a device's errors are; None or 1: as they are, 0: none.
         journal: the file in which jobs on hardware are recorded; None: one in the user's data folder.
-        options: further ones by the names of the fields of `BackendSettings`, as `noise`, `layout` and `hardware`; None
+        options: further ones by the names of the fields of `BackendSettings`, as `noise`, `method` and `layout`; None
             is the default. Nothing runs on IBM's hardware before the backend's `allow` was called.
 
     Raises:

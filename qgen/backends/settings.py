@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,21 +16,32 @@ if TYPE_CHECKING:
 class BackendSettings(Settings):
     """Where circuits run while training, and how they are differentiated."""
 
+    added: ClassVar[frozenset[str]] = frozenset({"idle_noise", "method", "paths", "tolerance"})
+
     name: str = "statevector"
-    """As `qgen backends` lists them: `statevector`, `aer`, `aer:fake_brisbane`, `aer:noise.yaml`, ..."""
+    """As `qgen backends` lists them: `statevector`, `aer`, `noisy:fake_brisbane`, `aer:noise.yaml`, ..."""
     shots: int | None = Field(None, gt=0)
     """How often each circuit is measured; None: exact values where the backend can compute them, else 1,024 shots."""
     noise_scale: float | None = Field(None, ge=0)
     """How strong a device's errors are; None or 1: as they are, 0: none."""
     noise: tuple[Literal["gates", "relaxation", "readout"], ...] | None = None
     """Which kinds of a device's errors are on; None: all."""
+    idle_noise: bool | None = None
+    """Whether qubits relax while they wait, too; None or false: during gates only, as in Aer's models of devices."""
+    method: Literal["auto", "exact", "propagate", "paths"] | None = None
+    """How `noisy:` backends find values: `exact`, `propagate` (up to a tolerance), `paths` (of errors drawn at random);
+    None or `auto`: exact on few wires, else propagate where inputs come before all gates on two qubits, else paths."""
+    paths: int | None = Field(None, gt=0)
+    """Of method `paths`: how many paths a value is the mean of; None: 16."""
+    tolerance: float | None = Field(None, gt=0)
+    """Of method `propagate`: the error that values may have, as the root of its mean square; None: 0.01."""
     layout: str | None = None
     """A file of `qgen transpile --pin`: circuits put on that device before; None: the transpiler puts them there."""
     hardware: HardwareOptions = HardwareOptions()
     """How circuits run on IBM's hardware."""
     gradient: str = "auto"
     """`adjoint`, `parameter-shift`, `spsa`, each with options as in `spsa:directions=4,step=0.1`; `auto` is adjoint
-    where values are exact, else parameter-shift."""
+    where the backend has it, else parameter-shift."""
 
     def saved_layouts(self) -> SavedLayouts | None:
         """Read the circuits of `layout`.

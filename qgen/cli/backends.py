@@ -356,7 +356,7 @@ def _show_device(device: Device, figure: Path | None, as_json: bool, live: LiveD
         "worst couplers": ", ".join(f"{a}-{b}: {_percent(error)}" for error, (a, b) in couplers) or "-",
         **({"not calibrated": _named([f"{a}-{b}" for a, b in faulty])} if faulty else {}),
         **({"warning": "no two-qubit gate works in this snapshot"} if faulty and not couplers else {}),
-        "use it": f"--backend {device.name if live else f'aer:{device.name}'}",
+        "use it": f"--backend {device.name if live else f'noisy:{device.name}'}",
     }
     print_rows(make_console(), rows | ({"drawn into": str(figure)} if figure else {}))
 

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 Shots = Annotated[int | None, typer.Option(min=1, help="Shots per circuit; default: exact values where possible.")]
 NoiseScale = Annotated[float | None, typer.Option(min=0, help="Strength of a device's errors: 0 none, 1 as they are.")]
+Method = Annotated[
+    Literal["auto", "exact", "propagate", "paths"] | None,
+    typer.Option(help="Of noisy: backends: how values are found."),
+]
+Paths = Annotated[int | None, typer.Option(min=1, help="Of method paths: how many for a value; default: 16.")]
+Tolerance = Annotated[
+    float | None, typer.Option(metavar="RMS", help="Of method propagate: error of values; default: 0.01.")
+]
 Layout = Annotated[
     str | None, typer.Option(metavar="FILE.json", help="Circuits put on the device before: `qgen transpile --pin`.")
 ]
@@ -33,6 +41,9 @@ def backend_settings(
     layout: str | None,
     hardware: list[str] | None,
     gradient: str | None = None,
+    method: str | None = None,
+    paths: int | None = None,
+    tolerance: float | None = None,
 ) -> dict[str, Any]:
     """Return the settings of a backend that the command line gives, as values for `BackendSettings`.
 
@@ -46,7 +57,7 @@ def backend_settings(
         layout = os.path.expanduser(layout)
         read_layout_file(layout)
     given: dict[str, Any] = {"name": name, "shots": shots, "gradient": gradient}
-    given |= {"noise_scale": noise_scale, "layout": layout}
+    given |= {"noise_scale": noise_scale, "layout": layout, "method": method, "paths": paths, "tolerance": tolerance}
     given["hardware"] = key_values(hardware, "--hardware", "tiles=auto") if hardware else None
     return {key: value for key, value in given.items() if value is not None}
 

@@ -40,6 +40,9 @@ def sample(
     ] = None,
     shots: options.Shots = None,
     noise_scale: options.NoiseScale = None,
+    method: options.Method = None,
+    paths: options.Paths = None,
+    tolerance: options.Tolerance = None,
     layout: options.Layout = None,
     hardware: options.Hardware = None,
     max_qpu_seconds: confirmation.MaxSeconds = None,
@@ -74,7 +77,9 @@ def sample(
     # All that can be refused without the model is refused first: building it takes seconds.
     if out is not None and out.suffix.lower() != ".png":
         raise typer.BadParameter(f"{str(out)!r} does not end in .png.", param_hint="--out")
-    backend_changes = options.backend_settings(backend, shots, noise_scale, layout, hardware)
+    backend_changes = options.backend_settings(
+        backend, shots, noise_scale, layout, hardware, method=method, paths=paths, tolerance=tolerance
+    )
     trained_run = find_run(run)
     check_outputs(out or (None if dry_run else trained_run.samples / "samples.png"), makes_folders=True)
     given: dict[str, Any] = {"sampler": sampler, "steps": steps, "eta": eta, "labels": label, "guidance": guidance}

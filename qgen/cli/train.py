@@ -29,7 +29,7 @@ Examples:
   qgen train qvunet-1hq --data-dir ~/datasets  # as published
   qgen train quanvunet --set model.variant=published --set data.limit=10000
   qgen train --backend aer --shots 256 --set training.steps=20
-  qgen train --backend aer:fake_fez --gradient spsa --set training.steps=5
+  qgen train --backend noisy:fake_fez  # with that device's noise
   qgen train --gradient parameter-shift:fraction=0.25
   qgen train my.yaml --name second-try
   qgen train --resume  # go on with the latest run
@@ -58,6 +58,9 @@ def train(
         ),
     ] = None,
     noise_scale: options.NoiseScale = None,
+    method: options.Method = None,
+    paths: options.Paths = None,
+    tolerance: options.Tolerance = None,
     hardware: options.Hardware = None,
     max_qpu_seconds: confirmation.MaxSeconds = None,
     beyond_account: confirmation.Beyond = False,
@@ -96,7 +99,9 @@ def train(
         return
     if name is not None and out is not None:
         raise typer.BadParameter("Give --name or --out, not both.")
-    circuits = options.backend_settings(backend, shots, noise_scale, layout, hardware, gradient)
+    circuits = options.backend_settings(
+        backend, shots, noise_scale, layout, hardware, gradient, method, paths, tolerance
+    )
     new_only: dict[str, Any] = {"--from": from_, "--name": name, "--out": out}
     if resume and any(value is not None for value in new_only.values()):
         raise typer.BadParameter(f"--resume goes on with a run as it is; it takes none of {', '.join(new_only)}.")
@@ -132,6 +137,7 @@ def _with_absolute_paths(settings: RunConfig) -> RunConfig:
     from qgen.data.distributions import DISTRIBUTIONS
     from qgen.data.sets import KNOWN_SETS
     from qgen.data.sources import expand_home
+    from qgen.devices import simulated
     from qgen.noise.settings import ENDINGS
     from qgen.runs import override_config
     from qgen.runs.config_files import nested
@@ -142,9 +148,11 @@ def _with_absolute_paths(settings: RunConfig) -> RunConfig:
         changes.append(nested("data.name", str(images.resolve())))
     if settings.backend.layout is not None:
         changes.append(nested("backend.layout", os.path.abspath(expand_home(settings.backend.layout))))
-    noise = expand_home(settings.backend.name.removeprefix("aer:"))
+    name = settings.backend.name
+    noise = expand_home(simulated(name))
     if noise.suffix.lower() in ENDINGS and os.path.isfile(noise):
-        changes.append(nested("backend.name", f"aer:{noise.resolve()}"))
+        prefix = name.removesuffix(simulated(name)) or "aer:"
+        changes.append(nested("backend.name", f"{prefix}{noise.resolve()}"))
     changes.append({"model": dict(settings.kind.absolute_paths(settings.model))})
     return override_config(settings, changes)
 

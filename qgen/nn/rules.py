@@ -166,8 +166,6 @@ class Products:
         return index < 2 and self.wants[index]
 
     def _traced(self, wants: Sequence[bool]) -> Traceable:
-        if not self.compiled.second_derivatives:
-            raise self.compiled.no_second_derivatives()
         return backward_of(_values_traced(self.compiled, self.streams), [True], (*wants, False))
 
 

@@ -177,6 +177,14 @@ def _conditions(trained: Trained) -> Iterator[str]:
         yield f"noise{backend.noise_scale:g}"
     if backend.noise is not None:
         yield "+".join(backend.noise) or "noiseless"
+    if backend.idle_noise:
+        yield "idle"
+    if backend.method is not None:
+        yield backend.method
+    if backend.paths is not None:
+        yield f"paths{backend.paths}"
+    if backend.tolerance is not None:
+        yield f"tolerance{backend.tolerance:g}"
     if backend.layout is not None:
         yield f"layout{sha256(Path(backend.layout).read_bytes()).hexdigest()[:8]}"
     default = type(backend.hardware)()

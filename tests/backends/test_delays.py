@@ -51,8 +51,14 @@ def file(tmp_path: Path) -> str:
     return f"aer:{tmp_path / 'noise.yaml'}"
 
 
+@pytest.fixture(params=["aer", "noisy"])
+def simulated(request: pytest.FixtureRequest, file: str) -> str:
+    """The file on each engine that has its noise."""
+    return f"{request.param}:{file.removeprefix('aer:')}"
+
+
 @pytest.mark.parametrize("nested", [False, True])
-@pytest.mark.parametrize("name", ["reference", "statevector", "aer", "ideal aer:fake_lagos"])
+@pytest.mark.parametrize("name", ["reference", "statevector", "aer", "ideal aer:fake_lagos", "ideal noisy:fake_lagos"])
 def test_nothing_happens_without_noise(name: str, nested: bool, rng: np.random.Generator) -> None:
     backend = open_backend(name.split()[-1], noise_scale=0.0 if "ideal" in name else None)
     angle, us = rng.uniform(-3, 3), rng.uniform(0, 90)
@@ -63,8 +69,8 @@ def test_nothing_happens_without_noise(name: str, nested: bool, rng: np.random.G
 
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 @pytest.mark.parametrize("unit", ["us", "ns", "s"])
-def test_relaxation_of_a_file(file: str, unit: str, scale: float, rng: np.random.Generator) -> None:
-    backend, rows = open_backend(file, noise_scale=scale), rng.uniform([-3, 0], [3, 90], (4, 2))
+def test_relaxation_of_a_file(simulated: str, unit: str, scale: float, rng: np.random.Generator) -> None:
+    backend, rows = open_backend(simulated, noise_scale=scale), rng.uniform([-3, 0], [3, 90], (4, 2))
     per_us = {"us": 1.0, "ns": 1e3, "s": 1e-6}[unit]
     values = np.array([wanted(*row, scale=scale) for row in rows])
     executable = backend.compile(layer(LENGTH, unit))
@@ -72,13 +78,14 @@ def test_relaxation_of_a_file(file: str, unit: str, scale: float, rng: np.random
     angle, us = rows[0]
     fixed = backend.compile(layer(us * per_us, unit)).expectations([angle], [])
     np.testing.assert_allclose(fixed, values[0], rtol=0, atol=1e-9)
-    quiet = open_backend(file, noise_scale=scale, noise=("gates", "readout")).compile(layer(LENGTH, unit))
+    quiet = open_backend(simulated, noise_scale=scale, noise=("gates", "readout")).compile(layer(LENGTH, unit))
     np.testing.assert_allclose(quiet.expectations([angle, us * per_us], []), wanted(angle, 0.0), rtol=0, atol=1e-9)
 
 
-def test_relaxation_of_a_device(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("simulator", ["aer", "noisy"])
+def test_relaxation_of_a_device(simulator: str, rng: np.random.Generator) -> None:
     """What waiting makes of values is up to the T1 and T2 of the qubit that waits; the step of its clock is 4 ns."""
-    backend = open_backend("aer:fake_lagos", noise=("relaxation",))
+    backend = open_backend(f"{simulator}:fake_lagos", noise=("relaxation",))
     angle = rng.uniform(1, 2)
     long, short = (backend.compile(layer(us)) for us in (40.0, 0.0))
     wire = long.routed.wires[0]
@@ -120,10 +127,23 @@ def test_open_lengths_have_no_slope_on_exact_backends_and_no_shift_rule_on_noisy
     assert torch.isfinite(again.grad).all()
 
 
-def test_what_cannot_be_is_refused_by_a_line(file: str) -> None:
+def test_open_lengths_have_slopes_where_noise_has_an_adjoint(file: str, rng: np.random.Generator) -> None:
+    executable = open_backend(f"noisy:{file.removeprefix('aer:')}").compile(layer(LENGTH))
+    angle, us, step = rng.uniform(-3, 3), rng.uniform(1, 90), 1e-4
+    for k in range(4):
+        upstream = torch.eye(4).double()[k]
+        found, _ = executable.vjp(torch.tensor([angle, us]).double(), torch.zeros(0).double(), upstream, (True, False))
+        slopes = [
+            (wanted(angle + a * step, us + b * step)[k] - wanted(angle - a * step, us - b * step)[k]) / (2 * step)
+            for a, b in ((1, 0), (0, 1))
+        ]
+        np.testing.assert_allclose(found, slopes, rtol=0, atol=1e-7)
+
+
+def test_what_cannot_be_is_refused_by_a_line(simulated: str) -> None:
     with pytest.raises(InputError, match="a delay is -1e-06 s long"):
-        open_backend(file).compile(layer(LENGTH)).expectations([0.3, -1.0], [])
+        open_backend(simulated).compile(layer(LENGTH)).expectations([0.3, -1.0], [])
     with pytest.raises(BackendError, match="in `dt`, and the device does not say how long that is"):
-        open_backend(file).compile(layer(100, "dt"))
+        open_backend(simulated).compile(layer(100, "dt"))
     with pytest.raises(BackendError, match="fixed length only"):
         open_backend("fake_lagos").compile(layer(LENGTH))

@@ -25,7 +25,7 @@ from qgen.errors import CircuitError, ProductFormulaWarning
 TABLE = {meaning.name: meaning for meaning in meanings()}
 EXACT = ["reference", "statevector", "aer"]
 #: Qiskit's transpiler takes a matrix for a special one within a fidelity of 1e-9: amplitudes are 3e-5 off.
-PLACED = {"aer:fake_lagos": 1e-4}
+PLACED = {"aer:fake_lagos": 1e-4, "noisy:fake_lagos": 1e-4}
 LEFT, RIGHT = Parameter("left"), Parameter("right")
 
 OTHERS = {meaning.name: meaning for meaning in library_table()}

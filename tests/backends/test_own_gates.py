@@ -19,6 +19,7 @@ BACKENDS = {
     "statevector": {},
     "aer": {},
     "aer:fake_manila": {"noise_scale": 0.0},
+    "noisy:fake_manila": {"noise_scale": 0.0},
 }
 OBSERVABLES = ["ZI", "XX", "IY"]
 KINDS = len(own_gates("own", 0.1, 0.2))

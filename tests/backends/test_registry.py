@@ -10,7 +10,7 @@ import pytest
 from qgen.backends import FORMS, backend_names, open_backend, open_settings
 from qgen.backends.registry import _ROWS, is_billed
 from qgen.backends.settings import BackendSettings
-from qgen.cli.options import Layout, NoiseScale, Shots, backend_settings
+from qgen.cli.options import Layout, Method, NoiseScale, Paths, Shots, Tolerance, backend_settings
 from qgen.errors import BackendError, ConfigError
 
 
@@ -36,6 +36,7 @@ def test_hardware_alone_is_billed() -> None:
     [
         ("aer", {"shots": 7}),
         ("aer:fake_manila", {"noise_scale": 0.5, "noise": ["readout", "gates"]}),
+        ("noisy:fake_manila", {"method": "propagate", "tolerance": 0.1, "paths": 3}),
         ("fake_manila", {"shots": 33}),
         ("statevector", {}),
     ],
@@ -49,7 +50,17 @@ def test_options_mean_the_same_everywhere(name: str, options: dict[str, Any]) ->
     assert by_hand.facts() == of_settings.facts() == typed.facts()
 
 
-@pytest.mark.parametrize(("field", "option"), [("shots", Shots), ("noise_scale", NoiseScale), ("layout", Layout)])
+@pytest.mark.parametrize(
+    ("field", "option"),
+    [
+        ("shots", Shots),
+        ("noise_scale", NoiseScale),
+        ("layout", Layout),
+        ("method", Method),
+        ("paths", Paths),
+        ("tolerance", Tolerance),
+    ],
+)
 def test_the_command_line_takes_what_the_settings_take(field: str, option: Any) -> None:
     kind, about = get_args(option)
     known = BackendSettings.model_fields[field]

@@ -118,7 +118,7 @@ def test_show_a_device(tmp_path: Path) -> None:
     assert "calibrated 2025-02-26" in text
     assert "retired on 2025-11-03, as of 2026-09-25" in text
     assert "not calibrated 24-25" in text
-    assert "--backend aer:fake_brisbane" in text
+    assert "--backend noisy:fake_brisbane" in text
     assert (tmp_path / "map.png").read_bytes().startswith(PNG)
 
 

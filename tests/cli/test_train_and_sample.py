@@ -275,6 +275,8 @@ def test_describe_says_what_a_run_is(trained: Run) -> None:
         (["--backend", "aer", "--shots", "64"], r"aer (64 shots), differentiated by ParameterShift"),
         (["--backend", "aer:fake_brisbane", "--gradient", "spsa:directions=2"], r"by SPSA (5 runs for each)"),
         (["--backend", "aer:fake_lagos", "--shots", "32", "--noise-scale", "0.5", "--gradient", "spsa"], "32 shots"),
+        (["--backend", "noisy:fake_lagos"], "noisy:fake_lagos (exact Pauli vector), differentiated by Adjoint,"),
+        (["--backend", "noisy:fake_fez", "--method", "paths", "--paths", "3"], "(3 paths), differentiated by Adjoint,"),
     ],
 )
 def test_a_hybrid_learns_digits_from_shots_and_on_noisy_devices(words: list[str], said: str, tmp_path: Path) -> None:

@@ -94,6 +94,18 @@ def test_a_broken_run_goes_on_to_the_same_bits(preset: str, tmp_path: Path) -> N
     assert trained == {"generator"}
 
 
+@pytest.mark.parametrize("method", ["exact", "propagate", "paths"])
+def test_a_broken_run_under_noise_goes_on_to_the_same_bits(method: str, tmp_path: Path) -> None:
+    noise = ("backend.name=noisy:fake_fez", f"backend.method={method}")
+    config = small_gan("gan-quantum-g", *WATCHED, *noise)
+    whole, _ = train_config(tmp_path / "whole", config)
+    broken = new_run("test", tmp_path / "broken")
+    with pytest.raises(HaltError):
+        start(trainer(broken, config), StopAt(3, crash=True))
+    resume_small(broken)
+    assert_equal(broken, whole)
+
+
 def test_a_picture_that_a_crash_took_is_drawn_again_and_judged_once(tmp_path: Path) -> None:
     run, _ = train_config(tmp_path / "run", small_gan("gan-classical", *WATCHED))
     rows, picture = metrics.read(run.quality), run.grid(4).read_bytes()

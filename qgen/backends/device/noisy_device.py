@@ -85,7 +85,7 @@ def open_noisy_device(settings: BackendSettings) -> NoisyDevice:
     scale = 1.0 if settings.noise_scale is None else settings.noise_scale
     kinds = KINDS if settings.noise is None else settings.noise
     source = _noise_source(settings.name.partition(":")[2])
-    return NoisyDevice(source, scale, kinds, saved=settings.saved_layouts())
+    return NoisyDevice(source, scale, kinds, saved=settings.saved_layouts(), idle=bool(settings.idle_noise))
 
 
 def open_calibrated(name: str) -> Device:

@@ -263,8 +263,8 @@ def _alternatives(name: str) -> str:
     city = name.removeprefix(PREFIX)
     snapshot = f"fake_{city}" if f"fake_{city}" in device_names() else "fake_kingston"
     return (
-        f"`--backend {snapshot}` is a simulation with its published snapshot, `--backend aer:{snapshot}` a faster one, "
-        "and `qgen devserver` rehearses the whole path without an account"
+        f"`--backend {snapshot}` is a simulation with its published snapshot, `--backend noisy:{snapshot}` a faster "
+        "one, and `qgen devserver` rehearses the whole path without an account"
     )
 
 

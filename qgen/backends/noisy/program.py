@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,10 +104,18 @@ class NoisyProgram:
         """Whether no block depends on the inputs: samples with the same weights share all blocks."""
         return not self.blocks.own.any()
 
+    @cached_property
+    def delay_columns(self) -> tuple[int, ...]:
+        """The angles that are lengths of delays."""
+        columns: set[int] = set()
+        for ops in (self.prefix.ops, self.blocks.ops):
+            columns |= set(ops.column[(ops.kind == DELAY) & (ops.column >= 0)].tolist())
+        return tuple(sorted(columns))
+
     @property
     def has_open_delays(self) -> bool:
         """Whether a delay is as long as a parameter says."""
-        return any(bool(((ops.kind == DELAY) & (ops.column >= 0)).any()) for ops in (self.prefix.ops, self.blocks.ops))
+        return bool(self.delay_columns)
 
 
 def compile_program(

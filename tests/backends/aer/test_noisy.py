@@ -140,7 +140,7 @@ def test_bases_share_shots() -> None:
         ("aer", {"shots": 0}, "`shots`: input should be greater than 0 .given: 0"),
         ("aer", {"shots": 1.5}, "`shots`: input should be a valid integer.*given: 1.5"),
         ("aer", {"noise_scale": 1.0}, "has no noise of its own to change"),
-        ("statevector", {"shots": 10}, "is exact: shots = 10 would change nothing"),
+        ("statevector", {"shots": 10}, "takes no shots: shots = 10 would change nothing"),
         ("fake_lagos", {"noise_scale": 0.0}, "has no noise of its own to change"),
         (
             "aer:fake_lagos",
