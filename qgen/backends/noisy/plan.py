@@ -82,6 +82,9 @@ class Planner:
         self._lanes = LANES[dtype]
         self._observable_tiles = -(-program.observables // self._lanes)
         self._plans: dict[tuple[int, bool], Plan] = {}
+        # Plans for batches of different sizes share their memory.
+        self._work_pools: dict[tuple[int, int, int, int, bool], Pool[Work]] = {}
+        self._observable_pools: dict[tuple[int, int, int, int], Pool[ObservableVectors]] = {}
 
     def plan(self, samples: int, mixed: bool) -> Plan:
         """Return the plan for `samples` samples; `mixed`: each with weights of its own."""
@@ -139,9 +142,14 @@ class Planner:
 
     def _works(self, pictures: Pictures, spread: int, back: bool) -> Pool[Work]:
         path, observables = pictures.states, self._observable_tiles * self._lanes
-        return Pool(partial(work, path.rows, path.copies, spread, observables, back, self._lanes, self._dtype))
+        key = path.rows, path.copies, spread, observables, back
+        if key not in self._work_pools:
+            self._work_pools[key] = Pool(partial(work, *key, self._lanes, self._dtype))
+        return self._work_pools[key]
 
     def _observables(self, pictures: Pictures, parts: int) -> Pool[ObservableVectors]:
         path, tiles = pictures.observables, 0 if pictures.whole else self._observable_tiles
-        copies = path.copies if parts else 0
-        return Pool(partial(observable_vectors, tiles, path.rows, copies, parts, self._lanes, self._dtype))
+        key = tiles, path.rows, path.copies if parts else 0, parts
+        if key not in self._observable_pools:
+            self._observable_pools[key] = Pool(partial(observable_vectors, *key, self._lanes, self._dtype))
+        return self._observable_pools[key]

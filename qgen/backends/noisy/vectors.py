@@ -15,7 +15,8 @@ from qgen.backends.statevector.workspace import aligned
 from qgen.errors import BackendError
 from qgen.memory import free_memory
 
-Memory = TypeVar("Memory")
+Memory = TypeVar("Memory", bound=tuple[npt.NDArray[Any], ...])
+MOST_IDLE = 1 << 26  # bytes; to take more anew costs little beside what is done with it
 
 
 class ObservableVectors(NamedTuple):
@@ -27,7 +28,7 @@ class ObservableVectors(NamedTuple):
 
 
 class Pool(Generic[Memory]):
-    """Memory of one kind that no call is using; any thread may take from it."""
+    """Memory of one shape that no call is using; any thread may take from it. What is large is not kept."""
 
     def __init__(self, make: Callable[[], Memory]) -> None:
         self._make = make
@@ -45,7 +46,7 @@ class Pool(Generic[Memory]):
         """Lend several for the length of a `with`; what an error interrupts is not kept."""
         lent = [self.take() for _ in range(count)]
         yield lent
-        self._idle.extend(lent)
+        self._idle.extend(memory for memory in lent if sum(array.nbytes for array in memory) <= MOST_IDLE)
 
 
 def check_wires(wires: int, lanes: int, dtype: np.dtype[Any]) -> None:

@@ -23,6 +23,9 @@ OPTIONS = (
     {"noise": ("relaxation", "readout")},
 )
 SAMPLES = 2
+#: One qubit; no two-qubit gate that was calibrated.
+UNFIT = ("fake_armonk", "fake_kyoto")
+DEVICES = tuple(name for name in device_names() if name not in UNFIT)
 
 
 def check(device: str, rng: np.random.Generator, gradients: bool) -> None:
@@ -50,11 +53,11 @@ def check(device: str, rng: np.random.Generator, gradients: bool) -> None:
 
 
 def test_values_and_gradients_on_a_device(rng: np.random.Generator) -> None:
-    check(device_names()[rng.integers(len(device_names()))], rng, gradients=True)
+    check(DEVICES[rng.integers(len(DEVICES))], rng, gradients=True)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("device", device_names())
+@pytest.mark.parametrize("device", DEVICES)
 def test_values_on_every_device(device: str, rng: np.random.Generator) -> None:
     check(device, rng, gradients=False)
 
@@ -62,4 +65,4 @@ def test_values_on_every_device(device: str, rng: np.random.Generator) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("trial", range(8))
 def test_gradients_are_parameter_shifts(trial: int, rng: np.random.Generator) -> None:
-    check(device_names()[rng.integers(len(device_names()))], rng, gradients=True)
+    check(DEVICES[rng.integers(len(DEVICES))], rng, gradients=True)
