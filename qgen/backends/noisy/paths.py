@@ -114,14 +114,11 @@ class Paths:
         samples, plan = len(point.angles), self._plan()
         found = np.zeros((samples * plan.parts, self.program.observables))
         if len(self._circuit.strings):
-            keys, shape = stream_keys(point.streams), self._shape
+            shape, tables = self._shape, _tables(point)
 
             def some(first: int, last: int) -> None:
                 work, ideal, path = self._take()
-                path_sweep.values_of_items(
-                    self._circuit, work, ideal, path, shape, plan, point.angles, point.order, point.weight_rows, keys,
-                    first, last, found,
-                )  # fmt: skip
+                path_sweep.values_of_items(self._circuit, work, ideal, path, shape, plan, *tables, first, last, found)
                 self._idle.append((work, ideal, path))
 
             run_all([partial(some, *bounds) for bounds in shares(len(found), torch.get_num_threads()) if len(found)])
@@ -148,7 +145,8 @@ class Paths:
         items = samples * plan.parts
         if not (len(self._circuit.strings) and wanted.any() and items):
             return d_rows, d_own[0]
-        keys, shape, circuit = stream_keys(point.streams), self._shape, self._circuit._replace(wanted=wanted)
+        shape, circuit, tables = self._shape, self._circuit._replace(wanted=wanted), _tables(point)
+        upstream = _plain(upstream, np.float64)
         groups = shares(items, GROUPS)
         sorted_rows = point.weight_rows[point.order]
         spans = [(int(sorted_rows[a // plan.parts]), int(sorted_rows[(b - 1) // plan.parts])) for a, b in groups]
@@ -158,8 +156,8 @@ class Paths:
             work, ideal, path = self._take()
             for group in range(first, last):
                 path_sweep.gradients_of_items(
-                    circuit, work, ideal, path, shape, plan, point.angles, point.order, point.weight_rows, keys,
-                    *groups[group], upstream, sums[group], spans[group][0], d_own,
+                    circuit, work, ideal, path, shape, plan, *tables, *groups[group], upstream, sums[group],
+                    spans[group][0], d_own,
                 )  # fmt: skip
             self._idle.append((work, ideal, path))
 
@@ -194,6 +192,17 @@ class Paths:
             return make_work(
                 self._dtype, self._shape.rows, len(blocks), segments, len(events.op), len(self._circuit.strings)
             )
+
+
+def _tables(point: Point) -> tuple[Array, Array, Array, Array]:
+    """The angles, the order, the rows of weights, and the keys of the streams, as kernels take them."""
+    rows = _plain(point.weight_rows, np.int64)
+    return _plain(point.angles, np.float64), _plain(point.order, np.int64), rows, stream_keys(point.streams)
+
+
+def _plain(array: Array, dtype: npt.DTypeLike) -> Array:
+    """An array of the one type that kernels are compiled for: contiguous and writable."""
+    return np.require(array, dtype, ["C", "W"])
 
 
 def check_memory(program: NoisyProgram, dtype: npt.DTypeLike = np.float32) -> None:
