@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qgen.backends.noisy.program import NoisyProgram
-from qgen.backends.statevector import pauli
+from qgen.backends.statevector import join, pauli
 from qgen.backends.statevector.lanes import kernel, width
 
 Array = Any
@@ -21,7 +21,7 @@ ROWS, LANE_IS_0, LANE_IS_1 = range(3)
 
 
 class Shape(NamedTuple):
-    """The shape of a state, as `pauli.measure` reads it."""
+    """The shape of a state: all bits of a lane are the amplitude's, and none the sample's."""
 
     sample_bits: int
     rows: int
@@ -33,13 +33,16 @@ class PathLayout(NamedTuple):
 
     Attributes:
         blocks: (B, 3), columns above.
-        groups, strings: columns in `pauli.py`.
+        registers: (1, ...), columns in `join.py`: all rows.
+        groups, steps, strings: columns in `pauli.py`.
         signed: (strings, lanes), each string's coefficient with its sign in every lane.
         constants: (O,), what does not depend on the state.
     """
 
     blocks: Table
+    registers: Table
     groups: Table
+    steps: Table
     strings: Table
     signed: npt.NDArray[np.float64]
     constants: npt.NDArray[np.float64]
@@ -61,7 +64,13 @@ def make_layout(program: NoisyProgram, lanes: int) -> tuple[PathLayout, Shape]:
     places = [_place(position[low], position[high], lane_bits) for low, high in program.blocks.wires.tolist()]
     blocks = np.array(places, dtype=np.int64).reshape(-1, 3)
     shape = Shape(0, rows, max(1, rows // pauli.CHUNK))
-    return PathLayout(blocks, *_observables(program, position, lanes)), shape
+    groups, strings, signed, constants = _observables(program, position, lanes)
+    half = min(rows, pauli.CHUNK) // 2
+    steps = np.array([[0, half, pauli.ALL]] if half else [], dtype=np.int64).reshape(-1, 3)
+    groups[:, pauli.LAST_STEP] = len(steps)
+    register = np.zeros((1, join.COLUMNS), dtype=np.int64)
+    register[0, [join.ROWS, join.LAST_GROUP, join.IS_ROOT]] = rows, len(groups), 1
+    return PathLayout(blocks, register, groups, steps, strings, signed, constants), shape
 
 
 def _lane_wires(program: NoisyProgram, lanes: int) -> list[int]:
@@ -106,14 +115,14 @@ def _observables(
     strings, signed = np.zeros((len(found), 3), dtype=np.int64), np.zeros((len(found), lanes))
     for k, (x, observable, z, coefficient) in enumerate(found):
         if not k or x != found[k - 1][0]:
-            groups.append([k, k, x >> lane_bits, x & (lanes - 1), 0, 0])
+            groups.append([k, k, x >> lane_bits, x & (lanes - 1), *[0] * (pauli.GROUP_COLUMNS - 4)])
         turns = (x & z).bit_count()  # the phase i^turns of the string
         groups[-1][pauli.GROUP_LAST] = k + 1
         groups[-1][pauli.HAS_IMAG if turns & 1 else pauli.HAS_REAL] = 1
         strings[k] = z >> lane_bits, observable, turns & 1
         parity = np.array([(lane & z & (lanes - 1)).bit_count() & 1 for lane in range(lanes)])
         signed[k] = coefficient * (1, -1, -1, 1)[turns % 4] * (1 - 2 * parity)
-    return np.array(groups, dtype=np.int64).reshape(-1, 6), strings, signed, constants
+    return np.array(groups, dtype=np.int64).reshape(-1, pauli.GROUP_COLUMNS), strings, signed, constants
 
 
 @kernel

@@ -101,7 +101,7 @@ def _follow(circuit: Any, work: Any, angles: Array, sample: int, psi: Array, row
 def _measure(circuit: Any, states: Any, shape: Any, factor: float, values: Array, line: int) -> None:
     """Add `factor` times the observables of `states.psi`, without their constants, to a row of `values`."""
     states.totals[:] = 0.0
-    pauli.measure(states, states, circuit, shape, 0, shape.chunks)
+    pauli.measure(states, states, circuit, shape, 0, 0, shape.chunks)
     V = width(states.psi)
     for k in range(len(circuit.strings)):
         total = 0.0
@@ -118,7 +118,7 @@ def _seed(circuit: Any, states: Any, shape: Any, factor: float, upstream: Array,
         g = factor * upstream[sample, circuit.strings[k, pauli.OBSERVABLE]]
         for lane in range(V):
             states.weights[k * V + lane] = g * circuit.signed[k, lane]
-    pauli.seed_adjoint(states, states, circuit, shape, 0, shape.chunks)
+    pauli.seed_adjoint(states, states, circuit, shape, 0, 0, shape.chunks)
 
 
 @kernel

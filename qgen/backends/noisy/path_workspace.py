@@ -8,6 +8,7 @@ import numpy as np
 
 from qgen.backends.statevector import pauli
 from qgen.backends.statevector.lanes import WIDTH
+from qgen.backends.statevector.workspace import aligned
 
 Array = Any
 LANES = {np.dtype(str(scalar)): lanes for scalar, lanes in WIDTH.items()}
@@ -97,10 +98,3 @@ def make_work(
 
 def _matrices(count: int) -> Array:
     return np.zeros((count, 4, 4), dtype=np.complex128)
-
-
-def aligned(size: int, dtype: np.dtype[Any]) -> Array:
-    """Zeros that begin at a cache line: an unaligned vector would touch two lines."""
-    raw = np.zeros(size * dtype.itemsize + 64, dtype=np.uint8)
-    offset = -raw.ctypes.data % 64
-    return raw[offset : offset + size * dtype.itemsize].view(dtype)

@@ -40,7 +40,9 @@ class Circuit(NamedTuple):
     place: Array
     wanted: Array
     own_columns: Array
+    registers: Array
     groups: Array
+    steps: Array
     strings: Array
     signed: Array
 
@@ -93,7 +95,9 @@ class Paths:
             layout.blocks,
             np.zeros(len(layout.blocks), dtype=np.bool_),
             program.own_columns,
+            layout.registers,
             layout.groups,
+            layout.steps,
             layout.strings,
             layout.signed,
         )
