@@ -103,7 +103,7 @@ def load_network(path: Path) -> Network:
     """
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # the second where torchvision is of another build than torch
         raise ConfigError(f"features `inception` need an extra: {install_command('inception')} ({error})") from error
     try:
         torch.load(path, map_location="cpu", weights_only=True)  # torch-fidelity would run what a pickle says

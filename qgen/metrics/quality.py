@@ -27,7 +27,7 @@ MIN_COVERAGE = 0.1
 
 @dataclass(frozen=True)
 class Quality:
-    """Quality of generated images by the features of one space.
+    """Quality of generated images in one feature space.
 
     Compare values of the same feature space and of equal numbers of images only: `frechet` is biased, larger for fewer
     images (Binkowski et al. 2018, arXiv:1801.01401). Frechet and kernel distances are not the FID and KID of Inception
@@ -40,6 +40,8 @@ class Quality:
         kernel_spread: its standard deviation over the subsets.
         coverage: fraction of real images with a generated one near, in [0, 1]; about 0.97 for equal distributions.
         density: how densely generated images lie around real ones; about 1 for equal distributions.
+        precision: fraction of generated images near a real one, in [0, 1]; None in rows of earlier versions.
+        recall: fraction of real images near a generated one, in [0, 1]; None in rows of earlier versions.
         confident: fraction of images of some class with a probability above 0.9, in [0, 1]; None without labels.
         classes: number of these images by class name; None without labels.
         entropy: normalised entropy of these counts, in [0, 1]: 1 if all classes are equally frequent, 0 if there is one
@@ -59,6 +61,8 @@ class Quality:
     entropy: float | None = None
     real_confident: float | None = None
     real_classes: dict[str, float] | None = None
+    precision: float | None = None
+    recall: float | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -90,6 +94,8 @@ def compute_quality(space: FeatureSpace, real: ImageSet, generated: Tensor) -> Q
         kernel_spread=spread,
         coverage=float(near.coverage.mean()),
         density=float(near.density.mean()),
+        precision=float(near.precision.mean()),
+        recall=float(near.recall.mean()),
         **_class_counts(space.class_names, reference, features),
     )
 

@@ -1,0 +1,70 @@
+"""Differences of evaluations: paired where seeds are shared, and what their intervals support."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from qgen.evaluation import PROTOCOLS, Evaluation, differences, evaluate_images
+from qgen.evaluation.compare import plain, share_seeds
+from qgen.evaluation.text import pairing
+
+
+@pytest.fixture
+def evaluated(pixel_space, digits_reference):
+    def evaluate(images: torch.Tensor, name: str = "run", **facts: object) -> Evaluation:
+        return evaluate_images(images, name, facts, pixel_space, digits_reference, PROTOCOLS["default"], resamples=40)
+
+    return evaluate
+
+
+@pytest.fixture
+def good(digits_reference) -> torch.Tensor:
+    return digits_reference.whole.scaled(torch.from_numpy(digits_reference.control[-80:]))
+
+
+def test_equal_samples_differ_in_nothing(evaluated, good):
+    for name, difference in differences(evaluated(good, seed=1), evaluated(good, seed=1)).items():
+        assert difference.value == 0, name
+        assert difference.interval == (0, 0), name
+        assert difference.verdict in ("not resolved", None)
+
+
+def test_worse_samples_are_worse_in_every_distance(evaluated, good):
+    first, noise = evaluated(good, seed=1), evaluated(torch.rand_like(good) * 2 - 1, seed=1)
+    found, back = differences(first, noise), differences(noise, first)
+    for name in ("fid", "kid", "precision", "coverage"):
+        assert (found[name].verdict, back[name].verdict) == ("worse", "better"), name
+        assert found[name].value == -back[name].value
+        assert found[name].interval.low <= found[name].value <= found[name].interval.high
+    assert found["nearest"].verdict is None
+
+
+def test_pairing_makes_differences_sharper(evaluated, good):
+    """Samples that are nearly the same have nearly the same errors, which drop out of their difference."""
+    first = evaluated(good, seed=1)
+    other = evaluated((good + 0.02 * torch.randn_like(good)).clamp(-1, 1), seed=1)
+    found = differences(first, other)["fid"]
+    own = first.results["fid"].samples.interval
+    assert found.interval.high - found.interval.low < 0.5 * (own.high - own.low)
+
+
+def test_seeds_are_shared_where_samples_have_the_same(evaluated, good):
+    one, two = evaluated(good, seed=3), evaluated(good, seed=3)
+    assert share_seeds(one, two)
+    assert not share_seeds(one, evaluated(good, seed=4))
+    assert not share_seeds(one, evaluated(good[:50], seed=3))
+    assert not share_seeds(evaluated(good), evaluated(good))
+    assert pairing([one, two]).startswith("Paired")
+    assert pairing([one, evaluated(good[:50], seed=3)]).startswith("Not paired")
+
+
+def test_everything_is_plain(evaluated, good):
+    first = evaluated(good, seed=3)
+    values = json.loads(json.dumps(plain([first, replace(first, name="other")]), allow_nan=False))
+    (other,) = values["compare"]
+    assert other["name"] == "other"
+    assert other["differences"]["fid"] == {"value": 0, "low": 0, "high": 0, "paired": True, "verdict": "not resolved"}
+    assert other["metrics"] == values["metrics"]
+    assert "compare" not in plain([first])
