@@ -17,7 +17,7 @@ from qgen.evaluation.reference import Reference
 from qgen.metrics.bootstrap import Interval, Resampling, interval, wilson
 from qgen.metrics.features import FeatureSpace
 from qgen.metrics.neighbours import nearest
-from qgen.metrics.quality import compute_quality, find_collapse
+from qgen.metrics.quality import compare_features, find_collapse
 from qgen.progress import ProgressCallback
 
 #: Sets that are drawn for an interval.
@@ -144,15 +144,16 @@ def evaluate_images(
         reference: the real images.
         protocol: how they are compared.
         resamples: sets that are drawn for each interval, at least 2.
-        progress: called with the measures that are done, and all of them.
+        progress: called with the images whose features are extracted, then with the measures that are done.
 
     Raises:
         DataError: there are fewer than two samples, they have another shape, or a value is not finite.
     """
     if len(images) < 2:
         raise DataError(f"an evaluation takes at least two images, not {len(images)}")
-    real = space.extract(reference.real_images(protocol.real_count))
-    samples, control = space.extract(images), space.extract(reference.control_images(len(images)))
+    samples = space.extract(images, progress)
+    real = space.extract(reference.real_images(protocol.real_count), progress)
+    control = space.extract(reference.control_images(len(images)), progress)
     found, usual = nearest(images.clamp(-1, 1), reference.train), reference.usual_nearest()
     pair = Compared(samples, real, found[0], usual), Compared(control, real, usual, usual)
     resampling, results = Resampling(resamples), {}
@@ -162,7 +163,7 @@ def evaluate_images(
         both = [_measured(measure, each, protocol, resampling) for each in pair]
         if both[0] is not None and both[1] is not None:
             results[measure.name] = Result(measure, both[0], both[1])
-    collapse = None if samples.raw else find_collapse(compute_quality(space, reference.whole, images))
+    collapse = None if samples.raw else find_collapse(compare_features(space.class_names, real, samples))
     return Evaluation(images, name, facts, space, reference, len(real), protocol, results, found, collapse)
 
 

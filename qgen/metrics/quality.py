@@ -84,11 +84,21 @@ def compute_quality(space: FeatureSpace, real: ImageSet, generated: Tensor) -> Q
         raise DataError(
             f"At least two images are compared with two; given: {len(generated)} with {len(real)} real ones."
         )
-    reference, features = space.reference(real), space.extract(generated)
+    return compare_features(space.class_names, space.reference(real), space.extract(generated))
+
+
+def compare_features(class_names: tuple[str, ...] | None, reference: Features, features: Features) -> Quality:
+    """Compare the features of generated images with those of real ones, as `compute_quality` does.
+
+    Args:
+        class_names: of the feature space; None: it has none.
+        reference: of real images in random order, two or more.
+        features: of generated images, two or more.
+    """
     kernel, spread = kernel_distance(reference.features, features.features)
     near = neighbourhoods(reference.features, features.features)
     return Quality(
-        images=len(generated),
+        images=len(features),
         frechet=frechet(reference.features, features.features),
         kernel=kernel,
         kernel_spread=spread,
@@ -96,7 +106,7 @@ def compute_quality(space: FeatureSpace, real: ImageSet, generated: Tensor) -> Q
         density=float(near.density.mean()),
         precision=float(near.precision.mean()),
         recall=float(near.recall.mean()),
-        **_class_counts(space.class_names, reference, features),
+        **_class_counts(class_names, reference, features),
     )
 
 

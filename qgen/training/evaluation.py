@@ -1,4 +1,7 @@
-"""Quality of samples while a run trains, measured against real images: a collapse is not found at the end."""
+"""Quality of samples while a run trains, measured against real images: a collapse is not found at the end.
+
+`qgen evaluate` compares by the same features, with intervals and against images that nothing was trained on.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from qgen.data import ImageSet
 from qgen.errors import DataError
 from qgen.metrics import Quality, compute_quality, find_collapse, open_fitted_space
 from qgen.metrics.quality import MIN_IMAGES, normalised_entropy
+from qgen.metrics.torchmetrics_scores import fid
 
 
 def numbers(quality: Quality) -> list[float]:
@@ -149,3 +150,9 @@ def test_refusals(space, digits, held_out):
         compute_quality(space, digits, held_out[:1])
     with pytest.raises(DataError, match="not finite"):
         compute_quality(space, digits, held_out * torch.nan)
+
+
+def test_its_distance_is_the_fid_of_torchmetrics(space, digits, held_out):
+    quality = compute_quality(space, digits, held_out)
+    features = space.reference(digits).features, space.extract(held_out).features
+    assert quality.frechet == pytest.approx(fid(*features), rel=1e-6)
