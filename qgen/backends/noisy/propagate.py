@@ -34,7 +34,7 @@ from qgen.errors import BackendError
 Doubles = npt.NDArray[np.float64]
 
 STEP = 3.0  # from one threshold to the next
-COARSEST = 3.0  # the first threshold is the tolerance divided by it
+COARSEST = 9.0  # the first threshold is the tolerance divided by it
 REFERENCES = 64  # samples at which the error is estimated
 MOST_ROWS = 8  # rows of weights at a time; those of the last time are kept
 MOST_IDLE = 8  # memories of runs that wait for the next one

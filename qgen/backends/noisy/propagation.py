@@ -162,7 +162,7 @@ def _group(slots: Slots, groups: Groups, top: int, low: int, high: int, meets: b
 
 
 @inlined
-def _multiply(slots: Slots, groups: Groups, g: int, matrices: Array, at: int, thresholds: Array, weight: int) -> int:
+def _multiply(slots: Slots, groups: Groups, g: int, matrices: Array, at: int, thresholds: Array, bound: int) -> int:
     """Put R^T times a group into `groups.images`; returns which of the 16 are to be kept, as bits.
 
     Args:
@@ -171,8 +171,8 @@ def _multiply(slots: Slots, groups: Groups, g: int, matrices: Array, at: int, th
         g: the group.
         matrices: all blocks' matrices, row by row.
         at: where the block's begins.
-        thresholds: by the number of wires that a string acts on.
-        weight: of the group's digits outside the block.
+        thresholds: see `propagate`.
+        bound: the threshold for strings that are I on the block's wires; next come those for one and two wires more.
     """
     V = width(matrices)
     images, coefficients = groups.images, slots.coefficients
@@ -204,9 +204,9 @@ def _multiply(slots: Slots, groups: Groups, g: int, matrices: Array, at: int, th
         y14 += broadcast(matrices, row + 14) * x
         y15 += broadcast(matrices, row + 15) * x
     none, one, two = (
-        broadcast(thresholds, weight),
-        broadcast(thresholds, weight + 1),
-        broadcast(thresholds, weight + 2),
+        broadcast(thresholds, bound),
+        broadcast(thresholds, bound + 1),
+        broadcast(thresholds, bound + 2),
     )
     store(images, 0, y0)
     store(images, V, y1)
@@ -240,7 +240,8 @@ def propagate(
     Args:
         wires: int64 (B, 2), a block's wires.
         matrices: flat, a Pauli transfer matrix of 256 numbers a block.
-        thresholds: (k + 1), by the number of wires that a string acts on: it is kept where a coefficient is above.
+        thresholds: flat, k + 3 numbers a block, by the number of wires that a string acts on: it is kept where a
+            coefficient is above.
         slots: the list.
         groups: working memory, for as many strings.
         tape: what was done, where `record`.
@@ -253,6 +254,7 @@ def propagate(
     """
     V = width(matrices)
     keys, coefficients, images, mine = slots.keys, slots.coefficients, groups.images, groups.slots
+    bounds = len(thresholds) // max(1, len(wires))
     empty, strings, most = 0, top, top
     group, came, left = 0, 0, 0
     tape.starts[len(wires)] = 0
@@ -264,7 +266,7 @@ def propagate(
         count = _group(slots, groups, top, low, high, meets)
         for g in range(count):
             rest, present = groups.keys[g], groups.present[g]
-            kept = _multiply(slots, groups, g, matrices, at, thresholds, weight_of(rest))
+            kept = _multiply(slots, groups, g, matrices, at, thresholds, b * bounds + weight_of(rest))
             taken, digits = 0, np.int64(present)
             while digits:
                 mine[taken] = groups.members[16 * g + lowest_bit(digits)]
