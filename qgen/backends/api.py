@@ -117,6 +117,9 @@ class Executable(ABC):
         second_derivatives: whether `expectations_autograd` serves this circuit.
     """
 
+    #: Whether `evaluate` itself raises `InputError` where inputs or weights are not finite.
+    checks_numbers = False
+
     def __init__(self, circuit: LayerCircuit, backend: Backend) -> None:
         self.circuit = circuit
         self.backend = backend
@@ -207,8 +210,9 @@ class Executable(ABC):
         if not (isinstance(inputs, torch.Tensor) or isinstance(weights, torch.Tensor)):
             return self.expectations(_tensor(inputs), _tensor(weights), seed).numpy()
         inputs, weights = _as_tensors(inputs, weights)
-        plan, batch = self.batch(inputs, weights)
-        return plan.values(self.evaluate(batch, self.streams(inputs, weights, seed)))
+        plan = self._plan(inputs, weights)
+        streams = self.streams(inputs, weights, seed)
+        return plan.values(self._checked(self.evaluate, plan, inputs, weights, streams))
 
     def vjp(
         self,
@@ -252,8 +256,9 @@ class Executable(ABC):
             InputError: see `expectations`.
             BackendError: from the function, where the backend has no adjoint.
         """
-        plan, batch = self.batch(inputs, weights)
-        values, flat_vjp = self.evaluate_with_vjp(batch, wants, self.streams(inputs, weights, seed))
+        plan = self._plan(inputs, weights)
+        streams = self.streams(inputs, weights, seed)
+        values, flat_vjp = self._checked(self.evaluate_with_vjp, plan, inputs, weights, wants, streams)
 
         def vjp(upstream: torch.Tensor) -> Gradients:
             return plan.gather(flat_vjp(plan.upstream(upstream)), inputs, weights)
@@ -283,6 +288,21 @@ class Executable(ABC):
         check_finite("inputs", inputs)
         check_finite("weights", weights)
         return plan, plan.flatten(inputs, weights)
+
+    def _checked(
+        self, evaluate: Callable[..., Value], plan: BatchPlan, inputs: torch.Tensor, weights: torch.Tensor, *others: Any
+    ) -> Value:
+        """Evaluate the batch; numbers that are not finite are named by their places in the tensors."""
+        if not self.checks_numbers:
+            check_finite("inputs", inputs)
+            check_finite("weights", weights)
+            return evaluate(plan.flatten(inputs, weights), *others)
+        try:
+            return evaluate(plan.flatten(inputs, weights), *others)
+        except InputError:
+            check_finite("inputs", inputs)
+            check_finite("weights", weights)
+            raise
 
     def streams(self, inputs: torch.Tensor, weights: torch.Tensor, seed: Seed | None = None) -> Streams:
         """Return what the rows of one evaluation draw from; forward and backward pass that share it see equal errors.

@@ -65,7 +65,8 @@ class BatchPlan:
 
     def flatten(self, inputs: torch.Tensor, weights: torch.Tensor) -> Batch:
         """Return the batch, for tensors of the plan's shapes."""
-        inputs, weights = inputs.to(self.kind), weights.to(self.kind)
+        if inputs.dtype != self.kind or weights.dtype != self.kind:
+            inputs, weights = inputs.to(self.kind), weights.to(self.kind)
         if self.plain:
             return Batch(inputs, weights.unsqueeze(0), self.weight_rows, self.order)
         if self.points is not None:
@@ -81,11 +82,15 @@ class BatchPlan:
 
     def values(self, values: torch.Tensor) -> torch.Tensor:
         """Return values (N, O) of a batch in the shape and type of the tensors; those of a mixture are averaged."""
+        if self.plain:
+            return values.to(self.result)
         shaped = values.reshape(*self.lead, values.shape[-1])
         return (shaped if self.points is None else shaped.mean(dim=-2)).to(self.result)
 
     def upstream(self, upstream: torch.Tensor) -> torch.Tensor:
         """The transpose of `values`: gradients (..., O) for values, as gradients (N, O) for those of the batch."""
+        if self.plain:
+            return upstream.contiguous()
         outputs = upstream.shape[-1]
         if self.points is not None:
             upstream = (upstream / len(self.points)).unsqueeze(-2).expand(*self.lead, outputs)

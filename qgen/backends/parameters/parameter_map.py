@@ -73,6 +73,21 @@ class ParameterMap:
         return _Product(self._slope.T)
 
     @property
+    def is_affine(self) -> bool:
+        """Whether all angles are offset (A,) + parameters (P,) @ slope (P, A)."""
+        return not self._curved
+
+    @property
+    def offset(self) -> Doubles:
+        """The angles where all parameters are 0, of those that are affine."""
+        return self._offset
+
+    @property
+    def slope(self) -> Doubles:
+        """The derivatives of the angles that are affine, (P, A)."""
+        return self._slope
+
+    @property
     def depends(self) -> npt.NDArray[np.bool_]:
         """Whether an angle depends on a parameter, (P, angles)."""
         depends: npt.NDArray[np.bool_] = self._slope != 0

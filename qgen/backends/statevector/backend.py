@@ -10,10 +10,11 @@ import psutil
 import torch
 
 from qgen.backends.api import Backend, Batch, Capabilities, Executable, ValuesAndVJP
-from qgen.backends.parameters import ParameterMap
+from qgen.backends.batch import Gradients
 from qgen.backends.settings import BackendSettings
+from qgen.backends.statevector.angles import Angles
 from qgen.backends.statevector.autograd_engine import autograd_values
-from qgen.backends.statevector.cpu_engine import AngleRows, CpuEngine, Doubles, Record, half_turns
+from qgen.backends.statevector.cpu_engine import CpuEngine, Record
 from qgen.backends.statevector.program import compile_program
 from qgen.backends.statevector.torch_engine import DeviceEngine
 from qgen.circuits import LayerCircuit
@@ -71,16 +72,12 @@ def _memory() -> int:
 class StatevectorExecutable(Executable):
     """A circuit compiled for the exact engine; CPU tensors run on the processor, others where they lie."""
 
+    checks_numbers = True
+
     def __init__(self, circuit: LayerCircuit, backend: Backend) -> None:
         super().__init__(circuit, backend)
         self._program = compile_program(circuit.conditional)
-        conditional = self._program.circuit
-        weights = set(conditional.weights)
-        self._mixed = any(weights & set(angle.parameters) for angle in self._program.row_angles)
-        self._weight_angles = ParameterMap(self._program.weight_angles, conditional.weights)
-        self._row_angles = ParameterMap(
-            self._program.row_angles, conditional.inputs + (conditional.weights if self._mixed else ())
-        )
+        self._angles = Angles(self._program)
         self._cpu = CpuEngine(self._program)
         self._device = DeviceEngine(self._program)
 
@@ -90,77 +87,46 @@ class StatevectorExecutable(Executable):
     def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
         if not on_processor(batch.inputs):
             with torch.no_grad():
-                shared, own = self._angles(batch.inputs.double(), batch.weights.double(), batch.weight_rows)
+                shared, own = self._angles.tensors(batch.inputs.double(), batch.weights.double(), batch.weight_rows)
             return self._device.values(shared, own, batch.weight_rows, batch.inputs.dtype)
-        _, _, angles = self._arrays(batch)
-        return torch.from_numpy(self._cpu.values(self._cpu.record(angles, _numpy_type(batch))))
+        return torch.from_numpy(self._cpu.values(self._record(batch)))
 
     def evaluate_vjp(
         self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool], streams: Streams
-    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    ) -> Gradients:
         if not any(wants):
             return None, None
         if not on_processor(batch.inputs):
             return self._vjp_on_device(batch, upstream, wants)
-        weights, parameters, angles = self._arrays(batch)
-        return self._pull_back(weights, parameters, self._cpu.record(angles, _numpy_type(batch)), upstream, wants)
+        return self._pull_back(batch, self._record(batch), upstream, wants)
 
     def evaluate_with_vjp(self, batch: Batch, wants: tuple[bool, bool], streams: Streams) -> ValuesAndVJP:
         if not (on_processor(batch.inputs) and any(wants)):
             return super().evaluate_with_vjp(batch, wants, streams)
-        weights, parameters, angles = self._arrays(batch)
-        record = self._cpu.record(angles, _numpy_type(batch), keep=True)
+        record = self._record(batch, keep=True)
         values = torch.from_numpy(self._cpu.values(record))
-        if not record.kept:  # then it is not worth its memory either
+        if not record.kept:  # then the angles are not worth their memory either
             return values, lambda upstream: self.evaluate_vjp(batch, upstream, wants, streams)
-        return values, lambda upstream: self._pull_back(weights, parameters, record, upstream, wants)
-
-    def _pull_back(
-        self, weights: Doubles, parameters: Doubles, record: Record, upstream: torch.Tensor, wants: tuple[bool, bool]
-    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """Return the gradients of `evaluate_vjp`, for arrays of `_arrays`."""
-        d_shared, d_own = self._cpu.gradients(record, upstream.double().numpy(), *wants)
-        d_parameters = self._row_angles.vjp(parameters, d_own)
-        inputs = self._program.circuit.num_inputs
-        d_inputs = torch.from_numpy(d_parameters[:, :inputs]) if wants[0] else None
-        if not wants[1]:
-            return d_inputs, None
-        d_weights = self._weight_angles.vjp(weights, d_shared)
-        if self._mixed:
-            np.add.at(d_weights, record.angles.weight_rows, d_parameters[:, inputs:])
-        return d_inputs, torch.from_numpy(d_weights)
+        return values, lambda upstream: self._pull_back(batch, record, upstream, wants)
 
     def evaluate_autograd(self, batch: Batch, streams: Streams) -> torch.Tensor:
         rows = batch.weight_rows
-        shared, own = self._angles(batch.inputs.double(), batch.weights.double(), rows)
+        shared, own = self._angles.tensors(batch.inputs.double(), batch.weights.double(), rows)
         return autograd_values(self._device, shared, own, rows, batch.inputs.dtype)
 
-    def _arrays(self, batch: Batch) -> tuple[Doubles, Doubles, AngleRows]:
-        """Weights (R, W), parameters of the samples' own angles (N, ·), and all angles."""
-        inputs, weights = batch.inputs.detach().numpy(), batch.weights.detach().numpy()
-        rows = batch.weight_rows.numpy()
-        wide = weights.astype(np.float64)
-        parameters = inputs.astype(np.float64)
-        if self._mixed:
-            parameters = np.concatenate([parameters, wide[rows]], axis=1)
-        shared, own = self._weight_angles.values(wide), self._row_angles.values(parameters)
-        angles = AngleRows(half_turns(shared), half_turns(own), rows, batch.order.numpy())
-        return wide, parameters, angles
+    def _record(self, batch: Batch, keep: bool = False) -> Record:
+        dtype = np.float32 if batch.inputs.dtype == torch.float32 else np.float64
+        return self._cpu.record(self._angles.rows(batch), dtype, keep)
 
-    def _angles(
-        self, inputs: torch.Tensor, weights: torch.Tensor, rows: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """ParameterMap of weights (R, ·) and of samples (N, ·), differentiable, on any device."""
-        parameters = torch.cat([inputs, weights[rows]], dim=1) if self._mixed else inputs
-        return self._weight_angles(weights), self._row_angles(parameters)
+    def _pull_back(self, batch: Batch, record: Record, upstream: torch.Tensor, wants: tuple[bool, bool]) -> Gradients:
+        d_shared, d_own = self._cpu.gradients(record, upstream.double().numpy(), *wants)
+        return self._angles.pull_back(batch, d_shared, d_own, wants)
 
-    def _vjp_on_device(
-        self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool]
-    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    def _vjp_on_device(self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool]) -> Gradients:
         inputs = batch.inputs.detach().double().requires_grad_(wants[0])
         weights = batch.weights.detach().double().requires_grad_(wants[1])
         with torch.enable_grad():
-            angles = self._angles(inputs, weights, batch.weight_rows)
+            angles = self._angles.tensors(inputs, weights, batch.weight_rows)
         shared, own = (angle.detach() for angle in angles)
         d_angles = self._device.gradients(shared, own, batch.weight_rows, upstream, batch.inputs.dtype)
         outputs = [(angle, d) for angle, d in zip(angles, d_angles, strict=True) if angle.requires_grad]
@@ -177,7 +143,3 @@ class StatevectorExecutable(Executable):
 def on_processor(tensor: torch.Tensor) -> bool:
     """Whether a tensor lies in the processor's memory."""
     return tensor.device.type == "cpu"
-
-
-def _numpy_type(batch: Batch) -> type[np.floating[Any]]:
-    return np.float32 if batch.inputs.dtype == torch.float32 else np.float64

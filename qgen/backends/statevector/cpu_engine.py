@@ -13,6 +13,7 @@ import psutil
 import torch
 
 from qgen.backends.statevector import passes
+from qgen.backends.statevector.angles import AngleRows
 from qgen.backends.statevector.kept import kept_states
 from qgen.backends.statevector.lanes import WIDTH
 from qgen.backends.statevector.layout import Layout, choose_samples, make_layout
@@ -25,33 +26,10 @@ from qgen.backends.statevector.workspace import Workspace, make_workspace
 from qgen.errors import BackendError
 
 Doubles = npt.NDArray[np.float64]
-Complexes = npt.NDArray[np.complex128]
-Integers = npt.NDArray[np.int64]
 LEAST_BLOCKS = 2  # blocks a thread, below which a tile is not split
 MOST_SCHEDULES = 64  # batch sizes remembered by one engine
 WAKING = 60_000  # nanoseconds of work that pay for a thread
 LANES = {np.dtype(str(scalar)): lanes for scalar, lanes in WIDTH.items()}
-
-
-class AngleRows(NamedTuple):
-    """The half turns exp(i angle / 2) of a batch of N samples, complex128.
-
-    shared: (R, weight angles), a row for each distinct row of weights; own: (N, row angles);
-    weight_rows: (N,), the row of `shared` that each sample uses; order: (N,), the samples, sorted by weight_rows.
-    """
-
-    shared: Complexes
-    own: Complexes
-    weight_rows: Integers
-    order: Integers
-
-
-def half_turns(angles: Doubles) -> Complexes:
-    """exp(i angle / 2) of angles in radians, as fast as numpy's real cosine is."""
-    turns = np.empty(angles.shape, dtype=np.complex128)
-    np.cos(angles * 0.5, out=turns.real)
-    np.sin(angles * 0.5, out=turns.imag)
-    return turns
 
 
 @dataclass(frozen=True)
@@ -170,7 +148,9 @@ class CpuEngine:
             split = SplitTile(layout, record.angles, works)
             for number in range(schedule.tiles):
                 on_split_tile(split, number)
-        elif schedule.tiles:
+        elif len(works) == 1:
+            on_tiles(works[0], 0, 0, schedule.tiles)
+        else:
             run_all([partial(on_tiles, works[k], k, *bounds) for k, bounds in enumerate(schedule.ranges)])
         idle.extend(works)  # after an error they are not clean, and not kept
 

@@ -8,7 +8,14 @@ import numpy as np
 
 from qgen.backends.statevector import join, pauli, sweep, tile
 from qgen.backends.statevector.join import BLOCKS, CHUNKS, FIRST_GROUP, FIRST_SWEEP, LAST_GROUP, LAST_SWEEP, LEFT, RIGHT
-from qgen.backends.statevector.lanes import kernel, load, store, width
+from qgen.backends.statevector.lanes import (
+    flush_denormals,
+    kernel,
+    load,
+    restore_denormals,
+    store,
+    width,
+)
 
 ROWS = join.ROWS
 
@@ -90,6 +97,7 @@ def values_of_tiles(
 
     Their states are copied into `kept` (tiles, numbers of a state), unless it is empty.
     """
+    mode = flush_denormals()
     members = np.empty(shape.samples, dtype=np.int64)
     registers = tables.registers
     row = -1
@@ -103,6 +111,7 @@ def values_of_tiles(
         tile.write_values(tables, work.totals, members, count, values)
         if len(kept):
             _copy(work.psi, kept[number])
+    restore_denormals(mode)
 
 
 @kernel
@@ -126,6 +135,7 @@ def gradients_of_tiles(
         d_shared: (R, .), to which the gradients of the weights' angles are added.
         d_own: (N, .), to which those of the samples' angles are added.
     """
+    mode = flush_denormals()
     members = np.empty(shape.samples, dtype=np.int64)
     row = -1
     for number in range(first, last):
@@ -138,3 +148,4 @@ def gradients_of_tiles(
         _backward(tables, work, shape, wanted, leads)
         ends = number == last - 1 or row < 0 or _uniform_row(angles, number + 1, shape.samples) != row
         tile.reduce(tables, angles, wanted, members, count, work.sums, ends, d_shared, d_own)
+    restore_denormals(mode)

@@ -10,7 +10,7 @@ from typing import Any
 
 from qgen.backends.statevector import pauli, sweep
 from qgen.backends.statevector.gates import Kind
-from qgen.backends.statevector.lanes import inlined, kernel, width
+from qgen.backends.statevector.lanes import broadcast, inlined, kernel, store, width
 from qgen.backends.statevector.op_tables import OWN, SHARED
 
 FIRST, LAST, PER_ROW = sweep.FIRST, sweep.LAST, sweep.PER_ROW
@@ -102,8 +102,26 @@ def _matrix(factors, constants, shared, own, first, last, row, sample):  # type:
 def _write(coefficients, at, u, samples, sample, target, controls, values):  # type: ignore[no-untyped-def]
     """Put a sample's 2 x 2 matrix into its lanes, as the loops of sweep.py want it."""
     V = width(coefficients)
-    for amplitude in range(V // samples):
-        lane = at + amplitude * samples + sample
+    if target < 0 and controls == 0:
+        first = at + sample
+        coefficients[first] = u[0].real
+        coefficients[first + V] = u[0].imag
+        coefficients[first + 2 * V] = u[1].real
+        coefficients[first + 3 * V] = u[1].imag
+        coefficients[first + 4 * V] = u[2].real
+        coefficients[first + 5 * V] = u[2].imag
+        coefficients[first + 6 * V] = u[3].real
+        coefficients[first + 7 * V] = u[3].imag
+        for entry in range(first, first + 8 * V, V):
+            if samples == 1:
+                store(coefficients, entry, broadcast(coefficients, entry))
+            else:
+                for lane in range(entry + samples, entry - sample + V, samples):
+                    coefficients[lane] = coefficients[entry]
+        return
+    amplitude = -1
+    for lane in range(at + sample, at + V, samples):
+        amplitude += 1
         met = amplitude & controls == values
         if target >= 0:
             upper = amplitude >> target & 1 == 1
@@ -149,10 +167,11 @@ def fill(tables: Any, angles: Any, members: Array, coefficients: Array, fresh: b
 def _read(sums, at, V, samples, sample, target, controls, values):  # type: ignore[no-untyped-def]
     """A sample's 2 x 2 gradient 2 sum lambda_a conj(psi_b), gathered from its lanes."""
     m0 = m1 = m2 = m3 = 0j
-    for amplitude in range(V // samples):
+    amplitude = -1
+    for lane in range(at + sample, at + V, samples):
+        amplitude += 1
         if amplitude & controls != values:
             continue
-        lane = at + amplitude * samples + sample
         a, b = complex(sums[lane], sums[lane + V]), complex(sums[lane + 2 * V], sums[lane + 3 * V])
         if target < 0:
             m0 += a
@@ -238,7 +257,7 @@ def upstream_weights(tables: Any, upstream: Array, members: Array, count: int, w
     strings, signed = tables.strings, tables.signed
     V, samples = signed.shape[1], len(members)
     for k in range(len(strings)):
-        for lane in range(V):
-            s = lane % samples
+        for s in range(samples):
             g = upstream[members[s], strings[k, OBSERVABLE]] if s < count else 0.0
-            weights[k * V + lane] = g * signed[k, lane]
+            for lane in range(s, V, samples):
+                weights[k * V + lane] = g * signed[k, lane]
