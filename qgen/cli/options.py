@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Shots = Annotated[int | None, typer.Option(min=1, help="Shots per circuit; default: exact values where possible.")]
 NoiseScale = Annotated[float | None, typer.Option(min=0, help="Strength of a device's errors: 0 none, 1 as they are.")]
+IdleNoise = Annotated[
+    bool | None, typer.Option("--idle-noise/--no-idle-noise", help="Whether a device's qubits relax while they wait.")
+]
 Method = Annotated[
     Literal["auto", "exact", "propagate", "paths"] | None,
     typer.Option(help="Of noisy: backends: how values are found."),
@@ -44,6 +47,7 @@ def backend_settings(
     method: str | None = None,
     paths: int | None = None,
     tolerance: float | None = None,
+    idle_noise: bool | None = None,
 ) -> dict[str, Any]:
     """Return the settings of a backend that the command line gives, as values for `BackendSettings`.
 
@@ -57,7 +61,8 @@ def backend_settings(
         layout = os.path.expanduser(layout)
         read_layout_file(layout)
     given: dict[str, Any] = {"name": name, "shots": shots, "gradient": gradient}
-    given |= {"noise_scale": noise_scale, "layout": layout, "method": method, "paths": paths, "tolerance": tolerance}
+    given |= {"noise_scale": noise_scale, "idle_noise": idle_noise, "layout": layout}
+    given |= {"method": method, "paths": paths, "tolerance": tolerance}
     given["hardware"] = key_values(hardware, "--hardware", "tiles=auto") if hardware else None
     return {key: value for key, value in given.items() if value is not None}
 

@@ -40,6 +40,7 @@ def sample(
     ] = None,
     shots: options.Shots = None,
     noise_scale: options.NoiseScale = None,
+    idle_noise: options.IdleNoise = None,
     method: options.Method = None,
     paths: options.Paths = None,
     tolerance: options.Tolerance = None,
@@ -78,7 +79,15 @@ def sample(
     if out is not None and out.suffix.lower() != ".png":
         raise typer.BadParameter(f"{str(out)!r} does not end in .png.", param_hint="--out")
     backend_changes = options.backend_settings(
-        backend, shots, noise_scale, layout, hardware, method=method, paths=paths, tolerance=tolerance
+        backend,
+        shots,
+        noise_scale,
+        layout,
+        hardware,
+        method=method,
+        paths=paths,
+        tolerance=tolerance,
+        idle_noise=idle_noise,
     )
     trained_run = find_run(run)
     check_outputs(out or (None if dry_run else trained_run.samples / "samples.png"), makes_folders=True)

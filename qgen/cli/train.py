@@ -58,6 +58,7 @@ def train(
         ),
     ] = None,
     noise_scale: options.NoiseScale = None,
+    idle_noise: options.IdleNoise = None,
     method: options.Method = None,
     paths: options.Paths = None,
     tolerance: options.Tolerance = None,
@@ -100,7 +101,7 @@ def train(
     if name is not None and out is not None:
         raise typer.BadParameter("Give --name or --out, not both.")
     circuits = options.backend_settings(
-        backend, shots, noise_scale, layout, hardware, gradient, method, paths, tolerance
+        backend, shots, noise_scale, layout, hardware, gradient, method, paths, tolerance, idle_noise
     )
     new_only: dict[str, Any] = {"--from": from_, "--name": name, "--out": out}
     if resume and any(value is not None for value in new_only.values()):

@@ -27,7 +27,7 @@ Pair: TypeAlias = tuple[int, int]
 
 
 class RelaxationSettings(Settings):
-    """Energy relaxation and dephasing of all qubits that a gate acts on, while it lasts. Idle qubits do not relax."""
+    """Energy relaxation and dephasing of all qubits that a gate acts on, while it lasts; idle noise: of others, too."""
 
     t1_us: Microseconds | None = None
     """T1 in microseconds, after which an excited state has decayed to 1/e; null: it never decays"""

@@ -275,7 +275,10 @@ def test_describe_says_what_a_run_is(trained: Run) -> None:
         (["--backend", "aer", "--shots", "64"], r"aer (64 shots), differentiated by ParameterShift"),
         (["--backend", "aer:fake_brisbane", "--gradient", "spsa:directions=2"], r"by SPSA (5 runs for each)"),
         (["--backend", "aer:fake_lagos", "--shots", "32", "--noise-scale", "0.5", "--gradient", "spsa"], "32 shots"),
-        (["--backend", "noisy:fake_lagos"], "noisy:fake_lagos (exact Pauli vector), differentiated by Adjoint,"),
+        (
+            ["--backend", "noisy:fake_lagos", "--idle-noise"],
+            "(exact Pauli vector), differentiated by Adjoint,",
+        ),
         (["--backend", "noisy:fake_fez", "--method", "paths", "--paths", "3"], "(3 paths), differentiated by Adjoint,"),
     ],
 )
@@ -289,6 +292,7 @@ def test_a_hybrid_learns_digits_from_shots_and_on_noisy_devices(words: list[str]
     assert facts["shots"] == (int(words[words.index("--shots") + 1]) if "--shots" in words else None)
     if "fake" in words[1]:
         assert facts["noise"]["calibrated"]
+    assert ("--idle-noise" in words) == facts.get("noise", {}).get("idle", False)
     one = invoke("sample", str(tmp_path / "run"), "--count", "2", "--out", str(tmp_path / "a.png"))
     other = invoke("sample", str(tmp_path / "run"), "--count", "2", "--out", str(tmp_path / "b.png"))
     assert (one.exit_code, other.exit_code) == (0, 0), one.output + other.output
