@@ -217,11 +217,11 @@ def _copies(compared: Compared, _: Protocol, resampling: Resampling) -> Found:
     return _mean(near, resampling.indices("samples", len(near)), {"limit": limit})
 
 
-def _divergence(compute: Callable[[Cloud, Cloud], float]) -> Compute:
+def _divergence(compute: Callable[[Cloud, Cloud], float], axes: int = 1) -> Compute:
     """Return how a divergence of samples of a distribution is computed."""
 
     def found(compared: Compared, _: Protocol, resampling: Resampling) -> Found | None:
-        if not compared.samples.raw:
+        if not compared.samples.raw or compared.samples.features.shape[1] < axes:
             return None
         real, generated = compared.reference.features, compared.samples.features
         drawn = _drawn(real, generated, resampling.fewer(FEW_REPEATS))
@@ -346,7 +346,7 @@ MEASURES = (
     Measure(
         "correlation",
         "error of correlations",
-        _divergence(correlation_error),
+        _divergence(correlation_error, axes=2),
         "lower",
         "largest difference of a correlation coefficient",
         "larger for fewer samples",

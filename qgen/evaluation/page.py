@@ -28,7 +28,7 @@ def page(evaluations: Sequence[Evaluation]) -> str:
     several = len(evaluations) > 1
     main = element(
         "main",
-        element("section", element("p", text.answer(first)), class_="answer"),
+        element("section", *(element("p", text.answer(each, several)) for each in evaluations), class_="answer"),
         _warnings(evaluations),
         element("h2", "Measured"),
         *(element("section", _results(each, several), class_="card") for each in evaluations),

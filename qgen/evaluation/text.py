@@ -39,12 +39,13 @@ def compared_rows(evaluations: Sequence[Evaluation]) -> Iterator[tuple[str, ...]
         yield (label(first, result.measure), number(result.samples.value, result.measure), *cells)
 
 
-def answer(evaluation: Evaluation) -> str:
+def answer(evaluation: Evaluation, named: bool = False) -> str:
     """Return the Frechet distance and the copies, each beside those of real images, in one sentence."""
     distance, copies = evaluation.results["fid"], evaluation.results["copies"]
     shown = _with_ends(distance.measure, distance.samples)
+    name = f"{evaluation.name}: " if named else ""
     return (
-        f"{label(evaluation, distance.measure)} {shown}, where real "
+        f"{name}{label(evaluation, distance.measure)} {shown}, where real "
         f"images have {number(distance.real.value, distance.measure)}; "
         f"{number(copies.samples.value, copies.measure)} of the samples are as near to a training image as 1 % of real "
         "images are."

@@ -59,7 +59,7 @@ class ValuesSpace(FeatureSpace):
     """The samples of a distribution themselves: images of one pixel, (N, D, 1, 1)."""
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
-        super().__init__("values", f"the {shape[0]} values of a sample themselves", shape)
+        super().__init__("values", f"the samples themselves, of {shape[0]} dimension{'s' * (shape[0] > 1)}", shape)
 
     def _extract(self, pixels: Tensor, progress: ProgressCallback | None) -> Features:
         return Features(pixels.flatten(1).double().numpy(), None, raw=True)
