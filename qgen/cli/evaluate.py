@@ -94,6 +94,10 @@ def evaluate(
     ] = None,
     shots: options.Shots = None,
     noise_scale: options.NoiseScale = None,
+    idle_noise: options.IdleNoise = None,
+    method: options.Method = None,
+    paths: options.Paths = None,
+    tolerance: options.Tolerance = None,
     layout: options.Layout = None,
     hardware: options.Hardware = None,
     max_qpu_seconds: confirmation.MaxSeconds = None,
@@ -126,7 +130,17 @@ def evaluate(
     if sampler is not None:  # another sampler has another default number of steps
         sampler_changes = {"steps": None, "eta": 0.0} | sampler_changes
     spending = confirmation.SpendingArgs(max_qpu_seconds, yes, dry_run, beyond_account, place_anew)
-    changes = options.backend_settings(backend, shots, noise_scale, layout, hardware)
+    changes = options.backend_settings(
+        backend,
+        shots,
+        noise_scale,
+        layout,
+        hardware,
+        method=method,
+        paths=paths,
+        tolerance=tolerance,
+        idle_noise=idle_noise,
+    )
     console = make_console(as_json)
     if what is not None and what.is_dir() and not (what / "config.yaml").is_file():
         if changes or sampler_changes or any(spending) or compare:
