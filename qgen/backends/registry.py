@@ -97,7 +97,7 @@ def _find_snapshot(name: str) -> None:
 
 
 _NOISY_FORMS = {
-    "noisy:DEVICE": "our engine with the noise of a device, and with adjoint gradients, as in noisy:fake_brisbane",
+    "noisy:DEVICE": "our engine with a device's noise and adjoint gradients",
     "noisy:FILE.yaml": "our engine with the noise of a file: docs/noise-files.md",
 }
 _AER_FORMS = {
