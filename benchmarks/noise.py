@@ -198,7 +198,7 @@ def main(
     warn_if_busy(console)
     report: dict[str, Any] = {"machine": machine(torch.get_num_threads(), ("qiskit-aer",)), "rounds": rounds}
     tables = []
-    for size in qubits.split(","):
+    for size in sizes.split(","):
         count, batch = map(int, size.split("x"))
         case = Case(ansatz("hqconv", qubits=count, layers=3), device, batch)
         rows, table = measure(case, [float(t) for t in tolerances.split(",")], list(map(int, paths.split(","))), rounds)
@@ -208,7 +208,8 @@ def main(
         report["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         save(report, out)
     where = report["machine"]
-    page = f"# Noise, measured\n\nBy `benchmarks/noise.py`: CPU seconds of all threads. {where['cpu']}, {where['date'][:10]}.\n"
+    text = f"By `benchmarks/noise.py`: CPU seconds of all threads. {where['cpu']}, {where['date'][:10]}."
+    page = f"# Noise, measured\n\n{text}\n"
     out.with_suffix(".md").write_text("\n".join([page, *map(markdown, tables)]))
 
 
