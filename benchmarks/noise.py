@@ -185,9 +185,7 @@ def measure(case: Case, tolerances: list[float], paths: list[int], rounds: int) 
 
 
 def main(
-    qubits: Annotated[
-        str, typer.Option(help="Qubits of HQConv, with the batch of each: 4x16 is 4 qubits.")
-    ] = "4x16,8x16,12x64",
+    sizes: Annotated[str, typer.Option(help="Of HQConv, QUBITSxBATCH.")] = "4x16,8x16,12x64",
     device: Annotated[str, typer.Option(help="The device whose noise it is.")] = "fake_brisbane",
     tolerances: Annotated[str, typer.Option(help="Of method `propagate`.")] = "0.03,0.01",
     paths: Annotated[str, typer.Option(help="Of method `paths`.")] = "16,100",
