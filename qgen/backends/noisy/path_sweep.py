@@ -15,12 +15,12 @@ from qgen.backends.noisy.path_events import draw_path
 from qgen.backends.noisy.path_kernels import add_to, apply_mixed, apply_rows, undo_mixed, undo_rows
 from qgen.backends.noisy.path_layout import LANE_IS_0, ROWS, read_moments, write_coefficients
 from qgen.backends.statevector import pauli
-from qgen.backends.statevector.lanes import inlined, kernel, width
+from qgen.backends.statevector.lanes import kernel, width
 
 Array = Any
 
 
-@inlined
+@kernel
 def _apply(s, rows, place, wire_0, wire_1, c, at):  # type: ignore[no-untyped-def]
     if place == ROWS:
         apply_rows(s, rows, wire_0, wire_1, c, at)
@@ -30,7 +30,7 @@ def _apply(s, rows, place, wire_0, wire_1, c, at):  # type: ignore[no-untyped-de
         apply_mixed(s, rows, wire_1, wire_0, c, at)
 
 
-@inlined
+@kernel
 def _undo(s, t, rows, place, wire_0, wire_1, inverse, adjoint, at, wanted, sums, to):  # type: ignore[no-untyped-def]
     if not wanted:
         _apply(s, rows, place, wire_0, wire_1, inverse, at)
