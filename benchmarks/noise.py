@@ -1,214 +1,235 @@
-"""Values and gradients under a device's noise, beside Aer: `python benchmarks/noise.py --help`.
+"""Values and gradients under noise, beside Aer and other libraries: `python benchmarks/noise.py --help`.
 
 Aer is measured by its density matrix, which is exact, and by its trajectories, a state for each shot; the better of the
-two at equal error is what qgen is compared with. Its gradients are those of parameter-shift: so many values, times the
-seconds of one. Times are CPU seconds of all threads, in interleaved rounds within one process.
+two at equal error is what qgen is compared with, and so for others. Libraries without gradients take those of
+parameter-shift: so many values, times the seconds of one. Times are CPU seconds of all threads, in interleaved rounds.
 """
 
 from __future__ import annotations
 
-import resource
-import statistics
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import os
+import sys
+import tempfile
+from contextlib import ExitStack
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 import typer
-from harness.machine import machine, warn_if_busy
+from harness.machine import cores_of_others, machine, warn_if_busy
+from harness.noisy import EXACT, LONG, WHAT, Case, Contender, Cost, Costs, Result, seconds_at, shift_variance, timed
 from harness.tables import duration, make_table, markdown, save
+from harness.worker import Worker, WorkerError
+from peers.noisy import LIBRARIES
 from rich.console import Console
 from rich.table import Table
 
-from qgen.backends import ParameterShift, open_backend
-from qgen.backends.api import Executable
-from qgen.circuits import LayerCircuit, ansatz
+from qgen.backends import ParameterShift
 
-COLUMNS = ("way", "what", "samples", "a sample", "error", "Aer at this error", "ratio")
-#: Shots that Aer's trajectories are timed with.
-SHOTS = 200
-#: Errors below this are rounding.
-EXACT = 1e-6
+#: The noise that all libraries can be told: depolarisation after each gate but RZ.
+NOISE = {"sx": 1e-3, "x": 1e-3, "cx": 1e-2}
+NOISE_FILE = f"basis: [rz, sx, x, cx]\ndepolarizing: {{one_qubit: {NOISE['sx']}, two_qubit: {NOISE['cx']}}}\n"
+#: Methods that are compared, with their options.
+METHODS: dict[str, dict[str, Any]] = {
+    "exact": {"method": "exact"},
+    "propagate, tolerance 0.03": {"method": "propagate", "tolerance": 0.03},
+    "propagate, tolerance 0.01": {"method": "propagate", "tolerance": 0.01},
+    "16 paths": {"method": "paths", "paths": 16},
+    "100 paths": {"method": "paths", "paths": 100},
+}
+#: Shots of Aer's trajectories, and paths of others, that are measured.
+SHOTS, PATHS = 200, 16
+#: What `--scaling` measures: qubits, layers, batch, scale of the noise.
+GROWTH = [
+    *[(qubits, 3, 16, 1.0) for qubits in (4, 8, 12, 16)],
+    *[(12, layers, 16, 1.0) for layers in (1, 6)],
+    *[(12, 3, batch, 1.0) for batch in (1, 256, 1024)],
+    *[(12, 3, 16, scale) for scale in (0.1, 5.0)],
+]
+GROWING = {"exact": {"method": "exact"}, "propagate": {"method": "propagate"}, "paths": {"method": "paths"}}
+EXACT_QUBITS = 8
+COLUMNS = ("way", "what", "a sample", "error")
+GROWTH_COLUMNS = ("method", "circuit", "noise", "values", "values and gradient", "peak MiB")
+PAGE = """CPU seconds of all threads, for each sample of a batch. Error: root mean square, of gradients relative to
+their norm. The columns `x` say how many times longer another library takes at the same error; where there is no number,
+it does not reach it. Gradients are for the weights, with values; libraries that have none take parameter-shift on the
+placed circuit.
+"""
+Row = dict[str, Any]
 console = Console(highlight=False)
 
 
-@dataclass
-class Contender:
-    """One way to values or gradients: its call, how many samples it is for, and what was measured.
-
-    error: root mean square of values, or of gradients relative to their norm; 0 where they are exact.
-    """
-
-    name: str
-    what: str
-    samples: int
-    call: Callable[[int], np.ndarray]
-    truth: np.ndarray | None = None
-    seconds: list[float] = field(default_factory=list)
-    errors: list[float] = field(default_factory=list)
-
-    def take(self, seed: int) -> None:
-        """One round."""
-        started = time.process_time()
-        result = self.call(seed)
-        self.seconds.append((time.process_time() - started) / self.samples)
-        if self.truth is not None:
-            scale = np.sqrt((self.truth**2).mean()) if self.what == "gradient" else 1.0
-            self.errors.append(float(np.sqrt(((result - self.truth) ** 2).mean()) / scale))
-
-    @property
-    def median(self) -> float:
-        """CPU seconds a sample."""
-        return statistics.median(self.seconds)
-
-    @property
-    def error(self) -> float:
-        """Median over the rounds."""
-        return statistics.median(self.errors) if self.errors else 0.0
+def nothing() -> None:
+    """What comes before a call of what remembers nothing."""
 
 
-@dataclass
-class Case:
-    """A circuit on a device, with angles for a batch."""
-
-    circuit: LayerCircuit
-    device: str
-    batch: int
-
-    def __post_init__(self) -> None:
-        rng = np.random.default_rng(1)
-        self.inputs = torch.from_numpy(rng.uniform(-3, 3, (self.batch, self.circuit.num_inputs)))
-        self.weights = torch.from_numpy(rng.uniform(-3, 3, self.circuit.num_weights))
-        self.upstream = torch.from_numpy(rng.normal(size=(self.batch, self.circuit.num_observables)))
-
-    def compiled(self, backend: str, **options: Any) -> Executable:
-        """The circuit on a backend with the device's noise."""
-        return open_backend(f"{backend}:{self.device}", **options).compile(self.circuit)
-
-    def values(self, executable: Executable, samples: int, seed: int) -> np.ndarray:
-        """Values (samples, O)."""
-        return executable.expectations(self.inputs[:samples], self.weights, seed).numpy()
-
-    def gradient(self, executable: Executable, samples: int, seed: int) -> np.ndarray:
-        """The gradient for the weights, values included."""
-        inputs, upstream = self.inputs[:samples], self.upstream[:samples]
-        executable.expectations(inputs, self.weights, seed)
-        return executable.vjp(inputs, self.weights, upstream, (False, True), seed)[1].numpy()
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """What Aer takes for a value at some error, and for a gradient by parameter-shift.
-
-    density: seconds of an exact value; shot: seconds of one shot; values: mean of 1 - v^2, the variance of a shot;
-    gradient: the variance of the gradient's error (its squared norm) with one shot a value, relative to its squared
-    norm; evaluations: values that a gradient takes for a sample.
-    """
-
-    density: float
-    shot: float
-    values: float
-    gradient: float
-    evaluations: int
-
-    def seconds(self, what: str, error: float) -> float:
-        """CPU seconds a sample of the better of Aer's two methods."""
-        variance, count = (self.values, 1) if what == "values" else (self.gradient, self.evaluations)
-        sampled = self.shot * variance / error**2 if error else float("inf")
-        return count * min(self.density, sampled)
-
-
-def baseline(case: Case, rows: list[Contender], truths: tuple[np.ndarray, np.ndarray]) -> Baseline:
-    """By Aer's measured times, and by the variance of shots.
-
-    An angle's slope is half the difference of two values, each with the variance sum_o g_o^2 (1 - v_o^2) / shots. A
-    weight's slope is a sum over angles, and the gradient's over the samples of the batch.
-    """
-    executable: Any = case.compiled("aer")
-    table = executable.routed.parameter_map
-    parameters = torch.cat([case.inputs, case.weights.expand(case.batch, -1)], dim=1).numpy()
-    slopes = table.vjp(np.repeat(parameters[:1], table.count, axis=0), np.eye(table.count))[:, case.inputs.shape[1] :]
-    spread = 1 - truths[0] ** 2
-    variance = float((case.upstream.numpy() ** 2 * spread).sum() / 2 * (slopes**2).sum() / (truths[1] ** 2).sum())
-    density, shots = (row.median for row in rows[:2])
-    evaluations = ParameterShift().evaluations(executable, (False, True))
-    return Baseline(density, shots / SHOTS, float(spread.mean()), variance, evaluations)
-
-
-def contenders(
-    case: Case, tolerances: list[float], paths: list[int], truths: tuple[np.ndarray, np.ndarray]
-) -> list[Contender]:
-    """Aer's two methods on one sample, and qgen's on the whole batch."""
-    aer = {"Aer, density matrix": case.compiled("aer"), f"Aer, {SHOTS} shots": case.compiled("aer", shots=SHOTS)}
-    ways = {"exact": case.compiled("noisy", method="exact")}
-    for tolerance in tolerances:
-        ways[f"propagate, tolerance {tolerance:g}"] = case.compiled("noisy", method="propagate", tolerance=tolerance)
-    for count in paths:
-        ways[f"paths, {count}"] = case.compiled("noisy", method="paths", paths=count)
-    found = [Contender(name, "values", 1, _bound(case.values, one, 1), truths[0][:1]) for name, one in aer.items()]
-    for name, executable in ways.items():
-        for what, call, truth in (("values", case.values, truths[0]), ("gradient", case.gradient, truths[1])):
-            found.append(Contender(name, what, case.batch, _bound(call, executable, case.batch), truth))
+def ours(case: Case) -> list[Contender]:
+    """qgen's methods; `exact` comes first, as the truth for the others, and remembers nothing of its last call."""
+    found = []
+    for name, options in METHODS.items():
+        executable = case.compiled(**options)
+        for what, call in zip(WHAT, (case.values, case.gradient), strict=True):
+            forget = nothing if name == "exact" else partial(case.elsewhere, executable)
+            found.append(Contender(name, what, partial(timed, case.batch, partial(call, executable), forget)))
     return found
 
 
-def _bound(call: Callable[..., np.ndarray], executable: Executable, samples: int) -> Callable[[int], np.ndarray]:
-    return lambda seed: call(executable, samples, seed)
+def aers(case: Case, small: int) -> list[Contender]:
+    """Aer's two methods, on the whole batch up to so many qubits, else on one sample."""
+    samples, found = case.batch if case.qubits <= small else 1, []
+    for name, options in (("density matrix", {}), (f"{SHOTS} shots", {"shots": SHOTS})):
+        call = partial(case.values, case.compiled("aer", **options), samples=samples)
+        found.append(Contender(f"Aer, {name}", "values", partial(timed, samples, call, nothing), bool(options)))
+    return found
 
 
-def measure(case: Case, tolerances: list[float], paths: list[int], rounds: int) -> tuple[list[dict[str, Any]], Table]:
-    """Rows and a table of one case."""
-    exact = case.compiled("noisy", method="exact")
-    truths = case.values(exact, case.batch, 0), case.gradient(exact, case.batch, 0)
-    rows = contenders(case, tolerances, paths, truths)
-    for number in range(-1, rounds):
-        for row in rows:
-            if number >= 0 or not row.name.startswith("Aer"):  # ours compile, and find a tolerance, at first
-                row.take(number + 1)
-        for row in rows if number < 0 else ():
-            row.seconds.clear()
-            row.errors.clear()
-    aer = baseline(case, rows, truths)
-    table = make_table(f"HQConv, {case.circuit.qubits} qubits, 3 layers, {case.device}, batch {case.batch}", COLUMNS, 2)
-    found = []
+def library(name: str, case: Case, stack: ExitStack, give_up: float) -> list[Contender]:
+    """A library in a process of its own.
+
+    Raises:
+        WorkerError: it is not installed, took too long, or failed; the message says which.
+    """
+    title, task = LIBRARIES[name]
+    python = os.environ.get(f"QGEN_PEER_PYTHON_{name.upper()}", sys.executable)
+    worker = stack.enter_context(Worker(f"peers.noisy:{task}", python))
+    facts = worker.ask("build", give_up, **case.described(NOISE, PATHS))
+
+    def ask(what: str, seed: int) -> Result:
+        answer = worker.ask(what, give_up, seed=seed)
+        numbers, errors = np.array(answer["numbers"]), answer.get("errors")
+        numbers = numbers if what == "values" else case.of_weights(numbers)
+        return answer["seconds"], numbers, None if errors is None else np.array(errors)
+
+    found = [Contender(title, what, partial(ask, what), facts["sampled"], facts["allowed"]) for what in facts["what"]]
+    for one in found:
+        one.call(0)  # where compilers compile
+    return found
+
+
+def costs(case: Case, rows: list[Contender], truth: dict[str, np.ndarray]) -> dict[str, Costs]:
+    """What each library takes for values and gradients, at which error."""
+    spread, evaluations = 1 - truth["values"] ** 2, ParameterShift().evaluations(case.placed, (False, True))
+    of_shots = shift_variance(case, spread, truth["gradient"]) / float(spread.mean())
+    differentiating, found = {row.name for row in rows if row.what == "gradient"}, dict[str, Costs]()
     for row in rows:
-        error = 0.0 if row.error < EXACT else row.error
-        other = aer.seconds(row.what, error)
-        entry = {"way": row.name, "what": row.what, "samples": row.samples, "seconds": row.median, "error": row.error}
-        found.append(entry | {"aer_seconds": other, "ratio": other / row.median})
-        times = duration(row.median), f"{row.error:.1e}", duration(other), f"{other / row.median:,.0f}"
-        table.add_row(row.name, row.what, str(row.samples), *times)
-    return found, table
+        own = found.setdefault(row.name.partition(",")[0], {what: [] for what in WHAT})
+        variance = float(np.square(row.expected).mean()) if row.expected else float(spread.mean()) / SHOTS
+        if row.what == "values" and row.sampled:
+            own["values"].append(Cost(row.median, variance**0.5, True))
+        else:
+            own[row.what].append(Cost(row.median, row.error, row.sampled))
+        if row.name in differentiating:
+            continue
+        if row.sampled:
+            own["gradient"].append(Cost(evaluations * row.median, (of_shots * variance) ** 0.5, True))
+        elif row.error < EXACT:  # else nothing is known of the gradient's error
+            own["gradient"].append(Cost(evaluations * row.median))
+    return found
+
+
+def measure(
+    case: Case, title: str, peers: list[str], rounds: int, small: int, give_up: float
+) -> tuple[list[Row], dict[str, str], Table]:
+    """Rows of one case, why libraries are not among them, and a table."""
+    own, truth, reasons = ours(case), dict[str, np.ndarray](), dict[str, str]()
+    with ExitStack() as stack:
+        others = aers(case, small)
+        for name in peers:
+            console.print(f"{case}: building {LIBRARIES[name][0]}", style="dim")
+            try:
+                others += library(name, case, stack, give_up)
+            except WorkerError as error:
+                reasons[LIBRARIES[name][0]] = str(error)
+        for number in range(rounds):
+            console.print(f"{case}: round {number + 1} of {rounds}", style="dim")
+            for row in (*own, *others):
+                if not row.seconds or sum(row.seconds) * case.batch < LONG:
+                    truth.setdefault(row.what, row.take(number, truth.get(row.what)))
+    wrong = {row.name: f"its values are off by {row.error:.1e}" for row in others if not row.right}
+    rivals = costs(case, [row for row in others if row.name not in wrong], truth)
+    table = make_table(f"{case}, {title}", (*COLUMNS, *(f"x {name}" for name in rivals)), 2)
+    reasons |= wrong
+    table.caption = "; ".join(f"{name}: {reason}" for name, reason in reasons.items()) or None
+    rows = []
+    for row in (*own, *others):
+        ratios = {name: seconds_at(rival, row.what, row.error) / row.median for name, rival in rivals.items()}
+        shown = {name: ratio for name, ratio in ratios.items() if row in own and ratio < float("inf")}
+        texts = [f"{shown[name]:,.{0 if shown[name] >= 20 else 1}f}" if name in shown else "" for name in rivals]
+        table.add_row(row.name, row.what, duration(row.median), f"{row.error:.1e}", *texts)
+        facts = {"noise": title, "qubits": case.qubits, "batch": case.batch, "way": row.name, "what": row.what}
+        measured = {"seconds": row.median, "rounds": row.seconds, "error": row.error}
+        rows.append(facts | measured | ({"ratios": shown} if row in own else {}))
+    return rows, reasons, table
+
+
+def growth(device: str) -> tuple[list[Row], Table]:
+    """How qgen's own methods grow with qubits, layers, batch and noise."""
+    table, rows = make_table(f"Growth, {device}: seconds of the whole batch", GROWTH_COLUMNS, 2), []
+    for (qubits, layers, batch, scale), (name, options) in product(GROWTH, GROWING.items()):
+        if name == "exact" and qubits > EXACT_QUBITS:
+            continue
+        size = {"qubits": qubits, "batch": batch, "device": device, "layers": layers}
+        console.print(f"growth: {name}, {Case(**size)}, noise {scale:g}", style="dim")
+        with Worker("harness.growth:Growth", case=size, options=options | {"noise_scale": scale}) as worker:
+            answer = worker.ask(calls=3, long=LONG)
+        rows.append({**size, "noise": scale, "method": name, **answer})
+        cells = str(Case(**size)), f"{scale:g}", duration(answer["values"]), duration(answer["gradient"])
+        table.add_row(name, *cells, "-" if answer["peak_mib"] is None else f"{answer['peak_mib']:.0f}")
+    console.print(table)
+    return rows, table
 
 
 def main(
-    sizes: Annotated[str, typer.Option(help="Of HQConv, QUBITSxBATCH.")] = "4x16,8x16,12x64",
+    sizes: Annotated[str, typer.Option(help="Of HQConv on the device, QUBITSxBATCH.")] = "4x16,8x16,12x64",
+    common: Annotated[str, typer.Option(help="The same, of the noise that all libraries know.")] = "4x16,8x16,12x4",
     device: Annotated[str, typer.Option(help="The device whose noise it is.")] = "fake_brisbane",
-    tolerances: Annotated[str, typer.Option(help="Of method `propagate`.")] = "0.03,0.01",
-    paths: Annotated[str, typer.Option(help="Of method `paths`.")] = "16,100",
+    peers: Annotated[str, typer.Option(help="`all`, `none`, or of " + ", ".join(LIBRARIES))] = "all",
+    scaling: Annotated[bool, typer.Option("--scaling", help="Also the growth of qgen's methods.")] = False,
     rounds: Annotated[int, typer.Option(min=1, help="Times that everything is measured.")] = 3,
+    small: Annotated[int, typer.Option(help="Aer runs the whole batch up to so many qubits, else a sample.")] = 8,
+    give_up_seconds: Annotated[float, typer.Option(help="Longest call of a library, compilation included.")] = 120.0,
     out: Annotated[Path, typer.Option(help="Results go to OUT.json and OUT.md.")] = Path("benchmarks/results/noise"),
 ) -> None:
-    """qgen's noisy engine beside Aer's density matrix and trajectories."""
+    """qgen's noisy engine beside Aer's density matrix and trajectories, and beside other libraries."""
     warn_if_busy(console)
-    report: dict[str, Any] = {"machine": machine(torch.get_num_threads(), ("qiskit-aer",)), "rounds": rounds}
+    names = list(LIBRARIES) if peers == "all" else [name for name in peers.split(",") if name != "none"]
+    if unknown := sorted(set(names) - set(LIBRARIES)):
+        raise typer.BadParameter(f"no library is called {', '.join(unknown)}; there are {', '.join(LIBRARIES)}")
+    facts = machine(torch.get_num_threads(), ("qiskit-aer",))
+    report: Row = {"kind": "noise", "machine": facts, "settings": {"rounds": rounds, "device": device}}
+    report |= {"rows": [], "not measured": []}
     tables = []
-    for size in sizes.split(","):
-        count, batch = map(int, size.split("x"))
-        case = Case(ansatz("hqconv", qubits=count, layers=3), device, batch)
-        rows, table = measure(case, [float(t) for t in tolerances.split(",")], list(map(int, paths.split(","))), rounds)
-        report[f"{count} qubits"] = rows
-        tables.append(table)
-        console.print(table)
-        report["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        save(report, out)
-    where = report["machine"]
-    text = f"By `benchmarks/noise.py`: CPU seconds of all threads. {where['cpu']}, {where['date'][:10]}."
-    page = f"# Noise, measured\n\n{text}\n"
-    out.with_suffix(".md").write_text("\n".join([page, *map(markdown, tables)]))
+    with tempfile.TemporaryDirectory() as folder, cores_of_others(facts):
+        file = Path(folder) / "depolarizing.yaml"
+        file.write_text(NOISE_FILE)
+        for one in ours(Case(4, 16, device)):
+            one.call(0)  # kernels are compiled, or loaded
+        plan = [(size, device, device, []) for size in _sizes(sizes)]
+        plan += [(size, str(file), "depolarisation after each gate", names) for size in _sizes(common)]
+        for size, place, title, known in plan:
+            rows, reasons, table = measure(Case(*size, place), title, known, rounds, small, give_up_seconds)
+            report["rows"] += rows
+            report["not measured"] += [{"qubits": size[0], "library": one, "why": reasons[one]} for one in reasons]
+            tables.append(table)
+            console.print(table)
+            save(report, out)
+        if scaling:
+            report["growth"], table = growth(device)
+            tables.append(table)
+    save(report, out)
+    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
+    where = f"{facts['cpu']}, {packages}, {facts['date'][:10]}"
+    others = f"other processes took {facts['cores_taken_by_others']} of {facts['cores']} cores meanwhile"
+    page = [f"# Noise, measured\n\nBy `benchmarks/noise.py`. {where}. Medians of {rounds} rounds; {others}.\n", PAGE]
+    out.with_suffix(".md").write_text("\n".join([*page, *map(markdown, tables)]), encoding="utf-8")
+
+
+def _sizes(text: str) -> list[tuple[int, int]]:
+    pairs = [size.split("x") for size in text.split(",") if size]
+    return [(int(qubits), int(batch)) for qubits, batch in pairs]
 
 
 if __name__ == "__main__":

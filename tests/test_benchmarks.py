@@ -62,6 +62,36 @@ def test_deviations_are_taken_over_what_both_ways_have(monkeypatch: pytest.Monke
     assert difference([values, weights], [[[1.25, 2.0]], [9.0]]) == 0.25
 
 
+def test_costs_at_another_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from harness.noisy import Cost, seconds_at
+
+    shots, exact, truncated = Cost(2.0, 0.1, sampled=True), Cost(50.0), Cost(1.0, 0.02)
+    # Ten times less error takes a hundred times as many shots; what is deterministic has the error that it has.
+    assert [cost.at(0.01) for cost in (shots, exact, truncated)] == pytest.approx([200, 50, np.inf])
+    assert [seconds_at({"values": [shots, exact]}, "values", error) for error in (0.1, 0.01, 0)] == [2.0, 50.0, 50.0]
+    assert seconds_at({"values": []}, "values", 0.1) == np.inf
+
+
+def test_the_error_of_parameter_shift_from_noisy_values(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from harness.noisy import Case, shift_variance
+
+    file = tmp_path / "depolarizing.yaml"
+    file.write_text("depolarizing: {one_qubit: 0.001, two_qubit: 0.01}\n")
+    case = Case(4, 2, str(file), layers=1)
+    spread, gradient, draws = rng.uniform(0.1, 1, (2, 4)), rng.normal(size=case.circuit.num_weights), 1000
+    # A slope is half a difference of values, for each angle of each sample.
+    angles = case.placed.routed.parameter_map.count
+    values = rng.normal(size=(2, draws, 2, angles, 4)) * np.sqrt(spread)[:, None]
+    slopes = ((values[0] - values[1]) / 2 * case.upstream.numpy()[:, None]).sum(-1)
+    squares = np.mean([np.square(case.of_weights(slope)).sum() for slope in slopes])
+    wanted = squares / np.square(gradient).sum()
+    assert shift_variance(case, spread, gradient) == pytest.approx(wanted, rel=0.15)
+
+
 ANSWERS = {
     "a line": ((1, 0.1, False, "", "qgen: no such file\n"), None),
     "wrong usage": ((2, 0.1, False, "", "Usage: ..."), None),
@@ -113,6 +143,7 @@ def test_a_few_odd_inputs_are_answered_and_can_be_repeated(rng: np.random.Genera
     [
         "transpilation.py --device fake_fez --seeds 1",
         "training.py --presets unet --steps 1 --rounds 1 --set training.batch=2",
+        "noise.py --sizes 4x2 --common 4x2 --peers none --rounds 1",
     ],
 )
 def test_a_small_run_of_other_scripts(command: str, tmp_path: Path) -> None:
