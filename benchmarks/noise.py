@@ -184,7 +184,7 @@ def growth(device: str) -> tuple[list[Row], Table]:
 
 def main(
     sizes: Annotated[str, typer.Option(help="Of HQConv on the device, QUBITSxBATCH.")] = "4x16,8x16,12x64",
-    common: Annotated[str, typer.Option(help="The same, of the noise that all libraries know.")] = "4x16,8x16,12x4",
+    common: Annotated[str, typer.Option(help="The same, of the noise that all libraries know.")] = "4x16,8x16",
     device: Annotated[str, typer.Option(help="The device whose noise it is.")] = "fake_brisbane",
     peers: Annotated[str, typer.Option(help="`all`, `none`, or of " + ", ".join(LIBRARIES))] = "all",
     scaling: Annotated[bool, typer.Option("--scaling", help="Also the growth of qgen's methods.")] = False,
