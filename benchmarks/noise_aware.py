@@ -22,7 +22,7 @@ from rich.table import Table as RichTable
 
 from qgen.data import open_images
 from qgen.generators import image_seeds
-from qgen.metrics import compute_quality, open_feature_extractor
+from qgen.metrics import compute_quality, open_fitted_space
 from qgen.runs import Run, new_run, read_config
 from qgen.sampling import open_trained
 from qgen.studies.statistics import Estimate, estimate, paired_p_value
@@ -58,7 +58,7 @@ def judged(run: Run, settings: dict[str, Any], count: int, seed: int) -> dict[st
     model = open_trained(run, settings)
     with closing(model.backend):
         images = model.generator.sample(image_seeds(seed, count))
-    quality = compute_quality(open_feature_extractor(real), real, images).plain()
+    quality = compute_quality(open_fitted_space(real), real, images).plain()
     return {name: float(quality[name]) for name in MEASURES}
 
 
