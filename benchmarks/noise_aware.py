@@ -30,8 +30,8 @@ from qgen.training import Report, Trainer, make_fabric, start
 
 #: Presets with the settings that make a training a matter of a minute.
 PRESETS = {
-    "gan-quantum-g": ("data.name=digits", "training.steps=400"),
-    "digits": ("training.steps=200", "training.warm_up=20"),
+    "gan-quantum-g": ("data.name=digits", "training.steps=250"),
+    "digits": ("training.steps=120", "training.warm_up=20"),
 }
 #: Measures of quality, and whether a smaller value is better.
 MEASURES = {"frechet": True, "kernel": True, "coverage": False}
