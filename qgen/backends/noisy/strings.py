@@ -13,11 +13,16 @@ from qgen.backends.device.routing import RoutedCircuit
 from qgen.backends.measurement.bases import Pauli, pauli_strings
 from qgen.backends.noisy.steps import WireNoise, steps_of
 from qgen.circuits import LayerCircuit
+from qgen.errors import BackendError
 
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 #: Parts of a string below this are rounding of an exact zero.
 _ROUNDING = 1e-14
+#: Wires of a circuit: a key has two bits for each.
+MOST_WIRES = 31
+#: Strings that one string of the observables may become: as it is read, a Pauli with an error is a sum of two or more.
+MOST_PARTS = 1 << 21
 
 
 class Strings(NamedTuple):
@@ -38,7 +43,15 @@ def measured_strings(
     """Return the observables of a circuit, as they are read on a device.
 
     A string does not depend on the basis that it is read in: channels outside its support do not matter.
+
+    Raises:
+        BackendError: more than 31 wires, or an observable on too many of them.
     """
+    if len(routed.physical) > MOST_WIRES:
+        raise BackendError(
+            f"the noisy engine takes circuits on up to {MOST_WIRES} qubits of a device, and this one is on "
+            f"{len(routed.physical)}: `aer:` backends take more, with shots"
+        )
     observables = circuit.conditional.observables
     totals: list[dict[int, float]] = [{} for _ in observables]
     for pauli, coefficients in pauli_strings(observables).items():
@@ -72,6 +85,11 @@ def _read(
         for step in reversed(list(steps_of(turned, of_wire, columns, noise, dt))):
             dual = step.ptm().T @ dual
         digits = [(digit, value) for digit, value in enumerate(dual.tolist()) if abs(value) > _ROUNDING]
+        if len(parts) * len(digits) > MOST_PARTS:
+            raise BackendError(
+                f"an observable on {pauli.support.bit_count()} qubits is a sum of more than {MOST_PARTS:,} Pauli "
+                "strings as it is read with errors: measure fewer qubits together, or leave `readout` out of `noise`"
+            )
         parts = {key + (digit << 2 * wire): part * value for key, part in parts.items() for digit, value in digits}
     return parts
 

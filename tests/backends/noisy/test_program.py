@@ -21,6 +21,7 @@ from qgen.backends.noisy.prefix import bloch_vectors, pull_back_prefix
 from qgen.backends.noisy.program import NoisyProgram, compile_program
 from qgen.backends.noisy.steps import FIXED_1Q, FIXED_2Q, NOISE_1Q, NOISE_2Q, ROTATION
 from qgen.circuits import LayerCircuit
+from qgen.errors import BackendError
 
 STEP = 1e-5
 
@@ -171,3 +172,16 @@ def test_inputs_before_the_first_two_qubit_gates_leave_all_blocks_shared() -> No
     assert program.own_columns.any()
     program, *_ = compiled(LayerCircuit(again, [x], [w]), 0)
     assert not program.shared
+
+
+@pytest.mark.parametrize(("qubits", "label", "message"), [
+    (24, "Z" * 24, "sum of more than 2,097,152 Pauli strings"),
+    (32, "Z" + "I" * 31, "up to 31 qubits of a device, and this one is on 32"),
+])  # fmt: skip
+def test_what_has_too_many_strings_is_refused(qubits: int, label: str, message: str, rng: np.random.Generator) -> None:
+    circuit = QuantumCircuit(qubits)
+    circuit.sx(range(qubits))
+    layer = LayerCircuit(circuit, [], [], [label])
+    routed, _, noise = random_routed(layer, BASES[0], rng)
+    with pytest.raises(BackendError, match=message):
+        compile_program(routed, noise, layer)
