@@ -58,7 +58,7 @@ class Row:
             value = getattr(settings, option)
             if option not in self.options and value is not None:
                 raise BackendError(
-                    f"backend `{settings.name}` {why}: {option} = {value!r} would change nothing. {instead}"
+                    f"backend `{settings.name}` {why}: {option} = {short_repr(value)} would change nothing. {instead}"
                 )
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from qgen.backends import open_backend
-from qgen.backends.api import Executable
+from qgen.backends.api import Batch, Executable
+from qgen.backends.statevector.backend import StatevectorExecutable
 from qgen.costing.circuit_use import sampling_uses, training_uses
 from qgen.generators import Generator
 from qgen.runs import build_generator, read_config
@@ -20,14 +21,18 @@ GANS = {"gan-quantum-g": SHAPE, "gan-quantum-d": SHAPE, "gan-quantum-both": SHAP
 def rows_of_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The number of circuits of each call that reaches a backend from now on."""
     batches: list[int] = []
-    plain = Executable.batch
 
-    def counted(self: Executable, inputs: Any, weights: Any) -> Any:
-        plan, batch = plain(self, inputs, weights)
-        batches.append(len(batch.weight_rows))
-        return plan, batch
+    def count(name: str) -> None:
+        plain = getattr(StatevectorExecutable, name)
 
-    monkeypatch.setattr(Executable, "batch", counted)
+        def counted(self: Executable, batch: Batch, *others: Any) -> Any:
+            batches.append(len(batch.weight_rows))
+            return plain(self, batch, *others)
+
+        monkeypatch.setattr(StatevectorExecutable, name, counted)
+
+    for name in ("evaluate", "evaluate_with_vjp", "evaluate_autograd"):
+        count(name)
     return batches
 
 

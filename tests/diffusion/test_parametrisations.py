@@ -87,8 +87,8 @@ def test_all_parametrisations_of_one_denoiser_make_the_same_samples(
     sampler: Callable[..., Tensor] = {"ancestral": ancestral, "ddim": ddim, "dpm_solver": dpm_solver, "unipc": unipc}[
         name
     ]
-    x, times = torch.randn(6, *shape, dtype=torch.float64), sampling_times(schedule, 25)
-    draws = torch.randn(25, 6, *shape, dtype=torch.float64)
+    x, times = torch.randn(64, *shape, dtype=torch.float64), sampling_times(schedule, 25)
+    draws = torch.randn(25, 64, *shape, dtype=torch.float64)
     result = [
         sampler(reverse(mixture(schedule, prediction), schedule, times, iter(draws).__next__, prediction=prediction), x)
         for prediction in PREDICTIONS

@@ -241,7 +241,7 @@ def test_bad_arguments_are_named(circuit: LayerCircuit) -> None:
         QuantumLayer(circuit, gradient="adjiont")
     with pytest.raises(BackendError, match="`reference` has no adjoint gradients"):
         QuantumLayer(circuit, backend="reference", gradient="adjoint")
-    with pytest.raises(BackendError, match="exact: shots = 100"):
+    with pytest.raises(BackendError, match="takes no shots: shots = 100"):
         QuantumLayer(circuit, shots=100)
     with pytest.raises(InputError, match=r"initial weights have shape \(3,\); give shape \(16,\)"):
         QuantumLayer(circuit, initial=[1.0, 2.0, 3.0])

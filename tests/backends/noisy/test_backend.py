@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from dense_noise import AER_ACCURACY, dense_values
 from drawn import layer_circuits
 from effort import examples
 from hypothesis import given
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 
 from qgen import LayerCircuit, QuantumLayer
 from qgen.backends import Adjoint, Backend, ParameterShift, open_backend
+from qgen.backends.measurement import Measurement
 from qgen.backends.noisy.executable import NoisyExecutable
 from qgen.circuits import ansatz
 from qgen.errors import BackendError
@@ -33,7 +35,6 @@ readout: [[0.97, 0.03], [0.08, 0.92]]
 #: Gates of each kind that devices have: ECR and CX one way round, CZ, and CX of a file.
 PLACES = ("fake_brisbane", "fake_lagos", "fake_fez", "noise.yaml")
 ANSAETZE = ("hqconv", "strongly-entangling", "style", "masked")
-AS_AER = 1e-8  # of values of norm 1; Aer's density matrix is off by up to 1.6e-9 itself
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -70,7 +71,7 @@ def test_values_are_those_of_aer(place: str, circuit: LayerCircuit, seed: int) -
     wanted = opened(f"aer:{place}", **options).compile(circuit).expectations(inputs, weights)
     executable = opened(f"noisy:{place}", **options).compile(circuit)
     found = executable.expectations(inputs, weights)
-    torch.testing.assert_close(found, wanted, rtol=0, atol=AS_AER * norm(circuit))
+    torch.testing.assert_close(found, wanted, rtol=0, atol=AER_ACCURACY * norm(circuit))
     assert executable.method.startswith("exact")
     assert not executable.draws
 
@@ -83,7 +84,22 @@ def test_each_kind_of_noise_is_that_of_aer(kinds: tuple[str, ...], rng: np.rando
         opened(f"{simulator}:fake_fez", noise=kinds).compile(circuit).expectations(inputs, weights)
         for simulator in ("noisy", "aer")
     )
-    torch.testing.assert_close(found, wanted, rtol=0, atol=AS_AER)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=AER_ACCURACY)
+
+
+def test_values_are_those_of_aers_errors(rng: np.random.Generator) -> None:
+    """Aer's own error channels, applied by Qiskit's density matrix: sharper than Aer's simulation."""
+    place, circuit = str(rng.choice(PLACES[:-1])), ansatz("hqconv", qubits=4, layers=1)  # a file's are of all wires
+    inputs, weights = point(circuit, rng, lead=1)
+    executable: Any = opened(f"aer:{place}").compile(circuit)
+    device: Any = executable.backend
+    noise = device.device.source.local(executable.routed.physical)
+    bound = np.concatenate([inputs.numpy(), weights.numpy()[None]], axis=1)
+    angles = executable.routed.parameter_map.values(bound)
+    measurement = Measurement(circuit.conditional.observables)
+    wanted = dense_values(executable.routed, measurement, noise, angles, noise.model._local_quantum_errors)
+    found = opened(f"noisy:{place}").compile(circuit).expectations(inputs, weights)
+    np.testing.assert_allclose(found.numpy(), wanted, rtol=0, atol=1e-12)
 
 
 def test_gradients_are_those_of_shift_rules_on_aer(rng: np.random.Generator) -> None:
@@ -107,7 +123,7 @@ def check_gradients(place: str, name: str, rng: np.random.Generator) -> None:
             method.value_and_vjp(opened(f"{where}:{place}").compile(circuit), inputs, weights, (True, True))
             for method, where in ((Adjoint(), "noisy"), (ParameterShift(), "aer"))
         )
-        torch.testing.assert_close(found.values, wanted.values, rtol=0, atol=AS_AER)
+        torch.testing.assert_close(found.values, wanted.values, rtol=0, atol=AER_ACCURACY)
         for one, other in zip(found.vjp(upstream), wanted.vjp(upstream), strict=True):
             torch.testing.assert_close(one, other, rtol=0, atol=1e-7)
 
@@ -290,7 +306,7 @@ def test_idle_noise_is_that_of_aer(rng: np.random.Generator) -> None:
         open_backend(f"{simulator}:fake_fez", idle_noise=idle).compile(circuit).expectations(inputs, weights)
         for simulator, idle in (("noisy", True), ("aer", True), ("noisy", False))
     ]
-    torch.testing.assert_close(values[0], values[1], rtol=0, atol=AS_AER)
+    torch.testing.assert_close(values[0], values[1], rtol=0, atol=AER_ACCURACY)
     assert (values[0] - values[2]).abs().max() > 1e-4
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from dense_noise import AER_ACCURACY
 from noisy_points import at
 
 from qgen.backends import ParameterShift, open_backend
@@ -40,7 +41,7 @@ def check(device: str, rng: np.random.Generator, gradients: bool) -> None:
     parameters = np.concatenate([inputs, weights.expand(SAMPLES, -1)], axis=1)
     point = at(routed.parameter_map.values(parameters), np.zeros(SAMPLES, np.int64), 1)
     said = f"{name} of {qubits} qubits, {options}"
-    assert exact.values(point) == pytest.approx(compiled.expectations(inputs, weights).numpy(), abs=1e-8), said
+    assert exact.values(point) == pytest.approx(compiled.expectations(inputs, weights).numpy(), abs=AER_ACCURACY), said
     if not gradients:
         return
     upstream = rng.normal(size=(SAMPLES, qubits))
