@@ -103,9 +103,8 @@ def dense_values(
     """
     read = []
     for circuit in routed.circuits:
-        rows = np.array(
-            [_probabilities(circuit, dict(zip(routed.parameters, row, strict=True)), noise) for row in angles]
-        )
+        bindings = [dict(zip(routed.parameters, row, strict=True)) for row in angles]
+        rows = np.array([_probabilities(circuit, binding, noise, errors) for binding in bindings])
         matrix = reduce(np.kron, [noise.confusion[wire] for wire in reversed(range(circuit.num_qubits))])
         read.append(permute_probabilities(rows @ matrix, routed.wires))
     values = measurement.from_probabilities(read)
