@@ -65,15 +65,17 @@ def test_noisy_samples_follow_the_density_matrix_under_aers_noise(
 ) -> None:
     serve(DeviceModel("fake_manila"))
     backend = client().backend("ibm_manila")
-    circuit = drawn(rng, 3)
-    values = rng.normal(size=(2, len(circuit.parameters)))
-    measured = isa(circuit.measure_all(inplace=False), backend)
+    noticed = False  # of some circuits noise changes next to nothing: those cannot tell it from none
+    while not noticed:
+        circuit = drawn(rng, 3)
+        values = rng.normal(size=(2, len(circuit.parameters)))
+        measured = isa(circuit.measure_all(inplace=False), backend)
+        wanted = [reference(measured, row) for row in values]
+        ideal = [Statevector(circuit.assign_parameters(row)).probabilities() for row in values]
+        noticed = np.abs(np.array(wanted) - ideal).max() > 0.01
     read = Sampler(backend).run([(measured, values)], shots=SHOTS).result(poll_interval=POLL)[0].data.meas
     for index in range(2):
-        wanted = reference(measured, values[index])
-        assert_close(frequencies(read, (index,)), wanted, SHOTS)
-        ideal = Statevector(circuit.assign_parameters(values[index])).probabilities()
-        assert np.abs(wanted - ideal).max() > 0.01  # so that the test tells noise from none
+        assert_close(frequencies(read, (index,)), wanted[index], SHOTS)
 
 
 def reference(measured: QuantumCircuit, values: np.ndarray) -> np.ndarray:
