@@ -31,8 +31,6 @@ EXACT_WIRES = 8
 _USERS = {"paths": ("auto", "propagate", "paths"), "tolerance": ("auto", "propagate")}
 
 
-#: A string of more wires has no place in 64 bits.
-MOST_PROPAGATE_WIRES = 31
 #: Pauli strings at a time beyond which `auto` takes `paths`, which are as quick then.
 AUTO_STRINGS = 1 << 16
 
@@ -143,7 +141,7 @@ def choose(options: MethodOptions, routed: RoutedCircuit, noise: LocalNoise, cir
 def _suitable(program: NoisyProgram) -> Name:
     if program.wires <= EXACT_WIRES:
         return "exact"
-    if program.shared and program.wires <= MOST_PROPAGATE_WIRES:
+    if program.shared:
         return "propagate"
     return "exact" if program.has_open_delays else "paths"
 

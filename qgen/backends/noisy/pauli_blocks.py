@@ -52,7 +52,7 @@ def build_ptms(blocks: Blocks, angles: Doubles, which: Integers, out: Doubles) -
         matrix = out[k]
         _identity(matrix)
         for op in range(blocks.start[which[k]], blocks.start[which[k] + 1]):
-            _apply(blocks.ops, op, angles, matrix, scratch)
+            _apply(blocks.ops, op, angles, matrix, scratch, False)
 
 
 @kernel
@@ -77,7 +77,7 @@ def pull_back(blocks: Blocks, block: int, angles: Doubles, moments: Doubles, d_a
     _identity(matrix)
     number = 0
     for op in range(first, last):
-        _apply(ops, op, angles, matrix, scratch)
+        _apply(ops, op, angles, matrix, scratch, False)
         if ops.column[op] >= 0:
             products[number] = matrix
             number += 1
@@ -91,7 +91,7 @@ def pull_back(blocks: Blocks, block: int, angles: Doubles, moments: Doubles, d_a
             d_angles[column] += ops.factor[op] * _slope(ops, op, moments, products[number])
             if number == 0:
                 return
-        _apply_transposed(ops, op, angles, moments, scratch)
+        _apply(ops, op, angles, moments, scratch, True)
 
 
 @kernel
@@ -132,37 +132,23 @@ def _angle(ops: Any, op: int, angles: Doubles) -> float:
 
 
 @kernel
-def _apply(ops: Any, op: int, angles: Doubles, matrix: Doubles, scratch: Doubles) -> None:
-    """matrix <- operation @ matrix."""
+def _apply(ops: Any, op: int, angles: Doubles, matrix: Doubles, scratch: Doubles, transposed: bool) -> None:
+    """matrix <- operation @ matrix, or its transpose @ matrix."""
     kind = ops.kind[op]
     if kind == ROTATION:
         angle = _angle(ops, op, angles)
-        _rotate(matrix, ops.site[op], np.cos(angle), np.sin(angle))
+        _rotate(matrix, ops.site[op], np.cos(angle), -np.sin(angle) if transposed else np.sin(angle))
     elif kind == DELAY:
         length = _angle(ops, op, angles)
         e1, e2 = np.exp(-ops.noise[op, 0] * length), np.exp(-ops.noise[op, 1] * length)
-        _relax(matrix, ops.site[op], e1, e2)
+        if transposed:
+            _relax_transposed(matrix, ops.site[op], e1, e2)
+        else:
+            _relax(matrix, ops.site[op], e1, e2)
     elif kind == FIXED_1Q:
-        _multiply_one(matrix, ops.site[op], ops.ptms[ops.matrix[op]], False)
+        _multiply_one(matrix, ops.site[op], ops.ptms[ops.matrix[op]], transposed)
     else:
-        _multiply(matrix, ops.ptms[ops.matrix[op]], scratch, False)
-
-
-@kernel
-def _apply_transposed(ops: Any, op: int, angles: Doubles, matrix: Doubles, scratch: Doubles) -> None:
-    """matrix <- operation^T @ matrix."""
-    kind = ops.kind[op]
-    if kind == ROTATION:
-        angle = _angle(ops, op, angles)
-        _rotate(matrix, ops.site[op], np.cos(angle), -np.sin(angle))
-    elif kind == DELAY:
-        length = _angle(ops, op, angles)
-        e1, e2 = np.exp(-ops.noise[op, 0] * length), np.exp(-ops.noise[op, 1] * length)
-        _relax_transposed(matrix, ops.site[op], e1, e2)
-    elif kind == FIXED_1Q:
-        _multiply_one(matrix, ops.site[op], ops.ptms[ops.matrix[op]], True)
-    else:
-        _multiply(matrix, ops.ptms[ops.matrix[op]], scratch, True)
+        _multiply(matrix, ops.ptms[ops.matrix[op]], scratch, transposed)
 
 
 @kernel
