@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -31,22 +32,28 @@ PlaceAnew = Annotated[
 _COLUMNS = ("calls", "circuits", "executions", "QPU s", "tiles", "success")
 
 
-class SpendingArgs(NamedTuple):
+@dataclass(frozen=True)
+class SpendingArgs:
     """Arguments of the command line about spending.
 
     Attributes:
-        limit: QPU seconds that may be spent in all; None: as noted in the journal, and else what the plan takes.
-        yes: do not ask.
-        dry_run: show the plan only.
+        max_qpu_seconds: QPU seconds that may be spent in all; None: as noted in the journal, else what the plan takes.
         beyond_account: go ahead though the account has less left than the plan takes.
         place_anew: put circuits where they are best today, wherever they were before.
+        yes: do not ask.
+        dry_run: show the plan only.
     """
 
-    limit: float | None
-    yes: bool
-    dry_run: bool
-    beyond_account: bool = False
-    place_anew: bool = False
+    max_qpu_seconds: MaxSeconds = None
+    beyond_account: Beyond = False
+    place_anew: PlaceAnew = False
+    yes: Yes = False
+    dry_run: DryRun = False
+
+    @property
+    def given(self) -> bool:
+        """Whether any was given."""
+        return self != SpendingArgs()
 
 
 def confirm_sampling(
@@ -111,11 +118,11 @@ def confirm_plan(
     if args.dry_run:
         console.print("a dry run: nothing was submitted")
         return False
-    limit = check_limit(plan, backend, args.limit, args.beyond_account)
+    limit = check_limit(plan, backend, args.max_qpu_seconds, args.beyond_account)
     if plan.left and not args.yes:
         _ask(console)
-    if args.limit is not None:
-        backend.allow(args.limit)
+    if args.max_qpu_seconds is not None:
+        backend.allow(args.max_qpu_seconds)
     backend.authorize(limit, args.beyond_account)
     console.print(f"limit: {limit:,.1f} QPU seconds, of which {backend.spent():,.1f} are spent")
     return True
@@ -143,7 +150,7 @@ def check_args(args: SpendingArgs, name: str) -> None:
 
 
 def _refuse_args(args: SpendingArgs, name: str) -> None:
-    flags = {"--dry-run": args.dry_run, "--max-qpu-seconds": args.limit is not None}
+    flags = {"--dry-run": args.dry_run, "--max-qpu-seconds": args.max_qpu_seconds is not None}
     flags |= {"--beyond-account": args.beyond_account, "--place-anew": args.place_anew}
     wrong = " and ".join(flag for flag, is_set in flags.items() if is_set)
     if wrong:

@@ -56,8 +56,14 @@ class Sampling(NamedTuple):
     sampler: dict[str, Any]
     spending: confirmation.SpendingArgs
 
+    @property
+    def given(self) -> bool:
+        """Whether any option asks for it."""
+        return bool(self.backend or self.sampler or self.spending.given)
+
 
 def evaluate(
+    *,
     what: Annotated[
         Path | None,
         typer.Argument(metavar="[RUN|FOLDER]", help="A run, or a folder of images; default: the latest run."),
@@ -89,25 +95,9 @@ def evaluate(
     size: Annotated[
         int | None, typer.Option(min=1, help="Pixels to which a folder and its reference are resized.")
     ] = None,
-    backend: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Where the circuits run; default: as in training.")
-    ] = None,
-    shots: options.Shots = None,
-    noise_scale: options.NoiseScale = None,
-    idle_noise: options.IdleNoise = None,
-    method: options.Method = None,
-    paths: options.Paths = None,
-    tolerance: options.Tolerance = None,
-    layout: options.Layout = None,
-    hardware: options.Hardware = None,
-    max_qpu_seconds: confirmation.MaxSeconds = None,
-    beyond_account: confirmation.Beyond = False,
-    place_anew: confirmation.PlaceAnew = False,
-    yes: confirmation.Yes = False,
-    dry_run: confirmation.DryRun = False,
-    sampler: Annotated[str | None, typer.Option(metavar="NAME", help="dpm-solver, unipc, ddim or ancestral.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps of the sampler; each runs the circuits.")] = None,
-    guidance: Annotated[float | None, typer.Option(min=1, help="Closeness to the label.")] = None,
+    backend: options.BackendArgs,
+    spending: confirmation.SpendingArgs,
+    sampler: options.SamplerArgs,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE.html", help="The page; default: in the run's folder `evaluation`."),
@@ -125,25 +115,10 @@ def evaluate(
     if out is not None and out.suffix.lower() != ".html":
         raise typer.BadParameter(f"{str(out)!r} does not end in .html.", param_hint="--out")
     request = _request(protocol, features, weights, count, seed, data_dir, device)
-    given: dict[str, Any] = {"sampler": sampler, "steps": steps, "guidance": guidance}
-    sampler_changes = {key: value for key, value in given.items() if value is not None}
-    if sampler is not None:  # another sampler has another default number of steps
-        sampler_changes = {"steps": None, "eta": 0.0} | sampler_changes
-    spending = confirmation.SpendingArgs(max_qpu_seconds, yes, dry_run, beyond_account, place_anew)
-    changes = options.backend_settings(
-        backend,
-        shots,
-        noise_scale,
-        layout,
-        hardware,
-        method=method,
-        paths=paths,
-        tolerance=tolerance,
-        idle_noise=idle_noise,
-    )
+    sampling = Sampling(backend.settings(), sampler.settings(), spending)
     console = make_console(as_json)
     if what is not None and what.is_dir() and not (what / "config.yaml").is_file():
-        if changes or sampler_changes or any(spending) or compare:
+        if sampling.given or compare:
             raise typer.BadParameter(
                 "a folder of images is not sampled: leave --compare and options of backends and samplers out."
             )
@@ -154,7 +129,6 @@ def evaluate(
         from qgen.runs import find_run
 
         runs = [find_run(what), *map(find_run, compare or ())]
-        sampling = Sampling(changes, sampler_changes, spending)
         evaluations, path = _of_runs(console, runs, request, sampling, out, as_json)
     if evaluations:
         files = evaluation_output.write(evaluations, path)

@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from qgen import __version__
 from qgen.cli import backends, data, describe, devserver, evaluate, jobs, sample, study, train, transpile
+from qgen.cli.option_groups import flatten_groups
 from qgen.cli.output import print_error
 from qgen.errors import QgenError
 
@@ -74,9 +75,9 @@ def options(
     """Hybrid quantum-classical image generators on Qiskit."""
 
 
-app.command(epilog=train.EXAMPLES)(train.train)
-app.command(epilog=sample.EXAMPLES)(sample.sample)
-app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command(epilog=train.EXAMPLES)(flatten_groups(train.train))
+app.command(epilog=sample.EXAMPLES)(flatten_groups(sample.sample))
+app.command(epilog=evaluate.EXAMPLES)(flatten_groups(evaluate.evaluate))
 app.command(epilog=describe.EXAMPLES)(describe.describe)
 app.command(epilog=data.EXAMPLES)(data.data)
 app.add_typer(backends.app, name="backends")

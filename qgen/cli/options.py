@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,6 +13,10 @@ import typer
 if TYPE_CHECKING:
     from qgen.backends.settings import BackendSettings
 
+Backend = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Where circuits run: see `qgen backends`; default: as the settings say."),
+]
 Shots = Annotated[int | None, typer.Option(min=1, help="Shots per circuit; default: exact values where possible.")]
 NoiseScale = Annotated[float | None, typer.Option(min=0, help="Strength of a device's errors: 0 none, 1 as they are.")]
 IdleNoise = Annotated[
@@ -32,39 +37,70 @@ Hardware = Annotated[
     list[str] | None,
     typer.Option(metavar="KEY=VALUE", help="On IBM's hardware: tiles, mode, resilience, ... Repeatable."),
 ]
+Sampler = Annotated[str | None, typer.Option(metavar="NAME", help="dpm-solver, unipc, ddim or ancestral.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Steps of the sampler; each runs the circuits.")]
+Eta = Annotated[float | None, typer.Option(min=0, help="Noise that ddim or dpm-solver adds, from 0 to 1.")]
+Guidance = Annotated[
+    float | None, typer.Option(min=1, help="Closeness to the label: 1 none; more runs twice as many circuits.")
+]
 DataDir = Annotated[Path | None, typer.Option(envvar="QGEN_DATA", metavar="FOLDER", help="Where data sets lie.")]
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the classical layers run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
-def backend_settings(
-    name: str | None,
-    shots: int | None,
-    noise_scale: float | None,
-    layout: str | None,
-    hardware: list[str] | None,
-    gradient: str | None = None,
-    method: str | None = None,
-    paths: int | None = None,
-    tolerance: float | None = None,
-    idle_noise: bool | None = None,
-) -> dict[str, Any]:
-    """Return the settings of a backend that the command line gives, as values for `BackendSettings`.
+@dataclass(frozen=True)
+class BackendArgs:
+    """Where circuits run: the settings of a backend that a command line gives."""
 
-    Raises:
-        typer.BadParameter: an option of --hardware is not `KEY=VALUE`.
-        BackendError: `layout` cannot be read, or is not a file of layouts.
-    """
-    if layout is not None:
-        from qgen.backends.device.layout_file import read_layout_file
+    backend: Backend = None
+    shots: Shots = None
+    noise_scale: NoiseScale = None
+    idle_noise: IdleNoise = None
+    method: Method = None
+    paths: Paths = None
+    tolerance: Tolerance = None
+    layout: Layout = None
+    hardware: Hardware = None
 
-        layout = os.path.expanduser(layout)
-        read_layout_file(layout)
-    given: dict[str, Any] = {"name": name, "shots": shots, "gradient": gradient}
-    given |= {"noise_scale": noise_scale, "idle_noise": idle_noise, "layout": layout}
-    given |= {"method": method, "paths": paths, "tolerance": tolerance}
-    given["hardware"] = key_values(hardware, "--hardware", "tiles=auto") if hardware else None
-    return {key: value for key, value in given.items() if value is not None}
+    def settings(self, gradient: str | None = None) -> dict[str, Any]:
+        """Return what was given, as values for `BackendSettings`.
+
+        Args:
+            gradient: the gradient method; None: it was not given.
+
+        Raises:
+            typer.BadParameter: an option of --hardware is not `KEY=VALUE`.
+            BackendError: `layout` cannot be read, or is not a file of layouts.
+        """
+        given = vars(self) | {"gradient": gradient}
+        given["name"] = given.pop("backend")
+        if self.layout is not None:
+            from qgen.backends.device.layout_file import read_layout_file
+
+            given["layout"] = os.path.expanduser(self.layout)
+            read_layout_file(given["layout"])
+        given["hardware"] = key_values(self.hardware, "--hardware", "tiles=auto") if self.hardware else None
+        return {key: value for key, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class SamplerArgs:
+    """How a diffusion model is sampled."""
+
+    sampler: Sampler = None
+    steps: Steps = None
+    eta: Eta = None
+    guidance: Guidance = None
+
+    def settings(self, labels: list[int] | None = None) -> dict[str, Any]:
+        """Return what was given, as changes to the settings of a run's sampler.
+
+        Args:
+            labels: the classes of the images; None: they were not given.
+        """
+        given = {key: value for key, value in (vars(self) | {"labels": labels}).items() if value is not None}
+        # Another sampler has another default number of steps.
+        return given if self.sampler is None else {"steps": None, "eta": 0.0} | given
 
 
 def check_backend(settings: BackendSettings, gradient: bool = False) -> None:

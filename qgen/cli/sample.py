@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,38 +32,20 @@ Examples:
 
 
 def sample(
+    *,
     run: Annotated[
         Path | None, typer.Argument(metavar="[RUN]", help="The folder of a run; default: the latest.")
     ] = None,
-    backend: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Where the circuits run; default: as in training.")
-    ] = None,
-    shots: options.Shots = None,
-    noise_scale: options.NoiseScale = None,
-    idle_noise: options.IdleNoise = None,
-    method: options.Method = None,
-    paths: options.Paths = None,
-    tolerance: options.Tolerance = None,
-    layout: options.Layout = None,
-    hardware: options.Hardware = None,
-    max_qpu_seconds: confirmation.MaxSeconds = None,
-    beyond_account: confirmation.Beyond = False,
-    place_anew: confirmation.PlaceAnew = False,
-    yes: confirmation.Yes = False,
-    dry_run: confirmation.DryRun = False,
+    backend: options.BackendArgs,
+    spending: confirmation.SpendingArgs,
     count: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
     seed: Annotated[
         int, typer.Option(min=0, help="Each image has a seed of its own, from this one and the image's number.")
     ] = 0,
-    sampler: Annotated[str | None, typer.Option(metavar="NAME", help="dpm-solver, unipc, ddim or ancestral.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps of the sampler; each runs the circuits.")] = None,
-    eta: Annotated[float | None, typer.Option(min=0, help="Noise that ddim or dpm-solver adds, from 0 to 1.")] = None,
+    sampler: options.SamplerArgs,
     label: Annotated[
         list[int] | None,
         typer.Option(min=0, metavar="CLASS", help="Images of this class; repeatable: of several in turn."),
-    ] = None,
-    guidance: Annotated[
-        float | None, typer.Option(min=1, help="Closeness to the label: 1 none; more runs twice as many circuits.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="The grid; default: in the run's folder `samples`.")
@@ -78,30 +60,15 @@ def sample(
     # All that can be refused without the model is refused first: building it takes seconds.
     if out is not None and out.suffix.lower() != ".png":
         raise typer.BadParameter(f"{str(out)!r} does not end in .png.", param_hint="--out")
-    backend_changes = options.backend_settings(
-        backend,
-        shots,
-        noise_scale,
-        layout,
-        hardware,
-        method=method,
-        paths=paths,
-        tolerance=tolerance,
-        idle_noise=idle_noise,
-    )
+    changes = backend.settings(), sampler.settings(label)
     trained_run = find_run(run)
-    check_outputs(out or (None if dry_run else trained_run.samples / "samples.png"), makes_folders=True)
-    given: dict[str, Any] = {"sampler": sampler, "steps": steps, "eta": eta, "labels": label, "guidance": guidance}
-    sampler_changes = {key: value for key, value in given.items() if value is not None}
-    if "sampler" in sampler_changes:  # another sampler has another default number of steps
-        sampler_changes = {"steps": None, "eta": 0.0} | sampler_changes
+    check_outputs(out or (None if spending.dry_run else trained_run.samples / "samples.png"), makes_folders=True)
 
     from qgen.sampling import check_request, sampling_config
 
-    config = sampling_config(trained_run, backend_changes, sampler_changes)
+    config = sampling_config(trained_run, *changes)
     check_request(trained_run, config, out, single)
     options.check_backend(config.backend)
-    spending = confirmation.SpendingArgs(max_qpu_seconds, yes, dry_run, beyond_account, place_anew)
     confirmation.check_args(spending, config.backend.name)
 
     from qgen.training import choose_device
@@ -112,7 +79,7 @@ def sample(
     from qgen.sampling import open_trained, sample_run
 
     console = make_console(as_json)
-    trained = open_trained(trained_run, backend_changes, sampler_changes)
+    trained = open_trained(trained_run, *changes)
     circuits = trained.generator.circuits_per_image * count
     if not as_json:
         what = f"{count} images of {trained.run.path} after {trained.step:,} steps"

@@ -41,34 +41,21 @@ Examples:
 
 
 def train(
+    *,
     config: Annotated[
         str | None,
         typer.Argument(
             metavar="[CONFIG]", help="A preset (see --list) or a YAML file; with --resume, the folder of a run."
         ),
     ] = None,
-    backend: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Where the circuits run; `qgen backends` lists them.")
-    ] = None,
-    shots: options.Shots = None,
+    backend: options.BackendArgs,
     gradient: Annotated[
         str | None,
         typer.Option(
             metavar="NAME", help="adjoint, parameter-shift or spsa; options as in spsa:directions=4,step=0.1."
         ),
     ] = None,
-    noise_scale: options.NoiseScale = None,
-    idle_noise: options.IdleNoise = None,
-    method: options.Method = None,
-    paths: options.Paths = None,
-    tolerance: options.Tolerance = None,
-    hardware: options.Hardware = None,
-    max_qpu_seconds: confirmation.MaxSeconds = None,
-    beyond_account: confirmation.Beyond = False,
-    place_anew: confirmation.PlaceAnew = False,
-    yes: confirmation.Yes = False,
-    dry_run: confirmation.DryRun = False,
-    layout: options.Layout = None,
+    spending: confirmation.SpendingArgs,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change one setting (see --keys). Repeatable."),
@@ -100,9 +87,7 @@ def train(
         return
     if name is not None and out is not None:
         raise typer.BadParameter("Give --name or --out, not both.")
-    circuits = options.backend_settings(
-        backend, shots, noise_scale, layout, hardware, gradient, method, paths, tolerance, idle_noise
-    )
+    circuits = backend.settings(gradient)
     new_only: dict[str, Any] = {"--from": from_, "--name": name, "--out": out}
     if resume and any(value is not None for value in new_only.values()):
         raise typer.BadParameter(f"--resume goes on with a run as it is; it takes none of {', '.join(new_only)}.")
@@ -113,7 +98,6 @@ def train(
         settings = _new_settings(config, circuits, from_, changes)
         _refuse_hardware(settings.backend.name)
         run = _new_run(config, name, out)
-    spending = confirmation.SpendingArgs(max_qpu_seconds, yes, dry_run, beyond_account, place_anew)
     confirmation.check_args(spending, settings.backend.name)
     options.check_backend(settings.backend, gradient=True)
     if device == "cuda":

@@ -10,7 +10,7 @@ import pytest
 from qgen.backends import FORMS, backend_names, open_backend, open_settings
 from qgen.backends.registry import _ROWS, is_billed
 from qgen.backends.settings import BackendSettings
-from qgen.cli.options import Layout, Method, NoiseScale, Paths, Shots, Tolerance, backend_settings
+from qgen.cli.options import BackendArgs, Layout, Method, NoiseScale, Paths, Shots, Tolerance
 from qgen.errors import BackendError, ConfigError
 
 
@@ -43,8 +43,8 @@ def test_hardware_alone_is_billed() -> None:
 )
 def test_options_mean_the_same_everywhere(name: str, options: dict[str, Any]) -> None:
     by_hand, of_settings = open_backend(name, **options), open_settings(BackendSettings.read({"name": name} | options))
-    flags = {"shots": None, "noise_scale": None} | {key: value for key, value in options.items() if key != "noise"}
-    typed = open_settings(BackendSettings.read(backend_settings(name, **flags, layout=None, hardware=None) | options))
+    flags = {key: value for key, value in options.items() if key != "noise"}
+    typed = open_settings(BackendSettings.read(BackendArgs(backend=name, **flags).settings() | options))
     assert by_hand.name == of_settings.name == typed.name == name
     assert by_hand.capabilities == of_settings.capabilities == typed.capabilities
     assert by_hand.facts() == of_settings.facts() == typed.facts()
