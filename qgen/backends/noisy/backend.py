@@ -60,6 +60,10 @@ class NoisyBackend(Backend):
             _log.warning("%s: %s", self.name, warning)
         return NoisyExecutable(circuit, self, routed, choice)
 
+    def note_inexact(self, method: str) -> None:
+        """Note a method that took over from one that failed."""
+        self._methods.setdefault(method, False)
+
     def facts(self) -> dict[str, Any]:
         """Return the noise, and how the circuits that were compiled so far are run."""
         facts = {"noise": self.device.facts(), "method": self.options.name, "methods": list(self._methods)}

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 
-from qgen.backends.api import Backend
 from qgen.backends.batch import Batch, Gradients, parameter_rows
 from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.routing import RoutedCircuit
@@ -19,6 +18,9 @@ from qgen.backends.noisy.point import Doubles, Integers, Point
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError, InputError
 from qgen.randomness import Streams
+
+if TYPE_CHECKING:
+    from qgen.backends.noisy.backend import NoisyBackend
 
 _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -31,16 +33,19 @@ class NoisySimulation:
 
     Args:
         choice: of the method.
+        on_fallback: called with the other method, the first time that it takes over.
     """
 
-    def __init__(self, choice: Choice) -> None:
+    def __init__(self, choice: Choice, on_fallback: Callable[[str], None]) -> None:
         self.choice = choice
         self._own = choice.program.own_columns
-        self._said = False
+        self._on_fallback = on_fallback
+        self._fallback: Method | None = None
 
     @property
     def method(self) -> str:
-        return self.choice.method.method
+        method = self.choice.method.method
+        return method if self._fallback is None else f"{method}; {self._fallback.method} where that failed"
 
     def values(self, angles: Doubles, streams: Streams) -> Doubles:
         """Return the values (N, O) for angles (N, C); rows share work that differ in the samples' own angles only."""
@@ -64,11 +69,11 @@ class NoisySimulation:
         try:
             return call(self.choice.method)
         except self.choice.failures as error:
-            other = self.choice.fallback()
-            if not self._said:
-                _log.warning("%s: %s instead", error, other.method)
-                self._said = True
-            return call(other)
+            if self._fallback is None:
+                self._fallback = self.choice.fallback()
+                _log.warning("%s: %s instead", error, self._fallback.method)
+                self._on_fallback(self._fallback.method)
+            return call(self._fallback)
 
 
 class NoisyExecutable(DeviceExecutable):
@@ -84,8 +89,8 @@ class NoisyExecutable(DeviceExecutable):
         choice: the same.
     """
 
-    def __init__(self, circuit: LayerCircuit, backend: Backend, routed: RoutedCircuit, choice: Choice) -> None:
-        self.simulation = NoisySimulation(choice)
+    def __init__(self, circuit: LayerCircuit, backend: NoisyBackend, routed: RoutedCircuit, choice: Choice) -> None:
+        self.simulation = NoisySimulation(choice, backend.note_inexact)
         super().__init__(circuit, backend, routed, self.simulation)
         self.draws, self.second_derivatives = choice.draws, choice.autograd is not None
         self.choice = choice

@@ -23,6 +23,7 @@ from qgen import LayerCircuit, QuantumLayer
 from qgen.backends import Adjoint, Backend, ParameterShift, open_backend
 from qgen.backends.measurement import Measurement
 from qgen.backends.noisy.executable import NoisyExecutable
+from qgen.backends.noisy.propagate import Propagation
 from qgen.circuits import ansatz
 from qgen.errors import BackendError
 from qgen.nn import QuantumProbabilities
@@ -259,6 +260,20 @@ def test_another_method_takes_over_and_a_line_says_so_once(
     for one, same in zip(*gradients, strict=True):
         assert torch.equal(one, same)
     assert [record.message for record in caplog.records] == ["the list is full: exact Pauli vector instead"]
+    assert other.method == "failing; exact Pauli vector where that failed"
+
+
+def test_provenance_names_the_method_that_took_over(rng: np.random.Generator) -> None:
+    circuit = ansatz("hardware-efficient", qubits=9, layers=1)
+    backend = open_backend("noisy:line.yaml", method="propagate", tolerance=1e-3, paths=5)
+    executable = backend.compile(circuit)
+    assert isinstance(executable, NoisyExecutable)
+    before = backend.facts()["methods"]
+    few = Propagation(executable.choice.program, 1e-9, most_strings=20)
+    executable.simulation.choice = replace(executable.choice, method=few)
+    executable.expectations(*point(circuit, rng))
+    assert backend.facts()["methods"] == [*before, "5 paths"]
+    assert executable.method == f"{few.method}; 5 paths where that failed"
 
 
 def test_auto_takes_what_suits_the_circuit(caplog: pytest.LogCaptureFixture) -> None:
