@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 
 from qgen.circuits import LayerCircuit
 from qgen.generators import Generator, TrainableModel
+from qgen.generators.protocols import UnequalCalls
 from qgen.nn import QuantumLayer
 
 Layers = dict[str, QuantumLayer]
@@ -64,9 +66,15 @@ def training_uses(generator: TrainableModel) -> tuple[CircuitUse, ...]:
 
 def sampling_uses(generator: Generator) -> tuple[CircuitUse, ...]:
     """Return what sampling runs for each image; see `training_uses`."""
+    calls: list[tuple[Callable[[], None], int]] = [(generator.dry_run, generator.num_calls)]
+    if isinstance(generator, UnequalCalls):
+        calls = [(partial(generator.dry_run, rows=rows), count) for rows, count in generator.calls_by_rows.items()]
     with torch.no_grad():
-        uses = _uses(generator.network, generator.dry_run)
-    return tuple(replace(use, submissions=use.submissions * generator.num_calls) for use in uses)
+        return tuple(
+            replace(use, submissions=use.submissions * count)
+            for call, count in calls
+            for use in _uses(generator.network, call)
+        )
 
 
 def _uses(network: nn.Module, work: Callable[[], None]) -> tuple[CircuitUse, ...]:

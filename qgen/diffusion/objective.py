@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from qgen.conditioning import Conditioning
 from qgen.diffusion.codec import Codec, IdentityCodec
+from qgen.diffusion.levels import NoiseSchedule, per_image
 from qgen.diffusion.parametrisation import PARAMETRISATIONS
-from qgen.diffusion.schedules import Schedule, noise_schedule, per_image
-from qgen.diffusion.settings import DiffusionSettings, Prediction
+from qgen.diffusion.settings import Prediction, Times
 from qgen.errors import InputError
 
 
@@ -39,26 +39,29 @@ class Draws(NamedTuple):
         return Draws(self.t.to(device), self.noise.to(device), drop)
 
 
-def p2_weights(schedule: Schedule, gamma: float = 1.0, k: float = 1.0) -> Tensor:
-    """Return the weights (k + snr_t)^-gamma of the steps' losses, (T,) float64.
+def draw_times(times: Times, steps: int, count: int, generator: torch.Generator) -> Tensor:
+    """Return random steps (count,), int64, in 0..steps - 1.
 
-    Source: Choi et al. 2022, arXiv:2204.00227, eq. 8. gamma = k = 1, as in De Falco et al. 2024, arXiv:2402.16147, is
-    1 - alphas_bar; gamma = 0 weighs all steps alike.
+    Args:
+        times: `uniform`: all alike; `logit-normal`: ceil(u steps) - 1 of u = sigmoid(N(0, 1)), fewer at both ends
+            (Esser et al. 2024, arXiv:2403.03206, eq. 19).
+        steps: T.
+        count: how many.
+        generator: on the CPU.
     """
-    return (k + schedule.snr) ** -gamma
-
-
-def loss_weights(settings: DiffusionSettings) -> Tensor:
-    """Return the weight of each step's loss, (T,) float64, as the settings have it."""
-    return p2_weights(noise_schedule(settings), settings.p2_gamma, settings.p2_k)
+    if times == "uniform":
+        return torch.randint(steps, (count,), generator=generator)
+    u = torch.randn(count, generator=generator).sigmoid()
+    return ((u * steps).ceil().long() - 1).clamp(0, steps - 1)
 
 
 class DenoisingObjective(nn.Module):
     """The squared error of a network's prediction at random steps, weighted by step.
 
-    Of the noise it is eq. 14 of Ho et al. 2020, arXiv:2006.11239. The error is that of what the network predicts, so
-    with equal weights `x0` and `v` have, beside `epsilon`, the weights 1 / SNR and 1 + 1 / SNR (Salimans & Ho 2022,
-    arXiv:2202.00512, section 4).
+    Of the noise it is eq. 14 of Ho et al. 2020, arXiv:2006.11239, of the velocity `flow` under a `FlowSchedule` eq. 23
+    of Lipman et al. 2023, arXiv:2210.02747. The error is that of what the network predicts, so with equal weights `x0`
+    and `v` have, beside `epsilon`, the weights 1 / SNR and 1 + 1 / SNR (Salimans & Ho 2022, arXiv:2202.00512, section
+    4).
 
     Attributes:
         network: a module (x (B, ...), t (B,) int64, conditioning or None) -> prediction (B, ...).
@@ -68,16 +71,18 @@ class DenoisingObjective(nn.Module):
         codec: encodes images to the states that are noised.
         condition_dropout: the share of images whose condition is left out, so that the network learns the unconditional
             distribution too; 0: conditions are always there, or there are none.
+        times: how steps are drawn, see `draw_times`.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        schedule: Schedule,
+        schedule: NoiseSchedule,
         weights: Tensor,
         prediction: Prediction = "epsilon",
         codec: Codec | None = None,
         condition_dropout: float = 0.0,
+        times: Times = "uniform",
     ) -> None:
         """See the class.
 
@@ -92,14 +97,14 @@ class DenoisingObjective(nn.Module):
         # Neither a parameter nor a buffer: it stays in float64 and out of checkpoints, whatever happens to the module.
         self.weights = weights
         self.prediction, self.codec = prediction, codec or IdentityCodec()
-        self.condition_dropout = condition_dropout
+        self.condition_dropout, self.times = condition_dropout, times
 
     def draw(self, count: int, shape: Sequence[int], generator: torch.Generator) -> Draws:
         """Return draws for `count` images of `shape` (C, H, W), on the CPU, that depend on the generator alone.
 
         Several processes that hold equal generators get the same draws of a whole batch, and each takes its `part`.
         """
-        t = torch.randint(self.schedule.steps, (count,), generator=generator)
+        t = draw_times(self.times, self.schedule.steps, count, generator)
         noise = torch.randn(count, *self.codec.state_shape(shape), generator=generator)
         share = self.condition_dropout
         drop = torch.rand(count, generator=generator) < share if share else None

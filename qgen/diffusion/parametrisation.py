@@ -1,8 +1,8 @@
 """Parametrisations: what a denoising network predicts, and how x0 and the noise follow from it.
 
-A state at one time is x = alpha x0 + sigma epsilon, with alpha^2 + sigma^2 = 1. A network may predict the noise
-epsilon, the clean state x0, or the velocity v = alpha epsilon - sigma x0; with x, each of them gives the other two.
-alpha and sigma are numbers, or tensors that broadcast against states (B, ...).
+A state at one time is x = alpha x0 + sigma epsilon. A network may predict the noise epsilon, the clean state x0, the
+velocity v = alpha epsilon - sigma x0 where alpha^2 + sigma^2 = 1, or the velocity epsilon - x0 of flow matching; with
+x, each of them gives the others. alpha and sigma are numbers, or tensors that broadcast against states (B, ...).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 from qgen.diffusion.settings import Prediction
@@ -32,6 +33,14 @@ class Parametrisation(Protocol):
         """Return the noise that the network's output at x means, (B, ...)."""
         ...
 
+    def x0_error(self, snr: Tensor) -> Tensor:
+        """Return the squared error of x0 that a squared error of 1 of the output means, by the signal-to-noise ratio.
+
+        Args:
+            snr: alpha^2 / sigma^2 of levels (T,).
+        """
+        ...
+
 
 class EpsilonPrediction:
     """Prediction of the noise (Ho et al. 2020, arXiv:2006.11239)."""
@@ -44,6 +53,9 @@ class EpsilonPrediction:
 
     def epsilon(self, output: Tensor, x: Tensor, alpha: Coefficient, sigma: Coefficient) -> Tensor:
         return output
+
+    def x0_error(self, snr: Tensor) -> Tensor:
+        return 1 / snr
 
 
 class X0Prediction:
@@ -58,6 +70,9 @@ class X0Prediction:
     def epsilon(self, output: Tensor, x: Tensor, alpha: Coefficient, sigma: Coefficient) -> Tensor:
         return (x - alpha * output) / sigma
 
+    def x0_error(self, snr: Tensor) -> Tensor:
+        return torch.ones_like(snr)
+
 
 class VPrediction:
     """Prediction of the velocity (Salimans & Ho 2022, arXiv:2202.00512, appendix D)."""
@@ -71,10 +86,33 @@ class VPrediction:
     def epsilon(self, output: Tensor, x: Tensor, alpha: Coefficient, sigma: Coefficient) -> Tensor:
         return sigma * x + alpha * output
 
+    def x0_error(self, snr: Tensor) -> Tensor:
+        return 1 / (1 + snr)
+
+
+class FlowPrediction:
+    """Prediction of the velocity of straight lines (Lipman et al. 2023, arXiv:2210.02747), on any path.
+
+    Where alpha + sigma is not 1, that is the velocity of x / (alpha + sigma), which is a straight line again.
+    """
+
+    def target(self, x0: Tensor, epsilon: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        return epsilon - x0
+
+    def x0(self, output: Tensor, x: Tensor, alpha: Coefficient, sigma: Coefficient) -> Tensor:
+        return (x - sigma * output) / (alpha + sigma)
+
+    def epsilon(self, output: Tensor, x: Tensor, alpha: Coefficient, sigma: Coefficient) -> Tensor:
+        return (x + alpha * output) / (alpha + sigma)
+
+    def x0_error(self, snr: Tensor) -> Tensor:
+        return (1 + snr.sqrt()) ** -2
+
 
 #: What each value of the setting `diffusion.prediction` means.
 PARAMETRISATIONS: Mapping[Prediction, Parametrisation] = {
     "epsilon": EpsilonPrediction(),
     "x0": X0Prediction(),
     "v": VPrediction(),
+    "flow": FlowPrediction(),
 }

@@ -1,9 +1,10 @@
-"""Samplers: ancestral sampling, DDIM and its inversion, and multistep solvers, in the papers' letters.
+"""Samplers: ancestral sampling, DDIM and its inversion, Euler's and Heun's methods, multistep solvers.
 
 Each is a function of a `ReverseProcess` and of states x (B, ...) at its first time, standard normal where images are
 sampled, and returns the states at its last time. In a step, t is the level of noise at which x is, s < t the one where
 it goes (Kingma et al. 2021, arXiv:2107.00630), and x0 the clean state that the denoiser predicts: x = alpha x0 + sigma
-epsilon. Samplers switch neither gradients nor training mode off; `sample` does the former.
+epsilon. Samplers switch neither gradients nor training mode off; `sample` does the former. They serve diffusion and
+flow matching alike: both are paths of that form (Kingma & Gao 2023, arXiv:2303.00848).
 
 DDIM's step is exact if x0 does not change on the way. The multistep solvers `dpm_solver` and `unipc` let it change as
 earlier predictions say, in terms of lambda = log(alpha / sigma), which costs no evaluation.
@@ -17,12 +18,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from qgen.conditioning import Conditioning
 from qgen.diffusion.codec import Range
 from qgen.diffusion.denoiser import Denoiser
-from qgen.diffusion.schedules import CLEAN, Level
+from qgen.diffusion.levels import CLEAN, Level
 from qgen.errors import InputError
 from qgen.progress import ProgressCallback
 
@@ -34,10 +36,12 @@ class ReverseProcess:
     Attributes:
         denoiser: the trained denoiser.
         times: the diffusion steps to visit, strictly falling; the last one is where to stop, `CLEAN` for a clean state.
-            Exactly len(times) - 1 evaluations of the network are made, because every one costs circuits.
+            Exactly len(times) - 1 evaluations of the network are made, because every one costs circuits; `heun` makes
+            another one in each step but the last.
         noise: returns standard normal noise (B, ...), fresh at each call; never called where no noise is added.
         conditioning: the condition of each state; None: there is none.
         clip: the range to which predicted clean states are clipped; None: they are not.
+        quantile: of dynamic thresholding to that range, see `threshold`; None: values beyond the range are cut off.
         progress: called with (step, steps) after each step.
     """
 
@@ -46,6 +50,7 @@ class ReverseProcess:
     noise: Callable[[], Tensor]
     conditioning: Conditioning | None = None
     clip: Range | None = None
+    quantile: float | None = None
     progress: ProgressCallback | None = None
 
     def steps(self, upwards: bool = False) -> Iterator[tuple[Level, Level]]:
@@ -59,7 +64,22 @@ class ReverseProcess:
     def x0(self, x: Tensor, t: Level) -> Tensor:
         """Return the predicted clean states (B, ...), clipped; one evaluation."""
         x0 = self.denoiser.x0(x, t, self.conditioning)
-        return x0 if self.clip is None else x0.clamp(*self.clip)
+        if self.clip is None:
+            return x0
+        return x0.clamp(*self.clip) if self.quantile is None else threshold(x0, self.clip, self.quantile)
+
+
+def threshold(x0: Tensor, clip: Range, quantile: float) -> Tensor:
+    """Return clean states (B, ...) in a range by dynamic thresholding (Saharia et al. 2022, arXiv:2205.11487, 2.3).
+
+    Where this quantile of a state's absolute values, from the middle of the range, lies beyond the range, the state is
+    clipped there and shrunk to the range: guided images keep their contrasts. Other states are clipped to the range.
+    """
+    middle, half = (clip[0] + clip[1]) / 2, (clip[1] - clip[0]) / 2
+    scaled = (x0 - middle) / half
+    bound = torch.quantile(scaled.abs().flatten(1), quantile, dim=1).clamp(min=1)
+    bound = bound.view(-1, *[1] * (x0.ndim - 1))
+    return middle + half * (scaled.clamp(-bound, bound) / bound)
 
 
 class Sampler(Protocol):
@@ -79,7 +99,7 @@ def ancestral(process: ReverseProcess, x: Tensor) -> Tensor:
     for t, s in process.steps():
         x0 = process.x0(x, t)
         alpha_ts = t.alpha_bar / s.alpha_bar
-        beta_ts = 1 - alpha_ts
+        beta_ts = t.variance_since(s)
         of_x0 = beta_ts * s.alpha / t.sigma**2
         of_x = math.sqrt(alpha_ts) * s.sigma**2 / t.sigma**2
         deviation = math.sqrt(beta_ts) * s.sigma / t.sigma
@@ -98,6 +118,33 @@ def ddim(process: ReverseProcess, x: Tensor, *, eta: float = 0.0) -> Tensor:
     """
     for t, s in process.steps():
         x = _ddim_step(x, process.x0(x, t), t, s, eta, process.noise)
+    return x
+
+
+def euler(process: ReverseProcess, x: Tensor) -> Tensor:
+    """Follow the velocity epsilon - x0 by Euler's method: of flow matching, x + (s - t) (epsilon - x0).
+
+    On any path it is Euler's method for x / (alpha + sigma), which is DDIM without fresh noise.
+    """
+    return ddim(process, x)
+
+
+def heun(process: ReverseProcess, x: Tensor) -> Tensor:
+    """Follow the velocity by Heun's method, of second order: the mean of those at both ends of a step.
+
+    As in Karras et al. 2022, arXiv:2206.00364, algorithm 1, the step to `CLEAN` is one of Euler's: 2 N - 1 evaluations
+    in N steps. On any path, y = x / (alpha + sigma) = (1 - w) x0 + w epsilon is a straight line in the share
+    w = sigma / (alpha + sigma), and the method is Heun's for dy/dw; under flow matching y is x and w is t.
+    """
+    for t, s in process.steps():
+        x0 = process.x0(x, t)
+        end = _ddim_step(x, x0, t, s, 0.0, process.noise)
+        if s.time != CLEAN:
+            total_t, total_s = t.alpha + t.sigma, s.alpha + s.sigma
+            velocity = (x - total_t * x0) / t.sigma
+            velocity = (velocity + (end - total_s * process.x0(end, s)) / s.sigma) / 2
+            end = total_s * (x / total_t + (s.sigma / total_s - t.sigma / total_t) * velocity)
+        x = end
     return x
 
 
@@ -175,7 +222,7 @@ def _ddim_step(x: Tensor, x0: Tensor, t: Level, s: Level, eta: float, noise: Cal
     """
     if not 0 <= eta <= 1:
         raise InputError(f"eta lies between 0 and 1, not at {eta}")
-    deviation = eta * s.sigma / t.sigma * math.sqrt(1 - t.alpha_bar / s.alpha_bar)
+    deviation = eta * s.sigma / t.sigma * math.sqrt(t.variance_since(s))
     kept = math.sqrt(s.sigma**2 - deviation**2) / t.sigma
     x = (s.alpha - kept * t.alpha) * x0 + kept * x
     return x + deviation * noise() if deviation else x
@@ -201,5 +248,7 @@ def _corrected(before: _Prediction | None, start: _Prediction, end: _Prediction)
     # Means of u and u^2 over the step, u = 0..1, weighted by e^(h u) as the solution of the equation weighs x0.
     u = -1 / math.expm1(-h) - 1 / h
     u2 = -1 / math.expm1(-h) - 2 * u / h
+    if math.isinf(r):  # from pure noise of a flow: the parabola becomes the line from start to end
+        return start.x0 + u * (end.x0 - start.x0)
     of_before, of_end = (u2 - u) / (r * (r - 1)), (u2 - r * u) / (1 - r)
     return start.x0 + of_before * (before.x0 - start.x0) + of_end * (end.x0 - start.x0)

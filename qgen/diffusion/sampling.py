@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -11,8 +13,8 @@ from torch import Tensor
 from qgen.conditioning import Conditioning
 from qgen.diffusion.codec import Range
 from qgen.diffusion.denoiser import Denoiser, Guided
-from qgen.diffusion.samplers import ReverseProcess, Sampler, ancestral, ddim, dpm_solver, unipc
-from qgen.diffusion.schedules import CLEAN, Schedule
+from qgen.diffusion.levels import CLEAN, NoiseSchedule
+from qgen.diffusion.samplers import ReverseProcess, Sampler, ancestral, ddim, dpm_solver, euler, heun, unipc
 from qgen.diffusion.settings import SAMPLER_FACTS, SamplingSettings
 from qgen.errors import ConfigError, InputError
 from qgen.progress import ProgressCallback
@@ -24,6 +26,8 @@ SAMPLERS: Mapping[str, Callable[..., Tensor]] = {
     "ddim": ddim,
     "dpm-solver": dpm_solver,
     "unipc": unipc,
+    "euler": euler,
+    "heun": heun,
 }
 
 
@@ -54,38 +58,36 @@ class SeededNoise:
         return noise.to(self._device)
 
 
-def sampling_times(schedule: Schedule, evaluations: int) -> tuple[int, ...]:
-    """Return the steps at which a sampler evaluates the network, then `CLEAN`: evaluations + 1 times, strictly falling.
+def sampling_times(schedule: NoiseSchedule, steps: int) -> tuple[int, ...]:
+    """Return the steps at which a sampler evaluates the network, then `CLEAN`: steps + 1 times, strictly falling.
 
-    They begin at the last diffusion step and are equally spaced in the angle phi of x = cos(phi) x0 + sin(phi) epsilon
-    (Salimans & Ho 2022, arXiv:2202.00512), with half a spacing left to the clean state; so they do not
-    depend on the schedule but for its end, and on a cosine schedule they are nearly equally spaced in t. With T
-    evaluations they are all of the steps.
+    They begin at the last diffusion step and are equally spaced in the schedule's coordinate. Of a diffusion that is
+    the angle phi of x = cos(phi) x0 + sin(phi) epsilon (Salimans & Ho 2022, arXiv:2202.00512), with half a spacing left
+    to the clean state; so they do not depend on the schedule but for its end, and on a cosine schedule they are nearly
+    equally spaced in t. Of flow matching it is the time itself. With T steps they are all of the steps.
 
     Equal spacing in log(SNR), the other usual choice, spends many of few steps at both ends: with a denoiser trained
     on 8x8 digits, a classifier was sure of fewer of the images that five or ten evaluations made.
 
     Raises:
-        ConfigError: fewer than one evaluation, or more than the schedule has steps.
+        ConfigError: fewer than one step, or more than the schedule has.
     """
-    if not 1 <= evaluations <= schedule.steps:
+    if not 1 <= steps <= schedule.steps:
         raise ConfigError(
-            f"a diffusion of {schedule.steps} steps is sampled in 1 to {schedule.steps} steps, not in {evaluations}"
+            f"a diffusion of {schedule.steps} steps is sampled in 1 to {schedule.steps} steps, not in {steps}"
         )
-    angles = torch.arccos(schedule.alphas_bar.sqrt())
-    wanted = angles[-1] * (1 - torch.arange(evaluations, dtype=torch.float64) / (evaluations - 0.5))
-    nearest = torch.searchsorted((angles[1:] + angles[:-1]) / 2, wanted)
+    places = schedule.coordinate
+    wanted = places[-1] * (1 - torch.arange(steps, dtype=torch.float64) / (steps - 1 + schedule.last_step))
+    nearest = torch.searchsorted((places[1:] + places[:-1]) / 2, wanted)
     times: list[int] = []
     for index, time in enumerate(nearest.tolist()):
         highest = times[-1] - 1 if times else schedule.steps - 1
-        times.append(min(max(time, evaluations - 1 - index), highest))  # leaves a step for each that is to come
+        times.append(min(max(time, steps - 1 - index), highest))  # leaves a step for each that is to come
     return (*times, CLEAN)
 
 
-def num_function_evaluations(settings: SamplingSettings, schedule: Schedule) -> int:
-    """Return the evaluations of the network (NFE) that sampling takes, one after the other, whatever the batch.
-
-    With guidance each of them has two rows an image: see `SamplingSettings.rows_per_image`.
+def num_steps(settings: SamplingSettings, schedule: NoiseSchedule) -> int:
+    """Return the steps of the sampler.
 
     Raises:
         ConfigError: more steps than the schedule has.
@@ -93,8 +95,30 @@ def num_function_evaluations(settings: SamplingSettings, schedule: Schedule) -> 
     return len(_times(settings, schedule)) - 1
 
 
-def _times(settings: SamplingSettings, schedule: Schedule) -> tuple[int, ...]:
-    default = min(SAMPLER_FACTS[settings.sampler].evaluations or schedule.steps, schedule.steps)
+def num_function_evaluations(settings: SamplingSettings, schedule: NoiseSchedule) -> int:
+    """Return the evaluations of the network (NFE) that sampling takes, one after the other, whatever the batch.
+
+    With guidance an evaluation has two rows an image: see `evaluations_by_rows`.
+
+    Raises:
+        ConfigError: more steps than the schedule has.
+    """
+    return evaluations_by_rows(settings, schedule).total()
+
+
+def evaluations_by_rows(settings: SamplingSettings, schedule: NoiseSchedule) -> Counter[int]:
+    """Return how many evaluations have how many rows for an image with a condition: two where they are guided.
+
+    Raises:
+        ConfigError: more steps than the schedule has.
+    """
+    first, *others = _times(settings, schedule)[:-1]
+    evaluated = [first, *others * SAMPLER_FACTS[settings.sampler].order]
+    return Counter(2 if settings.guides(time, schedule.steps) else 1 for time in evaluated)
+
+
+def _times(settings: SamplingSettings, schedule: NoiseSchedule) -> tuple[int, ...]:
+    default = min(SAMPLER_FACTS[settings.sampler].steps or schedule.steps, schedule.steps)
     return sampling_times(schedule, settings.steps or default)
 
 
@@ -137,19 +161,22 @@ def sample(
     if conditioning is not None and len(conditioning) != len(seeds):
         raise InputError(f"{len(seeds)} seeds need as many conditions, not {len(conditioning)}")
     times, sampler = _times(settings, denoiser.schedule), _sampler(settings)
-    if settings.guidance != 1:
-        denoiser = Denoiser(Guided(denoiser.network, settings.guidance), denoiser.schedule, denoiser.prediction)
+    guided = {time for time in times[:-1] if settings.guides(time, denoiser.schedule.steps)}
+    if guided:
+        at = None if settings.guidance_interval is None else guided
+        denoiser = replace(denoiser, network=Guided(denoiser.network, settings.guidance, at))
     clip = clip if settings.clip else None
-    evaluations = len(times) - 1
+    steps = len(times) - 1
     starts = range(0, len(seeds), batch)
     states = torch.empty(len(seeds), *shape)
     for done, start in enumerate(starts):
         rows = slice(start, start + batch)
         noise = SeededNoise(seeds[rows], shape, device)
         given = None if conditioning is None else conditioning.part(rows).to(device)
-        tick = progress and _shifted(progress, done * evaluations, len(starts) * evaluations)
+        tick = progress and _shifted(progress, done * steps, len(starts) * steps)
+        process = ReverseProcess(denoiser, times, noise, given, clip, settings.dynamic_clip, tick)
         with image_streams(seeds[rows]):
-            states[rows] = sampler(ReverseProcess(denoiser, times, noise, given, clip, tick), noise())
+            states[rows] = sampler(process, noise())
     return states
 
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from qgen.diffusion.flow import FlowSchedule
+from qgen.diffusion.levels import CLEAN, Level, NoiseSchedule, check_times, noised, per_image, with_clean
 from qgen.diffusion.settings import DiffusionSettings, linear_betas
 from qgen.errors import ConfigError, InputError
 
-CLEAN = -1
-"""The time of a state without noise: one before the first step, where alphas_bar is 1."""
 
-
-class Level(NamedTuple):
-    """A level of noise, in the letters of Lu et al. 2022, arXiv:2206.00927: x = alpha x0 + sigma epsilon."""
+class DiffusionLevel(NamedTuple):
+    """A level of noise of a diffusion that preserves variance: alpha^2 + sigma^2 = 1."""
 
     time: int
     alpha_bar: float
@@ -39,6 +37,10 @@ class Level(NamedTuple):
     def half_log_snr(self) -> float:
         """lambda = log(alpha / sigma), infinite for a clean state."""
         return math.log(self.alpha / self.sigma) if self.sigma else math.inf
+
+    def variance_since(self, s: Level, /) -> float:
+        """Return beta of the steps from s to here as one: the variance of the noise that they add."""
+        return 1 - self.alpha_bar / s.alpha_bar
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,54 +77,32 @@ class Schedule:
         """(T,) float64: the signal-to-noise ratio alphas_bar / (1 - alphas_bar), a ratio of variances."""
         return self.alphas_bar / (1 - self.alphas_bar)
 
-    def levels(self, times: Sequence[int]) -> list[Level]:
-        """Return the level of noise at each of some strictly falling times, 0..T-1 or `CLEAN`.
+    @cached_property
+    def coordinate(self) -> Tensor:
+        """(T,) float64: the angle phi of x = cos(phi) x0 + sin(phi) epsilon after each step."""
+        return torch.arccos(self.alphas_bar.sqrt())
 
-        Raises:
-            InputError: the times do not fall, or one of them is not a step of this schedule.
-        """
-        inside = all(CLEAN <= time < self.steps for time in times)
-        if not inside or any(later >= earlier for earlier, later in pairwise(times)):
-            raise InputError(
-                f"times must fall strictly within {self.steps - 1}..0, the steps of this schedule, or end in {CLEAN} "
-                f"(clean), not {list(times)}"
-            )
-        return [Level(time, 1.0 if time == CLEAN else float(self.alphas_bar[time])) for time in times]
+    @property
+    def last_step(self) -> float:
+        """A sampler's step to the clean state is half as long as its others."""
+        return 0.5
+
+    def levels(self, times: Sequence[int]) -> list[DiffusionLevel]:
+        """Return the level of noise at each of some strictly falling times: see `NoiseSchedule.levels`."""
+        check_times(times, self.steps)
+        return [DiffusionLevel(time, 1.0 if time == CLEAN else float(self.alphas_bar[time])) for time in times]
 
     def coefficients(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Return alpha and sigma after steps t, each (B, 1, ..., 1).
-
-        Args:
-            t: steps (B,), int64, in 0..T-1, or `CLEAN`.
-            like: states (B, ...), whose dtype and device the coefficients have.
-        """
-        left = torch.cat([torch.ones(1, dtype=torch.float64), self.alphas_bar])  # from `CLEAN` on
+        """Return alpha and sigma after steps t, each (B, 1, ..., 1): see `NoiseSchedule.coefficients`."""
+        left = with_clean(self.alphas_bar, 1.0)
         return per_image(left.sqrt(), t - CLEAN, like), per_image((1 - left).sqrt(), t - CLEAN, like)
 
     def add_noise(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """Return sqrt(abar_t) x0 + sqrt(1 - abar_t) noise, after steps t (Ho et al. 2020, arXiv:2006.11239, eq. 4).
 
-        Args:
-            x0: clean states (B, ...), floating point.
-            t: steps (B,), int64, in 0..T-1, or `CLEAN`.
-            noise: standard normal (B, ...).
-
-        Returns:
-            Noisy states (B, ...) in the dtype and on the device of `x0`.
-
-        Raises:
-            InputError: the states are integers.
+        See `NoiseSchedule.add_noise`.
         """
-        if not x0.is_floating_point():
-            raise InputError(f"images must be floating-point numbers in [-1, 1], not {x0.dtype}")
-        alpha, sigma = self.coefficients(t, x0)
-        return alpha * x0 + sigma * noise.to(x0)
-
-
-def per_image(table: Tensor, t: Tensor, like: Tensor) -> Tensor:
-    """Return entries t (B,) of a float64 table (T,) as (B, 1, ..., 1), with the dtype and device of like (B, ...)."""
-    rounded = table.to(like.dtype).to(like.device)  # in this order: not every device has float64
-    return rounded[t.to(like.device)].view(-1, *[1] * (like.ndim - 1))
+        return noised(self, x0, t, noise)
 
 
 def cosine(steps: int, s: float = 0.008, largest_beta: float = 0.999) -> Schedule:
@@ -158,6 +138,7 @@ def _check(steps: int) -> None:
         raise ConfigError(f"a diffusion has at least one step, not {steps}")
 
 
-def noise_schedule(settings: DiffusionSettings) -> Schedule:
+def noise_schedule(settings: DiffusionSettings) -> NoiseSchedule:
     """Return the schedule that the settings describe."""
-    return {"cosine": cosine, "linear": linear}[settings.schedule](settings.steps)
+    kinds: Mapping[str, Callable[[int], NoiseSchedule]] = {"cosine": cosine, "linear": linear, "flow": FlowSchedule}
+    return kinds[settings.schedule](settings.steps)

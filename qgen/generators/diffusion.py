@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,7 @@ class DiffusionGenerator:
             loss_weights(diffusion),
             diffusion.prediction,
             condition_dropout=0.0 if labels is None else diffusion.condition_dropout,
+            times=diffusion.drawn_times,
         )
         return cls(network, sampling, objective, context.shape, context.backend, labels)
 
@@ -96,7 +98,7 @@ class DiffusionGenerator:
                 "a sampler can take at most as many steps as the diffusion has"
             )
         if settings.conditioning == "none":
-            unusable = [name for name in ("labels", "guidance") if name in sampling.plain()]
+            unusable = [name for name in ("labels", "guidance", "guidance_interval") if name in sampling.plain()]
             if unusable:
                 raise ValueError(
                     f"sampling.{unusable[0]} is for models that are trained with labels "
@@ -133,32 +135,31 @@ class DiffusionGenerator:
 
     @property
     def sampling_info(self) -> Mapping[str, Any]:
-        given, calls = self.sampling, self.num_calls
-        label, words = f"{given.sampler}{calls}", f"{given.sampler} in {calls} steps"
-        if given.eta:
-            label += f"-eta{given.eta:g}"
-        if given.guidance != 1:
-            label, words = f"{label}-guidance{given.guidance:g}", f"{words}, guidance {given.guidance:g}"
-        if given.labels is not None:
-            label = f"{label}-label{'+'.join(map(str, given.labels))}"
-            words = f"{words}, of class {', '.join(map(str, given.labels))}"
-        return given.plain() | {"label": label, "words": words}
+        from qgen.diffusion import sampling_summary
+
+        return sampling_summary(self.sampling, self.objective.schedule)
 
     @property
     def num_calls(self) -> int:
-        from qgen.diffusion import num_function_evaluations
+        return sum(self.calls_by_rows.values())
 
-        return num_function_evaluations(self.sampling, self.objective.schedule)
+    @property
+    def calls_by_rows(self) -> Mapping[int, int]:
+        """How many calls have how many rows for one image: two where it is guided."""
+        from qgen.diffusion import evaluations_by_rows
+
+        by_rows = evaluations_by_rows(self.sampling, self.objective.schedule)
+        return by_rows if self.conditioning is not None else Counter({1: by_rows.total()})
 
     @property
     def circuits_per_image(self) -> int:
-        return self.network.circuits_per_call * self.num_calls * self._rows
+        return self.network.circuits_per_call * sum(rows * calls for rows, calls in self.calls_by_rows.items())
 
-    def dry_run(self, device: torch.device | str = "cpu") -> None:
+    def dry_run(self, device: torch.device | str = "cpu", *, rows: int = 1) -> None:
         import torch
 
         shape = self.objective.codec.state_shape(self.shape)
-        self.network(torch.zeros(self._rows, *shape, device=device), torch.zeros(self._rows, device=device))
+        self.network(torch.zeros(rows, *shape, device=device), torch.zeros(rows, device=device))
 
     def sample(
         self,
@@ -191,11 +192,6 @@ class DiffusionGenerator:
                 progress=progress,
             )
             return codec.decode(states)
-
-    @property
-    def _rows(self) -> int:
-        """Rows of an image in the batch of a call: with and without its condition where it is guided."""
-        return 1 if self.conditioning is None else self.sampling.rows_per_image
 
 
 def _check_labels(labels: Sequence[int], num_classes: int) -> None:

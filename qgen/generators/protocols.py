@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, TypeGuard, TypeVar, runtime_checkable
 
 from qgen.conditioning import Conditioning, LabelConditioning
 from qgen.progress import ProgressCallback
@@ -188,6 +188,20 @@ class Generator(TrainableModel, Protocol):
             progress: called with the work that is done, and all work.
             preview: whether a quicker sampler will do, as while a run trains.
         """
+        ...
+
+
+@runtime_checkable
+class UnequalCalls(Protocol):
+    """What a generator has beside if the calls of its sampler differ, as guided ones and others do."""
+
+    @property
+    def calls_by_rows(self) -> Mapping[int, int]:
+        """How many of the `num_calls` have how many rows for one image."""
+        ...
+
+    def dry_run(self, device: torch.device | str = "cpu", *, rows: int = 1) -> None:
+        """Call the sampler once for one image, in so many rows."""
         ...
 
 

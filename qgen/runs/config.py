@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias, Union, cast
 
 from pydantic import Field, ModelWrapValidatorHandler, create_model, model_validator
 
@@ -29,6 +29,8 @@ else:
 class EMASettings(Settings):
     """The moving average of the weights that sampling uses, with the warm-up of De Falco et al. (arXiv:2402.16147)."""
 
+    added: ClassVar[frozenset[str]] = frozenset({"warm_up"})
+
     decay: float = Field(0.995, ge=0, lt=1)
     """The largest decay, reached at the end of the warm-up; 0 switches the average off."""
     every: int = Field(10, gt=0)
@@ -37,6 +39,9 @@ class EMASettings(Settings):
     """For so many first steps the average is a copy of the weights."""
     power: float = Field(2 / 3, gt=0)
     """How fast the decay grows: 1 - (1 + steps since `after`)^-power."""
+    warm_up: Literal["power", "ratio"] = "power"
+    """How the decay grows with the steps k since `after`: by `power`, or the `ratio` (1 + k) / (10 + k) of diffusers,
+    by which a run of a thousand steps forgets its first weights."""
 
 
 class TransferSettings(Settings):

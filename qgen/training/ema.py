@@ -13,10 +13,15 @@ from qgen.runs.config import EMASettings
 
 
 def decay_at(step: int, settings: EMASettings) -> float:
-    """Return the decay of the update after step `step`, from 0: De Falco et al., arXiv:2402.16147, section 4.1, code.
+    """Return the decay of the update after step `step`, from 0, between 0 and `settings.decay`.
 
-    1 - (1 + max(0, step - after - 1))^-power, between 0 and `settings.decay`.
+    By `power` it is 1 - (1 + max(0, step - after - 1))^-power, as in the code of De Falco et al., arXiv:2402.16147,
+    section 4.1. By `ratio` it is (1 + k) / (10 + k) with k = max(0, step - after), as in the `EMAModel` of diffusers
+    and TensorFlow's `ExponentialMovingAverage`.
     """
+    if settings.warm_up == "ratio":
+        since = max(0, step - settings.after)
+        return min((1 + since) / (10 + since), settings.decay)
     grown: float = 1 - (1 + max(0, step - settings.after - 1)) ** -settings.power
     return min(max(grown, 0.0), settings.decay)
 

@@ -1,5 +1,6 @@
 """How often circuits run is counted, not guessed."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -65,6 +66,33 @@ def test_the_counts_are_those_of_the_rows_that_reach_the_backend(
     generator.sample([1, 2, 3])
     assert len(batches) == sum(use.submissions for use in sampled)
     assert sum(batches) == 3 * generator.circuits_per_image
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["sampling.steps=5", "sampling.guidance=3", "sampling.guidance_interval=[0.3, 0.7]"],
+        ["diffusion.schedule=flow", "sampling={sampler: heun, steps: 4, guidance: 2, guidance_interval: [0.5, 1]}"],
+        ["diffusion.schedule=flow", "sampling={sampler: heun, steps: 4, guidance_interval: [0.5, 1]}"],
+    ],
+)
+def test_calls_outside_the_interval_of_guidance_run_half_the_circuits(
+    changes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = read_config("digits", ["model.conditioning=label", "sampling={eta: 0.0}", *changes])
+    generator = build_generator(config, SHAPE, open_backend("statevector"), num_classes=10)
+    assert generator.conditioning is not None
+    uses = sampling_uses(generator)
+    assert sum(use.per_image for use in uses) == generator.circuits_per_image
+
+    batches = rows_of_calls(monkeypatch)
+    generator.sample([1, 2, 3], generator.conditioning.examples(3))
+    assert len(batches) == sum(use.submissions for use in uses)
+    assert sum(batches) == 3 * generator.circuits_per_image
+    by_size = Counter(batches)
+    assert by_size == sum((Counter({3 * use.circuits: use.submissions}) for use in uses), Counter())
+    guided = "guidance" in generator.sampling_info
+    assert len(by_size) == (2 if guided else 1)
 
 
 def test_a_classical_model_has_none() -> None:

@@ -18,6 +18,7 @@ from qgen.diffusion import (
     Guided,
     SamplingSettings,
     cosine,
+    evaluations_by_rows,
     num_function_evaluations,
     p2_weights,
     sample,
@@ -144,7 +145,7 @@ def test_guidance_means_the_same_whatever_is_predicted(scale: float, seed: int) 
 
 
 @pytest.mark.parametrize("guidance", [1.0, 2.5])
-@pytest.mark.parametrize("sampler", ["ancestral", "ddim", "dpm-solver", "unipc"])
+@pytest.mark.parametrize("sampler", ["ancestral", "ddim", "dpm-solver", "unipc", "euler", "heun"])
 def test_a_state_is_the_same_in_every_batch(sampler: str, guidance: float) -> None:
     settings = SamplingSettings.read({"sampler": sampler, "steps": 8, "guidance": guidance})
     denoiser, labels = Denoiser(answer, cosine(50)), Labels.of([2, 0, 3, 1, 2], CLASSES)
@@ -161,7 +162,7 @@ def test_guidance_doubles_the_rows_but_not_the_evaluations(guidance: float, rows
     sample(Denoiser(network, cosine(50)), settings, range(3), (4,), conditioning=Labels.of([0, 1, 2], CLASSES))
     assert len(network.asked) == num_function_evaluations(settings, cosine(50)) == 7
     assert sum(len(x) for x, _, _ in network.asked) == 3 * 7 * rows
-    assert settings.rows_per_image == rows
+    assert evaluations_by_rows(settings, cosine(50)) == {rows: 7}
 
 
 def test_one_condition_for_each_seed() -> None:

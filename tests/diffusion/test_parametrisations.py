@@ -47,7 +47,8 @@ def mixture(schedule: Schedule, prediction: Prediction) -> Answer:
         mode = MODE * torch.tanh(alpha * MODE * x / variance)
         x0 = mode + alpha * WIDTH**2 / variance * (x - alpha * mode)
         epsilon = (x - alpha * x0) / sigma
-        return {"epsilon": epsilon, "x0": x0, "v": alpha * epsilon - sigma * x0}[prediction]
+        velocity = alpha * epsilon - sigma * x0
+        return {"epsilon": epsilon, "x0": x0, "v": velocity, "flow": epsilon - x0}[prediction]
 
     return predict
 
@@ -55,7 +56,7 @@ def mixture(schedule: Schedule, prediction: Prediction) -> Answer:
 def test_every_prediction_has_its_parametrisation() -> None:
     assert tuple(PARAMETRISATIONS) == PREDICTIONS
     assert get_args(DiffusionSettings.model_fields["prediction"].annotation) == PREDICTIONS
-    with pytest.raises(ConfigError, match="`prediction`: input should be 'epsilon', 'x0' or 'v'"):
+    with pytest.raises(ConfigError, match="`prediction`: input should be 'epsilon', 'x0', 'v' or 'flow'"):
         DiffusionSettings.read({"prediction": "score"})
 
 
@@ -138,7 +139,8 @@ def test_the_loss_is_the_weighted_error_of_what_is_predicted(prediction: Predict
         ]
     )  # fmt: skip
     snr = schedule.snr[draws.t]
-    factor = {"epsilon": torch.ones_like(snr), "x0": 1 / snr, "v": 1 + 1 / snr}[prediction]
+    factors = {"epsilon": torch.ones_like(snr), "x0": 1 / snr, "v": 1 + 1 / snr, "flow": (1 + 1 / snr.sqrt()) ** 2}
+    factor = factors[prediction]
     by_noise = (noise - draws.noise).square().flatten(1).mean(1) * factor * weights[draws.t]
     assert loss(images, draws).item() == pytest.approx(by_noise.mean().item(), rel=1e-4)
 
@@ -151,7 +153,8 @@ def test_the_right_answer_has_no_loss(prediction: Prediction) -> None:
     def answer(x: Tensor, t: Tensor) -> Tensor:
         left = schedule.alphas_bar[t].view(-1, 1)
         epsilon = (x - left.sqrt() * images) / (1 - left).sqrt()
-        return {"epsilon": epsilon, "x0": images, "v": left.sqrt() * epsilon - (1 - left).sqrt() * images}[prediction]
+        velocity = left.sqrt() * epsilon - (1 - left).sqrt() * images
+        return {"epsilon": epsilon, "x0": images, "v": velocity, "flow": epsilon - images}[prediction]
 
     loss = DenoisingObjective(Answering(answer), schedule, p2_weights(schedule), prediction)
     assert loss(images, loss.draw(8, (5,), torch.Generator().manual_seed(1))) < 1e-12

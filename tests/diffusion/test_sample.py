@@ -35,7 +35,7 @@ from qgen.diffusion.settings import SAMPLER_FACTS
 from qgen.errors import ConfigError, InputError
 
 SHAPE = (2, 5, 5)
-SAMPLERS = ["ancestral", "ddim", "dpm-solver", "unipc"]
+SAMPLERS = ["ancestral", "ddim", "dpm-solver", "unipc", "euler"]  # with one evaluation a step
 NOISY = [{"sampler": "ancestral"}, {"sampler": "ddim", "eta": 0.5}, {"sampler": "dpm-solver", "eta": 1.0}]
 QUIET = [{"sampler": "ddim"}, {"sampler": "dpm-solver"}, {"sampler": "unipc"}, {"sampler": "unipc", "clip": False}]
 
@@ -158,7 +158,9 @@ def test_there_are_exactly_as_many_calls_as_steps(sampler: str, schedule: Schedu
     assert progress_calls == [(done, expected * batches) for done in range(1, expected * batches + 1)]
 
 
-@pytest.mark.parametrize(("sampler", "calls"), [("ancestral", 1000), ("ddim", 50), ("dpm-solver", 20), ("unipc", 20)])
+@pytest.mark.parametrize(
+    ("sampler", "calls"), [("ancestral", 1000), ("ddim", 50), ("dpm-solver", 20), ("unipc", 20), ("euler", 25)]
+)
 def test_default_steps(sampler: str, calls: int) -> None:
     settings = SamplingSettings.read({"sampler": sampler})
     assert num_function_evaluations(settings, cosine(1000)) == calls
@@ -220,7 +222,10 @@ def test_settings_survive_writing(settings: DiffusionSettings | SamplingSettings
         ({"sampler": "ancestral", "eta": 0.5}, "eta = 0.5 means nothing to the sampler `ancestral`; leave it out, or"),
         ({"sampler": "unipc", "eta": 1}, "means nothing to the sampler `unipc`"),
         ({"sampler": "ddim", "eta": 1.5}, "`eta`: input should be less than or equal to 1"),
-        ({"sampler": "ddpm"}, "`sampler`: input should be 'ancestral', 'ddim', 'dpm-solver' or 'unipc'"),
+        (
+            {"sampler": "ddpm"},
+            "`sampler`: input should be 'ancestral', 'ddim', 'dpm-solver', 'unipc', 'euler' or 'heun'",
+        ),
         ({"steps": 0}, "`steps`: input should be greater than or equal to 1"),
         ({"step": 5}, "Did you mean `steps`"),
     ],
@@ -234,7 +239,7 @@ def test_contradicting_sampling_settings_are_refused(given_settings: dict[str, A
     ("given_settings", "message"),
     [
         ({"schedule": "linear", "steps": 20}, "take more than 20 steps, or `cosine`"),
-        ({"schedule": "quadratic"}, "`schedule`: input should be 'cosine' or 'linear'"),
+        ({"schedule": "quadratic"}, "`schedule`: input should be 'cosine', 'linear' or 'flow'"),
         ({"steps": 0}, "`steps`: input should be greater than or equal to 1"),
         ({"p2_gamma": -1}, "`p2_gamma`"),
         ({"p2_k": 0}, "`p2_k`"),

@@ -36,6 +36,21 @@ def test_training_and_sampling_mean_the_same_prediction(prediction: str) -> None
     torch.testing.assert_close(x0, by_hand)
 
 
+def test_a_flow_is_trained_and_sampled_by_its_own_settings(tmp_path: Path) -> None:
+    run, _ = train_small(tmp_path / "run", "diffusion.schedule=flow", "sampling={sampler: heun, steps: 3, eta: 0.0}")
+    trained = open_trained(run)
+    assert isinstance(trained.generator, DiffusionGenerator)
+    assert trained.generator.objective.times == "logit-normal"
+    assert trained.generator.objective.prediction == "flow"
+    assert trained.generator.num_calls == 5
+    images = trained.generator.sample([1, 2])
+    assert images.shape == (2, 1, 8, 8)
+    assert images.abs().max() <= 1
+    assert run.config().groups["diffusion"].plain()["prediction"] == "flow"
+    with pytest.raises(ConfigError, match=r"diffusion.schedule would change"):
+        resume_config(run, ["diffusion.schedule=cosine"])
+
+
 def test_a_run_that_predicts_v_is_sampled_and_keeps_its_prediction(tmp_path: Path) -> None:
     run, _ = train_small(tmp_path / "run", "diffusion.prediction=v")
     images = open_trained(run).generator.sample([1, 2])

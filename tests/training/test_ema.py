@@ -23,6 +23,24 @@ def test_the_decay_grows_to_its_limit_near_step_2927() -> None:
     assert next(step for step, decay in enumerate(decays) if decay == 0.995) == pytest.approx(2927, abs=3)
 
 
+@pytest.mark.parametrize("after", [0, 7])
+def test_the_ratio_is_that_of_diffusers(after: int) -> None:
+    """From the first step after `after` on, where diffusers copies the weights and this is 1 / 10."""
+    training_utils = pytest.importorskip("diffusers.training_utils")
+    settings = EMASettings(warm_up="ratio", after=after, decay=0.98)
+    reference = training_utils.EMAModel(nn.Linear(1, 1).parameters(), decay=0.98, update_after_step=after)
+    assert decay_at(after, settings) == pytest.approx(0.1)
+    for step in range(after + 1, 600):
+        assert decay_at(step, settings) == pytest.approx(reference.get_decay(step + 1), rel=1e-12)
+
+
+def test_a_thousand_steps_forget_the_first_weights_by_the_ratio() -> None:
+    """The share of the first weights that is left: 37 % with a constant 0.999."""
+    settings = EMASettings(warm_up="ratio", after=0, every=1, decay=0.999)
+    assert np.prod([decay_at(step, settings) for step in range(1000)]) < 1e-12
+    assert EMASettings().plain() == {"decay": 0.995, "every": 10, "after": 100, "power": 2 / 3}
+
+
 def test_it_copies_first_then_averages_every_few_steps(rng: np.random.Generator) -> None:
     settings = EMASettings(after=5, every=3, decay=0.9)
     module = nn.Linear(2, 2)

@@ -1,0 +1,31 @@
+"""How images are sampled, in plain values: for names of files, JSON and people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgen.diffusion.levels import NoiseSchedule
+from qgen.diffusion.sampling import evaluations_by_rows, num_steps
+from qgen.diffusion.settings import SamplingSettings
+
+
+def sampling_summary(settings: SamplingSettings, schedule: NoiseSchedule) -> dict[str, Any]:
+    """Return the settings as plain values, with `label` for names of files and `words` for people."""
+    steps, by_rows = num_steps(settings, schedule), evaluations_by_rows(settings, schedule)
+    label, words = f"{settings.sampler}{steps}", f"{settings.sampler} in {steps} steps"
+    if by_rows.total() != steps:
+        words += f" of {by_rows.total()} evaluations"
+    if settings.eta:
+        label += f"-eta{settings.eta:g}"
+    if settings.dynamic_clip is not None:
+        label += f"-dynamic{settings.dynamic_clip:g}"
+    if settings.guidance != 1:
+        label, words = f"{label}-guidance{settings.guidance:g}", f"{words}, guidance {settings.guidance:g}"
+        if settings.guidance_interval is not None:
+            low, high = settings.guidance_interval
+            label += f"-within{low:g}to{high:g}"
+            words += f" in {by_rows[2]} of {by_rows.total()} evaluations"
+    if settings.labels is not None:
+        label = f"{label}-label{'+'.join(map(str, settings.labels))}"
+        words = f"{words}, of class {', '.join(map(str, settings.labels))}"
+    return settings.plain() | {"label": label, "words": words}
