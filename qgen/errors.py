@@ -4,6 +4,7 @@ Each message says what was given, what is allowed and what to do. The command li
 traceback (`--debug` shows it).
 """
 
+import re
 from collections.abc import Iterable
 
 
@@ -49,6 +50,21 @@ class ProductFormulaWarning(UserWarning):
 
 #: Longest representation of a value in a message, in characters.
 MAX_REPR_LENGTH = 80
+#: Messages of torch when memory runs out, on a CPU and on a GPU.
+_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|CUDA out of memory")
+
+
+def user_message(error: BaseException) -> str | None:
+    """Return the message of an error that is no bug of qgen; None for bugs, and for errors that typer handles."""
+    if isinstance(error, QgenError):
+        return str(error)
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        return (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error))
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))):
+        return f"out of memory ({str(error) or 'no more is to be had'}): take a smaller model, batch or circuit"
+    if type(error).__name__ == "PanicException":  # of Qiskit's Rust code; not a subclass of Exception
+        return f"Qiskit broke off with an internal error: {error}"
+    return None
 
 
 def short_repr(value: object) -> str:

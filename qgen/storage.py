@@ -1,7 +1,9 @@
-"""Atomic writes: a file is written under a temporary name, flushed to the disk, then renamed."""
+"""Atomic writes (a file is written under a temporary name, flushed to the disk, then renamed), and locks."""
 
+import errno
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_IMODE
@@ -9,6 +11,9 @@ from uuid import uuid4
 
 #: Part of the temporary name; a crash may leave such a file behind.
 TEMPORARY_MARK = ".tmp"
+#: What file systems without locks answer.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+_LOCK_POLL = 0.1  # seconds
 
 
 @contextmanager
@@ -50,6 +55,41 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+@contextmanager
+def locked(path: Path, patience: float = 0.0, give_up: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Hold the lock of a file within this block, where the system has file locks; it ends with the process at latest.
+
+    Args:
+        path: the file, which is made and stays.
+        patience: seconds to wait for another process that has it.
+        give_up: polled while waiting; True ends the wait.
+
+    Raises:
+        BlockingIOError: another process has it.
+        OSError: the file cannot be written.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    until = time.monotonic() + patience
+    with open(path, "w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until or give_up():
+                    raise
+                time.sleep(_LOCK_POLL)
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+                break
+        yield
 
 
 def user_folder(platform: str, environ: Mapping[str, str]) -> Path | None:

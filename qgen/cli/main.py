@@ -1,6 +1,5 @@
 """The `qgen` command: its subcommands, and how errors are shown."""
 
-import re
 from typing import Annotated, Any
 
 import typer
@@ -10,10 +9,7 @@ from qgen import __version__
 from qgen.cli import backends, data, describe, devserver, evaluate, jobs, sample, study, train, transpile
 from qgen.cli.option_groups import flatten_groups
 from qgen.cli.output import print_error
-from qgen.errors import QgenError
-
-#: Messages of torch when memory runs out, on a CPU and on a GPU.
-_NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|CUDA out of memory")
+from qgen.errors import user_message
 
 
 class _ErrorBoundary(TyperGroup):
@@ -26,24 +22,11 @@ class _ErrorBoundary(TyperGroup):
             print_error("interrupted")
             raise typer.Exit(130) from None
         except BaseException as error:
-            line = None if ctx.params["debug"] else _message(error)
+            line = None if ctx.params["debug"] else user_message(error)
             if line is None:
                 raise
             print_error(line)
             raise typer.Exit(1) from error
-
-
-def _message(error: BaseException) -> str | None:
-    """Return the message of an error that is no bug of qgen; None for bugs, and for errors that typer handles."""
-    if isinstance(error, QgenError):
-        return str(error)
-    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-        return (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error))
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))):
-        return f"out of memory ({str(error) or 'no more is to be had'}): take a smaller model, batch or circuit"
-    if type(error).__name__ == "PanicException":  # of Qiskit's Rust code; not a subclass of Exception
-        return f"Qiskit broke off with an internal error: {error}"
-    return None
 
 
 # Plain help rather than rich panels: it starts sooner, and examples can be copied.

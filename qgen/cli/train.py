@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -108,38 +107,13 @@ def train(
 
 
 def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | None, changes: list[str]) -> RunConfig:
-    from qgen.runs import find_run, read_config
+    from qgen.runs import find_run, read_config, with_absolute_paths
 
     before: list[dict[str, Any]] = []
     if source is not None:
         find_run(source)
         before = [{"start": {"run": str(source.resolve())}}]
-    return _with_absolute_paths(read_config(config, [*before, *changes, {"backend": circuits}]))
-
-
-def _with_absolute_paths(settings: RunConfig) -> RunConfig:
-    """Return the settings with absolute paths, since the run may be resumed from another folder."""
-    from qgen.data.distributions import DISTRIBUTIONS
-    from qgen.data.sets import KNOWN_SETS
-    from qgen.data.sources import expand_home
-    from qgen.devices import simulated
-    from qgen.noise.settings import ENDINGS
-    from qgen.runs import override_config
-    from qgen.runs.config_files import nested
-
-    changes = []
-    images = expand_home(settings.data.name)
-    if settings.data.name not in {*KNOWN_SETS, *DISTRIBUTIONS} and os.path.isdir(images):
-        changes.append(nested("data.name", str(images.resolve())))
-    if settings.backend.layout is not None:
-        changes.append(nested("backend.layout", os.path.abspath(expand_home(settings.backend.layout))))
-    name = settings.backend.name
-    noise = expand_home(simulated(name))
-    if noise.suffix.lower() in ENDINGS and os.path.isfile(noise):
-        prefix = name.removesuffix(simulated(name)) or "aer:"
-        changes.append(nested("backend.name", f"{prefix}{noise.resolve()}"))
-    changes.append({"model": dict(settings.kind.absolute_paths(settings.model))})
-    return override_config(settings, changes)
+    return with_absolute_paths(read_config(config, [*before, *changes, {"backend": circuits}]))
 
 
 def _new_run(config: str | None, name: str | None, out: Path | None) -> Run:
@@ -186,7 +160,6 @@ def _train(
     as_json: bool,
 ) -> None:
 
-    from qgen.data import open_images
     from qgen.nn import describe_runs
     from qgen.training import (
         ConsoleReport,
@@ -195,6 +168,7 @@ def _train(
         Trainer,
         export,
         make_fabric,
+        open_training_images,
         start,
         terminate_workers,
     )
@@ -202,10 +176,7 @@ def _train(
 
     console = make_console(as_json)
     with progress(console, "fetching images") as on_progress:
-        images = open_images(settings.data, data_dir, progress=on_progress)
-        # Samples are compared with all there is, however few images are learned from.
-        whole = settings.data.model_copy(update={"limit": None, "fraction": None})
-        real = open_images(whole, data_dir) if settings.training.judged and whole != settings.data else images
+        images, real = open_training_images(settings, data_dir, on_progress)
     report: Report = ConsoleReport(console)
     if tensorboard:
         report = TensorBoardReport(run.path / "tensorboard", report)

@@ -6,6 +6,8 @@ from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.backends.settings import BackendSettings as BackendSettings
+    from qgen.runs.absolute_paths import absolute_backend_name as absolute_backend_name
+    from qgen.runs.absolute_paths import with_absolute_paths as with_absolute_paths
     from qgen.runs.building import build_generator as build_generator
     from qgen.runs.building import build_in_memory as build_in_memory
     from qgen.runs.building import build_model as build_model

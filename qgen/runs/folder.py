@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,24 +134,23 @@ class Run:
             self.write_config(config)  # last: a folder with settings is a run
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self, patience: float = 0.0) -> Iterator[None]:
         """Lock the run within this block, so that no other process trains it (where the system has file locks).
+
+        Args:
+            patience: seconds to wait for another process that does.
 
         Raises:
             RunError: another one does.
         """
-        try:
-            import fcntl
-        except ImportError:  # not on Windows
-            yield
-            return
-        with writing(self.path):
-            file = open(self.path / ".lock", "w")  # noqa: SIM115
-        with file:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise RunError(f"{self.path} is being trained by another process") from error
+                with writing(self.path):
+                    stack.enter_context(storage.locked(self.path / ".lock", patience))
+            except RunError as error:
+                if isinstance(error.__cause__, BlockingIOError):
+                    raise RunError(f"{self.path} is being trained by another process") from error
+                raise
             yield
 
     def write_config(self, config: RunConfig) -> None:

@@ -7,16 +7,13 @@ from pathlib import Path
 from typing import cast
 
 from qgen.errors import ConfigError, RunError
-from qgen.progress import ProgressCallback
 from qgen.runs import Run, writing
-from qgen.storage import write_text
-from qgen.studies.executor import Executor, MessageCallback, Outcome
-from qgen.studies.registry import KINDS
+from qgen.storage import atomic_write, write_text
+from qgen.studies.executor import Executor, MessageCallback, Outcome, StatusCallback
+from qgen.studies.layout import FILE
+from qgen.studies.registry import find_kind
 from qgen.studies.study import Report, Study, first_difference
 from qgen.user_files import MAX_GENERATED_BYTES, read_text
-
-#: The file that makes a folder a study.
-FILE = "study.json"
 
 
 def write_study(folder: Path, study: Study) -> None:
@@ -52,11 +49,8 @@ def read_study(folder: Path) -> Study:
     except (ValueError, RecursionError) as error:
         raise RunError(f"{file} is damaged: it is not JSON") from error
     kind = plain.get("kind") if isinstance(plain, dict) else None
-    if not isinstance(kind, str) or kind not in KINDS:
-        known = ", ".join(KINDS)
-        raise RunError(f"{file} is damaged or of another version of qgen: its kind is {kind!r}; known: {known}")
     try:
-        return cast(Study, KINDS[kind].settings.read(plain))
+        return cast(Study, find_kind(kind).settings.read(plain))
     except ConfigError as error:
         raise RunError(f"{file} is damaged or of another version of qgen: {error}") from error
 
@@ -65,7 +59,7 @@ def run_study(
     folder: Path,
     study: Study,
     executor: Executor,
-    progress: ProgressCallback | None = None,
+    progress: StatusCallback | None = None,
     message: MessageCallback | None = None,
 ) -> Outcome:
     """Run the tasks of a study that are not done yet; see `Executor.run`.
@@ -88,19 +82,26 @@ def make_report(folder: Path) -> Report:
         RunError: the folder is not a study, or its results do not fit together.
     """
     study = read_study(folder)
-    return KINDS[study.kind].report(folder, study)
+    return find_kind(study.kind).report(folder, study)
 
 
 def write_report(folder: Path, report: Report) -> Path:
-    """Replace `KIND.json`, `KIND.md` and `KIND.html` in a study's folder, and return the path of the page.
+    """Replace the reports in a study's folder, and return the path of the page.
+
+    They are `KIND.json`, `KIND.md` and `KIND.html`, and `figures/NAME` where the report has figures.
 
     Raises:
         RunError: the folder is not a study, or they cannot be written.
     """
-    name = read_study(folder).kind
+    name = find_kind(read_study(folder).kind).name
     plain = json.dumps(report.data, indent=2, ensure_ascii=False, allow_nan=False)
     texts = {"json": f"{plain}\n", "md": report.markdown, "html": report.page}
     with writing(folder):
         for suffix, text in texts.items():
             write_text(folder / f"{name}.{suffix}", text)
+        if report.figures:
+            (folder / "figures").mkdir(exist_ok=True)
+        for file, content in report.figures.items():
+            with atomic_write(folder / "figures" / file) as temporary:
+                temporary.write_bytes(content)
     return folder / f"{name}.html"

@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import MappingProxyType
 
+from qgen.errors import ConfigError, short_repr
 from qgen.studies import comparison
 from qgen.studies.study import StudyKind
 
-KINDS = MappingProxyType({"compare": StudyKind(comparison.ComparisonStudy, comparison.report)})
+KINDS = MappingProxyType({"compare": StudyKind(comparison.ComparisonStudy, comparison.report, "compare")})
+
+
+def find_kind(name: object) -> StudyKind:
+    """Return a kind of study.
+
+    Args:
+        name: a key of `KINDS`; or, for a kind of another package, `package.module:NAME` of a `StudyKind`.
+
+    Raises:
+        ConfigError: there is none of that name, or it cannot be imported.
+    """
+    if isinstance(name, str) and name in KINDS:
+        return KINDS[name]
+    known = f"known: {', '.join(KINDS)}, or your own as package.module:NAME"
+    module, _, attribute = name.partition(":") if isinstance(name, str) else ("", "", "")
+    if not module or not attribute:
+        raise ConfigError(f"its kind is {short_repr(name)}; {known}")
+    try:
+        kind = getattr(import_module(module), attribute)
+    except Exception as error:  # a user's file may raise anything
+        raise ConfigError(f"its kind {short_repr(name)} cannot be imported ({error}); {known}") from error
+    if not isinstance(kind, StudyKind):
+        raise ConfigError(f"its kind {short_repr(name)} is no StudyKind; {known}")
+    return kind

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ class Study(Protocol):
 
     @property
     def kind(self) -> str:
-        """Name of its kind in `qgen.studies.registry`."""
+        """Its kind, as `qgen.studies.registry.find_kind` knows it."""
 
     @property
     def data(self) -> DataSettings:
@@ -58,6 +58,7 @@ class Report:
         tables: its main tables, for a terminal.
         warnings: what a reader has to know of single runs.
         conclusions: lines that state what the results support.
+        figures: contents of image files by name, as `quality.png` and `quality.svg`.
     """
 
     data: dict[str, Any]
@@ -66,6 +67,7 @@ class Report:
     tables: tuple[Table, ...]
     warnings: tuple[str, ...]
     conclusions: tuple[str, ...]
+    figures: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,12 @@ class StudyKind:
     Attributes:
         settings: the class of its studies, which reads study.json; a `Study`.
         report: analyses the finished tasks of a study, given its folder and the study.
+        name: of the files of its reports.
     """
 
     settings: type[Settings]
     report: Callable[[Path, Any], Report]
+    name: str
 
 
 def first_difference(old: Any, new: Any, path: str = "") -> str:

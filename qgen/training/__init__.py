@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from qgen.training.ema import decay_at as decay_at
     from qgen.training.launch import export as export
     from qgen.training.launch import make_fabric as make_fabric
+    from qgen.training.launch import open_training_images as open_training_images
     from qgen.training.launch import resume as resume
     from qgen.training.launch import start as start
     from qgen.training.launch import terminate_workers as terminate_workers

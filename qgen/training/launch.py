@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from hashlib import sha256
@@ -14,8 +15,10 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
+from qgen.data import ImageSet, open_images
 from qgen.errors import ConfigError, RunError
 from qgen.generators import Export
+from qgen.progress import ProgressCallback
 from qgen.runs import RunConfig, provenance
 from qgen.runs.folder import writing
 from qgen.training.device import Device, choose_device
@@ -62,8 +65,36 @@ def terminate_workers(fabric: Fabric) -> None:
         process.kill()
 
 
-def start(trainer: Trainer, report: Report) -> Finished:
+def open_training_images(
+    config: RunConfig, data_dir: Path | None = None, progress: ProgressCallback | None = None
+) -> tuple[ImageSet, ImageSet]:
+    """Load the images of a training, and those that its samples are compared with.
+
+    Args:
+        config: the settings.
+        data_dir: where data sets lie; None: the usual places.
+        progress: see `open_images`.
+
+    Returns:
+        The images to learn from; and all there are, however few of them are learned from.
+
+    Raises:
+        DataError: see `open_images`.
+    """
+    images = open_images(config.data, data_dir, progress=progress)
+    whole = config.data.model_copy(update={"limit": None, "fraction": None})
+    if not config.training.judged or whole == config.data:
+        return images, images
+    return images, open_images(whole, data_dir)
+
+
+def start(trainer: Trainer, report: Report, should_stop: Callable[[], bool] | None = None) -> Finished:
     """Train a new run.
+
+    Args:
+        trainer: the run.
+        report: shows the progress.
+        should_stop: see `train`.
 
     Raises:
         RunError: the folder is taken or cannot be written; or see `train`.
@@ -72,11 +103,16 @@ def start(trainer: Trainer, report: Report) -> Finished:
         trainer.run.start(trainer.config, _facts(trainer))
     with _alone(trainer):
         trainer.fabric.barrier()
-        return train(trainer, report)
+        return train(trainer, report, should_stop=should_stop)
 
 
-def resume(trainer: Trainer, report: Report) -> Finished:
+def resume(trainer: Trainer, report: Report, should_stop: Callable[[], bool] | None = None) -> Finished:
     """Continue a run from its last checkpoint, with the settings that `resume_config` gave.
+
+    Args:
+        trainer: the run.
+        report: shows the progress.
+        should_stop: see `train`.
 
     Raises:
         RunError: the images are not those that it was started with; or see `train`.
@@ -115,7 +151,7 @@ def resume(trainer: Trainer, report: Report) -> Finished:
             trainer.clear_away(first)
         trainer.fabric.barrier()
         try:
-            return train(trainer, report, first)
+            return train(trainer, report, first, should_stop)
         finally:
             _note_jobs(trainer)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -49,7 +50,7 @@ class Finished(NamedTuple):
     row: metrics.Row | None
 
 
-def train(trainer: Trainer, report: Report, first: int = 0) -> Finished:
+def train(trainer: Trainer, report: Report, first: int = 0, should_stop: Callable[[], bool] | None = None) -> Finished:
     """Train a run to its last step.
 
     Everything random is a function of the run's seed and the step, so a resumed run takes the same steps as one that
@@ -59,6 +60,8 @@ def train(trainer: Trainer, report: Report, first: int = 0) -> Finished:
         trainer: a run with its data and its devices; its folder exists.
         report: shows the progress.
         first: steps taken before (`Trainer.restore`).
+        should_stop: polled after every step; training ends after the step in hand, as at a SIGINT or SIGTERM. Workers
+            of studies are told so, and Python delivers signals to main threads only. None: signals alone end it.
 
     Raises:
         RunError: the disk is full, or the loss is no longer finite.
@@ -69,7 +72,8 @@ def train(trainer: Trainer, report: Report, first: int = 0) -> Finished:
             trainer.picture(first, report, again=False)
         for done in range(first + 1, total + 1):
             trainer.window.add(trainer.step(done - 1))
-            stopping = trainer.agreed(stop.requested) and done < total
+            wanted = stop.requested or (should_stop is not None and should_stop())
+            stopping = trainer.agreed(wanted) and done < total
             if done % trainer.settings.log_every == 0 or done == total:
                 row = trainer.log(done)
                 report.row(row)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from multiprocessing.process import BaseProcess
 from typing import Protocol, TypeVar
+
+from qgen.processes import exit_with_parent, isolated
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 #: Items that are sent to a process together: what they share is sent once.
 _CHUNK = 4
-_SAFE_PATH = "PYTHONSAFEPATH"
 
 
 class ParallelMap(Protocol):
@@ -38,7 +36,7 @@ def worker_processes(count: int) -> Iterator[ParallelMap]:
         return
     context = multiprocessing.get_context("spawn")
     before = multiprocessing.active_children()
-    with _isolated():  # the resource tracker that Python starts beside them, too
+    with isolated():  # the resource tracker that Python starts beside them, too
         executor = ProcessPoolExecutor(count, mp_context=context, initializer=_initialise_worker)
     with executor as pool:
 
@@ -46,7 +44,7 @@ def worker_processes(count: int) -> Iterator[ParallelMap]:
             function: Callable[[Item], Result], items: Sequence[Item], progress: Callable[[int], None]
         ) -> list[Result]:
             chunks = [items[k : k + _CHUNK] for k in range(0, len(items), _CHUNK)]
-            with _isolated():
+            with isolated():
                 futures = [pool.submit(_apply, function, chunk) for chunk in chunks]
             try:
                 for done, _ in enumerate(as_completed(futures), 1):
@@ -60,22 +58,6 @@ def worker_processes(count: int) -> Iterator[ParallelMap]:
                 raise
 
         yield parallel_map
-
-
-@contextmanager
-def _isolated() -> Iterator[None]:
-    """Processes that start here ignore Ctrl-C, which this process handles, and modules of the working directory."""
-    path, signals = os.environ.get(_SAFE_PATH), {signal.SIGINT}
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signals) if hasattr(signal, "pthread_sigmask") else None
-    os.environ[_SAFE_PATH] = "1"
-    try:
-        yield
-    finally:
-        os.environ.pop(_SAFE_PATH)
-        if path is not None:
-            os.environ[_SAFE_PATH] = path
-        if blocked is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _serial_map(
@@ -95,11 +77,4 @@ def _apply(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Re
 def _initialise_worker() -> None:
     """Limit a worker to one thread, since more would compete, and end it with the process that started it."""
     os.environ.update(dict.fromkeys(("RAYON_NUM_THREADS", "OMP_NUM_THREADS"), "1"))
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
-
-
-def _exit_with(parent: BaseProcess) -> None:
-    parent.join()
-    os._exit(1)
+    exit_with_parent()

@@ -15,7 +15,6 @@ import psutil
 import pytest
 from PIL import Image
 
-from qgen.studies.executor import QGEN as QGEN_OF_STUDIES
 from qgen.training import interrupt
 from qgen.user_files import printable
 
@@ -233,15 +232,6 @@ def test_a_child_of_the_devserver_may_take_any_number_of_ctrl_c() -> None:
 BROKEN = ("yaml.py", "random.py", "struct.py", "pickle.py", "torch.py", "qiskit.py")
 
 
-def test_what_trains_a_run_of_a_study_does_not_import_from_the_folder(tmp_path: Path) -> None:
-    for name in BROKEN:
-        (tmp_path / name).write_text("raise SystemExit('imported')\n")
-    done = subprocess.run(
-        [*QGEN_OF_STUDIES, "train", "--set", "x=1"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr[:23]) == (1, "qgen: unknown key `x`. ")
-
-
 WORK = """
 import sys
 from qgen.transpilation.parallel import worker_processes
@@ -260,6 +250,34 @@ def test_processes_of_the_transpiler_do_not_import_from_the_folder(tmp_path: Pat
     script.write_text(WORK)
     done = subprocess.run([sys.executable, str(script)], cwd=inside, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("[1, 2, 3, 4, 5, 6, 7, 8]\n", "")
+
+
+STUDY = """
+import sys
+from pathlib import Path
+if __name__ == "__main__":
+    sys.path.append(sys.argv[1])
+    from trivial_study import run_here
+    run_here(Path(sys.argv[2]), 1)
+"""
+
+
+def test_workers_of_a_study_do_not_import_from_the_folder(tmp_path: Path) -> None:
+    import trivial_study
+
+    from qgen.studies import write_study
+
+    study = trivial_study.TrivialStudy(cells=(trivial_study.Cell(name="a"),))
+    inside, script = tmp_path / "inside", tmp_path / "work.py"
+    write_study(inside, study)
+    for name in BROKEN:
+        (inside / name).write_text("raise SystemExit('imported')\n")
+    script.write_text(STUDY)
+    support = str(Path(trivial_study.__file__).parent)
+    command = [sys.executable, str(script), support, str(inside)]
+    done = subprocess.run(command, cwd=inside, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("", "")
+    assert trivial_study.found_values(inside, study) == trivial_study.expected_values(study)
 
 
 Places = Callable[[Path], list[str]]

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import fake_training
 import pytest
+from fake_training import FakeExecutor
 from typer.testing import CliRunner
 
 from qgen.cli.main import app
@@ -27,10 +25,7 @@ def invoke(*arguments: str) -> Any:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Runs are trained by what only leaves files behind; the folder of the studies."""
-    from qgen.studies import ProcessPool
-
-    fake = partial(ProcessPool, command=(sys.executable, fake_training.__file__))
-    monkeypatch.setattr("qgen.studies.ProcessPool", fake)
+    monkeypatch.setattr("qgen.studies.LocalExecutor", FakeExecutor)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "studies"
 
@@ -38,7 +33,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("command", [(), ("compare",)])
 def test_examples_of_the_help_run(command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("qgen.cli.study._run", lambda *arguments: None)
+    monkeypatch.setattr("qgen.cli.study.run_and_report", lambda *arguments: None)
     Path("my.yaml").write_text("preset: unet\n")
     shown = CliRunner().invoke(app, ["study", *command, "--help"]).stdout
     assert max(map(len, shown.splitlines())) <= 80
@@ -106,8 +101,8 @@ def test_a_failure_is_told_and_the_others_are_compared(fake: Path) -> None:
 def test_options_reach_every_run(fake: Path) -> None:
     where = ("--out", str(fake / "first"), "--data-dir", "images", "--device", "cuda")
     assert invoke(*PAIR, *SHORT, *where).exit_code == 0
-    rows = [json.loads(line)["with"] for line in (fake / "first" / "started.jsonl").read_text().splitlines()]
-    assert [row[-4:] for row in rows] == [["--device", "cuda", "--data-dir", "images"]] * 4
+    rows = [json.loads(line) for line in (fake / "first" / "started.jsonl").read_text().splitlines()]
+    assert [(row["workers"], row["data_dir"], row["device"]) for row in rows] == [(2, "images", "cuda")] * 4
 
 
 def test_a_budget_that_is_rounded_is_told(fake: Path) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from trivial_study import Cell, TrivialStudy
 
 from qgen.data import DataSettings
 from qgen.errors import RunError
-from qgen.progress import ProgressCallback
 from qgen.runs import Run
 from qgen.settings import Settings
 from qgen.studies import (
@@ -20,14 +20,18 @@ from qgen.studies import (
     Failure,
     Outcome,
     Report,
+    Status,
     StudyKind,
     Task,
+    TaskContext,
     make_report,
     read_study,
     run_study,
     write_report,
     write_study,
 )
+from qgen.studies.executor import StatusCallback
+from qgen.studies.layout import log_file
 from qgen.studies.study import Table
 
 
@@ -51,8 +55,10 @@ class Draw:
     def progress(self, folder: Path) -> int:
         return int(self.is_done(folder))
 
-    def prepare(self, folder: Path) -> list[str]:
-        return ["sample", "--shots", str(self.shots), "--out", self.name]
+    needs = ()
+
+    def run(self, folder: Path, context: TaskContext) -> None:
+        (folder / self.name).write_text("1.5")
 
 
 class ShotsStudy(Settings):
@@ -75,33 +81,35 @@ def analyse(folder: Path, study: ShotsStudy) -> Report:
     values = {str(task.shots): (folder / task.name).read_text() for task in study.tasks() if task.is_done(folder)}
     rows = tuple(values.items())
     lines = (f"{len(values)} of {len(study.shots)} are done",)
-    return Report(values, f"# {values}\n", f"<p>{values}</p>", (Table(("shots", "value"), rows),), (), lines)
+    tables = (Table(("shots", "value"), rows),)
+    return Report(values, f"# {values}\n", f"<p>{values}</p>", tables, (), lines, {"values.svg": b"<svg/>"})
 
 
 class InThisProcess:
-    """An executor that runs no command, and fails at one task."""
+    """An executor without processes, which fails at one task."""
 
     def __init__(self, fails_at: str) -> None:
         self.fails_at = fails_at
-        self.arguments: list[list[str]] = []
 
     def run(
-        self, folder: Path, tasks: Sequence[Task], progress: ProgressCallback, message: Callable[[str], None]
+        self, folder: Path, tasks: Sequence[Task], progress: StatusCallback, message: Callable[[str], None]
     ) -> Outcome:
         for task in tasks:
-            self.arguments.append(task.prepare(folder))
             if task.name != self.fails_at:
-                (folder / task.name).write_text("1.5")
-            progress(sum(each.progress(folder) for each in tasks), sum(each.size for each in tasks))
+                task.run(folder, TaskContext())
+            work = sum(each.progress(folder) for each in tasks)
+            progress(Status(work, sum(each.size for each in tasks), work, 0, len(tasks)))
             message(task.name)
-        done = sum(task.is_done(folder) for task in tasks)
-        return Outcome(done, tuple(Failure(task.name, "why") for task in tasks if not task.is_done(folder)), False)
+        failures = tuple(
+            Failure(task.name, "why", log_file(folder, task.name)) for task in tasks if not task.is_done(folder)
+        )
+        return Outcome(sum(task.is_done(folder) for task in tasks), failures)
 
 
 @pytest.fixture
 def shots(monkeypatch: pytest.MonkeyPatch) -> ShotsStudy:
-    kinds = dict(KINDS) | {"shots": StudyKind(ShotsStudy, analyse)}
-    monkeypatch.setattr("qgen.studies.folder.KINDS", kinds)
+    kinds = dict(KINDS) | {"shots": StudyKind(ShotsStudy, analyse, "shots")}
+    monkeypatch.setattr("qgen.studies.registry.KINDS", kinds)
     return ShotsStudy(shots=(10, 100, 1000))
 
 
@@ -110,18 +118,16 @@ def test_another_kind_is_written_run_read_and_reported(shots: ShotsStudy, tmp_pa
     write_study(folder, shots)
     assert read_study(folder) == shots
     executor, progress, lines = InThisProcess("shots100"), [], []
-    outcome = run_study(folder, shots, executor, lambda *state: progress.append(state), lines.append)
-    assert outcome == Outcome(2, (Failure("shots100", "why"),), False)
-    assert [arguments[:3] for arguments in executor.arguments] == [
-        ["sample", "--shots", n] for n in ("10", "100", "1000")
-    ]
-    assert progress == [(1, 3), (1, 3), (2, 3)]
+    outcome = run_study(folder, shots, executor, progress.append, lines.append)
+    assert outcome == Outcome(2, (Failure("shots100", "why", folder / "logs/shots100.txt"),), False)
+    assert [(status.work, status.total) for status in progress] == [(1, 3), (1, 3), (2, 3)]
     assert lines == ["shots10", "shots100", "shots1000"]
     report = make_report(folder)
     assert report.conclusions == ("2 of 3 are done",)
     assert write_report(folder, report) == folder / "shots.html"
     assert json.loads((folder / "shots.json").read_text()) == {"10": "1.5", "1000": "1.5"}
     assert (folder / "shots.md").read_text().startswith("# ")
+    assert (folder / "figures/values.svg").read_bytes() == b"<svg/>"
     with pytest.raises(RunError, match=r"another study \(shots: 10, 100, 1000 against 10\)"):
         write_study(folder, ShotsStudy(shots=(10,)))
 
@@ -135,6 +141,27 @@ def test_two_kinds_are_two_studies(shots: ShotsStudy, tmp_path: Path, make_study
     write_study(tmp_path / "study", shots)
     with pytest.raises(RunError, match=r"another study \(kind: shots against compare\)"):
         write_study(tmp_path / "study", make_study_of(("a", "b")))
+
+
+def test_a_kind_of_another_package_is_found_by_its_import_path(tmp_path: Path) -> None:
+    study = TrivialStudy(cells=(Cell(name="a"),))
+    write_study(tmp_path / "study", study)
+    assert read_study(tmp_path / "study") == study
+    assert write_report(tmp_path / "study", make_report(tmp_path / "study")).name == "trivial.html"
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("no_such_module:KIND", "cannot be imported .*no_such_module"),
+        ("trivial_study:NOTHING", "cannot be imported .*NOTHING"),
+        ("trivial_study:Chain", "is no StudyKind"),
+    ],
+)
+def test_a_kind_that_cannot_be_imported_is_refused(kind: str, why: str, tmp_path: Path) -> None:
+    (tmp_path / "study.json").write_text(json.dumps({"kind": kind}))
+    with pytest.raises(RunError, match=f"another version of qgen: its kind .*{why}"):
+        read_study(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["noise", None, 3, ["compare"], {"a": 1}])

@@ -1,24 +1,21 @@
-"""Stands in for `qgen train`: leaves what a run leaves in its folder, in no time, and fails or waits where it is told.
+"""Stands in for an executor that trains: leaves what runs leave in their folders, in no time, and fails where told.
 
-    python fake_training.py train SETTINGS.yaml --out RUN    python fake_training.py train RUN --resume
-
-The study's folder may hold `faults.json`: the name of a run -> {"at": step, "say": line} or {"at": step, "wait": true}.
+The study's folder may hold `faults.json`: the name of a run -> {"at": step, "say": line}.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import os
-import shutil
-import signal
-import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from qgen.studies import Failure, Outcome, Status, Task
+from qgen.studies.executor import MessageCallback, StatusCallback
+from qgen.studies.layout import log_file
+from qgen.studies.tasks import TrainTask, cell_run
 
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
 
@@ -56,44 +53,37 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
         file.write(json.dumps(row) + "\n")
 
 
-def train(run: Path, study: Path, fault: Mapping[str, Any]) -> int:
-    settings = yaml.safe_load((run / "config.yaml").read_text())["training"]
-    done = max((int(path.stem[5:]) for path in run.glob("checkpoints/*")), default=0)
-    for step in range(done + 1, settings["steps"] + 1):
-        if fault.get("at") == step and not fault.get("wait"):
-            sys.stdout.write(f"working\nqgen: {fault['say']}\n\n")
-            return 1
-        if fault.get("at") == step:
-            wait(study / f"{run.name}.waits")
-            return 0
-        write_row(run, step, settings["batch"])
-        (run / "checkpoints").mkdir(exist_ok=True)
-        (run / f"checkpoints/step-{step:08d}.safetensors").touch()
-    write_end(run, settings["steps"], {"frechet": float(settings["seed"])})
-    return 0
+@dataclass(frozen=True)
+class FakeExecutor:
+    """In place of `LocalExecutor`."""
+
+    workers: int
+    data_dir: Path | None = None
+    device: str = "cpu"
+
+    def run(self, folder: Path, tasks: Sequence[Task], progress: StatusCallback, message: MessageCallback) -> Outcome:
+        failures = []
+        for task in tasks:
+            assert isinstance(task, TrainTask)
+            if task.is_done(folder):
+                continue
+            row = {"run": task.name, "workers": self.workers, "data_dir": str(self.data_dir), "device": self.device}
+            append(folder / "started.jsonl", row)
+            line = train(folder, task)
+            if line is not None:
+                failures.append(Failure(task.name, line, log_file(folder, task.name)))
+            message(f"{task.name} ended")
+            work = sum(each.progress(folder) for each in tasks)
+            progress(Status(work, sum(each.size for each in tasks), 0, len(failures), len(tasks)))
+        return Outcome(sum(task.is_done(folder) for task in tasks), tuple(failures))
 
 
-def wait(sign: Path) -> None:
-    """Until SIGINT comes; the sign is there once it may."""
-    asked: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: asked.append(number))
-    sign.touch()
-    while not asked:
-        time.sleep(0.01)
-
-
-def main(arguments: list[str]) -> int:
-    resumed = "--resume" in arguments
-    run = Path(arguments[0] if resumed else arguments[arguments.index("--out") + 1])
-    study = run.parent.parent
-    if not resumed:
-        run.mkdir(parents=True)
-        shutil.copy(arguments[0], run / "config.yaml")
-    alone = os.getsid(0) == os.getpid()
-    append(study / "started.jsonl", {"run": run.name, "resumed": resumed, "with": arguments, "alone": alone})
-    faults = study / "faults.json"
-    return train(run, study, json.loads(faults.read_text()).get(run.name, {}) if faults.exists() else {})
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[2:]))
+def train(folder: Path, task: TrainTask) -> str | None:
+    """Leave what a run leaves; why it failed."""
+    faults = folder / "faults.json"
+    fault = json.loads(faults.read_text()).get(task.name) if faults.exists() else None
+    if fault is not None:
+        return str(fault["say"])
+    settings = task.cell.config.training
+    write_run(cell_run(folder, task.cell).path, task.size, settings.batch, {"frechet": float(settings.seed)})
+    return None

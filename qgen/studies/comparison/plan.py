@@ -14,7 +14,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 from qgen.backends import open_backend
 from qgen.data import DataSettings, image_shape, num_classes
 from qgen.errors import ConfigError
-from qgen.runs import RunConfig, build_generator, override_config, read_config
+from qgen.runs import RunConfig, build_generator, override_config, read_config, with_absolute_paths
 from qgen.settings import Settings
 from qgen.studies.study import first_difference
 from qgen.studies.tasks import TrainTask
@@ -156,7 +156,7 @@ def make_comparison(
     for change in changes:
         _check_change(change)
     changes_of_all = [f"training.judged={EVAL_SAMPLES}", *changes]
-    given = [(Path(source).stem, read_config(source, changes_of_all)) for source in sources]
+    given = [(Path(source).stem, with_absolute_paths(read_config(source, changes_of_all))) for source in sources]
     configs = [(name, _with_evaluations(config, changes)) for name, config in _with_budget(given, images)]
     _check_same_images(configs)
     arms = [_arm(name, config) for name, config in configs]

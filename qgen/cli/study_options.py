@@ -1,0 +1,101 @@
+"""What all studies share on the command line: where their tasks run, and how a study is run and reported."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from qgen.cli.output import print_json
+from qgen.cli.progress import progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from qgen.studies import Executor, Report, Study
+
+Jobs = Annotated[int | None, typer.Option(min=1, help="Tasks at a time on this machine; default: one for each core.")]
+Out = Annotated[Path | None, typer.Option(metavar="FOLDER", help="The study's folder; an existing study is resumed.")]
+Device = Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the classical layers run.")]
+
+
+def make_executor(
+    jobs: int | None,
+    data_dir: Path | None,
+    device: Literal["cpu", "cuda"],
+) -> Executor:
+    """Return the executor that the command line asks for; nothing is started."""
+    from qgen.studies import LocalExecutor
+
+    return LocalExecutor(jobs or _cores(), data_dir, device)
+
+
+def study_folder(out: Path | None, kind: str) -> Path:
+    """Return the folder that the user names, or a new one under `studies/` with the time and the kind."""
+    from datetime import datetime
+
+    return out or Path("studies") / f"{datetime.now():%Y%m%d-%H%M%S}-{kind}"
+
+
+def run_and_report(
+    console: Console, study: Study, folder: Path, executor: Executor, data_dir: Path | None, as_json: bool
+) -> None:
+    """Run the tasks of any study that are not done yet, then write and print its report."""
+    from qgen.data import open_images
+    from qgen.studies import Status, make_report, run_study, write_report, write_study
+
+    write_study(folder, study)
+    console.print(f"{study.description} into {folder}", soft_wrap=True)
+    with progress(console, "fetching images") as bar:  # once, rather than by several tasks at a time
+        open_images(study.data, data_dir, progress=bar)
+    with progress(console, "tasks") as bar:
+
+        def show(status: Status) -> None:
+            if bar is not None:
+                bar(status.work, status.total)
+                bar.say(str(status))
+
+        outcome = run_study(folder, study, executor, show, lambda line: console.print(line, soft_wrap=True))
+    if outcome.stopped:
+        tasks = len(list(study.tasks()))
+        state = f"stopped; {outcome.finished} of {tasks} tasks are done"
+        console.print(f"{state}. Go on with the same command and --out {folder}", soft_wrap=True)
+        raise typer.Exit(130)
+    report = make_report(folder)
+    page = write_report(folder, report)
+    if as_json:
+        print_json(report.data | {"study": str(folder), "page": str(page)})
+    else:
+        _print_report(console, report, page)
+    if outcome.failures:
+        for failure in outcome.failures:
+            console.print(f"{failure.name} failed: {failure.line} ({failure.log})", soft_wrap=True, style="red")
+        if outcome.not_started:
+            console.print(f"{len(outcome.not_started)} tasks that need those were not started", soft_wrap=True)
+        console.print(f"the same command with --out {folder} tries them again", soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _print_report(console: Console, report: Report, page: Path) -> None:
+    from rich.table import Table
+
+    for each in report.tables:
+        table = Table(box=None, pad_edge=False)
+        table.add_column(each.head[0], no_wrap=True)
+        for name in each.head[1:]:
+            table.add_column(name, justify="right", overflow="fold")
+        for row in each.rows:
+            table.add_row(*row)
+        console.print(table)
+        console.print()
+    for warning in report.warnings:
+        console.print(f"warning: {warning}", soft_wrap=True, style="yellow")
+    for line in report.conclusions:
+        console.print(line, soft_wrap=True)
+    console.print(f"page: {page}", soft_wrap=True)
