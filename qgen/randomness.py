@@ -95,6 +95,10 @@ class Streams:
         """Return the streams of other evaluations of the rows: `range(1)` is the first, `range(1, 3)` the next two."""
         return replace(self, evaluations=evaluations)
 
+    def derived(self, *purpose: str | int) -> Streams:
+        """Return the streams of the same rows for another purpose, which share nothing with these; see `derive`."""
+        return replace(self, seeds=tuple(derive(seed, *purpose) for seed in self.seeds))
+
     def generators(self, purpose: int = 0) -> Iterator[np.random.Generator]:
         """Yield the generator of every row, in order: one object that is reset for each, to be used before the next."""
         source = np.random.Philox(key=0)

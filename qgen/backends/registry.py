@@ -31,6 +31,7 @@ class Row:
         opener: `module:function` of an `Opener`.
         options: the fields of `BackendSettings` in `_USELESS` that it has a use for; the others are refused.
         forms: what names look like, and what they are; empty for a single backend.
+        instead: what is said of options that it has no use for, where it is not what `_USELESS` says.
         names: further names, without the prefix.
         billed: whether running costs money.
         find: refuses a name of which there is no device or file, without importing the backend.
@@ -40,6 +41,7 @@ class Row:
     opener: str
     options: tuple[str, ...] = ()
     forms: Mapping[str, str] = field(default_factory=dict)
+    instead: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     billed: bool = False
     find: Callable[[str], object] | None = None
@@ -54,8 +56,8 @@ class Row:
         Raises:
             BackendError: one of them was given.
         """
-        for option, (why, instead) in _USELESS.items():
-            value = getattr(settings, option)
+        for option, usual in _USELESS.items():
+            value, (why, instead) = getattr(settings, option), self.instead.get(option, usual)
             if option not in self.options and value is not None:
                 raise BackendError(
                     f"backend `{settings.name}` {why}: {option} = {short_repr(value)} would change nothing. {instead}"
@@ -70,11 +72,14 @@ _USELESS = {
     "noise_scale": _NO_NOISE,
     "noise": _NO_NOISE,
     "idle_noise": _NO_NOISE,
+    "mitigation": _NO_NOISE,
     "layout": ("has no qubits of a device to choose", "`noisy:fake_brisbane` and `fake_brisbane`, say, have"),
     "method": _ONE_METHOD,
     "paths": _ONE_METHOD,
     "tolerance": _ONE_METHOD,
 }
+_ON_HARDWARE = ("mitigates by an option of hardware", "`hardware.resilience` is 1 (readout) or 2 (also extrapolation)")
+_REHEARSAL = ("returns bits as hardware does", "`aer:fake_brisbane` and `noisy:fake_brisbane`, say, mitigate")
 
 
 def _find_noise(name: str) -> None:
@@ -118,14 +123,14 @@ _ROWS = (
     Row(
         "noisy:",
         "qgen.backends.noisy.backend:open_noisy",
-        ("noise_scale", "noise", "idle_noise", "layout", "method", "paths", "tolerance"),
+        ("shots", "noise_scale", "noise", "idle_noise", "mitigation", "layout", "method", "paths", "tolerance"),
         _NOISY_FORMS,
         find=_find_noise,
     ),
     Row(
         "aer:",
         "qgen.backends.aer.noisy:open_noisy",
-        ("shots", "noise_scale", "noise", "idle_noise", "layout"),
+        ("shots", "noise_scale", "noise", "idle_noise", "mitigation", "layout"),
         _AER_FORMS,
         find=_find_noise,
     ),
@@ -134,10 +139,17 @@ _ROWS = (
         "qgen.backends.device.local:open_snapshot",
         ("shots", "layout"),
         _SNAPSHOT_FORMS,
+        {"mitigation": _REHEARSAL},
         find=_find_snapshot,
     ),
     Row(
-        "ibm_", "qgen.backends.ibm.backend:open_ibm", ("shots", "layout"), _HARDWARE_FORMS, ("least_busy",), billed=True
+        "ibm_",
+        "qgen.backends.ibm.backend:open_ibm",
+        ("shots", "layout"),
+        _HARDWARE_FORMS,
+        {"mitigation": _ON_HARDWARE},
+        ("least_busy",),
+        billed=True,
     ),
     _PROVIDER,
 )

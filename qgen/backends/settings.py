@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from qgen.backends.ibm.options import HardwareOptions
+from qgen.backends.mitigation.method import Mitigation
 from qgen.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class BackendSettings(Settings):
     """Where circuits run while training, and how they are differentiated."""
 
-    added: ClassVar[frozenset[str]] = frozenset({"idle_noise", "method", "paths", "tolerance"})
+    added: ClassVar[frozenset[str]] = frozenset({"idle_noise", "method", "mitigation", "paths", "tolerance"})
 
     name: str = "statevector"
     """As `qgen backends` lists them: `statevector`, `aer`, `noisy:fake_brisbane`, `aer:noise.yaml`, ..."""
@@ -35,6 +36,10 @@ class BackendSettings(Settings):
     """Of method `paths`: how many paths a value is the mean of; None: 16."""
     tolerance: float | None = Field(None, gt=0)
     """Of method `propagate`: the error that values may have, as the root of its mean square; None: 0.01."""
+    mitigation: str | None = None
+    """What is done against a device's errors: `readout` (errors of reading are inverted), `zne:1,3`, `zne:1,3,5`, ...
+    (extrapolated from circuits with so many times as many gates on two qubits, which share the shots), or both, as in
+    `readout+zne:1,3`; None or `none`: nothing."""
     layout: str | None = None
     """A file of `qgen transpile --pin`: circuits put on that device before; None: the transpiler puts them there."""
     hardware: HardwareOptions = HardwareOptions()
@@ -42,6 +47,16 @@ class BackendSettings(Settings):
     gradient: str = "auto"
     """`adjoint`, `parameter-shift`, `spsa`, each with options as in `spsa:directions=4,step=0.1`; `auto` is adjoint
     where the backend has it, else parameter-shift."""
+
+    @field_validator("mitigation")
+    @classmethod
+    def _check_mitigation(cls, text: str | None) -> str | None:
+        mitigation = Mitigation() if text is None else Mitigation.parse(text)
+        return None if mitigation == Mitigation() else str(mitigation)
+
+    def mitigated(self) -> Mitigation | None:
+        """Return what is done against errors; None: nothing."""
+        return None if self.mitigation is None else Mitigation.parse(self.mitigation)
 
     def saved_layouts(self) -> SavedLayouts | None:
         """Read the circuits of `layout`.

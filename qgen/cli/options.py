@@ -22,6 +22,10 @@ NoiseScale = Annotated[float | None, typer.Option(min=0, help="Strength of a dev
 IdleNoise = Annotated[
     bool | None, typer.Option("--idle-noise/--no-idle-noise", help="Whether a device's qubits relax while they wait.")
 ]
+Mitigation = Annotated[
+    str | None,
+    typer.Option(metavar="HOW", help="Against a device's errors: readout, zne:1,3, readout+zne:1,3,5, ...; or none."),
+]
 Method = Annotated[
     Literal["auto", "exact", "propagate", "paths"] | None,
     typer.Option(help="Of noisy: backends: how values are found."),
@@ -56,6 +60,7 @@ class BackendArgs:
     shots: Shots = None
     noise_scale: NoiseScale = None
     idle_noise: IdleNoise = None
+    mitigation: Mitigation = None
     method: Method = None
     paths: Paths = None
     tolerance: Tolerance = None

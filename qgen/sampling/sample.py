@@ -179,6 +179,8 @@ def _conditions(trained: Trained) -> Iterator[str]:
         yield "+".join(backend.noise) or "noiseless"
     if backend.idle_noise:
         yield "idle"
+    if backend.mitigation is not None:
+        yield backend.mitigation.replace(":", "").replace(",", "-")
     if backend.method is not None:
         yield backend.method
     if backend.paths is not None:

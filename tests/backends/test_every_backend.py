@@ -59,7 +59,11 @@ def opened(case: Case) -> Backend:
 
 #: A device or file for each form of names; noise at strength zero leaves the ideal circuit, transpiled and routed.
 EXAMPLES = {
-    "noisy:DEVICE": [Case("noisy:fake_lagos", None, 0.0), Case("noisy:fake_lagos", None, 0.0, "paths")],
+    "noisy:DEVICE": [
+        Case("noisy:fake_lagos", None, 0.0),
+        Case("noisy:fake_lagos", None, 0.0, "paths"),
+        Case("noisy:fake_lagos", SHOTS, 0.0),
+    ],
     "noisy:FILE.yaml": [Case("noisy:quiet.yaml")],
     "aer:DEVICE": [Case("aer:fake_lagos", None, 0.0), Case("aer:fake_lagos", SHOTS, 0.0)],
     "aer:FILE.yaml": [Case("aer:quiet.yaml")],

@@ -37,6 +37,8 @@ def test_hardware_alone_is_billed() -> None:
         ("aer", {"shots": 7}),
         ("aer:fake_manila", {"noise_scale": 0.5, "noise": ["readout", "gates"]}),
         ("noisy:fake_manila", {"method": "propagate", "tolerance": 0.1, "paths": 3}),
+        ("noisy:fake_manila", {"shots": 12, "mitigation": "readout+zne:1,3"}),
+        ("aer:fake_manila", {"mitigation": "zne:1,3,5"}),
         ("fake_manila", {"shots": 33}),
         ("statevector", {}),
     ],

@@ -43,9 +43,10 @@ class Case(NamedTuple):
     name: str
     shots: int
     way: str
+    mitigation: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.name} {self.way}"
+        return f"{self.name} {self.way}{f' {self.mitigation}' if self.mitigation else ''}"
 
 
 CASES = [
@@ -55,6 +56,10 @@ CASES = [
     Case("aer:noisy.yaml", 100, "density matrix"),
     Case("aer:noisy.yaml", 1, "trajectories"),
     Case("fake_manila", 60, "local mode"),
+    Case("noisy:noisy.yaml", 100, "shots"),
+    Case("noisy:noisy.yaml", 100, "shots", "readout+zne:1,3"),
+    Case("aer:noisy.yaml", 100, "density matrix", "readout+zne:1,3,5"),
+    Case("noisy:noisy.yaml", 0, "paths", "zne:1,3"),
     Case("noisy:noisy.yaml", 0, "paths"),
 ]
 cases = pytest.mark.parametrize("case", CASES, ids=str)
@@ -63,7 +68,8 @@ seeds = st.integers(0, 2**63 - 1)
 
 @lru_cache
 def opened(case: Case) -> Backend:
-    return open_backend(case.name, case.shots) if case.shots else open_backend(case.name, method=case.way)
+    method = None if case.shots else case.way
+    return open_backend(case.name, case.shots or None, method=method, mitigation=case.mitigation)
 
 
 @pytest.fixture(autouse=True, scope="module")

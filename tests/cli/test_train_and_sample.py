@@ -280,6 +280,10 @@ def test_describe_says_what_a_run_is(trained: Run) -> None:
             "(exact Pauli vector), differentiated by Adjoint,",
         ),
         (["--backend", "noisy:fake_fez", "--method", "paths", "--paths", "3"], "(3 paths), differentiated by Adjoint,"),
+        (
+            ["--backend", "noisy:fake_fez", "--mitigation", "zne:1,3"],
+            "(zne:1,3: exact Pauli vector), differentiated by Adjoint,",
+        ),
     ],
 )
 def test_a_hybrid_learns_digits_from_shots_and_on_noisy_devices(words: list[str], said: str, tmp_path: Path) -> None:
@@ -293,6 +297,7 @@ def test_a_hybrid_learns_digits_from_shots_and_on_noisy_devices(words: list[str]
     if "fake" in words[1]:
         assert facts["noise"]["calibrated"]
     assert ("--idle-noise" in words) == facts.get("noise", {}).get("idle", False)
+    assert ("--mitigation" in words) == (facts.get("mitigation") == "zne:1,3")
     one = invoke("sample", str(tmp_path / "run"), "--count", "2", "--out", str(tmp_path / "a.png"))
     other = invoke("sample", str(tmp_path / "run"), "--count", "2", "--out", str(tmp_path / "b.png"))
     assert (one.exit_code, other.exit_code) == (0, 0), one.output + other.output

@@ -26,6 +26,9 @@ from qgen.backends.measurement import (
     permute_probabilities,
     sample_bitstrings,
 )
+from qgen.backends.mitigation.compile import Part, compile_mitigated
+from qgen.backends.mitigation.method import Mitigation
+from qgen.backends.mitigation.readout import Calibration
 from qgen.backends.parameters import Doubles
 from qgen.backends.settings import BackendSettings
 from qgen.circuits import LayerCircuit
@@ -52,14 +55,15 @@ class NoisyAerBackend(Backend):
     Args:
         device: the device or file that the noise comes from.
         shots: per circuit; None: values are exact.
+        mitigation: what is done against errors; None: nothing.
 
     Raises:
         BackendError: qiskit-aer is not installed.
     """
 
-    def __init__(self, device: NoisyDevice, shots: int | None = None) -> None:
+    def __init__(self, device: NoisyDevice, shots: int | None = None, mitigation: Mitigation | None = None) -> None:
         require_aer(f"backend `aer:{device.source.name}`")
-        self.device, self._shots = device, shots
+        self.device, self._shots, self.mitigation = device, shots, mitigation
 
     @property
     def name(self) -> str:
@@ -76,16 +80,20 @@ class NoisyAerBackend(Backend):
         )
 
     def compile(self, circuit: LayerCircuit) -> Executable:
-        routed, measurement, noise = self.device.place(circuit)
-        return DeviceExecutable(circuit, self, routed, NoisySimulation(routed, measurement, noise, self._shots))
+        return compile_mitigated(circuit, self, self.device, self.mitigation, self._shots, self._compile)
+
+    def _compile(self, circuit: LayerCircuit, part: Part) -> DeviceExecutable:
+        simulation = NoisySimulation(*part.placed, part.shots, part.calibration)
+        return DeviceExecutable(circuit, self, part.placed.routed, simulation)
 
     def facts(self) -> dict[str, Any]:
-        return {"noise": self.device.facts()}
+        facts: dict[str, Any] = {"noise": self.device.facts()}
+        return facts | {"mitigation": str(self.mitigation)} if self.mitigation else facts
 
 
 def open_noisy(settings: BackendSettings, journal: Path | None) -> Backend:
     """Open the backend with the noise of a device or a file; see `qgen.backends.registry`."""
-    return NoisyAerBackend(open_noisy_device(settings), settings.shots)
+    return NoisyAerBackend(open_noisy_device(settings), settings.shots, settings.mitigated())
 
 
 class NoisySimulation:
@@ -96,14 +104,22 @@ class NoisySimulation:
         measurement: of the layer's observables, in the bases of `routed`.
         noise: of the qubits `routed.physical`.
         shots: per circuit; None: values are exact.
+        calibration: by which errors of reading are inverted, shot by shot; None: they are part of values.
 
     Raises:
         BackendError: the density matrix does not fit into memory.
     """
 
-    def __init__(self, routed: RoutedCircuit, measurement: Measurement, noise: LocalNoise, shots: int | None) -> None:
+    def __init__(
+        self,
+        routed: RoutedCircuit,
+        measurement: Measurement,
+        noise: LocalNoise,
+        shots: int | None,
+        calibration: Calibration | None = None,
+    ) -> None:
         self._measurement, self._wires = measurement, routed.wires
-        self._confusion, self._shots = noise.confusion, shots
+        self._confusion, self._shots, self._calibration = noise.confusion, shots, calibration
         self._dense = _is_dense(len(routed.physical), shots)
         kind = Density if self._dense else Trajectories
         self._runs: list[Density | Trajectories] = [
@@ -123,7 +139,8 @@ class NoisySimulation:
         outcomes = [
             run.outcomes(angles, self._shots, streams, basis, self._confusion) for basis, run in enumerate(self._runs)
         ]
-        return self._measurement.from_outcomes([permute_bits(of_wires, self._wires) for of_wires in outcomes])
+        weights = self._calibration.weights(streams) if self._calibration else None
+        return self._measurement.from_outcomes([permute_bits(of_wires, self._wires) for of_wires in outcomes], weights)
 
 
 def _is_dense(wires: int, shots: int | None) -> bool:

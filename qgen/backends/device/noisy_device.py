@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from qgen.backends.device.routing import RoutedCircuit, route_layer
+from qgen.backends.device.routing import RoutedCircuit, route_folded
 from qgen.backends.device.saved_layouts import SavedLayouts
 from qgen.backends.measurement import Measurement
 from qgen.backends.settings import BackendSettings
@@ -66,9 +66,18 @@ class NoisyDevice:
         Raises:
             BackendError: it does not fit there, or is none of the saved ones; with `idle`, a time that is not known.
         """
+        return self.place_folded(circuit, (1,))[0]
+
+    def place_folded(self, circuit: LayerCircuit, factors: Sequence[int]) -> tuple[Placed, ...]:
+        """Transpile a layer's circuit for the device, and fold it for each of these noise factors.
+
+        Raises:
+            BackendError: see `place`; or a gate cannot be folded.
+        """
         target = self.source.target(circuit.qubits)
-        routed, measurement = route_layer(circuit, target, self.seed, self.saved, self.idle)
-        return Placed(routed, measurement, self.source.local(routed.physical, self.scale, self.kinds))
+        folded, measurement = route_folded(circuit, target, factors, self.seed, self.saved, self.idle)
+        noise = self.source.local(folded[0].physical, self.scale, self.kinds)
+        return tuple(Placed(routed, measurement, noise) for routed in folded)
 
     def facts(self) -> dict[str, Any]:
         """Return the noise as plain values, for a run's provenance."""

@@ -19,6 +19,7 @@ from qgen.circuits import LayerCircuit
 from qgen.circuits.observables import support
 from qgen.errors import BackendError
 from qgen.transpilation.delays import delay_parameters
+from qgen.transpilation.folding import fold_two_qubit_gates
 from qgen.transpilation.idle_delays import insert_idle_delays
 from qgen.transpilation.transpile import TranspileOptions, transpile
 
@@ -106,12 +107,40 @@ def route_layer(
         BackendError: the circuit does not fit on the target, or is none of the saved ones; with `idle`, a time that is
             not known.
     """
+    (routed,), measurement = route_folded(circuit, target, (1,), seed, saved, idle)
+    return routed, measurement
+
+
+def route_folded(
+    circuit: LayerCircuit,
+    target: Target,
+    factors: Sequence[int],
+    seed: int = 0,
+    saved: SavedLayouts | None = None,
+    idle: bool = False,
+) -> tuple[tuple[RoutedCircuit, ...], Measurement]:
+    """Transpile a layer's circuit once, and fold its gates on two qubits so many times; see `fold_two_qubit_gates`.
+
+    Args:
+        circuit: the layer's circuit.
+        target: the device's gates and coupling.
+        factors: noise factors.
+        seed: of the transpiler.
+        saved: routed circuits to choose from; None: the circuit is transpiled now.
+        idle: put a `delay` wherever a qubit waits in the folded circuits, which take longer.
+
+    Raises:
+        BackendError: see `route_layer`; or a gate cannot be folded.
+    """
     conditional = circuit.conditional
     measurement = Measurement(conditional.observables)
     parameters = conditional.inputs + conditional.weights
-    isa = None if saved is None else saved.route(circuit, target)
-    routed = route(conditional.circuit, parameters, target, measurement.bases, seed=seed, isa=isa, idle=idle)
-    return routed, measurement
+    isa = _transpile(conditional.circuit, target, seed) if saved is None else saved.route(circuit, target)
+    routed = (
+        route(conditional.circuit, parameters, target, measurement.bases, isa=fold_two_qubit_gates(isa, n), idle=idle)
+        for n in factors
+    )
+    return tuple(routed), measurement
 
 
 def refuse_open_delays(routed: RoutedCircuit, backend: str) -> None:
@@ -155,9 +184,7 @@ def route(
         BackendError: more qubits than the device has, or the transpiler cannot do it; with `idle`, a time that is not
             known.
     """
-    width = circuit.num_qubits if target.num_qubits is None else target.num_qubits
-    _check_width(circuit.num_qubits, width)
-    isa = transpile(circuit, target, TranspileOptions(level, seed, merge_rotations=True)) if isa is None else isa
+    isa = _transpile(circuit, target, seed, level) if isa is None else isa
     ends = isa.layout.final_index_layout() if isa.layout is not None else range(circuit.num_qubits)
     read = {ends[q] for basis in bases for q, axis in enumerate(basis.axes) if axis != "I"}
     isa = insert_idle_delays(isa, target, read) if idle else isa
@@ -168,14 +195,18 @@ def route(
     changes = BasisChanges(target, bases, wires, physical, idle)
     circuits = tuple(changes.append(body, basis) for basis in bases)
     parameter_map = ParameterMap(expressions, parameters)
-    return RoutedCircuit(circuits, columns, parameter_map, physical, wires, tuple(bases), width, len(body.data))
+    return RoutedCircuit(
+        circuits, columns, parameter_map, physical, wires, tuple(bases), isa.num_qubits, len(body.data)
+    )
 
 
-def _check_width(qubits: int, width: int) -> None:
-    if qubits > width:
+def _transpile(circuit: QuantumCircuit, target: Target, seed: int, level: int = 2) -> QuantumCircuit:
+    qubits, width = circuit.num_qubits, target.num_qubits
+    if width is not None and qubits > width:
         raise BackendError(
             f"the circuit has {qubits} qubits, but the device has {width}: take a smaller circuit or a larger device"
         )
+    return transpile(circuit, target, TranspileOptions(level, seed, merge_rotations=True))
 
 
 def _touched(isa: QuantumCircuit) -> set[int]:

@@ -46,21 +46,29 @@ class Measurement:
         read = {pauli: row / sum(basis.contains(pauli) for basis in bases) for pauli, row in strings.items()}
         self._shares = [_share({pauli: row for pauli, row in read.items() if basis.contains(pauli)}) for basis in bases]
 
-    def from_outcomes(self, outcomes: Sequence[Outcomes]) -> Doubles:
+    def from_outcomes(self, outcomes: Sequence[Outcomes], weights: Doubles | None = None) -> Doubles:
         """Estimate values (N, O) from outcomes (N, shots), one array for each basis; bit q is the reading of qubit q.
 
         Without bases the one row (1, O) of constants, which broadcasts; likewise in the other two methods.
+
+        Args:
+            outcomes: see above.
+            weights: what a reading of 0 and of 1 counts, (N, n, 2), for each qubit; None: 1 and -1.
         """
         values = self._constant[None]
         for readings, share in zip(outcomes, self._shares, strict=True):
-            values = values + _combined(_parities(readings, share.masks, self._qubits), share.coefficients)
+            if weights is None:
+                means = _parities(readings, share.masks, self._qubits)
+            else:
+                means = _weighted(readings, share.masks, weights)
+            values = values + _combined(means, share.coefficients)
         return values
 
     def from_probabilities(self, probabilities: Sequence[Doubles]) -> Doubles:
         """What `from_outcomes` tends to, (N, O), from the probabilities (N, 2^n) of the outcomes, basis by basis."""
         values = self._constant[None]
         for of_basis, share in zip(probabilities, self._shares, strict=True):
-            products = _walsh_hadamard(of_basis, self._qubits)[:, share.masks]
+            products = walsh_hadamard_rows(of_basis, self._qubits)[:, share.masks]
             values = values + _combined(products, share.coefficients)
         return values
 
@@ -117,11 +125,33 @@ def _odd_by_mask(outcomes: Outcomes, masks: Outcomes) -> Doubles:
 
 def _odd_by_outcome(outcomes: Outcomes, masks: Outcomes, size: int) -> Doubles:
     """The same by counting each of the outcomes below `size` first, where there are few."""
-    places = outcomes + size * np.arange(len(outcomes))[:, None]
-    counts = np.bincount(places.ravel(), minlength=size * len(outcomes)).reshape(-1, size)
     odd = np.bitwise_count(np.arange(size)[:, None] & masks) & 1
-    totals: Doubles = counts.astype(np.float64) @ odd.astype(np.float64)  # whole numbers: exact in any order
+    totals: Doubles = _counts(outcomes, size) @ odd.astype(np.float64)  # whole numbers: exact in any order
     return totals
+
+
+def _counts(outcomes: Outcomes, size: int) -> Doubles:
+    """How often each row (N, shots) has each of the outcomes below `size`, (N, size)."""
+    places = outcomes + size * np.arange(len(outcomes))[:, None]
+    return np.bincount(places.ravel(), minlength=size * len(outcomes)).reshape(-1, size).astype(np.float64)
+
+
+def _weighted(outcomes: Outcomes, masks: Outcomes, weights: Doubles) -> Doubles:
+    """Means (N, S) over the shots of the product of what the masked bits count, by their weights (N, n, 2)."""
+    shots, qubits = outcomes.shape[1], weights.shape[1]
+    means = np.empty((len(outcomes), len(masks)))
+    for rows in chunks(len(outcomes), shots):
+        part, own = outcomes[rows], weights[rows]
+        if 1 << qubits <= shots:
+            means[rows] = walsh_hadamard_rows(_counts(part, 1 << qubits), qubits, own)[:, masks] / shots
+            continue
+        for k, mask in enumerate(masks.tolist()):
+            product = np.ones(part.shape)
+            for qubit in range(mask.bit_length()):
+                if mask >> qubit & 1:
+                    product *= np.take_along_axis(own[:, qubit], part >> qubit & 1, axis=1)
+            means[rows, k] = product.mean(axis=1)
+    return means
 
 
 def _combined(parities: Doubles, coefficients: Doubles) -> Doubles:
@@ -137,13 +167,20 @@ def _contributions(share: _Share, qubits: int) -> Doubles:
     """(2^n, O): at outcome i the sum over strings of coefficient * (-1)^(mask . i), by a Walsh-Hadamard transform."""
     sums = np.zeros((share.coefficients.shape[1], 1 << qubits))
     sums[:, share.masks] = share.coefficients.T
-    return _walsh_hadamard(sums, qubits).T
+    return walsh_hadamard_rows(sums, qubits).T
 
 
-def _walsh_hadamard(rows: Doubles, qubits: int) -> Doubles:
-    """(N, 2^n) -> (N, 2^n): entry s is the sum over i of (-1)^(bits that s and i share) * row[i]."""
+def walsh_hadamard_rows(rows: Doubles, qubits: int, weights: Doubles | None = None) -> Doubles:
+    """(N, 2^n) -> (N, 2^n): entry s is the sum over i of (-1)^(bits that s and i share) * row[i].
+
+    With weights (N, n, 2), bit q of i that s has, too, counts weights[:, q, bit] instead of 1 and -1.
+    """
     for qubit in range(qubits):
         pairs = rows.reshape(len(rows), -1, 2, 1 << qubit)
-        even, odd = pairs[:, :, 0], pairs[:, :, 1]
-        rows = np.stack([even + odd, even - odd], axis=2).reshape(len(rows), -1)
+        zero, one = pairs[:, :, 0], pairs[:, :, 1]
+        if weights is None:
+            shared = zero - one
+        else:
+            shared = weights[:, qubit, 0, None, None] * zero + weights[:, qubit, 1, None, None] * one
+        rows = np.stack([zero + one, shared], axis=2).reshape(len(rows), -1)
     return rows

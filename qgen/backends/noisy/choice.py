@@ -54,13 +54,20 @@ class MethodOptions:
     tolerance: float = DEFAULT_TOLERANCE
 
     @classmethod
-    def of(cls, name: Name | None, paths: int | None, tolerance: float | None) -> MethodOptions:
+    def of(
+        cls, name: Name | None, paths: int | None, tolerance: float | None, shots: int | None = None
+    ) -> MethodOptions:
         """Return the options with defaults for what is None.
 
         Raises:
             BackendError: an option is given that the method has no use for.
         """
         chosen: Name = name or "auto"
+        if shots is not None and (chosen not in ("auto", "exact") or paths is not None or tolerance is not None):
+            raise BackendError(
+                f"shots = {shots} are drawn from probabilities that method `exact` finds: leave out what belongs to "
+                "other methods, or take backend `aer:`"
+            )
         for option, value in (("paths", paths), ("tolerance", tolerance)):
             users = _USERS[option]
             if value is not None and chosen not in users:

@@ -328,7 +328,6 @@ def test_idle_noise_is_that_of_aer(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"shots": 100}, "takes no shots: shots = 100 would change nothing. `aer` does"),
         ({"method": "best"}, "`method`: input should be 'auto', 'exact', 'propagate' or 'paths' .given: 'best'"),
         ({"paths": 0}, "`paths`: input should be greater than 0"),
         ({"tolerance": 0.0}, "`tolerance`: input should be greater than 0"),

@@ -1,0 +1,92 @@
+"""Readout inversion: what errors of reading do to values is undone, qubit by qubit.
+
+A device reads a 1 of a prepared 0 with probability a, and a 0 of a prepared 1 with probability b: a product of Z on
+some qubits becomes the product of (1 - a - b) Z + (b - a). Each shot counts the product of (z - (b - a)) / (1 - a - b)
+instead of that of its readings z = 1 and -1, whose mean is the value without errors. This is the inverse of a tensor
+product of confusion matrices. Source: Bravyi, Sheldon, Kandala, McKay and Gambetta, "Mitigating measurement errors in
+multiqubit experiments", 2020, arXiv:2006.14044.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from qgen.backends.device.noisy_device import Placed
+from qgen.backends.parameters import Doubles
+from qgen.errors import BackendError
+from qgen.noise import LocalNoise
+from qgen.randomness import Streams
+
+#: 1 - a - b below which a reading says next to nothing of a qubit, and its inversion is all noise.
+LEAST = 0.05
+CALIBRATION = 1 << 33  # beyond all numbers of bases and of readings: calibrations draw from streams of their own
+
+
+class Calibration:
+    """Readout errors of the qubits of a circuit, as two calibration circuits find them: all prepared 0, and all 1.
+
+    Each row calibrates anew, so that its value follows from its own stream. The prepared states are taken to be free of
+    errors.
+
+    Args:
+        confusion: of the logical qubits, (n, 2, 2): confusion[qubit, prepared, read].
+        shots: of each of the two circuits.
+    """
+
+    def __init__(self, confusion: Doubles, shots: int) -> None:
+        self._wrong, self._shots = confusion[:, [0, 1], [1, 0]], shots
+
+    def weights(self, streams: Streams) -> Doubles:
+        """Return what a reading of 0 and of 1 counts for each qubit and row, (N, n, 2): 1 and -1 without errors."""
+        rngs = streams.generators(CALIBRATION)
+        found = np.array([rng.binomial(self._shots, self._wrong) for rng in rngs]).reshape(-1, *self._wrong.shape)
+        return reading_weights(found / self._shots)
+
+
+def reading_weights(errors: Doubles) -> Doubles:
+    """Return what a reading of 0 and of 1 counts, (..., 2), from readout errors (..., 2) of a prepared 0 and 1.
+
+    Errors found in few shots may leave nothing to invert: then 1 - a - b counts as `LEAST`.
+    """
+    a, b = errors[..., 0], errors[..., 1]
+    left = np.maximum(1 - a - b, LEAST)
+    return np.stack([1 - (b - a), -1 - (b - a)], axis=-1) / left[..., None]
+
+
+def logical_confusion(placed: Placed) -> Doubles:
+    """Return the readout errors (n, 2, 2) of logical qubits; none of those that no wire is read for."""
+    wires = placed.routed.wires
+    confusion = np.tile(np.eye(2), (len(wires), 1, 1))
+    for qubit in _read(placed):
+        confusion[qubit] = placed.noise.confusion[wires[qubit]]
+    return confusion
+
+
+def without_readout(noise: LocalNoise) -> LocalNoise:
+    """Return the noise without errors of reading: what inverting them leaves, where they are known exactly."""
+    return replace(noise, confusion=np.tile(np.eye(2), (len(noise.confusion), 1, 1)))
+
+
+def check_invertible(placed: Placed) -> None:
+    """Refuse to invert readings that say nothing.
+
+    Raises:
+        BackendError: the readings of a qubit are hardly better than chance.
+    """
+    for qubit in _read(placed):
+        wire = placed.routed.wires[qubit]
+        a, b = placed.noise.confusion[wire, 0, 1], placed.noise.confusion[wire, 1, 0]
+        if 1 - a - b < LEAST:
+            raise BackendError(
+                f"qubit {placed.routed.physical[wire]} is read wrongly with probabilities {a:.2g} (of 0) and {b:.2g} "
+                "(of 1), hardly better than chance: its readout cannot be inverted. Take other qubits (--layout), "
+                "weaker noise, or leave `readout` out of the mitigation"
+            )
+
+
+def _read(placed: Placed) -> Sequence[int]:
+    bases = placed.routed.bases
+    return [q for q in range(len(placed.routed.wires)) if any(basis.axes[q] != "I" for basis in bases)]
