@@ -1,10 +1,10 @@
-"""Settings of adversarial training."""
+"""Settings of adversarial training, of GANs and of autoencoders."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from qgen.settings import Settings
 
@@ -23,3 +23,20 @@ class AdversarialSettings(Settings):
     """steps of the discriminator, each on a batch of its own, for one of the generator"""
     discriminator_rate: float | None = Field(None, gt=0)
     """learning rate of the discriminator (two time scales: Heusel et al. 2017); null: that of the generator"""
+
+
+class ReconstructionSettings(Settings):
+    """Losses of an autoencoder and of its discriminator, beside L1 and squared error of pixels."""
+
+    kl_weight: float = Field(1e-2, ge=0)
+    """weight of the KL divergence of an image's code, in nats a number of the image: little makes good reconstructions,
+    1 makes codes that are standard normal (Kingma & Welling 2013)"""
+    gan_start: NonNegativeInt = 400
+    """steps without the discriminator, in the beginning; it does not change when a run that goes on gets longer"""
+    feature_weight: float = Field(1.0, ge=0)
+    """weight of the squared error of the discriminator's features (Larsen et al. 2015)"""
+    gan_weight: float = Field(0.5, ge=0)
+    """size of the adversarial loss's gradient at the last layer, in sizes of that of the reconstruction (Esser et al.
+    2020)"""
+    discriminator_rate: float | None = Field(None, gt=0)
+    """learning rate of the discriminator; null: that of the autoencoder"""

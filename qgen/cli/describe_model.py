@@ -64,6 +64,7 @@ def _about(config: "RunConfig", generator: "Generator") -> dict[str, Any]:
         "variant": getattr(config.model, "variant", None),
         "sampling": dict(generator.sampling_info),
         "circuits_per_image": generator.circuits_per_image,
+        "circuits_per_training_image": generator.circuits_per_training_image,
         "backend": config.backend.name,
     }
 
@@ -100,6 +101,7 @@ def _rows(what: str, facts: "ModelDescription", about: dict[str, Any]) -> dict[s
         "images": f"{about['data']}, {size if (height, width) != (1, 1) else f'samples of {channels} numbers'}",
         "parameters": f"{facts.parameters:,}, of which {facts.quantum_parameters:,} in circuits",
         "circuits": f"{facts.circuits_per_call:,} for an image in each call, "
+        f"{about['circuits_per_training_image']:,g} in a step of training, "
         f"{about['circuits_per_image']:,} to sample one ({about['sampling']['words']})",
     }
     for circuit in facts.circuits:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 BUILT_IN: Mapping[str, str] = {
     "unet": "qgen.generators.diffusion:DiffusionGenerator",
     "gan": "qgen.generators.gan:AdversarialGenerator",
+    "autoencoder": "qgen.generators.autoencoder:AutoencoderGenerator",
     "classifier": "qgen.generators.classifier:ClassifierModel",
 }
 #: The kind of a model whose settings do not say.

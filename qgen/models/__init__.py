@@ -5,12 +5,19 @@ from typing import TYPE_CHECKING
 from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
+    from qgen.models.autoencoder import VAEGAN as VAEGAN
+    from qgen.models.autoencoder import Autoencoder as Autoencoder
+    from qgen.models.autoencoder import AutoencoderSettings as AutoencoderSettings
+    from qgen.models.autoencoder import build_vae_gan as build_vae_gan
+    from qgen.models.branch_settings import BranchSettings as BranchSettings
     from qgen.models.description import ModelDescription as ModelDescription
     from qgen.models.features import ClassifierSettings as ClassifierSettings
     from qgen.models.gan import GAN as GAN
     from qgen.models.gan import GANSettings as GANSettings
     from qgen.models.gan import build_gan as build_gan
     from qgen.models.gan import describe_gan as describe_gan
+    from qgen.models.quantum_branch import QuantumBranch as QuantumBranch
+    from qgen.models.quantum_branch import branch_outputs as branch_outputs
     from qgen.models.unet.describe import describe_unet as describe_unet
     from qgen.models.unet.network import UNet as UNet
     from qgen.models.unet.network import build_unet as build_unet

@@ -18,7 +18,7 @@ from qgen.yaml_values import Unquoted, parse_yaml
 #: Group and keys that exclude each other: the one given last counts.
 _EITHER = (("training", "steps", "epochs"),)
 #: Kinds whose other settings are the same: switching between them keeps the rest of the group.
-_TWINS = ("classical", "quantum")
+_TWINS = ("classical", "quantum", "circuit", "none")
 
 #: Settings, and whole groups of them, that may change when a run resumes: the steps taken so far do not depend on them.
 #: A folder of images may have been moved: that its images are the same ones is checked when they are opened.

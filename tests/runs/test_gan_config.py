@@ -54,7 +54,10 @@ def test_unknown_keys_are_those_of_the_chosen_kind() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("model.kind=gam", "`model.kind`: input should be 'unet' or 'gan' or 'classifier' (given: 'gam')"),
+        (
+            "model.kind=gam",
+            "`model.kind`: input should be 'unet' or 'gan' or 'autoencoder' or 'classifier' (given: 'gam')",
+        ),
         ("model.generator.kind=pach", "`model.generator.kind`: input should be 'conv' or 'patch' or 'style'"),
         ("model.generator.block.kind=qantum", "`model.generator.block.kind`: input should be 'classical' or 'quantum'"),
         ("model.generator.block.width=0", "`model.generator.block.width`: input should be greater than 0 (given: 0)"),

@@ -96,7 +96,7 @@ def text_keys() -> list[str]:
 
 
 def base_of(key: str) -> RunConfig:
-    for preset in ("gan-classical", "patch-gan", "style-gan", "quanvunet", "classifier"):
+    for preset in ("gan-classical", "patch-gan", "style-gan", "quanvunet", "vae-gan", "classifier"):
         config = read_config(preset)
         try:
             value(config, key)

@@ -51,6 +51,26 @@ SMALL_PLAYERS = {
     "patch-gan": _FEWER,
     "style-gan": _FEWER,
 }
+#: An autoencoder of a few digits with a circuit, whose discriminator joins after two steps.
+SMALL_AUTOENCODER = (
+    "model.widths=[8]",
+    "model.channels=2",
+    "model.quantum.qubits=2",
+    "model.quantum.layers=1",
+    "model.discriminator.extractor.width=4",
+    "reconstruction.gan_start=2",
+    "data.name=digits",
+    "data.limit=64",
+    "training.steps=6",
+    "training.batch=4",
+    "training.samples=4",
+    "training.sample_every=null",
+    "training.log_every=2",
+    "training.checkpoint_every=2",
+    "training.warm_up=0",
+    "training.decay=none",
+    "training.ema.after=1",
+)
 
 
 def small_config(*changes: str) -> RunConfig:
@@ -59,6 +79,10 @@ def small_config(*changes: str) -> RunConfig:
 
 def small_gan(preset: str, *changes: str) -> RunConfig:
     return read_config(preset, [*SMALL_GAN, *SMALL_PLAYERS[preset], *changes])
+
+
+def small_autoencoder(*changes: str) -> RunConfig:
+    return read_config("vae-gan", [*SMALL_AUTOENCODER, *changes])
 
 
 def trainer(run: Run, config: RunConfig) -> Trainer:

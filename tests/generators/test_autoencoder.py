@@ -1,0 +1,172 @@
+"""Autoencoders as a kind: trained, resumed, exported, sampled and described by what knows no kind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from small_runs import resume_small, small_autoencoder, train_config, trainer
+from typer.testing import CliRunner
+
+from qgen.adversarial import psnr
+from qgen.backends import open_backend
+from qgen.cli.main import app
+from qgen.costing.circuit_use import sampling_uses, training_uses
+from qgen.data import open_images
+from qgen.generators import Generator, can_sample
+from qgen.models.autoencoder import build_autoencoder, read_autoencoder
+from qgen.runs import Run, build_generator, load_checkpoint, override_config
+from qgen.sampling import open_trained
+from qgen.training import export, metrics
+
+PLACES = ("encoder", "decoder")
+
+
+def generator(*changes: str) -> Generator:
+    return build_generator(small_autoencoder(*changes), (1, 8, 8))
+
+
+def equal(one: Run, other: Run) -> bool:
+    """Whether weights, averages, optimisers and metrics are the same to the last bit."""
+    left, right = (load_checkpoint(run.checkpoints()[-1]).tensors for run in (one, other))
+    rows = [
+        [{k: v for k, v in row.items() if not k.endswith("per_second")} for row in metrics.read(run.metrics)]
+        for run in (one, other)
+    ]
+    return rows[0] == rows[1] and all(
+        left[group].keys() == right[group].keys()
+        and all(torch.equal(value, right[group][name]) for name, value in left[group].items())
+        for group in left.keys() | right.keys()
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [(), ("model.quantum.place=decoder", "model.vector=3"), ("model.gan=false", "model.quantum.kind=classical")],
+    ids=["encoder", "decoder of a vector", "no discriminator"],
+)
+def test_a_resumed_run_comes_to_the_same_bits(changes: tuple[str, ...], tmp_path: Path) -> None:
+    """Stopped before and after the discriminator joins."""
+    whole, _ = train_config(tmp_path / "whole", small_autoencoder(*changes))
+    first, _ = train_config(tmp_path / "first", small_autoencoder(*changes, "training.steps=2"))
+    resume_small(first, ["training.steps=4"])
+    resume_small(first, ["training.steps=6"])
+    assert equal(whole, first)
+    row = metrics.read(whole.metrics)[-1]
+    prefix = "" if "model.gan=false" in changes else "autoencoder_"
+    assert {f"{prefix}{name}" for name in ("loss", "kl", "psnr", "gate", "branch_share")} <= row.keys()
+
+
+def test_the_switch_of_the_branch_keeps_its_other_settings() -> None:
+    config = override_config(small_autoencoder(), ["model.quantum={kind: classical}"])
+    assert config.model.quantum.qubits == 2
+    assert override_config(config, ["model.quantum.kind=none"]).model.quantum.layers == 1
+
+
+def test_what_it_exports_is_the_averaged_autoencoder(tmp_path: Path) -> None:
+    run, _ = train_config(tmp_path / "run", small_autoencoder())
+    made = trainer(run, run.config())
+    made.restore()
+    exported = export(made)
+    assert exported is not None
+    settings, shape, tensors = read_autoencoder(run.path / "autoencoder.safetensors")
+    network = build_autoencoder(settings, shape)
+    network.load_state_dict(tensors)
+    average = load_checkpoint(run.checkpoints()[-1]).tensors["ema"]
+    assert all(torch.equal(tensors[name.removeprefix("autoencoder.")], value) for name, value in average.items())
+
+    images = open_images(run.config().data.model_copy(update={"split": "test", "limit": None}))
+    given = images.scaled(torch.arange(len(images)))
+    with torch.no_grad():
+        posterior = network.eval().encode(given)
+        ratios = psnr(network.decode(posterior.mean), given)
+    facts = json.loads((run.path / "autoencoder.json").read_text())
+    assert facts["psnr"] == pytest.approx(ratios.mean().item(), rel=1e-4)
+    assert facts["kl"] == pytest.approx(posterior.kl().mean().item(), rel=1e-4)
+    assert (facts["held_out"], facts["count"]) == (True, len(images))
+    with Image.open(run.path / "reconstructions.png") as picture:
+        assert picture.mode == "L"
+    assert f"PSNR {facts['psnr']:.2f} dB" in exported.lines[1]
+
+
+@pytest.mark.parametrize(("place", "kind", "sampled", "trained"), [
+    ("encoder", "circuit", 0, 1),
+    ("decoder", "circuit", 1, 1),
+    ("decoder", "classical", 0, 0),
+    ("decoder", "none", 0, 0),
+])  # fmt: skip
+def test_circuits_are_those_that_run(place: str, kind: str, sampled: int, trained: int) -> None:
+    made = generator(f"model.quantum.place={place}", f"model.quantum.kind={kind}")
+    assert (made.circuits_per_image, made.circuits_per_training_image, made.num_calls) == (sampled, trained, sampled)
+    assert sum(use.per_image for use in training_uses(made)) == trained
+    assert sum(use.per_image for use in sampling_uses(made)) == sampled
+    # After the discriminator has joined, too.
+    made.network.updates += 10
+    assert sum(use.per_image for use in training_uses(made)) == trained
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_image_follows_from_its_seed_alone_on_any_backend(place: str, tmp_path: Path) -> None:
+    run, _ = train_config(tmp_path / "run", small_autoencoder(f"model.quantum.place={place}", "training.steps=2"))
+    own = open_trained(run).generator
+    together = own.sample([5, 6, 7])
+    assert together.shape == (3, 1, 8, 8)
+    assert together.abs().max() <= 1
+    torch.testing.assert_close(own.sample([6]), together[1:2])
+    assert own.sample([]).shape == (0, 1, 8, 8)
+    for name in ("aer", "reference"):
+        other = open_trained(run, {"name": name}).generator.sample([5, 6, 7])
+        torch.testing.assert_close(other, together, rtol=1e-4, atol=1e-4)
+    noisy = open_trained(run, {"name": "noisy:fake_fez"}).generator.sample([5, 6, 7])
+    assert torch.equal(noisy, together) == (place == "encoder")
+
+
+def test_controls_of_the_branch_reach_the_samples(tmp_path: Path) -> None:
+    from qgen.models import branch_outputs
+
+    run, _ = train_config(tmp_path / "run", small_autoencoder("model.quantum.place=decoder", "training.steps=2"))
+    trained = open_trained(run).generator
+    own = trained.sample([1, 2])
+    with branch_outputs(trained.network, "mean"):
+        assert not torch.equal(trained.sample([1, 2]), own)
+    assert torch.equal(trained.sample([1, 2]), own)
+
+
+def test_the_commands_know_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from small_runs import SMALL_AUTOENCODER
+
+    monkeypatch.chdir(tmp_path)
+    changes = [word for change in SMALL_AUTOENCODER for word in ("--set", change)]
+    runner = CliRunner()
+    trained = runner.invoke(app, ["train", "vae-gan", "--out", "run", *changes, "--json"])
+    assert trained.exit_code == 0, trained.output
+    assert json.loads(trained.stdout)["psnr"] > 0
+    facts = json.loads(runner.invoke(app, ["describe", "run", "--json"]).stdout)
+    assert (facts["kind"], facts["circuits_per_image"], facts["circuits_per_training_image"]) == ("autoencoder", 0, 1)
+    assert "1 in a step of training, 0 to sample one" in " ".join(
+        runner.invoke(app, ["describe", "run"]).stdout.split()
+    )
+    sampled = runner.invoke(app, ["sample", "run", "--count", "4", "--json"])
+    assert sampled.exit_code == 0, sampled.output
+    assert can_sample(open_trained(Run(tmp_path / "run")).generator)
+
+
+def test_gradients_by_parameter_shift_are_those_of_the_engine() -> None:
+    """With a circuit in front of the code and behind it."""
+    for place in PLACES:
+        grads = []
+        for gradient in ("adjoint", "parameter-shift"):
+            made = build_generator(
+                small_autoencoder(f"model.quantum.place={place}"), (1, 8, 8), open_backend("statevector"), gradient
+            )
+            player = made.players()[0]
+            draws = player.objective.draw(2, made.shape, torch.Generator().manual_seed(0))
+            images = torch.linspace(-1, 1, 128).reshape(2, 1, 8, 8)
+            player.objective(images, draws).backward()
+            grads.append({name: weight.grad for name, weight in player.parameters.items()})
+        assert all(weight is not None for weight in grads[0].values())
+        for name, weight in grads[0].items():
+            torch.testing.assert_close(weight, grads[1][name], rtol=1e-3, atol=1e-5)
