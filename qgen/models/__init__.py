@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from qgen.models.autoencoder import AutoencoderSettings as AutoencoderSettings
     from qgen.models.autoencoder import build_vae_gan as build_vae_gan
     from qgen.models.branch_settings import BranchSettings as BranchSettings
+    from qgen.models.denoisers import DenoiserSettings as DenoiserSettings
+    from qgen.models.denoisers import build_denoiser as build_denoiser
     from qgen.models.description import ModelDescription as ModelDescription
     from qgen.models.features import ClassifierSettings as ClassifierSettings
     from qgen.models.gan import GAN as GAN

@@ -90,16 +90,21 @@ def test_sampling(preset: str, count: int, server: DevServer, tmp_path: Path) ->
         generator.backend.close()
 
 
-def test_a_model_with_labels_and_guidance(server: DevServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("interval", "rows", "words"), [("null", 6, "guidance 2"), ("[0.5, 1]", 5, "guidance 2 in 2 of 3 evaluations")]
+)
+def test_a_model_with_labels_and_guidance(
+    interval: str, rows: int, words: str, server: DevServer, tmp_path: Path
+) -> None:
     changes = ("model.conditioning=label", "sampling.labels=[3, 5]", "sampling.guidance=2", "backend.gradient=spsa")
-    settings = config("digits", *changes)
+    settings = config("digits", *changes, f"sampling.guidance_interval={interval}")
     training = built(tmp_path, settings)
     generator: Any = training.generator
     try:
         plan = plan_training(generator, settings, generator.backend, 1)
         sampling = plan_sampling(generator, settings, generator.backend, 3, 0)
-        assert sampling.task == "sampling 3 images of seed 0 with dpm-solver in 3 steps, guidance 2, of class 3, 5"
-        assert sampling.circuits == 3 * generator.circuits_per_image == 3 * 2 * 3 * generator.network.circuits_per_call
+        assert sampling.task == f"sampling 3 images of seed 0 with dpm-solver in 3 steps, {words}, of class 3, 5"
+        assert sampling.circuits == 3 * generator.circuits_per_image == 3 * rows * generator.network.circuits_per_call
         generator.backend.allow(plan.seconds + sampling.seconds)
         training.step(0)
         compare(server, plan)

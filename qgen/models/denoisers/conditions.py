@@ -1,0 +1,50 @@
+"""What a denoiser of codes knows beside the code: its time, and its class."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from qgen.conditioning import Conditioning
+from qgen.errors import InputError
+from qgen.models.unet.blocks import LabelEmbedding, TimeEmbedding
+
+
+class Conditions(nn.Module):
+    """The embeddings of the time and, of a model with classes, of the class, added.
+
+    Args:
+        waves: sines and cosines of the time, together.
+        width: D, of the embedding.
+        num_classes: classes that it knows, beside the null class; None: it is unconditional.
+    """
+
+    def __init__(self, waves: int, width: int, num_classes: int | None) -> None:
+        super().__init__()
+        self.time = TimeEmbedding(waves, width)
+        self.label = None if num_classes is None else LabelEmbedding(num_classes, width)
+
+    def forward(self, times: Tensor, conditioning: Conditioning | None) -> Tensor:
+        """Embed times (B,), in steps, and conditions of as many codes as (B, D); None: the null class for all.
+
+        Raises:
+            InputError: there are conditions, and the model has none, or they are of another kind or number.
+        """
+        embedded: Tensor = self.time(times)
+        if self.label is not None:
+            return embedded + self.label(conditioning, times)  # type: ignore[no-any-return]
+        if conditioning is not None:
+            raise InputError("this model was built without conditioning: leave it out, or set `model.conditioning`")
+        return embedded
+
+
+def check_states(states: Tensor, times: Tensor, code_shape: tuple[int, ...]) -> None:
+    """Refuse states and times that a denoiser of codes of this shape does not take.
+
+    Raises:
+        InputError: states of another shape, or not one time for each.
+    """
+    if states.shape[1:] != code_shape or times.shape != states.shape[:1]:
+        raise InputError(
+            f"this model takes codes {('B', *code_shape)} and times ('B',), "
+            f"not {tuple(states.shape)} and {tuple(times.shape)}"
+        )
