@@ -6,8 +6,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from qgen.models.branch_settings import BranchSettings
 from qgen.models.circuit_context import CircuitContext
-from qgen.models.quantum_branch import BranchSettings, QuantumBranch
+from qgen.models.quantum_branch import QuantumBranch
 
 
 class Middle(nn.Module):

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from qgen.errors import ConfigError
-from qgen.models.quantum_branch import BranchSettings
+from qgen.models.branch_settings import BranchSettings
 from qgen.settings import Settings
 
 DenoiserName = Literal["unet", "dit", "mlp"]
