@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Called with (steps done, steps in total).
 ProgressCallback = Callable[[int, int], None]
+#: Called with a line for people.
+MessageCallback = Callable[[str], None]
 
 #: Width of a bar, in columns. Its description has the rest of the line, and is cut where it is longer.
 _BAR_COLUMNS = 12

@@ -14,6 +14,8 @@ TEMPORARY_MARK = ".tmp"
 #: What file systems without locks answer.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _LOCK_POLL = 0.1  # seconds
+#: Environment variable with the folder of caches.
+CACHE_VARIABLE = "QGEN_CACHE"
 
 
 @contextmanager
@@ -103,6 +105,29 @@ def user_folder(platform: str, environ: Mapping[str, str]) -> Path | None:
         "win32": ("LOCALAPPDATA", "AppData/Local"),
         "darwin": ("", "Library/Application Support"),
     }.get(platform, ("XDG_DATA_HOME", ".local/share"))
+    return _in_home(variable, inside, environ)
+
+
+def cache_folder(platform: str, environ: Mapping[str, str]) -> Path | None:
+    """Return the folder of what can be made again: `QGEN_CACHE`, else by the convention of the platform.
+
+    None without a home folder.
+
+    Args:
+        platform: as `sys.platform`.
+        environ: the environment variables.
+    """
+    if environ.get(CACHE_VARIABLE):
+        return Path(environ[CACHE_VARIABLE]).absolute()
+    variable, inside = {
+        "win32": ("LOCALAPPDATA", "AppData/Local"),
+        "darwin": ("", "Library/Caches"),
+    }.get(platform, ("XDG_CACHE_HOME", ".cache"))
+    folder = _in_home(variable, inside, environ)
+    return folder / "cache" if folder is not None and platform == "win32" else folder
+
+
+def _in_home(variable: str, inside: str, environ: Mapping[str, str]) -> Path | None:
     if os.path.isabs(environ.get(variable, "")):
         return Path(environ[variable], "qgen")
     try:

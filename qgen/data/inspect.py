@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 
 from qgen.data.decoding import ImageHeader, read_header, read_pixels
-from qgen.data.folder import Reader, list_folder
 from qgen.data.image_set import ImageSet
+from qgen.data.listing import list_folder
+from qgen.data.reader import Reader
 from qgen.progress import ProgressCallback
 from qgen.user_files import printable
 
@@ -87,17 +88,17 @@ def inspect_folder(path: Path, progress: ProgressCallback | None = None) -> Fold
             headers[index] = header
         if progress:
             progress(index + 1, len(folder.files))
-    folders = [printable(folder.files[index].parts[0]) for index in headers] if folder.labels is not None else []
+    inside = [] if folder.labels is None else [folder.files[index].partition("/")[0] for index in headers]
     sides = {header.side for header in headers.values()}
     return FolderReport(
         path=printable(path),
         images=len(headers),
-        counts=_count(folders),
+        counts=_count(map(printable, inside)),
         sizes=_count(f"{header.width}x{header.height}" for header in headers.values()),
         modes=_count(header.mode for header in headers.values()),
         size=sides.pop() if len(sides) == 1 else None,
         channels=1 if all(header.grey for header in headers.values()) else 3,
-        unreadable={printable(file.as_posix()): reason for file, reason in sorted(reader.unreadable.items())},
+        unreadable={printable(file): reason for file, reason in sorted(reader.unreadable.items())},
     )
 
 

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from qgen.data.decoding import resize
 from qgen.data.distributions import DISTRIBUTIONS, SOURCE, Distribution, draw_samples
-from qgen.data.folder import folder_shape, list_folder, open_folder
+from qgen.data.folder import folder_shape, open_folder
 from qgen.data.image_set import ImageSet, check_memory
+from qgen.data.listing import list_folder
 from qgen.data.sets import KNOWN_SETS, KnownSet
 from qgen.data.settings import DataSettings
 from qgen.data.sources import expand_home, load_published
 from qgen.data.subset import select_subset
 from qgen.errors import DataError
-from qgen.progress import ProgressCallback
+from qgen.progress import MessageCallback, ProgressCallback
 from qgen.user_files import printable
 
 
@@ -28,6 +29,7 @@ def open_images(
     data_dir: Path | None = None,
     download: bool = True,
     progress: ProgressCallback | None = None,
+    message: MessageCallback | None = None,
 ) -> ImageSet:
     """Load the images that the settings ask for.
 
@@ -36,16 +38,18 @@ def open_images(
         data_dir: the folder to search first for the files of a known set, and to download them to.
         download: download files that are not on this machine.
         progress: called with the bytes of a download or the files of a folder, done and in total.
+        message: called with a line about a cache that is made or used.
 
     Raises:
         DataError: there are no such images; files are missing, damaged or not the published ones; images differ in
-            size and `size` is not set; they do not fit into memory; or a distribution is asked for in another form.
+            size and `size` is not set; they fit neither into memory nor into a cache; or a distribution is asked for
+            in another form.
     """
     if settings.name in KNOWN_SETS:
         return open_known(KNOWN_SETS[settings.name], settings, data_dir, download, progress)
     if settings.name in DISTRIBUTIONS:
         return open_distribution(DISTRIBUTIONS[settings.name], settings)
-    return open_folder(find_folder(settings.name), settings, progress)
+    return open_folder(find_folder(settings.name), settings, progress, message)
 
 
 def image_shape(settings: DataSettings) -> tuple[int, int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,8 @@ class DataSettings(Settings):
 
     They depend on these settings alone, not on a run's seed: runs that differ in their seed train on the same images.
     """
+
+    added: ClassVar[frozenset[str]] = frozenset({"cache"})
 
     name: str = Field(default="digits", min_length=1)
     """A known data set or distribution (`qgen data` lists them), or the path of a folder of images."""
@@ -56,6 +58,12 @@ class DataSettings(Settings):
 
     skip_unreadable: bool = False
     """Skip unreadable files of a folder. Otherwise they are named, and nothing is trained."""
+
+    cache: Literal["auto", "always", "never"] = "auto"
+    """Whether the images of a folder are decoded once, into a file that is mapped into memory; they are the same ones.
+
+    `auto`: if there are 100,000 or more, if they take 1 GiB or more, or if they do not fit into memory.
+    """
 
     @model_validator(mode="after")
     def _no_class_twice(self) -> Self:

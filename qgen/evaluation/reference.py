@@ -17,7 +17,7 @@ from qgen.data.subset import fixed_permutation
 from qgen.errors import DataError
 from qgen.metrics.features import MAX_REFERENCE
 from qgen.metrics.neighbours import nearest
-from qgen.progress import ProgressCallback
+from qgen.progress import MessageCallback, ProgressCallback
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ def open_reference(
     data_dir: Path | None = None,
     limit: int | None = None,
     progress: ProgressCallback | None = None,
+    message: MessageCallback | None = None,
 ) -> Reference:
     """Open the real images that the samples of a generator are compared with.
 
@@ -80,13 +81,14 @@ def open_reference(
         data_dir: where files of known sets lie.
         limit: largest number of reference images; None: 10,000.
         progress: called while images are read.
+        message: called with a line about a cache of images that is made or used.
 
     Raises:
         DataError: images cannot be opened, or there are fewer than four.
     """
-    train = open_images(settings, data_dir, progress=progress)
+    train = open_images(settings, data_dir, progress=progress, message=message)
     all_of_them = settings.model_copy(update={"limit": None, "fraction": None})
-    whole = train if all_of_them == settings else open_images(all_of_them, data_dir, progress=progress)
+    whole = train if all_of_them == settings else open_images(all_of_them, data_dir, True, progress, message)
     if settings.name not in KNOWN_SETS and settings.name not in DISTRIBUTIONS:
         return _halves(train, whole, limit or MAX_REFERENCE)
     other = "test" if settings.split == "train" else "train"

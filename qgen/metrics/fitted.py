@@ -31,6 +31,8 @@ from qgen.metrics.networks import (
 from qgen.progress import ProgressCallback
 from qgen.tensor_files import TensorFile
 
+#: Images that are held as numbers at a time: a tenth of a large set does not fit into memory.
+_ROWS = 16 * CHUNK
 _FILE = TensorFile("judge", 1, "It is learned anew.")
 
 
@@ -126,10 +128,12 @@ def _accuracy(network: Classifier, images: ImageSet, targets: Tensor, held_out: 
     """Return the accuracy on held-out images, with no class among the answers; None if there are none."""
     if not len(held_out):
         return None
-    indices = torch.from_numpy(held_out)
-    probabilities = FittedFeatureSpace(network, images.shape, "").extract(images.scaled(indices)).probabilities
-    assert probabilities is not None  # it is a classifier
-    return float((probabilities.argmax(axis=1) == targets[indices].numpy()).mean())
+    space, right = FittedFeatureSpace(network, images.shape, ""), 0
+    for indices in torch.from_numpy(held_out).split(_ROWS):
+        probabilities = space.extract(images.scaled(indices)).probabilities
+        assert probabilities is not None  # it is a classifier
+        right += int((probabilities.argmax(axis=1) == targets[indices].numpy()).sum())
+    return right / len(held_out)
 
 
 def cache_path(sha256: str) -> Path | None:

@@ -34,6 +34,7 @@ RESUMABLE = (
     "sampling",
     "backend",
     "data.name",
+    "data.cache",
 )
 
 Plain = dict[str, Any]

@@ -173,14 +173,19 @@ class Trainer:
         settings, fabric = self.settings, self.fabric
         share = settings.batch // fabric.world_size
         mine = slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
-        number = step * self.batches + repeat
-        index = batch_indices(settings.seed, number, settings.batch, len(self.images))[mine]
+        index = self._batch_indices(step * self.batches + repeat)[mine]
         purpose = (player.name, step, repeat) if repeat else (player.name, step)
         draws = player.draw(settings.batch, self.generator.shape, generator(settings.seed, *purpose))
         images, device = self.images.scaled(index).to(fabric.device), fabric.device
+        if self.images.mapped is not None:  # the next batch is read from the disk during this step
+            self.images.prefetch(self._batch_indices(step * self.batches + repeat + 1)[mine])
         conditioning = self.generator.conditioning
         given = None if conditioning is None else conditioning.of_images(self.images, index).to(device)
         return player.step(images, draws.part(mine).to(device), given, learning_rate(step, self.total, settings))
+
+    def _batch_indices(self, number: int) -> torch.Tensor:
+        """Return the indices of the images in a batch of all devices."""
+        return batch_indices(self.settings.seed, number, self.settings.batch, len(self.images))
 
     def agreed(self, wanted: bool) -> bool:
         """Return whether any device was asked to stop."""

@@ -28,8 +28,9 @@ def pack() -> Pack:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The user's data folder of this test alone; no file of the machine is found."""
+    """The user's folders of this test alone; no file of the machine is found."""
     home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("QGEN_CACHE", str(home / "cache"))
     monkeypatch.delenv("QGEN_DATA", raising=False)
     monkeypatch.setattr(sources, "user_folder", lambda platform, environ: home / "qgen")
     monkeypatch.setattr(sources, "_SYSTEM", ())

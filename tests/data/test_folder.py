@@ -365,7 +365,9 @@ def test_images_that_are_nearly_bombs_warn_nobody(tmp_path: Path, monkeypatch: p
 def test_what_does_not_fit_into_memory_is_refused_beforehand(tmp_path: Path) -> None:
     save(tmp_path / "image.png", np.zeros((4, 4)))
     with pytest.raises(DataError, match="GiB of memory"):
-        open_folder(tmp_path, size=10**6)
+        open_folder(tmp_path, size=10**6, cache="never")
+    with pytest.raises(DataError, match=r"GiB of memory, and .* are free, and a cache cannot be made: it takes"):
+        open_folder(tmp_path, size=10**7)
 
 
 def test_the_copy_that_a_limit_makes_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -375,7 +377,7 @@ def test_the_copy_that_a_limit_makes_counts(tmp_path: Path, monkeypatch: pytest.
     assert len(open_folder(tmp_path)) == len(open_folder(tmp_path, fraction=1)) == 4  # nothing is shuffled
     for settings in ({"limit": 3}, {"fraction": 0.75}):
         with pytest.raises(DataError, match="3 images of 1x8x8 take"):
-            open_folder(tmp_path, **settings)
+            open_folder(tmp_path, cache="never", **settings)
 
 
 def test_progress_is_told(tmp_path: Path) -> None:
