@@ -1,5 +1,6 @@
 """The `qgen` command: its subcommands, and how errors are shown."""
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,8 @@ from qgen import __version__
 from qgen.cli import backends, data, describe, devserver, evaluate, jobs, sample, study, train, transpile
 from qgen.cli.option_groups import flatten_groups
 from qgen.cli.output import print_error
-from qgen.errors import user_message
+from qgen.errors import QgenError, user_message
+from qgen.launchers import ALONE, Place, find_place
 
 
 class _ErrorBoundary(TyperGroup):
@@ -25,8 +27,29 @@ class _ErrorBoundary(TyperGroup):
             line = None if ctx.params["debug"] else user_message(error)
             if line is None:
                 raise
-            print_error(line)
+            _say(line)
             raise typer.Exit(1) from error
+
+
+def _say(line: str) -> None:
+    """Print an error. Of several processes that train together, all but those that say the same before they meet."""
+    place = _place()
+    if place.rank == 0:
+        print_error(line)
+    elif place.local_rank == 0 or _have_met():
+        print_error(f"{place.name}: {line}")
+
+
+def _place() -> Place:
+    try:
+        return find_place()
+    except QgenError:
+        return ALONE
+
+
+def _have_met() -> bool:
+    distributed = getattr(sys.modules.get("torch"), "distributed", None)
+    return distributed is not None and distributed.is_available() and distributed.is_initialized()
 
 
 # Plain help rather than rich panels: it starts sooner, and examples can be copied.

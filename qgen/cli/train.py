@@ -13,6 +13,7 @@ from qgen.cli import confirmation, options
 from qgen.cli.output import check_folder, make_console, print_json
 from qgen.cli.progress import progress
 from qgen.interrupts import on_forced_exit
+from qgen.launchers import find_place
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -166,37 +167,47 @@ def _train(
         Report,
         TensorBoardReport,
         Trainer,
+        connected,
         export,
         make_fabric,
         open_training_images,
+        release_workers,
         start,
         terminate_workers,
     )
     from qgen.training import resume as resume_training
 
+    place = find_place()
+    first = place.rank == 0
     console = make_console(as_json)
+    console.quiet = not first
+
+    def say(line: str) -> None:
+        console.print(line, soft_wrap=True)
+
     with progress(console, "fetching images") as on_progress:
-        images, real = open_training_images(settings, data_dir, on_progress)
+        images, real = open_training_images(settings, data_dir, on_progress, say)
     report: Report = ConsoleReport(console)
     if tensorboard:
         report = TensorBoardReport(run.path / "tensorboard", report)
-    fabric = make_fabric(settings, device, devices)
-    run = fabric.broadcast(run)  # the first process names the folder; another one may look at its clock a second later
-    first = fabric.is_global_zero
+    fabric = make_fabric(settings, device, devices, place)
     try:
-        with progress(console, "preparing"):
-            trainer = Trainer.build(run, settings, images, fabric, real)
-        with closing(trainer.generator.backend):
-            if first:
+        with connected(fabric, run.path):
+            # The first process names the folder; another one may look at its clock a second later.
+            run = fabric.broadcast(run)
+            with progress(console, "preparing"):
+                trainer = Trainer.build(run, settings, images, fabric, real)
+            with closing(trainer.generator.backend):
                 what = f"{len(images):,} images of {images.name} ({images.source})"
                 where = describe_runs(trainer.generator.network, gradients=True)
                 circuits = f"circuits on {where}" if where else "no circuits"
-                console.print(f"training on {what}, {circuits}, into {run.path}", soft_wrap=True)
-                if not confirmation.confirm_training(console, trainer, spending, as_json):
+                say(f"training on {what}, {circuits}, into {run.path}")
+                if not fabric.broadcast(first and confirmation.confirm_training(console, trainer, spending, as_json)):
                     return
-            with on_forced_exit(lambda: terminate_workers(fabric)):
-                finished = (resume_training if resume else start)(trainer, report if first else Report())
-            exported = export(trainer, data_dir) if first and not finished.stopped else None
+                with on_forced_exit(lambda: terminate_workers(fabric)):
+                    finished = (resume_training if resume else start)(trainer, report if first else Report())
+                release_workers(fabric)
+                exported = export(trainer, data_dir) if first and not finished.stopped else None
     except BaseException:
         terminate_workers(fabric)
         raise

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from qgen.training.launch import open_training_images as open_training_images
     from qgen.training.launch import resume as resume
     from qgen.training.launch import start as start
-    from qgen.training.launch import terminate_workers as terminate_workers
     from qgen.training.loop import Finished as Finished
     from qgen.training.loop import Trainer as Trainer
     from qgen.training.loop import train as train
+    from qgen.training.processes import connected as connected
+    from qgen.training.processes import release_workers as release_workers
+    from qgen.training.processes import terminate_workers as terminate_workers
     from qgen.training.report import ConsoleReport as ConsoleReport
     from qgen.training.report import Report as Report
     from qgen.training.report import TensorBoardReport as TensorBoardReport

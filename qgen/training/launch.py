@@ -2,71 +2,63 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
 
 from qgen.data import ImageSet, open_images
 from qgen.errors import ConfigError, RunError
 from qgen.generators import Export
-from qgen.progress import ProgressCallback
+from qgen.launchers import ALONE, Place
+from qgen.progress import MessageCallback, ProgressCallback
 from qgen.runs import RunConfig, provenance
 from qgen.runs.folder import writing
 from qgen.training.device import Device, choose_device
 from qgen.training.loop import Finished, Trainer, train
 from qgen.training.memory import keep_memory
 from qgen.training.optimization import decay_change
+from qgen.training.processes import connected, count_devices, launch
 from qgen.training.report import Report
 
 
-def make_fabric(config: RunConfig, device: Device = "auto", devices: int = 1) -> Fabric:
+def make_fabric(config: RunConfig, device: Device = "auto", devices: int = 1, place: Place = ALONE) -> Fabric:
     """Launch the devices that train: with more than one, this process becomes the first of several.
+
+    Args:
+        config: the settings.
+        device: where classical layers run.
+        devices: number of devices on this machine, with a process each; 1 where a launcher has started them.
+        place: which of the processes of a launcher this one is (`find_place`); by default it trains alone, even where
+            the environment is a launcher's, as on the workers of a study.
 
     Raises:
         ConfigError: CUDA is wanted and there is none, or the batch does not divide among the devices.
     """
-    kind = choose_device(device)
-    if kind == "cuda" and devices > torch.cuda.device_count():
-        raise ConfigError(f"--devices {devices}: there are {torch.cuda.device_count()} GPUs here")
-    if devices > 1 and not config.kind.distributed:
-        raise ConfigError(f"--devices {devices}: a model of kind `{config.kind.name}` is trained on one device")
-    if config.training.batch % devices:
+    world_size = count_devices(devices, place) * place.nodes
+    if world_size > 1 and not config.kind.distributed:
+        raise ConfigError(f"{world_size} devices: a model of kind `{config.kind.name}` is trained on one device")
+    if config.training.batch % world_size:
         raise ConfigError(
-            f"training.batch = {config.training.batch} does not divide among {devices} devices; choose a multiple"
+            f"training.batch = {config.training.batch} does not divide among {world_size} devices; choose a multiple"
         )
     keep_memory()
-    if kind == "cuda":  # the same numbers each time, for a little speed
+    if choose_device(device) == "cuda":  # the same numbers each time, for a little speed
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
     precision: Any = {"32": "32-true", "bf16": "bf16-mixed"}[config.training.precision]
-    # The others wait while the first one draws samples, and that may take long.
-    unused = config.kind.has_unused_parameters(config.model)
-    several = DDPStrategy(timeout=timedelta(days=1), find_unused_parameters=unused)
-    strategy = several if devices > 1 else "auto"
-    if sys.flags.safe_path:  # the processes that it starts have the same path as this one
-        os.environ["PYTHONSAFEPATH"] = "1"
-    fabric = Fabric(accelerator=kind, devices=devices, strategy=strategy, precision=precision)
-    fabric.launch()
-    return fabric
-
-
-def terminate_workers(fabric: Fabric) -> None:
-    """End the processes that this one launched: without it they would wait for each other for ever."""
-    for process in getattr(fabric.strategy.launcher, "procs", []):
-        process.kill()
+    return launch(device, devices, place, precision, config.kind.has_unused_parameters(config.model))
 
 
 def open_training_images(
-    config: RunConfig, data_dir: Path | None = None, progress: ProgressCallback | None = None
+    config: RunConfig,
+    data_dir: Path | None = None,
+    progress: ProgressCallback | None = None,
+    message: MessageCallback | None = None,
 ) -> tuple[ImageSet, ImageSet]:
     """Load the images of a training, and those that its samples are compared with.
 
@@ -74,6 +66,7 @@ def open_training_images(
         config: the settings.
         data_dir: where data sets lie; None: the usual places.
         progress: see `open_images`.
+        message: see `open_images`.
 
     Returns:
         The images to learn from; and all there are, however few of them are learned from.
@@ -81,11 +74,11 @@ def open_training_images(
     Raises:
         DataError: see `open_images`.
     """
-    images = open_images(config.data, data_dir, progress=progress)
+    images = open_images(config.data, data_dir, progress=progress, message=message)
     whole = config.data.model_copy(update={"limit": None, "fraction": None})
     if not config.training.judged or whole == config.data:
         return images, images
-    return images, open_images(whole, data_dir)
+    return images, open_images(whole, data_dir, progress=progress, message=message)
 
 
 def start(trainer: Trainer, report: Report, should_stop: Callable[[], bool] | None = None) -> Finished:
@@ -99,11 +92,12 @@ def start(trainer: Trainer, report: Report, should_stop: Callable[[], bool] | No
     Raises:
         RunError: the folder is taken or cannot be written; or see `train`.
     """
-    if trainer.fabric.is_global_zero:
-        trainer.run.start(trainer.config, _facts(trainer))
-    with _alone(trainer):
-        trainer.fabric.barrier()
-        return train(trainer, report, should_stop=should_stop)
+    with connected(trainer.fabric, trainer.run.path):
+        if trainer.fabric.is_global_zero:
+            trainer.run.start(trainer.config, _facts(trainer))
+        with _alone(trainer):
+            trainer.fabric.barrier()
+            return _train(trainer, report, should_stop=should_stop)
 
 
 def resume(trainer: Trainer, report: Report, should_stop: Callable[[], bool] | None = None) -> Finished:
@@ -130,7 +124,7 @@ def resume(trainer: Trainer, report: Report, should_stop: Callable[[], bool] | N
             f"{run.path} was trained with other weights of its frozen extractor than those at hand; "
             "bring those back, or start a new run"
         )
-    with _alone(trainer):
+    with connected(trainer.fabric, run.path), _alone(trainer):
         first = trainer.restore()
         if trainer.fabric.is_global_zero:
             here = {"from_step": first, "backend": provenance.backend_facts(trainer.generator.backend)}
@@ -151,9 +145,15 @@ def resume(trainer: Trainer, report: Report, should_stop: Callable[[], bool] | N
             trainer.clear_away(first)
         trainer.fabric.barrier()
         try:
-            return train(trainer, report, first, should_stop)
+            return _train(trainer, report, first, should_stop)
         finally:
             _note_jobs(trainer)
+
+
+def _train(trainer: Trainer, report: Report, first: int = 0, should_stop: Callable[[], bool] | None = None) -> Finished:
+    finished = train(trainer, report, first, should_stop)
+    trainer.fabric.barrier()  # no process ends before the first one has written its last checkpoint
+    return finished
 
 
 def export(trainer: Trainer, data_dir: Path | None = None) -> Export | None:
