@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -31,7 +32,8 @@ Examples:
   qgen evaluate images --reference digits --size 8
 
 FID, KID and Inception Score of publications are of Inception's features:
---protocol defalco2024, with weights that you have (--weights FILE.pth)."""
+--protocol defalco2024, with weights that you have (--weights FILE.pth).
+CMMD is of CLIP's: --features clip --weights FOLDER."""
 
 #: Samples where --count says nothing, at most.
 MAX_COUNT = 1_000
@@ -76,12 +78,16 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="fitted (a small classifier of the real images; the default), inception, efficientnet-lite0, digits, "
-            "classifier:NAME_OR_FILE.",
+            help="fitted (a small classifier of the real images; the default), inception, clip, efficientnet-lite0, "
+            "digits, classifier:NAME_OR_FILE.",
         ),
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Inception's weights; default: in torch's hub folder.")
+        Path | None,
+        typer.Option(
+            metavar="FILE|FOLDER",
+            help="Inception's weights, by default in torch's hub folder; or the folder of CLIP's.",
+        ),
     ] = None,
     compare: Annotated[
         list[Path] | None, typer.Option(metavar="RUN", help="Another run of the same data. Repeatable.")
@@ -153,13 +159,11 @@ def _request(
     if protocol.count is not None and count not in (None, protocol.count):
         raise typer.BadParameter(f"{name} is of {protocol.count:,} images, not of {count:,}.", param_hint="--count")
 
-    from qgen.metrics.inception import find_weights
-    from qgen.metrics.spaces import FITTED, check_name
+    from qgen.metrics.spaces import FITTED, check_name, check_weights
 
     features = protocol.features or features or FITTED
     check_name(features)
-    if features == "inception":
-        find_weights(weights)
+    check_weights(features, weights)
     return Request(protocol, features, weights, protocol.count or count, seed, data_dir, device)
 
 
@@ -263,7 +267,8 @@ def _open(console: Console, settings: list[DataSettings], request: Request) -> t
     from qgen.metrics import open_feature_space
 
     with progress(console, "fetching images") as bar:
-        references = [open_reference(each, request.data_dir, request.protocol.real_count, bar) for each in settings]
+        say, count = partial(console.print, soft_wrap=True), request.protocol.real_count
+        references = [open_reference(each, request.data_dir, count, bar, say) for each in settings]
     first = references[0]
     for reference in references:
         if reference.whole.sha256 != first.whole.sha256:

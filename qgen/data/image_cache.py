@@ -7,16 +7,16 @@ how far that file is written: whoever comes next goes on from there.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
-from math import prod
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -97,6 +97,10 @@ class ImageCache:
     def _building(self) -> Path:
         return self.path / "building.json"
 
+    @property
+    def _lock(self) -> Path:
+        return self.path / "lock"
+
     def find(self) -> CachedImages | None:
         """Open the finished cache; None if there is none, a file of the folder has changed, or it is damaged."""
         record = Finished.read(self._finished)
@@ -121,8 +125,8 @@ class ImageCache:
                 self._finished.unlink()
             return None
         if self._building.exists():  # who made it was ended before everything else was removed
-            with suppress(OSError), self._alone(wait=False) as alone:
-                if alone and Finished.read(self._finished) == record:
+            with suppress(OSError), storage.locked(self._lock):
+                if Finished.read(self._finished) == record:
                     self._clear(record.file)
         self._message(f"images are read from the cache {self._shown(record.shape)}")
         return CachedImages(mapped, indices, record.unreadable, record.sha256)
@@ -144,10 +148,10 @@ class ImageCache:
         count, channels, size, _ = shape
         in_order = bool((np.diff(self._order) > 0).all())
         in_memory = memory_problem(count, channels, size, copies=1 if in_order else 2)
-        large = count >= MANY_IMAGES or prod(shape) >= MANY_BYTES
+        large = count >= MANY_IMAGES or math.prod(shape) >= MANY_BYTES
         if self._mode == "auto" and not large and in_memory is None:
             return False
-        problem = self._problem(prod(shape) * (1 if in_order else 2))
+        problem = self._problem(math.prod(shape) * (1 if in_order else 2))
         if problem is None:
             return True
         if self._mode == "auto" and in_memory is None:
@@ -222,7 +226,7 @@ class ImageCache:
 
     def _begin(self, shape: Shape) -> Building:
         """Return where to go on, with the file cut to what is known to be written; a new file at the beginning."""
-        header, image = len(npy_header(shape)), prod(shape[1:])
+        header, image = len(npy_header(shape)), math.prod(shape[1:])
         state = Building.read(self._building)
         if state is not None and state.listing == self._listing and state.shape == shape:
             with suppress(OSError):
@@ -282,7 +286,7 @@ class ImageCache:
         images, target = MappedImages(path, shape).images.numpy(), self.path / f"images-{uuid4().hex[:8]}.npy"
         with open(target, "wb") as file:
             file.write(npy_header(shape))
-            chunk = max(1, _CHUNK_BYTES // prod(shape[1:]))
+            chunk = max(1, _CHUNK_BYTES // math.prod(shape[1:]))
             for first in range(0, len(order), chunk):
                 file.write(images[order[first : first + chunk]].data)
         return target
@@ -299,7 +303,7 @@ class ImageCache:
         """Return why a cache of so many bytes cannot be made; None: it can."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with open(self.path / "lock", "a"):
+            with open(self._lock, "a"):
                 pass
             # What is there of it, or of another state of the folder, is gone on with or removed.
             free = shutil.disk_usage(self.path).free + sum(file.stat().st_size for file in self.path.glob("images-*"))
@@ -321,31 +325,18 @@ class ImageCache:
                 file.unlink()
 
     @contextmanager
-    def _alone(self, wait: bool = True) -> Iterator[bool]:
-        """Lock the cache against other processes that would make it, where the system has file locks.
-
-        Yields whether it is locked, or cannot be: without `wait` another process may have it.
-        """
-        try:
-            import fcntl
-        except ImportError:  # not on Windows
-            yield True
-            return
-        with open(self.path / "lock", "a") as file:
+    def _alone(self) -> Iterator[None]:
+        """Lock the cache, so that no other process makes it; waits for one that does."""
+        with ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stack.enter_context(storage.locked(self._lock))
             except BlockingIOError:
-                if not wait:
-                    yield False
-                    return
                 self._message(f"another process makes the cache {printable(self.path)}: waiting for it")
-                fcntl.flock(file, fcntl.LOCK_EX)
-            except OSError:  # no locks on this file system: two may make it, and the last one stays
-                pass
-            yield True
+                stack.enter_context(storage.locked(self._lock, patience=math.inf))
+            yield
 
     def _shown(self, shape: Shape) -> str:
-        return f"{printable(self.path)} ({_format_size(prod(shape))})"
+        return f"{printable(self.path)} ({_format_size(math.prod(shape))})"
 
 
 def open_cache(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from qgen.evaluation.protocol import Protocol
 from qgen.metrics.bootstrap import Resampling
-from qgen.metrics.distances import frechet, resampled_mmd
+from qgen.metrics.distances import CMMD_SCALE, cmmd, frechet, gaussian_kernel, resampled_mmd
 from qgen.metrics.distributions import correlation_error, jensen_shannon, sliced_wasserstein
 from qgen.metrics.features import CONFIDENT, Features
 from qgen.metrics.neighbours import MAX_NEIGHBOURS, NEIGHBOURS, neighbourhoods
@@ -139,9 +139,22 @@ def _kid(compared: Compared, protocol: Protocol, resampling: Resampling) -> Foun
     real, generated = compared.reference.features, compared.samples.features
     size = min(protocol.subset_size, max(2, min(len(real), len(generated)) // 2))
     value, deviation = kid(real, generated, protocol.subsets, size)
-    draws = resampling.counts("reference", len(real)), resampling.counts("samples", len(generated))
+    draws = _counts(real, generated, resampling)
     details = {"subsets": protocol.subsets, "subset_size": size, "deviation": deviation}
     return Found(value, resampled_mmd(real, generated, draws), details)
+
+
+def _cmmd(compared: Compared, _: Protocol, resampling: Resampling) -> Found | None:
+    if not compared.samples.clip:
+        return None
+    real, generated = compared.reference.features, compared.samples.features
+    value, unbiased = cmmd(real, generated)
+    drawn = resampled_mmd(real, generated, _counts(real, generated, resampling), gaussian_kernel)
+    return Found(value, CMMD_SCALE * drawn, {"unbiased": unbiased})
+
+
+def _counts(real: Cloud, generated: Cloud, resampling: Resampling) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return resampling.counts("reference", len(real)), resampling.counts("samples", len(generated))
 
 
 def _inception_score(compared: Compared, protocol: Protocol, resampling: Resampling) -> Found | None:
@@ -264,6 +277,15 @@ MEASURES = (
         "squared MMD with a cubic kernel (Binkowski et al. 2018, arXiv:1801.01401); KID where features are Inception's",
         "unbiased: about 0 where nothing differs, and then as often below",
         least=None,
+    ),
+    Measure(
+        "cmmd",
+        "CMMD",
+        _cmmd,
+        "lower",
+        "1000 times the squared MMD of CLIP's embeddings with a Gaussian kernel of bandwidth 10 (Jayasumana et al. "
+        "2024, arXiv:2401.09603), as the authors' code computes it",
+        "larger for fewer images, by little; JSON has the unbiased value too",
     ),
     Measure(
         "inception_score",

@@ -7,7 +7,7 @@ of two covariances, and a kernel distance no kernel of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,11 @@ from qgen.randomness import derive
 Cloud = NDArray[np.float64]
 #: How often each real and each generated image is drawn, (B, N) and (B, M).
 Draws = tuple[NDArray[np.int64], NDArray[np.int64]]
+#: From (N, F) and (M, F) to (N, M).
+Kernel = Callable[[Cloud, Cloud], Cloud]
 
+#: Bandwidth of CMMD's kernel, and what its values are multiplied by.
+CMMD_SIGMA, CMMD_SCALE = 10.0, 1000.0
 #: Number of subsets that the kernel distance averages over, and their largest size.
 SUBSETS = 50
 SUBSET_SIZE = 500
@@ -88,29 +92,62 @@ def _mean_of_pairs(kernel: Cloud) -> float:
     return float((kernel.sum() - np.trace(kernel)) / (count * (count - 1)))
 
 
-def resampled_mmd(real: Cloud, generated: Cloud, draws: Draws) -> Cloud:
-    """Compute `polynomial_mmd` of resampled images, (B,); pairs of an image with itself are left out.
+def cmmd(real: Cloud, generated: Cloud) -> tuple[float, float]:
+    """Compute CMMD: 1000 times the squared MMD with a Gaussian kernel of bandwidth 10.
+
+    Jayasumana et al. 2024, arXiv:2401.09603, on CLIP's embeddings of unit length.
+
+    Args:
+        real: (N, F), N at least 2.
+        generated: (M, F), M at least 2.
+
+    Returns:
+        The value as the authors' code computes it, which counts each image as a pair with itself and is at least 0 up
+        to rounding; and the unbiased one of the paper's text, which may be negative.
+    """
+    totals = [_total(cloud, cloud) for cloud in (real, generated)]
+    across = _total(real, generated) / (len(real) * len(generated))
+    counts = len(real), len(generated)
+    biased = sum(total / count**2 for total, count in zip(totals, counts, strict=True)) - 2 * across
+    pairs = sum((total - count) / (count * (count - 1)) for total, count in zip(totals, counts, strict=True))
+    return CMMD_SCALE * biased, CMMD_SCALE * (pairs - 2 * across)
+
+
+def _total(x: Cloud, y: Cloud) -> float:
+    return sum(float(gaussian_kernel(x[rows], y).sum()) for rows in _rows(len(x)))
+
+
+def gaussian_kernel(x: Cloud, y: Cloud) -> Cloud:
+    """Return CMMD's kernel (N, M) of (N, F) and (M, F)."""
+    squared = np.sum(x**2, axis=1)[:, None] + np.sum(y**2, axis=1)[None, :] - 2 * x @ y.T
+    kernel: Cloud = np.exp(-np.maximum(squared, 0) / (2 * CMMD_SIGMA**2))
+    return kernel
+
+
+def resampled_mmd(real: Cloud, generated: Cloud, draws: Draws, kernel: Kernel = _kernel) -> Cloud:
+    """Compute the unbiased squared MMD of resampled images, (B,); pairs of an image with itself are left out.
 
     Args:
         real: (N, F).
         generated: (M, F).
         draws: how often each image is drawn, (B, N) and (B, M).
+        kernel: by default that of `polynomial_mmd`.
     """
     weights = [counts.T.astype(np.float64) for counts in draws]
-    within = [_paired(cloud, own) for cloud, own in zip((real, generated), weights, strict=True)]
+    within = [_paired(cloud, own, kernel) for cloud, own in zip((real, generated), weights, strict=True)]
     across = np.zeros(weights[0].shape[1])
     for rows in _rows(len(real)):
-        across += np.sum(weights[0][rows] * (_kernel(real[rows], generated) @ weights[1]), axis=0)
+        across += np.sum(weights[0][rows] * (kernel(real[rows], generated) @ weights[1]), axis=0)
     return within[0] + within[1] - 2 * across / (len(real) * len(generated))
 
 
-def _paired(cloud: Cloud, weights: Cloud) -> Cloud:
+def _paired(cloud: Cloud, weights: Cloud, kernel: Kernel) -> Cloud:
     """Return the mean kernel of pairs of different images, (B,), for weights (N, B)."""
     total = np.zeros(weights.shape[1])
     for rows in _rows(len(cloud)):
-        kernel = _kernel(cloud[rows], cloud)
-        kernel[np.arange(len(kernel)), np.arange(rows.start, rows.start + len(kernel))] = 0
-        total += np.sum(weights[rows] * (kernel @ weights), axis=0)
+        values = kernel(cloud[rows], cloud)
+        values[np.arange(len(values)), np.arange(rows.start, rows.start + len(values))] = 0
+        total += np.sum(weights[rows] * (values @ weights), axis=0)
     pairs = weights.sum(axis=0) ** 2 - np.sum(weights**2, axis=0)
     mean: Cloud = total / np.maximum(pairs, 1)
     return mean

@@ -31,12 +31,14 @@ class Features:
             are not those of the images.
         logits: (N, L), float64, whose softmax the Inception Score is of; None without a classifier.
         raw: whether they are the samples themselves, of a distribution in F dimensions.
+        clip: whether they are CLIP's embeddings of unit length, which CMMD is of.
     """
 
     features: NDArray[np.float64]
     probabilities: NDArray[np.float64] | None
     logits: NDArray[np.float64] | None = None
     raw: bool = False
+    clip: bool = False
 
     def __len__(self) -> int:
         return len(self.features)

@@ -9,16 +9,19 @@ from torch import Tensor, nn
 
 from qgen.data import ImageSet
 from qgen.errors import ConfigError, suggestion
+from qgen.metrics.clip import check_folder, open_clip
 from qgen.metrics.features import Features, FeatureSpace
 from qgen.metrics.fitted import open_fitted_space
-from qgen.metrics.inception import open_inception
+from qgen.metrics.inception import find_weights, open_inception
 from qgen.models.features import ExtractorSettings, build_feature_extractor
 from qgen.models.features.classifier import find_classifier, load_classifier
 from qgen.progress import ProgressCallback
 
 #: The one that is fitted to the real images themselves, and cached.
 FITTED = "fitted"
-NAMES = (FITTED, "inception", "efficientnet-lite0", "digits", "classifier:NAME_OR_FILE")
+NAMES = (FITTED, "inception", "clip", "efficientnet-lite0", "digits", "classifier:NAME_OR_FILE")
+#: Those whose weights a user names.
+_WITH_WEIGHTS = ("inception", "clip")
 #: A classifier of 8x8 digits that comes with qgen.
 _DIGITS = "classifier:digits-from-mnist"
 #: Pixels that EfficientNet-Lite0 was trained with.
@@ -78,13 +81,27 @@ def check_name(name: str) -> None:
     raise ConfigError(f"there are no features `{name}`; allowed: {', '.join(NAMES)}.{near}")
 
 
+def check_weights(name: str, weights: Path | None) -> None:
+    """Check that the weights of a feature space are there, without loading them.
+
+    Raises:
+        ConfigError: they are missing, or it takes none.
+    """
+    if weights is not None and name not in _WITH_WEIGHTS:
+        raise ConfigError(f"--weights are those of {' and '.join(_WITH_WEIGHTS)}: features `{name}` take none")
+    if name == "inception":
+        find_weights(weights)
+    if name == "clip":
+        check_folder(weights)
+
+
 def open_feature_space(name: str, images: ImageSet, weights: Path | None = None) -> FeatureSpace:
     """Return a feature space by its name.
 
     Args:
         name: one of NAMES.
         images: the real images, all of the training split: `fitted` learns from them, others see their shape.
-        weights: the file of Inception's weights; None: that in torch's hub folder.
+        weights: the file of Inception's weights, None: that in torch's hub folder; or the folder of CLIP's.
 
     Raises:
         ConfigError: there is no such space; a package or weights are missing; or it cannot take these images.
@@ -92,8 +109,7 @@ def open_feature_space(name: str, images: ImageSet, weights: Path | None = None)
         RunError: the file of a classifier is damaged.
     """
     check_name(name)
-    if weights is not None and name != "inception":
-        raise ConfigError(f"--weights are those of `inception`: features `{name}` take none")
+    check_weights(name, weights)
     if images.shape[1:] == (1, 1):
         if name != FITTED:
             raise ConfigError(f"{images.name} is a distribution: its samples are no images for features `{name}`")
@@ -102,6 +118,8 @@ def open_feature_space(name: str, images: ImageSet, weights: Path | None = None)
         return open_fitted_space(images)
     if name == "inception":
         return open_inception(images.shape, weights)
+    if name == "clip":
+        return open_clip(images.shape, weights)
     if name == "efficientnet-lite0":
         settings = ExtractorSettings(name=name, size=_LITE0_SIZE)
         description = f"EfficientNet-Lite0 trained on ImageNet, images enlarged to {_LITE0_SIZE}x{_LITE0_SIZE}"

@@ -214,12 +214,12 @@ def dies(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
         monkeypatch.setattr(owner, name, ends)
 
 
-@pytest.mark.parametrize("settings", [{}, {"limit": 6}])
+@pytest.mark.parametrize("settings", [{}, {"limit": 4}])
 def test_a_process_that_dies_leaves_nothing_or_a_whole_cache(
     settings: dict[str, Any], images: Images, caches: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(image_cache, "_NOTE_SECONDS", -1)
-    loaded = images.fill(8).open("never", **settings)
+    loaded = images.fill(5).open("never", **settings)
     deaths = 0
     while True:
         shutil.rmtree(caches, ignore_errors=True)
