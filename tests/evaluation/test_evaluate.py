@@ -11,7 +11,8 @@ from qgen.data import DataSettings, ImageSet
 from qgen.errors import DataError
 from qgen.evaluation import MEASURES, PROTOCOLS, Evaluation, Protocol, Reference, evaluate_images
 from qgen.evaluation.measures import HALVES
-from qgen.metrics.distances import frechet
+from qgen.metrics.clip import ClipSpace
+from qgen.metrics.distances import cmmd, frechet
 from qgen.metrics.spaces import ValuesSpace
 from qgen.metrics.torchmetrics_scores import fid, inception_score, kid
 
@@ -50,6 +51,17 @@ def test_values_are_those_of_the_metrics_themselves(pixel_space, digits_referenc
     assert value["fid"] == pytest.approx(fid(real, own.features), rel=1e-6)
     assert value["kid"] == kid(real, own.features, 9, 50)[0]
     assert value["inception_score"] == inception_score(own.logits, 4)[0]
+
+
+def test_cmmd_is_of_clips_embeddings_alone(pixel_space, digits_reference, good):
+    assert "cmmd" not in evaluated(good, pixel_space, digits_reference).results
+    space = ClipSpace(lambda images: images.flatten(1)[:, ::7], digits_reference.whole.shape, 8, "0" * 64)
+    found = evaluated(good, space, digits_reference).results["cmmd"]
+    real, own = (space.extract(each).features for each in (digits_reference.real_images(), good))
+    biased, unbiased = cmmd(real, own)
+    assert (found.samples.value, found.samples.details["unbiased"]) == (biased, unbiased)
+    assert 0 < found.samples.interval.low < biased < found.samples.interval.high
+    assert found.real.value < 3 * biased
 
 
 def test_the_extrapolated_distance_has_hardly_any_bias(rng, digits_reference):
