@@ -285,7 +285,7 @@ MEASURES = (
         "lower",
         "1000 times the squared MMD of CLIP's embeddings with a Gaussian kernel of bandwidth 10 (Jayasumana et al. "
         "2024, arXiv:2401.09603), as the authors' code computes it",
-        "larger for fewer images, by little; JSON has the unbiased value too",
+        "larger for fewer images: compare values of equal numbers; JSON has the unbiased value too",
     ),
     Measure(
         "inception_score",
