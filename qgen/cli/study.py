@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qgen.cli import options, study_options
+from qgen.cli import options, study_noise, study_options
 from qgen.cli.output import check_folder, make_console
 from qgen.cli.study_options import make_executor, run_and_report, study_folder
 
@@ -20,7 +20,9 @@ EXAMPLES = """\b
 Examples:
   qgen study compare gan-classical gan-quantum-g --images 64000
   qgen study compare gan-classical gan-quantum-g --seeds 5 --fraction 1
-  qgen study compare unet my.yaml --images 20000 --dry-run"""
+  qgen study compare unet my.yaml --images 20000 --dry-run
+  qgen study noise gan-quantum-g patch-gan --images 20000
+  qgen study shots gan-quantum-g --shots 128,1024,exact --images 20000"""
 
 _COMPARE_EXAMPLES = """\b
 Examples:
@@ -36,7 +38,11 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 @app.callback(epilog=EXAMPLES)
 def study() -> None:
-    """Train several runs to compare them, and say what they support."""
+    """Run and compare many trainings or samplings, and say what they support."""
+
+
+app.command(epilog=study_noise.NOISE_EXAMPLES)(study_noise.noise)
+app.command(epilog=study_noise.SHOTS_EXAMPLES)(study_noise.shots)
 
 
 @app.command(epilog=_COMPARE_EXAMPLES)
@@ -56,8 +62,6 @@ def compare(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of all. Repeatable.")
     ] = None,
     jobs: study_options.Jobs = None,
-    executor: study_options.ExecutorName = None,
-    scheduler: study_options.Scheduler = None,
     out: study_options.Out = None,
     data_dir: options.DataDir = None,
     device: study_options.Device = "cpu",
@@ -74,7 +78,7 @@ def compare(
     from qgen.studies.comparison import make_comparison
 
     folder = study_folder(out, "compare")
-    runner = make_executor(executor, scheduler, jobs, data_dir, device)
+    runner = make_executor(jobs, data_dir, device)
     if not dry_run:
         check_folder(folder / "compare.json")
     console = make_console(as_json)

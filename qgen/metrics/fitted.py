@@ -59,6 +59,11 @@ class FittedFeatureSpace(FeatureSpace):
         self.accuracy = accuracy
         self._network = network.eval().requires_grad_(False)
 
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the tensors and plain values from which it can be made again."""
+        values = {"accuracy": self.accuracy} if isinstance(self._network, Classifier) else {}
+        return self._network.state_dict(), values
+
     def _extract(self, pixels: Tensor, progress: ProgressCallback | None) -> Features:
         parts: list[Tensor] = []
         for chunk in pixels.split(CHUNK):
@@ -72,7 +77,7 @@ class FittedFeatureSpace(FeatureSpace):
         return Features(features.double().numpy(), logits.softmax(dim=1).numpy(), logits.numpy())
 
 
-def open_fitted_space(images: ImageSet, cache: bool = True) -> FittedFeatureSpace:
+def open_fitted_space(images: ImageSet, cache: bool | Path = True) -> FittedFeatureSpace:
     """Return a feature space for these images, from the cache in the user's folder or fitted now.
 
     With labels it is a small classifier, fitted to at most 10,000 of the images: seconds for digits of 8x8 pixels,
@@ -83,15 +88,24 @@ def open_fitted_space(images: ImageSet, cache: bool = True) -> FittedFeatureSpac
 
     Args:
         images: the real images, all of them.
-        cache: read the network from the user's folder, and write it there.
+        cache: read the network from the user's folder, and write it there; a path: from and to that file.
 
     Raises:
         DataError: there are fewer than two images.
     """
     if len(images) < 2:
         raise DataError(f"Features are learned from at least two images; {images.name} has {len(images)}.")
-    path = cache_path(images.sha256) if cache else None
+    path = cache if isinstance(cache, Path) else cache_path(images.sha256) if cache else None
     return _components(images, path) if images.labels is None else _classifier(images, images.labels, path)
+
+
+def save_fitted_space(space: FittedFeatureSpace, path: Path) -> None:
+    """Write the network to a file, from which `open_fitted_space(images, cache=path)` makes the same space anywhere.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written.
+    """
+    _FILE.write(path, *space.state())
 
 
 def _classifier(images: ImageSet, labels: Tensor, path: Path | None) -> FittedFeatureSpace:

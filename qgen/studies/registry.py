@@ -6,10 +6,16 @@ from importlib import import_module
 from types import MappingProxyType
 
 from qgen.errors import ConfigError, short_repr
+from qgen.studies import comparison, noise
 from qgen.studies.study import StudyKind
 
-#: The kinds of this package, as `package.module:NAME` of a `StudyKind`; imported at their first use.
-KINDS = MappingProxyType({"compare": "qgen.studies.comparison:KIND"})
+KINDS = MappingProxyType(
+    {
+        "compare": StudyKind(comparison.ComparisonStudy, comparison.report, "compare"),
+        "noise": StudyKind(noise.NoiseStudy, noise.report, "noise"),
+        "shots": StudyKind(noise.NoiseStudy, noise.report, "shots"),
+    }
+)
 
 
 def find_kind(name: object) -> StudyKind:
@@ -21,9 +27,10 @@ def find_kind(name: object) -> StudyKind:
     Raises:
         ConfigError: there is none of that name, or it cannot be imported.
     """
+    if isinstance(name, str) and name in KINDS:
+        return KINDS[name]
     known = f"known: {', '.join(KINDS)}, or your own as package.module:NAME"
-    place = KINDS.get(name, name) if isinstance(name, str) else ""
-    module, _, attribute = place.partition(":")
+    module, _, attribute = name.partition(":") if isinstance(name, str) else ("", "", "")
     if not module or not attribute:
         raise ConfigError(f"its kind is {short_repr(name)}; {known}")
     try:

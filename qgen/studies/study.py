@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from qgen.data import DataSettings
 from qgen.settings import Settings
 from qgen.studies.tasks import Task
-
-if TYPE_CHECKING:
-    from qgen.data import DataSettings
 
 Row = tuple[str, ...]
 
@@ -27,8 +25,8 @@ class Study(Protocol):
         """Its kind, as `qgen.studies.registry.find_kind` knows it."""
 
     @property
-    def data(self) -> DataSettings:
-        """The images that its cells use, to be downloaded before any task starts."""
+    def data(self) -> tuple[DataSettings, ...]:
+        """The sets of images that its cells use, to be downloaded before any task starts."""
 
     @property
     def description(self) -> str:
@@ -74,7 +72,7 @@ class Report:
 
 @dataclass(frozen=True)
 class StudyKind:
-    """A kind of study; see `qgen.studies.registry.KINDS`.
+    """A kind of study: a row of `qgen.studies.registry.KINDS`.
 
     Attributes:
         settings: the class of its studies, which reads study.json; a `Study`.

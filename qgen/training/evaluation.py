@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from qgen.data import ImageSet
-from qgen.metrics import compute_quality, divergences, find_collapse, open_fitted_space
+from qgen.metrics import FeatureSpace, compute_quality, divergences, find_collapse, open_fitted_space
 
 
 class SampleEvaluator:
@@ -18,11 +18,12 @@ class SampleEvaluator:
 
     Args:
         real: the real images.
+        space: whose features are compared; None: those that are fitted to the real images.
     """
 
-    def __init__(self, real: ImageSet) -> None:
+    def __init__(self, real: ImageSet, space: FeatureSpace | None = None) -> None:
         self._real = real
-        self._space = open_fitted_space(real) if real.shape[1:] != (1, 1) else None
+        self._space = space or open_fitted_space(real) if real.shape[1:] != (1, 1) else None
 
     @property
     def name(self) -> str:

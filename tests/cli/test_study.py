@@ -33,7 +33,8 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("command", [(), ("compare",)])
 def test_examples_of_the_help_run(command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("qgen.cli.study.run_and_report", lambda *arguments: None)
+    for module in ("study", "study_noise"):
+        monkeypatch.setattr(f"qgen.cli.{module}.run_and_report", lambda *arguments: None)
     Path("my.yaml").write_text("preset: unet\n")
     shown = CliRunner().invoke(app, ["study", *command, "--help"]).stdout
     assert max(map(len, shown.splitlines())) <= 80

@@ -10,6 +10,7 @@ from qgen.reports.html.line_chart import Line, LinePoint, legend, line_chart
 from qgen.reports.html.markup import Markup, element, plural, scroller, table
 from qgen.studies.comparison import tables, text
 from qgen.studies.comparison.analysis import ArmResult, Comparison, Point
+from qgen.studies.formatting import UNKNOWN, heading
 
 _ACROSS = "training images seen"
 #: Metrics that are shown as curves.
@@ -43,7 +44,7 @@ def _header(comparison: Comparison, names: str) -> Markup:
         *map(text.fraction_label, comparison.study.fractions),
         text.budget(comparison),
     )
-    data = comparison.study.data.name
+    data = comparison.study.data[0].name
     return element(
         "header",
         element("p", "Comparison of image generators", class_="eyebrow"),
@@ -99,9 +100,7 @@ def _verdict(difference: str, verdict: str) -> Markup:
 
 def _curves(comparison: Comparison) -> Iterator[Markup]:
     shown = [metric for metric in comparison.metrics if metric.key in _CURVES]
-    charts = [
-        chart for metric in shown for chart in _charts(comparison, metric.key, text.heading(metric), metric.share)
-    ]
+    charts = [chart for metric in shown for chart in _charts(comparison, metric.key, heading(metric), metric.share)]
     if charts:
         yield element("h2", "On the way there")
         yield _card(comparison, charts)
@@ -156,7 +155,7 @@ def _grids(comparison: Comparison, fraction: float) -> Markup:
 def _pictures(comparison: Comparison, result: ArmResult) -> Iterator[Markup]:
     for seed in comparison.study.seeds:
         run = result.runs.get(seed)
-        yield embedded_png(run.grid, f"Samples of {run.name}") if run else element("span", text.UNKNOWN)
+        yield embedded_png(run.grid, f"Samples of {run.name}") if run else element("span", UNKNOWN)
 
 
 def _method(comparison: Comparison) -> Markup:

@@ -11,11 +11,11 @@ from typing import Literal, Self
 
 from pydantic import Field, SerializeAsAny, model_validator
 
-from qgen.backends import open_backend
-from qgen.data import DataSettings, image_shape, num_classes
+from qgen.data import DataSettings
 from qgen.errors import ConfigError
-from qgen.runs import RunConfig, build_generator, override_config, read_config, with_absolute_paths
+from qgen.runs import RunConfig, override_config, read_config, with_absolute_paths
 from qgen.settings import Settings
+from qgen.studies.models import count_model, images_per_step
 from qgen.studies.study import first_difference
 from qgen.studies.tasks import TrainTask
 
@@ -104,9 +104,9 @@ class ComparisonStudy(Settings):
         return self.contenders
 
     @property
-    def data(self) -> DataSettings:
+    def data(self) -> tuple[DataSettings, ...]:
         """The images of all arms."""
-        return self.arms[0].settings.data
+        return (self.arms[0].settings.data,)
 
     @property
     def description(self) -> str:
@@ -123,11 +123,6 @@ class ComparisonStudy(Settings):
     def tasks(self) -> Iterator[TrainTask]:
         """Yield the training of every cell."""
         return map(TrainTask, self.cells())
-
-
-def images_per_step(config: RunConfig) -> int:
-    """Return the training images per step: a discriminator may take several steps, each on a batch of its own."""
-    return config.training.batch * config.batches_per_step
 
 
 def make_comparison(
@@ -224,7 +219,5 @@ def _check_same_images(configs: Sequence[tuple[str, RunConfig]]) -> None:
 
 
 def _arm(name: str, config: RunConfig) -> Arm:
-    shape, classes = image_shape(config.data), num_classes(config.data)
-    facts = build_generator(config, shape, open_backend("statevector"), num_classes=classes).describe()
-    counts = {"parameters": facts.parameters, "quantum_parameters": facts.quantum_parameters}
-    return Arm(name=name, settings=config, **counts)
+    counts = count_model(config)
+    return Arm(name=name, settings=config, parameters=counts.parameters, quantum_parameters=counts.quantum_parameters)

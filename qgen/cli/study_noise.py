@@ -1,0 +1,181 @@
+"""`qgen study noise` and `qgen study shots`: images of trained generators under noise, shots and mitigation."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qgen.cli import options, study_options
+from qgen.cli.output import check_folder, make_console
+from qgen.cli.study_options import make_executor, run_and_report, study_folder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from qgen.studies.noise import NoiseStudy
+
+NOISE_EXAMPLES = """\b
+Examples:
+  qgen study noise digits gan-quantum-g patch-gan --images 20000
+  qgen study noise runs/my-gan --backend fake_fez --backend fake_torino
+  qgen study noise runs/my-gan --kinds all,gates,relaxation,readout
+  qgen study noise runs/my-gan --backend noisy:noise.yaml --scales 0,1,10
+  qgen study noise runs/my-gan --mitigation readout --mitigation zne:1,3
+  qgen study noise gan-quantum-g --train --scales 0,1,3 --images 16000
+  qgen study noise digits --dry-run --json"""
+
+SHOTS_EXAMPLES = """\b
+Examples:
+  qgen study shots runs/my-gan --shots 128,1024,exact
+  qgen study shots gan-quantum-g --backend fake_fez --images 16000
+  qgen study shots patch-gan --backend fake_fez --mitigation readout"""
+
+Sources = Annotated[list[str], typer.Argument(metavar="SOURCE", help="Folders of runs, presets, or YAML files.")]
+Mitigation = Annotated[
+    list[str] | None, typer.Option(metavar="WAY", help="none, readout, zne:1,3, readout+zne:1,3,5. Repeatable.")
+]
+Seeds = Annotated[int, typer.Option(min=1, max=1000, help="Of trainings and images; two or more give intervals.")]
+Count = Annotated[int, typer.Option(min=2, help="Images that are sampled and judged in each cell.")]
+Images = Annotated[int | None, typer.Option(min=1, help="Training images that each preset sees; default: as it says.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of all presets. Repeatable.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and stop.")]
+
+
+def noise(
+    sources: Sources,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="noisy:DEVICE, aer:DEVICE, noisy:FILE.yaml; default: fake_fez. Repeatable."),
+    ] = None,
+    scales: Annotated[str, typer.Option(metavar="LIST", help="Of the noise: 1 as it is, 0 none.")] = "0,0.5,1,2,3",
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LIST", help="all, gates, relaxation, readout, gates+readout; default: all. Repeatable."),
+    ] = None,
+    shots: Annotated[str, typer.Option(metavar="LIST", help="Of each circuit, as in 128,1024,exact.")] = "exact",
+    mitigation: Mitigation = None,
+    seeds: Seeds = 3,
+    count: Count = 500,
+    train: Annotated[bool, typer.Option("--train", help="Also train presets under the noise of each scale.")] = False,
+    images: Images = None,
+    set_: Set = None,
+    jobs: study_options.Jobs = None,
+    out: study_options.Out = None,
+    data_dir: options.DataDir = None,
+    device: study_options.Device = "cpu",
+    dry_run: DryRun = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Sample trained generators under a device's noise, and say what it costs.
+
+    Every combination of backend, scale, kind of error, shots, mitigation and
+    seed is a cell. All cells of a generator sample images of the same seeds,
+    so that differences are paired. A folder of a run is sampled as it is;
+    presets and YAML files are trained here, once for each seed. The study's
+    folder then holds noise.html, noise.md, noise.json and figures.
+    """
+    from qgen.studies.noise import conditions as axes
+    from qgen.studies.noise import make_noise_study
+
+    folder = study_folder(out, "noise")
+    runner = make_executor(jobs, data_dir, device)
+    if not dry_run:
+        check_folder(folder / "noise.json")
+    study = make_noise_study(
+        sources,
+        [axes.read_backend(name) for name in backend or ["fake_fez"]],
+        axes.read_scales([scales]),
+        seeds,
+        kinds=axes.read_kinds(kinds or [axes.ALL]),
+        shots=axes.read_shots([shots]),
+        mitigations=axes.read_mitigations(mitigation or []),
+        count=count,
+        images=images,
+        changes=set_ or [],
+        train=train,
+    )
+    console = make_console(as_json)
+    if dry_run:
+        _print_plan(console, study, as_json)
+        return
+    run_and_report(console, study, folder, runner, data_dir, as_json)
+
+
+def shots(
+    sources: Sources,
+    backend: Annotated[
+        str, typer.Option(metavar="NAME", help="aer (no noise), or a device with its noise, as fake_fez.")
+    ] = "aer",
+    shots: Annotated[str, typer.Option(metavar="LIST", help="Of each circuit.")] = "128,1024,exact",
+    mitigation: Mitigation = None,
+    seeds: Seeds = 3,
+    count: Count = 500,
+    images: Images = None,
+    set_: Set = None,
+    jobs: study_options.Jobs = None,
+    out: study_options.Out = None,
+    data_dir: options.DataDir = None,
+    device: study_options.Device = "cpu",
+    dry_run: DryRun = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Sample trained generators with fewer and more shots, and say how many do.
+
+    The same study as `qgen study noise`, along shots on one backend. The
+    study's folder then holds shots.html, shots.md, shots.json and figures.
+    """
+    from qgen.studies.noise import conditions as axes
+    from qgen.studies.noise import make_noise_study
+
+    folder = study_folder(out, "shots")
+    runner = make_executor(jobs, data_dir, device)
+    if not dry_run:
+        check_folder(folder / "shots.json")
+    noiseless = backend == axes.NOISELESS
+    study = make_noise_study(
+        sources,
+        [backend if noiseless else axes.read_backend(backend)],
+        (0.0,) if noiseless else (1.0,),
+        seeds,
+        kinds=(axes.KINDS,),
+        shots=axes.read_shots([shots]),
+        mitigations=axes.read_mitigations(mitigation or []),
+        count=count,
+        images=images,
+        changes=set_ or [],
+        kind="shots",
+    )
+    console = make_console(as_json)
+    if dry_run:
+        _print_plan(console, study, as_json)
+        return
+    run_and_report(console, study, folder, runner, data_dir, as_json)
+
+
+def _print_plan(console: Console, study: NoiseStudy, as_json: bool) -> None:
+    """Print what would be run."""
+    trained = [generation.name for generation in study.generations() if generation.source.run is None]
+    cells = [cell.name for cell in study.cells()]
+    if as_json:
+        typer.echo(json.dumps(study.plain() | {"runs": trained, "cells": cells}, indent=2))
+        return
+    from rich.table import Table
+
+    table = Table("generator", box=None, pad_edge=False)
+    for column in ("in circuits", "circuits an image", "training images"):
+        table.add_column(column, justify="right")
+    for source in study.sources:
+        training = "as it is" if source.run is not None else f"{source.training_images:,}"
+        table.add_row(source.name, f"{source.quantum_parameters:,}", f"{source.circuits_per_image:,}", training)
+    console.print(table)
+    for condition in study.conditions:
+        console.print(condition.name, soft_wrap=True)
+    circuits = sum(cell.generation.source.circuits_per_image for cell in study.cells()) * study.count
+    console.print(
+        f"{len(trained)} trainings and {len(cells)} cells of {study.count:,} images: {circuits:,} circuits",
+        soft_wrap=True,
+    )

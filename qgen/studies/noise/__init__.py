@@ -1,0 +1,28 @@
+"""The studies `noise` and `shots`: what noise, shots and mitigation change in the images of trained generators."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qgen.studies.noise import tables, text
+from qgen.studies.noise.analysis import NoiseResults as NoiseResults
+from qgen.studies.noise.analysis import analyse as analyse
+from qgen.studies.noise.figures import draw_figures, missing_plot
+from qgen.studies.noise.page import page
+from qgen.studies.noise.plan import NoiseStudy as NoiseStudy
+from qgen.studies.noise.plan import make_noise_study as make_noise_study
+from qgen.studies.study import Report
+
+
+def report(folder: Path, study: NoiseStudy) -> Report:
+    """Analyse the finished cells of a study; see `analyse`."""
+    results = analyse(folder, study)
+    return Report(
+        data=results.to_dict(),
+        markdown=tables.markdown(results),
+        page=page(results),
+        figures=draw_figures(results),
+        tables=tuple(tables.main_tables(results)),
+        warnings=(*text.warnings(results), *filter(None, [missing_plot()])),
+        conclusions=(text.answer(results), *text.conclusions(results)),
+    )

@@ -1,0 +1,216 @@
+"""Curves: a measure of a source's images against the scale of the noise, and where half of the quality is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from qgen.studies.noise.cell_results import CHANGES, Cells, Values, differences, known
+from qgen.studies.noise.conditions import Condition
+from qgen.studies.results import Metric
+from qgen.studies.statistics import Estimate, Verdict, estimate, holm, paired_p_value, verdict
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean of differences that are paired by seed, and what it supports.
+
+    Attributes:
+        estimate: with its own interval; None without any pair.
+        p_value: by a paired t-test; None if it is undefined.
+        adjusted: after `holm` over all differences of its family.
+        verdict: None with fewer than two pairs.
+    """
+
+    estimate: Estimate | None
+    p_value: float | None = None
+    adjusted: float | None = None
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of a curve.
+
+    Attributes:
+        condition: at which.
+        estimate: mean over the seeds; None without any value.
+        change: from the ideal cell, paired by seed.
+        lost: part of the ideal quality that is lost; see `quality_lost`.
+    """
+
+    condition: Condition
+    estimate: Estimate | None
+    change: Difference
+    lost: Estimate | None
+
+
+@dataclass(frozen=True)
+class HalfScale:
+    """The scale of the noise at which half of the quality is lost.
+
+    Attributes:
+        values: of each seed, by linear interpolation of the metric between scales; None where it was not reached.
+        known: seeds that have all their cells.
+        estimate: mean; only if every seed reached it.
+        largest: the largest scale that was tried.
+    """
+
+    values: tuple[float | None, ...]
+    known: int
+    estimate: Estimate | None
+    largest: float
+
+    @property
+    def reached(self) -> int:
+        """Seeds that reached it."""
+        return sum(value is not None for value in self.values)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A measure against the scale of the noise.
+
+    Attributes:
+        source: whose images.
+        metric: what is measured.
+        like: the condition of its points, but for the scale.
+        points: by scale, ascending; the first is ideal where values are exact.
+        half: where half of the quality is lost; None for changes from the ideal cell, and without an ideal quality.
+    """
+
+    source: str
+    metric: Metric
+    like: Condition
+    points: tuple[Point, ...]
+    half: HalfScale | None
+
+
+def quality_lost(value: float | None, ideal: float | None, lower_is_better: bool) -> float | None:
+    """Return which part of the ideal quality is lost, at most 1; negative where quality is gained.
+
+    Quality is the metric, or its inverse where lower values are better: half of it is lost where a distance has
+    doubled. None where the metric is not above 0.
+    """
+    if value is None or ideal is None or ideal <= 0 or (lower_is_better and value <= 0):
+        return None
+    return 1 - (ideal / value if lower_is_better else value / ideal)
+
+
+def losses(values: Values, ideal: Values, lower_is_better: bool) -> Values:
+    """Return `quality_lost` of each seed."""
+    return [quality_lost(a, b, lower_is_better) for a, b in zip(values, ideal, strict=True)]
+
+
+def crossing(scales: Sequence[float], values: Sequence[float], target: float) -> float | None:
+    """Return the smallest scale at which values, interpolated linearly, pass from their first one to the target.
+
+    None if they don't reach it.
+    """
+    upwards = target > values[0]
+    for (low, before), (high, after) in zip(
+        zip(scales, values, strict=True), zip(scales[1:], values[1:], strict=True), strict=False
+    ):
+        if (after >= target) if upwards else (after <= target):
+            return low + (high - low) * (target - before) / (after - before)
+    return None
+
+
+def half_scale(scales: Sequence[float], rows: Sequence[Values], lower_is_better: bool) -> HalfScale | None:
+    """Return where half of the quality is lost.
+
+    Args:
+        scales: ascending, from 0 on.
+        rows: the metric at each scale, by seed.
+        lower_is_better: whether half of the quality is a metric twice as large, or half as large.
+    """
+    found, complete = list[float | None](), 0
+    for column in zip(*rows, strict=True):
+        values = [value for value in column if value is not None]
+        if len(values) < len(rows) or values[0] <= 0:
+            found.append(None)
+            continue
+        complete += 1
+        found.append(crossing(scales, values, values[0] * (2 if lower_is_better else 0.5)))
+    if not complete:
+        return None
+    all_reached = sum(value is not None for value in found) == complete
+    return HalfScale(tuple(found), complete, estimate(found) if all_reached else None, scales[-1])
+
+
+def curves(cells: Cells) -> tuple[Curve, ...]:
+    """Return the curves of all sources, trained as they say, with verdicts on each change from the ideal cell."""
+    found = [curve for source in cells.study.sources for curve in _curves(cells, source.name)]
+    return tuple(_with_verdicts(found))
+
+
+def make_difference(values: Values) -> Difference:
+    """Return a difference without a verdict."""
+    return Difference(estimate(values), paired_p_value(list(known(values))))
+
+
+def judged(family: Sequence[Difference], lower_is_better: Sequence[bool]) -> list[Difference]:
+    """Return the differences of a family with p-values adjusted for all of them, and verdicts."""
+    tested = [k for k, each in enumerate(family) if each.estimate is not None and each.estimate.low is not None]
+    # A difference without a p-value still counts as one of the tests.
+    corrected = dict(zip(tested, holm([_chance(family[k]) for k in tested]), strict=True))
+    found = []
+    for k, each in enumerate(family):
+        adjusted = None if each.p_value is None else corrected.get(k)
+        said = None if each.estimate is None else verdict(each.estimate, adjusted, lower_is_better[k])
+        found.append(replace(each, adjusted=adjusted, verdict=said))
+    return found
+
+
+def _chance(difference: Difference) -> float:
+    return 1.0 if difference.p_value is None else difference.p_value
+
+
+def _curves(cells: Cells, source: str) -> Iterator[Curve]:
+    noisy = [condition for condition in cells.study.conditions if condition.scale > 0]
+    for like in dict.fromkeys(replace(condition, scale=1.0) for condition in noisy):
+        for metric in (*cells.metrics, *CHANGES):
+            points = [_point(cells, source, condition, metric) for condition in along_scales(cells.study.scales, like)]
+            if any(point.estimate is not None for point in points):
+                yield Curve(source, metric, like, tuple(points), _half(cells, source, metric, points))
+
+
+def along_scales(scales: Sequence[float], like: Condition) -> Iterator[Condition]:
+    """Yield the conditions of a curve, by scale."""
+    for scale in scales:
+        if scale:
+            yield replace(like, scale=scale)
+        else:
+            yield Condition() if like.shots is None else Condition(like.backend, 0.0, shots=like.shots)
+
+
+def _point(cells: Cells, source: str, condition: Condition, metric: Metric) -> Point:
+    values, ideal = (cells.values(source, each, metric.key) for each in (condition, Condition()))
+    lost = None if metric in CHANGES else estimate(losses(values, ideal, metric.lower_is_better))
+    return Point(condition, estimate(values), make_difference(differences(values, ideal)), lost)
+
+
+def _half(cells: Cells, source: str, metric: Metric, points: Sequence[Point]) -> HalfScale | None:
+    if metric in CHANGES or points[0].condition.scale > 0:
+        return None
+    rows = [cells.values(source, point.condition, metric.key) for point in points]
+    return half_scale([point.condition.scale for point in points], rows, metric.lower_is_better)
+
+
+def _with_verdicts(found: Sequence[Curve]) -> Iterator[Curve]:
+    """Yield the curves; all changes in one metric are a family. What is 0 in the ideal cell has no verdict."""
+    judged_points: dict[tuple[int, int], Difference] = {}
+    for metric in dict.fromkeys(curve.metric for curve in found if curve.metric not in CHANGES):
+        places = [
+            (k, n)
+            for k, curve in enumerate(found)
+            for n, point in enumerate(curve.points)
+            if curve.metric == metric and not point.condition.ideal
+        ]
+        family = [found[k].points[n].change for k, n in places]
+        judged_points |= dict(zip(places, judged(family, [metric.lower_is_better] * len(family)), strict=True))
+    for k, curve in enumerate(found):
+        points = (
+            replace(point, change=judged_points.get((k, n), point.change)) for n, point in enumerate(curve.points)
+        )
+        yield replace(curve, points=tuple(points))

@@ -1,0 +1,288 @@
+"""Text of a noise study: conclusions, warnings and method, in words that claim what intervals support."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from qgen.noise.model import KINDS
+from qgen.studies.formatting import format_difference, format_mean, thousands
+from qgen.studies.noise.analysis import NoiseResults
+from qgen.studies.noise.cell_results import EXPECTATIONS, PIXELS
+from qgen.studies.noise.conditions import Condition, kinds_label
+from qgen.studies.noise.curves import Curve
+from qgen.studies.noise.effects import Mitigated
+from qgen.studies.noise.ranking import LOSS, Ranking
+from qgen.studies.results import Metric
+
+_MEASURES = {
+    LOSS: "loss of quality",
+    PIXELS.key: PIXELS.name,
+    EXPECTATIONS.key: EXPECTATIONS.name,
+}
+_KINDS = {"gates": "depolarisation by gates", "relaxation": "relaxation", "readout": "readout errors"}
+
+
+def measure_name(key: str) -> str:
+    """Return the name of what a ranking is by."""
+    return _MEASURES[key]
+
+
+def shots_label(shots: int | None) -> str:
+    """Return a number of shots in words."""
+    return "exact values" if shots is None else f"{thousands(shots)} shots"
+
+
+def condition_label(condition: Condition) -> str:
+    """Return a condition in words, without its scale: "fake_fez", "fake_fez, readout, 128 shots"."""
+    if condition.ideal:
+        return "ideal"
+    parts = [condition.device]
+    if condition.kinds != KINDS:
+        parts.append(kinds_label(condition.kinds))
+    if condition.shots is not None:
+        parts.append(shots_label(condition.shots))
+    if condition.mitigation is not None:
+        parts.append(condition.mitigation)
+    return ", ".join(parts)
+
+
+def without_shots(condition: Condition) -> str:
+    """Return a condition with its scale, but without its shots, in words."""
+    scale = f" at scale {condition.scale:g}" if condition.scale else ""
+    kept = Condition(condition.backend, condition.scale, condition.kinds, None, condition.mitigation)
+    return f"{condition_label(kept)}{scale}"
+
+
+def half_label(curve: Curve) -> str:
+    """Return the scale at which half of the quality is lost, in words."""
+    half = curve.half
+    if half is None:
+        return "not known"
+    if half.estimate is not None:
+        return format_mean(half.estimate)
+    if half.reached:
+        return f"reached up to {half.largest:g} by {half.reached} of {half.known} seeds"
+    return f"not reached up to {half.largest:g}"
+
+
+def answer(results: NoiseResults) -> str:
+    """Return the conclusion of the study in a sentence or two."""
+    changes = [
+        point.change
+        for source in results.study.sources
+        for curve in results.curves_of(source.name, results.cells.main(source.name).key)
+        for point in curve.points
+        if point.change.verdict is not None
+    ]
+    if len(results.study.seeds) < 2:
+        return "One seed: there are no intervals, and nothing is said of differences."
+    if not changes:
+        return _shots_answer(results)
+    worse = sum(change.verdict == "worse" for change in changes)
+    better = sum(change.verdict == "better" for change in changes)
+    rest = len(changes) - worse - better
+    text = f"In {worse} of {len(changes)} conditions noise makes the images worse, as far as these seeds resolve it"
+    more = f", and in {better} better" if better else ""
+    others = f"; in {rest} no change is resolved, which does not show that there is none" if rest else ""
+    return f"{text}{more}{others}."
+
+
+def _shots_answer(results: NoiseResults) -> str:
+    """Say in how many conditions shots change the quality."""
+    main = {source.name: results.cells.main(source.name) for source in results.study.sources}
+    said = [row.change.verdict for row in results.sampled if row.metric == main[row.source]]
+    tested = [word for word in said if word is not None]
+    if not tested:
+        return "No cell is finished that could be compared with another one."
+    resolved = sum(word != "not resolved" for word in tested)
+    return (
+        f"In {resolved} of {len(tested)} conditions shots change the quality of the images, as far as these seeds "
+        "resolve it; where no change is resolved, that does not show that there is none."
+    )
+
+
+def conclusions(results: NoiseResults) -> Iterator[str]:
+    """Yield a line for each thing that the study says."""
+    if len(results.study.seeds) < 2:
+        return
+    for source in results.study.sources:
+        yield from _source_lines(results, source.name)
+    yield from filter(None, map(_ranking_line, results.rankings))
+    yield from _mitigation_lines(results)
+    yield from _shots_lines(results)
+    yield from _aware_lines(results)
+
+
+def _source_lines(results: NoiseResults, source: str) -> Iterator[str]:
+    """From which scale on quality is worse, and where half of it is lost, on each device."""
+    metric = results.cells.main(source)
+    found = [curve for curve in results.curves_of(source, metric.key) if curve.like.mitigation is None]
+    if not found:
+        return
+    plain = [curve for curve in found if curve.like.kinds == KINDS and curve.like.shots is None] or found
+    yield f"{source}: {_list([_resolved_words(curve, metric) for curve in plain])}."
+    reached = [curve for curve in plain if curve.half is not None and curve.half.estimate is not None]
+    words = [f"{condition_label(curve.like)} at scale {half_label(curve)}" for curve in reached]
+    some = [curve for curve in plain if curve.half is not None and curve.half.estimate is None and curve.half.reached]
+    words += [f"{condition_label(curve.like)} {half_label(curve)}" for curve in some]
+    if words:
+        yield f"{source} has lost half of its quality ({_half_meaning(metric)}) on {_list(words)}."
+    elif all(curve.half is not None for curve in plain):
+        yield (
+            f"{source} keeps more than half of its quality ({_half_meaning(metric)} would be half) up to scale "
+            f"{plain[0].points[-1].condition.scale:g} with every seed."
+        )
+
+
+def _half_meaning(metric: Metric) -> str:
+    return f"{metric.name} {'twice' if metric.lower_is_better else 'half'} the ideal one"
+
+
+def _resolved_words(curve: Curve, metric: Metric) -> str:
+    """In words from which scale on a change is resolved."""
+    noisy = [point for point in curve.points if point.condition.scale > 0]
+    where = condition_label(curve.like)
+    worse = [point.change.verdict == "worse" for point in noisy]
+    if worse and all(worse):
+        first = noisy[0]
+    elif True in worse and all(worse[worse.index(True) :]):
+        first = noisy[worse.index(True)]
+    else:
+        better = any(point.change.verdict == "better" for point in noisy)
+        return f"on {where} no consistent change of the {metric.name} is resolved" + (
+            ", some are better" if better else ""
+        )
+    last = noisy[-1]
+    assert last.change.estimate is not None  # it has a verdict
+    change = format_difference(last.change.estimate, metric.share)
+    return (
+        f"on {where} the {metric.name} is worse from scale {first.condition.scale:g} on, by {change} at "
+        f"{last.condition.scale:g}"
+    )
+
+
+def _ranking_line(ranking: Ranking) -> str | None:
+    """Say what a ranking resolves; None for those of single sources and of changes, which are in tables."""
+    if ranking.source is not None or not ranking.pairs or ranking.measure != LOSS:
+        return None
+    subject = {"sources": "source", "devices": "device", "kinds": "kind of error"}[ranking.question]
+    names = [_item(ranking, name) for name, _ in ranking.items]
+    if ranking.complete:
+        order = ", ".join(names)
+        return f"By loss of quality from the least to the most, each step resolved: {order}."
+    said = [
+        f"{_item(ranking, name)} less than {_list([_item(ranking, worse) for worse in below])}"
+        for name, _ in ranking.items
+        if (below := ranking.resolved_below(name))
+    ]
+    if not said:
+        return f"By loss of quality no {subject} is resolved from another: {_list(names)}."
+    return f"By loss of quality ({ranking.question}), resolved: {'; '.join(said)}. Other pairs are not resolved."
+
+
+def _item(ranking: Ranking, name: str) -> str:
+    return _KINDS[name] if ranking.question == "kinds" else name
+
+
+def _mitigation_lines(results: NoiseResults) -> Iterator[str]:
+    """Per mitigation and scale: how much of the error it removes, and at how many shots."""
+    whole = None if len(results.study.sources) > 1 else results.study.sources[0].name
+    rows = [row for row in results.mitigated if row.source == whole]
+    for mitigation, scale in dict.fromkeys((row.mitigation, row.scale) for row in rows):
+        own = [row for row in rows if (row.mitigation, row.scale) == (mitigation, scale)]
+        parts = [_mitigated_words([row for row in own if row.measure == key]) for key in (EXPECTATIONS.key, LOSS)]
+        yield f"{mitigation} at scale {scale:g}: {'; '.join(part for part in parts if part)}."
+
+
+def _mitigated_words(rows: Sequence[Mitigated]) -> str:
+    """What it does to one measure for each number of shots."""
+    name = measure_name(rows[0].measure)
+    words = {"better": "less", "worse": "more", "not resolved": "not resolved", None: "not known"}
+    said: dict[str, list[str]] = {}
+    for row in rows:
+        part = words[row.change.verdict]
+        if row.recovered is not None and row.change.verdict in ("better", "worse") and row.measure == EXPECTATIONS.key:
+            part += f" by {format_mean(row.recovered, share=True).replace(chr(0x2212), '')} %"
+        said.setdefault(part, []).append(shots_label(row.shots))
+    return f"{name} {', '.join(f'{part} with {_list(shots)}' for part, shots in said.items())}"
+
+
+def _shots_lines(results: NoiseResults) -> Iterator[str]:
+    """Per source and condition: at which numbers of shots quality differs from that of exact values."""
+    for source in results.study.sources:
+        metric = results.cells.main(source.name)
+        rows = [row for row in results.sampled if row.source == source.name and row.metric == metric]
+        for label in dict.fromkeys(without_shots(row.condition) for row in rows):
+            own = [row for row in rows if without_shots(row.condition) == label]
+            said = [
+                f"{row.change.verdict} with {shots_label(row.condition.shots)} "
+                f"({format_difference(row.change.estimate, metric.share)})"
+                for row in own
+                if row.change.estimate is not None and row.change.verdict is not None
+            ]
+            if said:
+                yield f"{source.name} on {label}, {metric.name} against exact values: {', '.join(said)}."
+
+
+def _aware_lines(results: NoiseResults) -> Iterator[str]:
+    """Per source: in how many conditions training under noise makes a resolved difference."""
+    for source in results.study.sources:
+        metric = results.cells.main(source.name)
+        rows = [row for row in results.aware if row.source == source.name and row.metric == metric]
+        if not rows:
+            continue
+        counts = {word: sum(row.change.verdict == word for row in rows) for word in ("better", "worse")}
+        rest = len(rows) - sum(counts.values())
+        yield (
+            f"{source.name}, trained under noise against trained as usual, by {metric.name}: better in "
+            f"{counts['better']}, worse in {counts['worse']} and not resolved in {rest} of {len(rows)} comparisons."
+        )
+
+
+def warnings(results: NoiseResults) -> Iterator[str]:
+    """Yield warnings: unfinished cells, and generators that had collapsed before any noise."""
+    if results.cells.missing:
+        total = len(results.cells.missing) + len(results.cells.results)
+        yield (
+            f"{len(results.cells.missing)} of {total} cells are not finished, and nothing of them is in here. "
+            "The same command with this --out goes on."
+        )
+    for name, sign in results.collapses:
+        yield f"{name}: {sign}."
+    if runs := [source.name for source in results.study.sources if source.run is not None]:
+        yield (
+            f"{_list(runs)} {'is' if len(runs) == 1 else 'are'} sampled as trained: intervals are over seeds of "
+            "images, and say nothing of other trainings."
+        )
+
+
+def method(results: NoiseResults) -> Iterator[str]:
+    """Yield paragraphs that explain what was done."""
+    study = results.study
+    yield (
+        f"Each cell is {thousands(study.count)} images of one generator in one condition. All cells of a generator "
+        "have the same seeds of images, so that differences between them are paired: what the images have in common "
+        "drops out. Noise is that of a device's published calibration, or of a file, multiplied by the scale; scale 0 "
+        "is the ideal circuit."
+    )
+    yield (
+        f"Means over {len(study.seeds)} seeds, of training and images where the study trained a generator; \u00b1 and "
+        "bands are 95 % intervals of the mean by Student's t. Intervals of differences are each for itself. A verdict "
+        "stands only where the p-value of the paired t-test stays below 0.05 after Holm's correction for all tests of "
+        "one question in one measure: changes from the ideal images; pairs of sources, devices and kinds of errors; "
+        "mitigation against none; shots against exact values; training under noise against training as usual."
+    )
+    yield (
+        "Quality is a metric where more is better, and its inverse where less is better: a Fr\u00e9chet distance twice "
+        "as large is half of the quality. The scale at which half of it is lost is found for each seed by linear "
+        "interpolation of the metric between scales. Sources, devices and kinds are ranked by the mean over all scales "
+        "above 0, and all of what else was varied."
+    )
+    yield (
+        "Expectation values of each quantum layer are compared at inputs that the layer had while the ideal images "
+        "were sampled; errors are root mean squares over inputs and observables."
+    )
+
+
+def _list(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
