@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from qgen.data import DataSettings
-    from qgen.evaluation import Evaluation, Protocol, Reference
+    from qgen.evaluation import Baseline, Evaluation, Protocol, Reference
     from qgen.metrics import FeatureSpace
     from qgen.runs import Run
 
@@ -29,6 +29,7 @@ Examples:
   qgen evaluate runs/first-try --count 64 --backend aer --shots 1024
   qgen evaluate --count 64 --features digits --json
   qgen evaluate runs/first-try --compare runs/first-try --count 64
+  qgen evaluate runs/first-try --baselines --count 64
   qgen evaluate images --reference digits --size 8
 
 FID, KID and Inception Score of publications are of Inception's features:
@@ -49,6 +50,7 @@ class Request(NamedTuple):
     seed: int
     data_dir: Path | None
     device: Literal["auto", "cpu", "cuda"]
+    baselines: bool = False
 
 
 class Sampling(NamedTuple):
@@ -92,6 +94,13 @@ def evaluate(
     compare: Annotated[
         list[Path] | None, typer.Option(metavar="RUN", help="Another run of the same data. Repeatable.")
     ] = None,
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            "--baselines",
+            help="Also Gaussians of the model's codes (of pixels, without an autoencoder), decoded as its samples are.",
+        ),
+    ] = False,
     protocol: Annotated[
         Literal["default", "defalco2024"], typer.Option(help="Measure as a paper does: its features and counts.")
     ] = "default",
@@ -120,13 +129,14 @@ def evaluate(
     """
     if out is not None and out.suffix.lower() != ".html":
         raise typer.BadParameter(f"{str(out)!r} does not end in .html.", param_hint="--out")
-    request = _request(protocol, features, weights, count, seed, data_dir, device)
+    request = _request(protocol, features, weights, count, seed, data_dir, device)._replace(baselines=baselines)
     sampling = Sampling(backend.settings(), sampler.settings(), spending)
     console = make_console(as_json)
     if what is not None and what.is_dir() and not (what / "config.yaml").is_file():
-        if sampling.given or compare:
+        if sampling.given or compare or baselines:
             raise typer.BadParameter(
-                "a folder of images is not sampled: leave --compare and options of backends and samplers out."
+                "a folder of images is not sampled: leave --compare, --baselines and options of backends and samplers "
+                "out."
             )
         evaluations, path = _of_folder(console, what, reference, size, request, out)
     else:
@@ -186,32 +196,48 @@ def _of_runs(
 
     evaluations, names = [], []
     for run, reference in zip(runs, references, strict=True):
-        sampled = _sample(console, run, len(reference.real), request, sampling, as_json)
+        sampled = _sample(console, run, reference, request, sampling, as_json)
         if sampled is None:
             return [], folder
-        images, facts, name = sampled
-        evaluations.append(_evaluate(console, images, run.name, facts, reference, space, request))
-        names.append(name)
+        names.append(sampled.file_name)
+        evaluations.append(_evaluate(console, sampled.images, run.name, sampled.facts, reference, space, request))
+        for each in sampled.baselines:
+            known = each.name if len(runs) == 1 else f"{each.name} of {run.name}"
+            evaluations.append(_evaluate(console, each.images, known, each.facts, reference, space, request))
     name = "-".join([names[0], request.features, *(run.name for run in runs[1:])])
+    if request.baselines:
+        name += "-baselines"
     if request.protocol.name != "default":
         name += f"-{request.protocol.name}"
     return evaluations, out or folder / f"{name.replace(':', '-').replace('/', '-')}.html"
 
 
+class Sampled(NamedTuple):
+    """Samples of a run, where they came from, a name of a file, and the baselines that were asked for."""
+
+    images: torch.Tensor
+    facts: dict[str, Any]
+    file_name: str
+    baselines: list[Baseline]
+
+
 def _sample(
-    console: Console, run: Run, most: int, request: Request, sampling: Sampling, as_json: bool
-) -> tuple[torch.Tensor, dict[str, Any], str] | None:
-    """Return samples of a run, where they came from, and a name of a file; None after a dry run."""
+    console: Console, run: Run, reference: Reference, request: Request, sampling: Sampling, as_json: bool
+) -> Sampled | None:
+    """Return samples of a run; None after a dry run."""
     import torch
 
+    from qgen.evaluation import check_baselines, sample_baselines
     from qgen.nn import describe_runs
     from qgen.sampling import check_count, open_trained, sample_facts, sample_images, sample_name
     from qgen.training import choose_device
 
     device = choose_device(request.device)
     trained = open_trained(run, sampling.backend, sampling.sampler)
-    count = request.image_count or min(MAX_COUNT, most)
+    count = request.image_count or min(MAX_COUNT, len(reference.real))
     with closing(trained.backend):
+        if request.baselines:
+            check_baselines(trained.generator, reference.train)
         check_count(count, trained.generator.shape)
         circuits = trained.generator.circuits_per_image * count
         runs = describe_runs(trained.generator.sampler)
@@ -223,8 +249,12 @@ def _sample(
         with progress(console, "sampling") as bar:
             confirmation.show_job_status(console, trained.backend, bar)
             images = sample_images(trained, count, request.seed, device, bar)
+        baselines: list[Baseline] = []
+        if request.baselines:
+            with progress(console, "fitting baselines") as bar:
+                baselines += sample_baselines(trained.generator, reference.train, count, request.seed, device, bar)
         facts = sample_facts(trained, count, request.seed, torch.device(device))
-        return images, facts, sample_name(trained, count, request.seed)
+        return Sampled(images, facts, sample_name(trained, count, request.seed), baselines)
 
 
 def _of_folder(

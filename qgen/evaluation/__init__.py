@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
+    from qgen.evaluation.baselines import Baseline as Baseline
+    from qgen.evaluation.baselines import check_baselines as check_baselines
+    from qgen.evaluation.baselines import sample_baselines as sample_baselines
     from qgen.evaluation.compare import Difference as Difference
     from qgen.evaluation.compare import differences as differences
     from qgen.evaluation.evaluate import Evaluation as Evaluation

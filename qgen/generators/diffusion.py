@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from qgen.backends import Backend
     from qgen.conditioning import Conditioning
     from qgen.data import DataSettings
-    from qgen.diffusion import DenoisingObjective
+    from qgen.diffusion import Codec, DenoisingObjective
     from qgen.models import UNet
     from qgen.models.description import ModelDescription
 
@@ -128,6 +128,11 @@ class DiffusionGenerator:
 
     def export(self, folder: Path, data: DataSettings, data_dir: Path | None) -> Export | None:
         return None
+
+    @property
+    def codec(self) -> Codec:
+        """Between images and the states that are denoised."""
+        return self.objective.codec
 
     @property
     def sampler(self) -> nn.Module:

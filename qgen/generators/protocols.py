@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from qgen.backends import Backend
     from qgen.data import DataSettings
+    from qgen.diffusion import Codec
     from qgen.models.description import ModelDescription
 
 Shape: TypeAlias = tuple[int, int, int]
@@ -202,6 +203,21 @@ class UnequalCalls(Protocol):
 
     def dry_run(self, device: torch.device | str = "cpu", *, rows: int = 1) -> None:
         """Call the sampler once for one image, in so many rows."""
+        ...
+
+
+@runtime_checkable
+class HasCodec(Protocol):
+    """What a generator has beside if its samples are decoded from codes, or are the codes themselves."""
+
+    @property
+    def codec(self) -> Codec:
+        """Between images and codes."""
+        ...
+
+    @property
+    def backend(self) -> Backend:
+        """Backend that runs its circuits."""
         ...
 
 

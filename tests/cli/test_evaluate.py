@@ -53,6 +53,18 @@ def test_a_run_is_evaluated_with_intervals_beside_real_images(run: str) -> None:
     assert Path(facts["file"]).parent == Path("runs/mine/evaluation")
 
 
+def test_baselines_are_evaluated_beside_the_samples(run: str) -> None:
+    result = invoke(run, "--count", "12", "--baselines", "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert [each["name"] for each in facts["compare"]] == [
+        "independent Gaussian",
+        "Gaussian",
+        "a Gaussian a class",
+        "Gaussian mixture",
+    ]
+
+
 def test_the_table_fits_eighty_columns(run: str) -> None:
     result = invoke(run, "--count", "8", "--features", "digits")
     assert result.exit_code == 0, result.output
