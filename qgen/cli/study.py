@@ -62,6 +62,8 @@ def compare(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of all. Repeatable.")
     ] = None,
     jobs: study_options.Jobs = None,
+    executor: study_options.ExecutorName = None,
+    scheduler: study_options.Scheduler = None,
     out: study_options.Out = None,
     data_dir: options.DataDir = None,
     device: study_options.Device = "cpu",
@@ -78,7 +80,7 @@ def compare(
     from qgen.studies.comparison import make_comparison
 
     folder = study_folder(out, "compare")
-    runner = make_executor(jobs, data_dir, device)
+    runner = make_executor(executor, scheduler, jobs, data_dir, device)
     if not dry_run:
         check_folder(folder / "compare.json")
     console = make_console(as_json)

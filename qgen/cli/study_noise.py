@@ -64,6 +64,8 @@ def noise(
     images: Images = None,
     set_: Set = None,
     jobs: study_options.Jobs = None,
+    executor: study_options.ExecutorName = None,
+    scheduler: study_options.Scheduler = None,
     out: study_options.Out = None,
     data_dir: options.DataDir = None,
     device: study_options.Device = "cpu",
@@ -82,7 +84,7 @@ def noise(
     from qgen.studies.noise import make_noise_study
 
     folder = study_folder(out, "noise")
-    runner = make_executor(jobs, data_dir, device)
+    runner = make_executor(executor, scheduler, jobs, data_dir, device)
     if not dry_run:
         check_folder(folder / "noise.json")
     study = make_noise_study(
@@ -117,6 +119,8 @@ def shots(
     images: Images = None,
     set_: Set = None,
     jobs: study_options.Jobs = None,
+    executor: study_options.ExecutorName = None,
+    scheduler: study_options.Scheduler = None,
     out: study_options.Out = None,
     data_dir: options.DataDir = None,
     device: study_options.Device = "cpu",
@@ -132,7 +136,7 @@ def shots(
     from qgen.studies.noise import make_noise_study
 
     folder = study_folder(out, "shots")
-    runner = make_executor(jobs, data_dir, device)
+    runner = make_executor(executor, scheduler, jobs, data_dir, device)
     if not dry_run:
         check_folder(folder / "shots.json")
     noiseless = backend == axes.NOISELESS

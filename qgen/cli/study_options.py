@@ -17,16 +17,42 @@ if TYPE_CHECKING:
     from qgen.studies import Executor, Report, Study
 
 Jobs = Annotated[int | None, typer.Option(min=1, help="Tasks at a time on this machine; default: one for each core.")]
+ExecutorName = Annotated[
+    Literal["local", "dask"] | None,
+    typer.Option("--executor", help="Where tasks run: processes here (the default), or Dask's workers."),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Dask's scheduler, as tcp://HOST:8786; default: workers on this machine."),
+]
 Out = Annotated[Path | None, typer.Option(metavar="FOLDER", help="The study's folder; an existing study is resumed.")]
 Device = Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the classical layers run.")]
 
 
 def make_executor(
+    name: Literal["local", "dask"] | None,
+    scheduler: str | None,
     jobs: int | None,
     data_dir: Path | None,
     device: Literal["cpu", "cuda"],
 ) -> Executor:
-    """Return the executor that the command line asks for; nothing is started."""
+    """Return the executor that the command line asks for; nothing is started or contacted.
+
+    Raises:
+        typer.BadParameter: options contradict one another.
+        RunError: Dask is not installed.
+    """
+    if scheduler is not None and name == "local":
+        raise typer.BadParameter("an address of Dask goes with --executor dask.", param_hint="--scheduler")
+    if scheduler is not None and jobs is not None:
+        raise typer.BadParameter(
+            "the scheduler's own workers decide how many tasks run at a time; leave it out.", param_hint="--jobs"
+        )
+    if name == "dask" or scheduler is not None:
+        from qgen.studies.cluster import DaskExecutor, check_dask
+
+        check_dask()
+        return DaskExecutor(scheduler, jobs or _cores(), data_dir, device)
     from qgen.studies import LocalExecutor
 
     return LocalExecutor(jobs or _cores(), data_dir, device)

@@ -1,4 +1,4 @@
-"""Executors of tasks: what they are, and what all of them have in common; `local` says where tasks run."""
+"""Executors of tasks: what they are, and what all of them have in common; `local` and `cluster` say where tasks run."""
 
 from __future__ import annotations
 

@@ -19,13 +19,9 @@ from qgen.processes import exit_with_parent, isolated
 from qgen.studies.executor import Batch, Ended, MessageCallback, Outcome, StatusCallback
 from qgen.studies.session import Session
 from qgen.studies.tasks import Task
-from qgen.studies.worker import TaskEnd, run_task
+from qgen.studies.worker import ONE_THREAD, TaskEnd, run_task
 from qgen.training.interrupt import StopRequest
 
-#: One thread per task: several tasks use the cores better, and results do not depend on how many run at a time.
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS"), "1"
-)
 #: Signals that the command handles for its workers: they end their tasks because the session does.
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -6,14 +6,14 @@ from importlib import import_module
 from types import MappingProxyType
 
 from qgen.errors import ConfigError, short_repr
-from qgen.studies import comparison, noise
 from qgen.studies.study import StudyKind
 
+#: The kinds of this package, as `package.module:NAME` of a `StudyKind`; imported at their first use.
 KINDS = MappingProxyType(
     {
-        "compare": StudyKind(comparison.ComparisonStudy, comparison.report, "compare"),
-        "noise": StudyKind(noise.NoiseStudy, noise.report, "noise"),
-        "shots": StudyKind(noise.NoiseStudy, noise.report, "shots"),
+        "compare": "qgen.studies.comparison:KIND",
+        "noise": "qgen.studies.noise:NOISE",
+        "shots": "qgen.studies.noise:SHOTS",
     }
 )
 
@@ -27,10 +27,9 @@ def find_kind(name: object) -> StudyKind:
     Raises:
         ConfigError: there is none of that name, or it cannot be imported.
     """
-    if isinstance(name, str) and name in KINDS:
-        return KINDS[name]
     known = f"known: {', '.join(KINDS)}, or your own as package.module:NAME"
-    module, _, attribute = name.partition(":") if isinstance(name, str) else ("", "", "")
+    place = KINDS.get(name, name) if isinstance(name, str) else ""
+    module, _, attribute = place.partition(":")
     if not module or not attribute:
         raise ConfigError(f"its kind is {short_repr(name)}; {known}")
     try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from qgen.data import DataSettings
 from qgen.settings import Settings
 from qgen.studies.tasks import Task
+
+if TYPE_CHECKING:
+    from qgen.data import DataSettings
 
 Row = tuple[str, ...]
 
@@ -72,7 +74,7 @@ class Report:
 
 @dataclass(frozen=True)
 class StudyKind:
-    """A kind of study: a row of `qgen.studies.registry.KINDS`.
+    """A kind of study; see `qgen.studies.registry.KINDS`.
 
     Attributes:
         settings: the class of its studies, which reads study.json; a `Study`.

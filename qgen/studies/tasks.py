@@ -8,12 +8,14 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from qgen.backends.registry import is_billed
 from qgen.errors import RunError
-from qgen.runs import Run, RunConfig, resume_config, writing
+from qgen.runs import Run
 from qgen.studies.layout import runs_folder
+
+if TYPE_CHECKING:
+    from qgen.runs import RunConfig  # settings of every kind of model take seconds to import
 
 #: Number of bytes read from the end of metrics.jsonl.
 _TAIL = 4096
@@ -142,6 +144,8 @@ def train_run(run: Run, config: RunConfig, context: TaskContext) -> None:
     """
     from rich.console import Console
 
+    from qgen.backends.registry import is_billed
+    from qgen.runs import resume_config
     from qgen.training import ConsoleReport, Trainer, export, make_fabric, open_training_images, resume, start
 
     if is_billed(config.backend.name):
@@ -149,8 +153,6 @@ def train_run(run: Run, config: RunConfig, context: TaskContext) -> None:
     resumes = run.path.exists()
     settings = resume_config(run, []) if resumes else config
     images, real = open_training_images(settings, context.data_dir)
-    with writing(run.path):
-        run.path.parent.mkdir(parents=True, exist_ok=True)
     trainer = Trainer.build(run, settings, images, make_fabric(settings, context.device), real)
     report = ConsoleReport(Console(force_terminal=False, width=120))
     with closing(trainer.generator.backend):

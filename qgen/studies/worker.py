@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -22,6 +23,10 @@ from qgen.studies.layout import FILE, lock_file, log_file
 from qgen.studies.session import Session, StopRequested
 from qgen.studies.tasks import Task, TaskContext
 
+#: One thread per task: several tasks use the cores better, and results do not depend on how many run at a time.
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS"), "1"
+)
 #: Seconds to wait for another worker that has the task in hand: one that lost its connection ends after its step, and
 #: a file server lets go of the locks of a machine that vanished after 90.
 _PATIENCE = 120.0
@@ -111,12 +116,14 @@ def _run(folder: Path, name: str, context: TaskContext) -> bool:
 
 def _run_logged(task: Task, folder: Path, context: TaskContext, output: TextIO) -> None:
     """Run the task; what it prints and the traceback of its failure go to its log."""
-    import torch
     from threadpoolctl import threadpool_limits
 
+    # Results must not depend on the cores of a worker: neither by what is imported nor by what will be.
+    os.environ.update(ONE_THREAD)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
     with threadpool_limits(1), redirect_stdout(output), redirect_stderr(output):
         try:
-            torch.set_num_threads(1)  # results must not depend on the cores of a worker
             task.run(folder, context)
         except BaseException:
             traceback.print_exc(file=output)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import pytest
@@ -108,8 +110,10 @@ class InThisProcess:
 
 @pytest.fixture
 def shots(monkeypatch: pytest.MonkeyPatch) -> ShotsStudy:
-    kinds = dict(KINDS) | {"shots": StudyKind(ShotsStudy, analyse, "shots")}
-    monkeypatch.setattr("qgen.studies.registry.KINDS", kinds)
+    package = ModuleType("shots_study")
+    package.KIND = StudyKind(ShotsStudy, analyse, "shots")  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "shots_study", package)
+    monkeypatch.setattr("qgen.studies.registry.KINDS", dict(KINDS) | {"shots": "shots_study:KIND"})
     return ShotsStudy(shots=(10, 100, 1000))
 
 

@@ -18,13 +18,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
-from qgen.data import DataSettings
 from qgen.errors import RunError
 from qgen.settings import Settings
 from qgen.storage import write_text
 from qgen.studies import (
+    Executor,
     LocalExecutor,
     Report,
     StudyKind,
@@ -56,7 +54,9 @@ class TrivialStudy(Settings):
     """Seconds of each step."""
 
     @property
-    def data(self) -> DataSettings:
+    def data(self) -> Any:
+        from qgen.data import DataSettings  # it imports torch
+
         return DataSettings(name="digits")
 
     @property
@@ -105,7 +105,7 @@ class Chain:
             value = sha256(f"{state['value']} {self.name}".encode()).hexdigest()
             state = {"step": state["step"] + 1, "value": value}
             write_text(self._file(folder), json.dumps(state))
-        write_result(folder, self.name, {"value": state["value"], "threads": torch.get_num_threads()})
+        write_result(folder, self.name, {"value": state["value"], "threads": threads()})
 
     def _state(self, folder: Path) -> dict[str, Any]:
         if self._file(folder).exists():
@@ -136,14 +136,24 @@ class Chain:
         return what not in ("wait", "end")
 
 
+def threads() -> int:
+    """Threads that torch takes, or would take."""
+    return sys.modules["torch"].get_num_threads() if "torch" in sys.modules else int(os.environ["OMP_NUM_THREADS"])
+
+
 def _append(file: Path, line: str) -> None:
     with open(file, "a") as lines:
         lines.write(f"{line}\n")
 
 
-def run_here(folder: Path, workers: int = 1) -> None:
+def run_here(folder: Path, workers: int = 1, dask: bool = False) -> None:
     """Run the study of this folder, in a process that a test may kill."""
-    run_study(folder, read_study(folder), LocalExecutor(workers))
+    executor: Executor = LocalExecutor(workers)
+    if dask:
+        from qgen.studies.cluster import DaskExecutor
+
+        executor = DaskExecutor(workers=workers)
+    run_study(folder, read_study(folder), executor)
 
 
 def started(folder: Path) -> list[tuple[str, int]]:

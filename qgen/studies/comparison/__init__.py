@@ -10,7 +10,7 @@ from qgen.studies.comparison.analysis import compare as compare
 from qgen.studies.comparison.page import page
 from qgen.studies.comparison.plan import ComparisonStudy as ComparisonStudy
 from qgen.studies.comparison.plan import make_comparison as make_comparison
-from qgen.studies.study import Report, Table
+from qgen.studies.study import Report, StudyKind, Table
 
 
 def report(folder: Path, study: ComparisonStudy) -> Report:
@@ -30,3 +30,6 @@ def _table(comparison: Comparison, fraction: float) -> Table:
     """Return a table with a column for each arm."""
     head, *rows = zip(tables.results_head(comparison), *tables.results(comparison, fraction), strict=True)
     return Table((f"on {text.fraction_label(fraction)}", *head[1:]), tuple(rows))
+
+
+KIND = StudyKind(ComparisonStudy, report, "compare")

@@ -11,7 +11,7 @@ from qgen.studies.noise.figures import draw_figures, missing_plot
 from qgen.studies.noise.page import page
 from qgen.studies.noise.plan import NoiseStudy as NoiseStudy
 from qgen.studies.noise.plan import make_noise_study as make_noise_study
-from qgen.studies.study import Report
+from qgen.studies.study import Report, StudyKind
 
 
 def report(folder: Path, study: NoiseStudy) -> Report:
@@ -26,3 +26,7 @@ def report(folder: Path, study: NoiseStudy) -> Report:
         warnings=(*text.warnings(results), *filter(None, [missing_plot()])),
         conclusions=(text.answer(results), *text.conclusions(results)),
     )
+
+
+NOISE = StudyKind(NoiseStudy, report, "noise")
+SHOTS = StudyKind(NoiseStudy, report, "shots")
