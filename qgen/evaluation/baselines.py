@@ -22,6 +22,7 @@ from qgen.generators import Generator
 from qgen.generators.protocols import HasCodec
 from qgen.generators.sampling import eval_mode, image_seeds
 from qgen.progress import ProgressCallback
+from qgen.randomness import derive, image_streams
 
 #: Training images that baselines are fitted to, at most, and images that are encoded or decoded together.
 MAX_FITTED, BATCH = 20_000, 256
@@ -98,9 +99,8 @@ def sample_baselines(
                 progress(done, len(models))
             asked = _asked(generator, count) if name == PER_CLASS else None
             drawn = fit().sample(seeds, asked).view(count, *shape)
-            parts = [codec.decode(part.to(device)).float().cpu() for part in drawn.split(BATCH)]
             facts = {"baseline": name, "codes": list(shape), "fitted_to": len(fitted), "baseline_seed": seed}
-            yield Baseline(name, torch.cat(parts), facts)
+            yield Baseline(name, _decoded(codec, drawn, seeds, device), facts)
 
 
 PER_CLASS = "a Gaussian a class"
@@ -129,6 +129,15 @@ def _fitted(train: ImageSet) -> Tensor:
 def _encoded(codec: Codec, train: ImageSet, index: Tensor, device: torch.device | str) -> NDArray[np.float64]:
     parts = [codec.encode(train.scaled(part).to(device)).flatten(1).cpu() for part in index.split(BATCH)]
     return torch.cat(parts).double().numpy()
+
+
+def _decoded(codec: Codec, codes: Tensor, seeds: Sequence[int], device: torch.device | str) -> Tensor:
+    parts = []
+    for first in range(0, len(codes), BATCH):
+        rows = slice(first, first + BATCH)
+        with image_streams([derive(seed, "decode") for seed in seeds[rows]]):  # for a decoder with circuits
+            parts.append(codec.decode(codes[rows].to(device)).float().cpu())
+    return torch.cat(parts)
 
 
 def _asked(generator: Generator, count: int) -> Tensor | None:

@@ -36,6 +36,9 @@ from qgen.diffusion import (
 )
 from qgen.errors import ConfigError, InputError
 
+# diffusers hands tensors to np.array; NumPy 2 warns of it.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 SHAPE = (3, 2, 4, 4)
 SCHEDULES: dict[str, NoiseSchedule] = {"cosine": cosine(1000), "linear": linear(1000), "flow": FlowSchedule(1000)}
 
@@ -225,6 +228,33 @@ def test_heun_agrees_with_diffusers(diffusers: Any, calls: int) -> None:
     x = torch.randn(SHAPE)
     result = heun(reverse(velocity, schedule, times, no_noise, clip=False, prediction="flow"), x.double())
     torch.testing.assert_close(result.float(), walk(scheduler, x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("calls", [1, 2, 5, 20])
+@pytest.mark.parametrize("eta", [0, 1])
+def test_dpm_solver_agrees_with_diffusers(diffusers: Any, calls: int, eta: int) -> None:
+    """From pure noise, where the logarithm of the signal-to-noise ratio is minus infinity."""
+    schedule = FlowSchedule(1000)
+    times = sampling_times(schedule, calls)
+    scheduler = diffusers.DPMSolverMultistepScheduler(
+        1000,
+        prediction_type="flow_prediction",
+        use_flow_sigmas=True,
+        algorithm_type="sde-dpmsolver++" if eta else "dpmsolver++",
+        final_sigmas_type="zero",
+    )
+    scheduler.set_timesteps(calls)
+    scheduler.sigmas = torch.tensor([(time + 1) / 1000 for time in times], dtype=torch.float64)
+    scheduler.timesteps = torch.tensor([time + 1 for time in times[:-1]])
+    x = torch.randn(SHAPE).double()
+    ours, theirs = (torch.Generator().manual_seed(7) for _ in range(2))
+    draw = lambda: torch.randn(SHAPE, generator=ours).double()  # noqa: E731
+    result = dpm_solver(reverse(velocity, schedule, times, draw, clip=False, prediction="flow"), x, eta=float(eta))
+    reference = x
+    for t in scheduler.timesteps:
+        output = velocity(reference, torch.full((len(x),), int(t) - 1))
+        reference = scheduler.step(output, t, reference, generator=theirs).prev_sample
+    torch.testing.assert_close(result, reference, rtol=1e-4, atol=1e-4)
 
 
 MEAN, WIDTH = 0.7, 0.3

@@ -16,6 +16,7 @@ from reverse import reverse
 from torch import Tensor
 
 from qgen.diffusion import CLEAN, Schedule, ancestral, cosine, ddim, dpm_solver, linear, sampling_times, unipc
+from qgen.diffusion.settings import Prediction
 
 # diffusers hands tensors to np.array; NumPy 2 warns of it.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -125,6 +126,22 @@ def test_ddim_agrees_with_diffusers(diffusers: Any, name: str, clip: bool, eta: 
     generator = torch.Generator().manual_seed(7)
     reference = walk(scheduler, x, denoiser, eta=eta, use_clipped_model_output=True, generator=generator)
     result = ddim(reverse(denoiser, schedule, times, noises(7), clip), x, eta=eta)
+    torch.testing.assert_close(result, reference, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("clip", [True, False])
+@pytest.mark.parametrize(("prediction", "theirs"), [("v", "v_prediction"), ("x0", "sample")])
+def test_ddim_of_other_predictions_agrees_with_diffusers(
+    diffusers: Any, name: str, clip: bool, prediction: Prediction, theirs: str
+) -> None:
+    schedule = SCHEDULES[name]
+    scheduler = diffusers.DDIMScheduler(1000, trained_betas=betas(schedule), clip_sample=clip, prediction_type=theirs)
+    scheduler.alphas_cumprod = schedule.alphas_bar
+    scheduler.set_timesteps(25)
+    x, times = start(), (*scheduler.timesteps.tolist(), CLEAN)
+    reference = walk(scheduler, x, denoiser, use_clipped_model_output=True)
+    result = ddim(reverse(denoiser, schedule, times, noises(7), clip, prediction), x)
     torch.testing.assert_close(result, reference, rtol=1e-8, atol=1e-8)
 
 
