@@ -53,7 +53,15 @@ def test_every_setting_is_listed_and_explained(settings: type[Settings]) -> None
         return {name for key, value in plain.items() for name in named(value, f"{above}.{key}".strip(".")) or {above}}
 
     if settings is RunConfig:
-        for preset in ("quanvunet", "gan-quantum-both", "patch-gan", "style-gan", "vae-gan", "classifier"):
+        for preset in (
+            "quanvunet",
+            "gan-quantum-both",
+            "patch-gan",
+            "style-gan",
+            "vae-gan",
+            "latent-unet",
+            "classifier",
+        ):
             given = {re.sub(r"\.options\..*", ".options", name) for name in named(read_config(preset).plain())}
             assert given - {"start"} <= names
     assert {"backend.layout", "data.depth", "start.run"} <= names or settings is NoiseSettings

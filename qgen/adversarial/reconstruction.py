@@ -109,7 +109,7 @@ class ReconstructionPlayers(nn.Module):
     def score(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return the discriminator's features (B, F) and scores (B,) of images (B, C, H, W)."""
         features: Tensor = cast(nn.Module, self.discriminator.extractor)(images)
-        return features, cast(nn.Module, self.discriminator.score)(features).squeeze(1)
+        return _wide(features), _wide(cast(nn.Module, self.discriminator.score)(features).squeeze(1))
 
 
 class _Objective(nn.Module):
@@ -144,7 +144,7 @@ class ReconstructionObjective(_Objective):
         """
         shared, settings = self.shared, self.shared.settings
         output, posterior = shared.reconstruct(images, draws)
-        output = output.to(images.dtype)
+        images, output = _wide(images), _wide(output)
         difference = output - images
         pixels = difference.abs().mean() + difference.square().mean()
         nats = posterior.kl().mean()
@@ -189,7 +189,7 @@ class ReconstructionDiscriminatorObjective(_Objective):
             if made is None or made.shape != images.shape:
                 with torch.no_grad():
                     made, _ = shared.reconstruct(images, draws)
-            _, scores = shared.score(torch.cat([images, made.to(images.dtype)]))
+            _, scores = shared.score(torch.cat([_wide(images), _wide(made)]))
             real, fake = scores.chunk(2)
             loss = LOSSES["hinge"].discriminator(real, fake)
             right = torch.cat([real > 0, fake < 0]).float().mean()
@@ -202,6 +202,11 @@ class ReconstructionDiscriminatorObjective(_Objective):
         if self.training and torch.is_grad_enabled():
             cast(Tensor, shared.network.updates).add_(1)
         return loss
+
+
+def _wide(values: Tensor) -> Tensor:
+    """Return values in float32 at least: losses are no place for bfloat16, in which networks may compute."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def balance(loss: Tensor, other: Tensor, weight: Tensor) -> Tensor:

@@ -222,7 +222,8 @@ def place_anew(generator: TrainableModel, config: RunConfig, training: bool = Fa
     for name in dict.fromkeys(use.layer for use in uses):
         layer: Any = generator.network.get_submodule(name)
         executable: BilledExecutable = layer.compiled.executable
-        executable.place_anew()
+        if layer.compiled.executable.backend.name == generator.backend.name:
+            executable.place_anew()
 
 
 def check_limit(plan: HardwarePlan, backend: BilledBackend, limit: float | None, beyond_account: bool = False) -> float:
@@ -276,6 +277,8 @@ def _plan_layers(
     for use in uses:
         layer: Any = generator.network.get_submodule(use.layer)
         executable: BilledExecutable = layer.compiled.executable
+        if layer.compiled.executable.backend.name != backend.name:  # as an encoder on the exact engine: it is free
+            continue
         tiling, today = executable.tiling, executable.tiling_now
         if tiling is None or today is None:  # nothing of it is measured
             continue

@@ -95,24 +95,29 @@ class AutoencoderGenerator:
 
     def export(self, folder: Path, data: DataSettings, data_dir: Path | None) -> Export:
         """Write the autoencoder for `model.first_stage`, and how well it brings back images of the test set."""
-        from qgen.data import save_grid
-        from qgen.models.autoencoder import AUTOENCODER_FILE, save_autoencoder
+        from qgen.data import open_images, save_grid
+        from qgen.models.autoencoder import AUTOENCODER_FILE, build_autoencoder, code_statistics, save_autoencoder
         from qgen.storage import write_text
 
+        # On the exact engine: elsewhere a circuit an image may take long, or cost money.
+        own = self.network.autoencoder
+        exact = build_autoencoder(own.settings, self.shape).to(own.last_weight.device)
+        exact.load_state_dict(own.state_dict())
+        trained_on = open_images(data, data_dir)
         file = folder / AUTOENCODER_FILE
-        save_autoencoder(file, self.network.autoencoder)
-        facts: dict[str, Any] = {"autoencoder": str(file)}
-        lines = [f"autoencoder: {file}"]
-        if not (self.backend.capabilities.remote and self.network.autoencoder.circuits):  # there it is not free
-            images, held_out = _judged(data, data_dir)
-            found = reconstruct(self.network.autoencoder, images)
-            facts |= {"data": images.name, "held_out": held_out, **found.figures}
-            save_grid(found.beside(images), folder / PICTURE, columns=SHOWN)
-            seen = "that it never saw" if held_out else "that it was trained with"
-            lines.append(
-                f"reconstructions of {found.figures['count']:,} images {seen}: PSNR {found.figures['psnr']:.2f} dB, "
-                f"{found.figures['kl']:.1f} nats in a code; {folder / PICTURE}"
-            )
+        save_autoencoder(file, exact, code_statistics(exact, trained_on.images))
+        held_out = _held_out(data, data_dir)
+        images = held_out or trained_on
+        found = reconstruct(exact, images)
+        facts: dict[str, Any] = {"autoencoder": str(file), "data": images.name, "held_out": held_out is not None}
+        facts |= found.figures
+        save_grid(found.beside(images), folder / PICTURE, columns=SHOWN)
+        seen = "that it was trained with" if held_out is None else "that it never saw"
+        lines = (
+            f"autoencoder: {file}",
+            f"reconstructions of {found.figures['count']:,} images {seen}: PSNR {found.figures['psnr']:.2f} dB, "
+            f"{found.figures['kl']:.1f} nats in a code; {folder / PICTURE}",
+        )
         write_text(folder / FIGURES, json.dumps(facts, indent=2) + "\n")
         return Export(
             facts, (*lines, f"a diffusion in its codes: qgen train latent-unet --set model.first_stage={folder}")
@@ -207,12 +212,12 @@ def reconstruct(network: Autoencoder, images: ImageSet) -> Reconstructions:
     return Reconstructions(torch.cat(shown), {"count": count, "psnr": ratios / count, "kl": nats / count})
 
 
-def _judged(data: DataSettings, data_dir: Path | None) -> tuple[ImageSet, bool]:
-    """Return images to reconstruct, and whether they were held out: the test set, where there is one."""
+def _held_out(data: DataSettings, data_dir: Path | None) -> ImageSet | None:
+    """Return the test set, where there is one that it was not trained with."""
     from qgen.data import open_images
     from qgen.data.sets import KNOWN_SETS
 
     if data.name in KNOWN_SETS and data.split == "train":
         other = data.model_copy(update={"split": "test", "limit": None, "fraction": None})
-        return open_images(other, data_dir), True
-    return open_images(data, data_dir), False
+        return open_images(other, data_dir)
+    return None

@@ -26,6 +26,7 @@ BUILT_IN: Mapping[str, str] = {
     "unet": "qgen.generators.diffusion:DiffusionGenerator",
     "gan": "qgen.generators.gan:AdversarialGenerator",
     "autoencoder": "qgen.generators.autoencoder:AutoencoderGenerator",
+    "latent-diffusion": "qgen.generators.latent_diffusion:LatentDiffusionGenerator",
     "classifier": "qgen.generators.classifier:ClassifierModel",
 }
 #: The kind of a model whose settings do not say.
@@ -75,7 +76,8 @@ class Kind:
         check: (settings, groups): raises ValueError where they contradict each other.
         batches_per_step: (settings, groups) -> batches of real images in one training step.
         has_unused_parameters: (settings) -> whether some weights get no gradient.
-        absolute_paths: (settings) -> nested changes that make the paths of files in the settings absolute.
+        absolute_paths: (settings) -> nested changes that make the paths of files in the settings absolute, and note
+            what these files say of the model.
         identity: (settings) -> plain values; weights of one model fit another where these are equal.
         source: file of the class; None for the kinds of this package.
     """

@@ -198,11 +198,11 @@ class UnequalCalls(Protocol):
 
     @property
     def calls_by_rows(self) -> Mapping[int, int]:
-        """How many of the `num_calls` have how many rows for one image."""
+        """How many of the `num_calls` have how many rows for one image; 0 rows: what comes behind the sampler."""
         ...
 
     def dry_run(self, device: torch.device | str = "cpu", *, rows: int = 1) -> None:
-        """Call the sampler once for one image, in so many rows."""
+        """Call the sampler once for one image, in so many rows; 0 rows: what comes behind it."""
         ...
 
 

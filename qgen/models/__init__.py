@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from qgen.models.autoencoder import VAEGAN as VAEGAN
     from qgen.models.autoencoder import Autoencoder as Autoencoder
     from qgen.models.autoencoder import AutoencoderSettings as AutoencoderSettings
+    from qgen.models.autoencoder import build_autoencoder as build_autoencoder
     from qgen.models.autoencoder import build_vae_gan as build_vae_gan
     from qgen.models.branch_settings import BranchSettings as BranchSettings
+    from qgen.models.circuit_context import CircuitContext as CircuitContext
     from qgen.models.denoisers import DenoiserSettings as DenoiserSettings
     from qgen.models.denoisers import build_denoiser as build_denoiser
     from qgen.models.description import ModelDescription as ModelDescription
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from qgen.models.gan import GANSettings as GANSettings
     from qgen.models.gan import build_gan as build_gan
     from qgen.models.gan import describe_gan as describe_gan
+    from qgen.models.latent import LatentCodec as LatentCodec
+    from qgen.models.latent import LatentDiffusion as LatentDiffusion
+    from qgen.models.latent import LatentDiffusionSettings as LatentDiffusionSettings
     from qgen.models.quantum_branch import QuantumBranch as QuantumBranch
     from qgen.models.quantum_branch import branch_outputs as branch_outputs
     from qgen.models.unet.describe import describe_unet as describe_unet

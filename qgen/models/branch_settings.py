@@ -40,6 +40,5 @@ class BranchSettings(AnsatzSettings):
 
     @model_validator(mode="after")
     def _circuit_exists(self) -> Self:
-        if self.kind != "none":
-            _ = self.circuit
+        _ = self.circuit  # with `none` too: the next one who sets the kind has not named it
         return self

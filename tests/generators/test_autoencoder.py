@@ -72,17 +72,20 @@ def test_what_it_exports_is_the_averaged_autoencoder(tmp_path: Path) -> None:
     made.restore()
     exported = export(made)
     assert exported is not None
-    settings, shape, tensors = read_autoencoder(run.path / "autoencoder.safetensors")
-    network = build_autoencoder(settings, shape)
-    network.load_state_dict(tensors)
+    saved = read_autoencoder(run.path / "autoencoder.safetensors")
+    network = build_autoencoder(saved.settings, saved.shape)
+    network.load_state_dict(saved.weights)
     average = load_checkpoint(run.checkpoints()[-1]).tensors["ema"]
-    assert all(torch.equal(tensors[name.removeprefix("autoencoder.")], value) for name, value in average.items())
+    assert all(torch.equal(saved.weights[name.removeprefix("autoencoder.")], value) for name, value in average.items())
 
     images = open_images(run.config().data.model_copy(update={"split": "test", "limit": None}))
     given = images.scaled(torch.arange(len(images)))
     with torch.no_grad():
         posterior = network.eval().encode(given)
         ratios = psnr(network.decode(posterior.mean), given)
+        learned = network.encode(made.images.scaled(torch.arange(64))).mean
+    torch.testing.assert_close(saved.mean, learned.mean((0, 2, 3), keepdim=True)[0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(saved.deviation.flatten(), learned.transpose(0, 1).flatten(1).std(1, correction=0))
     facts = json.loads((run.path / "autoencoder.json").read_text())
     assert facts["psnr"] == pytest.approx(ratios.mean().item(), rel=1e-4)
     assert facts["kl"] == pytest.approx(posterior.kl().mean().item(), rel=1e-4)

@@ -88,8 +88,8 @@ def refused(given: dict[str, Any]) -> str:
 
 
 def test_the_kinds_of_the_package_are_what_their_settings_say() -> None:
-    assert kind_names()[:4] == ("unet", "gan", "autoencoder", "classifier")
-    for name in kind_names()[:4]:
+    assert kind_names()[:5] == ("unet", "gan", "autoencoder", "latent-diffusion", "classifier")
+    for name in kind_names()[:5]:
         assert get_kind(name).settings.model_fields["kind"].default == name
 
 
@@ -161,7 +161,8 @@ def test_a_class_that_is_not_to_be_had_is_one_line(name: str, words: str, module
 @pytest.mark.parametrize("kind", ["gann", ":Own", "own:", "..:Own", "a b:c", "http://x"])
 def test_an_unknown_kind_names_those_there_are(kind: str) -> None:
     said = refused({"model": {"kind": kind}, "training": {"steps": 1}})
-    assert said == f"`model.kind`: input should be 'unet' or 'gan' or 'autoencoder' or 'classifier' (given: '{kind}')"
+    known = " or ".join(f"'{name}'" for name in kinds.BUILT_IN)
+    assert said == f"`model.kind`: input should be {known} (given: '{kind}')"
 
 
 def test_the_current_folder_hides_no_other_module(module: str, tmp_path: Path) -> None:

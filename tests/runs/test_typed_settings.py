@@ -96,8 +96,9 @@ def text_keys() -> list[str]:
 
 
 def base_of(key: str) -> RunConfig:
-    for preset in ("gan-classical", "patch-gan", "style-gan", "quanvunet", "vae-gan", "classifier"):
-        config = read_config(preset)
+    for preset in ("gan-classical", "patch-gan", "style-gan", "quanvunet", "vae-gan", "latent-unet", "classifier"):
+        more = [{"model": {"autoencoder": {}}}] if preset == "latent-unet" else []
+        config = read_config(preset, more)
         try:
             value(config, key)
         except AttributeError:

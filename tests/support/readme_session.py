@@ -24,7 +24,13 @@ _SHORT = (
     *("training.steps=2", "training.batch=8", "training.samples=4"),
     *("training.judged=0", "training.sample_every=null"),
 )
-_SHORT_OF_KIND = {"unet": ("diffusion.steps=25", "sampling.steps=3"), "gan": (), "autoencoder": (), "classifier": ()}
+_SHORT_OF_KIND = {
+    "unet": ("diffusion.steps=25", "sampling.steps=3"),
+    "latent-diffusion": ("diffusion.steps=25", "sampling.steps=3"),
+    "gan": (),
+    "autoencoder": (),
+    "classifier": (),
+}
 
 
 @dataclass(frozen=True)

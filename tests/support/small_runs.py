@@ -71,6 +71,23 @@ SMALL_AUTOENCODER = (
     "training.decay=none",
     "training.ema.after=1",
 )
+#: A diffusion in the codes of that autoencoder, by class.
+SMALL_LATENT = (
+    "model.denoiser.width=8",
+    "model.denoiser.depth=1",
+    "data.name=digits",
+    "data.limit=64",
+    "diffusion.steps=50",
+    "sampling.steps=3",
+    "training.steps=6",
+    "training.batch=4",
+    "training.samples=4",
+    "training.judged=0",
+    "training.log_every=2",
+    "training.checkpoint_every=3",
+    "training.warm_up=0",
+    "training.decay=none",
+)
 
 
 def small_config(*changes: str) -> RunConfig:
@@ -83,6 +100,11 @@ def small_gan(preset: str, *changes: str) -> RunConfig:
 
 def small_autoencoder(*changes: str) -> RunConfig:
     return read_config("vae-gan", [*SMALL_AUTOENCODER, *changes])
+
+
+def small_latent(first_stage: Path, *changes: str) -> RunConfig:
+    name = ("model.denoiser.name=null",)  # as the code has it
+    return read_config("latent-unet", [f"model.first_stage={first_stage}", *name, *SMALL_LATENT, *changes])
 
 
 def trainer(run: Run, config: RunConfig) -> Trainer:

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from qgen.models.autoencoder.describe import decoder_rows as decoder_rows
     from qgen.models.autoencoder.describe import describe_parts as describe_parts
     from qgen.models.autoencoder.describe import describe_vae_gan as describe_vae_gan
+    from qgen.models.autoencoder.describe import used_circuits as used_circuits
     from qgen.models.autoencoder.files import AUTOENCODER_FILE as AUTOENCODER_FILE
+    from qgen.models.autoencoder.files import SavedAutoencoder as SavedAutoencoder
     from qgen.models.autoencoder.files import find_autoencoder as find_autoencoder
     from qgen.models.autoencoder.files import read_autoencoder as read_autoencoder
     from qgen.models.autoencoder.files import save_autoencoder as save_autoencoder

@@ -46,12 +46,12 @@ def describe_parts(model: nn.Module, rows: list[Row], runs: int = 1) -> ModelDes
         module = model.get_submodule(name)
         circuits = runs * module.circuits if isinstance(module, QuantumBranch) else 0
         parts.append(Part(name, shape, count(module), circuits))
-    layers = [(name, inner) for name, inner in model.named_modules() if isinstance(inner, QuantumLayer)]
-    used = tuple(_used(model, name) for name, _ in layers)
+    used = used_circuits(model)
+    layers = [inner for inner in model.modules() if isinstance(inner, QuantumLayer)]
     return ModelDescription(
         rows=tuple(parts),
         parameters=count(model),
-        quantum_parameters=sum(layer.weight.numel() for _, layer in layers),
+        quantum_parameters=sum(layer.weight.numel() for layer in layers),
         trainable=sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
         circuits_per_call=sum(part.circuits for part in parts),
         qubits=max((circuit.qubits for circuit in used), default=0),
@@ -102,11 +102,11 @@ def _branch_row(branch: QuantumBranch, shape: tuple[int, ...]) -> Iterator[Row]:
         yield "branch", shape
 
 
-def _used(model: nn.Module, name: str) -> UsedCircuit:
-    """Return the circuit of the layer of that name, which a branch has."""
-    part = name.rpartition(".")[0]
-    branch = model.get_submodule(part)
-    if not isinstance(branch, QuantumBranch):
-        raise TypeError(f"{part} is no branch")
-    settings = branch.settings
-    return UsedCircuit(part, settings.ansatz, settings.circuit.qubits, settings.layers, 1)
+def used_circuits(model: nn.Module) -> tuple[UsedCircuit, ...]:
+    """Return the circuits of the branches in a network."""
+    found = [(name, inner.settings) for name, inner in model.named_modules() if isinstance(inner, QuantumBranch)]
+    return tuple(
+        UsedCircuit(name, settings.ansatz, settings.circuit.qubits, settings.layers, 1)
+        for name, settings in found
+        if settings.kind == "circuit"
+    )

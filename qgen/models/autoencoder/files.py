@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+
+from torch import Tensor
 
 from qgen.errors import ConfigError
 from qgen.models.autoencoder.network import Autoencoder, Shape
@@ -29,22 +32,52 @@ def find_autoencoder(name: str) -> Path:
     raise ConfigError(f"{what}: give the folder of a finished run of kind `autoencoder` (`qgen train vae-gan`)")
 
 
-def save_autoencoder(path: Path, network: Autoencoder) -> None:
+@dataclass(frozen=True)
+class SavedAutoencoder:
+    """A trained autoencoder in a file.
+
+    Attributes:
+        settings: what it was built from.
+        shape: (C, H, W) of its images.
+        weights: the state of the network, by name.
+        mean: of each channel of the codes of its training images: see `code_statistics`.
+        deviation: likewise.
+    """
+
+    settings: AutoencoderSettings
+    shape: Shape
+    weights: Tensors
+    mean: Tensor
+    deviation: Tensor
+
+
+def save_autoencoder(path: Path, network: Autoencoder, statistics: tuple[Tensor, Tensor]) -> None:
     """Write the file whole, or not at all.
+
+    Args:
+        path: the file.
+        network: the autoencoder.
+        statistics: mean and deviation of its codes, as `code_statistics` returns them.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written.
     """
     content = {"settings": network.settings.plain(), "shape": list(network.image_shape)}
-    _FILE.write(path, network.state_dict(), content)
+    weights = {f"weights/{name}": weight for name, weight in network.state_dict().items()}
+    mean, deviation = statistics
+    _FILE.write(path, weights | {"codes/mean": mean, "codes/deviation": deviation}, content)
 
 
-def read_autoencoder(path: Path) -> tuple[AutoencoderSettings, Shape, Tensors]:
-    """Return the settings, the shape of the images and the weights in a file.
+def read_autoencoder(path: Path) -> SavedAutoencoder:
+    """Return the autoencoder in a file.
 
     Raises:
         RunError: the file is missing, damaged, of another version, or holds something else.
     """
     tensors, content = _FILE.read(path)
     channels, height, width = content["shape"]
-    return AutoencoderSettings.read(content["settings"]), (channels, height, width), tensors
+    weights = {name.removeprefix("weights/"): tensor for name, tensor in tensors.items() if name.startswith("weights/")}
+    settings = AutoencoderSettings.read(content["settings"])
+    return SavedAutoencoder(
+        settings, (channels, height, width), weights, tensors["codes/mean"], tensors["codes/deviation"]
+    )

@@ -159,12 +159,15 @@ def test_torch_s_own_generator_is_left_alone_and_seeds_decide() -> None:
 
 def test_a_file_holds_all_of_it(tmp_path: Any) -> None:
     network = small(quantum=CIRCUIT)
-    save_autoencoder(tmp_path / "autoencoder.safetensors", network)
+    statistics = torch.rand(2, 1, 1), torch.rand(2, 1, 1)
+    save_autoencoder(tmp_path / "autoencoder.safetensors", network, statistics)
     assert find_autoencoder(str(tmp_path)) == tmp_path / "autoencoder.safetensors"
-    settings, shape, tensors = read_autoencoder(find_autoencoder(str(tmp_path)))
-    assert (settings, shape) == (network.settings, network.image_shape)
-    again = build_autoencoder(settings, shape, seed=9)
-    again.load_state_dict(tensors)
+    saved = read_autoencoder(find_autoencoder(str(tmp_path)))
+    assert (saved.settings, saved.shape) == (network.settings, network.image_shape)
+    assert torch.equal(saved.mean, statistics[0])
+    assert torch.equal(saved.deviation, statistics[1])
+    again = build_autoencoder(saved.settings, saved.shape, seed=9)
+    again.load_state_dict(saved.weights)
     images = torch.zeros(1, 1, 8, 8)
     assert torch.equal(again.eval()(images), network.eval()(images))
     for name, words in (("nowhere", "there is no run"), (str(tmp_path.parent), "holds no autoencoder.safetensors")):

@@ -1,0 +1,222 @@
+"""What generators that denoise share, in whatever space: their checks, and how they sample."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+
+from qgen.conditioning import LabelConditioning
+from qgen.diffusion import DiffusionSettings, SamplingSettings
+from qgen.errors import ConfigError
+from qgen.generators.protocols import BuildContext, Groups, Shape
+from qgen.progress import ProgressCallback
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from qgen.backends import Backend
+    from qgen.conditioning import Conditioning
+    from qgen.diffusion import Codec, DenoisingObjective
+    from qgen.settings import Settings
+
+#: Images that are denoised together, at most.
+BATCH = 64
+#: How previews are sampled, where the run's own sampler takes longer.
+PREVIEW = SamplingSettings(sampler="dpm-solver")
+#: Groups of a run's settings.
+GROUPS: Mapping[str, type[Settings]] = {"diffusion": DiffusionSettings, "sampling": SamplingSettings}
+
+
+class Conditioned(Protocol):
+    """Settings of a model that may be conditioned."""
+
+    @property
+    def conditioning(self) -> str:
+        """`none` or `label`."""
+        ...
+
+
+@dataclass(frozen=True)
+class DenoisingGenerator:
+    """A denoising network and the diffusion that it reverses.
+
+    Attributes:
+        network: all modules.
+        sampling: sampler and its steps.
+        objective: what training lowers; it has the schedule and the codec.
+        shape: (C, H, W) of an image.
+        backend: where its circuits run.
+        conditioning: labels of a class-conditional model; None: unconditional.
+    """
+
+    groups: ClassVar[Mapping[str, type]] = GROUPS
+
+    network: nn.Module
+    sampling: SamplingSettings
+    objective: DenoisingObjective
+    shape: Shape
+    backend: Backend
+    conditioning: LabelConditioning | None = None
+
+    @staticmethod
+    def check(settings: Conditioned, groups: Groups) -> None:
+        """Refuse a sampler that takes more steps than the diffusion has, or conditions that the model does not know."""
+        diffusion, sampling = cast(DiffusionSettings, groups["diffusion"]), cast(SamplingSettings, groups["sampling"])
+        if sampling.steps is not None and sampling.steps > diffusion.steps:
+            raise ValueError(
+                f"sampling.steps = {sampling.steps} is more than diffusion.steps = {diffusion.steps}; "
+                "a sampler can take at most as many steps as the diffusion has"
+            )
+        if settings.conditioning == "none":
+            unusable = [name for name in ("labels", "guidance", "guidance_interval") if name in sampling.plain()]
+            if unusable:
+                raise ValueError(
+                    f"sampling.{unusable[0]} is for models that are trained with labels "
+                    "(`qgen train --set model.conditioning=label`), and this one is not: leave it out"
+                )
+
+    @property
+    def denoiser(self) -> nn.Module:
+        """The part of the network that denoises."""
+        raise NotImplementedError
+
+    @property
+    def circuits_per_call(self) -> int:
+        """Circuits that one call of the denoiser runs for one row."""
+        raise NotImplementedError
+
+    @property
+    def decoder_circuits(self) -> int:
+        """Circuits that make one image of one state."""
+        return 0
+
+    @property
+    def sampler(self) -> nn.Module:
+        return self.network
+
+    @property
+    def sampling_info(self) -> Mapping[str, Any]:
+        from qgen.diffusion import sampling_summary
+
+        return sampling_summary(self.sampling, self.objective.schedule)
+
+    @property
+    def num_calls(self) -> int:
+        return sum(self.calls_by_rows.values())
+
+    @property
+    def calls_by_rows(self) -> Mapping[int, int]:
+        """How many calls have how many rows for one image: two where it is guided, 0 where the codec decodes."""
+        from qgen.diffusion import evaluations_by_rows
+
+        by_rows = evaluations_by_rows(self.sampling, self.objective.schedule)
+        made = by_rows if self.conditioning is not None else Counter({1: by_rows.total()})
+        return {**made, 0: 1} if self.decoder_circuits else made
+
+    @property
+    def circuits_per_image(self) -> int:
+        calls = sum(rows * calls for rows, calls in self.calls_by_rows.items())
+        return self.circuits_per_call * calls + self.decoder_circuits
+
+    def dry_run(self, device: torch.device | str = "cpu", *, rows: int = 1) -> None:
+        import torch
+
+        shape = self.codec.state_shape(self.shape)
+        if rows == 0:
+            self.codec.decode(torch.zeros(1, *shape, device=device))
+            return
+        self.denoiser(torch.zeros(rows, *shape, device=device), torch.zeros(rows, device=device), None)
+
+    def sample(
+        self,
+        seeds: Sequence[int],
+        conditioning: Conditioning | None = None,
+        *,
+        device: torch.device | str = "cpu",
+        progress: ProgressCallback | None = None,
+        preview: bool = False,
+    ) -> Tensor:
+        from qgen.diffusion import Denoiser, num_function_evaluations, sample
+        from qgen.generators.sampling import eval_mode
+
+        schedule, codec, sampling = self.objective.schedule, self.codec, self.sampling
+        if preview and self.num_calls > num_function_evaluations(PREVIEW, schedule):
+            sampling = PREVIEW
+        denoiser, shape = Denoiser(self.denoiser, schedule, self.objective.prediction), codec.state_shape(self.shape)
+        # On hardware each call of a circuit is a job of its own: one for all images, then.
+        batch = max(1, len(seeds)) if self.backend.capabilities.remote else BATCH
+        with eval_mode(self.network, seeds):
+            states = sample(
+                denoiser,
+                sampling,
+                seeds,
+                shape,
+                conditioning=conditioning,
+                clip=codec.range,
+                device=device,
+                batch=batch,
+                progress=progress,
+            )
+            return self._decode(states, seeds, batch, device)
+
+    @property
+    def codec(self) -> Codec:
+        """Between images and the states that are denoised."""
+        return self.objective.codec
+
+    def _decode(self, states: Tensor, seeds: Sequence[int], batch: int, device: torch.device | str) -> Tensor:
+        """Return the images (N, C, H, W) of states (N, ...), on the CPU."""
+        import torch
+
+        from qgen.randomness import derive, image_streams
+
+        images = [torch.empty(0, *self.shape)]
+        for first in range(0, len(states), batch):
+            rows = slice(first, first + batch)
+            # Shots of their own: a stream counts its calls from 0, as those of the sampler do.
+            with image_streams([derive(seed, "decode") for seed in seeds[rows]]):
+                images.append(self.codec.decode(states[rows].to(device)).float().cpu())
+        return torch.cat(images)
+
+
+def label_conditioning(conditioning: str, context: BuildContext) -> LabelConditioning | None:
+    """Return the labels of a model that is conditioned on them; None: it is not.
+
+    Raises:
+        ConfigError: a label that is to be sampled is none of the data.
+    """
+    sampling, classes = context.group(SamplingSettings), context.num_classes
+    if conditioning != "label" or classes is None:
+        return None
+    wrong = [label for label in sampling.labels or () if label >= classes]
+    if wrong:
+        raise ConfigError(f"there is no class {wrong[0]} to sample: the classes are 0 to {classes - 1}")
+    return LabelConditioning(classes, sampling.labels)
+
+
+def denoising_objective(
+    network: nn.Module, context: BuildContext, labels: LabelConditioning | None, codec: Codec | None = None
+) -> DenoisingObjective:
+    """Return the objective that the settings of a diffusion describe.
+
+    Args:
+        network: denoises.
+        context: has the settings.
+        labels: what the network is conditioned on; None: nothing.
+        codec: between images and states; None: they are the same.
+    """
+    from qgen.diffusion import DenoisingObjective, loss_weights, noise_schedule
+
+    diffusion = context.group(DiffusionSettings)
+    return DenoisingObjective(
+        network,
+        noise_schedule(diffusion),
+        loss_weights(diffusion),
+        diffusion.prediction,
+        codec,
+        condition_dropout=0.0 if labels is None else diffusion.condition_dropout,
+        times=diffusion.drawn_times,
+    )

@@ -1,0 +1,80 @@
+"""A denoiser of codes, with the autoencoder that makes them and makes images of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from qgen.models.autoencoder import Autoencoder
+
+if TYPE_CHECKING:
+    from qgen.conditioning import Conditioning
+    from qgen.models.denoisers import LatentDenoiser
+
+
+class LatentCodec(nn.Module):
+    """A `Codec` whose states are the means of an autoencoder's codes, standardised a channel at a time.
+
+    The autoencoder is frozen. States have no range: nothing is clipped.
+
+    Args:
+        autoencoder: makes the codes.
+
+    Attributes:
+        mean: (c, 1, 1) or (d,): of the codes of the training images; see `code_statistics`.
+        deviation: likewise.
+    """
+
+    range: tuple[float, float] | None = None
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder.requires_grad_(False).eval()
+        shape = (autoencoder.code_shape[0], *[1] * (len(autoencoder.code_shape) - 1))
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("deviation", torch.ones(shape))
+
+    def state_shape(self, image_shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape of a code."""
+        return self.autoencoder.code_shape
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Return the states (B, *code) of images (B, C, H, W) in [-1, 1]."""
+        codes = self.autoencoder.encode(images).mean.to(self.mean.dtype)
+        return (codes - self.mean) / self.deviation
+
+    def decode(self, states: Tensor) -> Tensor:
+        """Return the images (B, C, H, W) in [-1, 1] of states (B, *code)."""
+        return self.autoencoder.decode(states * self.deviation + self.mean).clamp(-1, 1)
+
+
+class LatentDiffusion(nn.Module):
+    """A codec and the denoiser of its states. The names of its parameters begin with `codec` or `denoiser`.
+
+    Args:
+        codec: between images and states.
+        denoiser: (states, times, conditioning) -> prediction.
+    """
+
+    def __init__(self, codec: LatentCodec, denoiser: LatentDenoiser) -> None:
+        super().__init__()
+        self.codec, self.denoiser = codec, denoiser
+
+    def forward(self, states: Tensor, times: Tensor, conditioning: Conditioning | None = None) -> Tensor:
+        """Return the prediction (B, *code) for noisy states (B, *code) at times (B,), in steps."""
+        return self.denoiser(states, times, conditioning)  # type: ignore[no-any-return]
+
+    @property
+    def encoder_circuits(self) -> int:
+        """Circuits that encode one image, on the exact engine."""
+        return self.codec.autoencoder.encoder.branch.circuits
+
+    @property
+    def decoder_circuits(self) -> int:
+        """Circuits that decode one image."""
+        return self.codec.autoencoder.decoder.branch.circuits

@@ -1,0 +1,24 @@
+"""Settings of a diffusion in the codes of an autoencoder."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from qgen.models.autoencoder.settings import AutoencoderSettings
+from qgen.models.denoisers.settings import DenoiserSettings
+from qgen.settings import Settings
+
+
+class LatentDiffusionSettings(Settings):
+    """A denoiser of the codes of an autoencoder that was trained before (Rombach et al. 2021, arXiv:2112.10752)."""
+
+    kind: Literal["latent-diffusion"] = "latent-diffusion"
+    """the kind of generator"""
+    first_stage: str | None = None
+    """the finished run of an autoencoder, or its `autoencoder.safetensors`; its weights become part of this run"""
+    autoencoder: AutoencoderSettings | None = None
+    """the settings of that autoencoder; null: as `first_stage` has them, which is what `qgen train` notes here"""
+    denoiser: DenoiserSettings = DenoiserSettings()
+    """the network that denoises codes"""
+    conditioning: Literal["none", "label"] = "none"
+    """`label`: images of a class that is asked for, as `qgen sample --label` does; the data need labels"""
