@@ -188,6 +188,7 @@ def _format_numbers(values: tuple[float, ...]) -> str:
 def _show_folder(folder: Path, figure: Path | None, as_json: bool) -> None:
 
     from qgen.data import DataSettings
+    from qgen.data.cache_files import find_caches, format_size
     from qgen.data.inspect import inspect_folder
 
     with progress(make_console(stderr=True), "reading images") as bar:
@@ -196,10 +197,14 @@ def _show_folder(folder: Path, figure: Path | None, as_json: bool) -> None:
         limit, size = min(_FIGURE_IMAGES, report.images) or None, report.size or _FIGURE_SIZE
         name = str(folder.absolute())  # no known set is called like that
         _draw(DataSettings(name=name, limit=limit, size=size, skip_unreadable=True), None, figure)
+    caches = find_caches(folder)
     if as_json:
-        print_json(dataclasses.asdict(report) | {"figure": figure and str(figure)})
+        print_json(dataclasses.asdict(report) | {"caches": caches, "figure": figure and str(figure)})
         return
-    print_rows(make_console(), _folder_rows(report) | ({"drawn into": str(figure)} if figure else {}))
+    rows = _folder_rows(report)
+    if caches:
+        rows["cache"] = ", ".join(f"{path} ({format_size(size)})" for path, size in caches.items())
+    print_rows(make_console(), rows | ({"drawn into": str(figure)} if figure else {}))
 
 
 def _folder_rows(report: FolderReport) -> dict[str, str]:

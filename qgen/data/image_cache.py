@@ -11,24 +11,32 @@ import math
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qgen import storage
-from qgen.data.cache_files import Building, Finished, file_status
-from qgen.data.image_set import image_digest, memory_problem
+from qgen.data.cache_building import CacheBuilder
+from qgen.data.cache_files import (
+    BUILDING,
+    FINISHED,
+    IMAGES,
+    Building,
+    Finished,
+    clear,
+    describe,
+    digest_file,
+    file_status,
+)
+from qgen.data.image_set import memory_problem
 from qgen.data.listing import Folder
-from qgen.data.mapped import MappedImages, Shape, npy_header, read_blocks
+from qgen.data.mapped import MappedImages, Shape
 from qgen.data.reader import Reader
 from qgen.data.settings import DataSettings
 from qgen.errors import DataError
@@ -39,8 +47,6 @@ from qgen.user_files import printable
 VERSION = 1
 #: Numbers of images and of bytes from which `data.cache: auto` makes a cache.
 MANY_IMAGES, MANY_BYTES = 100_000, 2**30
-_NOTE_SECONDS = 5.0  # from one note of progress to the next: a process that is killed loses as much work
-_CHUNK_BYTES = 1 << 26  # of images that are put into order at a time
 
 
 @dataclass(frozen=True)
@@ -91,11 +97,11 @@ class ImageCache:
 
     @property
     def _finished(self) -> Path:
-        return self.path / "cache.json"
+        return self.path / FINISHED
 
     @property
     def _building(self) -> Path:
-        return self.path / "building.json"
+        return self.path / BUILDING
 
     @property
     def _lock(self) -> Path:
@@ -111,8 +117,8 @@ class ImageCache:
         try:
             status = file_status(file)
             if status != record.status:  # somebody has touched it, or copied it to this place
-                self._message(f"checking the cache {self._shown(record.shape)}")
-                if self._digest(file, record.shape, indices) != record.sha256:
+                self._message(f"checking the cache {describe(self.path, record.shape)}")
+                if digest_file(file, record.shape, self._folder, indices) != record.sha256:
                     raise ValueError("it has another digest")
                 with suppress(OSError):  # then it is checked again the next time
                     replace(record, status=status).write(self._finished)
@@ -127,8 +133,8 @@ class ImageCache:
         if self._building.exists():  # who made it was ended before everything else was removed
             with suppress(OSError), storage.locked(self._lock):
                 if Finished.read(self._finished) == record:
-                    self._clear(record.file)
-        self._message(f"images are read from the cache {self._shown(record.shape)}")
+                    clear(self.path, record.file)
+        self._message(f"images are read from the cache {describe(self.path, record.shape)}")
         return CachedImages(mapped, indices, record.unreadable, record.sha256)
 
     def shape(self) -> Shape | None:
@@ -185,7 +191,8 @@ class ImageCache:
         try:
             with self._alone():
                 if Finished.read(self._finished) is None or (found := self.find()) is None:
-                    self._make(reader, shape, read_image, progress)
+                    builder = CacheBuilder(self.path, self._folder, self._listing, self._order, self._message)
+                    builder.build(reader, shape, read_image, progress)
                     found = self.find()
         except OSError as error:
             raise DataError(
@@ -195,105 +202,6 @@ class ImageCache:
         if found is None:
             raise DataError(f"The cache {printable(self.path)} was changed while it was made: try again.")
         return found
-
-    def _make(
-        self,
-        reader: Reader,
-        shape: Shape,
-        read_image: Callable[[Path], NDArray[np.uint8]],
-        progress: ProgressCallback | None,
-    ) -> None:
-        state = self._begin(shape)
-        reader.unreadable.update(state.unreadable)
-        path = self.path / state.file
-        with open(path, "r+b") as file:
-            file.seek(0, os.SEEK_END)
-            state = self._write(file, state, reader, read_image, progress)
-        if not state.written:
-            reader.refuse_unreadable()
-        shape = (state.written, *shape[1:])
-        taken = reader.readable(self._order[: state.looked_at])
-        with open(path, "r+b") as file:
-            file.write(npy_header(shape))
-        if (np.diff(taken) <= 0).any():
-            path = self._sorted(path, shape, np.argsort(taken))
-        indices = np.sort(taken)
-        digest = self._digest(path, shape, indices)
-        _flush(path)
-        facts = self._listing, path.name, shape, state.looked_at, reader.unreadable
-        Finished(*facts, printable(os.path.abspath(self._folder.path)), digest, file_status(path)).write(self._finished)
-        self._clear(path.name)
-
-    def _begin(self, shape: Shape) -> Building:
-        """Return where to go on, with the file cut to what is known to be written; a new file at the beginning."""
-        header, image = len(npy_header(shape)), math.prod(shape[1:])
-        state = Building.read(self._building)
-        if state is not None and state.listing == self._listing and state.shape == shape:
-            with suppress(OSError):
-                size = os.path.getsize(self.path / state.file)
-                if size >= header + state.written * image:
-                    os.truncate(self.path / state.file, header + state.written * image)
-                    there = f"{state.written:,} of {shape[0]:,} images are there"
-                    self._message(f"going on with the cache {self._shown(shape)}: {there}")
-                    return state
-        name = f"images-{uuid4().hex[:8]}.npy"
-        state = Building(self._listing, name, shape, 0, {}, 0)
-        with suppress(OSError):
-            self._finished.unlink()
-        self._clear(name)
-        (self.path / name).write_bytes(npy_header(shape))
-        state.write(self._building)
-        self._message(f"decoding {shape[0]:,} images, once, into the cache {self._shown(shape)}")
-        return state
-
-    def _write(
-        self,
-        file: BinaryIO,
-        state: Building,
-        reader: Reader,
-        read_image: Callable[[Path], NDArray[np.uint8]],
-        progress: ProgressCallback | None,
-    ) -> Building:
-        """Append images until there are as many as wanted, or no more files; note from time to time how far it is."""
-        written, looked_at = state.written, state.looked_at
-        noted = time.monotonic()
-
-        def note() -> Building:
-            file.flush()
-            os.fsync(file.fileno())
-            now = replace(state, looked_at=looked_at, written=written, unreadable=dict(reader.unreadable))
-            now.write(self._building)
-            return now
-
-        try:
-            while written < state.shape[0] and looked_at < len(self._order):
-                image = reader.read(int(self._order[looked_at]), read_image)
-                if image is not None:
-                    file.write(image.data)
-                written, looked_at = written + (image is not None), looked_at + 1
-                if progress:
-                    progress(looked_at, len(self._order))
-                if time.monotonic() - noted > _NOTE_SECONDS:
-                    note()
-                    noted = time.monotonic()
-        except KeyboardInterrupt:
-            note()
-            raise
-        return note()
-
-    def _sorted(self, path: Path, shape: Shape, order: NDArray[np.int64]) -> Path:
-        """Write the images in another order into a file of their own; return its path."""
-        images, target = MappedImages(path, shape).images.numpy(), self.path / f"images-{uuid4().hex[:8]}.npy"
-        with open(target, "wb") as file:
-            file.write(npy_header(shape))
-            chunk = max(1, _CHUNK_BYTES // math.prod(shape[1:]))
-            for first in range(0, len(order), chunk):
-                file.write(images[order[first : first + chunk]].data)
-        return target
-
-    def _digest(self, path: Path, shape: Shape, indices: NDArray[np.int64]) -> str:
-        labels = None if self._folder.labels is None else self._folder.labels[indices]
-        return image_digest(shape, read_blocks(path, len(npy_header(shape))), labels)
 
     def _indices(self, record: Finished) -> NDArray[np.int64]:
         reader = Reader(self._folder, record.unreadable)
@@ -306,7 +214,7 @@ class ImageCache:
             with open(self._lock, "a"):
                 pass
             # What is there of it, or of another state of the folder, is gone on with or removed.
-            free = shutil.disk_usage(self.path).free + sum(file.stat().st_size for file in self.path.glob("images-*"))
+            free = shutil.disk_usage(self.path).free + sum(file.stat().st_size for file in self.path.glob(f"{IMAGES}*"))
         except OSError as error:
             return f"{printable(self.path)} cannot be written ({error.strerror or error})"
         if size > free:
@@ -315,14 +223,6 @@ class ImageCache:
                 f"{printable(self.path)}"
             )
         return None
-
-    def _clear(self, kept: str) -> None:
-        """Remove the files of former states; processes that have mapped one keep it until they end."""
-        leftovers = [file for file in self.path.glob("images-*") if file.name != kept]
-        # Last the note that something may be left.
-        for file in (*leftovers, *self.path.glob(f".*{storage.TEMPORARY_MARK}*"), self._building):
-            with suppress(OSError):
-                file.unlink()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -334,9 +234,6 @@ class ImageCache:
                 self._message(f"another process makes the cache {printable(self.path)}: waiting for it")
                 stack.enter_context(storage.locked(self._lock, patience=math.inf))
             yield
-
-    def _shown(self, shape: Shape) -> str:
-        return f"{printable(self.path)} ({_format_size(math.prod(shape))})"
 
 
 def open_cache(
@@ -353,15 +250,3 @@ def open_cache(
     if root is None and settings.cache == "always":
         raise DataError(f"There is no home folder for a cache: set {storage.CACHE_VARIABLE} to a folder.")
     return None if root is None else ImageCache(folder, order, settings, root, message)
-
-
-def _format_size(size: int) -> str:
-    for unit, name in ((2**30, "GiB"), (2**20, "MiB")):
-        if size >= unit:
-            return f"{size / unit:,.1f} {name}"
-    return f"{size / 2**10:,.1f} KiB"
-
-
-def _flush(path: Path) -> None:
-    with open(path, "r+b") as file:
-        os.fsync(file.fileno())

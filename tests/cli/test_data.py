@@ -211,6 +211,16 @@ def test_a_folder_is_reported(photographs: Path, tmp_path: Path) -> None:
     assert list(facts["unreadable"]) == ["dog/2.png"]
 
 
+def test_the_cache_of_a_folder_is_shown(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QGEN_CACHE", str(tmp_path / "cache"))
+    assert told(photographs)["caches"] == {}
+    open_images(DataSettings(name=str(photographs), size=4, cache="always"))
+    ((path, size),) = told(photographs)["caches"].items()
+    assert size == 3 * 3 * 4 * 4  # three images, one of them in colour
+    assert Path(path).parent == tmp_path / "cache" / "images"
+    assert "(0.1 KiB)" in shown(photographs)
+
+
 def test_of_many_unreadable_files_ten_are_named_and_all_in_json(photographs: Path) -> None:
     for number in range(25):
         (photographs / f"{number:02}.png").touch()

@@ -1,6 +1,5 @@
 """Caches of folders: the same images as in memory to the last bit, whatever happens while and after they are made."""
 
-import json
 import os
 import shutil
 import threading
@@ -15,7 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from qgen.data import DataSettings, ImageSet, folder, image_cache, image_shape, mapped, open_images
+from qgen.data import DataSettings, ImageSet, cache_building, folder, image_cache, image_shape, mapped, open_images
+from qgen.data.cache_files import find_caches, format_size
 from qgen.errors import DataError
 from qgen.storage import CACHE_VARIABLE, cache_folder
 
@@ -218,7 +218,7 @@ def dies(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
 def test_a_process_that_dies_leaves_nothing_or_a_whole_cache(
     settings: dict[str, Any], images: Images, caches: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_cache, "_NOTE_SECONDS", -1)
+    monkeypatch.setattr(cache_building, "_NOTE_SECONDS", -1)
     loaded = images.fill(5).open("never", **settings)
     deaths = 0
     while True:
@@ -240,7 +240,7 @@ def test_a_process_that_dies_leaves_nothing_or_a_whole_cache(
 
 
 def test_what_was_decoded_before_is_kept(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_cache, "_NOTE_SECONDS", -1)
+    monkeypatch.setattr(cache_building, "_NOTE_SECONDS", -1)
     loaded = images.fill(9).open("never")
     (images.path / "8.png").write_bytes(b"no image")
     loaded = images.open("never", skip_unreadable=True)
@@ -332,7 +332,7 @@ def test_where_there_is_no_room(images: Images, monkeypatch: pytest.MonkeyPatch,
 
 def test_a_full_disk_is_one_line_and_what_is_there_is_kept(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = images.fill(6).open("never")
-    monkeypatch.setattr(image_cache, "_NOTE_SECONDS", -1)
+    monkeypatch.setattr(cache_building, "_NOTE_SECONDS", -1)
     calls = iter(range(100))
     synced = os.fsync
 
@@ -394,7 +394,13 @@ def test_the_folder_of_caches(platform: str, environ: dict[str, str], expected: 
     assert cache_folder(platform, environ) == expected.expanduser()
 
 
-def test_the_record_says_of_what_it_is(images: Images, caches: Path) -> None:
+def test_the_caches_of_a_folder_are_found(images: Images, caches: Path) -> None:
     images.fill(2).open()
-    (record,) = caches.rglob("cache.json")
-    assert json.loads(record.read_text())["folder"] == str(images.path)
+    images.open(size=3)
+    (caches / "other").mkdir()
+    (caches / "other" / "cache.json").write_text("{}")
+    found = find_caches(images.path)
+    assert sorted(found.values()) == [2 * 3 * 3, 2 * 5 * 5]
+    assert all((Path(path) / "cache.json").is_file() for path in found)
+    assert find_caches(caches) == {}
+    assert (format_size(2**31), format_size(3 * 2**19), format_size(512)) == ("2.0 GiB", "1.5 MiB", "0.5 KiB")
