@@ -275,8 +275,9 @@ def _of_folder(
         raise ConfigError(f"the images of {folder} and {against} have {sides} pixels: --size resizes both")
     channels = max(shape[0] for shape in shapes)
     own, real = (each.model_copy(update={"channels": channels}) for each in (own, real))
+    say = partial(console.print, soft_wrap=True)
     with progress(console, "reading images") as bar:
-        found = open_images(own.model_copy(update={"limit": request.image_count}), progress=bar)
+        found = open_images(own.model_copy(update={"limit": request.image_count}), progress=bar, message=say)
     references, space = _open(console, [real], request)
 
     import torch

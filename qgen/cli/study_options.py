@@ -76,7 +76,7 @@ def run_and_report(
     console.print(f"{study.description} into {folder}", soft_wrap=True)
     with progress(console, "fetching images") as bar:  # once, rather than by several tasks at a time
         for data in study.data:
-            open_images(data, data_dir, progress=bar)
+            open_images(data, data_dir, progress=bar, message=lambda line: console.print(line, soft_wrap=True))
     with progress(console, "tasks") as bar:
 
         def show(status: Status) -> None:
