@@ -6,7 +6,6 @@ import io
 import mmap
 import os
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,14 +15,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
 Shape = tuple[int, int, int, int]
 
 #: Linux's flag, which Python's `mmap` has no name for: room in memory is not set aside for what may be written.
 _NO_RESERVE = 0x4000 if sys.platform == "linux" else 0
 _BLOCK = 1 << 22  # bytes
-#: An image that takes longer was read from the disk, and so will be others: of so many batches the next is read ahead.
-#: Where all are in memory that would be a tenth of a millisecond a batch for nothing.
-_READ_SECONDS, _READ_AHEAD = 2e-5, 100
+#: After images had to be read from the disk, for so many batches the next one is read ahead. Where all are in memory
+#: that would be a tenth of a millisecond a batch for nothing.
+_READ_AHEAD = 100
 
 
 def npy_header(shape: Shape) -> bytes:
@@ -62,9 +66,9 @@ class MappedImages:
 
     def take(self, index: torch.Tensor) -> torch.Tensor:
         """Return copies of the images at these indices, (B,); notes whether they had to be read from the disk."""
-        started = time.perf_counter()
+        before = _disk_reads()
         taken = self.images[index]
-        if time.perf_counter() - started > _READ_SECONDS * max(1, len(index)):
+        if _disk_reads() > before:
             self._ahead = _READ_AHEAD
         return taken
 
@@ -90,6 +94,11 @@ def read_blocks(path: Path, skipped: int) -> Iterator[bytes]:
         file.seek(skipped)
         while block := file.read(_BLOCK):
             yield block
+
+
+def _disk_reads() -> int:
+    """Return how often this process has waited for the disk because of a page that was not in memory."""
+    return 0 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_majflt
 
 
 def _map(handle: int, size: int) -> mmap.mmap:
