@@ -59,9 +59,11 @@ def test_images_of_equal_latent_numbers_are_measured_apart(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("preset", ["digits"])
-def test_a_guided_image_follows_from_its_seed_and_its_label(preset: str, exactness: float) -> None:
-    """Though two rows of it are measured in each call, one with its label and one without."""
-    config = small_config("model.conditioning=label", "sampling.steps=2", "sampling.guidance=2")
+@pytest.mark.parametrize("interval", ["null", "[0.4, 1.0]"])
+def test_a_guided_image_follows_from_its_seed_and_its_label(preset: str, interval: str, exactness: float) -> None:
+    """Though two rows of it are measured in each call that is guided, one with its label and one without."""
+    sampling = ("sampling.steps=2", "sampling.guidance=2", f"sampling.guidance_interval={interval}")
+    config = small_config("model.conditioning=label", *sampling)
     generator = build_generator(config, SHAPES[preset], open_backend("aer", 50), trained=True, num_classes=10)
     seeds = image_seeds(1, 3)
     together = generator.sample(seeds, Labels.of([3, 5, 7], 10))
