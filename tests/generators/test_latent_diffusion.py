@@ -19,7 +19,9 @@ from qgen.costing.circuit_use import sampling_uses, training_uses
 from qgen.data import open_images
 from qgen.diffusion import Denoiser, sample
 from qgen.errors import ConfigError
+from qgen.evaluation import gaussians, sample_baselines
 from qgen.generators.latent_diffusion import LatentDiffusionGenerator
+from qgen.generators.sampling import image_seeds
 from qgen.models.autoencoder import read_autoencoder
 from qgen.runs import Run, build_generator, build_model, load_checkpoint, override_config
 from qgen.runs.checkpoint import model_fingerprint
@@ -146,6 +148,25 @@ def test_the_encoder_runs_on_the_exact_engine(first_stage: FirstStage) -> None:
     made = build_model(config, open_images(config.data), open_backend("aer"))
     values = made.network.codec.autoencoder.encoder.branch.values
     assert values.compiled.executable.backend.name == "statevector"
+
+
+@pytest.mark.parametrize("vector", [None, 3])
+def test_baselines_are_gaussians_of_its_codes_from_its_decoder(vector: int | None, first_stage: FirstStage) -> None:
+    config = small_latent(first_stage(f"model.vector={'null' if vector is None else vector}"))
+    images = open_images(config.data)
+    made = build_model(config, images, open_backend("statevector"))
+    assert isinstance(made, LatentDiffusionGenerator)
+    with torch.no_grad():
+        codes = made.codec.encode(images.scaled(torch.arange(64))).flatten(1)
+    baselines = {each.name: each for each in sample_baselines(made, images, 6, seed=2)}
+    assert len(baselines) == 4
+    for each in baselines.values():
+        assert each.images.shape == (6, 1, 8, 8)
+        assert each.facts["codes"] == list(made.codec.state_shape(images.shape))
+    drawn = gaussians.independent(codes.double().numpy()).sample(image_seeds(2, 6))
+    with torch.no_grad():
+        decoded = made.codec.decode(drawn.view(6, *made.codec.state_shape(images.shape)))
+    torch.testing.assert_close(baselines["independent Gaussian"].images, decoded, rtol=0, atol=1e-4)
 
 
 def test_what_is_wrong_with_a_first_stage_is_one_line(first_stage: FirstStage, tmp_path: Path) -> None:
