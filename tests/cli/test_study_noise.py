@@ -97,9 +97,12 @@ def test_shots_are_the_same_study_along_shots(place: Path) -> None:
     )
     assert told["kind"] == "shots"
     assert told["cells"] == [f"my-gan-seed0-{name}" for name in ("ideal", "aer-shots8", "aer-shots64")]
-    done = invoke(
-        "shots", "runs/my-gan", "--shots", "8,exact", "--seeds", "1", "--count", "10", "--jobs", "1", "--out", "s"
-    )
+
+
+@pytest.mark.slow
+def test_a_study_of_shots_is_run(place: Path) -> None:
+    command = ("shots", "runs/my-gan", "--seeds", "1", "--count", "10", "--jobs", "1")
+    done = invoke(*command, "--shots", "8,exact", "--out", "s")
     assert done.exit_code == 0, done.output
     study = read_study(Path("s"))
     assert study.conditions == (Condition(), Condition("aer", shots=8))  # type: ignore[attr-defined]

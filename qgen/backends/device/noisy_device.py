@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -115,5 +116,10 @@ def open_calibrated(name: str) -> Device:
 def _noise_source(name: str) -> NoiseSource:
     if name.lower().endswith(ENDINGS):
         return read_noise(Path(name))
+    return _device_noise(name)
+
+
+@lru_cache(maxsize=8)  # reading a target takes a second or two, and a worker of a study opens a device for each cell
+def _device_noise(name: str) -> DeviceNoise:
     device = open_calibrated(name)
     return DeviceNoise(device.target, device.name, device.calibrated and device.calibrated.date())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,7 +19,7 @@ class Difference:
     Attributes:
         estimate: with its own interval; None without any pair.
         p_value: by a paired t-test; None if it is undefined.
-        adjusted: after `holm` over all differences of its family.
+        adjusted: after `holm` over all differences of its family, or `in_sequence`.
         verdict: None with fewer than two pairs.
     """
 
@@ -198,19 +199,45 @@ def _half(cells: Cells, source: str, metric: Metric, points: Sequence[Point]) ->
 
 
 def _with_verdicts(found: Sequence[Curve]) -> Iterator[Curve]:
-    """Yield the curves; all changes in one metric are a family. What is 0 in the ideal cell has no verdict."""
-    judged_points: dict[tuple[int, int], Difference] = {}
-    for metric in dict.fromkeys(curve.metric for curve in found if curve.metric not in CHANGES):
-        places = [
-            (k, n)
-            for k, curve in enumerate(found)
-            for n, point in enumerate(curve.points)
-            if curve.metric == metric and not point.condition.ideal
-        ]
-        family = [found[k].points[n].change for k, n in places]
-        judged_points |= dict(zip(places, judged(family, [metric.lower_is_better] * len(family)), strict=True))
-    for k, curve in enumerate(found):
+    """Yield the curves with verdicts on changes in metrics of images; what is 0 in the ideal cell has none.
+
+    The curves of one metric with the same kinds of errors, shots and mitigation are a family; see `in_sequence`.
+    """
+    families = Counter(_family(curve) for curve in found)
+    for curve in found:
+        if curve.metric in CHANGES:
+            yield curve
+            continue
+        noisy = [point for point in curve.points if not point.condition.ideal]
+        adjusted = in_sequence([point.change.p_value for point in noisy], families[_family(curve)])
+        said = {id(point): value for point, value in zip(noisy, adjusted, strict=True)}
         points = (
-            replace(point, change=judged_points.get((k, n), point.change)) for n, point in enumerate(curve.points)
+            _with_verdict(point, said[id(point)], curve.metric) if id(point) in said else point
+            for point in curve.points
         )
         yield replace(curve, points=tuple(points))
+
+
+def in_sequence(p_values: Sequence[float | None], family: int) -> list[float | None]:
+    """Adjust the p-values of one curve, by ascending scale, in a family of so many curves.
+
+    A change is tested only where all at larger scales are resolved (a fixed sequence: W. Maurer, L. A. Hothorn and W.
+    Lehmacher 1995, Biometrie in der chemisch-pharmazeutischen Industrie 6, 3), at the level of the family divided by
+    its curves (Bonferroni): any claim of the family is wrong with probability at most 5 %. None stays None, and ends
+    the sequence.
+    """
+    adjusted, floor = list[float | None](), 0.0
+    for p_value in reversed(p_values):
+        floor = max(floor, 1.0 if p_value is None else min(1.0, family * p_value))
+        adjusted.append(None if p_value is None else floor)
+    return adjusted[::-1]
+
+
+def _family(curve: Curve) -> tuple[object, ...]:
+    return curve.metric.key, curve.like.kinds, curve.like.shots, curve.like.mitigation
+
+
+def _with_verdict(point: Point, adjusted: float | None, metric: Metric) -> Point:
+    mean = point.change.estimate
+    said = None if mean is None else verdict(mean, adjusted, metric.lower_is_better)
+    return replace(point, change=replace(point.change, adjusted=adjusted, verdict=said))

@@ -64,7 +64,7 @@ def draw_figures(results: NoiseResults) -> dict[str, bytes]:
 def _figures(results: NoiseResults) -> Iterator[tuple[str, Figure]]:
     sources = [source.name for source in results.study.sources]
     if results.curves:
-        yield "quality", _against_noise(results, [(name, results.cells.main(name)) for name in sources])
+        yield "quality", _against_noise(results, [(name, results.cells.main(name)) for name in sources], lost=True)
         yield "pixels", _against_noise(results, [(name, PIXELS) for name in sources])
         yield "expectations", _against_noise(results, [(name, EXPECTATIONS) for name in sources])
         yield "images", _images(results)
@@ -90,20 +90,23 @@ def _panels(count: int, height: float = _HEIGHT) -> tuple[Figure, list[Axes]]:
     return figure, axes[:count]
 
 
-def _against_noise(results: NoiseResults, panels: Sequence[tuple[str, Metric]]) -> Figure:
+def _against_noise(results: NoiseResults, panels: Sequence[tuple[str, Metric]], lost: bool = False) -> Figure:
+    """A panel for each source: its loss of quality in a metric, or a change from the ideal cell."""
     figure, axes = _panels(len(panels))
     for place, (source, metric) in zip(axes, panels, strict=True):
         found = results.curves_of(source, metric.key)
         whole = [curve for curve in found if curve.like.kinds == KINDS] or list(found)
         for number, curve in enumerate(whole):
-            _line(place, number, text.condition_label(curve.like), _points(curve), metric.share)
-        place.set(title=source, xlabel="scale of the noise", ylabel=heading(metric).replace("\u00a0", " "))
+            _line(place, number, text.condition_label(curve.like), _points(curve, lost), lost)
+        place.set(title=source, xlabel="scale of the noise")
+        place.set_ylabel(f"loss of quality, %\n({metric.name})" if lost else metric.name)
     _legend(figure, axes[0])
     return figure
 
 
-def _points(curve: Curve) -> list[tuple[float, Any]]:
-    return [(point.condition.scale, point.estimate) for point in curve.points if point.estimate is not None]
+def _points(curve: Curve, lost: bool) -> list[tuple[float, Any]]:
+    found = ((point.condition.scale, point.lost if lost else point.estimate) for point in curve.points)
+    return [(scale, mean) for scale, mean in found if mean is not None]
 
 
 def _line(place: Axes, number: int, label: str, points: Sequence[tuple[float, Any]], share: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from qgen.noise.model import KINDS
 from qgen.reports.html.document import asset, document
@@ -12,16 +12,17 @@ from qgen.reports.html.markup import Markup, element, plural, table
 from qgen.studies.formatting import UNKNOWN, heading
 from qgen.studies.noise import tables, text
 from qgen.studies.noise.analysis import NoiseResults
-from qgen.studies.noise.cell_results import CHANGES
+from qgen.studies.noise.cell_results import CHANGES, EXPECTATIONS
 from qgen.studies.noise.conditions import Condition
-from qgen.studies.noise.curves import Curve
+from qgen.studies.noise.curves import Curve, Point
 from qgen.studies.noise.ranking import Ranking
 from qgen.studies.results import Metric
+from qgen.studies.statistics import Estimate
 from qgen.studies.study import Table
 
 _ACROSS = "scale of the noise"
 #: Metrics of images that are shown as curves.
-_CURVES = ("frechet", "coverage", "confident", "sliced_wasserstein")
+_CURVES = ("coverage", "confident", "correlation")
 
 
 def page(results: NoiseResults) -> str:
@@ -73,24 +74,37 @@ def _warnings(results: NoiseResults) -> Markup:
 
 
 def _against_noise(results: NoiseResults) -> Iterator[Markup]:
-    """Charts and a table of quality against the scale of the noise, for each source."""
-    if not results.curves:
+    """Charts and a table of what is lost against the scale of the noise, for each source."""
+    shown = [source.name for source in results.study.sources if _drawn(results, source.name, EXPECTATIONS)]
+    if not any(_is_line(curve) for curve in results.curves):
         return
-    yield element("h2", "Quality against noise")
-    for source in results.study.sources:
-        shown = [metric for metric in results.cells.metrics if metric.key in _CURVES]
-        charts = [chart for metric in (*shown, *CHANGES) for chart in _chart(results, source.name, metric)]
-        found = tables.quality(results, source.name)
-        if found is not None:
-            drawn = _drawn(results, source.name, results.cells.main(source.name))
-            yield element(
-                "section",
-                element("h3", source.name),
-                legend([text.condition_label(curve.like) for curve in drawn]),
-                element("div", *charts, class_="small"),
-                element("div", _table(found, "Means over seeds ± 95 % intervals"), class_="results"),
-                class_="card",
-            )
+    yield element("h2", "What noise changes")
+    yield element("p", text.against_noise(results), class_="soft")
+    for source in shown:
+        names = [text.condition_label(curve.like) for curve in _drawn(results, source, EXPECTATIONS)]
+        yield element(
+            "section",
+            element("h3", source),
+            legend(names),
+            element("div", *_charts(results, source), class_="small"),
+            element("div", _losses(results, source), class_="results"),
+            class_="card",
+        )
+
+
+def _is_line(curve: Curve) -> bool:
+    return len(curve.points) > 1
+
+
+def _losses(results: NoiseResults, source: str) -> Markup:
+    rows = ((name, *(_verdict(*cell) for cell in cells), half) for name, cells, half in tables.quality(results, source))
+    caption = f"Loss of quality by the {results.cells.main(source).name}, paired by seed"
+    return table(caption, tables.quality_head(results, source), rows)
+
+
+def _verdict(loss: str, verdict: str) -> Markup:
+    kind = verdict if verdict in ("better", "worse") else None
+    return element("div", loss, element("small", verdict, class_=kind))
 
 
 def _drawn(results: NoiseResults, source: str, metric: Metric) -> list[Curve]:
@@ -100,19 +114,33 @@ def _drawn(results: NoiseResults, source: str, metric: Metric) -> list[Curve]:
     return list(whole or found)
 
 
-def _chart(results: NoiseResults, source: str, metric: Metric) -> Iterator[Markup]:
-    found = _drawn(results, source, metric)
-    lines = [Line(text.condition_label(curve.like), _points(curve)) for curve in found]
+def _charts(results: NoiseResults, source: str) -> Iterator[Markup]:
+    """Yield charts of the loss of quality, of changes of other metrics, and of changes of images and values."""
+    main = results.cells.main(source)
+    yield from _chart(results, source, main, "loss of quality", lambda point: point.lost, True)
+    for metric in results.cells.metrics:
+        if metric.key in _CURVES and metric != main:
+            title = f"{metric.name}: change{', points' * metric.share}"
+            yield from _chart(results, source, metric, title, lambda point: point.change.estimate, metric.share)
+    for metric in CHANGES:
+        yield from _chart(results, source, metric, heading(metric), lambda point: point.estimate, False)
+
+
+def _chart(
+    results: NoiseResults,
+    source: str,
+    metric: Metric,
+    title: str,
+    value: Callable[[Point], Estimate | None],
+    percent: bool,
+) -> Iterator[Markup]:
+    lines = []
+    for curve in _drawn(results, source, metric):
+        means = [(point.condition.scale, mean) for point in curve.points if (mean := value(point)) is not None]
+        points = [LinePoint(scale, mean.mean, mean.low, mean.high) for scale, mean in means]
+        lines.append(Line(text.condition_label(curve.like), points))
     if any(line.points for line in lines):
-        yield line_chart(heading(metric), lines, _ACROSS, metric.share)
-
-
-def _points(curve: Curve) -> list[LinePoint]:
-    return [
-        LinePoint(point.condition.scale, point.estimate.mean, point.estimate.low, point.estimate.high)
-        for point in curve.points
-        if point.estimate is not None
-    ]
+        yield line_chart(title, lines, _ACROSS, percent)
 
 
 def _pictures(results: NoiseResults) -> Iterator[Markup]:
@@ -135,7 +163,7 @@ def _grid(results: NoiseResults, source: str) -> Markup:
         "",
         *(f"{device}, {text.shots_label(n)}" if len(shots) > 1 else device for device in devices for n in shots),
     ]
-    rows = [("ideal", _picture(results, source, Condition(), seed), *[""] * (len(head) - 2))]
+    rows = [("ideal", *[_picture(results, source, Condition(), seed)] * (len(head) - 1))]
     for scale in study.scales:
         found = [
             next(
@@ -170,11 +198,15 @@ def _rankings(results: NoiseResults) -> Iterator[Markup]:
     yield element("h2", "Rankings")
     single = [ranking for ranking in results.rankings if ranking.source is not None]
     more = (
-        element("details", element("summary", element("h3", "For each generator")), *map(_ranking, single))
+        element(
+            "details",
+            element("summary", element("h3", "For each generator")),
+            element("div", *map(_ranking, single), class_="ranks"),
+        )
         if single
         else ""
     )
-    yield element("section", element("div", *map(_ranking, whole), class_="small"), more, class_="card results")
+    yield element("section", element("div", *map(_ranking, whole), class_="ranks"), more, class_="card results")
 
 
 def _ranking(ranking: Ranking) -> Markup:
@@ -183,6 +215,12 @@ def _ranking(ranking: Ranking) -> Markup:
 
 
 def _effects(results: NoiseResults) -> Iterator[Markup]:
+    along = [found for source in results.study.sources if (found := tables.along_shots(results, source.name))]
+    if along:
+        yield element("h2", "Quality against shots")
+        yield element(
+            "section", *(_table(found, "Means over seeds ± 95 % intervals") for found in along), class_="card results"
+        )
     for title, caption, head, rows, words in (
         ("Mitigation", "What mitigation changes", tables.mitigation_head(), tables.mitigation(results), (1, 2, 9)),
         ("Shots", "What shots change", tables.shots_head(), tables.shots(results), (1, 3, 8)),

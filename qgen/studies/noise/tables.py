@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
+from qgen.noise.model import KINDS
 from qgen.studies.formatting import (
     UNKNOWN,
     format_difference,
@@ -24,19 +25,32 @@ from qgen.studies.statistics import Estimate
 from qgen.studies.study import Row, Table
 
 
-def quality(results: NoiseResults, source: str) -> Table | None:
-    """Return the quality of a source against the scale of the noise, with a row for each other condition."""
-    metric = results.cells.main(source)
-    return _against_scale(results, source, metric, half=True)
+def quality_head(results: NoiseResults, source: str) -> Row:
+    """Return the head of `quality`."""
+    scales = [f"scale {scale:g}" for scale in results.study.scales if scale]
+    return (f"{source}: loss of quality, %", *scales, "half lost at scale")
+
+
+def quality(results: NoiseResults, source: str) -> Iterator[tuple[str, list[tuple[str, str]], str]]:
+    """Yield each condition with (loss of quality, verdict) by scale, and the scale at which half of it is lost.
+
+    Conditions are those of all kinds of errors, where the study has them.
+    """
+    found = results.curves_of(source, results.cells.main(source).key)
+    for curve in [curve for curve in found if curve.like.kinds == KINDS] or found:
+        noisy = [point for point in curve.points if point.condition.scale]
+        cells: list[tuple[str, str]] = []
+        for point in noisy:
+            cells.append((format_mean(point.lost, share=True), point.change.verdict or ""))
+        yield text.condition_label(curve.like), cells, text.half_label(curve.half)
 
 
 def measures(results: NoiseResults, source: str) -> Iterator[Table]:
-    """Yield a table against the scale of the noise for every other metric, and for changes from the ideal cell."""
+    """Yield a table against the scale of the noise for every metric, and for changes from the ideal cell."""
     for metric in (*results.cells.metrics, *CHANGES):
-        if metric != results.cells.main(source):
-            found = _against_scale(results, source, metric, half=metric not in CHANGES)
-            if found is not None:
-                yield found
+        found = _against_scale(results, source, metric, half=metric not in CHANGES)
+        if found is not None:
+            yield found
 
 
 def _against_scale(results: NoiseResults, source: str, metric: Metric, half: bool) -> Table | None:
@@ -49,7 +63,7 @@ def _against_scale(results: NoiseResults, source: str, metric: Metric, half: boo
         (
             text.condition_label(curve.like),
             *(format_mean(point.estimate, metric.share) for point in curve.points),
-            *((text.half_label(curve),) if half else ()),
+            *((text.half_label(curve.half),) if half else ()),
         )
         for curve in found
     ]
@@ -117,7 +131,10 @@ def mitigation(results: NoiseResults) -> Iterator[Row]:
 def along_shots(results: NoiseResults, source: str) -> Table | None:
     """Return the quality of a source against shots, exact values last: a row for each other condition."""
     metric = results.cells.main(source)
-    own = [row for row in results.sampled if row.source == source and row.metric == metric]
+    kinds = KINDS, results.study.kinds[0]
+    own = [
+        row for row in results.sampled if (row.source, row.metric) == (source, metric) and row.condition.kinds in kinds
+    ]
     rows: dict[str, dict[int | None, Estimate | None]] = {}
     for row in own:
         line = rows.setdefault(text.without_shots(row.condition), {})
@@ -192,14 +209,24 @@ def layers(results: NoiseResults, source: str) -> Iterator[Row]:
 def main_tables(results: NoiseResults) -> Iterator[Table]:
     """Yield the tables for a terminal: quality against noise, and rankings over all sources."""
     for source in results.study.sources:
-        found = quality(results, source.name)
-        if found is not None:
+        found = _losses(results, source.name)
+        if found.rows:
             yield found
     for ranking in results.rankings:
         if ranking.source is None and ranking.measure == LOSS:
             yield Table(ranking_head(ranking), tuple(ranking_rows(ranking)))
     if results.sampled:
-        yield from (found for source in results.study.sources if (found := along_shots(results, source.name)))
+        yield from filter(None, (along_shots(results, source.name) for source in results.study.sources))
+
+
+def _losses(results: NoiseResults, source: str) -> Table:
+    """Return `quality` as text: a star stands where a change is resolved."""
+    stars = {"worse": " *", "better": " *"}
+    rows = (
+        (name, *(f"{loss}{stars.get(verdict, '')}" for loss, verdict in cells), half)
+        for name, cells, half in quality(results, source)
+    )
+    return Table(quality_head(results, source), tuple(rows))
 
 
 def markdown(results: NoiseResults) -> str:
@@ -209,9 +236,8 @@ def markdown(results: NoiseResults) -> str:
     parts.append(markdown_list(text.warnings(results)))
     for source in results.study.sources:
         parts.append(f"## {source.name}")
-        found = quality(results, source.name)
-        for each in (*([found] if found else []), *measures(results, source.name)):
-            parts.append(markdown_table(each.head, each.rows, 1))
+        for each in (_losses(results, source.name), *measures(results, source.name)):
+            parts.append(markdown_table(each.head, each.rows, 1) if each.rows else "")
         parts += ["Changes from the ideal images:", markdown_table(changes_head(), changes(results, source.name), 3)]
         parts += ["Expectation values:", markdown_table(layers_head(), layers(results, source.name), 1)]
     if results.rankings:

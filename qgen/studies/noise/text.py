@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from qgen.noise.model import KINDS
-from qgen.studies.formatting import format_difference, format_mean, thousands
+from qgen.studies.formatting import format_mean, thousands
 from qgen.studies.noise.analysis import NoiseResults
 from qgen.studies.noise.cell_results import EXPECTATIONS, PIXELS
 from qgen.studies.noise.conditions import Condition, kinds_label
-from qgen.studies.noise.curves import Curve
+from qgen.studies.noise.curves import Curve, HalfScale
 from qgen.studies.noise.effects import Mitigated
-from qgen.studies.noise.ranking import LOSS, Ranking
+from qgen.studies.noise.ranking import LOSS, Ranking, base_conditions
 from qgen.studies.results import Metric
 
 _MEASURES = {
@@ -33,16 +33,16 @@ def shots_label(shots: int | None) -> str:
 
 
 def condition_label(condition: Condition) -> str:
-    """Return a condition in words, without its scale: "fake_fez", "fake_fez, readout, 128 shots"."""
+    """Return a condition in words, without its scale: "fake_fez", "fake_fez, only readout, 128 shots"."""
     if condition.ideal:
         return "ideal"
     parts = [condition.device]
     if condition.kinds != KINDS:
-        parts.append(kinds_label(condition.kinds))
+        parts.append(f"only {kinds_label(condition.kinds)}")
     if condition.shots is not None:
         parts.append(shots_label(condition.shots))
     if condition.mitigation is not None:
-        parts.append(condition.mitigation)
+        parts.append(f"with {condition.mitigation}")
     return ", ".join(parts)
 
 
@@ -53,9 +53,8 @@ def without_shots(condition: Condition) -> str:
     return f"{condition_label(kept)}{scale}"
 
 
-def half_label(curve: Curve) -> str:
+def half_label(half: HalfScale | None) -> str:
     """Return the scale at which half of the quality is lost, in words."""
-    half = curve.half
     if half is None:
         return "not known"
     if half.estimate is not None:
@@ -67,12 +66,13 @@ def half_label(curve: Curve) -> str:
 
 def answer(results: NoiseResults) -> str:
     """Return the conclusion of the study in a sentence or two."""
+    usual = base_conditions(results.cells)
     changes = [
         point.change
         for source in results.study.sources
         for curve in results.curves_of(source.name, results.cells.main(source.name).key)
         for point in curve.points
-        if point.change.verdict is not None
+        if point.change.verdict is not None and point.condition in usual
     ]
     if len(results.study.seeds) < 2:
         return "One seed: there are no intervals, and nothing is said of differences."
@@ -101,6 +101,14 @@ def _shots_answer(results: NoiseResults) -> str:
     )
 
 
+def against_noise(results: NoiseResults) -> str:
+    """Explain the charts against the scale of the noise."""
+    return (
+        "Changes from the ideal images of the same seeds: what seeds differ by in any case drops out. Bands are 95 % "
+        f"intervals over {len(results.study.seeds)} seeds."
+    )
+
+
 def conclusions(results: NoiseResults) -> Iterator[str]:
     """Yield a line for each thing that the study says."""
     if len(results.study.seeds) < 2:
@@ -120,17 +128,21 @@ def _source_lines(results: NoiseResults, source: str) -> Iterator[str]:
     if not found:
         return
     plain = [curve for curve in found if curve.like.kinds == KINDS and curve.like.shots is None] or found
-    yield f"{source}: {_list([_resolved_words(curve, metric) for curve in plain])}."
-    reached = [curve for curve in plain if curve.half is not None and curve.half.estimate is not None]
-    words = [f"{condition_label(curve.like)} at scale {half_label(curve)}" for curve in reached]
-    some = [curve for curve in plain if curve.half is not None and curve.half.estimate is None and curve.half.reached]
-    words += [f"{condition_label(curve.like)} {half_label(curve)}" for curve in some]
+    said: dict[str, list[str]] = {}
+    for curve in plain:
+        if any(point.change.verdict is not None for point in curve.points):
+            said.setdefault(_resolved_words(curve, metric), []).append(condition_label(curve.like))
+    if said:
+        yield f"{source}: {'; '.join(f'{words} on {_list(where)}' for words, where in said.items())}."
+    halves = [(condition_label(curve.like), curve.half) for curve in plain if curve.half and curve.half.known > 1]
+    words = [f"{where} at scale {half_label(half)}" for where, half in halves if half.estimate is not None]
+    words += [f"{where} {half_label(half)}" for where, half in halves if half.estimate is None and half.reached]
     if words:
         yield f"{source} has lost half of its quality ({_half_meaning(metric)}) on {_list(words)}."
-    elif all(curve.half is not None for curve in plain):
+    elif halves:
         yield (
             f"{source} keeps more than half of its quality ({_half_meaning(metric)} would be half) up to scale "
-            f"{plain[0].points[-1].condition.scale:g} with every seed."
+            f"{halves[0][1].largest:g} with every seed."
         )
 
 
@@ -139,45 +151,38 @@ def _half_meaning(metric: Metric) -> str:
 
 
 def _resolved_words(curve: Curve, metric: Metric) -> str:
-    """In words from which scale on a change is resolved."""
+    """Return in words from which scale on a change is resolved, and how much of the quality is lost at the largest."""
     noisy = [point for point in curve.points if point.condition.scale > 0]
-    where = condition_label(curve.like)
     worse = [point.change.verdict == "worse" for point in noisy]
-    if worse and all(worse):
-        first = noisy[0]
-    elif True in worse and all(worse[worse.index(True) :]):
-        first = noisy[worse.index(True)]
-    else:
-        better = any(point.change.verdict == "better" for point in noisy)
-        return f"on {where} no consistent change of the {metric.name} is resolved" + (
-            ", some are better" if better else ""
-        )
-    last = noisy[-1]
-    assert last.change.estimate is not None  # it has a verdict
-    change = format_difference(last.change.estimate, metric.share)
-    return (
-        f"on {where} the {metric.name} is worse from scale {first.condition.scale:g} on, by {change} at "
-        f"{last.condition.scale:g}"
-    )
+    if True not in worse or not all(worse[worse.index(True) :]):
+        some = ", some are better" if any(point.change.verdict == "better" for point in noisy) else ""
+        return f"no consistent change of the {metric.name} is resolved{some}"
+    first, last = noisy[worse.index(True)], noisy[-1]
+    lost = ""
+    if last.lost is not None:
+        share = format_mean(last.lost, share=True)
+        lost = f" ({share} % of the quality is lost at scale {last.condition.scale:g})"
+    return f"the {metric.name} is worse from scale {first.condition.scale:g} on{lost}"
 
 
 def _ranking_line(ranking: Ranking) -> str | None:
-    """Say what a ranking resolves; None for those of single sources and of changes, which are in tables."""
-    if ranking.source is not None or not ranking.pairs or ranking.measure != LOSS:
+    """Say what a ranking resolves; None for those of single sources and of pixels, which are in tables."""
+    if ranking.source is not None or not ranking.pairs or ranking.measure not in (LOSS, EXPECTATIONS.key):
         return None
+    by = f"By {measure_name(ranking.measure)}"
     subject = {"sources": "source", "devices": "device", "kinds": "kind of error"}[ranking.question]
     names = [_item(ranking, name) for name, _ in ranking.items]
     if ranking.complete:
         order = ", ".join(names)
-        return f"By loss of quality from the least to the most, each step resolved: {order}."
+        return f"{by} from the least to the most, each step resolved: {order}."
     said = [
         f"{_item(ranking, name)} less than {_list([_item(ranking, worse) for worse in below])}"
         for name, _ in ranking.items
         if (below := ranking.resolved_below(name))
     ]
     if not said:
-        return f"By loss of quality no {subject} is resolved from another: {_list(names)}."
-    return f"By loss of quality ({ranking.question}), resolved: {'; '.join(said)}. Other pairs are not resolved."
+        return f"{by} no {subject} is resolved from another: {_list(names)}."
+    return f"{by} ({ranking.question}), resolved: {'; '.join(said)}. Other pairs are not resolved."
 
 
 def _item(ranking: Ranking, name: str) -> str:
@@ -208,20 +213,20 @@ def _mitigated_words(rows: Sequence[Mitigated]) -> str:
 
 
 def _shots_lines(results: NoiseResults) -> Iterator[str]:
-    """Per source and condition: at which numbers of shots quality differs from that of exact values."""
+    """Per source: at which numbers of shots quality differs from that of exact values."""
+    usual = results.study.kinds[0]
     for source in results.study.sources:
         metric = results.cells.main(source.name)
-        rows = [row for row in results.sampled if row.source == source.name and row.metric == metric]
-        for label in dict.fromkeys(without_shots(row.condition) for row in rows):
-            own = [row for row in rows if without_shots(row.condition) == label]
-            said = [
-                f"{row.change.verdict} with {shots_label(row.condition.shots)} "
-                f"({format_difference(row.change.estimate, metric.share)})"
-                for row in own
-                if row.change.estimate is not None and row.change.verdict is not None
-            ]
-            if said:
-                yield f"{source.name} on {label}, {metric.name} against exact values: {', '.join(said)}."
+        said: dict[str, list[str]] = {}
+        for row in results.sampled:
+            if (row.source, row.metric) != (source.name, metric) or row.condition.kinds not in (KINDS, usual):
+                continue
+            if row.change.verdict is not None:
+                words = f"{row.change.verdict} with {shots_label(row.condition.shots)}"
+                said.setdefault(words, []).append(without_shots(row.condition))
+        if said:
+            parts = "; ".join(f"{words} ({', '.join(where)})" for words, where in said.items())
+            yield f"{source.name}, {metric.name} against that of exact values: {parts}."
 
 
 def _aware_lines(results: NoiseResults) -> Iterator[str]:
@@ -268,9 +273,11 @@ def method(results: NoiseResults) -> Iterator[str]:
     yield (
         f"Means over {len(study.seeds)} seeds, of training and images where the study trained a generator; \u00b1 and "
         "bands are 95 % intervals of the mean by Student's t. Intervals of differences are each for itself. A verdict "
-        "stands only where the p-value of the paired t-test stays below 0.05 after Holm's correction for all tests of "
-        "one question in one measure: changes from the ideal images; pairs of sources, devices and kinds of errors; "
-        "mitigation against none; shots against exact values; training under noise against training as usual."
+        "stands only where the p-value of the paired t-test, corrected for all tests of its family, stays below 0.05. "
+        "Changes from the ideal images are tested from the largest scale downwards, each only where those above it are "
+        "resolved, and corrected for the number of generators and devices (Bonferroni), in each metric. Other families "
+        "are corrected by Holm's procedure, each measure for itself: pairs in rankings, mitigation against none, shots "
+        "against exact values, training under noise against training as usual."
     )
     yield (
         "Quality is a metric where more is better, and its inverse where less is better: a Fr\u00e9chet distance twice "

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from qgen.studies.noise.conditions import Condition
-from qgen.studies.noise.curves import crossing, half_scale, quality_lost
+from qgen.studies.noise.curves import crossing, half_scale, in_sequence, judged, make_difference, quality_lost
 
 
 @given(
@@ -60,7 +60,7 @@ def test_a_half_scale_that_not_all_seeds_reach_has_no_mean() -> None:
     assert found is not None
     assert found.values == (1.5, None, None)
     assert (found.reached, found.known, found.estimate) == (1, 2, None)
-    assert half_scale([0, 1], [[0.0], [1.0]], True).known == 0 if half_scale([0, 1], [[0.0], [1.0]], True) else True
+    assert half_scale([0, 1], [[0.0], [1.0]], True) is None
     assert half_scale([0, 1], [[None], [1.0]], True) is None
 
 
@@ -107,11 +107,10 @@ def test_curves_are_what_the_cells_say(
             expected = np.mean([np.sqrt(np.mean(np.square(list(of)))) for of in layers])
             assert errors.points[-1].estimate.mean == pytest.approx(expected)
             assert errors.half is None
-    adjusted = np.maximum.accumulate(
-        [min(1, (8 - rank) * chance) for rank, chance in enumerate(sorted(c for c, _ in tests))]
-    )
-    for found, (_, change) in zip(adjusted, sorted(tests, key=lambda test: test[0]), strict=True):
-        assert change.adjusted == pytest.approx(found)
+            # From the largest scale down, at a quarter of the level: two sources on two devices are four curves.
+            (small, first), (large, second) = tests[-2:]
+            assert second.adjusted == pytest.approx(min(1, 4 * large))
+            assert first.adjusted == pytest.approx(min(1, 4 * max(small, large)))
 
 
 def test_no_difference_is_not_resolved(make_noise: Callable[..., Any], analysed: Callable[..., Any]) -> None:
@@ -125,12 +124,24 @@ def test_no_difference_is_not_resolved(make_noise: Callable[..., Any], analysed:
         assert all(pair.difference.verdict == "not resolved" for pair in ranking.pairs)
 
 
-def test_noise_alone_is_seldom_called_a_change(make_noise: Callable[..., Any], rng: np.random.Generator) -> None:
-    """Holm's promise: among studies without any effect at most 5 % claim one."""
-    from qgen.studies.noise.curves import judged, make_difference
+@given(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=1, max_size=6), st.integers(1, 9))
+@examples(60)
+def test_a_sequence_goes_on_while_all_above_are_resolved(chances: list[float | None], curves: int) -> None:
+    found = in_sequence(chances, curves)
+    for place, (chance, adjusted) in enumerate(zip(chances, found, strict=True)):
+        above = [1.0 if each is None else each for each in chances[place:]]
+        resolved = all(curves * each < 0.05 for each in above)
+        assert (adjusted is not None and adjusted < 0.05) == (chance is not None and resolved)
 
-    wrong = 0
+
+def test_noise_alone_is_seldom_called_a_change(rng: np.random.Generator) -> None:
+    """The promise of both corrections: among studies without any effect at most 5 % claim one."""
+    wrong = dict.fromkeys(("holm", "sequence"), 0)
     for _ in range(400):
-        family = judged([make_difference(list(rng.normal(0, 1, 4))) for _ in range(8)], [True] * 8)
-        wrong += any(each.verdict != "not resolved" for each in family)
-    assert wrong <= 35  # 20 are expected at most; 35 has a probability below 0.001
+        values = rng.normal(0, 1, (8, 4))
+        changes = [make_difference(list(row)) for row in values]
+        wrong["holm"] += any(each.verdict != "not resolved" for each in judged(changes, [True] * 8))
+        chances = [change.p_value for change in changes]
+        adjusted = [p for part in (chances[:4], chances[4:]) for p in in_sequence(part, 2)]
+        wrong["sequence"] += any(p is not None and p < 0.05 for p in adjusted)
+    assert max(wrong.values()) <= 35  # 20 are expected at most; 36 has a probability below 0.001
