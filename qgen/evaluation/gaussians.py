@@ -16,6 +16,8 @@ from qgen.randomness import generator
 
 #: Gaussians of a mixture, at most; each has at least so many codes for every number in a code.
 COMPONENTS, CODES_PER_NUMBER = 20, 2
+#: Codes that a mixture is fitted to, at most, and rounds of fitting, each of which takes a second or two.
+MIXTURE_CODES, ROUNDS = 10_000, 20
 #: Numbers in a code up to which a mixture has full covariances; beyond it has variances only.
 FULL_NUMBERS = 256
 
@@ -81,12 +83,13 @@ def mixture(codes: NDArray[np.float64], seed: int = 0) -> Gaussians:
     Of `COMPONENTS` Gaussians, or fewer where there are few codes; with covariances up to `FULL_NUMBERS` numbers.
 
     Args:
-        codes: at least two.
+        codes: at least two, in random order: it is fitted to the first `MIXTURE_CODES`.
         seed: of its first guess.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
+    codes = codes[:MIXTURE_CODES]
     count, size = codes.shape
     full = size <= FULL_NUMBERS
     components = min(COMPONENTS, max(1, count // (CODES_PER_NUMBER * (size if full else 1))))
@@ -94,11 +97,11 @@ def mixture(codes: NDArray[np.float64], seed: int = 0) -> Gaussians:
         components,
         covariance_type="full" if full else "diag",
         reg_covar=max(1e-6, 1e-3 * float(codes.var(0).mean())),
-        max_iter=50,
+        max_iter=ROUNDS,
         random_state=seed,
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # 50 rounds do for a baseline
+        warnings.simplefilter("ignore", ConvergenceWarning)  # so many rounds do for a baseline
         model.fit(codes)
     covariances = np.asarray(model.covariances_, dtype=np.float64)
     factors = np.stack([_root(each) for each in covariances]) if full else np.sqrt(covariances)
