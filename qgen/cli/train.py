@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -27,6 +28,7 @@ Examples:
   qgen train  # a small hybrid on real 8x8 digits
   qgen train --backend aer --set training.steps=200
   qgen train qvunet-1hq --data-dir ~/datasets  # as published
+  qgen train latent-unet --data-dir ~/datasets  # an autoencoder, then a diffusion in its codes
   qgen train quanvunet --set model.variant=published --set data.limit=10000
   qgen train --backend aer --shots 256 --set training.steps=20
   qgen train --backend noisy:fake_fez  # with that device's noise
@@ -104,7 +106,32 @@ def train(
         from qgen.training import choose_device
 
         choose_device(device)  # before images are loaded, or downloaded
-    _train(run, settings, resume, data_dir, device, devices, tensorboard, spending, as_json)
+
+    def train_run(run: Run, settings: RunConfig, resume: bool, of: Run | None = None) -> None:
+        _train(run, settings, resume, of, data_dir, device, devices, tensorboard, spending, as_json)
+
+    settings = _train_stages(run, settings, train_run)
+    train_run(run, settings, resume and not run.is_prepared)
+
+
+def _train_stages(run: Run, settings: RunConfig, train_run: Callable[[Run, RunConfig, bool, Run], None]) -> RunConfig:
+    """Train the models that the settings name as presets, each in a folder of the run; return settings that name these.
+
+    What was stopped goes on: until all of them are trained, the run is its settings alone.
+    """
+    from qgen.runs import read_config, resume_config, with_absolute_paths
+    from qgen.runs.stages import pending_stages, stage_run, stage_settings, with_stage
+
+    pending = pending_stages(settings)
+    if pending and not run.is_prepared:
+        run.prepare(settings)
+    for key, preset in pending.items():
+        stage = stage_run(run, key)
+        begun = (stage.path / "config.yaml").exists()
+        given = resume_config(stage, []) if begun else read_config(preset, [stage_settings(settings)])
+        train_run(stage, given, begun, run)
+        settings = with_stage(settings, key, stage.path)
+    return with_absolute_paths(settings) if pending else settings
 
 
 def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | None, changes: list[str]) -> RunConfig:
@@ -153,6 +180,7 @@ def _train(
     run: Run,
     settings: RunConfig,
     resume: bool,
+    of: Run | None,
     data_dir: Path | None,
     device: Literal["auto", "cpu", "cuda"],
     devices: int,
@@ -160,7 +188,7 @@ def _train(
     spending: confirmation.SpendingArgs,
     as_json: bool,
 ) -> None:
-
+    """Train a run; `of`: the one that builds upon it, for which the command was called."""
     from qgen.nn import describe_runs
     from qgen.training import (
         ConsoleReport,
@@ -211,13 +239,15 @@ def _train(
     except BaseException:
         terminate_workers(fabric)
         raise
-    if first:
-        _conclude(console, run, finished, exported, as_json)
+    if first and (of is None or finished.stopped or not as_json):
+        _conclude(console, run, of or run, finished, exported, as_json)
     if finished.stopped:
         raise typer.Exit(130)
 
 
-def _conclude(console: Console, run: Run, finished: Finished, exported: Export | None, as_json: bool) -> None:
+def _conclude(
+    console: Console, run: Run, whole: Run, finished: Finished, exported: Export | None, as_json: bool
+) -> None:
     grid = run.grid(finished.step)
     if as_json:
         facts = {"run": str(run.path), "steps": finished.step, "stopped": finished.stopped, "metrics": finished.row}
@@ -226,7 +256,9 @@ def _conclude(console: Console, run: Run, finished: Finished, exported: Export |
         typer.echo(json.dumps(facts | {"grid": str(grid) if grid.exists() else None}, indent=2))
         return
     if finished.stopped:
-        console.print(f"stopped after step {finished.step}; go on with: qgen train {run.path} --resume", soft_wrap=True)
+        console.print(
+            f"stopped after step {finished.step}; go on with: qgen train {whole.path} --resume", soft_wrap=True
+        )
         return
     if exported is not None:
         for line in exported.lines:

@@ -78,6 +78,8 @@ class Kind:
         has_unused_parameters: (settings) -> whether some weights get no gradient.
         absolute_paths: (settings) -> nested changes that make the paths of files in the settings absolute, and note
             what these files say of the model.
+        stages: settings that name the run of another model, trained before this one, or a preset, of which `qgen train`
+            makes that run; for each the setting that notes what the other model is.
         identity: (settings) -> plain values; weights of one model fit another where these are equal.
         source: file of the class; None for the kinds of this package.
     """
@@ -93,6 +95,7 @@ class Kind:
     batches_per_step: Callable[[Any, Groups], int] = _one_batch
     has_unused_parameters: Callable[[Any], bool] = _all_used
     absolute_paths: Callable[[Any], Mapping[str, Any]] = _no_paths
+    stages: Mapping[str, str] = field(default_factory=dict)
     identity: Callable[[Any], Mapping[str, Any]] = _plain
     source: Path | None = None
 

@@ -38,6 +38,7 @@ class LatentDiffusionGenerator(DenoisingGenerator):
 
     Settings: ClassVar = LatentDiffusionSettings
     parts: ClassVar = ("denoiser",)
+    stages: ClassVar[Mapping[str, str]] = {"first_stage": "autoencoder"}
 
     network: LatentDiffusion
 

@@ -11,6 +11,7 @@ from qgen.devices import simulated
 from qgen.noise.settings import ENDINGS
 from qgen.runs.config import RunConfig
 from qgen.runs.config_files import nested, override_config
+from qgen.runs.stages import pending_stages
 
 
 def with_absolute_paths(settings: RunConfig) -> RunConfig:
@@ -26,7 +27,8 @@ def with_absolute_paths(settings: RunConfig) -> RunConfig:
     backend = absolute_backend_name(settings.backend.name)
     if backend != settings.backend.name:
         changes.append(nested("backend.name", backend))
-    changes.append({"model": dict(settings.kind.absolute_paths(settings.model))})
+    if not pending_stages(settings):  # whose files are yet to be made
+        changes.append({"model": dict(settings.kind.absolute_paths(settings.model))})
     return override_config(settings, changes)
 
 

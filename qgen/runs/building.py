@@ -19,6 +19,7 @@ from qgen.generators.protocols import BuildContext, Generator, Purpose, Shape, T
 from qgen.memory import format_bytes, free_memory
 from qgen.randomness import derive
 from qgen.runs.config import RunConfig
+from qgen.runs.stages import with_stages_noted
 
 _NEW = {"empty", "empty_strided", "zeros", "ones", "full", "rand", "randn"}
 #: A model that takes more than this part of what is free is counted before it is made.
@@ -79,6 +80,7 @@ def build_generator(
     """
     if backend is None:
         backend, gradient = open_settings(config.backend), config.backend.gradient
+    config = with_stages_noted(config)
     purpose: Purpose = "sampling" if trained else "description"
     model = _build(config, shape, backend, gradient, purpose, num_classes, config.data.name)
     if not can_sample(model):

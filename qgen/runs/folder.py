@@ -120,14 +120,29 @@ class Run:
             return {}
         return provenance if isinstance(provenance, dict) else {}
 
-    def start(self, config: RunConfig, provenance: dict[str, Any]) -> None:
-        """Make the folder of a new run.
+    @property
+    def is_prepared(self) -> bool:
+        """Whether there are settings only, as while another model is trained that this run builds upon."""
+        return (self.path / "config.yaml").exists() and not (self.path / "provenance.json").exists()
+
+    def prepare(self, config: RunConfig) -> None:
+        """Make the folder of a new run that is to start later.
 
         Raises:
             RunError: there is something at this place already, or it cannot be written.
         """
         with writing(self.path):
             self.path.mkdir(parents=True)
+            self.write_config(config)
+
+    def start(self, config: RunConfig, provenance: dict[str, Any]) -> None:
+        """Make the folder of a new run, or of one that is prepared.
+
+        Raises:
+            RunError: there is something at this place already, or it cannot be written.
+        """
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=self.is_prepared)
             self.path.joinpath("checkpoints").mkdir()
             self.samples.mkdir()
             self.write_provenance(provenance)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from readme_session import shorten_training
 from small_runs import SMALL_LATENT, resume_small, small_autoencoder, small_latent, train_config, trainer
 from typer.testing import CliRunner
 
@@ -23,7 +25,7 @@ from qgen.evaluation import gaussians, sample_baselines
 from qgen.generators.latent_diffusion import LatentDiffusionGenerator
 from qgen.generators.sampling import image_seeds
 from qgen.models.autoencoder import read_autoencoder
-from qgen.runs import Run, build_generator, build_model, load_checkpoint, override_config
+from qgen.runs import Run, build_generator, build_model, load_checkpoint, override_config, read_config
 from qgen.runs.checkpoint import model_fingerprint
 from qgen.sampling import open_trained
 from qgen.training import export, metrics
@@ -192,6 +194,44 @@ def test_weights_fit_wherever_the_first_stage_lay(first_stage: FirstStage) -> No
     here = small_latent(first_stage())
     there = override_config(here, ["model.first_stage=elsewhere"])
     assert model_fingerprint(here, (1, 8, 8)) == model_fingerprint(there, (1, 8, 8))
+
+
+def test_one_command_trains_both_stages_and_goes_on_in_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shorten_training(monkeypatch)
+
+    def qgen(*arguments: str) -> str:
+        result = CliRunner().invoke(app, [*arguments])
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    facts = json.loads(qgen("train", "latent-digits", "--out", "whole", "--json"))
+    assert (facts["run"], facts["steps"]) == ("whole", 2)
+    whole = Run(tmp_path / "whole")
+    assert whole.config().model.first_stage == str(tmp_path / "whole" / "first-stage" / "autoencoder.safetensors")
+    assert qgen("sample", "whole/first-stage", "--count", "2", "--json")
+    assert qgen("sample", "whole", "--count", "2", "--json")
+
+    short = sys.modules["qgen.runs"].read_config
+    for name, last in (("between", 2), ("within", 1)):
+        broken = Run(tmp_path / name)
+        broken.prepare(short("latent-digits"))
+        stage = Run(shutil.copytree(tmp_path / "whole" / "first-stage", tmp_path / name / "first-stage"))
+        if last == 1:
+            stage.checkpoint(2).unlink()
+            (stage.path / "autoencoder.safetensors").unlink()
+        qgen("train", name, "--resume")
+        one, two = tensors(whole), tensors(broken)
+        assert all(torch.equal(value, two[group][key]) for group in one for key, value in one[group].items())
+        qgen("train", name, "--resume", "--set", "training.steps=3")
+        assert broken.steps_taken == 3
+
+
+def test_what_comes_from_a_preset_is_described_untrained() -> None:
+    made = build_generator(read_config("dcqvaegan-ld"), (1, 28, 28))
+    assert isinstance(made, LatentDiffusionGenerator)
+    assert made.network.codec.autoencoder.code_shape == (16,)
+    assert (made.circuits_per_image, made.circuits_per_training_image) == (12, 2)
 
 
 def test_the_commands_know_it(first_stage: FirstStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,8 @@ class LatentDiffusionSettings(Settings):
     kind: Literal["latent-diffusion"] = "latent-diffusion"
     """the kind of generator"""
     first_stage: str | None = None
-    """the finished run of an autoencoder, or its `autoencoder.safetensors`; its weights become part of this run"""
+    """the finished run of an autoencoder, or its `autoencoder.safetensors`; its weights become part of this run. Or a
+    preset: `qgen train` then trains it first, in the folder `first-stage` of this run"""
     autoencoder: AutoencoderSettings | None = None
     """the settings of that autoencoder; null: as `first_stage` has them, which is what `qgen train` notes here"""
     denoiser: DenoiserSettings = DenoiserSettings()
