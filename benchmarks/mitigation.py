@@ -7,6 +7,7 @@ mitigation and number of shots. Where mitiq is installed, folded circuits and ex
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,16 +25,20 @@ from rich.table import Table
 
 from qgen import LayerCircuit
 from qgen.backends import open_backend
+from qgen.backends.measurement import measurement_bases
+from qgen.backends.measurement.estimates import walsh_hadamard_rows
 from qgen.backends.mitigation.method import Mitigation, richardson
+from qgen.backends.mitigation.readout import reading_weights
 from qgen.transpilation.folding import fold_two_qubit_gates
 
 MITIGATIONS = ("none", "readout", "zne:1,3", "zne:1,3,5", "readout+zne:1,3", "readout+zne:1,3,5")
-COLUMNS = ("circuit", "mitigation", "shots", "bias", "standard deviation", "error", "circuits", "calibrating", "ms")
+COLUMNS = ("mitigation", "shots", "bias", "deviation", "error", "circuits", "executions", "ms")
 PAGE = """Values of a circuit's observables on the noise of {device}, by `noisy:` backends. Bias, deviation and error
 (the root of the sum of both squared) are root mean squares over {circuits} random circuits of a kind and their
-observables, all of norm 1, by {rows} estimates of each with seeds of their own. Circuits: how many are run for a value;
-they share its shots. Calibrating: how many more are run for the readout of each estimate, each with as many shots as
-one of the others on average. ms: CPU time of an estimate here. *: the smallest error with so many shots.
+observables, all of norm 1, by {rows} estimates of each with seeds of their own. Shots are those of a value in each
+basis, shared by the circuits of its noise factors. Circuits: how many are run for an estimate; executions: how often
+all of them together; both with those that calibrate readout, anew for each estimate, which a device would share among
+many. ms: CPU time of an estimate here. *: the smallest error with so many shots.
 """
 console = Console(highlight=False)
 
@@ -100,23 +105,17 @@ def measured(circuits: list[LayerCircuit], device: str, how: str, shots: int | N
     # The mean over the rows has an error of its own, which is no bias.
     bias = max(0.0, bias - variance / max(1, rows)) if shots else bias
     mitigation = Mitigation.parse(how)
-    bases, factors = len(_bases(circuits[0])), len(mitigation.factors)
+    bases, calibrating = len(measurement_bases(circuits[0].observables)), 2 * bool(mitigation.readout and shots)
     return {
         "mitigation": how,
         "shots": shots,
         "bias": float(bias**0.5),
         "deviation": float(variance**0.5),
         "error": float((bias + variance) ** 0.5),
-        "circuits": factors * bases,
-        "calibrating": 2 * factors if mitigation.readout and shots else 0,
+        "circuits": len(mitigation.factors) * (bases + calibrating),
+        "executions": (shots or 0) * (bases + calibrating),
         "seconds": seconds / len(circuits) / (rows if shots else 1),
     }
-
-
-def _bases(circuit: LayerCircuit) -> tuple[Any, ...]:
-    from qgen.backends.measurement import measurement_bases
-
-    return measurement_bases(circuit.observables)
 
 
 def gates(circuits: list[LayerCircuit], device: str) -> list[int]:
@@ -127,7 +126,7 @@ def gates(circuits: list[LayerCircuit], device: str) -> list[int]:
 
 def table_of(kind: str, rows: list[dict[str, Any]]) -> Table:
     """One kind of circuit; of each number of shots, the smallest error is marked."""
-    table = make_table(kind, COLUMNS[1:], 2)
+    table = make_table(kind, COLUMNS, 2)
     best = {shots: min(row["error"] for row in rows if row["shots"] == shots) for shots in {r["shots"] for r in rows}}
     for row in rows:
         error = f"{row['error']:.4f}{' *' if row['error'] == best[row['shots']] else ''}"
@@ -138,7 +137,7 @@ def table_of(kind: str, rows: list[dict[str, Any]]) -> Table:
             f"{row['deviation']:.4f}" if row["shots"] else "",
             error,
             str(row["circuits"]),
-            str(row["calibrating"]),
+            f"{row['executions']:,}" if row["shots"] else "",
             f"{1e3 * row['seconds']:.3g}",
         )
     return table
@@ -149,24 +148,36 @@ def beside_mitiq(rng: np.random.Generator, cases: int = 20) -> dict[str, Any] | 
     if find_spec("mitiq") is None:
         return None
     import mitiq
+    from mitiq.rem import generate_tensored_inverse_confusion_matrix
     from mitiq.zne.inference import RichardsonFactory
     from mitiq.zne.scaling import fold_gates_at_random
 
-    same, off, values = 0, 0.0, 0.0
+    same, off, values, readings = 0, 0.0, 0.0, 0.0
     for _ in range(cases):
         circuit = QuantumCircuit(3)
         layers(circuit, 3, rng)
         factor = int(rng.choice([3, 5, 7]))
         ours = fold_two_qubit_gates(circuit, factor)
         theirs = fold_gates_at_random(circuit, float(factor), fidelities={"single": 1.0})
-        names = [[one.operation.name for one in each.data if len(one.qubits) == 2] for each in (ours, theirs)]
-        same += names[0] == names[1]
+        same += _pairs(ours) == _pairs(theirs)
         off = max(off, 1 - abs(np.trace(Operator(ours).data.conj().T @ Operator(theirs).data)) / 8)
         factors = (1, *sorted(rng.choice(np.arange(3, 16, 2), int(rng.integers(1, 4)), replace=False).tolist()))
         drawn = rng.normal(size=len(factors))
         extrapolated = sum(float(c) * value for c, value in zip(richardson(factors), drawn, strict=True))
         values = max(values, abs(extrapolated - RichardsonFactory.extrapolate(list(factors), drawn.tolist())))
-    return {"version": mitiq.__version__, "cases": cases, "same_gates": same, "infidelity": off, "values": values}
+        errors, read = rng.uniform(0, 0.3, (3, 2)), rng.dirichlet(np.ones(8))
+        confusion = [np.array([[1 - a, b], [a, 1 - b]]) for a, b in errors[::-1]]  # the last qubit comes first there
+        inverted = generate_tensored_inverse_confusion_matrix(3, confusion) @ read
+        found = walsh_hadamard_rows(read[None], 3, reading_weights(errors)[None])
+        readings = max(readings, np.abs(found - walsh_hadamard_rows(inverted[None], 3)).max())
+    off_by = {"infidelity": float(off), "values": float(values), "readings": float(readings)}
+    return {"version": mitiq.__version__, "cases": cases, "same_gates": int(same)} | off_by
+
+
+def _pairs(circuit: QuantumCircuit) -> Counter[tuple[str, tuple[int, ...]]]:
+    """How often each gate on two qubits acts on each pair."""
+    places = [(one.operation.name, tuple(circuit.find_bit(bit).index for bit in one.qubits)) for one in circuit.data]
+    return Counter(place for place in places if len(place[1]) == 2)
 
 
 def main(
@@ -174,7 +185,7 @@ def main(
     qubits: Annotated[int, typer.Option(help="Of all circuits, up to 8.")] = 5,
     circuits: Annotated[int, typer.Option(help="Random circuits of a kind.")] = 10,
     shots: Annotated[str, typer.Option(help="Numbers of shots of a value.")] = "256,1024,4096,16384",
-    rows: Annotated[int, typer.Option(help="Estimates of each value, with seeds of their own.")] = 400,
+    rows: Annotated[int, typer.Option(help="Estimates of each value, with seeds of their own.")] = 1000,
     out: Annotated[Path, typer.Option(help="The results, as .json and .md.")] = Path("benchmarks/results/mitigation"),
 ) -> None:
     """Measures all mitigations at all numbers of shots, and compares with mitiq where that is installed."""
@@ -201,8 +212,9 @@ def _about(peer: dict[str, Any] | None) -> Iterator[str]:
     if peer is not None:
         yield (
             f"mitiq {peer['version']}, {peer['cases']} random circuits and noise factors: {peer['same_gates']} folded "
-            "circuits have the same gates on two qubits in the same order, their unitaries differ by an infidelity of "
-            f"{peer['infidelity']:.0e} at most, and extrapolated values by {peer['values']:.0e}.\n"
+            f"circuits have as many gates on each pair of qubits, and unitaries differ by {peer['infidelity']:.0e} "
+            f"at most (infidelity); extrapolated values by {peer['values']:.0e}, values of inverted readings by "
+            f"{peer['readings']:.0e}.\n"
         )
 
 
