@@ -58,7 +58,7 @@ CASES = [
     Case("fake_manila", 60, "local mode"),
     Case("noisy:noisy.yaml", 100, "shots"),
     Case("noisy:noisy.yaml", 100, "shots", "readout+zne:1,3"),
-    Case("aer:noisy.yaml", 100, "density matrix", "readout+zne:1,3,5"),
+    Case("aer:noisy.yaml", 100, "density matrix", "readout"),
     Case("noisy:noisy.yaml", 0, "paths", "zne:1,3"),
     Case("noisy:noisy.yaml", 0, "paths"),
 ]

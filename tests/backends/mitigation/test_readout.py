@@ -84,7 +84,7 @@ def test_it_is_the_inverse_of_what_is_read(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("simulator", ["noisy", "aer"])
 def test_shots_are_unbiased(simulator: str, rng: np.random.Generator) -> None:
     """Several bases, strings on one to three qubits: the mean of many rows is the value without readout errors."""
-    rows, shots = 4000, 200
+    rows, shots = {"noisy": 4000, "aer": 1000}[simulator], 200
     source = ansatz("hardware-efficient", qubits=3, layers=1)
     circuit = LayerCircuit(source.circuit, source.inputs, source.weights, ["ZZZ", "IIZ", "XIX", "IYI"])
     one, weights = numbers(circuit, rng, lead=1)
