@@ -78,12 +78,9 @@ def test_depolarisation_has_a_closed_form(mitigation: str, circuit: LayerCircuit
     executable: Any = opened("noisy:closed.yaml", mitigation=mitigation).compile(circuit)
     ideal = opened("statevector").compile(circuit).expectations(inputs, weights)
     terms = [dict(observable.to_list()) for observable in circuit.observables]
-    constant = torch.tensor([sum(c.real for key, c in one.items() if not set(key) - {"I"}) for one in terms])
-    gates = (
-        sum(len(one.qubits) == 2 for one in executable.parts[0].routed.circuits[0].data)
-        if any(set(key) - {"I"} for one in terms for key in one)
-        else 0
-    )
+    constant = torch.from_numpy(np.array([one.get("I" * circuit.qubits, 0.0).real for one in terms]))
+    bodies = executable.parts[0].routed.circuits[:1]  # none where nothing is read
+    gates = sum(len(one.qubits) == 2 for body in bodies for one in body.data)
     factors = [int(text) for text in mitigation[4:].split(",")]
     left = sum(c * (1 - STRENGTH) ** (k * gates) for c, k in zip(FACTORS[mitigation], factors, strict=True))
     found = executable.expectations(inputs, weights)
