@@ -93,7 +93,9 @@ def run_and_report(
     report = make_report(folder)
     page = write_report(folder, report)
     if as_json:
-        print_json(report.data | {"study": str(folder), "page": str(page)})
+        failures = {each.name: {"line": each.line, "log": str(each.log)} for each in outcome.failures}
+        facts = {"study": str(folder), "page": str(page), "failures": failures, "not_started": outcome.not_started}
+        print_json(report.data | facts)
     else:
         _print_report(console, report, page)
     if outcome.failures:

@@ -150,6 +150,7 @@ class Batch:
     _tries: dict[str, tuple[int, int]] = field(default_factory=dict)
     _failures: list[Failure] = field(default_factory=list)
     _not_started: list[str] = field(default_factory=list)
+    _total: int = 0
     _shown: Status | None = None
     _look_again: float = 0.0
 
@@ -159,6 +160,7 @@ class Batch:
         self._done = {task.name for task in self.tasks if task.is_done(self.folder)}
         self._waiting = {task.name: task for task in self.tasks if task.name in names - self._done}
         self._work = {task.name: task.progress(self.folder) for task in self.tasks}
+        self._total = sum(task.size for task in self.tasks)
 
     @property
     def is_complete(self) -> bool:
@@ -241,9 +243,8 @@ class Batch:
                 self._work[name] = task.progress(self.folder)
             end = time.monotonic()
             self._look_again = end + max(_POLL, (end - start) / _WATCHING)
-        work, total = sum(self._work.values()), sum(task.size for task in self.tasks)
         failed = len(self._failures) + len(self._not_started)
-        status = Status(work, total, len(self._done), failed, len(self.tasks))
+        status = Status(sum(self._work.values()), self._total, len(self._done), failed, len(self.tasks))
         if status != self._shown:
             self._shown = status
             self.progress(status)

@@ -97,6 +97,9 @@ def test_a_failure_is_told_and_the_others_are_compared(fake: Path) -> None:
     assert done.exit_code == 1
     assert "gan-classical-1-seed1 failed: step 4: not finite" in done.output
     assert json.loads((study / "compare.json").read_text())["missing"] == ["gan-classical-1-seed1"]
+    told = json.loads(invoke(*PAIR, *SHORT, "--out", str(study), "--json").stdout)
+    log = str(study / "logs/gan-classical-1-seed1.txt")
+    assert told["failures"] == {"gan-classical-1-seed1": {"line": "step 4: not finite", "log": log}}
 
 
 def test_options_reach_every_run(fake: Path) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from killing import run_with_kills
 from safetensors.numpy import load_file
 from small_runs import SMALL_GAN, SMALL_PLAYERS
-from trivial_study import Cell, TrivialStudy, expected_values, found_values, run_here
+from trivial_study import Cell, TrivialStudy, expected_values, found_values, run_as_command, run_here, set_faults
 
 from qgen.runs import Run
 from qgen.studies import write_study
@@ -39,6 +44,31 @@ def test_a_study_that_was_killed_is_complete_and_equal(tmp_path: Path, rng: np.r
     study = chains(rng, 20)
     write_study(tmp_path, study)
     run_with_kills(tmp_path, False, 2, 0.3, rng)
+    assert found_values(tmp_path, study) == expected_values(study)
+
+
+@pytest.mark.parametrize("dask", [PLACES[0], pytest.param(True, id="dask", marks=pytest.mark.slow)])
+def test_a_second_interruption_ends_everything_at_once(dask: bool, tmp_path: Path) -> None:
+    require(dask)
+    study = TrivialStudy(cells=(Cell(name="a", steps=2),))
+    write_study(tmp_path, study)
+    set_faults(tmp_path, a=(1, "hang"))
+    command = multiprocessing.get_context("spawn").Process(target=run_as_command, args=(tmp_path, 1, dask))
+    command.start()
+    while not (tmp_path / "a.sign").exists():
+        assert command.is_alive()
+        time.sleep(0.02)
+    workers = psutil.Process(command.pid).children()
+    for _ in range(2):
+        assert command.is_alive()
+        os.kill(command.pid or 0, signal.SIGINT)
+        command.join(0.5)
+    command.join()
+    assert command.exitcode == 130
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert alive == []
+    set_faults(tmp_path)
+    run_here(tmp_path)
     assert found_values(tmp_path, study) == expected_values(study)
 
 

@@ -1,8 +1,8 @@
 """A study whose tasks take no time, for tests of what runs tasks: a chain of hashes that shows any step left out.
 
 The study's folder may hold `faults.json`: the name of a task -> {"at": step, "do": what}, where `what` is
-"refuse" (a QgenError), "break" (a bug), "die" (kill -9 of the worker), "die once", "wait" (for a stop), or "end" (give
-the task back).
+"refuse" (a QgenError), "break" (a bug), "die" (kill -9 of the worker), "die once", "wait" (for a stop), "hang" (for ever)
+or "end" (give the task back).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from qgen.errors import RunError
+from qgen.interrupts import listening
 from qgen.settings import Settings
 from qgen.storage import write_text
 from qgen.studies import (
@@ -129,11 +130,17 @@ class Chain:
         if what == "die" or (what == "die once" and not sign.exists()):
             sign.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        if what == "wait":
+        if what in ("wait", "hang"):
             sign.touch()
-            while not context.stop():
+            while what == "hang" or not context.stop():
                 time.sleep(0.01)
         return what not in ("wait", "end")
+
+
+def run_as_command(folder: Path, workers: int = 1, dask: bool = False) -> None:
+    """Run the study of this folder where a second Ctrl-C ends the process, as in the command."""
+    with listening():
+        run_here(folder, workers, dask)
 
 
 def threads() -> int:
