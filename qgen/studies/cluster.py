@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ _CONNECTING = 15
 _SUBMITTED = 10_000
 #: What Dask reports of a worker in these states is that it is there to stay.
 _STAYING = ("init", "starting", "running", "paused")
+_LOST = "the connection to the Dask scheduler was lost; the same command with --out goes on with the study"
 _LOGGERS = ("distributed", "distributed.client")
 
 
@@ -147,31 +149,33 @@ class _Workers:
     def submit(self, name: str) -> None:
         self._submitted += 1
         arguments = (self.folder, name, *self.arguments, __version__)
-        key = f"qgen-{name}-{self.arguments[0]}-{self._submitted}"
+        key = (f"qgen-{self.arguments[0]}", self._submitted)  # one group of tasks for the scheduler
         future = self.client.submit(run_at_worker, *arguments, key=key, pure=False, priority=-self._submitted)
         self._futures[name] = future  # Dask forgets a task of which nobody holds the future
         future.add_done_callback(lambda future: self._ended.put((name, future)))
 
     def wait(self, seconds: float) -> list[Ended]:
-        ended: list[Ended] = []
+        ended: dict[str, Future] = {}
         while True:
             try:
                 name, future = self._ended.get(timeout=0 if ended else seconds)
             except Empty:
-                return ended
-            ended.append(self._end(name, future))
+                break
+            ended[name] = future
             del self._futures[name]
+        finished = {name: future for name, future in ended.items() if future.status == "finished"}
+        try:
+            found: dict[str, TaskEnd] = self.client.gather(finished)  # together: each takes a question to the scheduler
+        except (CancelledError, OSError) as error:
+            raise RunError(_LOST) from error
+        return [Ended(name, *found[name]) if name in found else self._lost(name, ended[name]) for name in ended]
 
-    def _end(self, name: str, future: Future) -> Ended:
+    def _lost(self, name: str, future: Future) -> Ended:
+        """Return the end of a task that returned nothing."""
         from distributed import KilledWorker
 
-        if future.status == "finished":
-            end: TaskEnd = future.result()
-            return Ended(name, *end)
         if future.status != "error":
-            raise RunError(
-                "the connection to the Dask scheduler was lost; the same command with --out goes on with the study"
-            )
+            raise RunError(_LOST)
         error = future.exception()
         if isinstance(error, KilledWorker):
             return Ended(name, "lost")
@@ -212,11 +216,14 @@ def _local_cluster(workers: int) -> Iterator[Any]:
     from distributed import LocalCluster
 
     before = multiprocessing.active_children()
-    environ = {"distributed.nanny.pre-spawn-environ": ONE_THREAD | {"PYTHONSAFEPATH": "1"}}
-    # A task that waits at the scheduler rather than at a busy worker is not suspected of that worker's death.
-    saturation = {"distributed.scheduler.worker-saturation": 1.0}
+    settings = {
+        "distributed.nanny.pre-spawn-environ": ONE_THREAD | {"PYTHONSAFEPATH": "1"},
+        # A task that waits at the scheduler rather than at a busy worker is not suspected of that worker's death.
+        "distributed.scheduler.worker-saturation": 1.0,
+        "distributed.worker.profile.enabled": False,  # it looks at every task a hundred times a second
+    }
     options: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "memory_limit": 0, "silence_logs": logging.CRITICAL}
-    with dask.config.set(environ | saturation), isolated(SIGNALS, ONE_THREAD):
+    with dask.config.set(settings), isolated(SIGNALS, ONE_THREAD):
         cluster = LocalCluster(
             n_workers=workers, threads_per_worker=1, scheduler_kwargs={"allowed_failures": 0}, **options
         )

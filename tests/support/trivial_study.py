@@ -1,8 +1,8 @@
 """A study whose tasks take no time, for tests of what runs tasks: a chain of hashes that shows any step left out.
 
 The study's folder may hold `faults.json`: the name of a task -> {"at": step, "do": what}, where `what` is
-"refuse" (a QgenError), "break" (a bug), "die" (kill -9 of the worker), "die once", "wait" (for a stop), "hang" (for ever)
-or "end" (give the task back).
+"refuse" (a QgenError), "break" (a bug), "die" (kill -9 of the worker), "die once", "wait" (for a stop), "hang" (for
+ever) or "end" (give the task back).
 """
 
 from __future__ import annotations
