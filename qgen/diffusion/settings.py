@@ -102,8 +102,8 @@ class DiffusionSettings(Settings):
             linear_betas(self.steps)
         if self.schedule == "flow" and self.prediction not in ("flow", "x0"):
             raise ValueError(
-                f"with `schedule: flow` a network predicts `flow` or `x0`, not `{self.prediction}`: leave `prediction` "
-                "out, or choose another schedule"
+                f"with `schedule: flow` a network predicts `flow` or `x0`, not `{self.prediction}`: set `prediction: "
+                "flow`, or choose another schedule"
             )
         return self
 

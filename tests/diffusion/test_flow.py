@@ -177,7 +177,7 @@ def test_flow_has_defaults_of_its_own_and_survives_writing() -> None:
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v"])
 def test_what_a_flow_does_not_predict_is_refused(prediction: str) -> None:
-    with pytest.raises(ConfigError, match=f"predicts `flow` or `x0`, not `{prediction}`: leave `prediction` out"):
+    with pytest.raises(ConfigError, match=f"predicts `flow` or `x0`, not `{prediction}`: set `prediction: flow`, or"):
         DiffusionSettings.read({"schedule": "flow", "prediction": prediction})
 
 
