@@ -97,7 +97,9 @@ def _is_line(curve: Curve) -> bool:
 
 
 def _losses(results: NoiseResults, source: str) -> Markup:
-    rows = ((name, *(_verdict(*cell) for cell in cells), half) for name, cells, half in tables.quality(results, source))
+    rows = (
+        (name, *(_verdict(*cell) for cell in cells), *half) for name, cells, half in tables.quality(results, source)
+    )
     caption = f"Loss of quality by the {results.cells.main(source).name}, paired by seed"
     return table(caption, tables.quality_head(results, source), rows)
 

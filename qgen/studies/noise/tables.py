@@ -28,11 +28,11 @@ from qgen.studies.study import Row, Table
 def quality_head(results: NoiseResults, source: str) -> Row:
     """Return the head of `quality`."""
     scales = [f"scale {scale:g}" for scale in results.study.scales if scale]
-    return (f"{source}: loss of quality, %", *scales, "half lost at scale")
+    return (f"{source}: loss of quality, %", *scales, *_half_column(results, "half lost at scale"))
 
 
-def quality(results: NoiseResults, source: str) -> Iterator[tuple[str, list[tuple[str, str]], str]]:
-    """Yield each condition with (loss of quality, verdict) by scale, and the scale at which half of it is lost.
+def quality(results: NoiseResults, source: str) -> Iterator[tuple[str, list[tuple[str, str]], tuple[str, ...]]]:
+    """Yield each condition with (loss of quality, verdict) by scale, and where half of it is lost, if that is a column.
 
     Conditions are those of all kinds of errors, where the study has them.
     """
@@ -42,7 +42,12 @@ def quality(results: NoiseResults, source: str) -> Iterator[tuple[str, list[tupl
         cells: list[tuple[str, str]] = []
         for point in noisy:
             cells.append((format_mean(point.lost, share=True), point.change.verdict or ""))
-        yield text.condition_label(curve.like), cells, text.half_label(curve.half)
+        yield text.condition_label(curve.like), cells, _half_column(results, text.half_label(curve.half))
+
+
+def _half_column(results: NoiseResults, content: str) -> tuple[str, ...]:
+    """Return a cell of the last column, which is there if the study has the ideal circuit among its scales."""
+    return (content,) if 0 in results.study.scales else ()
 
 
 def measures(results: NoiseResults, source: str) -> Iterator[Table]:
@@ -223,10 +228,11 @@ def _losses(results: NoiseResults, source: str) -> Table:
     """Return `quality` as text: a star stands where a change is resolved."""
     stars = {"worse": " *", "better": " *"}
     rows = (
-        (name, *(f"{loss}{stars.get(verdict, '')}" for loss, verdict in cells), half)
+        (name, *(f"{loss}{stars.get(verdict, '')}" for loss, verdict in cells), *half)
         for name, cells, half in quality(results, source)
     )
-    return Table(quality_head(results, source), tuple(rows))
+    first, *others = quality_head(results, source)
+    return Table((f"{first} (* resolved)", *others), tuple(rows))
 
 
 def markdown(results: NoiseResults) -> str:

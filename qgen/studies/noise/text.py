@@ -155,8 +155,8 @@ def _resolved_words(curve: Curve, metric: Metric) -> str:
     noisy = [point for point in curve.points if point.condition.scale > 0]
     worse = [point.change.verdict == "worse" for point in noisy]
     if True not in worse or not all(worse[worse.index(True) :]):
-        some = ", some are better" if any(point.change.verdict == "better" for point in noisy) else ""
-        return f"no consistent change of the {metric.name} is resolved{some}"
+        some = any(point.change.verdict == "better" for point in noisy)
+        return f"no steady worsening of the {metric.name} is resolved{' (an improvement is)' if some else ''}"
     first, last = noisy[worse.index(True)], noisy[-1]
     lost = ""
     if last.lost is not None:

@@ -72,7 +72,7 @@ def test_the_words_say_what_is_resolved(make_noise: Callable[..., Any], analysed
     lost = 100 * np.mean([1 - 1 / (1 + 1.5 * (1 + 0.001 * seed)) for seed in range(4)])
     assert worse_words.startswith(f"the Fréchet distance is worse from scale 1 on ({lost:.1f} ± ")
     assert worse_words.endswith("on fake_fez")
-    assert unresolved == "no consistent change of the Fréchet distance is resolved on fake_torino."
+    assert unresolved == "no steady worsening of the Fréchet distance is resolved on fake_torino."
     assert any(re.search(r"lost half of its quality .* on fake_fez at scale 2\.00 ± 0\.00", line) for line in lines)
     assert any("each step resolved: fake_torino, fake_fez" in line for line in lines)
     assert plain(text.answer(results)).startswith("In 2 of 4 conditions noise makes the images worse")
