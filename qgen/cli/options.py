@@ -41,11 +41,19 @@ Hardware = Annotated[
     list[str] | None,
     typer.Option(metavar="KEY=VALUE", help="On IBM's hardware: tiles, mode, resilience, ... Repeatable."),
 ]
-Sampler = Annotated[str | None, typer.Option(metavar="NAME", help="dpm-solver, unipc, ddim or ancestral.")]
+Sampler = Annotated[str | None, typer.Option(metavar="NAME", help="dpm-solver, unipc, ddim, ancestral, euler or heun.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Steps of the sampler; each runs the circuits.")]
 Eta = Annotated[float | None, typer.Option(min=0, help="Noise that ddim or dpm-solver adds, from 0 to 1.")]
 Guidance = Annotated[
     float | None, typer.Option(min=1, help="Closeness to the label: 1 none; more runs twice as many circuits.")
+]
+GuidanceInterval = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        metavar="LOW HIGH",
+        help="Guide in this part of the steps only, from clean (0) to noise (1), as 0.2 0.8: the others run no second "
+        "circuits.",
+    ),
 ]
 DataDir = Annotated[Path | None, typer.Option(envvar="QGEN_DATA", metavar="FOLDER", help="Where data sets lie.")]
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the classical layers run.")]
@@ -96,6 +104,7 @@ class SamplerArgs:
     steps: Steps = None
     eta: Eta = None
     guidance: Guidance = None
+    guidance_interval: GuidanceInterval = None
 
     def settings(self, labels: list[int] | None = None) -> dict[str, Any]:
         """Return what was given, as changes to the settings of a run's sampler.

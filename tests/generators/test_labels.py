@@ -143,6 +143,18 @@ def test_the_command_takes_several_labels_and_guidance(conditional: Run) -> None
     assert facts["circuits"] == 3 * 2 * 3 * 4  # images, rows of each, steps, circuits of a call
 
 
+def test_the_command_takes_an_interval_of_guidance(conditional: Run) -> None:
+    words = ["sample", str(conditional.path), "--guidance", "2", "--guidance-interval", "0.5", "1", "--count", "3"]
+    result = CliRunner().invoke(app, [*words, "--json"])
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert facts["sampling"]["guidance_interval"] == [0.5, 1.0]
+    assert facts["circuits"] == 3 * 5 * 4  # images, rows of each in three steps, circuits of a call
+    wrong = CliRunner().invoke(app, [*words[:-4], "0.8", "0.2"])
+    assert wrong.exit_code == 1
+    assert "the lower one first" in wrong.output
+
+
 # Costs
 
 
