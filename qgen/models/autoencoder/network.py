@@ -52,7 +52,9 @@ class Posterior(NamedTuple):
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(silu(norm(conv(silu(norm(x)))))), with 3x3 convolutions.
+    """x + conv(silu(norm(conv(silu(norm(x)))))), with 3x3 convolutions, of which the last one begins at zero.
+
+    Blocks that begin as the identity learn faster (Goyal et al. 2017, arXiv:1706.02677, section 5.1).
 
     Args:
         channels: of x.
@@ -62,6 +64,10 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.norm_0, self.norm_1 = (_norm(channels) for _ in range(2))
         self.conv_0, self.conv_1 = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+
+    def zero_outputs(self) -> None:
+        """Let the block begin as the identity."""
+        nn.init.zeros_(self.conv_1.weight)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Transform maps (B, C, H, W) to maps of the same shape."""
@@ -236,6 +242,9 @@ def build_autoencoder(
     with torch.random.fork_rng(devices=[]):  # torch's layers draw weights of their own first
         network = Autoencoder(settings, shape, encoding, decoding)
     initialise(network, derive(seed, "weights"))
+    for module in network.modules():
+        if isinstance(module, ResidualBlock):
+            module.zero_outputs()
     return network
 
 
