@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from cloud import cloud
-from small_runs import small_config, small_gan, trainer
+from small_runs import small_autoencoder, small_config, small_gan, small_latent, trainer
 
 from qgen.backends.ibm import IBMBackend
 from qgen.costing.plan import HardwarePlan, plan_sampling, plan_training
 from qgen.devserver import DevServer, Plan
+from qgen.models.autoencoder import build_autoencoder, save_autoencoder
 from qgen.runs import RunConfig, new_run
 from qgen.training import Trainer
 
@@ -29,6 +31,8 @@ def config(preset: str, *changes: str) -> RunConfig:
         return small_config(ONE, *THERE, *changes)
     if preset == "quanvolution":
         return small_config(ONE, BOTH, *THERE, *changes)
+    if preset in ("encoder", "decoder"):
+        return small_autoencoder(f"model.quantum.place={preset}", *THERE, *changes)
     return small_gan(preset, *THERE, *changes)
 
 
@@ -60,7 +64,18 @@ def compare(server: DevServer, plan: HardwarePlan) -> None:
 
 @pytest.mark.parametrize("gradient", GRADIENTS)
 @pytest.mark.parametrize(
-    "preset", ["digits", "quanvolution", "gan-quantum-g", "gan-quantum-d", "gan-quantum-both", "patch-gan", "style-gan"]
+    "preset",
+    [
+        "digits",
+        "quanvolution",
+        "gan-quantum-g",
+        "gan-quantum-d",
+        "gan-quantum-both",
+        "patch-gan",
+        "style-gan",
+        "encoder",
+        "decoder",
+    ],
 )
 def test_a_step_of_training(preset: str, gradient: str, server: DevServer, tmp_path: Path) -> None:
     settings = config(preset, f"backend.gradient={gradient}")
@@ -76,7 +91,7 @@ def test_a_step_of_training(preset: str, gradient: str, server: DevServer, tmp_p
         backend.close()
 
 
-@pytest.mark.parametrize("preset", ["digits", "quanvolution", "gan-quantum-g", "patch-gan", "style-gan"])
+@pytest.mark.parametrize("preset", ["digits", "quanvolution", "gan-quantum-g", "patch-gan", "style-gan", "decoder"])
 @pytest.mark.parametrize("count", [1, 3])
 def test_sampling(preset: str, count: int, server: DevServer, tmp_path: Path) -> None:
     settings = config(preset)
@@ -86,6 +101,30 @@ def test_sampling(preset: str, count: int, server: DevServer, tmp_path: Path) ->
         generator.backend.allow(plan.seconds)
         generator.sample(list(range(count)))
         compare(server, plan)
+    finally:
+        generator.backend.close()
+
+
+@pytest.mark.parametrize("place", ["encoder", "decoder"])
+def test_a_latent_diffusion(place: str, server: DevServer, tmp_path: Path) -> None:
+    """The encoder is on the exact engine, and costs nothing; the decoder makes each image once, behind the sampler."""
+    first = tmp_path / "autoencoder.safetensors"
+    settings = small_autoencoder(f"model.quantum.place={place}").model
+    save_autoencoder(first, build_autoencoder(settings, (1, 8, 8)), (torch.zeros(2, 1, 1), torch.ones(2, 1, 1)))
+    circuit = ("model.denoiser.quantum.kind=circuit", "model.denoiser.quantum.qubits=2")
+    config = small_latent(first, *circuit, *THERE, "backend.gradient=spsa")
+    training = built(tmp_path, config)
+    generator: Any = training.generator
+    try:
+        plan = plan_training(generator, config, generator.backend, 1)
+        sampling = plan_sampling(generator, config, generator.backend, 3, 0)
+        assert sampling.circuits == 3 * generator.circuits_per_image == 3 * (6 + (place == "decoder"))
+        generator.backend.allow(plan.seconds + sampling.seconds)
+        training.step(0)
+        compare(server, plan)
+        generator.sample([1, 2, 3], generator.conditioning.examples(3))
+        assert sum(job.circuits for job in server.ledger.jobs) == plan.circuits + sampling.circuits
+        assert len(server.ledger.jobs) == plan.jobs + sampling.jobs
     finally:
         generator.backend.close()
 
