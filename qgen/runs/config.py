@@ -141,6 +141,8 @@ class RunConfig(_WithGroups):
     Where the model is of a kind of another package or file, `read` returns a subclass with the settings of that kind.
     """
 
+    added: ClassVar[frozenset[str]] = frozenset({"reconstruction"})
+
     training: TrainingSettings
     backend: BackendSettings = BackendSettings()
     start: TransferSettings | None = None

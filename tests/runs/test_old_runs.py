@@ -63,3 +63,10 @@ def test_settings_of_a_diffusion_are_read(tmp_path: Path) -> None:
     assert config.groups["sampling"].plain() == {"sampler": "ddim", "steps": 5, "eta": 0.5, "clip": True}
     assert config.parts_taken_over == ("encoder", "decoder")
     assert config.plain()["adversarial"] is None
+
+
+def test_groups_of_later_kinds_change_nothing_for_others(tmp_path: Path) -> None:
+    """The identity of a task in the journal of hardware jobs is a hash of these values."""
+    (tmp_path / "config.yaml").write_text(UNET)
+    groups = ["model", "data", "diffusion", "sampling", "adversarial", "training", "backend", "start"]
+    assert sorted(Run(tmp_path).config().plain()) == sorted(groups)
