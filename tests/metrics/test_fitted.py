@@ -29,6 +29,11 @@ def test_it_knows_digits_that_it_has_not_seen(space, held_out):
     assert "digits" in space.description
 
 
+def test_the_accuracy_does_not_depend_on_how_many_images_are_held(space, digits, monkeypatch):
+    monkeypatch.setattr(fitted, "_ROWS", 10)
+    assert fitted._accuracy(space._network, digits, digits.labels, split(digits).held_out) == space.accuracy
+
+
 def test_what_is_no_digit_is_not_taken_for_one(space, digits):
     every = digits.scaled(torch.arange(len(digits)))
     coarse = functional.interpolate(torch.rand(300, 1, 3, 3) * 2 - 1, size=(8, 8), mode="bilinear")
