@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,10 @@ class Reference:
 
     def usual_nearest(self) -> NDArray[np.float64]:
         """Return the distance of each reference image to the nearest training image that is another one, (N,)."""
+        return self._usual_nearest
+
+    @cached_property
+    def _usual_nearest(self) -> NDArray[np.float64]:  # of all sets of samples that are compared with these images
         if self.held_out:
             return nearest(self.real_images(), self.train)[0]
         # Few are learned from where a limit is set: then the reference image need not be among them.
