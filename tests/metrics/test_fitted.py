@@ -10,7 +10,7 @@ from torch.nn import functional
 from qgen import storage
 from qgen.data import DataSettings, ImageSet, open_images
 from qgen.errors import DataError
-from qgen.metrics import FittedFeatureSpace, fitted, open_fitted_space
+from qgen.metrics import FittedFeatureSpace, fitted, open_fitted_space, save_fitted_space
 from qgen.metrics.features import CONFIDENT
 from qgen.metrics.fitted import read_cache
 from qgen.metrics.networks import HELD_OUT, Classifier, split
@@ -119,6 +119,23 @@ def test_what_was_learned_is_kept(small, home, monkeypatch, labels):
         open_fitted_space(small(labels))
     with pytest.raises(AssertionError, match="anew"):
         open_fitted_space(images, cache=False)
+
+
+@pytest.mark.parametrize("labels", [np.arange(30) % 3, None])
+def test_a_file_makes_the_same_space_elsewhere(small, home, tmp_path, monkeypatch, labels):
+    images, path = small(labels), tmp_path / "space.safetensors"
+    first = open_fitted_space(images, cache=False)
+    save_fitted_space(first, path)
+    monkeypatch.setattr(fitted, "fit_classifier", None)
+    monkeypatch.setattr(fitted, "fit_components", None)
+    second = open_fitted_space(images, cache=path)
+    assert (second.accuracy, second.class_names, second.description) == (
+        first.accuracy,
+        first.class_names,
+        first.description,
+    )
+    drawn = torch.rand(7, *images.shape) * 2 - 1
+    assert np.array_equal(first.extract(drawn).features, second.extract(drawn).features)
 
 
 @pytest.mark.parametrize("damage", ["short", "empty", "flipped", "other"])

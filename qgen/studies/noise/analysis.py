@@ -12,7 +12,7 @@ from qgen.studies.noise.cell_results import CHANGES, Cells, read_cells
 from qgen.studies.noise.conditions import Condition, kinds_label
 from qgen.studies.noise.curves import Curve, Difference, HalfScale, curves
 from qgen.studies.noise.effects import Aware, Mitigated, Sampled, aware, mitigated, sampled
-from qgen.studies.noise.plan import NoiseStudy
+from qgen.studies.noise.plan import NoiseCell, NoiseStudy
 from qgen.studies.noise.ranking import Ranking, rankings
 from qgen.studies.statistics import Estimate
 
@@ -43,10 +43,10 @@ class NoiseResults:
         return self.cells.study
 
     @cached_property
-    def collapses(self) -> tuple[tuple[str, str], ...]:
-        """Names of ideal cells whose images show a collapse, with the signs."""
+    def collapses(self) -> tuple[tuple[NoiseCell, str], ...]:
+        """Ideal cells whose images show a collapse, with the signs."""
         found = self.cells.results.values()
-        return tuple((cell.cell.name, cell.collapse) for cell in found if cell.collapse and cell.cell.condition.ideal)
+        return tuple((cell.cell, cell.collapse) for cell in found if cell.collapse and cell.cell.condition.ideal)
 
     def curves_of(self, source: str, key: str) -> tuple[Curve, ...]:
         """Return the curves of a source in one measure."""
@@ -74,7 +74,7 @@ class NoiseResults:
             "mitigation": [asdict(row) for row in self.mitigated],
             "shots_compared": [_with_conditions(row) for row in self.sampled],
             "trained_under_noise": [_with_conditions(row) for row in self.aware],
-            "collapses": dict(self.collapses),
+            "collapses": {cell.name: sign for cell, sign in self.collapses},
             "missing": list(self.cells.missing),
         }
 

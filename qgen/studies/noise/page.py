@@ -141,7 +141,7 @@ def _chart(
         means = [(point.condition.scale, mean) for point in curve.points if (mean := value(point)) is not None]
         points = [LinePoint(scale, mean.mean, mean.low, mean.high) for scale, mean in means]
         lines.append(Line(text.condition_label(curve.like), points))
-    if any(line.points for line in lines):
+    if any(point.y for line in lines for point in line.points):  # where nothing changes, tables say so
         yield line_chart(title, lines, _ACROSS, percent)
 
 

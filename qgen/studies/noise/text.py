@@ -252,8 +252,12 @@ def warnings(results: NoiseResults) -> Iterator[str]:
             f"{len(results.cells.missing)} of {total} cells are not finished, and nothing of them is in here. "
             "The same command with this --out goes on."
         )
-    for name, sign in results.collapses:
-        yield f"{name}: {sign}."
+    for source in results.study.sources:
+        signs = [(cell.name, sign) for cell, sign in results.collapses if cell.generation.source == source]
+        if signs:
+            name, sign = signs[0]
+            others = f", and so {len(signs) - 1} more of this generator's ideal cells" if len(signs) > 1 else ""
+            yield f"{name}: {sign}{others}."
     if runs := [source.name for source in results.study.sources if source.run is not None]:
         yield (
             f"{_list(runs)} {'is' if len(runs) == 1 else 'are'} sampled as trained: intervals are over seeds of "
