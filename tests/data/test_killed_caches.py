@@ -60,7 +60,7 @@ def test_kills_lose_little_and_change_nothing(
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.kill()
-        process.wait()
+        process.communicate()  # closes the pipe
         assert written(cache) >= wanted  # nothing is begun anew
         assert not list(cache.rglob("cache.json"))
     both = [maker(folder, cache) for _ in range(2)]
