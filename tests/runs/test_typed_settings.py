@@ -15,7 +15,8 @@ from pydantic import TypeAdapter
 
 import qgen.backends.gradients.registry as gradients
 import qgen.devserver.faults  # so that its settings are known here
-import qgen.studies  # noqa: F401
+import qgen.studies.comparison
+import qgen.studies.noise  # noqa: F401
 from qgen.errors import ConfigError
 from qgen.noise.settings import NoiseSettings  # noqa: F401
 from qgen.runs import RunConfig, override_config, preset_names, read_config

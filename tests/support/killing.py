@@ -16,15 +16,14 @@ from qgen.studies import read_study
 _DEADLINE = 600
 
 
-def run_with_kills(folder: Path, dask: bool, kills: int, within: float, rng: np.random.Generator) -> list[str]:
+def run_with_kills(folder: Path, dask: bool, kills: int, rng: np.random.Generator) -> list[str]:
     """Run the study in this folder with two workers to its end, restarting it where it was killed.
 
     Args:
         folder: the study's folder.
         dask: by `DaskExecutor` rather than `LocalExecutor`.
         kills: number of kills, of a worker or the command in turn, the first at random.
-        within: seconds within which each kill comes after the first sign of work.
-        rng: chooses the moments.
+        rng: chooses the moments, by how much is done: however fast the machine is, the study has not ended by then.
 
     Returns:
         What was killed.
@@ -32,7 +31,7 @@ def run_with_kills(folder: Path, dask: bool, kills: int, within: float, rng: np.
     killed: list[str] = []
     parent = _start(folder, dask)
     whom = ["worker", "command"] if rng.random() < 0.5 else ["command", "worker"]
-    while len(killed) < kills and _wait_for_work(folder, parent, float(rng.uniform(0, within))):
+    while len(killed) < kills and _wait_for_work(folder, parent, kills - len(killed), rng):
         target = whom[len(killed) % 2]
         workers = _workers(parent)
         if target == "worker" and workers:
@@ -64,15 +63,15 @@ def _workers(parent: multiprocessing.process.BaseProcess) -> list[psutil.Process
         return []
 
 
-def _work(folder: Path) -> int:
-    return sum(task.progress(folder) for task in read_study(folder).tasks())
-
-
-def _wait_for_work(folder: Path, parent: multiprocessing.process.BaseProcess, seconds: float) -> bool:
-    """Wait until more is done than now, and then for so long; whether the study still runs."""
-    before, until = _work(folder), time.monotonic() + _DEADLINE
-    while parent.is_alive() and _work(folder) == before:
+def _wait_for_work(
+    folder: Path, parent: multiprocessing.process.BaseProcess, kills: int, rng: np.random.Generator
+) -> bool:
+    """Wait until some of what is left is done, and leave some for further kills; whether the study still runs."""
+    tasks, until = list(read_study(folder).tasks()), time.monotonic() + _DEADLINE
+    done, total = sum(task.progress(folder) for task in tasks), sum(task.size for task in tasks)
+    wanted = done + int(rng.integers(1, max(2, (total - done) // (kills + 1))))
+    while parent.is_alive() and sum(task.progress(folder) for task in tasks) < wanted:
         assert time.monotonic() < until
-        time.sleep(0.02)
-    parent.join(seconds)
+        time.sleep(0.01)
+    time.sleep(float(rng.uniform(0, 0.02)))  # not always right after a write
     return parent.is_alive()
