@@ -66,10 +66,8 @@ def main(
         milliseconds = [f"{1000 * row[key]:.1f}" for key in ("seconds_a_cell", "cpu_seconds_a_cell")]
         seconds = [f"{row[key]:.1f}" for key in ("seconds_to_start", "cpu_seconds_to_start")]
         table.add_row(row["executor"], f"{row['cells']:,}", *milliseconds, *seconds)
-    table.caption = (
-        f"The least of {rounds} rounds. Others kept {facts['cores_taken_by_others']:g} of {facts['cores']} cores busy "
-        "meanwhile: without them, less time passes; processor time stays about the same."
-    )
+    busy = f"{facts['cores_taken_by_others']:g} of {facts['cores']} cores"
+    table.caption = f"The least of {rounds} rounds. Others kept {busy} busy meanwhile."
     Console().print(table)
     save({"machine": facts, "workers": workers, "rounds": rounds, "rows": rows}, out)
     out.with_suffix(".md").write_text(markdown(table), encoding="utf-8")
