@@ -1,13 +1,17 @@
 """Bars: at any width they show the step and the time left, and nothing of them stays."""
 
 import io
+import os
 import re
+import subprocess
+import sys
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from qgen.progress import progress_bars
+from qgen.progress import on_compilation, progress_bars, tell_compilation
 from qgen.training.report import ConsoleReport, summary
 
 ROW = {
@@ -70,3 +74,31 @@ def test_what_a_training_bar_said_last_is_a_line_when_it_is_gone() -> None:
         report.row(ROW)
     last = written(console).splitlines()[-1]
     assert last.endswith(f"step    1234 of 3000  {summary(ROW)}")
+
+
+def test_a_compilation_is_told_once() -> None:
+    told: list[str] = []
+    on_compilation(lambda: told.append("now"))
+    tell_compilation()
+    tell_compilation()
+    assert told == ["now"]
+
+
+TELLS = """
+import sys
+from qgen.progress import on_compilation
+on_compilation(lambda: print("compiling"))
+import torch
+from qgen import QuantumLayer
+from qgen.circuits import ansatz
+QuantumLayer(ansatz("basic", qubits=2, layers=1))(torch.zeros(1, 2))
+"""
+
+
+@pytest.mark.slow
+def test_kernels_are_compiled_once_on_a_machine(tmp_path: Path) -> None:
+    """The first process tells that it compiles, the second one has nothing to compile."""
+    command = [sys.executable, "-c", TELLS]
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONWARNINGS": "ignore"}
+    outputs = [subprocess.run(command, env=environment, capture_output=True, text=True, check=True) for _ in range(2)]
+    assert [output.stdout for output in outputs] == ["compiling\n", ""]

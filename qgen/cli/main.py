@@ -12,6 +12,7 @@ from qgen.cli.option_groups import flatten_groups
 from qgen.cli.output import print_error
 from qgen.errors import QgenError, user_message
 from qgen.launchers import ALONE, Place, find_place
+from qgen.progress import on_compilation
 
 
 class _ErrorBoundary(TyperGroup):
@@ -79,6 +80,8 @@ def options(
     ] = False,
 ) -> None:
     """Hybrid quantum-classical image generators on Qiskit."""
+    if sys.stderr.isatty():
+        on_compilation(lambda: typer.echo("compiling kernels for this processor: a minute or two, once", err=True))
 
 
 app.command(epilog=train.EXAMPLES)(flatten_groups(train.train))

@@ -18,8 +18,10 @@ from typing import Any
 
 from llvmlite import ir
 from numba import config, njit, types
-from numba.core import cgutils
+from numba.core import cgutils, event
 from numba.extending import intrinsic, models, overload, register_model
+
+from qgen.progress import tell_compilation
 
 WIDTH = {types.float32: 16, types.float64: 8}  # one 512-bit register, two of 256 bits, or four of 128
 FLOATS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
@@ -71,6 +73,20 @@ def _cache_folder(package: Path) -> Path | None:
         if os.access(folder, os.W_OK):
             return folder
     return None
+
+
+class _CompilationListener(event.Listener):
+    """Tells that a kernel is compiled, which numba does only where it has kept none."""
+
+    def on_start(self, compilation: Any) -> None:
+        if compilation.data["dispatcher"].py_func.__module__.startswith("qgen."):
+            tell_compilation()
+
+    def on_end(self, compilation: Any) -> None:
+        pass
+
+
+event.register("numba:compile", _CompilationListener())
 
 
 def kernel(function: Any) -> Any:
