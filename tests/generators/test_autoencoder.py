@@ -123,8 +123,15 @@ def test_an_image_follows_from_its_seed_alone_on_any_backend(place: str, tmp_pat
     for name in ("aer", "reference"):
         other = open_trained(run, {"name": name}).generator.sample([5, 6, 7])
         torch.testing.assert_close(other, together, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow  # the kernels of the noisy engine are compiled
+@pytest.mark.parametrize("place", PLACES)
+def test_noise_reaches_the_images_where_the_decoder_has_the_circuit(place: str, tmp_path: Path) -> None:
+    run, _ = train_config(tmp_path / "run", small_autoencoder(f"model.quantum.place={place}", "training.steps=2"))
+    exact = open_trained(run).generator.sample([5, 6, 7])
     noisy = open_trained(run, {"name": "noisy:fake_fez"}).generator.sample([5, 6, 7])
-    assert torch.equal(noisy, together) == (place == "encoder")
+    assert torch.equal(noisy, exact) == (place == "encoder")
 
 
 def test_controls_of_the_branch_reach_the_samples(tmp_path: Path) -> None:
