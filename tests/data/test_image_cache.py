@@ -9,12 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 import torch
 from PIL import Image
 
-from qgen.data import DataSettings, ImageSet, cache_building, folder, image_cache, image_shape, mapped, open_images
+from qgen.data import DataSettings, ImageSet, cache_building, folder, image_cache, image_shape, open_images
 from qgen.data.cache_files import find_caches, format_size
 from qgen.errors import DataError
 from qgen.storage import CACHE_VARIABLE, cache_folder
@@ -356,21 +355,6 @@ def test_what_is_written_to_a_tensor_is_not_written_to_the_file(images: Images) 
     before = first.images.clone()
     first.images.zero_()
     assert torch.equal(images.open().images, before)
-
-
-def test_files_larger_than_memory_are_mapped(tmp_path: Path) -> None:
-    count = 2 * psutil.virtual_memory().total // (3 * 64 * 64) + 1
-    shape = count, 3, 64, 64
-    path = tmp_path / "large.npy"
-    with open(path, "wb") as file:
-        file.write(mapped.npy_header(shape))
-        file.truncate(len(mapped.npy_header(shape)) + 3 * 64 * 64 * count)  # zeros take no room on the disk
-        file.seek(-1, os.SEEK_END)
-        file.write(b"\7")
-    large = mapped.MappedImages(path, shape)
-    large.prefetch(torch.tensor([0, count - 1]))
-    assert large.images[torch.tensor([count - 1, 5])].sum(dim=(1, 2, 3)).tolist() == [7, 0]
-    assert np.load(path, mmap_mode="r").shape == shape  # a plain .npy file
 
 
 def test_names_of_any_kind(images: Images) -> None:
