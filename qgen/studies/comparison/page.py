@@ -34,7 +34,7 @@ def page(comparison: Comparison) -> str:
         _method(comparison),
     )
     names = ", ".join(arm.name for arm in comparison.study.arms)
-    styles = asset("line_chart.css"), asset("page.css", "qgen.studies.comparison")
+    styles = asset("line_chart.css"), asset("page.css", "qgen.studies")
     return document(f"{names}: comparison", _header(comparison, names), main, *styles)
 
 

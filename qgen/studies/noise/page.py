@@ -40,7 +40,7 @@ def page(results: NoiseResults) -> str:
         _method(results),
     )
     names = ", ".join(source.name for source in results.study.sources)
-    styles = asset("line_chart.css"), asset("page.css", "qgen.studies.noise")
+    styles = asset("line_chart.css"), asset("page.css", "qgen.studies"), asset("page.css", "qgen.studies.noise")
     return document(f"{names}: {results.study.kind}", _header(results, names), main, *styles)
 
 
