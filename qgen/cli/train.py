@@ -28,7 +28,7 @@ Examples:
   qgen train  # a small hybrid on real 8x8 digits
   qgen train --backend aer --set training.steps=200
   qgen train qvunet-1hq --data-dir ~/datasets  # as published
-  qgen train latent-unet --data-dir ~/datasets  # an autoencoder, then a diffusion in its codes
+  qgen train latent-unet --data-dir ~/datasets  # in codes of an autoencoder
   qgen train quanvunet --set model.variant=published --set data.limit=10000
   qgen train --backend aer --shots 256 --set training.steps=20
   qgen train --backend noisy:fake_fez  # with that device's noise

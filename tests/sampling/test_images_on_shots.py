@@ -10,7 +10,7 @@ from small_runs import small_config, small_gan
 
 from qgen.backends import open_backend
 from qgen.conditioning import Labels
-from qgen.generators import diffusion, gan, image_seeds
+from qgen.generators import denoising, gan, image_seeds
 from qgen.runs import RunConfig
 from qgen.runs.building import build_generator
 
@@ -43,7 +43,7 @@ def test_an_image_follows_from_its_seed_alone(
     torch.manual_seed(99)  # nothing that was drawn before matters
     others = made.sample([seeds[2], 5, seeds[0]])
     torch.testing.assert_close(others[[0, 2]], together[[2, 0]], rtol=0, atol=exactness)
-    monkeypatch.setattr(diffusion, "BATCH", 3)
+    monkeypatch.setattr(denoising, "BATCH", 3)
     monkeypatch.setattr(gan, "BATCH", 3)
     torch.testing.assert_close(made.sample(seeds), together, rtol=0, atol=exactness)
     assert not torch.equal(together[0], together[1])
