@@ -71,12 +71,13 @@ class NoisyBackend(Backend):
 
     def _compile(self, circuit: LayerCircuit, part: Part) -> DeviceExecutable:
         routed, _, noise = part.placed
-        executable: DeviceExecutable
         if part.shots is None:
             choice = choose(self._options, routed, noise, circuit)
-            executable, is_exact = NoisyExecutable(circuit, self, routed, choice), choice.name == "exact"
+            executable: DeviceExecutable = NoisyExecutable(circuit, self, routed, choice, self._note_inexact)
+            is_exact = choice.name == "exact"
         else:
-            executable, is_exact = DeviceExecutable(circuit, self, routed, SampledSimulation(circuit, part)), False
+            executable = DeviceExecutable(circuit, self, routed, SampledSimulation(circuit, part))
+            is_exact = False
         method = executable.method
         if method not in self._methods:
             self._methods[method] = is_exact
@@ -87,7 +88,7 @@ class NoisyBackend(Backend):
             _log.warning("%s: %s", self.name, warning)
         return executable
 
-    def note_inexact(self, method: str) -> None:
+    def _note_inexact(self, method: str) -> None:
         """Note a method that took over from one that failed."""
         self._methods.setdefault(method, False)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 
+from qgen.backends.api import Backend
 from qgen.backends.batch import Batch, Gradients, parameter_rows
 from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.routing import RoutedCircuit
@@ -18,9 +19,6 @@ from qgen.backends.noisy.point import Doubles, Integers, Point
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError, InputError
 from qgen.randomness import Streams
-
-if TYPE_CHECKING:
-    from qgen.backends.noisy.backend import NoisyBackend
 
 _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -84,13 +82,21 @@ class NoisyExecutable(DeviceExecutable):
         backend: that it was compiled for.
         routed: the circuit in the device's gates.
         choice: of its method.
+        on_fallback: see `NoisySimulation`.
 
     Attributes:
         choice: the same.
     """
 
-    def __init__(self, circuit: LayerCircuit, backend: NoisyBackend, routed: RoutedCircuit, choice: Choice) -> None:
-        self.simulation = NoisySimulation(choice, backend.note_inexact)
+    def __init__(
+        self,
+        circuit: LayerCircuit,
+        backend: Backend,
+        routed: RoutedCircuit,
+        choice: Choice,
+        on_fallback: Callable[[str], None],
+    ) -> None:
+        self.simulation = NoisySimulation(choice, on_fallback)
         super().__init__(circuit, backend, routed, self.simulation)
         self.draws, self.second_derivatives = choice.draws, choice.autograd is not None
         self.choice = choice

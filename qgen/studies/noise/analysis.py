@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from qgen.studies.noise.cell_results import CHANGES, Cells, read_cells
+from qgen.studies.noise.cells import NoiseCell
 from qgen.studies.noise.conditions import Condition, kinds_label
 from qgen.studies.noise.curves import Curve, Difference, HalfScale, curves
 from qgen.studies.noise.effects import Aware, Mitigated, Sampled, aware, mitigated, sampled
-from qgen.studies.noise.plan import NoiseCell, NoiseStudy
+from qgen.studies.noise.plan import NoiseStudy
 from qgen.studies.noise.ranking import Ranking, rankings
 from qgen.studies.statistics import Estimate
 

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from qgen.errors import RunError
+from qgen.studies.noise.cells import Generation, NoiseCell
 from qgen.studies.noise.conditions import Condition
-from qgen.studies.noise.plan import Generation, NoiseCell, NoiseStudy
+from qgen.studies.noise.plan import NoiseStudy
 from qgen.studies.noise.tasks import cell_file
 from qgen.studies.results import METRICS, Metric, finite
 from qgen.user_files import MAX_GENERATED_BYTES, read_text

@@ -16,15 +16,16 @@ from qgen.metrics import open_fitted_space
 from qgen.runs import Run
 from qgen.runs.provenance import backend_facts
 from qgen.sampling import open_trained, sample_images
-from qgen.studies.noise.plan import INPUTS
+from qgen.studies.noise.cells import NoiseCell
 from qgen.studies.noise.probes import chosen_inputs, error_facts, layer_values, quantum_layers, recorded_inputs
 from qgen.tensor_files import TensorFile
 from qgen.training.evaluation import SampleEvaluator
 
 if TYPE_CHECKING:
-    from qgen.studies.noise.tasks import CellTask
     from qgen.studies.tasks import TaskContext
 
+#: Inputs of each layer at which expectation values are compared.
+INPUTS = 64
 #: Images of a cell that are drawn, and how many stand side by side.
 SHOWN, COLUMNS = 16, 8
 _FILE = TensorFile("cell", 1, "Remove it and the file of the same name that ends in .json; the study makes both anew.")
@@ -62,11 +63,14 @@ class Measured:
             save_grid(shown, picture, columns=COLUMNS)
 
 
-def measure_cell(task: CellTask, run: Run, ideal: Path | None, space: Path, context: TaskContext) -> Measured:
+def measure_cell(
+    cell: NoiseCell, count: int, run: Run, ideal: Path | None, space: Path, context: TaskContext
+) -> Measured:
     """Sample and compare the images of a cell.
 
     Args:
-        task: the cell.
+        cell: the cell.
+        count: number of images.
         run: what was trained.
         ideal: the tensors of the ideal cell of the same generator; None: this is it.
         space: the file of the features.
@@ -75,14 +79,14 @@ def measure_cell(task: CellTask, run: Run, ideal: Path | None, space: Path, cont
     Raises:
         RunError, DataError, BackendError: a file is missing or damaged, or the backend cannot serve the generator.
     """
-    generation, seed = task.cell.generation, task.cell.generation.seed
-    trained = open_trained(run, task.cell.condition.settings())
+    generation, seed = cell.generation, cell.generation.seed
+    trained = open_trained(run, cell.condition.settings())
     with closing(trained.backend):
         network = trained.generator.sampler
         recording: AbstractContextManager[dict[str, list[Tensor]]]
         recording = recorded_inputs(network, INPUTS) if ideal is None else nullcontext(dict[str, list[Tensor]]())
         with recording as seen:
-            images = sample_images(trained, task.count, seed, context.device)
+            images = sample_images(trained, count, seed, context.device)
         before = _named(_INPUTS, chosen_inputs(seen, INPUTS)) if ideal is None else _FILE.read(ideal)[0]
         values = layer_values(network, _unnamed(_INPUTS, before), seed)
         tensors = _named(_VALUES, values)

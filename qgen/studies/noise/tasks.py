@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from qgen import storage
 from qgen.data import DataSettings
 from qgen.runs import writing
+from qgen.studies.noise.cells import NoiseCell
 from qgen.studies.noise.conditions import Condition
-from qgen.studies.noise.plan import NoiseCell
 
 if TYPE_CHECKING:
     from qgen.studies.tasks import TaskContext
@@ -112,7 +112,9 @@ class CellTask:
         from qgen.studies.noise.measure import measure_cell
 
         ideal = None if self.cell.condition.ideal else cell_file(folder, self.ideal.name, "safetensors")
-        found = measure_cell(self, self.cell.generation.run(folder), ideal, self.features.file(folder), context)
+        found = measure_cell(
+            self.cell, self.count, self.cell.generation.run(folder), ideal, self.features.file(folder), context
+        )
         files = {suffix: cell_file(folder, self.name, suffix) for suffix in ("safetensors", "png", "json")}
         with writing(folder):
             files["json"].parent.mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,9 @@ from fake_training import PIXEL
 from qgen.runs import read_config
 from qgen.studies import write_study
 from qgen.studies.noise import NoiseResults, NoiseStudy, analyse
+from qgen.studies.noise.cells import NoiseCell
 from qgen.studies.noise.conditions import KINDS
-from qgen.studies.noise.plan import DeviceEntry, NoiseCell
+from qgen.studies.noise.plan import DeviceEntry
 from qgen.studies.noise.sources import Source
 from qgen.studies.noise.tasks import cell_file
 

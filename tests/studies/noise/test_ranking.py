@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from qgen.studies.noise.cells import NoiseCell
 from qgen.studies.noise.conditions import KINDS
-from qgen.studies.noise.plan import NoiseCell
 from qgen.studies.noise.ranking import LOSS
 
 DEVICES = ("noisy:fake_fez", "noisy:fake_brisbane", "noisy:fake_torino")

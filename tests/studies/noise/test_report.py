@@ -15,10 +15,10 @@ import pytest
 from qgen.errors import RunError
 from qgen.studies import make_report, write_report, write_study
 from qgen.studies.noise import analyse, text
+from qgen.studies.noise.cells import NoiseCell
 from qgen.studies.noise.conditions import KINDS
 from qgen.studies.noise.figures import draw_figures
 from qgen.studies.noise.page import page
-from qgen.studies.noise.plan import NoiseCell
 from qgen.studies.noise.tables import markdown
 from qgen.studies.noise.tasks import cell_file
 
