@@ -222,7 +222,7 @@ def test_the_tolerance_is_kept_on_devices(
             error = Propagation(program, tolerance).values(point) - wanted
             assert np.sqrt(np.square(error).mean()) < 1.2 * tolerance
         # Fewer strings are left out than a tolerance of values would ask for: the gradient by a single angle may be off
-        # by more than values are (4 % of the whole gradient at 1e-7, once in some dozens of points).
+        # by more than values are (4 % of the whole gradient at 1e-7 was seen).
         found = total_gradient(Propagation(program, threshold=1e-9).gradients(point, upstream, True, True), point)
         gradient = total_gradient(exact.gradients(point, upstream, True, True), point)
         assert np.linalg.norm(found - gradient) < 0.005 * np.linalg.norm(gradient)
