@@ -24,21 +24,27 @@ def isolated(
         signals: those that this process handles for them; Ctrl-C in a terminal reaches every process in it.
         environ: further environment variables of theirs; OMP_NUM_THREADS counts before a library is imported only.
     """
-    changes = dict(environ or {}) | {_SAFE_PATH: "1"}
-    before = {name: os.environ.get(name) for name in changes}
     # Threads and processes that are started here inherit the mask.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signals) if hasattr(signal, "pthread_sigmask") else None
-    os.environ.update(changes)
+    try:
+        with restored_environ():
+            os.environ.update(environ or {}, **{_SAFE_PATH: "1"})
+            yield
+    finally:
+        if blocked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+@contextmanager
+def restored_environ() -> Iterator[None]:
+    """Give the environment variables the values back that they had before the block."""
+    before = dict(os.environ)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        if blocked is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def exit_with_parent() -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # there is a worker for each core: more threads would only wait for one another
     os.environ.update(dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"], "1"))
@@ -58,6 +59,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = terminalreporter.getreports("skipped")
     if over := sum(OVER_BUDGET in str(report.longrepr) for report in skipped):
         terminalreporter.write_line(f"{over} tests were {OVER_BUDGET} and did not run")
+
+
+@pytest.fixture(autouse=True)
+def _environment_as_before() -> Iterator[None]:
+    """Give the environment back as it was: libraries change it, and processes of later tests would inherit that."""
+    with patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture

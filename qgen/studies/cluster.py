@@ -16,7 +16,7 @@ from qgen import __version__
 from qgen.errors import RunError
 from qgen.extras import install_command
 from qgen.interrupts import on_forced_exit
-from qgen.processes import isolated
+from qgen.processes import isolated, restored_environ
 from qgen.studies.executor import Batch, Ended, MessageCallback, Outcome, StatusCallback
 from qgen.studies.local import SIGNALS
 from qgen.studies.session import Session
@@ -234,7 +234,8 @@ def _local_cluster(workers: int) -> Iterator[Any]:
                 process.kill()
 
     try:
-        with on_forced_exit(kill), cluster:
+        # A nanny that replaces a worker sets variables in this process, and leaves them there.
+        with restored_environ(), on_forced_exit(kill), cluster:
             yield cluster
     except BaseException:
         kill()

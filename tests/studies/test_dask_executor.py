@@ -55,8 +55,10 @@ def test_workers_of_its_own_are_replaced_and_end_with_it(tmp_path: Path, study: 
     told: list[Status] = []
     said: list[str] = []
     executor = DaskExecutor(workers=2, data_dir=Path("images"))
+    before = dict(os.environ)
     assert run_study(tmp_path, study, executor, told.append, said.append) == Outcome(4)
     assert multiprocessing.active_children() == []
+    assert dict(os.environ) == before
     assert found_values(tmp_path, study) == expected_values(study)
     assert sorted(started(tmp_path)) == [("a", 0), ("a", 2), ("a2", 0), ("b", 0), ("end", 0)]
     assert {line.split()[-1] for line in (tmp_path / "started.txt").read_text().splitlines()} == {
