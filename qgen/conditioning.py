@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self, final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, Self, final
 
+from qgen.captions import CaptionFacts, Captions
 from qgen.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,6 +40,10 @@ class Conditioning(Protocol):
         A model that learns both the conditional and the unconditional distribution samples by classifier-free
         guidance (Ho & Salimans 2022, arXiv:2207.12598).
         """
+        ...
+
+    def interleaved(self, others: Self) -> Self:
+        """Return these conditions and as many others in turn: the first of these, the first of the others, ..."""
         ...
 
 
@@ -94,6 +100,69 @@ class Labels:
         """Return the labels with the null label where mask (B,), bool, is true."""
         return Labels(self.classes.masked_fill(mask, self.num_classes), self.num_classes)
 
+    def interleaved(self, others: Labels) -> Labels:
+        """Return these labels and as many others in turn."""
+        return Labels(_interleaved(self.classes, others.classes), self.num_classes)
+
+
+@final
+class Texts:
+    """Texts of a batch of images, as tokens; the value never changes. Not a dataclass, for the reason of `Labels`.
+
+    Attributes:
+        tokens: what an encoder made of the texts, (B, T, E), float32; or the numbers of their words, (B, T), int64,
+            from 0, for a model that learns a vector for each word.
+        mask: (B, T), bool: true where there is a token, false where a shorter text is filled up.
+        pooled: (B, E), float32: what the encoder made of each text as a whole; None beside numbers of words.
+        null: (B,), bool: true where no text is asked for; a model puts its learnt null token there.
+    """
+
+    __slots__ = ("mask", "null", "pooled", "tokens")
+
+    def __init__(self, tokens: Tensor, mask: Tensor, pooled: Tensor | None, null: Tensor) -> None:
+        self.tokens, self.mask, self.pooled, self.null = tokens, mask, pooled, null
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def part(self, rows: slice) -> Texts:
+        """Return some of the texts."""
+        return self._each(lambda values: values[rows])
+
+    def chosen(self, index: Tensor) -> Texts:
+        """Return the texts at these places (B,), int64."""
+        return self._each(lambda values: values[index])
+
+    def to(self, device: torch.device | str) -> Texts:
+        """Return the same texts on another device."""
+        return self._each(lambda values: values.to(device))
+
+    def repeated(self, times: int) -> Texts:
+        """Return each image's text so many times in succession."""
+        return self._each(lambda values: values.repeat_interleave(times, dim=0))
+
+    def dropped(self, mask: Tensor) -> Texts:
+        """Return the texts with the null condition where mask (B,), bool, is true."""
+        return Texts(self.tokens, self.mask, self.pooled, self.null | mask)
+
+    def interleaved(self, others: Texts) -> Texts:
+        """Return these texts and as many others in turn."""
+        pooled = None
+        if self.pooled is not None and others.pooled is not None:
+            pooled = _interleaved(self.pooled, others.pooled)
+        tokens, mask = _interleaved(self.tokens, others.tokens), _interleaved(self.mask, others.mask)
+        return Texts(tokens, mask, pooled, _interleaved(self.null, others.null))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Texts:
+        pooled = None if self.pooled is None else change(self.pooled)
+        return Texts(change(self.tokens), change(self.mask), pooled, change(self.null))
+
+
+def _interleaved(first: Tensor, second: Tensor) -> Tensor:
+    import torch
+
+    return torch.stack([first, second], dim=1).flatten(0, 1)
+
 
 class Labelled(Protocol):
     """A set of images that may have labels."""
@@ -106,6 +175,20 @@ class Labelled(Protocol):
     @property
     def labels(self) -> Tensor | None:
         """Labels (N,), int64."""
+        ...
+
+
+class Captioned(Protocol):
+    """A set of images that may have captions."""
+
+    @property
+    def name(self) -> str:
+        """Name of the set."""
+        ...
+
+    @property
+    def captions(self) -> Captions | None:
+        """Captions of its images."""
         ...
 
 
@@ -139,3 +222,108 @@ class LabelConditioning:
         """
         labels = self.labels or range(self.num_classes)
         return Labels.of([labels[number % len(labels)] for number in range(count)], self.num_classes)
+
+    @property
+    def data_facts(self) -> dict[str, Any]:
+        """What a model has to know of the data to be built again, in plain values."""
+        return {"num_classes": self.num_classes}
+
+    def negative(self, count: int) -> Labels | None:
+        """Return what so many images are guided away from; None: the null label."""
+        return None
+
+
+class TextEncoder(Protocol):
+    """Makes tokens of texts."""
+
+    def encode(self, texts: Sequence[str], *, prompts: bool) -> Texts:
+        """Return as many texts, on the CPU; an empty one is the null condition.
+
+        Args:
+            texts: to be encoded.
+            prompts: whether somebody asks for images of them: then what the model cannot know of a text is refused,
+                rather than cut off.
+
+        Raises:
+            InputError: a prompt has words that the model does not know, or too many.
+        """
+        ...
+
+    def table(self, texts: Sequence[str]) -> Texts:
+        """Return all captions of a set, encoded once and kept."""
+        ...
+
+
+@dataclass(frozen=True)
+class TextConditioning:
+    """What a text-conditional model is conditioned on: a text for each image.
+
+    Attributes:
+        encoder: makes tokens of texts.
+        facts: of the captions that the model is trained with.
+        prompts: those that samples are asked for, in turn; None: examples of captions.
+        negative_prompt: what guided samples are led away from; None: from the null condition.
+    """
+
+    encoder: TextEncoder
+    facts: CaptionFacts
+    prompts: tuple[str, ...] | None = None
+    negative_prompt: str | None = None
+
+    def of_images(self, images: Captioned, index: Tensor) -> Texts:
+        """Return the texts (B,) of the images at these places (B,); one of an image's several is drawn.
+
+        Raises:
+            InputError: the set has no captions.
+        """
+        if images.captions is None:
+            raise InputError(f"{images.name} has no captions")
+        return self._table(images.captions).chosen(images.captions.draw(index))
+
+    def examples(self, count: int) -> Texts:
+        """Return the texts of so many images: those that are asked for in turn, or else captions of the data.
+
+        Raises:
+            InputError: the model does not know a word, or takes fewer words.
+        """
+        asked = self.asked(count)
+        different = list(dict.fromkeys(asked))
+        return self.encoder.encode(different, prompts=True).chosen(_places(different, asked))
+
+    def asked(self, count: int) -> list[str]:
+        """Return the prompts of so many images."""
+        prompts = self.prompts or self.facts.examples
+        return [prompts[number % len(prompts)] for number in range(count)]
+
+    def negative(self, count: int) -> Texts | None:
+        """Return what so many images are guided away from; None: the null condition.
+
+        Raises:
+            InputError: the model does not know a word, or takes fewer words.
+        """
+        if self.negative_prompt is None:
+            return None
+        return self.encoder.encode([self.negative_prompt], prompts=True).repeated(count)
+
+    @property
+    def data_facts(self) -> dict[str, Any]:
+        """What a model has to know of the data to be built again, in plain values."""
+        return {"captions": self.facts.plain()}
+
+    def _table(self, captions: Captions) -> Texts:
+        kept = self._kept.get("captions")
+        if kept is None or kept[0] is not captions:
+            kept = self._kept["captions"] = captions, self.encoder.table(captions.texts)
+        return kept[1]
+
+    @cached_property
+    def _kept(self) -> dict[str, tuple[Captions, Texts]]:
+        """The captions that were encoded last, and their tokens."""
+        return {}
+
+
+def _places(different: Sequence[str], texts: Sequence[str]) -> Tensor:
+    import torch
+
+    number = {text: place for place, text in enumerate(different)}
+    return torch.tensor([number[text] for text in texts], dtype=torch.int64)
