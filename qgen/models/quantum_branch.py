@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from qgen.models.branch_settings import BranchSettings
 from qgen.models.circuit_context import CircuitContext
+from qgen.models.masked_layer import MaskedLayer
 from qgen.nn import QuantumLayer
+from qgen.nn.recomputation import once
 from qgen.randomness import generator
 
 #: What a branch adds: the values as they are, their running mean (which is nothing), or those of other rows.
@@ -76,11 +78,12 @@ class CosineMap(nn.Module):
 
 
 class QuantumBranch(nn.Module):
-    """x + gate * out(<Z> - mean): a circuit beside features, with no way for a constant.
+    """x + gate * post(<Z>): a circuit beside features, which by default has no way for a constant.
 
     The features x become angles by a linear map and arctan; a linear map without bias brings the circuit's values, less
-    their running mean, back to the width of x; a learned factor a feature scales them. So a circuit whose values do not
-    depend on x adds nothing, and what the branch adds is what the circuit says of x. All rows are one call of the
+    their running mean, back to the width of x; a learned factor a feature, or one for all, scales them. So a circuit
+    whose values do not depend on x adds nothing, and what the branch adds is what the circuit says of x. With `post:
+    published` two linear layers and a layer norm follow the circuit, and constants pass. All rows are one call of the
     backend.
 
     Args:
@@ -103,47 +106,70 @@ class QuantumBranch(nn.Module):
         self.settings, self.outputs, self.share = settings, "as_is", None
         if settings.kind == "none":
             return
-        circuit = settings.circuit
-        self.pre = nn.Linear(width, circuit.num_inputs)
-        self.values: QuantumLayer | CosineMap
-        if settings.kind == "circuit":
-            self.values = QuantumLayer(circuit, context.backend, context.gradient, seed=context.seed)
-        else:
-            sizes = circuit.num_inputs, circuit.num_observables, circuit.num_weights
-            self.values = CosineMap(*sizes, context.seed)
-        self.out = nn.Linear(circuit.num_observables, width, bias=False)
-        self.gate = nn.Parameter(torch.full((width,), settings.gate))
+        circuit, published = settings.circuit, settings.post == "published"
+        angles = nn.Linear(width, circuit.num_inputs)
+        self.pre = nn.Sequential(nn.LayerNorm(width), angles) if published else angles
+        self.values = _values(settings, context)
+        self.out = (
+            _published_post(circuit.num_observables, width)
+            if published
+            else nn.Linear(circuit.num_observables, width, bias=False)
+        )
+        self.gate = nn.Parameter(torch.full((width,) if settings.gate_by == "channels" else (), settings.gate))
         self.register_buffer("mean", torch.zeros(circuit.num_observables))
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     @property
     def circuits(self) -> int:
-        """Circuits that one row of features takes."""
-        return self.settings.circuits
+        """Circuits that one row of features takes where it samples."""
+        removed = self.settings.kind == "circuit" and isinstance(self.values, MaskedLayer) and self.values.removed
+        return 1 if removed else self.settings.circuits
 
     def forward(self, features: Tensor) -> Tensor:
         """Transform features (..., F) to features (..., F)."""
         change = self.change(features)
         return features if change is None else features + change
 
-    def change(self, features: Tensor) -> Tensor | None:
-        """Return what is added to features (..., F), (..., F); None: nothing."""
-        if self.settings.kind == "none" or (self.outputs == "mean" and not self.training):
+    def change(self, features: Tensor, stream: Tensor | None = None, scale: Tensor | None = None) -> Tensor | None:
+        """Return what is added to features (..., F), (..., F); None: nothing.
+
+        Args:
+            features: what the circuit sees.
+            stream: (..., F), to what it is added, of which `share` is a part; None: to the features.
+            scale: factors (..., F) that it is then multiplied by, for the share; None: 1.
+        """
+        centred = self.settings.post == "centred"
+        if self.settings.kind == "none" or (self.outputs == "mean" and not self.training and centred):
             return None
         dtype = self.gate.dtype
-        values = self.values(self.pre(features).to(dtype).arctan())
-        rows = values.detach().flatten(0, -2)
+        if self.outputs == "mean" and not self.training:
+            values, mean = self.mean.expand(*features.shape[:-1], -1), self.mean
+        else:
+            values = self.values(self.pre(features).to(dtype).arctan())
+            rows = values.detach().flatten(0, -2)
+            mean = once(lambda: self._observe(rows))
+        if self.outputs == "shuffled" and not self.training:
+            order = torch.randperm(len(values), generator=generator(0, "shuffled")).to(values.device)
+            values = values[order]
+        change: Tensor = (self._open_gate() * self.out(values - mean if centred else values)).to(features.dtype)
+        with torch.no_grad():
+            added = change if scale is None else change * scale
+            self.share = added.norm() / ((features if stream is None else stream) + added).norm().clamp_min(1e-12)
+        return change
+
+    def _observe(self, rows: Tensor) -> Tensor:
+        """Return the running mean (O,), with that of values (N, O) of a step of training."""
         if self.training and torch.is_grad_enabled():
             self.updates += 1
             # The mean of all batches at first, so that the zero with which it begins is gone after one.
             self.mean.lerp_(rows.mean(0).to(self.mean), max(MOMENTUM, 1 / int(self.updates)))
-        if self.outputs == "shuffled" and not self.training:
-            order = torch.randperm(len(values), generator=generator(0, "shuffled")).to(values.device)
-            values = values[order]
-        change: Tensor = (self.gate * self.out(values - self.mean)).to(features.dtype)
-        with torch.no_grad():
-            self.share = change.norm() / (features + change).norm().clamp_min(1e-12)
-        return change
+        return self.mean.clone()
+
+    def _open_gate(self) -> Tensor:
+        """The gate; in its warm-up without a gradient, which is then 0 rather than missing: optimisers see it."""
+        if self.training and self.settings.gate_warm_up and int(self.updates) <= self.settings.gate_warm_up:
+            return self.gate.detach() + 0 * self.gate
+        return self.gate
 
     def metrics(self) -> dict[str, Tensor]:
         """Return scalars for metrics.jsonl: the mean size of the gate, and the share of the last call."""
@@ -151,6 +177,23 @@ class QuantumBranch(nn.Module):
             return {}
         share = self.gate.new_zeros(()) if self.share is None else self.share
         return {"gate": self.gate.detach().abs().mean(), "branch_share": share.detach()}
+
+
+def _values(settings: BranchSettings, context: CircuitContext) -> QuantumLayer | CosineMap:
+    """Return the circuit of a branch, or its classical twin."""
+    circuit = settings.circuit
+    if settings.kind == "classical":
+        return CosineMap(circuit.num_inputs, circuit.num_observables, circuit.num_weights, context.seed)
+    if settings.masked:
+        redraw = settings.redraw == "step"
+        return MaskedLayer(circuit, settings.training_circuit, redraw, settings.masks_removed_after, context)
+    return QuantumLayer(circuit, context.backend, context.gradient, seed=context.seed)
+
+
+def _published_post(values: int, width: int) -> nn.Sequential:
+    """Return the layers that follow the circuit in the code utai-utai/quantum-diffusion-model-anime."""
+    hidden = 4 * width
+    return nn.Sequential(nn.Linear(values, hidden), nn.GELU(), nn.Linear(hidden, width), nn.LayerNorm(width))
 
 
 @contextmanager
@@ -162,13 +205,20 @@ def branch_outputs(network: nn.Module, outputs: Outputs) -> Iterator[None]:
 
     Args:
         network: has the branches.
-        outputs: `mean`: nothing is added, and no circuit runs; `shuffled`: the values of other rows; `as_is`: its own.
+        outputs: `mean`: their running mean, and no circuit runs (where the branch is `centred` nothing is added);
+            `shuffled`: the values of other rows; `as_is`: its own.
     """
     with ExitStack() as stack:
         for branch in branches(network):
             stack.callback(setattr, branch, "outputs", branch.outputs)
             branch.outputs = outputs
         yield
+
+
+def branch_metrics(network: nn.Module) -> dict[str, Tensor]:
+    """Return the means over a network's branches of what they say of the last call, for metrics.jsonl."""
+    said = [branch.metrics() for branch in branches(network)]
+    return {name: torch.stack([metrics[name] for metrics in said]).mean() for name in said[0]} if said else {}
 
 
 def branches(network: nn.Module) -> list[QuantumBranch]:

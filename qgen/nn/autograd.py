@@ -9,6 +9,7 @@ import torch
 from qgen.backends.batch import check_shapes
 from qgen.nn.compiled import CompiledCircuit
 from qgen.nn.functions import MaybeTensors, apply_rule, fill
+from qgen.nn.recomputation import once
 from qgen.nn.rules import RecordedVJP, aligned, no_seeds, products, values
 from qgen.nn.torch_internals import is_legacy_batch, is_transformed
 
@@ -44,10 +45,15 @@ class _Expectations(torch.autograd.Function):
         ctx.save_for_backward(inputs, weights)
         ctx.compiled = compiled
         ctx.streams = compiled.executable.streams(inputs, weights)  # backward sees what forward drew
-        result, ctx.vjp = compiled.gradient.value_and_vjp(
-            compiled.executable, inputs, weights, (ctx.needs_input_grad[0], ctx.needs_input_grad[1]), ctx.streams
-        )
-        return result
+
+        def run() -> torch.Tensor:
+            result, ctx.vjp = compiled.gradient.value_and_vjp(
+                compiled.executable, inputs, weights, (ctx.needs_input_grad[0], ctx.needs_input_grad[1]), ctx.streams
+            )
+            return result
+
+        # A node that is made again in a recomputation has no backward pass of its own: the first one's is called.
+        return once(run).detach()
 
     @staticmethod
     def backward(ctx: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
-from qiskit.circuit import ParameterExpression, ParameterVector
+from qiskit.circuit import Parameter, ParameterExpression, ParameterVector
 
 from qgen.circuits.ansatze.base import Ansatz, Layer
 from qgen.circuits.ansatze.rotations import append_cnot_ring, append_controlled_rot, append_rot
 from qgen.circuits.arguments import one_of, whole_number
 from qgen.circuits.encodings import Encoding
+from qgen.circuits.layer_circuit import LayerCircuit
 from qgen.circuits.mixture import Mixture
 from qgen.errors import CircuitError
 
@@ -99,6 +100,32 @@ def _masks(qubits: int, masks: int | None, seed: int | None) -> NDArray[np.float
         raise CircuitError(f"{qubits} qubits have {2**qubits} masks; {count} cannot be drawn; leave masks out.")
     generator = np.random.default_rng(0 if seed is None else whole_number("seed", seed, minimum=0))
     return _bits(generator.choice(2**qubits, size=count, replace=False), qubits)
+
+
+def mask_of_weights(circuit: LayerCircuit) -> NDArray[np.int64]:
+    """Return for each weight of a masked circuit, (W,), which column of its masks switches it on.
+
+    Raises:
+        CircuitError: the circuit has no masks, or a weight that none of them switches.
+    """
+    columns = {} if circuit.mixture is None else {m: column for column, m in enumerate(circuit.mixture.parameters)}
+    places: dict[Parameter, set[int]] = {weight: set() for weight in circuit.weights}
+    for instruction in circuit.circuit.data:
+        for angle in instruction.operation.params:
+            names = angle.parameters if isinstance(angle, ParameterExpression) else set()
+            for weight in names & places.keys():
+                places[weight] |= {columns[name] for name in names & columns.keys()} or {-1}
+    if not columns or any(len(found) != 1 or -1 in found for found in places.values()):
+        raise CircuitError("The circuit has no mask for each of its weights: take the ansatz 'masked'.")
+    return np.array([found.pop() for found in places.values()], dtype=np.int64)
+
+
+def without_masks(circuit: LayerCircuit) -> LayerCircuit:
+    """Return a masked circuit with all its rotations switched on."""
+    if circuit.mixture is None:
+        return circuit
+    bound = circuit.circuit.assign_parameters(dict.fromkeys(circuit.mixture.parameters, 1.0))
+    return LayerCircuit(bound, circuit.inputs, circuit.weights, circuit.observables)
 
 
 def _bits(numbers: NDArray[np.int64], qubits: int) -> NDArray[np.float64]:

@@ -11,5 +11,6 @@ if TYPE_CHECKING:
     from qgen.models.denoisers.latent_unet import LatentUNet as LatentUNet
     from qgen.models.denoisers.mlp import LatentMLP as LatentMLP
     from qgen.models.denoisers.settings import DenoiserSettings as DenoiserSettings
+    from qgen.models.denoisers.transformer_unet import TransformerUNet as TransformerUNet
 else:
     __getattr__, __dir__ = lazy_imports(__name__)

@@ -10,10 +10,17 @@ from qgen.models.circuit_context import CircuitContext
 from qgen.models.denoisers.dit import LatentDiT
 from qgen.models.denoisers.latent_unet import LatentUNet
 from qgen.models.denoisers.mlp import LatentMLP
-from qgen.models.denoisers.settings import DenoiserSettings
+from qgen.models.denoisers.settings import DenoiserName, DenoiserSettings
+from qgen.models.denoisers.transformer_unet import TransformerUNet
 from qgen.models.initialisation import initialise
 
-LatentDenoiser: TypeAlias = LatentUNet | LatentDiT | LatentMLP
+LatentDenoiser: TypeAlias = LatentUNet | TransformerUNet | LatentDiT | LatentMLP
+#: Networks for codes that are maps.
+OF_MAPS: dict[DenoiserName, type[LatentUNet | TransformerUNet | LatentDiT]] = {
+    "unet": LatentUNet,
+    "transformer-unet": TransformerUNet,
+    "dit": LatentDiT,
+}
 
 
 def build_denoiser(
@@ -24,8 +31,8 @@ def build_denoiser(
 ) -> LatentDenoiser:
     """Return the denoiser of codes of this shape, with its initial weights: it begins by predicting zero.
 
-    The weights depend on the context's seed alone, and on the names of the layers; torch's global generator is neither
-    used nor changed.
+    That of `variant: published` does not. The weights depend on the context's seed alone, and on the names of the
+    layers; torch's global generator is neither used nor changed.
 
     Args:
         settings: what to build.
@@ -44,8 +51,7 @@ def build_denoiser(
             network = LatentMLP(settings, code_shape, context, num_classes)
         else:
             channels, height, width = code_shape
-            kind = LatentUNet if name == "unet" else LatentDiT
-            network = kind(settings, (channels, height, width), context, num_classes)
+            network = OF_MAPS[name](settings, (channels, height, width), context, num_classes)
     initialise(network, context.seed)
     for module in network.modules():
         begin = getattr(module, "zero_outputs", None)

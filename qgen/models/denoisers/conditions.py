@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from torch import Tensor, nn
 
 from qgen.conditioning import Conditioning
 from qgen.errors import InputError
 from qgen.models.unet.blocks import LabelEmbedding, TimeEmbedding
+
+
+class Condition(NamedTuple):
+    """What a denoiser is conditioned on, embedded.
+
+    Attributes:
+        vector: (B, D), of the time and of what is said of the whole image.
+        context: (B, T, W), tokens to which cross-attention attends; None: there are none.
+        mask: (B, T), bool, true where there is a token; None: everywhere.
+    """
+
+    vector: Tensor
+    context: Tensor | None = None
+    mask: Tensor | None = None
 
 
 class Conditions(nn.Module):
@@ -23,18 +39,23 @@ class Conditions(nn.Module):
         self.time = TimeEmbedding(waves, width)
         self.label = None if num_classes is None else LabelEmbedding(num_classes, width)
 
-    def forward(self, times: Tensor, conditioning: Conditioning | None) -> Tensor:
-        """Embed times (B,), in steps, and conditions of as many codes as (B, D); None: the null class for all.
+    @property
+    def context_width(self) -> int | None:
+        """W, the width of the tokens to attend to; None: there are none."""
+        return None
+
+    def forward(self, times: Tensor, conditioning: Conditioning | None) -> Condition:
+        """Embed times (B,), in steps, and conditions of as many codes; None: the null class for all.
 
         Raises:
             InputError: there are conditions, and the model has none, or they are of another kind or number.
         """
         embedded: Tensor = self.time(times)
         if self.label is not None:
-            return embedded + self.label(conditioning, times)  # type: ignore[no-any-return]
+            return Condition(embedded + self.label(conditioning, times))
         if conditioning is not None:
             raise InputError("this model was built without conditioning: leave it out, or set `model.conditioning`")
-        return embedded
+        return Condition(embedded)
 
 
 def check_states(states: Tensor, times: Tensor, code_shape: tuple[int, ...]) -> None:

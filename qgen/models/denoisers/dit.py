@@ -6,10 +6,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qgen.conditioning import Conditioning
+from qgen.models.branch_settings import BranchSettings
 from qgen.models.circuit_context import CircuitContext
 from qgen.models.denoisers.conditions import Conditions, check_states
 from qgen.models.denoisers.middle import Middle
 from qgen.models.denoisers.settings import DenoiserSettings
+from qgen.models.quantum_branch import QuantumBranch, branch_metrics, branches
 from qgen.models.transformer import DiTBlock, modulate, sincos_positions
 from qgen.models.transformer.blocks import NORM_EPSILON, zero
 
@@ -21,7 +23,8 @@ class LatentDiT(nn.Module):
     tokens: it tells a small network what lies side by side, beside their fixed positions.
 
     Args:
-        settings: its width, depth and circuit; the circuit comes after half of the blocks.
+        settings: its width, depth and circuit, which comes after half of the blocks, or beside the feed-forward network
+            of the block there, or of all blocks.
         code_shape: (C, H, W) of a code.
         context: where circuits run.
         num_classes: classes that it is conditioned on; None: none.
@@ -46,9 +49,24 @@ class LatentDiT(nn.Module):
         self.neighbours = nn.ModuleList(
             nn.Conv2d(features, features, 3, padding=1, groups=features) for _ in range(depth)
         )
-        self.blocks = nn.ModuleList(DiTBlock(features, settings.heads) for _ in range(depth))
-        self.quantum_after = (depth + 1) // 2
-        self.quantum = Middle(features, height * width, settings.quantum, settings.circuits, context.at("middle"))
+        self.tokens, self.quantum_after = height * width, (depth + 1) // 2
+        inside = settings.quantum.place == "feed-forward"
+        hybrid = [
+            inside and (settings.quantum.blocks == "all" or number == self.quantum_after)
+            for number in range(1, depth + 1)
+        ]
+        self.blocks = nn.ModuleList(
+            DiTBlock(
+                features,
+                settings.heads,
+                settings.quantum,
+                context.at("block", number) if is_hybrid else None,
+                self.conditions.context_width,
+            )
+            for number, is_hybrid in enumerate(hybrid)
+        )
+        between = BranchSettings() if inside else settings.quantum
+        self.quantum = Middle(features, self.tokens, between, settings.circuits, context.at("middle"))
         self.norm = nn.LayerNorm(features, eps=NORM_EPSILON, elementwise_affine=False)
         self.modulation = nn.Linear(features, 2 * features)
         self.out = nn.Linear(features, channels)
@@ -72,14 +90,28 @@ class LatentDiT(nn.Module):
         tokens = self.init(states.flatten(2).transpose(1, 2)) + self.positions
         for number, (conv, block) in enumerate(zip(self.neighbours, self.blocks, strict=True), start=1):
             maps = tokens.transpose(1, 2).unflatten(2, self.code_shape[1:])
-            tokens = block(tokens + conv(maps).flatten(2).transpose(1, 2), condition)
+            tokens = block(tokens + conv(maps).flatten(2).transpose(1, 2), *condition)
             if number == self.quantum_after:
                 tokens = self.quantum(tokens)
-        shift, scale = self.modulation(functional.silu(condition)).unsqueeze(1).chunk(2, dim=2)
+        shift, scale = self.modulation(functional.silu(condition.vector)).unsqueeze(1).chunk(2, dim=2)
         predicted: Tensor = self.out(modulate(self.norm(tokens), shift, scale))
         return predicted.transpose(1, 2).reshape(states.shape)
 
     @property
     def circuits_per_call(self) -> int:
         """Circuits that one code takes in one call."""
-        return self.quantum.circuits_per_call
+        return self.quantum.circuits_per_call + self.tokens * sum(branch.circuits for branch in self._inside)
+
+    @property
+    def circuits_per_training_call(self) -> int:
+        """Circuits that one code takes in one call of training, forward."""
+        inside = sum(branch.settings.circuits_in_training for branch in self._inside)
+        return self.quantum.circuits_per_training_call + self.tokens * inside
+
+    def metrics(self) -> dict[str, Tensor]:
+        """Return what its branches say of the last call, for metrics.jsonl; nothing without one."""
+        return branch_metrics(self)
+
+    @property
+    def _inside(self) -> list[QuantumBranch]:
+        return branches(self.blocks)

@@ -10,43 +10,13 @@ from qgen.conditioning import Conditioning
 from qgen.models.circuit_context import CircuitContext
 from qgen.models.denoisers.conditions import Conditions, check_states
 from qgen.models.denoisers.middle import Middle
-from qgen.models.denoisers.settings import NORM_GROUPS, DenoiserSettings
+from qgen.models.denoisers.residual import NORM_GROUPS, FiLMBlock
+from qgen.models.denoisers.settings import DenoiserSettings
 from qgen.models.transformer import TransformerBlock
 from qgen.models.transformer.blocks import zero
 from qgen.models.unet.blocks import NormSiLU
 
 TIME_FACTOR = 4
-
-
-class FiLMBlock(nn.Module):
-    """A residual block: norm, SiLU, convolution; norm scaled and shifted by the condition, SiLU, convolution.
-
-    Source: Dhariwal & Nichol 2021, arXiv:2105.05233, section 3, whose blocks take the condition so; to scale and shift
-    by a condition is FiLM (Perez et al. 2018, arXiv:1709.07871).
-
-    Args:
-        inputs: channels in.
-        outputs: channels out; where they differ, the input is added through a 1x1 convolution.
-        condition_width: the width of the condition.
-    """
-
-    def __init__(self, inputs: int, outputs: int, condition_width: int) -> None:
-        super().__init__()
-        self.norm_0, self.norm_1 = NormSiLU(NORM_GROUPS, inputs), NormSiLU(NORM_GROUPS, outputs)
-        self.conv_0 = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.conv_1 = nn.Conv2d(outputs, outputs, 3, padding=1)
-        self.condition = nn.Linear(condition_width, 2 * outputs)
-        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
-
-    def zero_outputs(self) -> None:
-        """Let the block begin as its shortcut."""
-        zero(self.conv_1)
-
-    def forward(self, maps: Tensor, condition: Tensor) -> Tensor:
-        """Transform maps (B, inputs, H, W) with a condition (B, D) to (B, outputs, H, W)."""
-        mixed = self.conv_0(self.norm_0(maps))
-        mixed = self.conv_1(self.norm_1(mixed, self.condition(functional.silu(condition))))
-        return mixed + self.shortcut(maps)  # type: ignore[no-any-return]
 
 
 class LatentUNet(nn.Module):
@@ -98,7 +68,7 @@ class LatentUNet(nn.Module):
             InputError: codes of another shape, or times or conditions that do not fit them.
         """
         check_states(states, times, self.code_shape)
-        condition = self.conditions(times, conditioning)
+        condition = self.conditions(times, conditioning).vector
         maps, skips = self.init(states.contiguous(memory_format=torch.channels_last)), []
         for block in self.down_blocks:
             maps = block(maps, condition)
@@ -117,3 +87,12 @@ class LatentUNet(nn.Module):
     def circuits_per_call(self) -> int:
         """Circuits that one code takes in one call."""
         return self.quantum.circuits_per_call
+
+    @property
+    def circuits_per_training_call(self) -> int:
+        """Circuits that one code takes in one call of training, forward."""
+        return self.quantum.circuits_per_training_call
+
+    def metrics(self) -> dict[str, Tensor]:
+        """Return what its branch says of the last call, for metrics.jsonl; nothing without one."""
+        return self.quantum.branch.metrics()

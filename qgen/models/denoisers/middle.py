@@ -41,6 +41,11 @@ class Middle(nn.Module):
         """Circuits that an image takes in one call."""
         return self.branch.circuits * (self.tokens if self.per_token else 1)
 
+    @property
+    def circuits_per_training_call(self) -> int:
+        """Circuits that an image takes in one call of training, forward."""
+        return self.branch.settings.circuits_in_training * (self.tokens if self.per_token else 1)
+
     def forward(self, tokens: Tensor) -> Tensor:
         """Transform tokens (B, N, D) to (B, N, D)."""
         if self.per_token:

@@ -81,7 +81,7 @@ class LatentMLP(nn.Module):
             InputError: codes of another shape, or times or conditions that do not fit them.
         """
         check_states(states, times, self.code_shape)
-        condition = self.conditions(times, conditioning)
+        condition = self.conditions(times, conditioning).vector
         features = self.init(states.flatten(1))
         for number, block in enumerate(self.blocks, start=1):
             features = block(features, condition)
@@ -94,3 +94,12 @@ class LatentMLP(nn.Module):
     def circuits_per_call(self) -> int:
         """Circuits that one code takes in one call."""
         return self.quantum.circuits_per_call
+
+    @property
+    def circuits_per_training_call(self) -> int:
+        """Circuits that one code takes in one call of training, forward."""
+        return self.quantum.circuits_per_training_call
+
+    def metrics(self) -> dict[str, Tensor]:
+        """Return what its branch says of the last call, for metrics.jsonl; nothing without one."""
+        return self.quantum.branch.metrics()

@@ -6,6 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from qgen.models.branch_settings import BranchSettings
+from qgen.models.circuit_context import CircuitContext
+from qgen.models.transformer.attention import CrossAttention
+from qgen.models.transformer.feed_forward import FeedForward
+from qgen.models.transformer.quantum_feed_forward import QuantumFeedForward
+from qgen.nn.recomputation import Recomputed
+
 NORM_EPSILON = 1e-6
 
 
@@ -30,24 +37,7 @@ class SelfAttention(nn.Module):
         return self.out(read.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
-class FeedForward(nn.Module):
-    """Two linear layers and a GELU between them, four times as wide.
-
-    Args:
-        width: D.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(width, 4 * width)
-        self.out = nn.Linear(4 * width, width)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Transform tokens (..., D) to (..., D)."""
-        return self.out(functional.gelu(self.hidden(tokens), approximate="tanh"))  # type: ignore[no-any-return]
-
-
-class TransformerBlock(nn.Module):
+class TransformerBlock(Recomputed):
     """Attention and a feed-forward network over the pixels of a map, added to it through a layer that begins at zero.
 
     Args:
@@ -75,33 +65,60 @@ class TransformerBlock(nn.Module):
         return maps + change.transpose(1, 2).reshape(maps.shape)
 
 
-class DiTBlock(nn.Module):
+class DiTBlock(Recomputed):
     """A block with adaLN-zero: conditions scale and shift what goes into each part, and scale what comes out.
 
-    Source: Peebles & Xie 2023, "Scalable Diffusion Models with Transformers", arXiv:2212.09748, section 3.2.
+    Source: Peebles & Xie 2023, "Scalable Diffusion Models with Transformers", arXiv:2212.09748, section 3.2. Attention
+    to a context comes after self-attention, and begins by adding nothing, as in PixArt (Chen et al. 2023,
+    arXiv:2310.00426, section 2.3).
 
     Args:
         width: D, of tokens and of the embedded condition.
         heads: of the attention.
+        settings: of the circuit beside the feed-forward network; None: there is none.
+        circuits: where the circuit runs; None: there is none.
+        context_width: W, of a context; None: there is none, and no cross-attention.
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        settings: BranchSettings | None = None,
+        circuits: CircuitContext | None = None,
+        context_width: int | None = None,
+    ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, eps=NORM_EPSILON, elementwise_affine=False)
         self.attention = SelfAttention(width, heads)
-        self.feed_forward = FeedForward(width)
+        if context_width is not None:
+            self.cross_attention = CrossAttention(width, heads, context_width=context_width)
+        self.feed_forward = (
+            FeedForward(width)
+            if circuits is None
+            else QuantumFeedForward(width, settings or BranchSettings(), circuits)
+        )
         self.modulation = nn.Linear(width, 6 * width)
 
     def zero_outputs(self) -> None:
         """Let the block begin as the identity, whatever the condition."""
         zero(self.modulation)
+        if hasattr(self, "cross_attention"):
+            zero(self.cross_attention.last)
 
-    def forward(self, tokens: Tensor, condition: Tensor) -> Tensor:
-        """Transform tokens (B, N, D) with a condition (B, D) to (B, N, D)."""
+    def forward(
+        self, tokens: Tensor, condition: Tensor, context: Tensor | None = None, context_mask: Tensor | None = None
+    ) -> Tensor:
+        """Transform tokens (B, N, D) with a condition (B, D), and a context (B, T, W) with its mask (B, T)."""
         chunks = self.modulation(functional.silu(condition)).unsqueeze(1).chunk(6, dim=2)
         shift_0, scale_0, gate_0, shift_1, scale_1, gate_1 = chunks
         tokens = tokens + gate_0 * self.attention(modulate(self.norm(tokens), shift_0, scale_0))
-        return tokens + gate_1 * self.feed_forward(modulate(self.norm(tokens), shift_1, scale_1))  # type: ignore[no-any-return]
+        if context is not None:
+            tokens = tokens + self.cross_attention(self.norm(tokens), context, context_mask)
+        seen = modulate(self.norm(tokens), shift_1, scale_1)
+        if isinstance(self.feed_forward, QuantumFeedForward):
+            return self.feed_forward.add(seen, tokens, gate_1)
+        return tokens + gate_1 * self.feed_forward(seen)  # type: ignore[no-any-return]
 
 
 def modulate(tokens: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
