@@ -96,10 +96,12 @@ def _layers(facts: "ModelDescription") -> "Table":
 def _rows(what: str, facts: "ModelDescription", about: dict[str, Any]) -> dict[str, str]:
     channels, height, width = about["image"]
     size = f"{height}x{width}, {'grey' if channels == 1 else 'RGB'}"
+    around = facts.branch_parameters - facts.quantum_parameters
+    beside = f" and {around:,} in the layers and gates beside them" if facts.branch_parameters else ""
     rows = {
         "model": f"{what} ({about['variant'] or about['kind']})",
         "images": f"{about['data']}, {size if (height, width) != (1, 1) else f'samples of {channels} numbers'}",
-        "parameters": f"{facts.parameters:,}, of which {facts.quantum_parameters:,} in circuits",
+        "parameters": f"{facts.parameters:,}, of which {facts.quantum_parameters:,} in circuits{beside}",
         "circuits": f"{facts.circuits_per_call:,} for an image in each call, "
         f"{about['circuits_per_training_image']:,g} in a step of training, "
         f"{about['circuits_per_image']:,} to sample one ({about['sampling']['words']})",

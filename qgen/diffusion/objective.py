@@ -111,8 +111,9 @@ class DenoisingObjective(nn.Module):
         return Draws(t, noise, drop)
 
     def metrics(self) -> dict[str, Tensor]:
-        """Return nothing beside the loss."""
-        return {}
+        """Return what the network says of the last call, where it says something."""
+        metrics = getattr(self.network, "metrics", None)
+        return metrics() if callable(metrics) else {}
 
     def forward(self, images: Tensor, draws: Draws, conditioning: Conditioning | None = None) -> Tensor:
         """Return the mean over images of weight x mean squared error: a scalar, float32 even where the network is not.

@@ -101,7 +101,7 @@ class LatentDiffusionGenerator(DenoisingGenerator):
 
     @property
     def circuits_per_training_image(self) -> float:
-        return self.circuits_per_call + self.network.encoder_circuits
+        return self.denoiser.circuits_per_training_call + self.network.encoder_circuits
 
     @property
     def decoder_circuits(self) -> int:

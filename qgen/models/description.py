@@ -57,6 +57,8 @@ class ModelDescription:
         circuits_per_call: circuits that are run for one image in one call.
         qubits: of the widest circuit; 0 without circuits.
         circuits: the kinds of circuits.
+        branch_parameters: the number of parameters in branches beside features: those of the circuits, of the layers
+            before and behind them, and gates; 0 without such branches.
     """
 
     rows: tuple[Part, ...]
@@ -66,6 +68,7 @@ class ModelDescription:
     circuits_per_call: int
     qubits: int
     circuits: tuple[UsedCircuit, ...]
+    branch_parameters: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, dicts, numbers and text, ready for JSON."""

@@ -13,6 +13,7 @@ from qgen.models.denoisers.mlp import LatentMLP
 from qgen.models.denoisers.settings import DenoiserName, DenoiserSettings
 from qgen.models.denoisers.transformer_unet import TransformerUNet
 from qgen.models.initialisation import initialise
+from qgen.models.text import TextForm
 
 LatentDenoiser: TypeAlias = LatentUNet | TransformerUNet | LatentDiT | LatentMLP
 #: Networks for codes that are maps.
@@ -28,6 +29,7 @@ def build_denoiser(
     code_shape: tuple[int, ...],
     context: CircuitContext,
     num_classes: int | None = None,
+    texts: TextForm | None = None,
 ) -> LatentDenoiser:
     """Return the denoiser of codes of this shape, with its initial weights: it begins by predicting zero.
 
@@ -39,6 +41,7 @@ def build_denoiser(
         code_shape: (C, H, W) of a map, or (D,) of a vector.
         context: where circuits run; its seed is that of all weights.
         num_classes: classes that it is conditioned on, with the null class for dropped conditions; None: none.
+        texts: the form of texts that it is conditioned on, with a null condition; None: none.
 
     Raises:
         ConfigError: the network is not for codes of this shape.
@@ -48,10 +51,10 @@ def build_denoiser(
     network: LatentDenoiser
     with torch.random.fork_rng(devices=[]):  # torch's layers draw weights of their own first
         if name == "mlp":
-            network = LatentMLP(settings, code_shape, context, num_classes)
+            network = LatentMLP(settings, code_shape, context, num_classes, texts)
         else:
             channels, height, width = code_shape
-            network = OF_MAPS[name](settings, (channels, height, width), context, num_classes)
+            network = OF_MAPS[name](settings, (channels, height, width), context, num_classes, texts)
     initialise(network, context.seed)
     for module in network.modules():
         begin = getattr(module, "zero_outputs", None)

@@ -1,4 +1,4 @@
-"""What a denoiser of codes knows beside the code: its time, and its class."""
+"""What a denoiser of codes knows beside the code: its time, and its class or text."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from qgen.conditioning import Conditioning
 from qgen.errors import InputError
+from qgen.models.text import TextEmbedding, TextForm
 from qgen.models.unet.blocks import LabelEmbedding, TimeEmbedding
 
 
@@ -26,23 +27,25 @@ class Condition(NamedTuple):
 
 
 class Conditions(nn.Module):
-    """The embeddings of the time and, of a model with classes, of the class, added.
+    """The embedding of the time, added to that of the class or of the text, and a text's tokens.
 
     Args:
         waves: sines and cosines of the time, together.
         width: D, of the embedding.
-        num_classes: classes that it knows, beside the null class; None: it is unconditional.
+        num_classes: classes that it knows, beside the null class; None: it knows none.
+        texts: the form of texts that it knows; None: it knows none. Their tokens are as wide as the embedding.
     """
 
-    def __init__(self, waves: int, width: int, num_classes: int | None) -> None:
+    def __init__(self, waves: int, width: int, num_classes: int | None, texts: TextForm | None = None) -> None:
         super().__init__()
         self.time = TimeEmbedding(waves, width)
         self.label = None if num_classes is None else LabelEmbedding(num_classes, width)
+        self.text = None if texts is None else TextEmbedding(texts, width)
 
     @property
     def context_width(self) -> int | None:
         """W, the width of the tokens to attend to; None: there are none."""
-        return None
+        return None if self.text is None else self.text.width
 
     def forward(self, times: Tensor, conditioning: Conditioning | None) -> Condition:
         """Embed times (B,), in steps, and conditions of as many codes; None: the null class for all.
@@ -53,6 +56,9 @@ class Conditions(nn.Module):
         embedded: Tensor = self.time(times)
         if self.label is not None:
             return Condition(embedded + self.label(conditioning, times))
+        if self.text is not None:
+            texts = self.text(conditioning, times)
+            return Condition(embedded + texts.pooled, texts.tokens, texts.mask)
         if conditioning is not None:
             raise InputError("this model was built without conditioning: leave it out, or set `model.conditioning`")
         return Condition(embedded)

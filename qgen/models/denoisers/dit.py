@@ -12,6 +12,7 @@ from qgen.models.denoisers.conditions import Conditions, check_states
 from qgen.models.denoisers.middle import Middle
 from qgen.models.denoisers.settings import DenoiserSettings
 from qgen.models.quantum_branch import QuantumBranch, branch_metrics, branches
+from qgen.models.text import TextForm
 from qgen.models.transformer import DiTBlock, modulate, sincos_positions
 from qgen.models.transformer.blocks import NORM_EPSILON, zero
 
@@ -28,6 +29,7 @@ class LatentDiT(nn.Module):
         code_shape: (C, H, W) of a code.
         context: where circuits run.
         num_classes: classes that it is conditioned on; None: none.
+        texts: the form of texts that it is conditioned on; None: none.
     """
 
     positions: Tensor
@@ -38,12 +40,13 @@ class LatentDiT(nn.Module):
         code_shape: tuple[int, int, int],
         context: CircuitContext,
         num_classes: int | None,
+        texts: TextForm | None = None,
     ) -> None:
         super().__init__()
         self.code_shape = code_shape
         channels, height, width = code_shape
         features, depth = settings.width_of("dit"), settings.depth_of("dit")
-        self.conditions = Conditions(features, features, num_classes)
+        self.conditions = Conditions(features, features, num_classes, texts)
         self.init = nn.Linear(channels, features)
         self.register_buffer("positions", sincos_positions(height, width, features), persistent=False)
         self.neighbours = nn.ModuleList(

@@ -12,6 +12,7 @@ from qgen.models.denoisers.conditions import Conditions, check_states
 from qgen.models.denoisers.middle import Middle
 from qgen.models.denoisers.residual import NORM_GROUPS, FiLMBlock
 from qgen.models.denoisers.settings import DenoiserSettings
+from qgen.models.text import TextForm
 from qgen.models.transformer import TransformerBlock
 from qgen.models.transformer.blocks import zero
 from qgen.models.unet.blocks import NormSiLU
@@ -27,6 +28,7 @@ class LatentUNet(nn.Module):
         code_shape: (C, H, W) of a code.
         context: where circuits run.
         num_classes: classes that it is conditioned on; None: none.
+        texts: the form of texts that it is conditioned on, of which it reads the pooled vector alone; None: none.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class LatentUNet(nn.Module):
         code_shape: tuple[int, int, int],
         context: CircuitContext,
         num_classes: int | None,
+        texts: TextForm | None = None,
     ) -> None:
         super().__init__()
         self.code_shape = code_shape
@@ -42,7 +45,7 @@ class LatentUNet(nn.Module):
         upper, depth = settings.width_of("unet"), settings.depth_of("unet")
         lower, condition = 2 * upper, TIME_FACTOR * upper
         tokens = -(-height // 2) * -(-width // 2)
-        self.conditions = Conditions(upper, condition, num_classes)
+        self.conditions = Conditions(upper, condition, num_classes, texts)
         self.init = nn.Conv2d(channels, upper, 3, padding=1)
         self.down_blocks = nn.ModuleList(FiLMBlock(upper, upper, condition) for _ in range(depth))
         self.down = nn.Conv2d(upper, lower, 3, stride=2, padding=1)

@@ -12,6 +12,7 @@ from qgen.models.circuit_context import CircuitContext
 from qgen.models.denoisers.conditions import Conditions, check_states
 from qgen.models.denoisers.middle import Middle
 from qgen.models.denoisers.settings import DenoiserSettings
+from qgen.models.text import TextForm
 from qgen.models.transformer import modulate
 from qgen.models.transformer.blocks import NORM_EPSILON, zero
 
@@ -52,15 +53,21 @@ class LatentMLP(nn.Module):
         code_shape: of a code.
         context: where circuits run.
         num_classes: classes that it is conditioned on; None: none.
+        texts: the form of texts that it is conditioned on, of which it reads the pooled vector alone; None: none.
     """
 
     def __init__(
-        self, settings: DenoiserSettings, code_shape: tuple[int, ...], context: CircuitContext, num_classes: int | None
+        self,
+        settings: DenoiserSettings,
+        code_shape: tuple[int, ...],
+        context: CircuitContext,
+        num_classes: int | None,
+        texts: TextForm | None = None,
     ) -> None:
         super().__init__()
         self.code_shape = code_shape
         width, depth, size = settings.width_of("mlp"), settings.depth_of("mlp"), math.prod(code_shape)
-        self.conditions = Conditions(width, width, num_classes)
+        self.conditions = Conditions(width, width, num_classes, texts)
         self.init = nn.Linear(size, width)
         self.blocks = nn.ModuleList(DenseBlock(width) for _ in range(depth))
         self.quantum_after = (depth + 1) // 2

@@ -13,6 +13,7 @@ from qgen.models.denoisers.conditions import Condition, Conditions, check_states
 from qgen.models.denoisers.residual import NORM_GROUPS, PUBLISHED_NORM_GROUPS, AddedConditionBlock, FiLMBlock
 from qgen.models.denoisers.settings import DenoiserSettings
 from qgen.models.quantum_branch import QuantumBranch, branch_metrics
+from qgen.models.text import TextForm
 from qgen.models.transformer import Attention, SpatialTransformer
 from qgen.models.transformer.blocks import zero
 from qgen.models.unet.blocks import NormSiLU
@@ -56,6 +57,7 @@ class TransformerUNet(nn.Module):
         code_shape: (C, H, W) of a code.
         context: where circuits run.
         num_classes: classes that it is conditioned on; None: none.
+        texts: the form of texts that it is conditioned on; None: none.
     """
 
     def __init__(
@@ -64,18 +66,19 @@ class TransformerUNet(nn.Module):
         code_shape: tuple[int, int, int],
         context: CircuitContext,
         num_classes: int | None,
+        texts: TextForm | None = None,
     ) -> None:
         super().__init__()
         self.code_shape = code_shape
         channels, *size = code_shape
         width, depth = settings.width_of("transformer-unet"), settings.depth_of("transformer-unet")
         widths = [width * mult for mult in settings.mults]
-        self.conditions = Conditions(width, TIME_FACTOR * width, num_classes)
+        self.conditions = Conditions(width, TIME_FACTOR * width, num_classes, texts)
         make, levels = (
             _Parts(settings, TIME_FACTOR * width, self.conditions.context_width, context),
             settings.transformer_levels,
         )
-        self.tokens: dict[str, int] = {}  # of each transformer, by its name
+        self.tokens: dict[str, int] = {}  # of each transformer, by the name of its branch
         self.conv_in = nn.Conv2d(channels, width, 3, padding=1)
         current, skips, sizes, down = width, [width], [tuple(size)], []
         for level, out in enumerate(widths):
@@ -109,7 +112,8 @@ class TransformerUNet(nn.Module):
         self.published = settings.variant == "published"
 
     def _note(self, name: str, count: int, size: tuple[int, ...]) -> None:
-        self.tokens |= {f"{name}.{number}": size[0] * size[1] for number in range(count)}
+        names = [f"{name}.{number}.transformer_blocks.0.ff.branch" for number in range(count)]
+        self.tokens |= dict.fromkeys(names, size[0] * size[1])
 
     def zero_outputs(self) -> None:
         """Let it begin by predicting zero; the published one does not."""
@@ -152,8 +156,13 @@ class TransformerUNet(nn.Module):
 
     @property
     def circuits_of(self) -> dict[str, int]:
-        """Circuits that one code takes in one call, by the transformer that has them."""
-        return {name: tokens * self._branch(name).circuits for name, tokens in self.tokens.items()}
+        """Circuits that one code takes in one call, by the branch that has them, or its classical twin."""
+        branches = {name: self._branch(name) for name in self.tokens}
+        return {
+            name: self.tokens[name] * branch.circuits
+            for name, branch in branches.items()
+            if branch.settings.kind != "none"
+        }
 
     @property
     def circuits_per_call(self) -> int:
@@ -166,7 +175,7 @@ class TransformerUNet(nn.Module):
         return sum(tokens * self._branch(name).settings.circuits_in_training for name, tokens in self.tokens.items())
 
     def _branch(self, name: str) -> QuantumBranch:
-        branch = self.get_submodule(f"{name}.transformer_blocks.0.ff.branch")
+        branch = self.get_submodule(name)
         assert isinstance(branch, QuantumBranch)
         return branch
 

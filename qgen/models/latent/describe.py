@@ -9,7 +9,7 @@ from torch import nn
 from qgen.models.autoencoder.describe import autoencoder_rows, used_circuits
 from qgen.models.description import ModelDescription, Part, count
 from qgen.models.latent.network import LatentDiffusion
-from qgen.models.quantum_branch import QuantumBranch
+from qgen.models.quantum_branch import QuantumBranch, branches
 from qgen.nn import QuantumLayer
 
 
@@ -30,13 +30,25 @@ def describe_latent_diffusion(model: LatentDiffusion) -> ModelDescription:
         circuits_per_call=runs,
         qubits=max((circuit.qubits for circuit in used), default=0),
         circuits=used,
+        branch_parameters=sum(count(branch) for branch in branches(model)),
     )
 
 
 def _denoiser_rows(denoiser: nn.Module, code: tuple[int, ...], runs: int) -> Iterator[Part]:
-    """Yield the direct parts of the denoiser; the circuits are those of the one that has the branch."""
+    """Yield the direct parts of the denoiser; the circuits are those of the one that has the branch.
+
+    Of a denoiser with circuits in its transformers, what belongs to each circuit is a part of its own.
+    """
     parts = [(name, part) for name, part in denoiser.named_children() if count(part)]
+    of = getattr(denoiser, "circuits_of", None)
     for name, part in parts:
+        if of is not None:
+            own = [branch for branch in of if branch.startswith(f"{name}.")]
+            inner = [(branch, count(denoiser.get_submodule(branch))) for branch in own]
+            shape = code if name == parts[-1][0] else ()
+            yield Part(f"denoiser.{name}", shape, count(part) - sum(size for _, size in inner), 0)
+            yield from (Part(f"denoiser.{branch}", (), size, of[branch]) for branch, size in inner)
+            continue
         hybrid = any(isinstance(inner, QuantumBranch) for inner in part.modules())
         shape = code if name == parts[-1][0] else ()
         yield Part(f"denoiser.{name}", shape, count(part), runs if hybrid else 0)

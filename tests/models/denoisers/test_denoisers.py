@@ -31,6 +31,7 @@ CLASSES = 5
 CODES: list[tuple[str, tuple[int, ...]]] = [
     ("unet", (4, 7, 7)),
     ("unet", (3, 4, 4)),
+    ("transformer-unet", (4, 7, 5)),
     ("dit", (4, 7, 7)),
     ("dit", (2, 3, 4)),
     ("mlp", (16,)),
