@@ -2,6 +2,8 @@
 
     expectations(inputs (..., I), weights (..., W), seed) -> values (..., O)
 
+Beside it stands a second one, for the bits of single shots: `draw(inputs, weights, shots, seed) -> (..., shots, n)`.
+
 Leading axes broadcast as in NumPy. Inputs vary with every image, weights are shared by many of them, and a backend is
 passed which sample uses which row of weights, so that the difference is never lost on the way down.
 """
@@ -20,6 +22,7 @@ import torch
 
 from qgen.backends.batch import Batch as Batch
 from qgen.backends.batch import BatchPlan, Gradients, check_finite, make_plan, plain_batch
+from qgen.backends.drawing import Bits, draw_bits
 from qgen.backends.parameters import Doubles, ParameterMap
 from qgen.backends.parameters.shift_form import Frequencies, parametrize_gates
 from qgen.circuits import LayerCircuit
@@ -278,6 +281,36 @@ class Executable(ABC):
         plan = self._plan(inputs, weights)
         return plan.values(self.evaluate_autograd(plan.flatten(inputs, weights), self.streams(inputs, weights, seed)))
 
+    def draw_rows(self, batch: Batch, shots: int, streams: Streams) -> Bits:
+        """Return bits (N, shots, n) of the conditional circuit, all qubits read along Z; see `evaluate`."""
+        raise BackendError(f"backend `{self.backend.name}` returns values only, no bits of single shots")
+
+    @overload
+    def draw(
+        self, inputs: torch.Tensor, weights: torch.Tensor, shots: int, seed: Seed | None = None
+    ) -> torch.Tensor: ...
+    @overload
+    def draw(self, inputs: npt.ArrayLike, weights: npt.ArrayLike, shots: int, seed: Seed | None = None) -> Bits: ...
+    def draw(self, inputs: Any, weights: Any, shots: int, seed: Seed | None = None) -> Any:
+        """Return what all qubits read along Z, shot by shot, whatever the observables are.
+
+        Args:
+            inputs: (..., I), as of `expectations`.
+            weights: (..., W).
+            shots: of every sample, from 1 on; the backend's own number of shots does not matter.
+            seed: of shots and errors; see `streams`.
+
+        Returns:
+            (..., shots, n), uint8: qubit k of the circuit in column k. An array for arrays, a tensor for tensors.
+
+        Raises:
+            InputError: see `expectations`.
+            BackendError: the backend cannot draw from this circuit; nothing was spent.
+        """
+        if not (isinstance(inputs, torch.Tensor) or isinstance(weights, torch.Tensor)):
+            return self.draw(_tensor(inputs), _tensor(weights), shots, seed).numpy()
+        return draw_bits(self, *_as_tensors(inputs, weights), shots, seed)
+
     def batch(self, inputs: torch.Tensor, weights: torch.Tensor) -> tuple[BatchPlan, Batch]:
         """Return inputs and weights of any leading axes as one flat batch, and the plan that leads back.
 
@@ -323,10 +356,14 @@ class Executable(ABC):
         """
         if not self.draws and (seed is None or isinstance(seed, Streams)):
             return NO_STREAMS  # at once: a step of four qubits takes little more than its way here
-        plan, capabilities = self._plan(inputs, weights), self.backend.capabilities
+        return self.drawn_streams(self._plan(inputs, weights), seed)
+
+    def drawn_streams(self, plan: BatchPlan, seed: Seed | None) -> Streams:
+        """Return what the rows of a batch draw from; see `streams`."""
         if seed is None:
             # What runs all rows of a call as one cannot tell images apart.
-            own = None if capabilities.remote else next_image_streams(plan.samples, plan.rows)
+            remote = self.backend.capabilities.remote
+            own = None if remote else next_image_streams(plan.samples, plan.rows)
             seed = int(torch.randint(2**62, ())) if own is None else own
         return Streams.from_seed(seed, plan.samples, plan.rows)
 

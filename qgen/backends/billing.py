@@ -129,6 +129,14 @@ class BilledExecutable(Protocol):
         """Return what one submission of so many settings of the angles costs, as an upper bound."""
         ...
 
+    def cost_of_draws(self, samples: int, shots: int) -> WorkloadCost:
+        """Return what one call of `draw` for so many settings of the angles costs, as an upper bound.
+
+        Raises:
+            BackendError: there are no bits to draw.
+        """
+        ...
+
 
 def as_billed(backend: Backend) -> BilledBackend | None:
     """Return the backend, if running circuits there costs money."""

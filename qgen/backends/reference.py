@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 from qiskit.quantum_info import Statevector
 
 from qgen.backends.api import Backend, Batch, Capabilities, Executable
+from qgen.backends.drawing import Bits, bits_of
+from qgen.backends.measurement import sample_bitstrings
 from qgen.backends.settings import BackendSettings
 from qgen.circuits import LayerCircuit
 from qgen.circuits.custom_gates import unroll_custom_gates
@@ -35,21 +38,30 @@ class ReferenceExecutable(Executable):
     """See `ReferenceBackend`."""
 
     def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
+        observables = self.circuit.conditional.observables
+        values = np.empty((len(batch.inputs), len(observables)))
+        for n, state in enumerate(self._states(batch)):
+            values[n] = [state.expectation_value(observable).real for observable in observables]
+        return torch.from_numpy(values).to(batch.inputs.device)
+
+    def draw_rows(self, batch: Batch, shots: int, streams: Streams) -> Bits:
+        probabilities = np.array([state.probabilities() for state in self._states(batch)])
+        return bits_of(sample_bitstrings(probabilities, shots, streams.generators()), range(self.circuit.qubits))
+
+    def _states(self, batch: Batch) -> Iterator[Statevector]:
         conditional = self.circuit.conditional
         circuit = remove_delays(unroll_custom_gates(annotate_controls(conditional.circuit)))
-        values = np.empty((len(batch.inputs), conditional.num_observables))
         for n, inputs in enumerate(batch.inputs.tolist()):
             weights = batch.weights[batch.weight_rows[n]].tolist()
-            bound = circuit.assign_parameters(
-                {
-                    **dict(zip(conditional.inputs, inputs, strict=True)),
-                    **dict(zip(conditional.weights, weights, strict=True)),
-                },
-                strict=False,  # a delay that was left out may have had some
+            yield Statevector(
+                circuit.assign_parameters(
+                    {
+                        **dict(zip(conditional.inputs, inputs, strict=True)),
+                        **dict(zip(conditional.weights, weights, strict=True)),
+                    },
+                    strict=False,  # a delay that was left out may have had some
+                )
             )
-            state = Statevector(bound)
-            values[n] = [state.expectation_value(observable).real for observable in conditional.observables]
-        return torch.from_numpy(values).to(batch.inputs.device)
 
 
 def open_reference(settings: BackendSettings, journal: Path | None) -> Backend:

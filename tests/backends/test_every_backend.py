@@ -10,19 +10,24 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from chi_square import check_frequencies
 from drawn import layer_circuits, small_ansatz
 from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
 from qiskit.quantum_info import Statevector
 
 from qgen import QuantumLayer
 from qgen.backends import FORMS, Backend, backend_names, open_backend
 from qgen.backends.measurement import Measurement
-from qgen.circuits import LayerCircuit, ansatz, ansatz_names
+from qgen.circuits import LayerCircuit, Mixture, ansatz, ansatz_names
+from qgen.errors import InputError, QgenError
 
 EXACT, SINGLE = 1e-10, 1e-5  # tolerances in float64 and float32, for observables of norm 1
 SHOTS = 4096
+DRAWN = 5000  # shots whose bits are looked at
 QUIET = "depolarizing: {one_qubit: 0.0}\nbasis: [rz, sx, x, cx]\ncoupling: line\n"
 
 
@@ -157,6 +162,54 @@ def test_gradients_are_differences_of_its_own_values(case: Case, name: str) -> N
     values = executable.expectations(moved[..., : len(inputs)], moved[..., len(inputs) :]) @ upstream
     found = executable.vjp(inputs, weights, upstream, (True, True))
     torch.testing.assert_close(torch.cat(found), (values[0] - values[1]) / 2e-5, rtol=0, atol=1e-6)
+
+
+@cases
+@examples(12)
+@given(circuit=layer_circuits(most_qubits=5), seed=st.integers(0, 2**31))
+def test_bits_follow_the_probabilities(case: Case, circuit: LayerCircuit, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    inputs, weights = rng.normal(size=(2, circuit.num_inputs)), rng.normal(size=circuit.num_weights)
+    bits = case.open().compile(circuit).draw(inputs, weights, DRAWN, seed)
+    assert bits.shape == (2, DRAWN, circuit.qubits)
+    for row, own in zip(bits, inputs, strict=True):
+        numbers = [*own.tolist(), *weights.tolist()]
+        names = circuit.inputs + circuit.weights
+        state = Statevector(circuit.circuit.assign_parameters(dict(zip(names, numbers, strict=True))))
+        # Rounding of one backend or another is no outcome that comes.
+        check_frequencies(row, np.where(state.probabilities() < 1e-9, 0, state.probabilities()))
+
+
+@cases
+def test_bits_come_in_any_shape_and_follow_their_seed(case: Case) -> None:
+    executable = case.open().compile(ansatz("basic"))
+    inputs, weights = torch.randn(2, 1, 4), torch.rand(3, 16)
+    bits = executable.draw(inputs, weights, 5, 1)
+    assert (bits.shape, bits.dtype) == ((2, 3, 5, 4), torch.uint8)
+    assert torch.equal(executable.draw(inputs, weights, 5, 1), bits)
+    assert not torch.equal(executable.draw(inputs, weights, 5, 2), bits)
+    torch.manual_seed(5)
+    one, other = (executable.draw(inputs, weights, 5) for _ in range(2))
+    torch.manual_seed(5)
+    assert torch.equal(executable.draw(inputs, weights, 5), one)
+    assert not torch.equal(one, other)
+    assert executable.draw(inputs[:0], weights, 5).shape == (0, 3, 5, 4)
+    with pytest.raises(QgenError, match="shots"):
+        executable.draw(inputs, weights, 0)
+    with pytest.raises(InputError, match="inputs"):
+        executable.draw(inputs * torch.nan, weights, 5)
+
+
+@cases
+def test_a_mixture_draws_from_all_of_its_points(case: Case) -> None:
+    """Each shot is of one point; neighbouring shots are of points of their own."""
+    turn, circuit = Parameter("t"), QuantumCircuit(2)
+    circuit.ry(turn, 0)
+    circuit.cx(0, 1)
+    layer = LayerCircuit(circuit, [], [], mixture=Mixture([turn], [[0.0], [np.pi], [np.pi], [np.pi / 2]]))
+    bits = case.open().compile(layer).draw(np.zeros(0), np.zeros(0), DRAWN, 3)
+    check_frequencies(bits, np.array([1.5, 0, 0, 2.5]) / 4)
+    check_frequencies(bits.reshape(-1, 4)[:, ::2], np.array([2.25, 3.75, 3.75, 6.25]) / 16)
 
 
 @cases

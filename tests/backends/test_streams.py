@@ -62,6 +62,7 @@ CASES = [
     Case("noisy:noisy.yaml", 0, "paths", "zne:1,3"),
     Case("noisy:noisy.yaml", 0, "paths"),
 ]
+DRAWING = [case for case in CASES if case.mitigation is None]
 cases = pytest.mark.parametrize("case", CASES, ids=str)
 seeds = st.integers(0, 2**63 - 1)
 
@@ -101,6 +102,31 @@ def test_a_row_is_the_same_alone_and_in_any_batch(
     np.testing.assert_array_equal(executable.expectations(inputs[some], weights[some], own[some]), together[some])
     one = some[0]
     np.testing.assert_array_equal(executable.expectations(inputs[one], weights[one], given_seeds[one]), together[one])
+
+
+@pytest.mark.parametrize("case", DRAWING, ids=str)
+@examples(4)
+@given(layer_circuits(most_qubits=4, most_gates=8), st.lists(seeds, min_size=1, max_size=4), st.data())
+def test_bits_of_a_row_are_the_same_alone_and_in_any_batch(
+    case: Case, circuit: LayerCircuit, given_seeds: list[int], data: st.DataObject
+) -> None:
+    executable, shots = opened(case).compile(circuit), 30
+    own = np.array(given_seeds)
+    inputs, weights = angles(circuit, len(own), given_seeds[0] % 2**32)
+    together = executable.draw(inputs, weights, shots, own)
+    some = data.draw(st.lists(st.integers(0, len(own) - 1), min_size=1, max_size=5))
+    np.testing.assert_array_equal(executable.draw(inputs[some], weights[some], shots, own[some]), together[some])
+    one = some[0]
+    np.testing.assert_array_equal(executable.draw(inputs[one], weights[one], shots, given_seeds[one]), together[one])
+
+
+@pytest.mark.parametrize("case", [case for case in DRAWING if case.shots > 1], ids=str)
+def test_bits_are_those_that_values_are_made_of(case: Case) -> None:
+    """Where the observables are read along Z: one seed, the same shots."""
+    executable = opened(case).compile(ansatz("basic", qubits=3, layers=1))
+    inputs, weights = angles(executable.circuit, 4, 1)
+    bits = executable.draw(inputs, weights, case.shots, 5)
+    np.testing.assert_allclose(1 - 2.0 * bits.mean(axis=-2), executable.expectations(inputs, weights, 5), atol=1e-12)
 
 
 @cases

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,8 +15,8 @@ from qgen.backends.aer.lowering import Lowering
 from qgen.backends.aer.observables import Probabilities, StatevectorObservables
 from qgen.backends.aer.runner import RUN_BYTES, Runner
 from qgen.backends.api import Backend, Batch, Capabilities, Executable
+from qgen.backends.drawing import Bits, bits_of, reads_all_along_z
 from qgen.backends.measurement import ONTO_Z, Basis, Measurement, Outcomes, sample_bitstrings
-from qgen.backends.parameters import Doubles
 from qgen.backends.settings import BackendSettings
 from qgen.backends.statevector import StatevectorBackend
 from qgen.backends.statevector.backend import check_memory
@@ -82,6 +83,13 @@ class AerExecutable(Executable):
         values = self._runner.values(self._lowering.table(batch))
         return torch.from_numpy(values).to(batch.inputs.device)
 
+    def draw_rows(self, batch: Batch, shots: int, streams: Streams) -> Bits:
+        return self._along_z.bits(batch, shots, streams)
+
+    @cached_property
+    def _along_z(self) -> _Setting:
+        return _prepared(self.circuit.conditional, Basis("Z" * self.circuit.qubits))
+
     def evaluate_vjp(
         self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool], streams: Streams
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
@@ -109,24 +117,39 @@ class SampledExecutable(Executable):
         if not len(batch.inputs):
             return batch.inputs.new_zeros(0, self.circuit.num_observables)
         outcomes = [
-            self._outcomes(setting.lowering.table(batch), setting, streams.generators(basis))
+            setting.outcomes(batch, self._shots, streams.generators(basis))
             for basis, setting in enumerate(self._settings)
         ]
         values = self._measurement.from_outcomes(outcomes)  # one row, where nothing but identities is measured
         wide = np.broadcast_to(values, (len(batch.inputs), values.shape[1])).copy()
         return torch.from_numpy(wide).to(batch.inputs.device)
 
-    def _outcomes(self, table: Doubles, setting: _Setting, rngs: Iterator[np.random.Generator]) -> Outcomes:
-        rows = max(1, RUN_BYTES >> (3 + self.circuit.qubits))
-        chunks = (table[start : start + rows] for start in range(0, len(table), rows))
-        return np.concatenate([sample_bitstrings(setting.runner.values(chunk), self._shots, rngs) for chunk in chunks])
+    def draw_rows(self, batch: Batch, shots: int, streams: Streams) -> Bits:
+        return self._along_z.bits(batch, shots, streams)
+
+    @cached_property
+    def _along_z(self) -> _Setting:
+        if reads_all_along_z(self._measurement.bases, self.circuit.qubits):
+            return self._settings[0]
+        return _prepared(self.circuit.conditional, Basis("Z" * self.circuit.qubits))
 
 
 class _Setting(NamedTuple):
-    """The circuit, turned so that a basis is read along Z."""
+    """The circuit, turned so that a basis is read along Z; its n qubits."""
 
     lowering: Lowering
     runner: Runner
+    qubits: int
+
+    def outcomes(self, batch: Batch, shots: int, rngs: Iterator[np.random.Generator]) -> Outcomes:
+        """Return outcomes (N, shots); bit q is the reading of qubit q."""
+        table, rows = self.lowering.table(batch), max(1, RUN_BYTES >> (3 + self.qubits))
+        chunks = (table[start : start + rows] for start in range(0, len(table), rows))
+        return np.concatenate([sample_bitstrings(self.runner.values(chunk), shots, rngs) for chunk in chunks])
+
+    def bits(self, batch: Batch, shots: int, streams: Streams) -> Bits:
+        """Return what each qubit reads, (N, shots, n)."""
+        return bits_of(self.outcomes(batch, shots, streams.generators()), range(self.qubits))
 
 
 def _prepared(circuit: LayerCircuit, basis: Basis) -> _Setting:
@@ -134,7 +157,7 @@ def _prepared(circuit: LayerCircuit, basis: Basis) -> _Setting:
     append_basis_change(turned, basis)
     program = compile_program(LayerCircuit(turned, circuit.inputs, circuit.weights))
     lowering = Lowering(program)
-    return _Setting(lowering, Runner(lowering, Probabilities(program.ends), program.wires))
+    return _Setting(lowering, Runner(lowering, Probabilities(program.ends), program.wires), circuit.qubits)
 
 
 def append_basis_change(circuit: QuantumCircuit, basis: Basis) -> None:

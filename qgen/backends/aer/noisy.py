@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from qgen.backends.api import Backend, Capabilities, Executable
 from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.noisy_device import NoisyDevice, open_noisy_device
 from qgen.backends.device.routing import RoutedCircuit
+from qgen.backends.drawing import Bits, bits_of
 from qgen.backends.measurement import (
     Measurement,
     Outcomes,
@@ -142,6 +143,10 @@ class NoisySimulation:
         weights = self._calibration.weights(streams) if self._calibration else None
         return self._measurement.from_outcomes([permute_bits(of_wires, self._wires) for of_wires in outcomes], weights)
 
+    def bits(self, angles: Doubles, shots: int, streams: Streams) -> Bits:
+        (run,) = self._runs
+        return bits_of(run.outcomes(angles, shots, streams, 0, self._confusion), self._wires)
+
 
 def _is_dense(wires: int, shots: int | None) -> bool:
     """Whether a density matrix is simulated, not trajectories.
@@ -169,11 +174,12 @@ class NoisyRun:
         self.open_delays = delay_parameters(circuit)
         self.simulator = AerSimulator(method=method, noise_model=model)
 
-    def results(self, table: Doubles, shots: int, seed: int, late: bool = True) -> Any:
+    def results(self, table: Doubles, shots: int, seed: int, late: bool = True, memory: bool = False) -> Any:
         """Return Aer's results, one a row, of one run; a circuit without parameters is run once for each.
 
-        Numbers are bound `late`, by Aer, which is quicker, but draws otherwise for a row in a table than for it alone.
-        Delays are as long in all rows: their relaxation is worked out before Aer binds the other numbers.
+        `memory` keeps the readings of all shots. Numbers are bound `late`, by Aer, which is quicker, but draws
+        otherwise for a row in a table than for it alone. Delays are as long in all rows: their relaxation is worked
+        out before Aer binds the other numbers.
         """
         bound = dict(zip(self.parameters, table.T.tolist(), strict=True))
         delays = {parameter: _length(bound.pop(parameter)[0]) for parameter in self.open_delays}
@@ -183,6 +189,7 @@ class NoisyRun:
             parameter_binds=[bound] if bound else None,
             runtime_parameter_bind_enable=late,
             shots=shots,
+            memory=memory,
             seed_simulator=seed,
             max_parallel_threads=torch.get_num_threads(),
         ).result()
@@ -243,8 +250,8 @@ class Trajectories:
         outcomes = np.empty((len(table), shots), dtype=np.int64)
         # Delays of open length are bound before a run.
         for rows, seed in runs_of(streams, basis, GAP + 1 if self._run.open_delays else shots):
-            result = self._run.results(table[rows], shots, seed, late=False)
-            outcomes[rows] = [_spread(result.get_counts(k)) for k in range(len(rows))]
+            result = self._run.results(table[rows], shots, seed, late=False, memory=True)
+            outcomes[rows] = [[int(word, 16) for word in one.data.memory] for one in result.results]
         rngs = streams.generators(basis + READING)
         return np.array([_with_readout_error(row, confusion, rng) for row, rng in zip(outcomes, rngs, strict=True)])
 
@@ -253,12 +260,6 @@ def _length(seconds: float) -> float:
     if seconds < 0:
         raise InputError(f"a delay is {seconds:g} s long: keep its parameters where it is not below zero")
     return seconds
-
-
-def _spread(counts: Mapping[str, int]) -> Outcomes:
-    """Counts as outcomes (shots,), sorted."""
-    outcomes = sorted(counts)
-    return np.repeat(np.array([int(bits, 2) for bits in outcomes]), [counts[bits] for bits in outcomes])
 
 
 def _with_readout_error(outcomes: Outcomes, confusion: Doubles, rng: np.random.Generator) -> Outcomes:

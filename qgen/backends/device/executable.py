@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ import torch
 from qgen.backends.api import Backend, Executable, ShiftForm
 from qgen.backends.batch import Batch, parameter_rows
 from qgen.backends.device.routing import RoutedCircuit
+from qgen.backends.drawing import Bits, along_z, reads_all_along_z
 from qgen.backends.parameters import Doubles
 from qgen.circuits import LayerCircuit
 from qgen.randomness import Streams
@@ -31,6 +32,15 @@ class Submitter(Protocol):
             angles: the columns of `RoutedCircuit.parameters`; N is at least 1.
             streams: what the N rows draw from.
         """
+        ...
+
+
+@runtime_checkable
+class Reader(Submitter, Protocol):
+    """A submitter that can also return the bits which values are made of."""
+
+    def bits(self, angles: Doubles, shots: int, streams: Streams) -> Bits:
+        """Return what each qubit reads, (N, shots, n), where the routed circuit reads all qubits along Z; N from 1."""
         ...
 
 
@@ -61,6 +71,20 @@ class DeviceExecutable(Executable):
     def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
         angles = self.routed.parameter_map.values(parameter_rows(batch))
         return self._evaluate(angles, streams).to(batch.inputs.device)
+
+    def draw_rows(self, batch: Batch, shots: int, streams: Streams) -> Bits:
+        chosen = self.along_z
+        if not isinstance(chosen.submitter, Reader):
+            return super().draw_rows(batch, shots, streams)  # which refuses
+        return chosen.submitter.bits(chosen.routed.parameter_map.values(parameter_rows(batch)), shots, streams)
+
+    @cached_property
+    def along_z(self) -> DeviceExecutable:
+        """The circuit with all qubits read along Z: itself, where its observables are measured so."""
+        if reads_all_along_z(self.routed.bases, self.circuit.qubits):
+            return self
+        compiled = self.backend.compile(along_z(self.circuit))
+        return compiled if isinstance(compiled, DeviceExecutable) else self
 
     @cached_property
     def shift_form(self) -> ShiftForm:

@@ -57,7 +57,7 @@ class LocalRuntimeBackend(Backend):
         target = self.snapshot.target
         routed, measurement = route_layer(circuit, target, saved=self._saved)
         refuse_open_delays(routed, self.name)
-        sampler = LocalSampler(self.snapshot.backend.target, routed.physical, self._shots)
+        sampler = LocalSampler(self.snapshot.backend.target, routed.physical)
         submitter = SampledSubmitter(routed, measurement, tile(routed, target), self._shots, sampler)
         return DeviceExecutable(circuit, self, routed, submitter)
 
@@ -68,21 +68,21 @@ class LocalSampler:
     Args:
         target: the device.
         qubits: those that the circuits use.
-        shots: of one row.
     """
 
-    def __init__(self, target: Target, qubits: Collection[int], shots: int) -> None:
-        self._target, self._qubits, self._shots = target, qubits, shots
+    def __init__(self, target: Target, qubits: Collection[int]) -> None:
+        self._target, self._qubits = target, qubits
 
-    def sample(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
+    def sample(self, pubs: Sequence[Any], rows: int, shots: int, streams: Streams) -> Sequence[Any]:
         from qiskit_ibm_runtime.executor_sampler import Sampler
 
         from qgen.backends.aer.seeding import runs_of
 
         results = []
         for basis, pub in enumerate(pubs):
-            self._simulator.runs = runs_of(streams, basis, self._shots)
-            results += list(Sampler(self._simulator).run([pub], shots=shots).result())
+            self._simulator.runs = runs_of(streams, basis, shots)
+            whole = shots if isinstance(pub, tuple) else rows * shots
+            results += list(Sampler(self._simulator).run([pub], shots=whole).result())
         return results
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module
@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from qiskit import QuantumCircuit, generate_preset_pass_manager
 from qiskit.providers import BackendV2
 from qiskit.transpiler import PassManager
@@ -20,15 +21,16 @@ from qgen.backends.api import Backend, Capabilities, Executable
 from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.routing import refuse_open_delays, route_layer
 from qgen.backends.device.sampling import DEFAULT_SHOTS, SampledSubmitter, tile
-from qgen.backends.measurement import Outcomes
 from qgen.backends.settings import BackendSettings
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError
-from qgen.randomness import Streams
+from qgen.randomness import Streams, derive
 
 #: The group of entry points; each names a `BackendV2`, or something that returns one when it is called.
 ENTRY_POINTS = "qgen.backends"
 PREFIX = "provider:"
+#: Bits as a Sampler packs them, the highest byte first.
+Packed = npt.NDArray[np.uint8]
 SEEDS = 2**31
 
 
@@ -61,7 +63,7 @@ class ProviderBackend(Backend):
         target = self.device.target
         routed, measurement = route_layer(circuit, target)
         refuse_open_delays(routed, self.name)
-        sampler = ProviderSampler(self.device, self._shots, self.name)
+        sampler = ProviderSampler(self.device, self.name)
         submitter = SampledSubmitter(routed, measurement, tile(routed, target), self._shots, sampler)
         return DeviceExecutable(circuit, self, routed, submitter)
 
@@ -74,34 +76,37 @@ class ProviderSampler:
 
     Args:
         device: the backend.
-        shots: of one row.
         name: of the backend, for messages.
     """
 
-    def __init__(self, device: BackendV2, shots: int, name: str) -> None:
-        self._device, self._shots, self._name = device, shots, name
+    def __init__(self, device: BackendV2, name: str) -> None:
+        self._device, self._name = device, name
 
-    def sample(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
-        rows = [_bound(pub, shots // self._shots) for pub in pubs]
-        circuits = [circuit for of_pub in rows for circuit in of_pub]
+    def sample(self, pubs: Sequence[Any], rows: int, shots: int, streams: Streams) -> Sequence[Any]:
+        bound = [_bound(pub, rows) for pub in pubs]
+        circuits = [circuit for of_pub in bound for circuit in of_pub]
+        seed = streams.joint_seed
         try:
-            outcomes = iter(self._outcomes(circuits, streams.joint_seed % SEEDS))
+            counts = self._counts(circuits, shots, seed % SEEDS)
         except Exception as error:  # another package's code may fail in any way
             raise BackendError(f"`{self._name}` could not run this circuit: {error}") from error
-        return [_as_result(of_pub[0], np.array([next(outcomes) for _ in of_pub])) for of_pub in rows]
+        # Counts have no order. In that of their keys the first shots would not be like the last ones.
+        rng = np.random.default_rng(derive(seed, "order of shots"))
+        drawn = iter([rng.permutation(_spread(of_row)) for of_row in counts])
+        return [_as_result(of_pub[0], np.array([next(drawn) for _ in of_pub])) for of_pub in bound]
 
-    def _outcomes(self, circuits: Sequence[QuantumCircuit], seed: int) -> Iterator[Outcomes]:
-        """The outcomes (shots,) of each circuit, in the order of the bits."""
+    def _counts(self, circuits: Sequence[QuantumCircuit], shots: int, seed: int) -> list[Mapping[str, int]]:
+        """How often each circuit gave which bits."""
         options = {"seed_simulator": seed} if hasattr(self._device.options, "seed_simulator") else {}
         passes = self._last_passes
         ready = list(circuits) if passes is None else [passes.run(circuit) for circuit in circuits]
         most = self._device.max_circuits or len(ready)
-        outcomes: list[Outcomes] = []
+        counts: list[Mapping[str, int]] = []
         for first in range(0, len(ready), most):
             part = ready[first : first + most]
-            result = self._device.run(part, shots=self._shots, **options).result()
-            outcomes += [_spread(result.get_counts(k)) for k in range(len(part))]
-        return iter(outcomes)
+            result = self._device.run(part, shots=shots, **options).result()
+            counts += [result.get_counts(k) for k in range(len(part))]
+        return counts
 
     @cached_property
     def _last_passes(self) -> PassManager | None:
@@ -120,17 +125,18 @@ def _bound(pub: Any, rows: int) -> list[QuantumCircuit]:
     return [circuit.assign_parameters(row) for row in table]
 
 
-def _spread(counts: Mapping[str, int]) -> Outcomes:
-    outcomes = [int(bits.replace(" ", ""), 2) for bits in counts]
-    return np.repeat(np.array(outcomes, dtype=np.int64), list(counts.values()))
+def _spread(counts: Mapping[str, int]) -> Packed:
+    """Counts as packed bits (shots, bytes), in the order of their keys."""
+    words = [bits.replace(" ", "") for bits in counts]
+    width = -(-max(map(len, words)) // 8)
+    packed = np.array([list(int(word, 2).to_bytes(width)) for word in words], dtype=np.uint8)
+    return np.repeat(packed, list(counts.values()), axis=0)
 
 
-def _as_result(circuit: QuantumCircuit, outcomes: Outcomes) -> Any:
-    """Outcomes (rows, shots) in the one register of a circuit, in the form of a Sampler's result."""
+def _as_result(circuit: QuantumCircuit, bits: Packed) -> Any:
+    """Packed bits (rows, shots, bytes) of the one register of a circuit, in the form of a Sampler's result."""
     (register,) = circuit.cregs
-    shifts = 8 * np.arange((register.size + 7) // 8)[::-1]
-    bits = SimpleNamespace(array=(outcomes[..., None] >> shifts & 255).astype(np.uint8))
-    return SimpleNamespace(data=SimpleNamespace(**{register.name: bits}))
+    return SimpleNamespace(data=SimpleNamespace(**{register.name: SimpleNamespace(array=bits)}))
 
 
 def open_provider(settings: BackendSettings, journal: Path | None) -> Backend:

@@ -10,8 +10,10 @@ from qiskit.transpiler import Target
 
 from qgen.backends.device.routing import RoutedCircuit
 from qgen.backends.device.tiles import TiledCircuits, choose_tiles, single_tile
+from qgen.backends.drawing import Bits
 from qgen.backends.measurement import Measurement
 from qgen.backends.parameters import Doubles
+from qgen.errors import BackendError
 from qgen.randomness import Streams
 
 #: Where a backend can only sample and the user gives no number.
@@ -21,12 +23,14 @@ DEFAULT_SHOTS = 1024
 class Sampler(Protocol):
     """Runs circuits and returns their bits, as Qiskit's `BaseSamplerV2` does."""
 
-    def sample(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
+    def sample(self, pubs: Sequence[Any], rows: int, shots: int, streams: Streams) -> Sequence[Any]:
         """Return one result for each pub.
 
         Args:
-            pubs: circuits with a table of angles (rows, C), or without parameters.
-            shots: of each row; where there are no parameters, those of all rows.
+            pubs: circuits with a table of angles (rows, C), or without parameters: then the shots of all rows are those
+                of one circuit, row after row.
+            rows: how many there are.
+            shots: of each row.
             streams: what the rows draw from, where the bits are simulated.
         """
         ...
@@ -80,11 +84,18 @@ class SampledSubmitter:
     def values(self, angles: Doubles, streams: Streams) -> Doubles:
         if self._tiled is None:
             return self._measurement.from_outcomes([])
-        samples, shots = len(angles), self._shots
+        results = self._run(self._tiled, angles, self._shots, streams)
+        return self._measurement.from_outcomes(self._tiled.outcomes(results, len(angles)))
+
+    def bits(self, angles: Doubles, shots: int, streams: Streams) -> Bits:
+        if self._tiled is None:
+            raise BackendError("no qubit of this circuit is read: there are no bits to draw")
+        (bits,) = self._tiled.bits(self._run(self._tiled, angles, shots, streams), len(angles))
+        return bits
+
+    def _run(self, tiled: TiledCircuits, angles: Doubles, shots: int, streams: Streams) -> Sequence[Any]:
+        pubs: list[Any] = list(tiled.circuits)  # the same circuit for every sample, each with shots of its own
         if self._has_angles:  # in Qiskit's order of names, which is that of columns
-            table = self._tiled.scatter(angles)
-            pubs: list[Any] = [(circuit, table) for circuit in self._tiled.circuits]
-        else:  # the same circuit for every sample, each with shots of its own
-            pubs, shots = list(self._tiled.circuits), shots * self._tiled.rows(samples)
-        results = self._sampler.sample(pubs, shots, streams)
-        return self._measurement.from_outcomes(self._tiled.outcomes(results, samples))
+            table = tiled.scatter(angles)
+            pubs = [(circuit, table) for circuit in tiled.circuits]
+        return self._sampler.sample(pubs, tiled.rows(len(angles)), shots, streams)

@@ -11,6 +11,7 @@ from qiskit.circuit import ClassicalRegister, Parameter
 from qiskit.transpiler import Target
 
 from qgen.backends.device.routing import RoutedCircuit
+from qgen.backends.drawing import Bits
 from qgen.backends.measurement import Basis, Outcomes
 from qgen.backends.parameters import Doubles
 from qgen.errors import BackendError
@@ -117,6 +118,14 @@ class TiledCircuits:
             for result in results
         ]
 
+    def bits(self, results: Sequence[Any], samples: int) -> list[Bits]:
+        """Return what each qubit reads in each basis, (N, shots, n), for any number of qubits; see `outcomes`."""
+        rows, qubits = self.rows(samples), len(self._routed.wires)
+        return [
+            np.concatenate([_unpacked(getattr(result.data, name), rows, qubits) for name in self._names])[:samples]
+            for result in results
+        ]
+
     def _bindings(self, samples: int) -> Outcomes:
         """(ceil(N / T), T): which binding each tile runs in each row."""
         rows = self.rows(samples)
@@ -165,3 +174,9 @@ def _integers(bits: Any, rows: int) -> Outcomes:
     packed = bits.array.reshape(rows, -1, bits.array.shape[-1])
     weights = 1 << 8 * np.arange(packed.shape[-1], dtype=np.int64)[::-1]
     return np.asarray(packed.astype(np.int64) @ weights)
+
+
+def _unpacked(bits: Any, rows: int, qubits: int) -> Bits:
+    """Packed bits (..., shots, bytes), highest byte first, one by one (rows, shots, n), qubit 0 first."""
+    packed = bits.array.reshape(rows, -1, bits.array.shape[-1])
+    return np.ascontiguousarray(np.unpackbits(packed[..., ::-1], axis=-1, count=qubits, bitorder="little"))

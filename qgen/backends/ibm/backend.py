@@ -157,6 +157,10 @@ class IBMBackend(Hardware):
         """See `Hardware.couplers`."""
         return [(int(a), int(b)) for a, b in self.machine.configuration().coupling_map or ()]
 
+    def round_shots(self, shots: int) -> int:
+        """See `Hardware.round_shots`."""
+        return _round_shots(shots, self.options)
+
     def layouts(self, circuit: LayerCircuit) -> list[SavedLayouts]:
         """See `Hardware.layouts`, and `qgen.backends.ibm.layouts`."""
         return [self._saved] if self._saved is not None else load_layouts(self.notes, self.name, circuit)

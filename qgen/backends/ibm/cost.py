@@ -58,18 +58,27 @@ class CostModel:
         self._heaviest = max((_instructions(circuit) for circuit in circuits), default=1)
         lengths = [0.0 if faulty else _length_us(circuit, backend) for circuit in circuits]
         self._length = stretch * max(lengths, default=0.0)
-        if self._columns and backend.shots * self._count > MAX_EXECUTIONS:
+        self.check_shots(backend.shots)
+
+    def check_shots(self, shots: int) -> None:
+        """Check that one set of angles fits into a job.
+
+        Raises:
+            BackendError: it is measured too often.
+        """
+        if self._columns and shots * self._count > MAX_EXECUTIONS:
+            where = f" in each of {self._count} bases" if self._count > 1 else ""
             raise BackendError(
-                f"{backend.shots:,} shots in each of {self._count} bases are more than the {MAX_EXECUTIONS:,} "
-                "executions that a job may have: give fewer shots"
+                f"{shots:,} shots{where} are more than the {MAX_EXECUTIONS:,} executions that a job may have: give "
+                "fewer shots"
             )
 
-    def max_rows(self, factor: int = 1) -> int:
+    def max_rows(self, shots: int, factor: int = 1) -> int:
         """Return how many sets of angles fit into one job, where each is run `factor` times for every shot."""
         return max(
             1,
             min(
-                MAX_EXECUTIONS // (self._backend.shots * self._count * factor),
+                MAX_EXECUTIONS // (shots * self._count * factor),
                 MAX_INSTRUCTIONS // (self._heaviest * self._count * factor),
                 MAX_BYTES // (8 * max(1, self._columns) * self._count),
             ),

@@ -24,6 +24,11 @@ from qgen.transpilation.tiling import Tiling
 _STRENGTHS = {0: 1, 1: 1, 2: 3}
 #: Factor on the average length of circuits for that: gates are folded 1, 3 and 5 times.
 _STRETCH = {0: 1, 1: 1, 2: 3}
+#: Why nothing is drawn.
+NO_BITS = (
+    "bits of single shots are the Sampler's: with `hardware.resilience` above 0 a device returns mitigated values; "
+    "leave it at 0 to draw"
+)
 
 
 def estimated_layout(circuit: LayerCircuit, backend: Hardware, layout: Layout) -> HardwareLayout:
@@ -78,7 +83,7 @@ class EstimatorJobs:
     def tiling_now(self) -> Tiling | None:
         return self._tiling  # of the one copy as the device is today
 
-    def cost(self, samples: int) -> WorkloadCost:
+    def cost(self, samples: int, shots: int | None = None) -> WorkloadCost:
         jobs = -(-samples // self._max_rows()) if samples else 0
         return self._costs.cost(self._circuits(samples, jobs), self._hardware.shots, jobs)
 
@@ -101,4 +106,4 @@ class EstimatorJobs:
         return rows * self._bases * _STRENGTHS[level] + jobs * (level > 0)
 
     def _max_rows(self) -> int:
-        return self._costs.max_rows(_STRENGTHS[self._hardware.options.resilience] * self._bases)
+        return self._costs.max_rows(self._hardware.shots, _STRENGTHS[self._hardware.options.resilience] * self._bases)

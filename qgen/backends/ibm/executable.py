@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 
 from qgen.backends.api import Executable, ShiftForm, Value
 from qgen.backends.batch import Batch
 from qgen.backends.device.saved_layouts import SavedLayouts
-from qgen.backends.ibm.estimated import estimated_layout
-from qgen.backends.ibm.hardware import Hardware, HardwareLayout
+from qgen.backends.drawing import Bits, along_z, reads_all_along_z, refuse_mixture
+from qgen.backends.ibm.estimated import NO_BITS, estimated_layout
+from qgen.backends.ibm.hardware import Hardware, HardwareLayout, Jobs
 from qgen.backends.ibm.layouts import Layout, load_calibration, with_faulty_gates
 from qgen.backends.ibm.runner import NotStoredError
 from qgen.backends.ibm.sampled import sampled_layout
@@ -83,6 +86,36 @@ class HardwareExecutable(Executable):
     def cost(self, samples: int) -> WorkloadCost:
         """Return an upper bound on the cost of one submission of `samples` sets of angles."""
         return self._layouts[-1].jobs.cost(samples)
+
+    def cost_of_draws(self, samples: int, shots: int) -> WorkloadCost:
+        """Return an upper bound on the cost of `draw` for `samples` sets of angles, `shots` each."""
+        return self.along_z.jobs.cost(samples, self._hardware.round_shots(shots))
+
+    @property
+    def jobs(self) -> Jobs:
+        """The jobs in the layout where it runs next."""
+        return self._layouts[-1].jobs
+
+    @cached_property
+    def along_z(self) -> HardwareExecutable:
+        """The circuit with all qubits read along Z: itself, where its observables are measured so.
+
+        Raises:
+            BackendError: it is a mixture, or the device returns mitigated values only.
+        """
+        refuse_mixture(self.circuit, self.backend.name)
+        if self._hardware.options.resilience:
+            raise BackendError(NO_BITS)
+        if reads_all_along_z(self._used.executable.routed.bases, self.circuit.qubits):
+            return self
+        return HardwareExecutable(along_z(self.circuit), self._hardware)
+
+    def draw_rows(self, batch: Batch, shots: int, streams: Streams) -> Bits:
+        if self.along_z is not self:
+            return self.along_z.draw_rows(batch, shots, streams)
+        whole = self._hardware.round_shots(shots)
+        bits = self.on_one_layout(lambda: self._used.executable.draw_rows(batch, whole, streams))
+        return np.ascontiguousarray(bits[:, :shots])
 
     def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
         return self.on_one_layout(lambda: self._used.executable.evaluate(batch, streams))

@@ -52,6 +52,10 @@ class Hardware(Backend):
         """All pairs of qubits that it was built with, in the directions of its gates, whether they work or not."""
 
     @abstractmethod
+    def round_shots(self, shots: int) -> int:
+        """Return how many shots run where so many are asked for."""
+
+    @abstractmethod
     def layouts(self, circuit: LayerCircuit) -> list[SavedLayouts]:
         """Return the layouts of the circuit, the oldest first; or the one that the user chose."""
 
@@ -82,8 +86,13 @@ class Jobs(Protocol):
         """Return the same, with the success of each copy as the device is today."""
         ...
 
-    def cost(self, samples: int) -> WorkloadCost:
-        """Return what one submission of so many settings of the angles costs, as an upper bound."""
+    def cost(self, samples: int, shots: int | None = None) -> WorkloadCost:
+        """Return what one submission of so many settings of the angles costs, as an upper bound.
+
+        Args:
+            samples: the settings.
+            shots: of each; None: those of the backend.
+        """
         ...
 
 

@@ -79,20 +79,27 @@ class SamplerJobs:
             return self.tiling
         return tiling_now(self._tiled.tiling, self._routed, self._layout.target)
 
-    def cost(self, samples: int) -> WorkloadCost:
-        rows = self._tiled.rows(samples) if self._tiled is not None else 0
-        jobs = -(-rows // self._costs.max_rows()) if rows else 0
-        return self._costs.cost(rows * len(self._circuits), self._hardware.shots, jobs)
+    def cost(self, samples: int, shots: int | None = None) -> WorkloadCost:
+        rows, each = self._tiled.rows(samples) if self._tiled is not None else 0, shots or self._hardware.shots
+        if self._routed.parameters:
+            jobs = -(-rows // self._costs.max_rows(each)) if rows else 0
+        else:
+            jobs = -(-rows * each // self._most_shots())
+        return self._costs.cost(rows * len(self._circuits), each, jobs)
 
-    def sample(self, pubs: Sequence[Any], shots: int, streams: Streams) -> Sequence[Any]:
-        split = self._by_rows if self._routed.parameters else self._by_shots
-        requests = split(pubs, shots, streams.joint_seed)  # a device has no seeds: this one tells equal requests apart
+    def sample(self, pubs: Sequence[Any], rows: int, shots: int, streams: Streams) -> Sequence[Any]:
+        seed = streams.joint_seed  # a device has no seeds: this one tells equal requests apart
+        if self._routed.parameters:
+            requests = self._by_rows(pubs, shots, seed)
+        else:
+            requests = self._by_shots(pubs, rows * shots, seed)
         parts = [unpack(result) for result in self._hardware.runner.run(requests, self.stored_only)]
         return parts[0] if len(parts) == 1 else [_joined(results) for results in zip(*parts, strict=True)]
 
     def _by_rows(self, pubs: Sequence[Any], shots: int, seed: int) -> list[Request]:
         """Split rows into as many jobs as the limits of the service ask for."""
-        whole, most = self._costs.round_angles(pubs[0][1]), self._costs.max_rows()
+        self._costs.check_shots(shots)
+        whole, most = self._costs.round_angles(pubs[0][1]), self._costs.max_rows(shots)
         requests = []
         for k, first in enumerate(range(0, len(whole), most)):
             table = whole[first : first + most]
@@ -104,12 +111,16 @@ class SamplerJobs:
 
     def _by_shots(self, pubs: Sequence[Any], shots: int, seed: int) -> list[Request]:
         """Split shots likewise, where there are no angles."""
-        most = MAX_EXECUTIONS // len(pubs)
+        most = self._most_shots()
         sizes = [min(most, shots - first) for first in range(0, shots, most)]
         return [
             self._costs.request("sampler", pubs, None, len(pubs), size, (seed, k), ExpectedResult.bits(pubs, (), size))
             for k, size in enumerate(sizes)
         ]
+
+    def _most_shots(self) -> int:
+        """How many shots of circuits without angles fit into one job."""
+        return MAX_EXECUTIONS // max(1, len(self._circuits))
 
 
 def _joined(parts: Sequence[SimpleNamespace]) -> SimpleNamespace:

@@ -15,9 +15,11 @@ from qgen.backends.api import Backend, Executable, ShiftForm
 from qgen.backends.batch import Batch, Gradients
 from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.routing import RoutedCircuit
+from qgen.backends.drawing import Bits
 from qgen.backends.mitigation.method import Mitigation
 from qgen.backends.parameters import Doubles
 from qgen.circuits import LayerCircuit
+from qgen.errors import BackendError
 from qgen.randomness import Streams
 from qgen.transpilation.folding import is_folded
 
@@ -55,6 +57,11 @@ class MitigatedExecutable(Executable):
 
     def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
         return self._combined(lambda part, own: part.evaluate(batch, own), streams)
+
+    def draw_rows(self, batch: Batch, shots: int, streams: Streams) -> Bits:
+        raise BackendError(
+            f"mitigation `{self.mitigation}` combines values, and mends no single shot: leave it out to draw bits"
+        )
 
     def evaluate_vjp(
         self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool], streams: Streams

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from qgen.backends.api import Backend, Capabilities, Executable
 from qgen.backends.device.dominant_qubit import dominance_warning
 from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.noisy_device import NoisyDevice, open_noisy_device
+from qgen.backends.drawing import along_z
 from qgen.backends.mitigation.compile import Part, compile_mitigated
 from qgen.backends.mitigation.method import Mitigation
 from qgen.backends.noisy.choice import MethodOptions, choose
@@ -73,7 +75,9 @@ class NoisyBackend(Backend):
         routed, _, noise = part.placed
         if part.shots is None:
             choice = choose(self._options, routed, noise, circuit)
-            executable: DeviceExecutable = NoisyExecutable(circuit, self, routed, choice, self._note_inexact)
+            executable: DeviceExecutable = NoisyExecutable(
+                circuit, self, routed, choice, self._note_inexact, partial(self._read_along_z, circuit)
+            )
             is_exact = choice.name == "exact"
         else:
             executable = DeviceExecutable(circuit, self, routed, SampledSimulation(circuit, part))
@@ -87,6 +91,11 @@ class NoisyBackend(Backend):
             self._warned.add(warning)
             _log.warning("%s: %s", self.name, warning)
         return executable
+
+    def _read_along_z(self, circuit: LayerCircuit) -> DeviceExecutable:
+        layer = along_z(circuit)
+        part = Part(self.device.place(layer), 1)  # as many shots as a call of `draw` asks for
+        return DeviceExecutable(layer, self, part.placed.routed, SampledSimulation(layer, part))
 
     def _note_inexact(self, method: str) -> None:
         """Note a method that took over from one that failed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -83,6 +84,7 @@ class NoisyExecutable(DeviceExecutable):
         routed: the circuit in the device's gates.
         choice: of its method.
         on_fallback: see `NoisySimulation`.
+        reader: returns the circuit with all qubits read along Z, and its bits drawn.
 
     Attributes:
         choice: the same.
@@ -95,11 +97,16 @@ class NoisyExecutable(DeviceExecutable):
         routed: RoutedCircuit,
         choice: Choice,
         on_fallback: Callable[[str], None],
+        reader: Callable[[], DeviceExecutable],
     ) -> None:
         self.simulation = NoisySimulation(choice, on_fallback)
         super().__init__(circuit, backend, routed, self.simulation)
         self.draws, self.second_derivatives = choice.draws, choice.autograd is not None
-        self.choice = choice
+        self.choice, self._reader = choice, reader
+
+    @cached_property
+    def along_z(self) -> DeviceExecutable:
+        return self._reader()
 
     def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
         if not len(batch.inputs):

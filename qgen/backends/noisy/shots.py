@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 from qgen.backends.device.noisy_device import Placed
+from qgen.backends.drawing import Bits, bits_of
 from qgen.backends.measurement import Basis, Outcomes, permute_bits, sample_bitstrings
 from qgen.backends.measurement.estimates import walsh_hadamard_rows
 from qgen.backends.mitigation.compile import Part
@@ -55,6 +56,11 @@ class SampledSimulation:
             outcomes.append(basis.outcomes(sample_bitstrings(read, self._shots, streams.generators(number))))
         weights = self._calibration.weights(streams) if self._calibration else None
         return self._measurement.from_outcomes(outcomes, weights)
+
+    def bits(self, angles: Doubles, shots: int, streams: Streams) -> Bits:
+        (basis,), (confusion,) = self._bases, self._confusion
+        read = apply_readout_error(basis.probabilities(angles), confusion)
+        return bits_of(sample_bitstrings(read, shots, streams.generators()), range(len(basis.qubits)))
 
 
 class _ReadBasis:

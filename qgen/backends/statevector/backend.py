@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import torch
 
 from qgen.backends.api import Backend, Batch, Capabilities, Executable, ValuesAndVJP
 from qgen.backends.batch import Gradients
+from qgen.backends.drawing import Bits
 from qgen.backends.settings import BackendSettings
 from qgen.backends.statevector.angles import Angles
 from qgen.backends.statevector.autograd_engine import autograd_values
 from qgen.backends.statevector.cpu_engine import CpuEngine, Record
+from qgen.backends.statevector.outcomes import OutcomeProbabilities
 from qgen.backends.statevector.program import compile_program
 from qgen.backends.statevector.torch_engine import DeviceEngine
 from qgen.circuits import LayerCircuit
@@ -113,6 +116,14 @@ class StatevectorExecutable(Executable):
         rows = batch.weight_rows
         shared, own = self._angles.tensors(batch.inputs.double(), batch.weights.double(), rows)
         return autograd_values(self._device, shared, own, rows, batch.inputs.dtype)
+
+    def draw_rows(self, batch: Batch, shots: int, streams: Streams) -> Bits:
+        return self.outcomes.bits(batch, shots, streams)
+
+    @cached_property
+    def outcomes(self) -> OutcomeProbabilities:
+        """The probabilities of all outcomes of the conditional circuit."""
+        return OutcomeProbabilities(self.circuit.conditional)
 
     def _record(self, batch: Batch, keep: bool = False) -> Record:
         dtype = np.float32 if batch.inputs.dtype == torch.float32 else np.float64

@@ -6,7 +6,7 @@ tensors, where cpu.py is faster.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -49,6 +49,37 @@ class DeviceEngine:
         self, shared: torch.Tensor, own: torch.Tensor, rows: torch.Tensor, upstream: torch.Tensor, dtype: torch.dtype
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Gradients of sum(upstream (N, O) * values) for `shared` and `own`."""
+        return self._gradients(shared, own, rows, dtype, lambda psi, part: self._seed(psi, upstream[part]))
+
+    def probabilities(
+        self, shared: torch.Tensor, own: torch.Tensor, rows: torch.Tensor, dtype: torch.dtype
+    ) -> torch.Tensor:
+        """Probabilities (N, 2^n) of the outcomes of all wires, float32 or float64; see `values`."""
+        matrices = self.matrices_on(shared.device)
+        found = own.new_empty(len(rows), 1 << self.program.wires, dtype=dtype)
+        for part in self._chunks(len(rows), dtype):
+            psi = self._forward(matrices(shared, own[part], rows[part]), rows[part], dtype)
+            found[part] = psi.real.square() + psi.imag.square()
+        return found
+
+    def probability_gradients(
+        self, shared: torch.Tensor, own: torch.Tensor, rows: torch.Tensor, upstream: torch.Tensor, dtype: torch.dtype
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gradients of sum(upstream (N, 2^n) * probabilities) for `shared` and `own`.
+
+        They are those of one observable: diagonal, with the upstream numbers for its entries.
+        """
+        return self._gradients(shared, own, rows, dtype, lambda psi, part: upstream[part].to(psi.dtype) * psi)
+
+    def _gradients(
+        self,
+        shared: torch.Tensor,
+        own: torch.Tensor,
+        rows: torch.Tensor,
+        dtype: torch.dtype,
+        adjoint: Callable[[torch.Tensor, slice], torch.Tensor],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gradients of sum(psi* lambda), where `adjoint` makes lambda = H psi of the states of some samples."""
         matrices = self.matrices_on(shared.device)
         d_shared, d_own = torch.zeros_like(shared), torch.zeros_like(own)
         for part in self._chunks(len(rows), dtype):
@@ -56,7 +87,7 @@ class DeviceEngine:
                 leaves = shared.detach().requires_grad_(), own[part].detach().requires_grad_()
                 table = matrices(*leaves, rows[part])
             psi = self._forward(_detached(table), rows[part], dtype)
-            sums = self._backward(_detached(table), rows[part], psi, self._seed(psi, upstream[part]))
+            sums = self._backward(_detached(table), rows[part], psi, adjoint(psi, part))
             outputs = [(entry, d) for entry, d in zip(table, sums, strict=True) if entry.requires_grad]
             if outputs:
                 found = torch.autograd.grad(
