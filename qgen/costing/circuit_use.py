@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from qgen.circuits import LayerCircuit
-from qgen.generators import Generator, TrainableModel
+from qgen.generators import Generator, TrainableModel, input_shape
 from qgen.generators.protocols import UnequalCalls
 from qgen.nn import QuantumLayer
 
@@ -59,7 +59,7 @@ def training_uses(generator: TrainableModel) -> tuple[CircuitUse, ...]:
         for player in generator.players():
             draws = player.objective.draw(1, generator.shape, torch.Generator())
             for _ in range(player.steps_per_iteration):
-                player.objective(torch.zeros(1, *generator.shape), draws, conditioning)
+                player.objective(torch.zeros(1, *input_shape(generator, player)), draws, conditioning)
 
     return _uses(generator.network, step)
 

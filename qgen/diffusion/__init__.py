@@ -10,6 +10,7 @@ from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.diffusion.codec import Codec as Codec
+    from qgen.diffusion.codec import EncodedBefore as EncodedBefore
     from qgen.diffusion.codec import IdentityCodec as IdentityCodec
     from qgen.diffusion.denoiser import Denoiser as Denoiser
     from qgen.diffusion.denoiser import DenoisingNetwork as DenoisingNetwork

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qgen.generators.protocols import Shape as Shape
     from qgen.generators.protocols import TrainableModel as TrainableModel
     from qgen.generators.protocols import can_sample as can_sample
+    from qgen.generators.protocols import input_shape as input_shape
     from qgen.generators.protocols import learned as learned
     from qgen.generators.sampling import image_seeds as image_seeds
     from qgen.generators.sampling import sample_in_batches as sample_in_batches

@@ -95,6 +95,8 @@ class AutoencoderGenerator:
 
     def export(self, folder: Path, data: DataSettings, data_dir: Path | None) -> Export:
         """Write the autoencoder for `model.first_stage`, and how well it brings back images of the test set."""
+        import torch
+
         from qgen.data import open_images, save_grid
         from qgen.models.autoencoder import AUTOENCODER_FILE, build_autoencoder, code_statistics, save_autoencoder
         from qgen.storage import write_text
@@ -103,6 +105,7 @@ class AutoencoderGenerator:
         own = self.network.autoencoder
         exact = build_autoencoder(own.settings, self.shape).to(own.last_weight.device)
         exact.load_state_dict(own.state_dict())
+        exact.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # see NormSiLU; torch forgot it
         trained_on = open_images(data, data_dir)
         file = folder / AUTOENCODER_FILE
         save_autoencoder(file, exact, code_statistics(exact, trained_on.images))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qgen.diffusion import SamplingSettings
+from qgen.diffusion import EncodedBefore, SamplingSettings
 from qgen.errors import ConfigError
 from qgen.generators.denoising import DenoisingGenerator, denoising_objective, label_conditioning
 from qgen.generators.protocols import BuildContext, Export, Player, learned
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from qgen.data import DataSettings
-    from qgen.models import AutoencoderSettings, LatentDiffusion
+    from qgen.models import AutoencoderSettings, LatentCodec, LatentDiffusion
     from qgen.models.autoencoder import SavedAutoencoder
     from qgen.models.denoisers import LatentDenoiser
     from qgen.models.description import ModelDescription
@@ -29,7 +29,7 @@ _ADVICE = "train one with `qgen train vae-gan --name first-stage`, and give --se
 class LatentDiffusionGenerator(DenoisingGenerator):
     """A denoiser of codes, and the frozen autoencoder that makes images of them.
 
-    The encoder runs on the exact engine, where training asks for the codes of images; denoiser and decoder run on the
+    The encoder runs on the exact engine, once for each image that is learned from; denoiser and decoder run on the
     backend.
 
     Attributes:
@@ -39,6 +39,7 @@ class LatentDiffusionGenerator(DenoisingGenerator):
     Settings: ClassVar = LatentDiffusionSettings
     parts: ClassVar = ("denoiser",)
     stages: ClassVar[Mapping[str, str]] = {"first_stage": "autoencoder"}
+    distributed: ClassVar = True
 
     network: LatentDiffusion
 
@@ -66,7 +67,7 @@ class LatentDiffusionGenerator(DenoisingGenerator):
             autoencoder.load_state_dict(dict(saved.weights))
             network.codec.mean.copy_(saved.mean)
             network.codec.deviation.copy_(saved.deviation)
-        objective = denoising_objective(denoiser, context, labels, network.codec)
+        objective = denoising_objective(denoiser, context, labels, EncodedBefore(network.codec))
         return cls(network, context.group(SamplingSettings), objective, context.shape, context.backend, labels)
 
     @staticmethod
@@ -85,6 +86,10 @@ class LatentDiffusionGenerator(DenoisingGenerator):
         return {name: value for name, value in settings.plain().items() if name != "first_stage"}
 
     @property
+    def codec(self) -> LatentCodec:
+        return self.network.codec
+
+    @property
     def denoiser(self) -> LatentDenoiser:
         return self.network.denoiser
 
@@ -97,11 +102,12 @@ class LatentDiffusionGenerator(DenoisingGenerator):
         return learned(self.network)
 
     def players(self) -> tuple[Player, ...]:
-        return (Player("denoiser", self.objective, learned(self.network, "denoiser")),)
+        return (Player("denoiser", self.objective, learned(self.network, "denoiser"), codes=True),)
 
     @property
     def circuits_per_training_image(self) -> float:
-        return self.denoiser.circuits_per_training_call + self.network.encoder_circuits
+        # Images are encoded once, whatever the number of steps.
+        return self.denoiser.circuits_per_training_call
 
     @property
     def decoder_circuits(self) -> int:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from qgen.generators.inspection import count_circuits, describe_module
-from qgen.generators.protocols import BuildContext, Export, Player
+from qgen.generators.protocols import BuildContext, Export, Player, input_shape
 from qgen.generators.sampling import sample_in_batches
 from qgen.progress import ProgressCallback
 from qgen.randomness import generator
@@ -137,5 +137,6 @@ class OnePassGenerator:
         """Circuits of a player in one training step, for one image of each of its batches."""
         draws = player.objective.draw(1, self.shape, torch.Generator())
         given = None if self.conditioning is None else self.conditioning.examples(1)
-        one = count_circuits(self.network, lambda: player.objective(torch.zeros(1, *self.shape), draws, given))
+        images = torch.zeros(1, *input_shape(self, player))
+        one = count_circuits(self.network, lambda: player.objective(images, draws, given))
         return player.steps_per_iteration * one

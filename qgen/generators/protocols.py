@@ -76,6 +76,8 @@ class Player:
         parameters: those that it changes, by their names in the network.
         learning_rate: its own; None: that of the training settings.
         steps_per_iteration: optimiser steps in one training step, each on its own batch.
+        codes: whether its objective takes the codes of images in their place, as the codec of the model (`HasCodec`)
+            encodes them: all images are encoded once, before the first step.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Player:
     parameters: Mapping[str, nn.Parameter]
     learning_rate: float | None = None
     steps_per_iteration: int = 1
+    codes: bool = False
 
 
 @dataclass(frozen=True)
@@ -253,6 +256,14 @@ class BuildContext:
 def can_sample(model: TrainableModel) -> TypeGuard[Generator]:
     """Whether a model makes images."""
     return hasattr(type(model), "sample")
+
+
+def input_shape(model: TrainableModel, player: Player) -> tuple[int, ...]:
+    """Return the shape of what the objective of a player takes for an image: that of the image, or of its code."""
+    if not player.codes:
+        return model.shape
+    assert isinstance(model, HasCodec), "a player that learns from codes belongs to a model with a codec"
+    return tuple(model.codec.state_shape(model.shape))
 
 
 def learned(network: nn.Module, part: str = "") -> dict[str, nn.Parameter]:

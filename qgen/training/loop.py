@@ -13,6 +13,7 @@ from qgen.backends import open_settings
 from qgen.data import ImageSet, batch_indices, save_samples
 from qgen.errors import RunError
 from qgen.generators import Generator, TrainableModel, can_sample, image_seeds
+from qgen.generators.protocols import HasCodec
 from qgen.randomness import derive, generator
 from qgen.runs import (
     Run,
@@ -28,6 +29,7 @@ from qgen.runs import (
 from qgen.training import checkpointing, metrics
 from qgen.training.checkpointing import CheckpointThrottle
 from qgen.training.ema import MovingAverage
+from qgen.training.encoding import Codes, encode_images, fits
 from qgen.training.evaluation import SampleEvaluator, quality_line
 from qgen.training.interrupt import StopRequest
 from qgen.training.memory import check_batch, check_step, weights_kept
@@ -68,6 +70,8 @@ def train(trainer: Trainer, report: Report, first: int = 0, should_stop: Callabl
     """
     total, row = trainer.total, None
     with StopRequest() as stop, report.over(first, total):
+        if first < total and trainer.learns_from_codes:
+            trainer.encode(report)
         if first:  # a crash may have come between a checkpoint and its picture
             trainer.picture(first, report, again=False)
         for done in range(first + 1, total + 1):
@@ -100,6 +104,7 @@ class Trainer:
     window: MetricWindow
     throttle: CheckpointThrottle
     evaluator: SampleEvaluator | None = None
+    codes: Codes | None = None
 
     @classmethod
     def build(
@@ -154,8 +159,27 @@ class Trainer:
         """Batches of real images that a step sees: as many as the busiest player takes optimiser steps."""
         return max(player.steps_per_iteration for player in self.players)
 
+    @property
+    def learns_from_codes(self) -> bool:
+        """Whether a player takes codes in place of images."""
+        return any(player.player.codes for player in self.players)
+
+    def encode(self, report: Report) -> None:
+        """Encode all images, which a player learns from the codes of."""
+        assert isinstance(self.generator, HasCodec)
+        images, codec = self.images, self.generator.codec
+        if self.agreed(not fits(images, codec)):
+            report.message(f"the codes of {len(images):,} images do not fit into memory: each batch is encoded anew")
+            self.codes = Codes(images, codec, None)
+            return
+        report.message(f"encoding {len(images):,} images, once for all steps")
+        with report.working("encoding") as progress:
+            self.codes = Codes(images, codec, encode_images(images, codec, self.fabric, progress))
+
     def step(self, step: int) -> dict[str, StepResult]:
         """Take one step of every player; `step` counts from 0."""
+        if self.codes is None and self.learns_from_codes:
+            self.encode(Report())
         # For modules that draw from torch's own generator, dropout for one.
         torch.manual_seed(derive(self.settings.seed, "step", step, self.fabric.global_rank))
         results = {}
@@ -176,8 +200,9 @@ class Trainer:
         index = self._batch_indices(step * self.batches + repeat)[mine]
         purpose = (player.name, step, repeat) if repeat else (player.name, step)
         draws = player.draw(settings.batch, self.generator.shape, generator(settings.seed, *purpose))
-        images, device = self.images.scaled(index).to(fabric.device), fabric.device
-        if self.images.mapped is not None:  # the next batch is read from the disk during this step
+        device, codes = fabric.device, self.codes if player.player.codes else None
+        images = self.images.scaled(index).to(device) if codes is None else codes.take(index, device)
+        if self.images.mapped is not None and codes is None:  # the next batch is read from the disk during this step
             self.images.prefetch(self._batch_indices(step * self.batches + repeat + 1)[mine])
         conditioning = self.generator.conditioning
         given = None if conditioning is None else conditioning.of_images(self.images, index).to(device)
@@ -230,7 +255,12 @@ class Trainer:
         shown, num_eval_samples = self.settings.samples, self.settings.judged if self.evaluator else 0
         seeds = image_seeds(self.settings.seed, max(shown, num_eval_samples))
         conditioning = None if model.conditioning is None else model.conditioning.examples(len(seeds))
-        with self.window.paused(), self.average.applied(), report.sampling() as progress, writing(self.run.samples):
+        with (
+            self.window.paused(),
+            self.average.applied(),
+            report.working("sampling") as progress,
+            writing(self.run.samples),
+        ):
             preview, device = done < self.total, self.fabric.device
             drawn = model.sample(seeds, conditioning, device=device, progress=progress, preview=preview).cpu()
             if self.evaluator is not None:

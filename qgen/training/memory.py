@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from qgen.errors import ConfigError
-from qgen.generators import Player, TrainableModel
+from qgen.generators import Player, TrainableModel, input_shape
 from qgen.memory import format_bytes, free_memory
 from qgen.runs.config import TrainingSettings
 
@@ -94,7 +94,7 @@ def _kept(model: TrainableModel, player: Player, count: int, device: torch.devic
         return tensor
 
     draws = player.objective.draw(count, model.shape, torch.Generator().manual_seed(0)).to(device)
-    images = torch.zeros(count, *model.shape, device=device)
+    images = torch.zeros(count, *input_shape(model, player), device=device)
     given = None if model.conditioning is None else model.conditioning.examples(count).to(device)
     hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
     with _unchanged(cast(nn.Module, player.objective)), hooks:

@@ -34,8 +34,8 @@ class Report:
     def message(self, line: str) -> None:
         """Show a message of one line."""
 
-    def sampling(self) -> AbstractContextManager[ProgressCallback | None]:
-        """Wrap the sampling of images; yields a callback for its progress."""
+    def working(self, what: str) -> AbstractContextManager[ProgressCallback | None]:
+        """Wrap work beside the steps, as `sampling` or `encoding`; yields a callback for its progress."""
         return nullcontext()
 
 
@@ -88,11 +88,11 @@ class ConsoleReport(Report):
         self._console.print(line, soft_wrap=True)
 
     @contextmanager
-    def sampling(self) -> Iterator[ProgressCallback | None]:
+    def working(self, what: str) -> Iterator[ProgressCallback | None]:
         if self._progress is None:
             yield None
             return
-        progress, task = self._progress, self._progress.add_task("sampling", total=None)
+        progress, task = self._progress, self._progress.add_task(what, total=None)
         try:
             yield lambda done, total: progress.update(task, completed=done, total=total)
         finally:
@@ -135,8 +135,8 @@ class TensorBoardReport(Report):
     def message(self, line: str) -> None:
         self._beside.message(line)
 
-    def sampling(self) -> AbstractContextManager[ProgressCallback | None]:
-        return self._beside.sampling()
+    def working(self, what: str) -> AbstractContextManager[ProgressCallback | None]:
+        return self._beside.working(what)
 
 
 def summary(row: Row) -> str:

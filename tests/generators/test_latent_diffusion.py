@@ -116,7 +116,7 @@ def test_circuits_are_those_that_run(place: str, first_stage: FirstStage) -> Non
     decoded = int(place == "decoder")
     assert made.circuits_per_image == 3 * 2 + decoded
     assert sum(use.per_image for use in sampling_uses(made)) == made.circuits_per_image
-    assert made.circuits_per_training_image == 1 + (place == "encoder")
+    assert made.circuits_per_training_image == 1  # the encoder's runs once an image, whatever the number of steps
     assert sum(use.per_image for use in training_uses(made)) == made.circuits_per_training_image
     facts = made.describe()
     assert facts.circuits_per_call == sum(row.circuits for row in facts.rows) == 1
@@ -231,7 +231,7 @@ def test_what_comes_from_a_preset_is_described_untrained() -> None:
     made = build_generator(read_config("dcqvaegan-ld"), (1, 28, 28))
     assert isinstance(made, LatentDiffusionGenerator)
     assert made.network.codec.autoencoder.code_shape == (16,)
-    assert (made.circuits_per_image, made.circuits_per_training_image) == (12, 2)
+    assert (made.circuits_per_image, made.circuits_per_training_image) == (12, 1)
 
 
 def test_the_commands_know_it(first_stage: FirstStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,6 +250,6 @@ def test_the_commands_know_it(first_stage: FirstStage, tmp_path: Path, monkeypat
     shutil.rmtree(tmp_path / "first")
     facts = json.loads(qgen("describe", "run", "--json"))
     assert (facts["kind"], facts["circuits_per_image"]) == ("latent-diffusion", 0)
-    assert facts["circuits_per_training_image"] == 1  # of the encoder
+    assert facts["circuits_per_training_image"] == 0  # that of the encoder runs once for each image
     made = json.loads(qgen("sample", "run", "--count", "4", "--label", "3", "--guidance", "2", "--json"))
     assert made["images"] == 4

@@ -64,6 +64,7 @@ class LatentDiffusion(nn.Module):
     def __init__(self, codec: LatentCodec, denoiser: LatentDenoiser) -> None:
         super().__init__()
         self.codec, self.denoiser = codec, denoiser
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # see NormSiLU; torch forgot it
 
     def forward(self, states: Tensor, times: Tensor, conditioning: Conditioning | None = None) -> Tensor:
         """Return the prediction (B, *code) for noisy states (B, *code) at times (B,), in steps."""
