@@ -75,13 +75,18 @@ class MaskedLayer(QuantumLayer):
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # as the layer itself
     def forward(self, input_data: Tensor | None = None) -> Tensor:
         """Return expectation values (..., O) at inputs (..., I), averaged over masks."""
-        if not self.training or input_data is None or self.removed:
+        if not self.training or input_data is None or once(self._step):
             return super().forward(input_data)  # type: ignore[no-any-return]
-        if torch.is_grad_enabled():
-            once(lambda: self.calls.add_(1))
         masks = self._draw() if self.redraw else self.points
         rows = self.weight * masks[:, self.columns]  # (K, W)
         return evaluate(self._unmasked, input_data.unsqueeze(-2), rows).mean(-2)
+
+    def _step(self) -> bool:
+        """Count a call of training; return whether it has no masks any more."""
+        removed = self.removed
+        if torch.is_grad_enabled():
+            self.calls += 1
+        return removed
 
     def _draw(self) -> Tensor:
         """Draw K masks (K, n) of 0 and 1."""

@@ -143,33 +143,30 @@ class QuantumBranch(nn.Module):
             return None
         dtype = self.gate.dtype
         if self.outputs == "mean" and not self.training:
-            values, mean = self.mean.expand(*features.shape[:-1], -1), self.mean
+            values, mean, is_open = self.mean.expand(*features.shape[:-1], -1), self.mean, True
         else:
             values = self.values(self.pre(features).to(dtype).arctan())
             rows = values.detach().flatten(0, -2)
-            mean = once(lambda: self._observe(rows))
+            mean, is_open = once(lambda: self._observe(rows))
         if self.outputs == "shuffled" and not self.training:
             order = torch.randperm(len(values), generator=generator(0, "shuffled")).to(values.device)
             values = values[order]
-        change: Tensor = (self._open_gate() * self.out(values - mean if centred else values)).to(features.dtype)
+        # In its warm-up the gate's gradient is 0 rather than missing: optimisers and other processes see it.
+        gate = self.gate if is_open else self.gate.detach() + 0 * self.gate
+        change: Tensor = (gate * self.out(values - mean if centred else values)).to(features.dtype)
         with torch.no_grad():
             added = change if scale is None else change * scale
             self.share = added.norm() / ((features if stream is None else stream) + added).norm().clamp_min(1e-12)
         return change
 
-    def _observe(self, rows: Tensor) -> Tensor:
-        """Return the running mean (O,), with that of values (N, O) of a step of training."""
+    def _observe(self, rows: Tensor) -> tuple[Tensor, bool]:
+        """Return the running mean (O,), with that of values (N, O) in a training step; and whether the gate moves."""
         if self.training and torch.is_grad_enabled():
             self.updates += 1
             # The mean of all batches at first, so that the zero with which it begins is gone after one.
             self.mean.lerp_(rows.mean(0).to(self.mean), max(MOMENTUM, 1 / int(self.updates)))
-        return self.mean.clone()
-
-    def _open_gate(self) -> Tensor:
-        """The gate; in its warm-up without a gradient, which is then 0 rather than missing: optimisers see it."""
-        if self.training and self.settings.gate_warm_up and int(self.updates) <= self.settings.gate_warm_up:
-            return self.gate.detach() + 0 * self.gate
-        return self.gate
+        warm_up = self.settings.gate_warm_up
+        return self.mean.clone(), not (self.training and warm_up and int(self.updates) <= warm_up)
 
     def metrics(self) -> dict[str, Tensor]:
         """Return scalars for metrics.jsonl: the mean size of the gate, and the share of the last call."""

@@ -58,6 +58,8 @@ class TransferSettings(Settings):
 class TrainingSettings(Settings):
     """How long, how fast, and what is kept on the way."""
 
+    added: ClassVar[frozenset[str]] = frozenset({"checkpointing"})
+
     steps: int | None = Field(None, gt=0)
     """Optimiser steps. Give this or `epochs`."""
     epochs: float | None = Field(None, gt=0)
@@ -81,6 +83,9 @@ class TrainingSettings(Settings):
     """Of weights, data order, noise and samples."""
     precision: Literal["32", "bf16"] = "32"
     """`bf16`: the classical layers compute in bfloat16 where that is safe. Circuits stay in float32."""
+    checkpointing: bool = False
+    """Gradient checkpointing: the backward pass computes blocks of the network again, which saves memory and
+    takes time; circuits are not run again."""
     log_every: int = Field(10, gt=0)
     """Steps from one line of metrics.jsonl to the next."""
     sample_every: int | None = Field(1000, gt=0)

@@ -32,7 +32,7 @@ from qgen.training.ema import MovingAverage
 from qgen.training.encoding import Codes, encode_images, fits
 from qgen.training.evaluation import SampleEvaluator, quality_line
 from qgen.training.interrupt import StopRequest
-from qgen.training.memory import check_batch, check_step, weights_kept
+from qgen.training.memory import check_batch, check_step, switch_checkpointing_on, weights_kept
 from qgen.training.metrics import MetricWindow
 from qgen.training.optimization import DivergedError, PlayerOptimizer, StepResult, learning_rate, mean_result
 from qgen.training.report import Report
@@ -128,6 +128,8 @@ class Trainer:
         with closing_on_error(backend):
             copies = weights_kept(config.training)
             model = build_in_memory(lambda: build_model(config, images, backend), copies, what)
+            if config.training.checkpointing:
+                switch_checkpointing_on(model.network)
         if config.start is not None and not run.checkpoints():  # a resumed run has these weights, trained further
             transfer(model.network, config.start, config.parts_taken_over)
         players = [PlayerOptimizer(player, config.training, fabric) for player in model.players()]

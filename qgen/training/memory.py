@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import cast
 
 import torch
@@ -14,6 +14,7 @@ from torch import nn
 from qgen.errors import ConfigError
 from qgen.generators import Player, TrainableModel, input_shape
 from qgen.memory import format_bytes, free_memory
+from qgen.nn.recomputation import Recomputed, set_checkpointing
 from qgen.runs.config import TrainingSettings
 
 #: Tensors that each optimiser keeps for a parameter.
@@ -29,6 +30,19 @@ _NEVER_TRIM, _LARGEST = 2**31 - 1, 2**30
 def weights_kept(settings: TrainingSettings) -> int:
     """Return the copies of each weight in training: itself, its gradient, its average and the optimiser's state."""
     return 3 + _STATE[settings.optimizer]
+
+
+def switch_checkpointing_on(network: nn.Module) -> None:
+    """Let the blocks of a network be computed again in the backward pass.
+
+    Raises:
+        ConfigError: it has no such blocks.
+    """
+    if not set_checkpointing(network):
+        raise ConfigError(
+            "training.checkpointing is for networks of blocks that can be computed again, U-Nets and transformers, and "
+            "this one has none: leave it out"
+        )
 
 
 def check_batch(settings: TrainingSettings, images: int) -> None:
@@ -85,21 +99,41 @@ def bytes_kept(model: TrainableModel, count: int, device: torch.device) -> int:
 
 def _kept(model: TrainableModel, player: Player, count: int, device: torch.device) -> int:
     own = {weight.untyped_storage().data_ptr() for weight in model.network.parameters()}
-    sizes: dict[int, int] = {}
+    kept: dict[int, int] = {}
+    blocks: list[dict[int, int]] = []  # of each one that will be computed again
+    inside: list[dict[int, int]] = [kept]
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
         place = tensor.untyped_storage()
         if place.data_ptr() not in own:
-            sizes[place.data_ptr()] = place.nbytes()
+            inside[-1][place.data_ptr()] = place.nbytes()
         return tensor
+
+    def enter(_block: nn.Module, inputs: tuple[object, ...]) -> None:
+        for given in inputs:
+            if isinstance(given, torch.Tensor):
+                note(given)
+        blocks.append({})
+        inside.append(blocks[-1])
+
+    def leave(_block: nn.Module, _inputs: object, _output: object) -> None:
+        inside.pop()
 
     draws = player.objective.draw(count, model.shape, torch.Generator().manual_seed(0)).to(device)
     images = torch.zeros(count, *input_shape(model, player), device=device)
     given = None if model.conditioning is None else model.conditioning.examples(count).to(device)
     hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
-    with _unchanged(cast(nn.Module, player.objective)), hooks:
+    module = cast(nn.Module, player.objective)
+    again = [block for block in module.modules() if isinstance(block, Recomputed) and block.checkpointing]
+    with ExitStack() as stack:
+        for block in again:
+            stack.callback(block.register_forward_pre_hook(enter).remove)
+            stack.callback(block.register_forward_hook(leave).remove)
+        stack.enter_context(_unchanged(module))
+        stack.enter_context(hooks)
         loss = player.objective(images, draws, given)
-        total = sum(sizes.values())  # while the graph keeps them: freed memory is given out again
+        # While the graph keeps them: freed memory is given out again. Of what is computed again, one block at a time.
+        total = sum(kept.values()) + max((sum(block.values()) for block in blocks), default=0)
         del loss
     return total
 

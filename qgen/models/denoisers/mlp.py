@@ -15,9 +15,10 @@ from qgen.models.denoisers.settings import DenoiserSettings
 from qgen.models.text import TextForm
 from qgen.models.transformer import modulate
 from qgen.models.transformer.blocks import NORM_EPSILON, zero
+from qgen.nn.recomputation import Recomputed
 
 
-class DenseBlock(nn.Module):
+class DenseBlock(Recomputed):
     """A residual block of two linear layers that the condition scales, shifts and gates, as in adaLN-zero.
 
     Source: the denoising MLP of Li et al. 2024, "Autoregressive Image Generation without Vector Quantization",

@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from qgen.models.unet.settings import Variant
+from qgen.nn.recomputation import Recomputed
 
 EPSILON = 1e-5
 SHARPNESS = 10.0  # the factor on the cosines of queries and keys
@@ -32,7 +33,7 @@ class ChannelNorm(nn.Module):
         return functional.layer_norm(pixels.to(self.weight.dtype), self.weight.shape, self.weight, eps=EPSILON)
 
 
-class Attention(nn.Module):
+class Attention(Recomputed):
     """The common part of both attentions: maps (B, C, H, W) to normalised pixels, and the result added to the maps.
 
     Args:

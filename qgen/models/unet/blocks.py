@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from qgen.conditioning import Conditioning, Labels
 from qgen.errors import InputError
+from qgen.nn.recomputation import Recomputed
 
 NORM_EPSILON = 1e-6  # Flax' default
 
@@ -159,7 +160,7 @@ class StandardConvPair(ConvPair):
         return self.conv_1(maps)  # type: ignore[no-any-return]
 
 
-class ResBlock(nn.Module):
+class ResBlock(Recomputed):
     """A residual block: convolution, norm modulated by time, SiLU; convolution, norm, SiLU; added to the input.
 
     Args:
