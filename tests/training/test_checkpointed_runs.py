@@ -26,6 +26,7 @@ def weights(run: Run) -> dict[str, torch.Tensor]:
     return load_checkpoint(run.checkpoints()[-1]).tensors["weights"]
 
 
+@pytest.mark.slow
 def test_a_run_comes_to_the_same_bits(tmp_path: Path) -> None:
     config = small_autoencoder("training.steps=1", "training.samples=0")
     first, _ = train_config(tmp_path / "first", config)
