@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from qiskit import QuantumCircuit, generate_preset_pass_manager
+from qiskit import QuantumCircuit, QuantumRegister, generate_preset_pass_manager
 from qiskit.exceptions import QiskitError
 from qiskit.transpiler import Layout, Target, TranspileLayout
 
@@ -71,6 +71,26 @@ def fix_directions(circuit: QuantumCircuit, target: Target) -> QuantumCircuit:
         return manager.run(circuit)
     except QiskitError as error:
         raise BackendError(f"the circuit cannot be moved to other qubits: {error.message}") from error
+
+
+def set_layout(isa: QuantumCircuit, circuit: QuantumCircuit, starts: Sequence[int], ends: Sequence[int]) -> None:
+    """Give a circuit on a device's qubits its layout, as the transpiler would.
+
+    Args:
+        isa: on all qubits of the device.
+        circuit: what it was made from.
+        starts: the physical qubit on which each qubit of `circuit` starts.
+        ends: that on which it ends.
+    """
+    virtual = [*circuit.qubits, *QuantumRegister(isa.num_qubits - circuit.num_qubits, "ancilla")]
+    first, last = ([*some, *sorted(set(range(isa.num_qubits)) - set(some))] for some in (starts, ends))
+    isa._layout = TranspileLayout(  # noqa: SLF001  # there is no public setter
+        initial_layout=Layout(dict(zip(virtual, first, strict=True))),
+        input_qubit_mapping={qubit: k for k, qubit in enumerate(virtual)},
+        final_layout=Layout({isa.qubits[start]: end for start, end in zip(first, last, strict=True)}),
+        _input_qubit_count=circuit.num_qubits,
+        _output_qubit_list=list(isa.qubits),
+    )
 
 
 def initial_layout(isa: QuantumCircuit) -> tuple[int, ...]:

@@ -13,12 +13,14 @@ from qiskit.transpiler import Target
 
 from qgen.errors import BackendError
 from qgen.progress import ProgressCallback
+from qgen.transpilation.blocks import BlockCircuit, find_blocks
 from qgen.transpilation.circuit_metrics import compute_metrics
 from qgen.transpilation.merge_rotations import merge_rotations
 from qgen.transpilation.parallel import worker_processes
 from qgen.transpilation.relayout import final_layout, initial_layout, relayout
 from qgen.transpilation.subgraph_isomorphism import post_layout
 from qgen.transpilation.transpile import (
+    BLOCKS,
     DEFAULT_METHOD,
     QISKIT_DEFAULT,
     TranspiledCircuit,
@@ -26,6 +28,7 @@ from qgen.transpilation.transpile import (
     TranspileResult,
     check_size,
     prepare_for_transpiler,
+    run_block_routing,
     run_preset,
 )
 
@@ -36,6 +39,7 @@ OTHER_METHODS = (
     ("sabre", DEFAULT_METHOD),
     ("trivial", DEFAULT_METHOD),
     (DEFAULT_METHOD, "basic"),
+    (BLOCKS, BLOCKS),
 )
 #: Of the results that are the likeliest to succeed, and of those with the fewest gates, this many are moved to better
 #: qubits.
@@ -45,10 +49,11 @@ _MAX_SEED = 2**63 - 1
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """What all transpilations share: the circuit, and the same with its rotations merged."""
+    """What all transpilations share: the circuit, the same with its rotations merged, and that as blocks."""
 
     circuit: QuantumCircuit
     merged: QuantumCircuit
+    blocks: BlockCircuit | None
     target: Target
     measured: tuple[int, ...]
     two_qubit_bound: int
@@ -62,7 +67,7 @@ def options_grid(
     Args:
         levels: optimisation levels, 0 to 3.
         seeds: of the transpiler, 0 or more.
-        merge_rotations: whether all but the first have their rotations merged.
+        merge_rotations: whether all but the first have their rotations merged; all but the first absorb SWAPs.
 
     Raises:
         BackendError: no level or seed, or one out of range.
@@ -71,9 +76,12 @@ def options_grid(
         raise BackendError(f"the transpiler has optimisation levels 0 to 3; given: {_listed(levels)}")
     if not seeds or not all(0 <= seed <= _MAX_SEED for seed in seeds):
         raise BackendError(f"the search takes one or more seeds of the transpiler from 0 up; given: {_listed(seeds)}")
-    presets = [TranspileOptions(level, seed, merge_rotations=merge_rotations) for level, seed in product(levels, seeds)]
+    presets = [
+        TranspileOptions(level, seed, merge_rotations=merge_rotations, absorb_swaps=True)
+        for level, seed in product(levels, seeds)
+    ]
     others = [
-        TranspileOptions(max(levels), seed, *methods, merge_rotations)
+        TranspileOptions(max(levels), seed, *methods, merge_rotations, absorb_swaps=True)
         for methods, seed in product(OTHER_METHODS, seeds)
     ]
     return tuple(dict.fromkeys([QISKIT_DEFAULT, *presets, *others]))
@@ -118,7 +126,7 @@ def search(
     merged = merge_rotations(circuit)
     grid = options_grid(levels, seeds, merged != circuit)
     read = range(circuit.num_qubits) if measured is None else measured
-    task = _Task(circuit, merged, target, tuple(read), two_qubit_bound)
+    task = _Task(circuit, merged, find_blocks(merged), target, tuple(read), two_qubit_bound)
     total = len(grid) + 2 * MAX_MOVED
     with worker_processes(processes) as parallel_map:
         attempts = parallel_map(partial(_attempt, task), grid, _offset(progress, 0, total))
@@ -147,7 +155,10 @@ def _attempt(task: _Task, options: TranspileOptions) -> TranspiledCircuit | Back
     began = time.perf_counter()
     circuit = task.merged if options.merge_rotations else task.circuit
     try:
-        isa = transpile_candidate(circuit, task.target, options)
+        if options.routing_method == BLOCKS:
+            isa = run_block_routing(circuit, task.blocks, task.target, options)
+        else:
+            isa = transpile_candidate(circuit, task.target, options)
     except BackendError as error:
         return error
     return _evaluate(task, options, isa, moved=False, began=began)

@@ -10,18 +10,24 @@ from typing import Any
 from qiskit import QuantumCircuit, generate_preset_pass_manager
 from qiskit.circuit.library import UnitaryGate
 from qiskit.exceptions import QiskitError
-from qiskit.transpiler import Target
+from qiskit.transpiler import PassManager, Target
 from qiskit.transpiler.passes import VF2Layout, VF2PostLayout
 
 from qgen.circuits.custom_gates import unroll_custom_gates
 from qgen.circuits.exact_synthesis import synthesize_exactly
 from qgen.errors import BackendError
+from qgen.transpilation.absorb_swaps import AbsorbSwaps
+from qgen.transpilation.block_search import route_blocks
+from qgen.transpilation.blocks import BlockCircuit, find_blocks
 from qgen.transpilation.circuit_metrics import CircuitMetrics
 from qgen.transpilation.delays import delays_to_gates, gates_to_delays, target_with_placeholders
 from qgen.transpilation.merge_rotations import merge_rotations
+from qgen.transpilation.relayout import set_layout
 
 #: The layout or routing method that Qiskit's preset chooses.
 DEFAULT_METHOD = "default"
+#: The layout and routing method of `block_search`.
+BLOCKS = "blocks"
 #: Qubits of the largest group of terms in an evolution, not commuting, that is synthesised from its matrix: some 45
 #: two-qubit gates for an open time. On four qubits it would be 200, whose errors on any device outweigh those of a
 #: product formula.
@@ -41,6 +47,7 @@ class TranspileOptions:
         seed: of the transpiler.
         layout_method, routing_method: as Qiskit names them; "default" for the preset's own choice.
         merge_rotations: controlled rotations on one pair of qubits are merged before; see `merge_rotations`.
+        absorb_swaps: SWAPs of routing are absorbed into the gates beside them; see `absorb_swaps`.
     """
 
     level: int
@@ -48,6 +55,7 @@ class TranspileOptions:
     layout_method: str = DEFAULT_METHOD
     routing_method: str = DEFAULT_METHOD
     merge_rotations: bool = False
+    absorb_swaps: bool = False
 
 
 #: What Qiskit does by itself at its highest level.
@@ -114,7 +122,10 @@ def transpile(circuit: QuantumCircuit, target: Target, options: TranspileOptions
         CircuitError: see `prepare_for_transpiler`.
     """
     prepared = prepare_for_transpiler(circuit)
-    return run_preset(merge_rotations(prepared) if options.merge_rotations else prepared, target, options)
+    merged = merge_rotations(prepared) if options.merge_rotations else prepared
+    if options.routing_method == BLOCKS:
+        return run_block_routing(merged, find_blocks(merged), target, options)
+    return run_preset(merged, target, options)
 
 
 def prepare_for_transpiler(circuit: QuantumCircuit) -> QuantumCircuit:
@@ -164,6 +175,8 @@ def run_preset(
         )
         if limit_vf2 and options.level == QISKIT_DEFAULT.level:
             _limit_vf2(manager.to_flow_controller().tasks)
+        if options.absorb_swaps:
+            manager.post_routing = PassManager([AbsorbSwaps()])
         isa = manager.run(replaced)
     except TypeError as error:
         # Qiskit 2.6 copies the circuit at level 3, and cannot copy some sums of angles whose parameters cancelled.
@@ -174,6 +187,43 @@ def run_preset(
         reason = error.message if isinstance(error, QiskitError) else error
         raise BackendError(f"the transpiler cannot fit this circuit to the device: {reason}") from error
     return gates_to_delays(isa, placeholders, target)
+
+
+def run_block_routing(
+    circuit: QuantumCircuit, blocks: BlockCircuit | None, target: Target, options: TranspileOptions
+) -> QuantumCircuit:
+    """Lay out and route a circuit by its blocks, and translate and optimise the result as Qiskit's preset does.
+
+    Args:
+        circuit: see `prepare_for_transpiler`; its rotations are merged already if `options` say so.
+        blocks: of the circuit; see `find_blocks`.
+        target: the device.
+        options: of the transpilation; its methods are not looked at.
+
+    Raises:
+        BackendError: the circuit is not one of gates alone, all qubits of the device are coupled, or there is no route.
+    """
+    try:
+        routed = None if blocks is None else route_blocks(blocks, target, options.seed)
+    except QiskitError as error:  # of Sabre's layout
+        raise BackendError(f"the transpiler cannot fit this circuit to the device: {error.message}") from error
+    if routed is None:
+        raise BackendError("this circuit has no route by blocks on this device: take another routing method")
+    try:
+        manager = generate_preset_pass_manager(
+            options.level,
+            target=target,
+            initial_layout=list(range(target.num_qubits)),  # with one of its own, it would look for better places
+            routing_method="none",
+            seed_transpiler=options.seed,
+        )
+        for stage in ("init", "layout", "routing"):
+            setattr(manager, stage, None)
+        isa = manager.run(routed.circuit)
+    except (QiskitError, ValueError, TypeError) as error:  # see `run_preset`
+        raise BackendError(f"the transpiler cannot translate this circuit for the device: {error}") from error
+    set_layout(isa, circuit, routed.starts, routed.ends)
+    return isa
 
 
 def check_size(circuit: QuantumCircuit, target: Target, device: str = "the device") -> None:

@@ -1,0 +1,197 @@
+"""Lay out and route a circuit by its blocks: local search over first places, and the circuit on the device's qubits."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import rustworkx as rx
+from qiskit import QuantumCircuit
+from qiskit.circuit.library import SwapGate
+from qiskit.transpiler import CouplingMap, Layout, PassManager, Target
+from qiskit.transpiler.passes import SabreLayout
+
+from qgen.randomness import derive
+from qgen.transpilation.absorb_swaps import Step, absorb_steps
+from qgen.transpilation.block_routing import BlockRouter, Route, Run
+from qgen.transpilation.blocks import BlockCircuit
+
+#: States that the beam search keeps while it looks for places, and at the end.
+_WIDTH, _LAST_WIDTH = 4, 24
+#: Changes of the first places that are tried for a circuit of `_USUAL_BLOCKS` or fewer; of a larger one, fewer.
+_CHANGES, _USUAL_BLOCKS = 16, 42
+#: Blocks above which a circuit is left to Qiskit alone.
+MAX_BLOCKS = 2_000
+#: Rounds forwards and backwards from each first places.
+_ROUNDS = 2
+_SABRE_TRIALS = 8
+#: Of the annealing over first places, in gates.
+_TEMPERATURE = 1.0
+_FAR = 1e6
+
+
+class RoutedCircuit(NamedTuple):
+    """A circuit on a device's qubits, not yet in its gates.
+
+    Attributes:
+        circuit: in CX, CY, CZ and one-qubit gates, on all qubits of the device.
+        starts, ends: for each qubit of the original circuit, that of the device.
+    """
+
+    circuit: QuantumCircuit
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Device:
+    """The couplers of a device: neighbours of each site, distances, and sites at most two couplers away."""
+
+    neighbours: list[list[int]]
+    distances: list[list[float]]
+    near: list[list[int]]
+
+
+def route_blocks(blocks: BlockCircuit, target: Target, seed: int) -> RoutedCircuit | None:
+    """Route a circuit for a device; None if no route was found, or none is needed: all qubits are coupled.
+
+    Args:
+        blocks: of the circuit.
+        target: the device.
+        seed: equal seeds give equal routes.
+    """
+    pairs = blocks.blocks()
+    coupling = target.build_coupling_map()
+    if coupling is None or not 0 < len(pairs) <= MAX_BLOCKS:
+        return None
+    device = _device(coupling)
+    if all(distance <= 1 for row in device.distances for distance in row):
+        return None
+    wires = len(blocks.ends)
+    router = BlockRouter(
+        [block.wires for block in pairs],
+        blocks.block_order(),
+        [block.swap_gates for block in pairs],
+        wires,
+        device.neighbours,
+        device.distances,
+    )
+    rng = random.Random(derive(seed, "route blocks"))
+    start = _sabre_layout(blocks.circuit, coupling, derive(seed, "sabre layout") % 2**31)
+    route = _LocalSearch(router, device, rng).run(
+        start, max(1, _CHANGES * _USUAL_BLOCKS // max(len(pairs), _USUAL_BLOCKS))
+    )
+    return None if route is None else _routed_circuit(blocks, route, target.num_qubits)
+
+
+class _LocalSearch:
+    def __init__(self, router: BlockRouter, device: _Device, rng: random.Random) -> None:
+        self._forwards, self._backwards = router, router.reversed()
+        self._device, self._rng = device, rng
+
+    def run(self, start: Sequence[int], changes: int) -> Route | None:
+        best = current = self._refined(start)
+        for _ in range(changes):
+            if best is None or current is None or best.gates <= 0:
+                break
+            other = self._refined(self._changed(current.start))
+            if other is None:
+                continue
+            if other.gates <= current.gates + self._rng.expovariate(1 / _TEMPERATURE):
+                current = other
+            best = min(best, other, key=lambda route: route.gates)
+        if best is None:
+            return None
+        last = self._forwards.route(best.start, _LAST_WIDTH, self._rng)
+        return min((one for one in (last, best) if one is not None), key=lambda route: route.gates)
+
+    def _refined(self, start: Sequence[int]) -> Route | None:
+        """Go forwards, backwards and so on, each time from where the last one ended, while that helps."""
+        best: Route | None = None
+        for _ in range(_ROUNDS):
+            route = self._forwards.route(start, _WIDTH, self._rng)
+            if route is None or (best is not None and route.gates >= best.gates):
+                break
+            best = route
+            back = self._backwards.route(route.end, _WIDTH, self._rng)
+            if back is None:
+                break
+            start = back.end
+        return best
+
+    def _changed(self, start: Sequence[int]) -> list[int]:
+        """Move one to three wires to sites near by; one that is there changes places."""
+        sites = list(start)
+        for _ in range(self._rng.choice((1, 1, 2, 3))):
+            wire = self._rng.randrange(len(sites))
+            old, new = sites[wire], self._rng.choice(self._device.near[sites[wire]] or [sites[wire]])
+            if new in sites:
+                sites[sites.index(new)] = old
+            sites[wire] = new
+        return sites
+
+
+def _device(coupling: CouplingMap) -> _Device:
+    graph = rx.PyGraph(multigraph=False)
+    graph.add_nodes_from(range(coupling.size()))
+    graph.add_edges_from_no_data([tuple(edge) for edge in coupling.get_edges()])
+    distances = rx.distance_matrix(graph, null_value=_FAR).tolist()
+    neighbours = [sorted(graph.neighbors(site)) for site in range(coupling.size())]
+    near = [[other for other, distance in enumerate(row) if 0 < distance <= 2] for row in distances]
+    return _Device(neighbours, distances, near)
+
+
+def _sabre_layout(circuit: QuantumCircuit, coupling: CouplingMap, seed: int) -> list[int]:
+    """Return the site of each qubit that Sabre begins with."""
+    layout = SabreLayout(coupling, seed=seed, swap_trials=_SABRE_TRIALS, layout_trials=_SABRE_TRIALS, skip_routing=True)
+    manager = PassManager([layout])
+    manager.run(circuit)
+    found: Layout = manager.property_set["layout"]
+    return [found[qubit] for qubit in circuit.qubits]
+
+
+def _routed_circuit(blocks: BlockCircuit, route: Route, size: int) -> RoutedCircuit:
+    circuit = QuantumCircuit(size, global_phase=blocks.circuit.global_phase, name=blocks.circuit.name)
+    for operation, sites in absorb_steps(_steps(blocks, route)):
+        if isinstance(operation, SwapGate):  # Qiskit would take it for a change of names
+            for pair in (sites, sites[::-1], sites):
+                circuit.cx(*pair)
+        else:
+            circuit.append(operation, sites)
+    return RoutedCircuit(circuit, route.start, tuple(route.end[wire] for wire in blocks.ends))
+
+
+def _steps(blocks: BlockCircuit, route: Route) -> Iterator[Step]:
+    """List the gates on the device's qubits; those outside of blocks as early as they can run."""
+    site = list(route.start)
+    left = dict(enumerate(blocks.before))
+    indices, done = blocks.block_indices, set[int]()
+
+    def run(k: int) -> Iterator[Step]:
+        done.add(k)
+        del left[k]
+        for operation, wires in blocks.nodes[k].steps:
+            yield Step(operation, tuple(site[wire] for wire in wires))
+
+    def ready() -> Iterator[Step]:
+        # In the order of the nodes, so that what depends on another comes after it.
+        for k in [k for k in left if len(blocks.nodes[k].wires) == 1]:
+            if left[k] <= done:
+                yield from run(k)
+
+    yield from ready()
+    for move in route.moves:
+        if isinstance(move, Run):
+            k = indices[move.block]
+            yield from run(k)
+            if move.swap:
+                a, b = blocks.nodes[k].wires
+                yield Step(SwapGate(), (site[a], site[b]))
+                site[a], site[b] = site[b], site[a]
+            yield from ready()
+        else:
+            yield Step(SwapGate(), move.sites)
+            exchange = dict(zip(move.sites, move.sites[::-1], strict=True))
+            site = [exchange.get(one, one) for one in site]
