@@ -158,3 +158,9 @@ def next_image_streams(lead: Sequence[int], rows: int) -> Streams | None:
     if not lead or not count or lead[0] % count:
         return Streams((derive(0, "shots of all", call),), rows)
     return Streams(tuple(derive(seed, "shots", call) for seed in images.seeds), rows // count)
+
+
+def image_count() -> int | None:
+    """Return how many images are sampled now, within `image_streams`; None outside."""
+    images = _images.get()
+    return None if images is None else len(images.seeds)

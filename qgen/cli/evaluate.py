@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from qgen.data import DataSettings
-    from qgen.evaluation import Baseline, Evaluation, Protocol, Reference
+    from qgen.evaluation import Baseline, ControlImages, Evaluation, Evaluator, Protocol, Reference, TrialResult
     from qgen.metrics import FeatureSpace
     from qgen.runs import Run
+    from qgen.sampling import Trained
 
 EXAMPLES = """\b
 Examples:
@@ -30,7 +32,14 @@ Examples:
   qgen evaluate --count 64 --features digits --json
   qgen evaluate runs/first-try --compare runs/first-try --count 64
   qgen evaluate runs/first-try --baselines --count 64
+  qgen evaluate runs/first-try --no-controls --count 64
   qgen evaluate images --reference digits --size 8
+
+A hybrid is evaluated beside its controls, which train nothing: the same
+images with the outputs of its circuits replaced by their mean (no circuits
+run), and shuffled (as many again, so twice the time; never on a device).
+Controls that are trained, as a classical twin or a model without circuits,
+are runs of their own: --compare RUN, or `qgen study compare`.
 
 FID, KID and Inception Score of publications are of Inception's features:
 --protocol defalco2024, with weights that you have (--weights FILE.pth).
@@ -51,6 +60,7 @@ class Request(NamedTuple):
     data_dir: Path | None
     device: Literal["auto", "cpu", "cuda"]
     baselines: bool = False
+    controls: bool = True
 
 
 class Sampling(NamedTuple):
@@ -101,6 +111,14 @@ def evaluate(
             help="Also Gaussians of the model's codes (of pixels, without an autoencoder), decoded as its samples are.",
         ),
     ] = False,
+    controls: Annotated[
+        bool,
+        typer.Option(
+            "--controls/--no-controls",
+            help="Of a hybrid: also with its circuits' outputs replaced by their mean, and shuffled (as many circuits "
+            "again; not on devices).",
+        ),
+    ] = True,
     protocol: Annotated[
         Literal["default", "defalco2024"], typer.Option(help="Measure as a paper does: its features and counts.")
     ] = "default",
@@ -129,7 +147,8 @@ def evaluate(
     """
     if out is not None and out.suffix.lower() != ".html":
         raise typer.BadParameter(f"{str(out)!r} does not end in .html.", param_hint="--out")
-    request = _request(protocol, features, weights, count, seed, data_dir, device)._replace(baselines=baselines)
+    request = _request(protocol, features, weights, count, seed, data_dir, device)
+    request = request._replace(baselines=baselines, controls=controls)
     sampling = Sampling(backend.settings(), sampler.settings(), spending)
     console = make_console(as_json)
     if what is not None and what.is_dir() and not (what / "config.yaml").is_file():
@@ -192,18 +211,18 @@ def _of_runs(
         raise typer.BadParameter("plan one run at a time: leave --compare out.", param_hint="--dry-run")
     folder = runs[0].path / "evaluation"
     check_outputs(out or (None if sampling.spending.dry_run else folder / "x.html"), makes_folders=True)
-    references, space = _open(console, [config.data for config in configs], request)
+    evaluators = _open(console, [config.data for config in configs], request)
 
     evaluations, names = [], []
-    for run, reference in zip(runs, references, strict=True):
-        sampled = _sample(console, run, reference, request, sampling, as_json)
+    for run, evaluator in zip(runs, evaluators, strict=True):
+        sampled = _sample(console, run, evaluator.reference, request, sampling, as_json)
         if sampled is None:
             return [], folder
         names.append(sampled.file_name)
-        evaluations.append(_evaluate(console, sampled.images, run.name, sampled.facts, reference, space, request))
+        evaluations.append(_evaluate_hybrid(console, sampled, run.name, evaluator))
         for each in sampled.baselines:
             known = each.name if len(runs) == 1 else f"{each.name} of {run.name}"
-            evaluations.append(_evaluate(console, each.images, known, each.facts, reference, space, request))
+            evaluations.append(_evaluate(console, each.images, known, each.facts, evaluator))
     name = "-".join([names[0], request.features, *(run.name for run in runs[1:])])
     if request.baselines:
         name += "-baselines"
@@ -213,12 +232,14 @@ def _of_runs(
 
 
 class Sampled(NamedTuple):
-    """Samples of a run, where they came from, a name of a file, and the baselines that were asked for."""
+    """Samples of a run, where they came from, a name of a file, and what was asked for beside them."""
 
     images: torch.Tensor
     facts: dict[str, Any]
     file_name: str
     baselines: list[Baseline]
+    controls: list[ControlImages]
+    trials: tuple[TrialResult, ...]
 
 
 def _sample(
@@ -227,34 +248,54 @@ def _sample(
     """Return samples of a run; None after a dry run."""
     import torch
 
-    from qgen.evaluation import check_baselines, sample_baselines
-    from qgen.nn import describe_runs
+    from qgen.evaluation import check_baselines, run_trials, sample_baselines, sample_controls
+    from qgen.nn import describe_runs, output_means
     from qgen.sampling import check_count, open_trained, sample_facts, sample_images, sample_name
     from qgen.training import choose_device
 
     device = choose_device(request.device)
     trained = open_trained(run, sampling.backend, sampling.sampler)
-    count = request.image_count or min(MAX_COUNT, len(reference.real))
+    count, seed = request.image_count or min(MAX_COUNT, len(reference.real)), request.seed
     with closing(trained.backend):
+        generator = trained.generator
         if request.baselines:
-            check_baselines(trained.generator, reference.train)
-        check_count(count, trained.generator.shape)
-        circuits = trained.generator.circuits_per_image * count
-        runs = describe_runs(trained.generator.sampler)
+            check_baselines(generator, reference.train)
+        check_count(count, generator.shape)
+        circuits = generator.circuits_per_image * count
+        runs = describe_runs(generator.sampler)
         how = f"{circuits:,} circuits on {runs}" if runs else "no circuits"
         if not as_json:
             console.print(f"{count:,} images of {run.path} after {trained.step:,} steps: {how}", soft_wrap=True)
-        if not confirmation.confirm_sampling(console, trained, count, request.seed, sampling.spending, as_json):
+            if request.controls and circuits:
+                console.print(_cost_of_controls(trained, circuits), soft_wrap=True)
+        if not confirmation.confirm_sampling(console, trained, count, seed, sampling.spending, as_json):
             return None
-        with progress(console, "sampling") as bar:
+        with progress(console, "sampling") as bar, output_means(generator.sampler) as means:
             confirmation.show_job_status(console, trained.backend, bar)
-            images = sample_images(trained, count, request.seed, device, bar)
+            images = sample_images(trained, count, seed, device, bar)
         baselines: list[Baseline] = []
+        controls: list[ControlImages] = []
+        trials: tuple[TrialResult, ...] = ()
+        if request.controls:
+            with progress(console, "sampling controls") as bar:
+                again = partial(sample_images, trained, count, seed, device, bar)
+                local = not trained.backend.capabilities.remote
+                controls += sample_controls(generator.sampler, means, again, circuits, local)
+                trials = run_trials(generator, reference.real_images(count), images, seed, device)
         if request.baselines:
             with progress(console, "fitting baselines") as bar:
-                baselines += sample_baselines(trained.generator, reference.train, count, request.seed, device, bar)
-        facts = sample_facts(trained, count, request.seed, torch.device(device))
-        return Sampled(images, facts, sample_name(trained, count, request.seed), baselines)
+                baselines += sample_baselines(generator, reference.train, count, seed, device, bar)
+        facts = sample_facts(trained, count, seed, torch.device(device))
+        return Sampled(images, facts, sample_name(trained, count, seed), baselines, controls, trials)
+
+
+def _cost_of_controls(trained: Trained, circuits: int) -> str:
+    if trained.backend.capabilities.remote:
+        return "control: the same images with the mean of the circuits' outputs in their place, which runs no circuits"
+    return (
+        f"controls: the same images with the circuits' outputs replaced by their mean, and shuffled: {circuits:,} "
+        "circuits more; --no-controls leaves them out"
+    )
 
 
 def _of_folder(
@@ -278,28 +319,29 @@ def _of_folder(
     say = partial(console.print, soft_wrap=True)
     with progress(console, "reading images") as bar:
         found = open_images(own.model_copy(update={"limit": request.image_count}), progress=bar, message=say)
-    references, space = _open(console, [real], request)
+    (evaluator,) = _open(console, [real], request)
 
     import torch
 
     images = found.scaled(torch.arange(len(found)))
     facts = {"folder": found.source, "sha256": found.sha256}
-    return [_evaluate(console, images, str(folder), facts, references[0], space, request)], path
+    return [_evaluate(console, images, str(folder), facts, evaluator)], path
 
 
-def _open(console: Console, settings: list[DataSettings], request: Request) -> tuple[list[Reference], FeatureSpace]:
-    """Open the real images of each run, and the features that all of them share.
+def _open(console: Console, settings: list[DataSettings], request: Request) -> list[Evaluator]:
+    """Open the real images of each run, and the features that all of them share; equal settings share all.
 
     Raises:
         ConfigError: two runs learned from other data.
     """
     from qgen.errors import ConfigError
-    from qgen.evaluation import open_reference
+    from qgen.evaluation import Evaluator, open_reference
     from qgen.metrics import open_feature_space
 
+    different = [each for number, each in enumerate(settings) if each not in settings[:number]]
     with progress(console, "fetching images") as bar:
         say, count = partial(console.print, soft_wrap=True), request.protocol.real_count
-        references = [open_reference(each, request.data_dir, count, bar, say) for each in settings]
+        references = [open_reference(each, request.data_dir, count, bar, say) for each in different]
     first = references[0]
     for reference in references:
         if reference.whole.sha256 != first.whole.sha256:
@@ -308,19 +350,28 @@ def _open(console: Console, settings: list[DataSettings], request: Request) -> t
                 f"{first.whole.name} {first.whole.shape} and {reference.whole.name} {reference.whole.shape}"
             )
     with progress(console, "preparing the features"):
-        return references, open_feature_space(request.features, first.whole, request.weights)
+        space: FeatureSpace = open_feature_space(request.features, first.whole, request.weights)
+    evaluators = [Evaluator(space, reference, request.protocol) for reference in references]
+    return [evaluators[different.index(each)] for each in settings]
+
+
+def _evaluate_hybrid(console: Console, sampled: Sampled, name: str, evaluator: Evaluator) -> Evaluation:
+    """Evaluate samples, and their controls beside them."""
+    from dataclasses import replace
+
+    from qgen.evaluation import Controls, compare_controls
+
+    found = _evaluate(console, sampled.images, name, sampled.facts, evaluator)
+    if not sampled.controls and not sampled.trials:
+        return found
+    beside = compare_controls(
+        found, sampled.controls, lambda images, name, facts: _evaluate(console, images, name, facts, evaluator)
+    )
+    return replace(found, controls=Controls(beside, sampled.trials))
 
 
 def _evaluate(
-    console: Console,
-    images: torch.Tensor,
-    name: str,
-    facts: dict[str, Any],
-    reference: Reference,
-    space: FeatureSpace,
-    request: Request,
+    console: Console, images: torch.Tensor, name: str, facts: Mapping[str, Any], evaluator: Evaluator
 ) -> Evaluation:
-    from qgen.evaluation import evaluate_images
-
     with progress(console, "measuring") as bar:
-        return evaluate_images(images, name, facts, space, reference, request.protocol, progress=bar)
+        return evaluator(images, name, facts, bar)

@@ -36,7 +36,7 @@ def write(evaluations: Sequence[Evaluation], page: Path) -> dict[str, str]:
 
 def show(console: Console, evaluations: Sequence[Evaluation], files: dict[str, str], as_json: bool) -> None:
     """Print the results: JSON, or tables with notes."""
-    from qgen.evaluation import text
+    from qgen.evaluation import control_text, text
     from qgen.evaluation.compare import plain
 
     if as_json:
@@ -49,6 +49,13 @@ def show(console: Console, evaluations: Sequence[Evaluation], files: dict[str, s
         _print_table(console, text.HEADINGS, text.rows(each))
         if each.collapse:
             console.print(f"warning: {each.collapse}", soft_wrap=True, style="yellow")
+        if each.controls:
+            if each.controls.samples:
+                console.print("controls: differences", style="bold")
+                _print_table(console, ("as they are", *control_text.headings(each.controls)), control_text.rows(each))
+            for line in control_text.sentences(each.controls):
+                console.print(line, soft_wrap=True)
+            console.print()
     if others:
         console.print("\ndifferences", style="bold")
         headings = (first.name, *(f"{other.name} less {first.name}" for other in others))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qgen.cli import options, study_noise, study_options
-from qgen.cli.output import check_folder, make_console
-from qgen.cli.study_options import make_executor, run_and_report, study_folder
+from qgen.cli import study_noise
+from qgen.cli.option_groups import flatten_groups
+from qgen.cli.output import make_console
+from qgen.cli.study_options import StudyArgs, run_and_report
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,12 +42,8 @@ def study() -> None:
     """Run and compare many trainings or samplings, and say what they support."""
 
 
-app.command(epilog=study_noise.NOISE_EXAMPLES)(study_noise.noise)
-app.command(epilog=study_noise.SHOTS_EXAMPLES)(study_noise.shots)
-
-
-@app.command(epilog=_COMPARE_EXAMPLES)
 def compare(
+    *,
     presets: Annotated[list[str], typer.Argument(metavar="PRESET", help="Presets, or YAML files.")],
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Seeds of each preset; two or more give intervals.")] = 3,
     fraction: Annotated[
@@ -61,14 +58,7 @@ def compare(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of all. Repeatable.")
     ] = None,
-    jobs: study_options.Jobs = None,
-    executor: study_options.ExecutorName = None,
-    scheduler: study_options.Scheduler = None,
-    out: study_options.Out = None,
-    data_dir: options.DataDir = None,
-    device: study_options.Device = "cpu",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be trained, and stop.")] = False,
-    as_json: options.AsJson = False,
+    common: StudyArgs,
 ) -> None:
     """Compare presets that are trained on the same budget.
 
@@ -79,25 +69,36 @@ def compare(
     """
     from qgen.studies.comparison import make_comparison
 
-    folder = study_folder(out, "compare")
-    runner = make_executor(executor, scheduler, jobs, data_dir, device)
-    if not dry_run:
-        check_folder(folder / "compare.json")
-    console = make_console(as_json)
+    folder, runner = common.prepare("compare")
+    console = make_console(common.as_json)
     study = make_comparison(presets, seeds, fraction or [1.0], images, baseline, set_ or [])
     if images is not None and study.images != images:
         console.print(f"{images:,} images are no whole number of steps of all: each run sees {study.images:,}")
-    if dry_run:
-        _print_comparison(console, study, as_json)
+    if common.dry_run:
+        _print_comparison(console, study, common.as_json)
         return
-    run_and_report(console, study, folder, runner, data_dir, as_json)
+    run_and_report(console, study, folder, runner, common.data_dir, common.as_json)
+
+
+for _command, _epilog in (
+    (study_noise.noise, study_noise.NOISE_EXAMPLES),
+    (study_noise.shots, study_noise.SHOTS_EXAMPLES),
+    (compare, _COMPARE_EXAMPLES),
+):
+    app.command(epilog=_epilog)(flatten_groups(_command))
 
 
 def _print_comparison(console: Console, study: ComparisonStudy, as_json: bool) -> None:
     """Print what would be trained."""
     names = [cell.name for cell in study.cells()]
     if as_json:
-        typer.echo(json.dumps(study.plain() | {"runs": names}, indent=2))
+        typer.echo(
+            json.dumps(
+                study.plain()
+                | {"runs": names, "stages": [task.name for task in study.tasks() if task.name not in names]},
+                indent=2,
+            )
+        )
         return
     from rich.table import Table
 
@@ -108,4 +109,6 @@ def _print_comparison(console: Console, study: ComparisonStudy, as_json: bool) -
         counts = (arm.parameters, arm.quantum_parameters, arm.steps, arm.images_per_step)
         table.add_row(arm.name, *(f"{count:,}" for count in counts))
     console.print(table)
-    console.print(f"{len(names)} runs, each of {study.images:,} training images", soft_wrap=True)
+    stages = len(list(study.tasks())) - len(names)
+    before = f"; before them {stages} first stages, each for all runs that share it" if stages else ""
+    console.print(f"{len(names)} runs, each of {study.images:,} training images{before}", soft_wrap=True)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qgen.cli import options, study_options
-from qgen.cli.output import check_folder, make_console
-from qgen.cli.study_options import make_executor, run_and_report, study_folder
+from qgen.cli.output import make_console
+from qgen.cli.study_options import StudyArgs, run_and_report
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from qgen.studies import Executor
     from qgen.studies.noise import NoiseStudy
 
 NOISE_EXAMPLES = """\b
@@ -33,19 +35,38 @@ Examples:
   qgen study shots patch-gan --backend fake_fez --mitigation readout"""
 
 Sources = Annotated[list[str], typer.Argument(metavar="SOURCE", help="Folders of runs, presets, or YAML files.")]
-Mitigation = Annotated[
-    list[str] | None, typer.Option(metavar="WAY", help="none, readout, zne:1,3, readout+zne:1,3,5. Repeatable.")
-]
-Seeds = Annotated[int, typer.Option(min=1, max=1000, help="Of trainings and images; two or more give intervals.")]
-Count = Annotated[int, typer.Option(min=2, help="Images that are sampled and judged in each cell.")]
-Images = Annotated[int | None, typer.Option(min=1, help="Training images that each preset sees; default: as it says.")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of all presets. Repeatable.")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and stop.")]
+
+
+@dataclass(frozen=True)
+class SampledArgs:
+    """Options of both studies: what is sampled, and what is trained for it.
+
+    Attributes:
+        mitigation: ways of mitigating errors.
+        seeds: number of seeds.
+        count: images of each cell.
+        images: training images that each preset sees; None: as it says.
+        set_: changes to the settings of presets.
+    """
+
+    mitigation: Annotated[
+        list[str] | None, typer.Option(metavar="WAY", help="none, readout, zne:1,3, readout+zne:1,3,5. Repeatable.")
+    ] = None
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1000, help="Of trainings and images; two or more give intervals.")
+    ] = 3
+    count: Annotated[int, typer.Option(min=2, help="Images that are sampled and judged in each cell.")] = 500
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Training images that each preset sees; default: as it says.")
+    ] = None
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of all presets. Repeatable."),
+    ] = None
 
 
 def noise(
+    *,
     sources: Sources,
     backend: Annotated[
         list[str] | None,
@@ -57,20 +78,9 @@ def noise(
         typer.Option(metavar="LIST", help="all, gates, relaxation, readout, gates+readout; default: all. Repeatable."),
     ] = None,
     shots: Annotated[str, typer.Option(metavar="LIST", help="Of each circuit, as in 128,1024,exact.")] = "exact",
-    mitigation: Mitigation = None,
-    seeds: Seeds = 3,
-    count: Count = 500,
     train: Annotated[bool, typer.Option("--train", help="Also train presets under the noise of each scale.")] = False,
-    images: Images = None,
-    set_: Set = None,
-    jobs: study_options.Jobs = None,
-    executor: study_options.ExecutorName = None,
-    scheduler: study_options.Scheduler = None,
-    out: study_options.Out = None,
-    data_dir: options.DataDir = None,
-    device: study_options.Device = "cpu",
-    dry_run: DryRun = False,
-    as_json: options.AsJson = False,
+    sampled: SampledArgs,
+    common: StudyArgs,
 ) -> None:
     """Sample trained generators under a device's noise, and say what it costs.
 
@@ -83,49 +93,32 @@ def noise(
     from qgen.studies.noise import conditions as axes
     from qgen.studies.noise import make_noise_study
 
-    folder = study_folder(out, "noise")
-    runner = make_executor(executor, scheduler, jobs, data_dir, device)
-    if not dry_run:
-        check_folder(folder / "noise.json")
+    folder, runner = common.prepare("noise")
     study = make_noise_study(
         sources,
         [axes.read_backend(name) for name in backend or ["fake_fez"]],
         axes.read_scales([scales]),
-        seeds,
+        sampled.seeds,
         kinds=axes.read_kinds(kinds or [axes.ALL]),
         shots=axes.read_shots([shots]),
-        mitigations=axes.read_mitigations(mitigation or []),
-        count=count,
-        images=images,
-        changes=set_ or [],
+        mitigations=axes.read_mitigations(sampled.mitigation or []),
+        count=sampled.count,
+        images=sampled.images,
+        changes=sampled.set_ or [],
         train=train,
     )
-    console = make_console(as_json)
-    if dry_run:
-        _print_plan(console, study, as_json)
-        return
-    run_and_report(console, study, folder, runner, data_dir, as_json)
+    _run(study, folder, runner, common)
 
 
 def shots(
+    *,
     sources: Sources,
     backend: Annotated[
         str, typer.Option(metavar="NAME", help="aer (no noise), or a device with its noise, as fake_fez.")
     ] = "aer",
     shots: Annotated[str, typer.Option(metavar="LIST", help="Of each circuit.")] = "128,1024,exact",
-    mitigation: Mitigation = None,
-    seeds: Seeds = 3,
-    count: Count = 500,
-    images: Images = None,
-    set_: Set = None,
-    jobs: study_options.Jobs = None,
-    executor: study_options.ExecutorName = None,
-    scheduler: study_options.Scheduler = None,
-    out: study_options.Out = None,
-    data_dir: options.DataDir = None,
-    device: study_options.Device = "cpu",
-    dry_run: DryRun = False,
-    as_json: options.AsJson = False,
+    sampled: SampledArgs,
+    common: StudyArgs,
 ) -> None:
     """Sample trained generators with fewer and more shots, and say how many do.
 
@@ -135,29 +128,30 @@ def shots(
     from qgen.studies.noise import conditions as axes
     from qgen.studies.noise import make_noise_study
 
-    folder = study_folder(out, "shots")
-    runner = make_executor(executor, scheduler, jobs, data_dir, device)
-    if not dry_run:
-        check_folder(folder / "shots.json")
+    folder, runner = common.prepare("shots")
     noiseless = backend == axes.NOISELESS
     study = make_noise_study(
         sources,
         [backend if noiseless else axes.read_backend(backend)],
         (0.0,) if noiseless else (1.0,),
-        seeds,
+        sampled.seeds,
         kinds=(axes.KINDS,),
         shots=axes.read_shots([shots]),
-        mitigations=axes.read_mitigations(mitigation or []),
-        count=count,
-        images=images,
-        changes=set_ or [],
+        mitigations=axes.read_mitigations(sampled.mitigation or []),
+        count=sampled.count,
+        images=sampled.images,
+        changes=sampled.set_ or [],
         kind="shots",
     )
-    console = make_console(as_json)
-    if dry_run:
-        _print_plan(console, study, as_json)
-        return
-    run_and_report(console, study, folder, runner, data_dir, as_json)
+    _run(study, folder, runner, common)
+
+
+def _run(study: NoiseStudy, folder: Path, runner: Executor, common: StudyArgs) -> None:
+    console = make_console(common.as_json)
+    if common.dry_run:
+        _print_plan(console, study, common.as_json)
+    else:
+        run_and_report(console, study, folder, runner, common.data_dir, common.as_json)
 
 
 def _print_plan(console: Console, study: NoiseStudy, as_json: bool) -> None:

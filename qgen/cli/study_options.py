@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from qgen.cli.output import print_json
+from qgen.cli import options
+from qgen.cli.output import check_folder, print_json
 from qgen.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -26,7 +28,46 @@ Scheduler = Annotated[
     typer.Option(metavar="ADDRESS", help="Dask's scheduler, as tcp://HOST:8786; default: workers on this machine."),
 ]
 Out = Annotated[Path | None, typer.Option(metavar="FOLDER", help="The study's folder; an existing study is resumed.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and stop.")]
 Device = Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the classical layers run.")]
+
+
+@dataclass(frozen=True)
+class StudyArgs:
+    """Options of all studies: where tasks run, where results go, and whether anything is run.
+
+    Attributes:
+        jobs: tasks at a time on this machine; None: one for each core.
+        executor: what runs them; None: processes on this machine.
+        scheduler: address of Dask's scheduler.
+        out: the study's folder; None: a new one.
+        data_dir: where data sets lie.
+        device: where classical layers run.
+        dry_run: show what would be run only.
+        as_json: print JSON.
+    """
+
+    jobs: Jobs = None
+    executor: ExecutorName = None
+    scheduler: Scheduler = None
+    out: Out = None
+    data_dir: options.DataDir = None
+    device: Device = "cpu"
+    dry_run: DryRun = False
+    as_json: options.AsJson = False
+
+    def prepare(self, kind: str) -> tuple[Path, Executor]:
+        """Return the study's folder and executor, once it is sure that results can be written.
+
+        Raises:
+            typer.BadParameter: options contradict one another, or the folder cannot be written.
+            RunError: Dask is not installed.
+        """
+        folder = study_folder(self.out, kind)
+        runner = make_executor(self.executor, self.scheduler, self.jobs, self.data_dir, self.device)
+        if not self.dry_run:
+            check_folder(folder / f"{kind}.json")
+        return folder, runner
 
 
 def make_executor(

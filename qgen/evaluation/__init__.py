@@ -10,7 +10,15 @@ if TYPE_CHECKING:
     from qgen.evaluation.baselines import sample_baselines as sample_baselines
     from qgen.evaluation.compare import Difference as Difference
     from qgen.evaluation.compare import differences as differences
+    from qgen.evaluation.controls import Control as Control
+    from qgen.evaluation.controls import ControlImages as ControlImages
+    from qgen.evaluation.controls import Controls as Controls
+    from qgen.evaluation.controls import TrialResult as TrialResult
+    from qgen.evaluation.controls import compare_controls as compare_controls
+    from qgen.evaluation.controls import run_trials as run_trials
+    from qgen.evaluation.controls import sample_controls as sample_controls
     from qgen.evaluation.evaluate import Evaluation as Evaluation
+    from qgen.evaluation.evaluate import Evaluator as Evaluator
     from qgen.evaluation.evaluate import Measurement as Measurement
     from qgen.evaluation.evaluate import Result as Result
     from qgen.evaluation.evaluate import evaluate_images as evaluate_images

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,13 @@ from qgen.evaluation.measures import MEASURES, Compared, Found, Measure
 from qgen.evaluation.protocol import Protocol
 from qgen.evaluation.reference import Reference
 from qgen.metrics.bootstrap import Interval, Resampling, interval, wilson
-from qgen.metrics.features import FeatureSpace
+from qgen.metrics.features import Features, FeatureSpace
 from qgen.metrics.neighbours import nearest
 from qgen.metrics.quality import compare_features, find_collapse
 from qgen.progress import ProgressCallback
+
+if TYPE_CHECKING:
+    from qgen.evaluation.controls import Controls
 
 #: Sets that are drawn for an interval.
 RESAMPLES = 200
@@ -77,6 +81,7 @@ class Evaluation:
         results: by the name of the measure, in the order of MEASURES.
         nearest: index of the nearest training image of each sample, (N,), and its distance, (N,).
         collapse: the sign that the generator has collapsed; None without one.
+        controls: what becomes of them without what the circuits say; None where there are no circuits, or none ran.
     """
 
     images: Tensor
@@ -89,6 +94,7 @@ class Evaluation:
     results: Mapping[str, Result]
     nearest: tuple[NDArray[np.float64], NDArray[np.int64]]
     collapse: str | None
+    controls: Controls | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -108,6 +114,7 @@ class Evaluation:
             },
             "metrics": {name: self._plain(result) for name, result in self.results.items()},
             "collapse": self.collapse,
+            **({} if self.controls is None else {"controls": self.controls.plain()}),
         }
 
     def _plain(self, result: Result) -> dict[str, Any]:
@@ -124,6 +131,74 @@ class Evaluation:
         }
 
 
+class Evaluator:
+    """Evaluates sets of samples that are compared with the same real images, which are looked at once.
+
+    Args:
+        space: whose features are compared.
+        reference: the real images.
+        protocol: how they are compared.
+        resamples: sets that are drawn for each interval, at least 2.
+    """
+
+    def __init__(
+        self, space: FeatureSpace, reference: Reference, protocol: Protocol, resamples: int = RESAMPLES
+    ) -> None:
+        self.space, self.reference, self.protocol = space, reference, protocol
+        self._resampling = Resampling(resamples)
+        self._in_place: dict[int, dict[str, Measurement]] = {}
+
+    def __call__(
+        self, images: Tensor, name: str, facts: Mapping[str, Any], progress: ProgressCallback | None = None
+    ) -> Evaluation:
+        """Evaluate samples.
+
+        Args:
+            images: (N, C, H, W), floating point, in [-1, 1]; N at least 2.
+            name: what they are called.
+            facts: plain values that say where they came from.
+            progress: called with the images whose features are extracted, then with the measures that are done.
+
+        Raises:
+            DataError: there are fewer than two samples, they have another shape, or a value is not finite.
+        """
+        if len(images) < 2:
+            raise DataError(f"an evaluation takes at least two images, not {len(images)}")
+        space, reference = self.space, self.reference
+        samples, real = space.extract(images, progress), self._real
+        found = nearest(images.clamp(-1, 1), reference.train)
+        own = self._measured(Compared(samples, real, found[0], reference.usual_nearest()), progress)
+        control = self._of_real_images(len(images), progress)
+        results = {
+            measure.name: Result(measure, own[measure.name], control[measure.name])
+            for measure in MEASURES
+            if measure.name in own and measure.name in control
+        }
+        collapse = None if samples.raw else find_collapse(compare_features(space.class_names, real, samples))
+        return Evaluation(images, name, facts, space, reference, len(real), self.protocol, results, found, collapse)
+
+    @cached_property
+    def _real(self) -> Features:
+        return self.space.extract(self.reference.real_images(self.protocol.real_count))
+
+    def _of_real_images(self, count: int, progress: ProgressCallback | None) -> dict[str, Measurement]:
+        """Return what is measured of real images in place of so many samples."""
+        if count not in self._in_place:
+            control, usual = self.space.extract(self.reference.control_images(count)), self.reference.usual_nearest()
+            self._in_place[count] = self._measured(Compared(control, self._real, usual, usual), progress)
+        return self._in_place[count]
+
+    def _measured(self, compared: Compared, progress: ProgressCallback | None) -> dict[str, Measurement]:
+        found = {}
+        for done, measure in enumerate(MEASURES):
+            if progress is not None:
+                progress(done, len(MEASURES))
+            measured = _measured(measure, compared, self.protocol, self._resampling)
+            if measured is not None:
+                found[measure.name] = measured
+        return found
+
+
 def evaluate_images(
     images: Tensor,
     name: str,
@@ -134,37 +209,8 @@ def evaluate_images(
     resamples: int = RESAMPLES,
     progress: ProgressCallback | None = None,
 ) -> Evaluation:
-    """Evaluate samples.
-
-    Args:
-        images: (N, C, H, W), floating point, in [-1, 1]; N at least 2.
-        name: what they are called.
-        facts: plain values that say where they came from.
-        space: whose features are compared.
-        reference: the real images.
-        protocol: how they are compared.
-        resamples: sets that are drawn for each interval, at least 2.
-        progress: called with the images whose features are extracted, then with the measures that are done.
-
-    Raises:
-        DataError: there are fewer than two samples, they have another shape, or a value is not finite.
-    """
-    if len(images) < 2:
-        raise DataError(f"an evaluation takes at least two images, not {len(images)}")
-    samples = space.extract(images, progress)
-    real = space.extract(reference.real_images(protocol.real_count), progress)
-    control = space.extract(reference.control_images(len(images)), progress)
-    found, usual = nearest(images.clamp(-1, 1), reference.train), reference.usual_nearest()
-    pair = Compared(samples, real, found[0], usual), Compared(control, real, usual, usual)
-    resampling, results = Resampling(resamples), {}
-    for done, measure in enumerate(MEASURES):
-        if progress is not None:
-            progress(done, len(MEASURES))
-        both = [_measured(measure, each, protocol, resampling) for each in pair]
-        if both[0] is not None and both[1] is not None:
-            results[measure.name] = Result(measure, both[0], both[1])
-    collapse = None if samples.raw else find_collapse(compare_features(space.class_names, real, samples))
-    return Evaluation(images, name, facts, space, reference, len(real), protocol, results, found, collapse)
+    """Evaluate one set of samples; for the arguments, and what is raised, see `Evaluator`."""
+    return Evaluator(space, reference, protocol, resamples)(images, name, facts, progress)
 
 
 def _measured(measure: Measure, compared: Compared, protocol: Protocol, resampling: Resampling) -> Measurement | None:

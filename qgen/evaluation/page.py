@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from qgen.data import save_grid
-from qgen.evaluation import text
+from qgen.evaluation import control_text, text
 from qgen.evaluation.compare import Difference, differences
 from qgen.evaluation.evaluate import Evaluation
 from qgen.reports.html.document import asset, document
@@ -32,6 +32,7 @@ def page(evaluations: Sequence[Evaluation]) -> str:
         _warnings(evaluations),
         element("h2", "Measured"),
         *(element("section", _results(each, several), class_="card") for each in evaluations),
+        *_controlled(evaluations),
         *_compared(evaluations),
         *_pictures(evaluations),
         element("h2", "How this was measured"),
@@ -57,6 +58,21 @@ def _results(evaluation: Evaluation, named: bool) -> Markup:
     what = f"{len(evaluation.images):,} samples and as many real images, each against {evaluation.real_count:,} others"
     caption = f"{evaluation.name}: {what}" if named else f"{what[0].upper()}{what[1:]}"
     return table(caption, ("", *text.HEADINGS), text.rows(evaluation))
+
+
+def _controlled(evaluations: Sequence[Evaluation]) -> Iterator[Markup]:
+    hybrids = [each for each in evaluations if each.controls is not None]
+    if not hybrids:
+        return
+    yield element("h2", "Controls of the circuits")
+    yield element("p", control_text.ABOUT, class_="soft")
+    for each in hybrids:
+        assert each.controls is not None
+        caption = f"{each.name}: differences from the samples as they are, paired by seed, with their 95 % intervals"
+        columns = ("", "as they are", *control_text.headings(each.controls))
+        shown = [table(caption, columns, control_text.rows(each))] if each.controls.samples else []
+        lines = (element("p", line) for line in control_text.sentences(each.controls))
+        yield element("section", *shown, *lines, class_="card results")
 
 
 def _compared(evaluations: Sequence[Evaluation]) -> Iterator[Markup]:
@@ -92,12 +108,18 @@ def _pictures(evaluations: Sequence[Evaluation]) -> Iterator[Markup]:
     yield element("h2", "Samples")
     figures = (
         _figure(each.images[:_SHOWN], f"{each.name}: the first {len(each.images[:_SHOWN])}; none was chosen", 8)
-        for each in evaluations
+        for evaluation in evaluations
+        for each in _with_controls(evaluation)
     )
     yield element("section", element("div", *figures, class_="pictures"), class_="card")
     yield element("h2", "Nearest training images")
     yield element("p", text.NEAREST, class_="soft")
     yield element("section", *(_nearest(each, len(evaluations) > 1) for each in evaluations), class_="card")
+
+
+def _with_controls(evaluation: Evaluation) -> list[Evaluation]:
+    controls = evaluation.controls.samples if evaluation.controls else ()
+    return [evaluation, *(each.evaluation for each in controls)]
 
 
 def _nearest(evaluation: Evaluation, named: bool) -> Markup:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qgen.generators.protocols import Player as Player
     from qgen.generators.protocols import Shape as Shape
     from qgen.generators.protocols import TrainableModel as TrainableModel
+    from qgen.generators.protocols import Trial as Trial
     from qgen.generators.protocols import can_sample as can_sample
     from qgen.generators.protocols import input_shape as input_shape
     from qgen.generators.protocols import learned as learned

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from qgen.adversarial import ReconstructionSettings
-from qgen.generators.protocols import BuildContext, Export, Player, Shape, learned
+from qgen.generators.protocols import BuildContext, Export, Player, Shape, Trial, learned
 from qgen.models import AutoencoderSettings
 from qgen.progress import ProgressCallback
 
@@ -125,6 +125,14 @@ class AutoencoderGenerator:
         return Export(
             facts, (*lines, f"a diffusion in its codes: qgen train latent-unet --set model.first_stage={folder}")
         )
+
+    def trials(self) -> tuple[Trial, ...]:
+        """How well the autoencoder brings back real images."""
+        from qgen.adversarial import psnr
+
+        own = self.network.autoencoder
+        label = "PSNR of reconstructions of real images"
+        return (Trial("reconstruction", label, "dB", own, lambda real, _: psnr(own(real).float(), real)),)
 
     @property
     def sampler(self) -> nn.Module:

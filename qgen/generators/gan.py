@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from qgen.adversarial import AdversarialSettings
 from qgen.errors import ConfigError
-from qgen.generators.protocols import BuildContext, Export, Groups, Player, Shape, learned
+from qgen.generators.protocols import BuildContext, Export, Groups, Player, Shape, Trial, learned
 from qgen.models import GANSettings
 from qgen.progress import ProgressCallback
 
@@ -119,6 +119,17 @@ class AdversarialGenerator:
 
     def export(self, folder: Path, data: DataSettings, data_dir: Path | None) -> Export | None:
         return None
+
+    def trials(self) -> tuple[Trial, ...]:
+        """How often the discriminator scores a real image above a sample."""
+        scores = self.network.discriminator
+
+        def run(real: Tensor, samples: Tensor) -> Tensor:
+            margin: Tensor = scores(real) - scores(samples)
+            return (margin.sign() + 1) / 2
+
+        label = "real images that the discriminator scores above a sample"
+        return (Trial("discriminator", label, "%", scores, run),)
 
     @property
     def sampler(self) -> nn.Module:

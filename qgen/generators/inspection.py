@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from qgen.models.description import ModelDescription, Part, UsedCircuit, count
-from qgen.nn import QuantumLayer
+from qgen.nn import QuantumLayer, quantum_layers
 
 
 def count_circuits(network: nn.Module, work: Callable[[], object]) -> int:
@@ -23,7 +23,7 @@ def count_circuits(network: nn.Module, work: Callable[[], object]) -> int:
     """
     rows: list[int] = []
     with ExitStack() as stack, torch.no_grad():
-        for layer in _layers(network).values():
+        for layer in quantum_layers(network).values():
             stack.enter_context(_counting(layer, rows))
         work()
     return sum(rows)
@@ -37,7 +37,7 @@ def describe_module(network: nn.Module, shape: tuple[int, ...], circuits: int) -
         shape: of its output for one image.
         circuits: that it runs for one image in one call.
     """
-    layers = _layers(network)
+    layers = quantum_layers(network)
     used = tuple(
         UsedCircuit(name, _name(layer), layer.circuit.qubits, None, layer.copies or 1) for name, layer in layers.items()
     )
@@ -57,10 +57,6 @@ def _name(layer: QuantumLayer) -> str:
     """The circuit's own name; "circuit" where Qiskit gave it a number."""
     name = str(layer.circuit.circuit.name)
     return "circuit" if re.fullmatch(r"circuit-\d+(-\d+)*", name) else name
-
-
-def _layers(network: nn.Module) -> dict[str, QuantumLayer]:
-    return {name: inner for name, inner in network.named_modules() if isinstance(inner, QuantumLayer)}
 
 
 @contextmanager

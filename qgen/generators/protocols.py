@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, TypeGuard, TypeVar, runtime_checkable
@@ -221,6 +221,34 @@ class HasCodec(Protocol):
     @property
     def backend(self) -> Backend:
         """Backend that runs its circuits."""
+        ...
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a part of a model that does not sample does with images, in a number for each; more is better.
+
+    Attributes:
+        name: its key in JSON.
+        label: its name for people.
+        unit: `%`, of a share, or what is written behind the number.
+        network: the part.
+        run: (real images (B, C, H, W), samples (B, C, H, W)) -> numbers (B,); both in [-1, 1], on its device.
+    """
+
+    name: str
+    label: str
+    unit: str
+    network: nn.Module
+    run: Callable[[Tensor, Tensor], Tensor]
+
+
+@runtime_checkable
+class HasTrials(Protocol):
+    """What a generator has beside if other parts of it than its sampler may have circuits, as a discriminator."""
+
+    def trials(self) -> tuple[Trial, ...]:
+        """Return how these parts are judged: with their circuits as they are, and without what the circuits say."""
         ...
 
 

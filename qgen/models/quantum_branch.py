@@ -1,11 +1,8 @@
-"""QuantumBranch: a circuit beside the features of a layer, added through a gate; and its controls."""
+"""QuantumBranch: a circuit beside the features of a layer, added through a gate."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +14,6 @@ from qgen.nn import QuantumLayer
 from qgen.nn.recomputation import once
 from qgen.randomness import generator
 
-#: What a branch adds: the values as they are, their running mean (which is nothing), or those of other rows.
-Outputs: TypeAlias = Literal["as_is", "mean", "shuffled"]
 MOMENTUM = 0.1  # of the running mean, as batch normalisation has it
 
 
@@ -92,18 +87,16 @@ class QuantumBranch(nn.Module):
         context: where the circuit runs.
 
     Attributes:
-        outputs: what is added in evaluation, for controls: see `branch_outputs`.
         share: |what was added| / |result| in the last call; None before it.
     """
 
-    outputs: Outputs
     share: Tensor | None
     mean: Tensor
     updates: Tensor
 
     def __init__(self, width: int, settings: BranchSettings, context: CircuitContext) -> None:
         super().__init__()
-        self.settings, self.outputs, self.share = settings, "as_is", None
+        self.settings, self.share = settings, None
         if settings.kind == "none":
             return
         circuit, published = settings.circuit, settings.post == "published"
@@ -139,18 +132,12 @@ class QuantumBranch(nn.Module):
             scale: factors (..., F) that it is then multiplied by, for the share; None: 1.
         """
         centred = self.settings.post == "centred"
-        if self.settings.kind == "none" or (self.outputs == "mean" and not self.training and centred):
+        if self.settings.kind == "none":
             return None
         dtype = self.gate.dtype
-        if self.outputs == "mean" and not self.training:
-            values, mean, is_open = self.mean.expand(*features.shape[:-1], -1), self.mean, True
-        else:
-            values = self.values(self.pre(features).to(dtype).arctan())
-            rows = values.detach().flatten(0, -2)
-            mean, is_open = once(lambda: self._observe(rows))
-        if self.outputs == "shuffled" and not self.training:
-            order = torch.randperm(len(values), generator=generator(0, "shuffled")).to(values.device)
-            values = values[order]
+        values = self.values(self.pre(features).to(dtype).arctan())
+        rows = values.detach().flatten(0, -2)
+        mean, is_open = once(lambda: self._observe(rows))
         # In its warm-up the gate's gradient is 0 rather than missing: optimisers and other processes see it.
         gate = self.gate if is_open else self.gate.detach() + 0 * self.gate
         change: Tensor = (gate * self.out(values - mean if centred else values)).to(features.dtype)
@@ -191,25 +178,6 @@ def _published_post(values: int, width: int) -> nn.Sequential:
     """Return the layers that follow the circuit in the code utai-utai/quantum-diffusion-model-anime."""
     hidden = 4 * width
     return nn.Sequential(nn.Linear(values, hidden), nn.GELU(), nn.Linear(hidden, width), nn.LayerNorm(width))
-
-
-@contextmanager
-def branch_outputs(network: nn.Module, outputs: Outputs) -> Iterator[None]:
-    """Within this block all branches in a network in evaluation mode add something else than their circuits' values.
-
-    A hybrid whose results stay as they are when the values are their mean, or those of other rows of the batch, has
-    learned to do without its circuit.
-
-    Args:
-        network: has the branches.
-        outputs: `mean`: their running mean, and no circuit runs (where the branch is `centred` nothing is added);
-            `shuffled`: the values of other rows; `as_is`: its own.
-    """
-    with ExitStack() as stack:
-        for branch in branches(network):
-            stack.callback(setattr, branch, "outputs", branch.outputs)
-            branch.outputs = outputs
-        yield
 
 
 def branch_metrics(network: nn.Module) -> dict[str, Tensor]:

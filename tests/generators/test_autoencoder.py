@@ -134,17 +134,6 @@ def test_noise_reaches_the_images_where_the_decoder_has_the_circuit(place: str, 
     assert torch.equal(noisy, exact) == (place == "encoder")
 
 
-def test_controls_of_the_branch_reach_the_samples(tmp_path: Path) -> None:
-    from qgen.models import branch_outputs
-
-    run, _ = train_config(tmp_path / "run", small_autoencoder("model.quantum.place=decoder", "training.steps=2"))
-    trained = open_trained(run).generator
-    own = trained.sample([1, 2])
-    with branch_outputs(trained.network, "mean"):
-        assert not torch.equal(trained.sample([1, 2]), own)
-    assert torch.equal(trained.sample([1, 2]), own)
-
-
 def test_the_commands_know_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from small_runs import SMALL_AUTOENCODER
 

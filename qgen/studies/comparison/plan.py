@@ -16,6 +16,7 @@ from qgen.errors import ConfigError
 from qgen.runs import RunConfig, override_config, read_config, with_absolute_paths
 from qgen.settings import Settings
 from qgen.studies.models import count_model, images_per_step
+from qgen.studies.stages import training_tasks
 from qgen.studies.study import first_difference
 from qgen.studies.tasks import TrainTask
 
@@ -111,7 +112,9 @@ class ComparisonStudy(Settings):
     @property
     def description(self) -> str:
         """One line on what is run."""
-        return f"training {len(list(self.cells()))} runs of {self.images:,} images each"
+        cells, tasks = len(list(self.cells())), len(list(self.tasks()))
+        stages = f", and {tasks - cells} first stages before them" if tasks > cells else ""
+        return f"training {cells} runs of {self.images:,} images each{stages}"
 
     def cells(self) -> Iterator[ComparisonCell]:
         """Yield every cell, seed by seed, so that an unfinished study can be compared already."""
@@ -121,8 +124,10 @@ class ComparisonStudy(Settings):
                     yield ComparisonCell(arm, fraction, seed)
 
     def tasks(self) -> Iterator[TrainTask]:
-        """Yield the training of every cell."""
-        return map(TrainTask, self.cells())
+        """Yield the training of every cell, each behind those of the stages that it builds upon."""
+        begun = set[str]()
+        for cell in self.cells():
+            yield from training_tasks(cell, begun)
 
 
 def make_comparison(

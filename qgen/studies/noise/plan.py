@@ -19,7 +19,8 @@ from qgen.settings import Settings
 from qgen.studies.noise.cells import Generation, NoiseCell
 from qgen.studies.noise.conditions import Condition, conditions, device_label
 from qgen.studies.noise.sources import Source, read_source
-from qgen.studies.tasks import Task, TrainTask
+from qgen.studies.stages import training_tasks
+from qgen.studies.tasks import Task
 
 #: Default number of images of a cell.
 COUNT = 500
@@ -109,12 +110,12 @@ class NoiseStudy(Settings):
 
         spaces = {data: FeaturesTask(number, data) for number, data in enumerate(self.data)}
         yield from spaces.values()
-        started = set[str]()
+        started, begun = set[str](), set[str]()
         for cell in self.cells():
             generation = cell.generation
             if generation.source.run is None and generation.name not in started:
                 started.add(generation.name)
-                yield TrainTask(generation)
+                yield from training_tasks(generation, begun)
             yield CellTask(cell, self.count, spaces[generation.source.judged_by])
 
 

@@ -1,0 +1,98 @@
+"""Controls in words: what their intervals support, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from qgen.evaluation import text
+from qgen.evaluation.compare import Difference
+from qgen.evaluation.evaluate import Evaluation
+
+if TYPE_CHECKING:
+    from qgen.evaluation.controls import Control, ControlName, Controls, TrialResult
+
+HEADINGS = {"mean": "mean outputs", "shuffled": "shuffled outputs"}
+_DONE = {
+    "mean": "With the mean of the circuits' outputs in their place",
+    "shuffled": "With the circuits' outputs of other images",
+}
+ABOUT = (
+    "Controls: the same seeds with the outputs of all circuits replaced by their mean, an observable and circuit at a "
+    "time, and with each image given the outputs of another one."
+)
+LIMITS = (
+    "That results depend on circuits is no advantage over a classical network: for that, train one in their place (or "
+    "none), with several seeds, and --compare."
+)
+
+
+def rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each measure: its name, the value of the samples, and the difference of each control."""
+    controls = evaluation.controls
+    for name, result in evaluation.results.items():
+        found = [each.differences.get(name) for each in (controls.samples if controls else ())]
+        cells = ("\u2013" if each is None else text.difference(result.measure, each) for each in found)
+        shown = text.number(result.samples.value, result.measure)
+        yield (text.label(evaluation, result.measure), shown, *cells)
+
+
+def headings(controls: Controls) -> tuple[str, ...]:
+    """Return the headings of the columns of differences."""
+    return tuple(HEADINGS[each.name] for each in controls.samples)
+
+
+def sentences(controls: Controls) -> list[str]:
+    """Return what the controls say, a sentence each, and what they don't."""
+    said = [_of_samples(each) for each in controls.samples]
+    if controls.samples and not any(each.name == "shuffled" for each in controls.samples):
+        said.append("Outputs were not shuffled: that would have run as many circuits again, on a device.")
+    said += [_of_trial(each, name) for each in controls.trials for name in each.differences]
+    return [*said, LIMITS] if said else []
+
+
+def _of_samples(control: Control) -> str:
+    if control.reordered:
+        return (
+            f"{_DONE[control.name]} the images are the same in another order: each is made of the circuits' outputs "
+            "alone, so this control says nothing."
+        )
+    found, measure = control.differences["fid"], control.evaluation.results["fid"].measure
+    name = text.label(control.evaluation, measure)
+    shown = f"{_DONE[control.name]} the {name} changes by {text.difference(measure, found)}"
+    count = len(control.evaluation.images)
+    if found.verdict == "worse":
+        of = "how the circuits' outputs vary" if control.name == "mean" else "what the circuits say of each image"
+        return f"{shown}: samples are worse without it, so they depend on {of}."
+    if found.verdict == "better":
+        return f"{shown}: samples are better without it; the circuits' outputs do harm here."
+    return f"{shown}: the interval has 0 in it, so {count:,} images don't show that the circuits make them any better."
+
+
+def _of_trial(result: TrialResult, name: ControlName) -> str:
+    found = result.differences[name]
+    own = f"{_shown(result, result.value)} ({_ends(result, result.interval.low, result.interval.high)})"
+    start = f"{text.sentence(result.trial.label)[:-1]}: {own}. {_DONE[name]} it changes by {_changed(result, found)}"
+    if found.verdict == "worse":
+        return f"{start}: it depends on the circuits."
+    if found.verdict == "better":
+        return f"{start}: it is better without what the circuits say."
+    return f"{start}: the interval has 0 in it, so {result.count:,} images don't show that the circuits help."
+
+
+def _changed(result: TrialResult, found: Difference) -> str:
+    sign = "+" if found.value > 0 else ""
+    return f"{sign}{_shown(result, found.value)} ({_ends(result, found.interval.low, found.interval.high)})"
+
+
+def _ends(result: TrialResult, low: float, high: float) -> str:
+    return f"{_number(result, low)} to {_shown(result, high)}"
+
+
+def _shown(result: TrialResult, value: float) -> str:
+    return f"{_number(result, value)} {result.trial.unit}"
+
+
+def _number(result: TrialResult, value: float) -> str:
+    scaled = 100 * value if result.trial.unit == "%" else value
+    return f"{scaled:.{1 if result.trial.unit == '%' else 2}f}".replace("-", "\u2212")
