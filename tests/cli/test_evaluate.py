@@ -48,15 +48,21 @@ def test_a_run_is_evaluated_with_intervals_beside_real_images(run: str) -> None:
         assert (metric["count"], metric["real"]["count"] >= 12) == (12, True)
     assert (facts["samples"]["images"], facts["samples"]["seed"], facts["samples"]["step"]) == (12, 0, 12)
     assert facts["reference"]["images"] == 359
+    controls = facts["controls"]["samples"]
+    assert list(controls) == ["mean", "shuffled"]
+    assert [each["circuits"] for each in controls.values()] == [0, facts["samples"]["circuits"]]
+    assert all(each["differences"]["fid"]["paired"] for each in controls.values())
+    assert facts["controls"]["summary"][-1].startswith("That results depend on circuits is no advantage")
     written = json.loads(Path(facts["file"]).read_text())
     assert written == {key: facts[key] for key in written}
     assert Path(facts["file"]).parent == Path("runs/mine/evaluation")
 
 
 def test_baselines_are_evaluated_beside_the_samples(run: str) -> None:
-    result = invoke(run, "--count", "12", "--baselines", "--json")
+    result = invoke(run, "--count", "12", "--baselines", "--no-controls", "--json")
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout)
+    assert "controls" not in facts
     assert [each["name"] for each in facts["compare"]] == [
         "independent Gaussian",
         "Gaussian",
@@ -68,8 +74,11 @@ def test_baselines_are_evaluated_beside_the_samples(run: str) -> None:
 def test_the_table_fits_eighty_columns(run: str) -> None:
     result = invoke(run, "--count", "8", "--features", "digits")
     assert result.exit_code == 0, result.output
-    table = result.stdout.partition("95 %")[2].partition("samples against")[0]
-    assert max(map(len, table.splitlines())) <= 80
+    table, controls = result.stdout.partition("95 %")[2].partition("controls: differences")[::2]
+    controls = controls.partition("With the mean of")[0]
+    assert max(map(len, (table + controls).splitlines())) <= 80
+    assert "shuffled outputs" in controls
+    assert "--no-controls leaves them out" in result.stdout
     assert "…" not in table
     assert "Fréchet distance" in table
     assert "test split" in result.stdout
