@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from qgen.backends.statevector.lanes import FLAGS, FLOATS, LanesType, kernel, store, width
+from qgen.backends.statevector.lanes import FLAGS, FLOATS, LanesType, in_every_lane, internal, store, width
 
 Array = Any
 Integers = Any
@@ -39,16 +39,9 @@ class _Memory:
     def store(self, index: Any, value: Any) -> None:
         self.builder.store(value, self._address(index), align=self.align)
 
-    def broadcast(self, index: Any) -> Any:
+    def spread(self, index: Any) -> Any:
         """One number, in every lane."""
-        return _splat(self.builder, self.builder.load(self.builder.gep(self.data, [index])), self.vector)
-
-
-def _splat(builder: Any, scalar: Any, vector: Any) -> Any:
-    undefined = ir.Constant(vector, ir.Undefined)
-    first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
-    mask = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None)
-    return builder.shuffle_vector(first, undefined, mask)
+        return in_every_lane(self.builder, self.builder.load(self.builder.gep(self.data, [index])), self.vector)
 
 
 def _plus(builder: Any, index: Any, offset: int) -> Any:
@@ -85,7 +78,7 @@ def _row(lanes: bool, transposed: bool) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             coefficients = _Memory(context, builder, signature.args[0], args[0])
             step = (GROUP if transposed else 1) * (coefficients.vector.count if lanes else 1)
-            read = coefficients.load if lanes else coefficients.broadcast
+            read = coefficients.load if lanes else coefficients.spread
             total = None
             for k in range(GROUP):
                 factor = read(_plus(builder, args[1], k * step))
@@ -99,16 +92,6 @@ def _row(lanes: bool, transposed: bool) -> Any:
 
 _plain, _transposed = _row(False, False), _row(False, True)
 _plain_lanes, _transposed_lanes = _row(True, False), _row(True, True)
-
-
-@intrinsic
-def broadcast(typing: Any, array: Any, index: Any) -> Any:
-    """broadcast(array, index) -> Lanes, all of them array[index]."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _Memory(context, builder, signature.args[0], args[0]).broadcast(args[1])
-
-    return LanesType(array.dtype)(array, types.intp), codegen
 
 
 @intrinsic
@@ -163,7 +146,7 @@ def _add_tile(typing: Any, sums: Any, at: Any, tile: Any) -> Any:
     return types.void(sums, types.intp, tile), codegen
 
 
-@kernel
+@internal
 def apply_groups(
     state: Array, places: Integers, count: int, low: int, high: int, matrix: Array, first: int, how: int
 ) -> None:
@@ -184,7 +167,7 @@ def apply_groups(
                     store(state, to, _transposed_lanes(matrix, first + row * V, group))
 
 
-@kernel
+@internal
 def add_moments(adjoint: Array, state: Array, places: Integers, count: int, low: int, high: int, sums: Array) -> None:
     """Add the sum over groups of adjoint[r] * state[c], lane by lane, to sums[16 r + c] (256 float64 lanes)."""
     V = width(state)

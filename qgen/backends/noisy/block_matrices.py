@@ -8,7 +8,7 @@ import numpy as np
 
 from qgen.backends.noisy.pauli_blocks import build_ptms, pull_back
 from qgen.backends.noisy.program import Blocks
-from qgen.backends.statevector.lanes import kernel, width
+from qgen.backends.statevector.lanes import internal, kernel, width
 
 Array = Any
 
@@ -41,14 +41,14 @@ class Batch(NamedTuple):
     spread: Array
 
 
-@kernel
+@internal
 def member(batch: Batch, tile: int, lane: int, V: int) -> int:
     """The sample in a lane; the last tile repeats its last sample to be full."""
     sample: int = batch.members[min(tile * V + lane, len(batch.members) - 1)]
     return sample
 
 
-@kernel
+@internal
 def invert(matrix: Array, inverse: Array) -> None:
     """Write the inverse of a square matrix; `matrix` is overwritten. Gauss-Jordan elimination with row pivots."""
     n = len(matrix)

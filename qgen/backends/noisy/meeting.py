@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from qgen.backends.noisy.block_lanes import broadcast
 from qgen.backends.noisy.strings import Strings
-from qgen.backends.statevector.lanes import accumulate, kernel, load, store, width, zeros_like
+from qgen.backends.statevector.lanes import accumulate, internal, load, spread, store, width, zeros_like
 
 Array = Any
 
@@ -26,7 +25,7 @@ class Meeting(NamedTuple):
     observable: int
 
 
-@kernel
+@internal
 def meet_values(meeting: Meeting, state: Array, observables: Array, count: int, totals: Array) -> None:
     """Add the values of `count` observables, lanes of `observables`, to totals (count, V), float64, lanes of samples.
 
@@ -42,10 +41,10 @@ def meet_values(meeting: Meeting, state: Array, observables: Array, count: int, 
             i, a = 0, meeting.a * V
             while True:
                 left, p = load(state, a), (at + (i | j)) * V + o
-                sum0 = sum0 + broadcast(observables, p) * left
-                sum1 = sum1 + broadcast(observables, p + 1) * left
-                sum2 = sum2 + broadcast(observables, p + 2) * left
-                sum3 = sum3 + broadcast(observables, p + 3) * left
+                sum0 = sum0 + spread(observables, p) * left
+                sum1 = sum1 + spread(observables, p + 1) * left
+                sum2 = sum2 + spread(observables, p + 2) * left
+                sum3 = sum3 + spread(observables, p + 3) * left
                 a += V
                 i = (i - a_mask) & a_mask
                 if i == 0:
@@ -61,7 +60,7 @@ def meet_values(meeting: Meeting, state: Array, observables: Array, count: int, 
                 break
 
 
-@kernel
+@internal
 def meet_states(
     meeting: Meeting, state: Array, adjoint: Array, observables: Array, count: int, upstream: Array
 ) -> None:
@@ -77,10 +76,10 @@ def meet_states(
             p = (at + (i | j)) * V
             slope = zeros_like(right)
             for o in range(0, count, 4):
-                slope = slope + broadcast(observables, p + o) * load(upstream, o * V)
-                slope = slope + broadcast(observables, p + o + 1) * load(upstream, (o + 1) * V)
-                slope = slope + broadcast(observables, p + o + 2) * load(upstream, (o + 2) * V)
-                slope = slope + broadcast(observables, p + o + 3) * load(upstream, (o + 3) * V)
+                slope = slope + spread(observables, p + o) * load(upstream, o * V)
+                slope = slope + spread(observables, p + o + 1) * load(upstream, (o + 1) * V)
+                slope = slope + spread(observables, p + o + 2) * load(upstream, (o + 2) * V)
+                slope = slope + spread(observables, p + o + 3) * load(upstream, (o + 3) * V)
             store(adjoint, a, load(adjoint, a) + slope * right)
             total = total + slope * load(state, a)
             a += V
@@ -94,7 +93,7 @@ def meet_states(
             return
 
 
-@kernel
+@internal
 def meet_observables(meeting: Meeting, state: Array, adjoint: Array, upstream: Array) -> None:
     """Add the slopes of sum(upstream * values) by the observables to `adjoint`.
 
@@ -105,17 +104,17 @@ def meet_observables(meeting: Meeting, state: Array, adjoint: Array, upstream: A
     for s in range(0, V, 4):
         j, b = 0, meeting.b * V + s
         while True:
-            right0 = broadcast(state, b) * load(upstream, s * V)
-            right1 = broadcast(state, b + 1) * load(upstream, (s + 1) * V)
-            right2 = broadcast(state, b + 2) * load(upstream, (s + 2) * V)
-            right3 = broadcast(state, b + 3) * load(upstream, (s + 3) * V)
+            right0 = spread(state, b) * load(upstream, s * V)
+            right1 = spread(state, b + 1) * load(upstream, (s + 1) * V)
+            right2 = spread(state, b + 2) * load(upstream, (s + 2) * V)
+            right3 = spread(state, b + 3) * load(upstream, (s + 3) * V)
             i, a = 0, meeting.a * V + s
             while True:
                 p = (at + (i | j)) * V
-                total = load(adjoint, p) + broadcast(state, a) * right0
-                total = total + broadcast(state, a + 1) * right1
-                total = total + broadcast(state, a + 2) * right2
-                total = total + broadcast(state, a + 3) * right3
+                total = load(adjoint, p) + spread(state, a) * right0
+                total = total + spread(state, a + 1) * right1
+                total = total + spread(state, a + 2) * right2
+                total = total + spread(state, a + 3) * right3
                 store(adjoint, p, total)
                 a += V
                 i = (i - a_mask) & a_mask
@@ -127,7 +126,7 @@ def meet_observables(meeting: Meeting, state: Array, adjoint: Array, upstream: A
                 break
 
 
-@kernel
+@internal
 def read_strings(strings: Strings, at: int, state: Array, totals: Array) -> None:
     """Add the values of all observables in whole states at row `at` to totals (O, V), float64."""
     V = width(state)
@@ -138,7 +137,7 @@ def read_strings(strings: Strings, at: int, state: Array, totals: Array) -> None
                 totals[o * V + lane] += coefficient * state[row + lane]
 
 
-@kernel
+@internal
 def seed_strings(strings: Strings, at: int, adjoint: Array, upstream: Array) -> None:
     """Add the slopes of sum(upstream * values) by whole states; upstream is (O, V), lanes of samples."""
     V = width(adjoint)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qgen.backends.noisy.path_events import FLIP_BIT, JUMP_BIT
-from qgen.backends.statevector.lanes import inlined, kernel
+from qgen.backends.statevector.lanes import inlined, internal, kernel
 
 Array = Any
 Complexes = npt.NDArray[np.complex128]
@@ -25,7 +25,7 @@ def _phases() -> Complexes:
 PHASES = _phases()
 
 
-@kernel
+@internal
 def _rotate(matrix: Array, string: int, cosine: float, sine: float) -> None:
     """(cos - i sin P) times a matrix, in place."""
     flip = FLIPS[string]
@@ -45,7 +45,7 @@ def _rotate(matrix: Array, string: int, cosine: float, sine: float) -> None:
                 matrix[other, c] = cosine * y + there * x
 
 
-@kernel
+@internal
 def _times(left: Array, number: int, matrix: Array) -> None:
     """left[number] times a matrix, in place."""
     for k in range(4):
@@ -56,7 +56,7 @@ def _times(left: Array, number: int, matrix: Array) -> None:
             )
 
 
-@kernel
+@internal
 def _adjoint_times(left: Array, number: int, matrix: Array) -> None:
     """The adjoint of left[number] times a matrix, in place."""
     for k in range(4):
@@ -70,7 +70,7 @@ def _adjoint_times(left: Array, number: int, matrix: Array) -> None:
             )
 
 
-@kernel
+@internal
 def _copy(source: Array, number: int, matrix: Array) -> None:
     for r in range(4):
         for c in range(4):
@@ -103,7 +103,7 @@ def happen(matrix: Array, still: Array, jump: Array, noise: int, code: int) -> N
         matrix[0, k], matrix[1, k], matrix[2, k], matrix[3, k] = x0, x1, x2, x3
 
 
-@kernel
+@internal
 def _happened(segments: Any, events: Any, segment: int, at: Array, code: Array, first: int, last: int, matrix: Array) -> None:  # fmt: skip  # noqa: E501
     """Write the matrix of a segment in which something happened, at noises at[first:last]."""
     if last == first + 1:
@@ -138,7 +138,7 @@ def _half(segments, segment, angles, row):  # type: ignore[no-untyped-def]
     return 0.5 * (segments.factor[segment] * angles[row, segments.column[segment]] + segments.offset[segment])
 
 
-@kernel
+@internal
 def build(
     matrix: Array, segments: Any, events: Any, block: int, angles: Array, row: int, at: Array, code: Array,
     first: int, last: int,
@@ -164,7 +164,7 @@ def build(
             _rotate(matrix, segments.string[segment], np.cos(half), np.sin(half))
 
 
-@kernel
+@internal
 def pull_back(
     moments: Array, products: Array, segments: Any, events: Any, block: int, angles: Array, row: int, at: Array,
     code: Array, first: int, last: int, own: Array, d_shared: Array, d_own: Array, line: int, sample: int,
@@ -213,7 +213,7 @@ def pull_back(
             _rotate(moments, string, np.cos(half), -np.sin(half))
 
 
-@kernel
+@internal
 def invert(matrix: Array, inverse: Array, work: Array) -> float:
     """Write the inverse of a 4 x 4 matrix; returns its condition, infinity where it is singular.
 

@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgen.backends.statevector.lanes import accumulate, flip, inlined, kernel, load, spread, store, width, zeros_like
+from qgen.backends.statevector.complex_lanes import (
+    accumulate_pair,
+    add_times_conjugate,
+    flip_pair,
+    load_pair,
+    row_of_lanes_times,
+    row_times,
+    store_pair,
+    zero_pair,
+)
+from qgen.backends.statevector.lanes import inlined, internal, load, store, width
 
 Array = Any
 
@@ -21,45 +31,22 @@ def _insert(i, low, high):  # type: ignore[no-untyped-def]
     return (i & (high - 1)) | ((i & ~(high - 1)) << 1)
 
 
-@inlined
-def _real4(c, at, ar, ai, br, bi, cr, ci, dr, di):  # type: ignore[no-untyped-def]
-    """The real part of a row of four coefficients times four numbers."""
-    total = spread(c, at) * ar - spread(c, at + 1) * ai
-    total = total + spread(c, at + 2) * br - spread(c, at + 3) * bi
-    total = total + spread(c, at + 4) * cr - spread(c, at + 5) * ci
-    return total + spread(c, at + 6) * dr - spread(c, at + 7) * di
-
-
-@inlined
-def _imag4(c, at, ar, ai, br, bi, cr, ci, dr, di):  # type: ignore[no-untyped-def]
-    """The imaginary part of a row of four coefficients times four numbers."""
-    total = spread(c, at) * ai + spread(c, at + 1) * ar
-    total = total + spread(c, at + 2) * bi + spread(c, at + 3) * br
-    total = total + spread(c, at + 4) * ci + spread(c, at + 5) * cr
-    return total + spread(c, at + 6) * di + spread(c, at + 7) * dr
-
-
-@kernel
+@internal
 def apply_rows(s: Array, rows: int, low: int, high: int, c: Array, at: int) -> None:
     """The matrix on two row bits, given as masks; bit 0 of its index belongs to `low`."""
-    V = width(s)
+    size = 2 * width(s)
     below, above = min(low, high), max(low, high)
     for i in range(rows >> 2):
         p = _insert(i, below, above)
-        p0, p1, p2, p3 = p * 2 * V, (p | low) * 2 * V, (p | high) * 2 * V, (p | low | high) * 2 * V
-        ar, ai, br, bi = load(s, p0), load(s, p0 + V), load(s, p1), load(s, p1 + V)
-        cr, ci, dr, di = load(s, p2), load(s, p2 + V), load(s, p3), load(s, p3 + V)
-        store(s, p0, _real4(c, at, ar, ai, br, bi, cr, ci, dr, di))
-        store(s, p0 + V, _imag4(c, at, ar, ai, br, bi, cr, ci, dr, di))
-        store(s, p1, _real4(c, at + 8, ar, ai, br, bi, cr, ci, dr, di))
-        store(s, p1 + V, _imag4(c, at + 8, ar, ai, br, bi, cr, ci, dr, di))
-        store(s, p2, _real4(c, at + 16, ar, ai, br, bi, cr, ci, dr, di))
-        store(s, p2 + V, _imag4(c, at + 16, ar, ai, br, bi, cr, ci, dr, di))
-        store(s, p3, _real4(c, at + 24, ar, ai, br, bi, cr, ci, dr, di))
-        store(s, p3 + V, _imag4(c, at + 24, ar, ai, br, bi, cr, ci, dr, di))
+        p0, p1, p2, p3 = p * size, (p | low) * size, (p | high) * size, (p | low | high) * size
+        x0, x1, x2, x3 = load_pair(s, p0), load_pair(s, p1), load_pair(s, p2), load_pair(s, p3)
+        store_pair(s, p0, row_times(c, at, x0, x1, x2, x3))
+        store_pair(s, p1, row_times(c, at + 8, x0, x1, x2, x3))
+        store_pair(s, p2, row_times(c, at + 16, x0, x1, x2, x3))
+        store_pair(s, p3, row_times(c, at + 24, x0, x1, x2, x3))
 
 
-@kernel
+@internal
 def undo_rows(
     s: Array, t: Array, rows: int, low: int, high: int, inverse: Array, adjoint: Array, at: int, sums: Array, to: int
 ) -> None:  # fmt: skip
@@ -68,134 +55,71 @@ def undo_rows(
     lambda is that after the matrix, psi that before it. The sums are 16 complex numbers, a vector each for real and
     imaginary part. Two passes, so that what is summed stays in registers.
     """
-    V = width(s)
+    size = 2 * width(s)
     below, above = min(low, high), max(low, high)
-    zero = zeros_like(load(s, 0))
-    m0r = m0i = m1r = m1i = m2r = m2i = m3r = m3i = zero
-    n0r = n0i = n1r = n1i = n2r = n2i = n3r = n3i = zero
+    m0 = m1 = m2 = m3 = n0 = n1 = n2 = n3 = zero_pair(s)
     for i in range(rows >> 2):
         p = _insert(i, below, above)
-        p0, p1, p2, p3 = p * 2 * V, (p | low) * 2 * V, (p | high) * 2 * V, (p | low | high) * 2 * V
-        ar, ai, br, bi = load(s, p0), load(s, p0 + V), load(s, p1), load(s, p1 + V)
-        cr, ci, dr, di = load(s, p2), load(s, p2 + V), load(s, p3), load(s, p3 + V)
-        xr, xi, yr, yi = load(t, p0), load(t, p0 + V), load(t, p1), load(t, p1 + V)
-        ur = _real4(inverse, at, ar, ai, br, bi, cr, ci, dr, di)
-        ui = _imag4(inverse, at, ar, ai, br, bi, cr, ci, dr, di)
-        store(s, p0, ur)
-        store(s, p0 + V, ui)
-        m0r = m0r + xr * ur + xi * ui
-        m0i = m0i + xi * ur - xr * ui
-        n0r = n0r + yr * ur + yi * ui
-        n0i = n0i + yi * ur - yr * ui
-        ur = _real4(inverse, at + 8, ar, ai, br, bi, cr, ci, dr, di)
-        ui = _imag4(inverse, at + 8, ar, ai, br, bi, cr, ci, dr, di)
-        store(s, p1, ur)
-        store(s, p1 + V, ui)
-        m1r = m1r + xr * ur + xi * ui
-        m1i = m1i + xi * ur - xr * ui
-        n1r = n1r + yr * ur + yi * ui
-        n1i = n1i + yi * ur - yr * ui
-        ur = _real4(inverse, at + 16, ar, ai, br, bi, cr, ci, dr, di)
-        ui = _imag4(inverse, at + 16, ar, ai, br, bi, cr, ci, dr, di)
-        store(s, p2, ur)
-        store(s, p2 + V, ui)
-        m2r = m2r + xr * ur + xi * ui
-        m2i = m2i + xi * ur - xr * ui
-        n2r = n2r + yr * ur + yi * ui
-        n2i = n2i + yi * ur - yr * ui
-        ur = _real4(inverse, at + 24, ar, ai, br, bi, cr, ci, dr, di)
-        ui = _imag4(inverse, at + 24, ar, ai, br, bi, cr, ci, dr, di)
-        store(s, p3, ur)
-        store(s, p3 + V, ui)
-        m3r = m3r + xr * ur + xi * ui
-        m3i = m3i + xi * ur - xr * ui
-        n3r = n3r + yr * ur + yi * ui
-        n3i = n3i + yi * ur - yr * ui
-    _add8(sums, to, V, m0r, m0i, m1r, m1i, m2r, m2i, m3r, m3i)
-    _add8(sums, to + 8 * V, V, n0r, n0i, n1r, n1i, n2r, n2i, n3r, n3i)
-    m0r = m0i = m1r = m1i = m2r = m2i = m3r = m3i = zero
-    n0r = n0i = n1r = n1i = n2r = n2i = n3r = n3i = zero
+        p0, p1, p2, p3 = p * size, (p | low) * size, (p | high) * size, (p | low | high) * size
+        x0, x1, x2, x3 = load_pair(s, p0), load_pair(s, p1), load_pair(s, p2), load_pair(s, p3)
+        y0, y1 = load_pair(t, p0), load_pair(t, p1)
+        u = row_times(inverse, at, x0, x1, x2, x3)
+        store_pair(s, p0, u)
+        m0, n0 = add_times_conjugate(m0, y0, u), add_times_conjugate(n0, y1, u)
+        u = row_times(inverse, at + 8, x0, x1, x2, x3)
+        store_pair(s, p1, u)
+        m1, n1 = add_times_conjugate(m1, y0, u), add_times_conjugate(n1, y1, u)
+        u = row_times(inverse, at + 16, x0, x1, x2, x3)
+        store_pair(s, p2, u)
+        m2, n2 = add_times_conjugate(m2, y0, u), add_times_conjugate(n2, y1, u)
+        u = row_times(inverse, at + 24, x0, x1, x2, x3)
+        store_pair(s, p3, u)
+        m3, n3 = add_times_conjugate(m3, y0, u), add_times_conjugate(n3, y1, u)
+    _add(sums, to, size, m0, m1, m2, m3)
+    _add(sums, to + 4 * size, size, n0, n1, n2, n3)
+    m0 = m1 = m2 = m3 = n0 = n1 = n2 = n3 = zero_pair(s)
     for i in range(rows >> 2):
         p = _insert(i, below, above)
-        p0, p1, p2, p3 = p * 2 * V, (p | low) * 2 * V, (p | high) * 2 * V, (p | low | high) * 2 * V
-        cr, ci, dr, di = load(t, p2), load(t, p2 + V), load(t, p3), load(t, p3 + V)
-        ur, ui = load(s, p0), load(s, p0 + V)
-        m0r = m0r + cr * ur + ci * ui
-        m0i = m0i + ci * ur - cr * ui
-        n0r = n0r + dr * ur + di * ui
-        n0i = n0i + di * ur - dr * ui
-        ur, ui = load(s, p1), load(s, p1 + V)
-        m1r = m1r + cr * ur + ci * ui
-        m1i = m1i + ci * ur - cr * ui
-        n1r = n1r + dr * ur + di * ui
-        n1i = n1i + di * ur - dr * ui
-        ur, ui = load(s, p2), load(s, p2 + V)
-        m2r = m2r + cr * ur + ci * ui
-        m2i = m2i + ci * ur - cr * ui
-        n2r = n2r + dr * ur + di * ui
-        n2i = n2i + di * ur - dr * ui
-        ur, ui = load(s, p3), load(s, p3 + V)
-        m3r = m3r + cr * ur + ci * ui
-        m3i = m3i + ci * ur - cr * ui
-        n3r = n3r + dr * ur + di * ui
-        n3i = n3i + di * ur - dr * ui
-        ar, ai, br, bi = load(t, p0), load(t, p0 + V), load(t, p1), load(t, p1 + V)
-        store(t, p0, _real4(adjoint, at, ar, ai, br, bi, cr, ci, dr, di))
-        store(t, p0 + V, _imag4(adjoint, at, ar, ai, br, bi, cr, ci, dr, di))
-        store(t, p1, _real4(adjoint, at + 8, ar, ai, br, bi, cr, ci, dr, di))
-        store(t, p1 + V, _imag4(adjoint, at + 8, ar, ai, br, bi, cr, ci, dr, di))
-        store(t, p2, _real4(adjoint, at + 16, ar, ai, br, bi, cr, ci, dr, di))
-        store(t, p2 + V, _imag4(adjoint, at + 16, ar, ai, br, bi, cr, ci, dr, di))
-        store(t, p3, _real4(adjoint, at + 24, ar, ai, br, bi, cr, ci, dr, di))
-        store(t, p3 + V, _imag4(adjoint, at + 24, ar, ai, br, bi, cr, ci, dr, di))
-    _add8(sums, to + 16 * V, V, m0r, m0i, m1r, m1i, m2r, m2i, m3r, m3i)
-    _add8(sums, to + 24 * V, V, n0r, n0i, n1r, n1i, n2r, n2i, n3r, n3i)
+        p0, p1, p2, p3 = p * size, (p | low) * size, (p | high) * size, (p | low | high) * size
+        y2, y3 = load_pair(t, p2), load_pair(t, p3)
+        u = load_pair(s, p0)
+        m0, n0 = add_times_conjugate(m0, y2, u), add_times_conjugate(n0, y3, u)
+        u = load_pair(s, p1)
+        m1, n1 = add_times_conjugate(m1, y2, u), add_times_conjugate(n1, y3, u)
+        u = load_pair(s, p2)
+        m2, n2 = add_times_conjugate(m2, y2, u), add_times_conjugate(n2, y3, u)
+        u = load_pair(s, p3)
+        m3, n3 = add_times_conjugate(m3, y2, u), add_times_conjugate(n3, y3, u)
+        y0, y1 = load_pair(t, p0), load_pair(t, p1)
+        store_pair(t, p0, row_times(adjoint, at, y0, y1, y2, y3))
+        store_pair(t, p1, row_times(adjoint, at + 8, y0, y1, y2, y3))
+        store_pair(t, p2, row_times(adjoint, at + 16, y0, y1, y2, y3))
+        store_pair(t, p3, row_times(adjoint, at + 24, y0, y1, y2, y3))
+    _add(sums, to + 8 * size, size, m0, m1, m2, m3)
+    _add(sums, to + 12 * size, size, n0, n1, n2, n3)
 
 
 @inlined
-def _add8(sums, to, V, a, b, c, d, e, f, g, h):  # type: ignore[no-untyped-def]
-    accumulate(sums, to, a)
-    accumulate(sums, to + V, b)
-    accumulate(sums, to + 2 * V, c)
-    accumulate(sums, to + 3 * V, d)
-    accumulate(sums, to + 4 * V, e)
-    accumulate(sums, to + 5 * V, f)
-    accumulate(sums, to + 6 * V, g)
-    accumulate(sums, to + 7 * V, h)
-
-
-@inlined
-def _mixed_real(c, at, V, ar, ai, br, bi, cr, ci, dr, di):  # type: ignore[no-untyped-def]
-    """As `_real4` with a coefficient for each lane."""
-    total = load(c, at) * ar - load(c, at + V) * ai
-    total = total + load(c, at + 2 * V) * br - load(c, at + 3 * V) * bi
-    total = total + load(c, at + 4 * V) * cr - load(c, at + 5 * V) * ci
-    return total + load(c, at + 6 * V) * dr - load(c, at + 7 * V) * di
-
-
-@inlined
-def _mixed_imag(c, at, V, ar, ai, br, bi, cr, ci, dr, di):  # type: ignore[no-untyped-def]
-    total = load(c, at) * ai + load(c, at + V) * ar
-    total = total + load(c, at + 2 * V) * bi + load(c, at + 3 * V) * br
-    total = total + load(c, at + 4 * V) * ci + load(c, at + 5 * V) * cr
-    return total + load(c, at + 6 * V) * di + load(c, at + 7 * V) * dr
+def _add(sums, to, size, a, b, c, d):  # type: ignore[no-untyped-def]
+    accumulate_pair(sums, to, a)
+    accumulate_pair(sums, to + size, b)
+    accumulate_pair(sums, to + 2 * size, c)
+    accumulate_pair(sums, to + 3 * size, d)
 
 
 @inlined
 def _apply_mixed(s, rows, lane, high, c, at):  # type: ignore[no-untyped-def]
-    V = width(s)
+    size = 2 * width(s)
     for i in range(rows >> 1):
         p = (i & (high - 1)) | ((i & ~(high - 1)) << 1)
-        p0, p1 = p * 2 * V, (p | high) * 2 * V
-        ar, ai, br, bi = load(s, p0), load(s, p0 + V), load(s, p1), load(s, p1 + V)
-        cr, ci, dr, di = flip(ar, lane), flip(ai, lane), flip(br, lane), flip(bi, lane)
-        store(s, p0, _mixed_real(c, at, V, ar, ai, cr, ci, br, bi, dr, di))
-        store(s, p0 + V, _mixed_imag(c, at, V, ar, ai, cr, ci, br, bi, dr, di))
-        store(s, p1, _mixed_real(c, at + 8 * V, V, ar, ai, cr, ci, br, bi, dr, di))
-        store(s, p1 + V, _mixed_imag(c, at + 8 * V, V, ar, ai, cr, ci, br, bi, dr, di))
+        p0, p1 = p * size, (p | high) * size
+        x0, x2 = load_pair(s, p0), load_pair(s, p1)
+        x1, x3 = flip_pair(x0, lane), flip_pair(x2, lane)
+        store_pair(s, p0, row_of_lanes_times(c, at, x0, x1, x2, x3))
+        store_pair(s, p1, row_of_lanes_times(c, at + 4 * size, x0, x1, x2, x3))
 
 
-@kernel
+@internal
 def apply_mixed(s: Array, rows: int, lane: int, high: int, c: Array, at: int) -> None:
     """The matrix on lane bit number `lane` and the row bit with the mask `high`."""
     if lane == 0:
@@ -210,52 +134,30 @@ def apply_mixed(s: Array, rows: int, lane: int, high: int, c: Array, at: int) ->
 
 @inlined
 def _undo_mixed(s, t, rows, lane, high, inverse, adjoint, at, sums, to):  # type: ignore[no-untyped-def]
-    V = width(s)
-    zero = zeros_like(load(s, 0))
-    m0r = m0i = m1r = m1i = m2r = m2i = m3r = m3i = zero
-    n0r = n0i = n1r = n1i = n2r = n2i = n3r = n3i = zero
+    size = 2 * width(s)
+    m0 = m1 = m2 = m3 = n0 = n1 = n2 = n3 = zero_pair(s)
     for i in range(rows >> 1):
         p = (i & (high - 1)) | ((i & ~(high - 1)) << 1)
-        p0, p1 = p * 2 * V, (p | high) * 2 * V
-        ar, ai, br, bi = load(s, p0), load(s, p0 + V), load(s, p1), load(s, p1 + V)
-        cr, ci, dr, di = flip(ar, lane), flip(ai, lane), flip(br, lane), flip(bi, lane)
-        xr, xi, yr, yi = load(t, p0), load(t, p0 + V), load(t, p1), load(t, p1 + V)
-        ur = _mixed_real(inverse, at, V, ar, ai, cr, ci, br, bi, dr, di)
-        ui = _mixed_imag(inverse, at, V, ar, ai, cr, ci, br, bi, dr, di)
-        store(s, p0, ur)
-        store(s, p0 + V, ui)
-        m0r = m0r + xr * ur + xi * ui
-        m0i = m0i + xi * ur - xr * ui
-        n0r = n0r + yr * ur + yi * ui
-        n0i = n0i + yi * ur - yr * ui
-        ur, ui = flip(ur, lane), flip(ui, lane)
-        m1r = m1r + xr * ur + xi * ui
-        m1i = m1i + xi * ur - xr * ui
-        n1r = n1r + yr * ur + yi * ui
-        n1i = n1i + yi * ur - yr * ui
-        ur = _mixed_real(inverse, at + 8 * V, V, ar, ai, cr, ci, br, bi, dr, di)
-        ui = _mixed_imag(inverse, at + 8 * V, V, ar, ai, cr, ci, br, bi, dr, di)
-        store(s, p1, ur)
-        store(s, p1 + V, ui)
-        m2r = m2r + xr * ur + xi * ui
-        m2i = m2i + xi * ur - xr * ui
-        n2r = n2r + yr * ur + yi * ui
-        n2i = n2i + yi * ur - yr * ui
-        ur, ui = flip(ur, lane), flip(ui, lane)
-        m3r = m3r + xr * ur + xi * ui
-        m3i = m3i + xi * ur - xr * ui
-        n3r = n3r + yr * ur + yi * ui
-        n3i = n3i + yi * ur - yr * ui
-        cr, ci, dr, di = flip(xr, lane), flip(xi, lane), flip(yr, lane), flip(yi, lane)
-        store(t, p0, _mixed_real(adjoint, at, V, xr, xi, cr, ci, yr, yi, dr, di))
-        store(t, p0 + V, _mixed_imag(adjoint, at, V, xr, xi, cr, ci, yr, yi, dr, di))
-        store(t, p1, _mixed_real(adjoint, at + 8 * V, V, xr, xi, cr, ci, yr, yi, dr, di))
-        store(t, p1 + V, _mixed_imag(adjoint, at + 8 * V, V, xr, xi, cr, ci, yr, yi, dr, di))
-    _add8(sums, to, V, m0r, m0i, m1r, m1i, m2r, m2i, m3r, m3i)
-    _add8(sums, to + 8 * V, V, n0r, n0i, n1r, n1i, n2r, n2i, n3r, n3i)
+        p0, p1 = p * size, (p | high) * size
+        x0, x2, y0, y2 = load_pair(s, p0), load_pair(s, p1), load_pair(t, p0), load_pair(t, p1)
+        x1, x3, y1, y3 = flip_pair(x0, lane), flip_pair(x2, lane), flip_pair(y0, lane), flip_pair(y2, lane)
+        u = row_of_lanes_times(inverse, at, x0, x1, x2, x3)
+        store_pair(s, p0, u)
+        m0, n0 = add_times_conjugate(m0, y0, u), add_times_conjugate(n0, y2, u)
+        u = flip_pair(u, lane)
+        m1, n1 = add_times_conjugate(m1, y0, u), add_times_conjugate(n1, y2, u)
+        u = row_of_lanes_times(inverse, at + 4 * size, x0, x1, x2, x3)
+        store_pair(s, p1, u)
+        m2, n2 = add_times_conjugate(m2, y0, u), add_times_conjugate(n2, y2, u)
+        u = flip_pair(u, lane)
+        m3, n3 = add_times_conjugate(m3, y0, u), add_times_conjugate(n3, y2, u)
+        store_pair(t, p0, row_of_lanes_times(adjoint, at, y0, y1, y2, y3))
+        store_pair(t, p1, row_of_lanes_times(adjoint, at + 4 * size, y0, y1, y2, y3))
+    _add(sums, to, size, m0, m1, m2, m3)
+    _add(sums, to + 4 * size, size, n0, n1, n2, n3)
 
 
-@kernel
+@internal
 def undo_mixed(
     s: Array, t: Array, rows: int, lane: int, high: int, inverse: Array, adjoint: Array, at: int, sums: Array, to: int
 ) -> None:  # fmt: skip
@@ -274,9 +176,15 @@ def undo_mixed(
         _undo_mixed(s, t, rows, 3, high, inverse, adjoint, at, sums, to)
 
 
-@kernel
+@internal
 def add_to(s: Array, t: Array) -> None:
     """s += t."""
-    V = width(s)
-    for i in range(0, len(s), V):
+    for i in range(0, len(s), width(s)):
         store(s, i, load(s, i) + load(t, i))
+
+
+@internal
+def copy(s: Array, t: Array) -> None:
+    """t = s."""
+    for i in range(0, len(s), width(s)):
+        store(t, i, load(s, i))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from qgen.backends.noisy.program import NoisyProgram
 from qgen.backends.statevector import join, pauli
-from qgen.backends.statevector.lanes import kernel, width
+from qgen.backends.statevector.lanes import internal, width
 
 Array = Any
 Table = npt.NDArray[np.int64]
@@ -125,7 +125,7 @@ def _observables(
     return np.array(groups, dtype=np.int64).reshape(-1, pauli.GROUP_COLUMNS), strings, signed, constants
 
 
-@kernel
+@internal
 def write_coefficients(matrix: Array, place: int, wire_0: int, wire_1: int, adjoint: bool, c: Array, at: int) -> None:
     """Put a 4 x 4 matrix, or its adjoint, from `at` on where the kernels of `path_kernels.py` read it."""
     V = width(c)
@@ -147,7 +147,7 @@ def write_coefficients(matrix: Array, place: int, wire_0: int, wire_1: int, adjo
             c[at + (2 * vector + 1) * V + v] = number.imag
 
 
-@kernel
+@internal
 def read_moments(sums: Array, at: int, V: int, place: int, wire_0: int, wire_1: int, moments: Array) -> None:
     """Gather 2 sum lambda_a conj(psi_b), complex (4, 4), from the sums of a block, and clear these."""
     vectors = 16 if place == ROWS else 8

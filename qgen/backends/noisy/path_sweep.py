@@ -12,15 +12,15 @@ import numpy as np
 
 from qgen.backends.noisy.path_blocks import build, invert, pull_back
 from qgen.backends.noisy.path_events import draw_path
-from qgen.backends.noisy.path_kernels import add_to, apply_mixed, apply_rows, undo_mixed, undo_rows
+from qgen.backends.noisy.path_kernels import add_to, apply_mixed, apply_rows, copy, undo_mixed, undo_rows
 from qgen.backends.noisy.path_layout import LANE_IS_0, ROWS, read_moments, write_coefficients
 from qgen.backends.statevector import pauli
-from qgen.backends.statevector.lanes import kernel, width
+from qgen.backends.statevector.lanes import inlined, internal, kernel, width
 
 Array = Any
 
 
-@kernel
+@internal
 def _apply(s, rows, place, wire_0, wire_1, c, at):  # type: ignore[no-untyped-def]
     if place == ROWS:
         apply_rows(s, rows, wire_0, wire_1, c, at)
@@ -30,7 +30,7 @@ def _apply(s, rows, place, wire_0, wire_1, c, at):  # type: ignore[no-untyped-de
         apply_mixed(s, rows, wire_1, wire_0, c, at)
 
 
-@kernel
+@internal
 def _undo(s, t, rows, place, wire_0, wire_1, inverse, adjoint, at, wanted, sums, to):  # type: ignore[no-untyped-def]
     if not wanted:
         _apply(s, rows, place, wire_0, wire_1, inverse, at)
@@ -43,7 +43,7 @@ def _undo(s, t, rows, place, wire_0, wire_1, inverse, adjoint, at, wanted, sums,
         undo_mixed(s, t, rows, wire_1, wire_0, inverse, adjoint, at, sums, to)
 
 
-@kernel
+@internal
 def prepare(circuit: Any, work: Any, angles: Array, row: int, own: bool, gradient: bool) -> None:
     """Make the matrices of the blocks that depend on the inputs (`own`), or of the others, as if nothing happens."""
     nothing = np.zeros(0, dtype=np.int64)
@@ -62,13 +62,13 @@ def prepare(circuit: Any, work: Any, angles: Array, row: int, own: bool, gradien
             write_coefficients(inverse, place, wire_0, wire_1, False, work.inverse, block * slot)
 
 
-@kernel
+@internal
 def _start(psi: Array) -> None:
     psi[:] = 0.0
     psi[0] = 1.0
 
 
-@kernel
+@internal
 def _advance(circuit: Any, work: Any, psi: Array, rows: int, first: int, last: int) -> None:
     """Blocks [first, last) without events."""
     slot = 16 * width(psi)
@@ -77,7 +77,7 @@ def _advance(circuit: Any, work: Any, psi: Array, rows: int, first: int, last: i
         _apply(psi, rows, place, wire_0, wire_1, work.forward, block * slot)
 
 
-@kernel
+@internal
 def _follow(circuit: Any, work: Any, angles: Array, sample: int, psi: Array, rows: int, first: int, count: int) -> None:
     """The blocks from `first` on, with the events of the path in `work.at` and `work.code`."""
     slot, blocks = 16 * width(psi), len(circuit.own)
@@ -97,7 +97,7 @@ def _follow(circuit: Any, work: Any, angles: Array, sample: int, psi: Array, row
         block += 1
 
 
-@kernel
+@internal
 def _measure(circuit: Any, states: Any, shape: Any, factor: float, values: Array, line: int) -> None:
     """Add `factor` times the observables of `states.psi`, without their constants, to a row of `values`."""
     states.totals[:] = 0.0
@@ -110,7 +110,7 @@ def _measure(circuit: Any, states: Any, shape: Any, factor: float, values: Array
         values[line, circuit.strings[k, pauli.OBSERVABLE]] += factor * total
 
 
-@kernel
+@internal
 def _seed(circuit: Any, states: Any, shape: Any, factor: float, upstream: Array, sample: int) -> None:
     """lambda = factor * sum over observables of upstream * O psi."""
     V = width(states.psi)
@@ -141,7 +141,7 @@ def values_of_items(
             block = circuit.events.block[work.at[0]]
             _advance(circuit, work, ideal.psi, shape.rows, reached, block)
             reached = block
-            path.psi[:] = ideal.psi
+            copy(ideal.psi, path.psi)
             _follow(circuit, work, angles, n, path.psi, shape.rows, block, count)
             _measure(circuit, path, shape, plan.weight, values, item)
         if part == plan.parts - 1:
@@ -149,16 +149,17 @@ def values_of_items(
             _measure(circuit, ideal, shape, plan.ideal_weight, values, item)
 
 
-@kernel
+@internal
 def _grown(kept: Array, count: int) -> Array:
     if count < len(kept):
         return kept
     larger = np.empty((2 * len(kept), kept.shape[1]), dtype=kept.dtype)
-    larger[:count] = kept
+    for state in range(count):
+        copy(kept[state], larger[state])
     return larger
 
 
-@kernel
+@inlined
 def _path_gradient(
     circuit: Any, work: Any, path: Any, shape: Any, plan: Any, angles: Array, sample: int, line: int, own_line: int,
     first: int, count: int, upstream: Array, d_shared: Array, d_own: Array,
@@ -185,7 +186,7 @@ def _path_gradient(
         work.keeps[block] = lost > plan.most_lost
         if work.keeps[block]:
             kept = _grown(kept, saved)
-            kept[saved] = psi
+            copy(psi, kept[saved])
             saved, lost = saved + 1, 0.0
         _apply(psi, rows, place, wire_0, wire_1, work.forward, where * slot)
     _seed(circuit, path, shape, plan.weight, upstream, sample)
@@ -199,7 +200,7 @@ def _path_gradient(
             write_coefficients(matrix, place, wire_0, wire_1, True, work.adjoint, where * slot)
             if work.keeps[block]:
                 saved -= 1
-                psi[:] = kept[saved]
+                copy(kept[saved], psi)
                 write_coefficients(work.identity, place, wire_0, wire_1, False, work.inverse, where * slot)
             else:
                 write_coefficients(work.path_inverses[block], place, wire_0, wire_1, False, work.inverse, where * slot)
@@ -217,7 +218,7 @@ def _path_gradient(
             )  # fmt: skip
 
 
-@kernel
+@internal
 def _pull_blocks(
     circuit: Any, work: Any, V: int, own: bool, angles: Array, row: int, line: int, own_line: int, d_shared: Array,
     d_own: Array,
@@ -236,7 +237,7 @@ def _pull_blocks(
         )  # fmt: skip
 
 
-@kernel
+@inlined
 def _item_gradient(
     circuit: Any, work: Any, ideal: Any, path: Any, shape: Any, plan: Any, angles: Array, n: int, part: int, key: Array,
     line: int, own_line: int, upstream: Array, d_shared: Array, d_own: Array,
@@ -251,7 +252,7 @@ def _item_gradient(
         work.ideal_keeps[block] = lost > plan.most_lost
         if work.ideal_keeps[block]:
             kept = _grown(kept, saved)
-            kept[saved] = psi
+            copy(psi, kept[saved])
             saved, lost = saved + 1, 0.0
         _advance(circuit, work, psi, rows, block, block + 1)
     if part == 0:
@@ -269,7 +270,7 @@ def _item_gradient(
         if work.ideal_keeps[block]:
             where = blocks
             saved -= 1
-            psi[:] = kept[saved]
+            copy(kept[saved], psi)
             write_coefficients(work.identity, place, wire_0, wire_1, False, work.inverse, where * slot)
             write_coefficients(work.matrices[block], place, wire_0, wire_1, True, work.adjoint, where * slot)
         _undo(
@@ -277,7 +278,7 @@ def _item_gradient(
             circuit.wanted[block], work.sums, block * 32 * V,
         )  # fmt: skip
         while leaves == block:
-            path.psi[:] = psi
+            copy(psi, path.psi)
             _path_gradient(
                 circuit, work, path, shape, plan, angles, n, line, own_line, block, count, upstream, d_shared, d_own
             )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from qgen.backends.noisy.program import Blocks
 from qgen.backends.noisy.steps import DELAY, FIXED_1Q, ROTATION
-from qgen.backends.statevector.lanes import kernel
+from qgen.backends.statevector.lanes import internal, kernel
 
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -79,7 +79,9 @@ def pull_back(blocks: Blocks, block: int, angles: Doubles, moments: Doubles, d_a
     for op in range(first, last):
         _apply(ops, op, angles, matrix, scratch, False)
         if ops.column[op] >= 0:
-            products[number] = matrix
+            for row in range(16):
+                for column in range(16):
+                    products[number, row, column] = matrix[row, column]
             number += 1
             if number == count:
                 break
@@ -94,7 +96,7 @@ def pull_back(blocks: Blocks, block: int, angles: Doubles, moments: Doubles, d_a
         _apply(ops, op, angles, moments, scratch, True)
 
 
-@kernel
+@internal
 def _slope(ops: Any, op: int, moments: Doubles, product: Doubles) -> float:
     """The sum over rows and columns of moments * d product / d angle, `product` up to and with the operation."""
     total = 0.0
@@ -117,21 +119,21 @@ def _slope(ops: Any, op: int, moments: Doubles, product: Doubles) -> float:
     return total
 
 
-@kernel
+@internal
 def _identity(matrix: Doubles) -> None:
     for row in range(16):
         for column in range(16):
             matrix[row, column] = 1.0 if row == column else 0.0
 
 
-@kernel
+@internal
 def _angle(ops: Any, op: int, angles: Doubles) -> float:
     column = ops.column[op]
     angle: float = ops.offset[op]
     return angle if column < 0 else ops.factor[op] * angles[column] + angle
 
 
-@kernel
+@internal
 def _apply(ops: Any, op: int, angles: Doubles, matrix: Doubles, scratch: Doubles, transposed: bool) -> None:
     """matrix <- operation @ matrix, or its transpose @ matrix."""
     kind = ops.kind[op]
@@ -151,7 +153,7 @@ def _apply(ops: Any, op: int, angles: Doubles, matrix: Doubles, scratch: Doubles
         _multiply(matrix, ops.ptms[ops.matrix[op]], scratch, transposed)
 
 
-@kernel
+@internal
 def _rotate(matrix: Doubles, string: int, cosine: float, sine: float) -> None:
     for row in range(16):
         other = PARTNER[string, row]
@@ -164,7 +166,7 @@ def _rotate(matrix: Doubles, string: int, cosine: float, sine: float) -> None:
                 matrix[other, column] = cosine * b - turn * a
 
 
-@kernel
+@internal
 def _relax(matrix: Doubles, site: int, e1: float, e2: float) -> None:
     inner = 4 if site == 1 else 1
     for rest in range(4):
@@ -176,7 +178,7 @@ def _relax(matrix: Doubles, site: int, e1: float, e2: float) -> None:
             matrix[row + 3 * inner, column] = e1 * z + (1 - e1) * matrix[row, column]
 
 
-@kernel
+@internal
 def _relax_transposed(matrix: Doubles, site: int, e1: float, e2: float) -> None:
     inner = 4 if site == 1 else 1
     for rest in range(4):
@@ -188,7 +190,7 @@ def _relax_transposed(matrix: Doubles, site: int, e1: float, e2: float) -> None:
             matrix[row + 3 * inner, column] *= e1
 
 
-@kernel
+@internal
 def _multiply_one(matrix: Doubles, site: int, ptm: Doubles, transposed: bool) -> None:
     """matrix <- ptm @ matrix on one wire; `ptm` fills its corner (4, 4)."""
     inner = 4 if site == 1 else 1

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from qgen.backends.noisy.program import Prefix
 from qgen.backends.noisy.steps import DELAY, ROTATION
-from qgen.backends.statevector.lanes import kernel
+from qgen.backends.statevector.lanes import internal, kernel
 
 Doubles = npt.NDArray[np.float64]
 
@@ -43,7 +43,8 @@ def pull_back_prefix(prefix: Prefix, angles: Doubles, d_vectors: Doubles, d_angl
                 continue
             states[0, 0], states[0, 1], states[0, 2], states[0, 3] = 1.0, 0.0, 0.0, 1.0
             for op in range(first, last):
-                states[op - first + 1] = states[op - first]
+                for digit in range(4):
+                    states[op - first + 1, digit] = states[op - first, digit]
                 _apply(ops, op, angles[sample], states[op - first + 1], False)
             for digit in range(4):
                 slope[digit] = d_vectors[sample, wire, digit]
@@ -53,7 +54,7 @@ def pull_back_prefix(prefix: Prefix, angles: Doubles, d_vectors: Doubles, d_angl
                 _apply(ops, op, angles[sample], slope, True)
 
 
-@kernel
+@internal
 def _slope(ops: Any, op: int, upstream: Doubles, state: Doubles) -> float:
     """The derivative of sum(upstream * state) by the operation's angle, `state` after it."""
     if ops.kind[op] == DELAY:
@@ -65,7 +66,7 @@ def _slope(ops: Any, op: int, upstream: Doubles, state: Doubles) -> float:
     return slope
 
 
-@kernel
+@internal
 def _plane(axis: int) -> tuple[int, int]:
     """The two axes that a turn about this one takes into one another, the first into the second."""
     if axis == 1:
@@ -75,7 +76,7 @@ def _plane(axis: int) -> tuple[int, int]:
     return 1, 2
 
 
-@kernel
+@internal
 def _apply(ops: Any, op: int, angles: Doubles, vector: Doubles, transposed: bool) -> None:
     """vector <- operation @ vector, or its transpose @ vector."""
     column, kind = ops.column[op], ops.kind[op]

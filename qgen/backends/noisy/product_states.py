@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qgen.backends.noisy.propagation import Slots
-from qgen.backends.statevector.lanes import accumulate, broadcast, kernel, load, store, width, zeros_like
+from qgen.backends.statevector.lanes import accumulate, internal, kernel, load, spread, store, width, zeros_like
 
 Array = Any
 CHUNK = 64  # strings whose products stay in the first-level cache
@@ -71,12 +71,12 @@ def in_tiles(vectors: npt.NDArray[np.float64], dtype: np.dtype[Any], lanes: int)
     return np.ascontiguousarray(padded.reshape(-1, lanes, wires, 4).transpose(0, 2, 3, 1)).reshape(-1)
 
 
-@kernel
+@internal
 def _products(strings: StringSum, vectors: Array, tile: int, first: int, last: int, out: Array) -> None:
     """Write the expectation value of each string [first, last) in the samples of a tile."""
     V, one = width(vectors), np.ones(1, vectors.dtype)
     for t in range(first, last):
-        value = broadcast(one, 0)
+        value = spread(one, 0)
         for k in range(strings.start[t], strings.start[t + 1]):
             value = value * load(vectors, tile + strings.factors[k] * V)
         store(out, (t - first) * V, value)
@@ -110,10 +110,10 @@ def expectations(
                 y0 = y1 = y2 = y3 = zero
                 for t in range(begin, end):
                     x, at = load(products, (t - begin) * V), t * V + o
-                    y0 += broadcast(coefficients, at) * x
-                    y1 += broadcast(coefficients, at + 1) * x
-                    y2 += broadcast(coefficients, at + 2) * x
-                    y3 += broadcast(coefficients, at + 3) * x
+                    y0 += spread(coefficients, at) * x
+                    y1 += spread(coefficients, at + 1) * x
+                    y2 += spread(coefficients, at + 2) * x
+                    y3 += spread(coefficients, at + 3) * x
                 accumulate(totals, o * V, y0)
                 accumulate(totals, (o + 1) * V, y1)
                 accumulate(totals, (o + 2) * V, y2)
@@ -151,7 +151,7 @@ def cotangents(
                 at = strings.slots[t] * V
                 value = load(out, at)
                 for lane in range(V):
-                    value += broadcast(products, (t - begin) * V + lane) * load(upstream, (tile * V + lane) * V)
+                    value += spread(products, (t - begin) * V + lane) * load(upstream, (tile * V + lane) * V)
                 store(out, at, value)
 
 
@@ -185,13 +185,13 @@ def vector_gradients(
             for t in range(begin, min(begin + CHUNK, count)):
                 even = odd = zero
                 for o in range(0, observables, 2):
-                    even += broadcast(coefficients, t * V + o) * load(by_observable, o * V)
-                    odd += broadcast(coefficients, t * V + o + 1) * load(by_observable, (o + 1) * V)
+                    even += spread(coefficients, t * V + o) * load(by_observable, o * V)
+                    odd += spread(coefficients, t * V + o + 1) * load(by_observable, (o + 1) * V)
                 value, start, end = even + odd, strings.start[t], strings.start[t + 1]
                 for k in range(start, end):
                     store(before, (k - start) * V, value)
                     value = value * load(vectors, base + strings.factors[k] * V)
-                after = broadcast(one, 0)
+                after = spread(one, 0)
                 for k in range(end - 1, start - 1, -1):
                     at = strings.factors[k] * V
                     store(sums, at, load(sums, at) + load(before, (k - start) * V) * after)

@@ -17,7 +17,17 @@ import numpy as np
 import numpy.typing as npt
 
 from qgen.backends.noisy.bits import count_bits, lowest_bit
-from qgen.backends.statevector.lanes import broadcast, exceeds, inlined, kernel, load, store, width, zeros_like
+from qgen.backends.statevector.lanes import (
+    exceeds,
+    inlined,
+    internal,
+    kernel,
+    load,
+    spread,
+    store,
+    width,
+    zeros_like,
+)
 
 Array = Any
 MULTIPLIER = -7046029254386353131  # 2^64 / golden ratio, as a signed number: spreads keys over a table (Knuth)
@@ -104,13 +114,13 @@ def make_tape(blocks: int, entries: int, dtype: np.dtype[Any], lanes: int) -> Ta
     return Tape(masks, into, out, vectors, np.zeros((blocks + 1, 3), dtype=np.int64))
 
 
-@kernel
+@internal
 def weight_of(key: int) -> int:
     """Return the number of digits of `key` that are not zero."""
     return count_bits((key | key >> 1) & DIGITS)
 
 
-@kernel
+@internal
 def _group(slots: Slots, groups: Groups, top: int, low: int, high: int, meets: bool) -> int:
     """Find the groups of a block on wires low < high among slots [0, top); returns their number.
 
@@ -187,26 +197,26 @@ def _multiply(slots: Slots, groups: Groups, g: int, matrices: Array, at: int, th
         left &= left - 1
         x = load(coefficients, groups.members[16 * g + r] * V)
         row = at + 16 * r
-        y0 += broadcast(matrices, row) * x
-        y1 += broadcast(matrices, row + 1) * x
-        y2 += broadcast(matrices, row + 2) * x
-        y3 += broadcast(matrices, row + 3) * x
-        y4 += broadcast(matrices, row + 4) * x
-        y5 += broadcast(matrices, row + 5) * x
-        y6 += broadcast(matrices, row + 6) * x
-        y7 += broadcast(matrices, row + 7) * x
-        y8 += broadcast(matrices, row + 8) * x
-        y9 += broadcast(matrices, row + 9) * x
-        y10 += broadcast(matrices, row + 10) * x
-        y11 += broadcast(matrices, row + 11) * x
-        y12 += broadcast(matrices, row + 12) * x
-        y13 += broadcast(matrices, row + 13) * x
-        y14 += broadcast(matrices, row + 14) * x
-        y15 += broadcast(matrices, row + 15) * x
+        y0 += spread(matrices, row) * x
+        y1 += spread(matrices, row + 1) * x
+        y2 += spread(matrices, row + 2) * x
+        y3 += spread(matrices, row + 3) * x
+        y4 += spread(matrices, row + 4) * x
+        y5 += spread(matrices, row + 5) * x
+        y6 += spread(matrices, row + 6) * x
+        y7 += spread(matrices, row + 7) * x
+        y8 += spread(matrices, row + 8) * x
+        y9 += spread(matrices, row + 9) * x
+        y10 += spread(matrices, row + 10) * x
+        y11 += spread(matrices, row + 11) * x
+        y12 += spread(matrices, row + 12) * x
+        y13 += spread(matrices, row + 13) * x
+        y14 += spread(matrices, row + 14) * x
+        y15 += spread(matrices, row + 15) * x
     none, one, two = (
-        broadcast(thresholds, bound),
-        broadcast(thresholds, bound + 1),
-        broadcast(thresholds, bound + 2),
+        spread(thresholds, bound),
+        spread(thresholds, bound + 1),
+        spread(thresholds, bound + 2),
     )
     store(images, 0, y0)
     store(images, V, y1)

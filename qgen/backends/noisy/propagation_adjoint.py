@@ -13,13 +13,13 @@ import numpy as np
 
 from qgen.backends.noisy.bits import count_bits, lowest_bit
 from qgen.backends.noisy.propagation import Tape
-from qgen.backends.statevector.lanes import broadcast, kernel, load, store, total, width, zeros_like
+from qgen.backends.statevector.lanes import internal, kernel, load, spread, store, total, width, zeros_like
 
 Array = Any
 FLUSH = 1024  # groups between two sums into float64
 
 
-@kernel
+@internal
 def _flush(sums: Array, moments: Array, at: int) -> None:
     V = width(sums)
     zero = zeros_like(load(sums, 0))
@@ -72,7 +72,7 @@ def propagate_adjoint(
                 value = zeros_like(x)
                 for k in range(count):
                     place, y = row + digits[k], load(outputs, k * V)
-                    value += broadcast(matrices, at + place) * y
+                    value += spread(matrices, at + place) * y
                     store(sums, place * V, load(sums, place * V) + x * y)
                 store(cotangents, tape.into[entry] * V, value)
                 rows &= rows - 1

@@ -35,13 +35,13 @@ from qgen.backends.noisy.components import (
     SIZE,
 )
 from qgen.backends.statevector.join import deposit
-from qgen.backends.statevector.lanes import kernel, load, store, width, zeros_like
+from qgen.backends.statevector.lanes import internal, kernel, load, store, width, zeros_like
 
 Array = Any
 CHUNK = 16  # groups at a time: their rows stay in the first cache while a block is undone, summed and passed
 
 
-@kernel
+@internal
 def _choose(matrices: Matrices, number: int, V: int, transposed: bool) -> tuple[int, int]:
     """Where a block's matrix begins, and how `apply_groups` has to read it."""
     slot = matrices.slot[number]
@@ -50,7 +50,7 @@ def _choose(matrices: Matrices, number: int, V: int, transposed: bool) -> tuple[
     return slot * 256 * V, TRANSPOSED_LANES if transposed else PLAIN_LANES
 
 
-@kernel
+@internal
 def _collect(places: Array, start: int, most: int, at: int, free: int, V: int) -> tuple[int, int]:
     """Write at most CHUNK of the next groups of a component to `places`; returns how many, and where to go on."""
     count = min(CHUNK, most)
@@ -60,7 +60,7 @@ def _collect(places: Array, start: int, most: int, at: int, free: int, V: int) -
     return count, start
 
 
-@kernel
+@internal
 def _copy_groups(source: Array, to: Array, places: Array, count: int, low: int, high: int, back: bool, by: int) -> None:
     """Copy groups of `source` to `to`, where they are `by` further on; `back`: the other way."""
     for k in range(count):
@@ -73,7 +73,7 @@ def _copy_groups(source: Array, to: Array, places: Array, count: int, low: int, 
                     store(to, row + by, load(source, row))
 
 
-@kernel
+@internal
 def _merge(state: Array, step: Array) -> None:
     """The product of two components."""
     V = width(state)
@@ -94,7 +94,7 @@ def _merge(state: Array, step: Array) -> None:
             return
 
 
-@kernel
+@internal
 def _split(state: Array, adjoint: Array, step: Array) -> None:
     """The adjoint of `_merge`: lambda of the product becomes that of its parts."""
     V = width(state)
@@ -124,7 +124,7 @@ def _split(state: Array, adjoint: Array, step: Array) -> None:
             return
 
 
-@kernel
+@internal
 def pass_groups(
     step: Array, transposed: bool, matrices: Matrices, state: Array, copies: Array, places: Array, keep: bool,
     first: int, last: int,
@@ -157,7 +157,7 @@ def run_path(
             _merge(state, step)
 
 
-@kernel
+@internal
 def groups_back(
     step: Array, transposed: bool, matrices: Matrices, state: Array, adjoint: Array, copies: Array, places: Array,
     wanted: bool, sums: Array, first: int, last: int,

@@ -18,7 +18,7 @@ from qgen.backends.noisy.meeting import (
 )
 from qgen.backends.noisy.strings import Strings
 from qgen.backends.noisy.sweeps import CHUNK, run_path, step_back
-from qgen.backends.statevector.lanes import kernel, width
+from qgen.backends.statevector.lanes import internal, kernel, width
 
 Array = Any
 
@@ -121,7 +121,7 @@ def add_lanes(sums: Array, V: int, total: Array, transposed: bool) -> None:
                 total[r, c] += part
 
 
-@kernel
+@internal
 def _run_states(tables: Tables, batch: Batch, matrices: Matrices, number: int, work: Work, back: bool) -> Matrices:
     """Take the states of a tile of samples to the meeting; returns the matrices of their blocks."""
     V, wires = width(work.state), batch.vectors.shape[1]
@@ -213,7 +213,7 @@ def gradients_of_tiles(
                     d_vectors[sample, wire, digit] = work.adjoint[(4 * wire + digit) * V + lane]
 
 
-@kernel
+@internal
 def _spread_upstream(batch: Batch, number: int, members: int, upstream: Array, work: Work) -> None:
     """Write a tile's upstream slopes in lanes of samples and in lanes of observables; 0 for idle lanes."""
     V, count = width(work.state), upstream.shape[1]

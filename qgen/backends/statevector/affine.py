@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qgen.backends.statevector.lanes import kernel
+from qgen.backends.statevector.lanes import internal, kernel
 
 Doubles = npt.NDArray[np.float64]
 Array = Any
@@ -36,7 +36,7 @@ def affine_map(offset: Doubles, slopes: Doubles) -> AffineMap:
     return AffineMap(offset.copy(), first, column, np.array([slopes[j, k] for k, j in entries], dtype=np.float64))
 
 
-@kernel
+@internal
 def _angle(row: Array, angles: Any, k: int) -> float:
     total = angles.offset[k]
     for e in range(angles.first[k], angles.first[k + 1]):
@@ -44,7 +44,7 @@ def _angle(row: Array, angles: Any, k: int) -> float:
     return total
 
 
-@kernel
+@internal
 def _finite(rows: Array) -> bool:
     for n in range(rows.shape[0]):
         for j in range(rows.shape[1]):
@@ -53,7 +53,7 @@ def _finite(rows: Array) -> bool:
     return True
 
 
-@kernel
+@internal
 def _half_turns(rows: Array, angles: Any, turns: Array) -> bool:
     for n in range(turns.shape[0]):
         for k in range(turns.shape[1]):
@@ -64,7 +64,7 @@ def _half_turns(rows: Array, angles: Any, turns: Array) -> bool:
     return True
 
 
-@kernel
+@internal
 def _angles(rows: Array, angles: Any, found: Array) -> bool:
     for n in range(found.shape[0]):
         for k in range(found.shape[1]):
@@ -96,7 +96,7 @@ def many_angles(inputs: Array, weights: Array, own: Any, shared: Any, own_angles
     )
 
 
-@kernel
+@internal
 def _transposed(d_angles: Array, angles: Any, d_parameters: Array) -> None:
     total = np.empty(d_parameters.shape[1])
     for n in range(d_parameters.shape[0]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgen.backends.statevector.lanes import kernel, load, store, width, zeros_like
+from qgen.backends.statevector.lanes import internal, kernel, load, store, width, zeros_like
 
 # Columns of the table of registers, parts before what is joined from them (see layout.py).
 (
@@ -21,7 +21,7 @@ SUM = 256  # products that are added up one by one, before they are added to oth
 Array = Any
 
 
-@kernel
+@internal
 def deposit(index: int, mask: int) -> int:
     """The `index`-th number, in rising order, whose bits all lie in `mask`."""
     result = 0

@@ -43,7 +43,8 @@ class _LanesModel(models.PrimitiveModel):
         super().__init__(manager, lanes, ir.VectorType(FLOATS[lanes.scalar], lanes.width))
 
 
-def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any, vector: Any) -> Any:
+def lane_address(context: Any, builder: Any, array_type: Any, array: Any, index: Any, vector: Any) -> Any:
+    """Emit the address of array[index] as that of a vector."""
     data = context.make_array(array_type)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
 
@@ -91,14 +92,30 @@ event.register("numba:compile", _CompilationListener())
 
 def kernel(function: Any) -> Any:
     """Compile without the GIL, once for all processes; in each of them where there is nowhere to keep the result."""
+    return _compiled(function)
+
+
+def internal(function: Any) -> Any:
+    """The same for what other kernels call and Python never does: no time goes into taking Python's objects apart."""
+    return _compiled(function, no_cpython_wrapper=True)
+
+
+def _compiled(function: Any, **options: bool) -> Any:
     folder = _cache_folder(Path(function.__code__.co_filename).parent)
-    if folder is None:
-        return njit(nogil=True)(function)
-    before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
+    before = config.CACHE_DIR
     try:
-        return njit(nogil=True, cache=True)(function)
+        config.CACHE_DIR = before if folder is None else str(folder)
+        dispatcher = njit(nogil=True, cache=folder is not None, no_cfunc_wrapper=True, **options)(function)
     finally:
         config.CACHE_DIR = before
+    template = dispatcher.get_call_template
+
+    def without_literals(args: Any, kws: Any) -> Any:
+        return template(tuple(map(types.unliteral, args)), {name: types.unliteral(of) for name, of in kws.items()})
+
+    # numba would compile a kernel anew for each constant that another one calls it with.
+    dispatcher.get_call_template = without_literals
+    return dispatcher
 
 
 def inlined(function: Any) -> Any:
@@ -112,7 +129,7 @@ def load(typing: Any, array: Any, index: Any) -> Any:
     lanes = LanesType(array.dtype)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        address = _address(context, builder, signature.args[0], args[0], args[1], context.get_value_type(lanes))
+        address = lane_address(context, builder, signature.args[0], args[0], args[1], context.get_value_type(lanes))
         return builder.load(address, align=array.dtype.bitwidth // 8)
 
     return lanes(array, types.intp), codegen
@@ -123,27 +140,38 @@ def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
     """store(array, index, lanes): the reverse of `load`."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        address = _address(context, builder, signature.args[0], args[0], args[1], args[2].type)
+        address = lane_address(context, builder, signature.args[0], args[0], args[1], args[2].type)
         builder.store(args[2], address, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, value), codegen
 
 
+def in_every_lane(builder: Any, number: Any, vector: Any) -> Any:
+    """Emit a vector of one number."""
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None)
+    return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), mask)
+
+
 @intrinsic
 def spread(typing: Any, array: Any, index: Any) -> Any:
-    """spread(array, index) -> Lanes: one number of the array in every lane."""
+    """spread(array, index) -> Lanes: the one number array[index] in every lane; `array` is flat and contiguous."""
     lanes = LanesType(array.dtype)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        number = builder.load(builder.gep(data, [args[1]]))
-        vector = ir.VectorType(FLOATS[lanes.scalar], lanes.width)
-        first = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes.width), [0] * lanes.width)
-        return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), zeros)
+        return in_every_lane(builder, builder.load(builder.gep(data, [args[1]])), context.get_value_type(lanes))
 
     return lanes(array, types.intp), codegen
+
+
+def widened_sum(context: Any, builder: Any, array_type: Any, array: Any, index: Any, lanes: Any, vector: Any) -> None:
+    """Emit the addition of a vector, widened, to a float64 array."""
+    wide = ir.VectorType(ir.DoubleType(), lanes.width)
+    address = lane_address(context, builder, array_type, array, index, wide)
+    addend = vector if lanes.scalar == types.float64 else builder.fpext(vector, wide)
+    builder.store(builder.fadd(builder.load(address, align=8), addend), address, align=8)
 
 
 @intrinsic
@@ -151,10 +179,7 @@ def accumulate(typing: Any, array: Any, index: Any, value: Any) -> Any:
     """accumulate(array, index, lanes): add the lanes, widened, to a float64 array: long sums keep their digits."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        wide = ir.VectorType(ir.DoubleType(), value.width)
-        address = _address(context, builder, signature.args[0], args[0], args[1], wide)
-        addend = args[2] if value.scalar == types.float64 else builder.fpext(args[2], wide)
-        builder.store(builder.fadd(builder.load(address, align=8), addend), address, align=8)
+        widened_sum(context, builder, signature.args[0], args[0], args[1], value, args[2])
         return context.get_dummy_value()
 
     return types.void(array, types.intp, value), codegen
@@ -171,6 +196,17 @@ def width(typing: Any, array: Any) -> Any:
     return types.intp(array), codegen
 
 
+def permuted(builder: Any, vector: Any, bit: Any, width: int) -> Any:
+    """Emit what `flip` is."""
+    result = vector
+    for k in range(width.bit_length() - 1):
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), width), [lane ^ (1 << k) for lane in range(width)])
+        flipped = builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
+        is_k = builder.icmp_signed("==", bit, ir.Constant(bit.type, k))
+        result = builder.select(is_k, flipped, result)
+    return result
+
+
 @intrinsic
 def flip(typing: Any, value: Any, bit: Any) -> Any:
     """flip(lanes, bit) -> Lanes: lane i of the result is lane i XOR 2**bit.
@@ -179,16 +215,7 @@ def flip(typing: Any, value: Any, bit: Any) -> Any:
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vector, chosen = args
-        result = vector
-        for k in range(value.width.bit_length() - 1):
-            mask = ir.Constant(
-                ir.VectorType(ir.IntType(32), value.width), [lane ^ (1 << k) for lane in range(value.width)]
-            )
-            flipped = builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
-            is_k = builder.icmp_signed("==", chosen, ir.Constant(chosen.type, k))
-            result = builder.select(is_k, flipped, result)
-        return result
+        return permuted(builder, args[0], args[1], value.width)
 
     return value(value, types.intp), codegen
 
@@ -201,24 +228,6 @@ def zeros_like(typing: Any, value: Any) -> Any:
         return ir.Constant(context.get_value_type(signature.return_type), None)
 
     return value(value), codegen
-
-
-@intrinsic
-def broadcast(typing: Any, array: Any, index: Any) -> Any:
-    """broadcast(array, index) -> Lanes: the one number array[index] in every lane; `array` is flat and contiguous."""
-    lanes = LanesType(array.dtype)
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        return _in_every_lane(builder, builder.load(builder.gep(data, [args[1]])), context.get_value_type(lanes))
-
-    return lanes(array, types.intp), codegen
-
-
-def _in_every_lane(builder: Any, number: Any, vector: Any) -> Any:
-    first = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
-    mask = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None)
-    return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), mask)
 
 
 @intrinsic

@@ -10,6 +10,7 @@ from qgen.backends.statevector import join, pauli, sweep, tile
 from qgen.backends.statevector.join import BLOCKS, CHUNKS, FIRST_GROUP, FIRST_SWEEP, LAST_GROUP, LAST_SWEEP, LEFT, RIGHT
 from qgen.backends.statevector.lanes import (
     flush_denormals,
+    internal,
     kernel,
     load,
     restore_denormals,
@@ -31,7 +32,7 @@ def choose_members(order: Array, number: int, members: Array) -> int:
     return min(samples, len(order) - number * samples)
 
 
-@kernel
+@internal
 def _uniform_row(angles: Any, number: int, samples: int) -> int:
     """The row of weights that all samples of a tile share, or -1."""
     first = number * samples
@@ -40,7 +41,7 @@ def _uniform_row(angles: Any, number: int, samples: int) -> int:
     return row if angles.weight_rows[angles.order[last]] == row else -1  # samples are ordered by their row of weights
 
 
-@kernel
+@internal
 def _prepare(tables: Any, angles: Any, work: Any, shape: Any, number: int, members: Array, before: int) -> Any:
     """Choose the samples of tile `number`, and fill the coefficients; `before` is the row of weights of the last tile.
 
@@ -52,7 +53,7 @@ def _prepare(tables: Any, angles: Any, work: Any, shape: Any, number: int, membe
     return count, row
 
 
-@kernel
+@internal
 def _forward(tables: Any, work: Any, shape: Any) -> None:
     """Bring the states of all registers of a tile into `work.psi`."""
     registers = tables.registers
@@ -65,7 +66,7 @@ def _forward(tables: Any, work: Any, shape: Any) -> None:
             sweep.forward_sweep(work, work, tables, k, 0, registers[r, BLOCKS])
 
 
-@kernel
+@internal
 def _backward(tables: Any, work: Any, shape: Any, wanted: Array, leads: Array) -> None:
     """Undo the ops of all registers that lead to a wanted one, last register first, adding to `work.sums`."""
     registers = tables.registers
@@ -83,7 +84,7 @@ def _backward(tables: Any, work: Any, shape: Any, wanted: Array, leads: Array) -
             join.contract(work.psi, work.adjoint, registers, r, False, 0, registers[right, ROWS])
 
 
-@kernel
+@internal
 def _copy(source: Array, to: Array) -> None:
     for at in range(0, len(source), width(source)):
         store(to, at, load(source, at))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from qgen.backends.statevector.join import FIRST_GROUP, IS_ROOT, LAST_GROUP, OFFSET, ROWS
-from qgen.backends.statevector.lanes import accumulate, flip, kernel, load, store, width, zeros_like
+from qgen.backends.statevector.lanes import accumulate, flip, internal, kernel, load, store, width, zeros_like
 
 # Columns of the table of groups (strings with equal x) and of the table of strings.
 GROUP_FIRST, GROUP_LAST, X_ROW, X_LANE, HAS_REAL, HAS_IMAG, FIRST_STEP, LAST_STEP, GROUP_COLUMNS = range(9)
@@ -36,7 +36,7 @@ def odd(x: int) -> bool:
     return x & 1 == 1
 
 
-@kernel
+@internal
 def _walsh_hadamard(buffer: Array, start: int, rows: int) -> None:
     V = width(buffer)
     step = 1
@@ -93,7 +93,7 @@ def _transform_back(buffer: Array, origin: int, steps: Array, first: int, last: 
                 store(buffer, q, a - b)
 
 
-@kernel
+@internal
 def _across(value: Any, x_lane: int, first_bit: int) -> Any:
     for k in range(4):
         if x_lane >> k & 1:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from qgen.backends.statevector.join import deposit
-from qgen.backends.statevector.lanes import accumulate, flip, inlined, kernel, load, store, width, zeros_like
+from qgen.backends.statevector.lanes import accumulate, flip, inlined, internal, kernel, load, store, width, zeros_like
 
 # Columns of the integer table that describes an op (see layout.py).
 CODE, BIT, FREE, BASE, OUTER, OUTER_VALUE, LANE_CONTROLS, LANE_VALUES, LANE_TARGET, FIRST, LAST, PER_ROW = range(12)
@@ -23,7 +23,7 @@ SWEEP_FIRST, SWEEP_LAST, SWEEP_INNER, SWEEP_DEAD, SWEEP_OUTSIDE, SWEEP_OFFSET = 
 Array = Any
 
 
-@kernel
+@internal
 def _copy(source: Array, to: Array, inner: int, outer: int, gather: bool) -> None:
     """Rows outer | (any bits of inner), in rising order, to the front of `to`; or back again."""
     V = width(source)
@@ -42,7 +42,7 @@ def _copy(source: Array, to: Array, inner: int, outer: int, gather: bool) -> Non
             return
 
 
-@kernel
+@internal
 def _pair(s: Array, free: int, base: int, bit: int, ar: Any, ai: Any, br: Any, bi: Any, cr: Any, ci: Any, dr: Any, di: Any) -> None:  # fmt: skip  # noqa: E501
     """[[a, b], [c, d]] on every pair of rows that differ in `bit`; the other bits are `base` and any of `free`."""
     V = width(s)
@@ -60,7 +60,7 @@ def _pair(s: Array, free: int, base: int, bit: int, ar: Any, ai: Any, br: Any, b
             return
 
 
-@kernel
+@internal
 def _rows(s: Array, free: int, base: int, dr: Any, di: Any) -> None:
     """Multiply rows by one complex number a lane."""
     V = width(s)
@@ -75,7 +75,7 @@ def _rows(s: Array, free: int, base: int, dr: Any, di: Any) -> None:
             return
 
 
-@kernel
+@internal
 def _swap(s: Array, free: int, base: int, bit: int) -> None:
     """Exchange the rows that differ in `bit`."""
     V = width(s)
@@ -108,7 +108,7 @@ def _lane_rows(s, free, base, bit, dr, di, hr, hi):  # type: ignore[no-untyped-d
             break
 
 
-@kernel
+@internal
 def _lane(s: Array, free: int, base: int, bit: int, dr: Any, di: Any, hr: Any, hi: Any) -> None:
     """d * (own lane) + h * (the lane across `bit`), within each row."""
     if bit == 0:
@@ -121,7 +121,7 @@ def _lane(s: Array, free: int, base: int, bit: int, dr: Any, di: Any, hr: Any, h
         _lane_rows(s, free, base, 3, dr, di, hr, hi)
 
 
-@kernel
+@internal
 def _apply(s: Array, op: Array, c: Array, at: int, inverse: bool) -> None:
     """One op, or its inverse, on the rows of one block; `at` is where its coefficients begin."""
     V = width(s)
@@ -179,7 +179,7 @@ def forward_sweep(states: Any, own: Any, tables: Any, number: int, first: int, l
             _copy(psi, block_rows, inner, outer | offset, False)
 
 
-@kernel
+@internal
 def _pair_adjoint(s: Array, t: Array, free: int, base: int, bit: int, c: Array, at: int, sums: Array) -> None:
     """Undo a pair op on psi (`s`) and lambda (`t`), adding lambda_a conj(psi_b) of all pairs to `sums`."""
     V = width(s)
@@ -225,7 +225,7 @@ def _pair_adjoint(s: Array, t: Array, free: int, base: int, bit: int, c: Array, 
     accumulate(sums, at + 7 * V, m3i)
 
 
-@kernel
+@internal
 def _rows_adjoint(s: Array, t: Array, free: int, base: int, c: Array, at: int, sums: Array) -> None:
     """Undo a diagonal op on the rows of one value of its bit, adding lambda conj(psi) to `sums`."""
     V = width(s)
@@ -282,7 +282,7 @@ def _lane_rows_adjoint(s, t, free, base, bit, c, at, sums):  # type: ignore[no-u
     accumulate(sums, at + 3 * V, ni)
 
 
-@kernel
+@internal
 def _lane_adjoint(s: Array, t: Array, free: int, base: int, bit: int, c: Array, at: int, sums: Array) -> None:
     """The same for an op across lanes: own-lane sums first, then the sums with the lane across `bit`."""
     if bit == 0:
@@ -295,7 +295,7 @@ def _lane_adjoint(s: Array, t: Array, free: int, base: int, bit: int, c: Array, 
         _lane_rows_adjoint(s, t, free, base, 3, c, at, sums)
 
 
-@kernel
+@internal
 def _apply_adjoint(s: Array, t: Array, op: Array, c: Array, at: int, sums: Array) -> None:
     V = width(s)
     code, bit, free, base = op[CODE], op[BIT], op[FREE], op[BASE]

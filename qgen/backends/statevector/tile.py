@@ -10,7 +10,7 @@ from typing import Any
 
 from qgen.backends.statevector import pauli, sweep
 from qgen.backends.statevector.gates import Kind
-from qgen.backends.statevector.lanes import broadcast, inlined, kernel, store, width
+from qgen.backends.statevector.lanes import inlined, internal, kernel, spread, store, width
 from qgen.backends.statevector.op_tables import OWN, SHARED
 
 FIRST, LAST, PER_ROW = sweep.FIRST, sweep.LAST, sweep.PER_ROW
@@ -21,7 +21,7 @@ OBSERVABLE = pauli.OBSERVABLE
 Array = Any
 
 
-@kernel
+@internal
 def _factor(kind: int, half: complex, k0: complex, k1: complex, k2: complex, k3: complex) -> Any:
     """The entries 00, 01, 10, 11 of an elementary factor; half is exp(i angle / 2), k the entries of a constant."""
     c, s = half.real, half.imag
@@ -37,7 +37,7 @@ def _factor(kind: int, half: complex, k0: complex, k1: complex, k2: complex, k3:
     return 1 + 0j if kind == P else turn, 0j, 0j, turn
 
 
-@kernel
+@internal
 def _slope(kind: int, half: complex, m: Any) -> float:
     """Re sum conj(m) dF/d(angle), for the gradient m of a factor's entries."""
     c, s = half.real, half.imag
@@ -52,7 +52,7 @@ def _slope(kind: int, half: complex, m: Any) -> float:
     return turned.imag * (c * c - s * s) - turned.real * 2 * c * s
 
 
-@kernel
+@internal
 def _times(a: Any, b: Any) -> Any:
     return (
         a[0] * b[0] + a[1] * b[2],
@@ -62,12 +62,12 @@ def _times(a: Any, b: Any) -> Any:
     )
 
 
-@kernel
+@internal
 def _plus(a: Any, b: Any) -> Any:
     return a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]
 
 
-@kernel
+@internal
 def _dagger(a: Any) -> Any:
     return a[0].conjugate(), a[2].conjugate(), a[1].conjugate(), a[3].conjugate()
 
@@ -91,10 +91,10 @@ def _get(factors, constants, shared, own, f, row, sample):  # type: ignore[no-un
 @inlined
 def _matrix(factors, constants, shared, own, first, last, row, sample):  # type: ignore[no-untyped-def]
     """The product of factors [first, last), for a row of weights and a sample."""
-    _, product = _get(factors, constants, shared, own, first, row, sample)
-    for f in range(first + 1, last):
+    product = (1 + 0j, 0j, 0j, 1 + 0j)
+    for f in range(first, last):
         _, factor = _get(factors, constants, shared, own, f, row, sample)
-        product = _times(factor, product)
+        product = factor if f == first else _times(factor, product)
     return product
 
 
@@ -114,7 +114,7 @@ def _write(coefficients, at, u, samples, sample, target, controls, values):  # t
         coefficients[first + 7 * V] = u[3].imag
         for entry in range(first, first + 8 * V, V):
             if samples == 1:
-                store(coefficients, entry, broadcast(coefficients, entry))
+                store(coefficients, entry, spread(coefficients, entry))
             else:
                 for lane in range(entry + samples, entry - sample + V, samples):
                     coefficients[lane] = coefficients[entry]
