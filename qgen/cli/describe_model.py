@@ -23,7 +23,7 @@ def is_model(what: str) -> bool:
 
 def print_model(what: str, changes: list[str], as_json: bool) -> None:
     """Print the layers of a model with their parameters and circuits, and the progress of a run."""
-    from qgen.runs import Run, build_generator, find_run, override_config, read_config
+    from qgen.runs import Run, build_generator, build_without_weights, find_run, override_config, read_config
 
     run: Run | None = None
     if os.path.isdir(what):
@@ -32,7 +32,7 @@ def print_model(what: str, changes: list[str], as_json: bool) -> None:
     else:
         config = read_config(what, changes)
     shape, num_classes = _data_facts(config, run)
-    generator = build_generator(config, shape, num_classes=num_classes)
+    generator = build_without_weights(lambda: build_generator(config, shape, num_classes=num_classes))
     facts = generator.describe()
     about = _about(config, generator) | (_progress(run) if run else {})
     if as_json:
@@ -108,7 +108,8 @@ def _rows(what: str, facts: "ModelDescription", about: dict[str, Any]) -> dict[s
     }
     for circuit in facts.circuits:
         layers = "" if circuit.layers is None else f", {circuit.layers} layers"
-        rows[f"  {circuit.part}"] = f"{circuit.ansatz}, {circuit.qubits} qubits{layers}"
+        copies = f"{circuit.copies} of " if circuit.copies > 1 else ""
+        rows[f"  {circuit.part}"] = f"{copies}{circuit.ansatz}, {circuit.qubits} qubits{layers}"
     if "run" in about:
         rows["trained"] = f"{about['steps_done']:,} steps, circuits on {about['backend']}"
     return rows

@@ -70,7 +70,7 @@ class MaskedLayer(QuantumLayer):
     def removed(self) -> bool:
         """Whether training has gone on without masks."""
         limit = getattr(self, "removed_after", None)  # not yet there while the layer is made
-        return limit is not None and int(self.calls) >= limit
+        return limit is not None and not self.calls.is_meta and int(self.calls) >= limit
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # as the layer itself
     def forward(self, input_data: Tensor | None = None) -> Tensor:

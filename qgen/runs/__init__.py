@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from qgen.runs.building import build_generator as build_generator
     from qgen.runs.building import build_in_memory as build_in_memory
     from qgen.runs.building import build_model as build_model
+    from qgen.runs.building import build_without_weights as build_without_weights
     from qgen.runs.building import closing_on_error as closing_on_error
     from qgen.runs.checkpoint import Checkpoint as Checkpoint
     from qgen.runs.checkpoint import load_checkpoint as load_checkpoint

@@ -24,6 +24,8 @@ from qgen.runs.stages import with_stages_noted
 _NEW = {"empty", "empty_strided", "zeros", "ones", "full", "rand", "randn"}
 #: A model that takes more than this part of what is free is counted before it is made.
 _LARGE = 1 / 8
+#: Bytes of a model that is described, up to which it is made with its weights.
+_LARGEST_DESCRIBED = 1 << 28
 
 Built = TypeVar("Built", bound=TrainableModel)
 #: What a model has, beside `sample`: see `qgen.generators.protocols`.
@@ -148,6 +150,20 @@ def build_in_memory(build: Callable[[], Built], copies: int = 1, what: str = "we
             "choose a smaller model"
         )
     return build()
+
+
+def build_without_weights(build: Callable[[], Built]) -> Built:
+    """Build a model that is described and counted, but never run: a large one has weights without memory.
+
+    Args:
+        build: builds it, each time the same.
+    """
+    try:
+        with _Counting(_LARGEST_DESCRIBED):
+            return build()
+    except _LargeError:
+        with torch.device("meta"):
+            return build()
 
 
 class _LargeError(Exception):

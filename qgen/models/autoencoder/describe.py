@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import TypeAlias
 
 from torch import nn
@@ -103,10 +104,18 @@ def _branch_row(branch: QuantumBranch, shape: tuple[int, ...]) -> Iterator[Row]:
 
 
 def used_circuits(model: nn.Module) -> tuple[UsedCircuit, ...]:
-    """Return the circuits of the branches in a network."""
-    found = [(name, inner.settings) for name, inner in model.named_modules() if isinstance(inner, QuantumBranch)]
-    return tuple(
-        UsedCircuit(name, settings.ansatz, settings.circuit.qubits, settings.layers, 1)
-        for name, settings in found
-        if settings.kind == "circuit"
-    )
+    """Return the kinds of circuits of the branches in a network; of several equal ones, what their names share."""
+    alike: dict[tuple[str, int, int], list[str]] = {}
+    for name, inner in model.named_modules():
+        if isinstance(inner, QuantumBranch) and inner.settings.kind == "circuit":
+            settings = inner.settings
+            alike.setdefault((settings.ansatz, settings.circuit.qubits, settings.layers), []).append(name)
+    return tuple(UsedCircuit(_shared(names), *kind, len(names)) for kind, names in alike.items())
+
+
+def _shared(names: list[str]) -> str:
+    """The parts that dotted names begin with alike: `a.b` of `a.b.c` and `a.b.d`."""
+    if len(names) == 1:
+        return names[0]
+    columns = takewhile(lambda parts: len(set(parts)) == 1, zip(*(name.split(".") for name in names), strict=False))
+    return ".".join(parts[0] for parts in columns)
