@@ -86,10 +86,18 @@ class Backend(ABC):
         """Release what the backend holds: a batch, a file."""
 
     @abstractmethod
-    def compile(self, circuit: LayerCircuit) -> Executable:
+    def compile(self, circuit: LayerCircuit, weights: npt.ArrayLike | None = None) -> Executable:
         """Prepare a circuit to run: all validation and all refusals happen here, before anything is spent.
 
+        Args:
+            circuit: the circuit.
+            weights: (W,), or (K, W) for K rows: what it will run with, as when a trained model is sampled. A backend
+                that puts circuits onto a device binds them, for fewer gates: the executable then takes these weights
+                only, refuses others, and has no gradients by weights. Elsewhere they change nothing. None: they stay
+                open.
+
         Raises:
+            InputError: weights of another shape, or not finite.
             CircuitError: the circuit holds an instruction that this backend cannot run.
             BackendError: it has more qubits than fit.
         """
@@ -118,8 +126,10 @@ class Executable(ABC):
     Attributes:
         draws: whether values depend on a seed, since shots or errors are drawn.
         second_derivatives: whether `expectations_autograd` serves this circuit.
+        bound: whether it was compiled for fixed weights, and takes no others; see `Backend.compile`.
     """
 
+    bound = False
     #: Whether `evaluate` itself raises `InputError` where inputs or weights are not finite.
     checks_numbers = False
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from qiskit.quantum_info import Statevector
 
@@ -30,7 +31,7 @@ class ReferenceBackend(Backend):
     def capabilities(self) -> Capabilities:
         return Capabilities(exact=True)
 
-    def compile(self, circuit: LayerCircuit) -> Executable:
+    def compile(self, circuit: LayerCircuit, weights: npt.ArrayLike | None = None) -> Executable:
         return ReferenceExecutable(circuit, self)
 
 

@@ -194,6 +194,10 @@ def _print_plan(console: Console, plan: HardwarePlan) -> None:
         f"{plan.queue:,} jobs wait for the device",
         soft_wrap=True,
     )
+    bound = [layer.bound for layer in plan.layers]
+    if any(bound):
+        which = "circuits are" if all(bound) else "some circuits are"
+        console.print(f"{which} compiled for these weights; training would compile them anew", soft_wrap=True)
     if plan.overrun > 1:
         console.print(f"jobs of this run took {plan.overrun:.2f} times as long as planned: counted in", soft_wrap=True)
     for group in groups.values():

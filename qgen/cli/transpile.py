@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -34,6 +34,7 @@ Examples:
   qgen transpile --catalogue 4,1 --backend fake_fez --seeds 2
   qgen transpile --qasm circuit.qasm --backend fake_torino --seeds 5
   qgen transpile runs/first-try --backend fake_fez --seeds 5 --pin fez.json
+  qgen transpile runs/first-try --backend fake_fez --weights bound --pin fez.json  # shorter; for sampling only
   qgen sample runs/first-try --backend aer:fake_fez --layout fez.json"""
 
 _LEVELS = re.compile(r"(?P<first>\d)(?:-(?P<last>\d))?")
@@ -80,6 +81,10 @@ def transpile(
         typer.Option(metavar="KEY=VALUE", help="An option of the ansatz; see `qgen describe`. Repeatable."),
     ] = None,
     compare: Annotated[str | None, typer.Option(metavar="NAME,NAME", help="Other devices to compare.")] = None,
+    weights: Annotated[
+        Literal["open", "bound"],
+        typer.Option(help="Of a run: open, for training and sampling; or bound as trained: shorter, for sampling."),
+    ] = "open",
     levels: Annotated[str, typer.Option(metavar="0-3", help="Optimisation levels: 3, 1-3 or 0,2.")] = "0-3",
     seeds: Annotated[int, typer.Option(min=1, max=10_000, help="Number of seeds of the transpiler.")] = 20,
     images: Annotated[int, typer.Option(min=1, help="Estimate the cost of sampling this number of images.")] = 64,
@@ -105,7 +110,7 @@ def transpile(
 ) -> None:
     """Search for the best transpilation of circuits for devices, and report success probability and cost.
 
-    Success is the probability that no gate, no readout and no idle qubit fails in one execution; gain is its ratio to
+    Success is what gates, waiting qubits and readout leave of the ideal result in one execution; gain is its ratio to
     that of Qiskit's level 3 with seed 0.
     """
     from qgen.backends.device.saved_layouts import write_layouts
@@ -117,12 +122,14 @@ def transpile(
         raise typer.BadParameter("Give one of RUN, --circuit, --qasm and --catalogue.")
     if option and circuit is None:
         raise typer.BadParameter("--option goes with --circuit.", param_hint="--option")
+    if weights == "bound" and (circuit is not None or qasm is not None or catalogue is not None):
+        raise typer.BadParameter("only a run knows its weights: give RUN.", param_hint="--weights")
     wanted_levels, devices = _levels(levels), _devices(backend, compare)
     _check_suffix("--html", html, (".html", ".htm"))
     _check_suffix("--pin", pin, (".json",))
     check_outputs(html, pin)
     console, results, pins = make_console(as_json), [], []
-    jobs = _jobs(run, circuit, qasm, catalogue, option or [], WorkloadSpec(images, shots, batch))
+    jobs = _jobs(run, circuit, qasm, catalogue, option or [], WorkloadSpec(images, shots, batch), weights == "bound")
     if html and len(jobs) > 1:
         raise typer.BadParameter(f"there are {len(jobs)} circuits, and a page shows one.", param_hint="--html")
     for job in jobs:
@@ -192,6 +199,7 @@ def _jobs(
     catalogue: str | None,
     options: list[str],
     workload: WorkloadSpec,
+    bound: bool,
 ) -> list[_Job]:
     """Collect the requested circuits."""
     if qasm is not None:
@@ -206,7 +214,7 @@ def _jobs(
         recipe = circuit_arguments.read_recipe(circuit, options)
         built = recipe.build() if recipe else LayerCircuit.load(circuit)
         return [_Job(circuit, built, _with_mixture(workload, built))]
-    return _run_jobs(run, workload)
+    return _bound_jobs(run, workload) if bound else _run_jobs(run, workload)
 
 
 def _ansatz_jobs(text: str, workload: WorkloadSpec) -> Iterator[_Job]:
@@ -258,9 +266,40 @@ def _run_jobs(path: Path | None, workload: WorkloadSpec) -> list[_Job]:
     ]
 
 
+def _bound_jobs(path: Path | None, workload: WorkloadSpec) -> list[_Job]:
+    """Collect what sampling a run takes with its weights bound: a circuit for each layer and each of its copies."""
+    import torch
+
+    from qgen.circuits.bound import bind_weights
+    from qgen.costing.circuit_use import sampling_uses
+    from qgen.errors import RunError
+    from qgen.runs import find_run
+    from qgen.sampling import open_trained
+
+    run = find_run(path)
+    generator = open_trained(run, {"name": "statevector"}).generator
+    groups: dict[str, list[CircuitUse]] = {}
+    for use in sampling_uses(generator):
+        layer: Any = generator.network.get_submodule(use.layer)
+        weights = torch.atleast_2d(layer.weight.detach().double().cpu())
+        for copy, row in enumerate(weights.numpy()):
+            name = use.layer if len(weights) == 1 else f"{use.layer}[{copy}]"
+            one = bind_weights(use.circuit, row).circuit if use.circuit.num_weights else use.circuit
+            part = replace(use, layer=name, circuit=one, circuits=use.circuits // len(weights))
+            groups.setdefault(one.digest, []).append(part)
+    if not groups:
+        raise RunError(f"{run.path} has no circuits: its model is classical")
+    ordered = sorted(groups, key=lambda key: -groups[key][0].circuit.qubits)
+    return [
+        _run_job(f"{run.name}, circuit {k}, weights bound", [], groups[key], workload)
+        for k, key in enumerate(ordered, 1)
+    ]
+
+
 def _run_job(name: str, uses: list[CircuitUse], sampled: list[CircuitUse], workload: WorkloadSpec) -> _Job:
     (calls, circuits), (training_calls, training_circuits) = _calls(sampled), _calls(uses)
-    title = f"{name} ({uses[0].circuit.qubits} qubits, in {', '.join(use.layer for use in uses)})"
+    shown = uses or sampled
+    title = f"{name} ({shown[0].circuit.qubits} qubits, in {', '.join(use.layer for use in shown)})"
     counted = replace(
         workload,
         calls=calls,
@@ -268,7 +307,7 @@ def _run_job(name: str, uses: list[CircuitUse], sampled: list[CircuitUse], workl
         training_calls=training_calls,
         training_circuits=training_circuits,
     )
-    return _Job(title, uses[0].circuit, counted)
+    return _Job(title, shown[0].circuit, counted)
 
 
 def _calls(uses: list[CircuitUse]) -> tuple[int, int]:

@@ -40,6 +40,7 @@ class PlannedLayer:
         moved: why the circuit's layout changed; None: it did not.
         calibration: time of the calibration by which the layout was chosen; None: the device's last one.
         success_then: success probability of the best and of the worst copy by that calibration.
+        bound: whether the circuit was compiled for the weights that it runs with.
     """
 
     layer: str
@@ -52,6 +53,7 @@ class PlannedLayer:
     moved: str | None = None
     calibration: str | None = None
     success_then: tuple[float, float] | None = None
+    bound: bool = False
 
     @property
     def seconds(self) -> float:
@@ -133,6 +135,7 @@ class HardwarePlan:
             {
                 "layer": layer.layer,
                 "qubits": layer.qubits,
+                "weights": "bound" if layer.bound else "open",
                 "tiles": layer.tiles,
                 "success_best": layer.success[0],
                 "success_worst": layer.success[1],
@@ -279,15 +282,24 @@ def _plan_layers(
         executable: BilledExecutable = layer.compiled.executable
         if layer.compiled.executable.backend.name != backend.name:  # as an encoder on the exact engine: it is free
             continue
-        tiling, today = executable.tiling, executable.tiling_now
-        if tiling is None or today is None:  # nothing of it is measured
-            continue
-        cost, size = executable.cost(circuits(layer.compiled, use)), (use.circuit.qubits, len(tiling.tiles))
-        plan = PlannedLayer(use.layer, *size, _range(today), use.submissions, cost, overrun, executable.moved)
-        if executable.calibration not in (None, backend.calibrated):
-            plan = replace(plan, calibration=executable.calibration, success_then=_range(tiling))
-        planned.append(plan)
+        share = circuits(layer.compiled, use) // len(executable.parts)
+        parts = (_plan_part(use, part, executable.bound, share, backend.calibrated) for part in executable.parts)
+        planned += [replace(part, overrun=overrun) for part in parts if part is not None]
     return tuple(planned)
+
+
+def _plan_part(
+    use: CircuitUse, executable: BilledExecutable, bound: bool, circuits: int, calibrated: str | None
+) -> PlannedLayer | None:
+    """Return the plan for a circuit of a layer; None if nothing of it is measured."""
+    tiling, today = executable.tiling, executable.tiling_now
+    if tiling is None or today is None:
+        return None
+    cost, size = executable.cost(circuits), (use.circuit.qubits, len(tiling.tiles))
+    plan = PlannedLayer(use.layer, *size, _range(today), use.submissions, cost, moved=executable.moved, bound=bound)
+    if executable.calibration in (None, calibrated):
+        return plan
+    return replace(plan, calibration=executable.calibration, success_then=_range(tiling))
 
 
 def _range(tiling: Tiling) -> tuple[float, float]:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from qgen.backends import Adjoint, Backend, Executable, GradientMethod, resolve_gradient
@@ -12,6 +18,22 @@ from qgen.errors import BackendError
 from qgen.nn.arguments import checked_circuit, opened_backend
 from qgen.randomness import Seed
 
+#: Whether circuits wait until they are first used, or until their weights are bound.
+_waits: ContextVar[bool] = ContextVar("waits", default=False)
+
+
+@contextmanager
+def compiled_later() -> Iterator[None]:
+    """Within this block the circuits of new modules are not compiled yet: weights are loaded first, and then bound.
+
+    What a backend refuses, it refuses then.
+    """
+    before = _waits.set(True)
+    try:
+        yield
+    finally:
+        _waits.reset(before)
+
 
 @dataclass(frozen=True, eq=False)
 class CompiledCircuit:
@@ -19,13 +41,15 @@ class CompiledCircuit:
 
     Attributes:
         circuit: the circuit.
-        executable: the circuit as its backend runs it.
-        gradient: how it is differentiated there.
+        backend: where it runs.
+        method: how it is differentiated there, as given: a name or a method.
+        weights: (W,) or (K, W), float64: what it is compiled for; None: weights are open. See `Backend.compile`.
     """
 
     circuit: LayerCircuit
-    executable: Executable
-    gradient: GradientMethod
+    backend: Backend
+    method: str | GradientMethod = "auto"
+    weights: npt.NDArray[np.float64] | None = None
 
     @classmethod
     def build(
@@ -40,8 +64,34 @@ class CompiledCircuit:
         Raises:
             BackendError, CircuitError: see `QuantumLayer`.
         """
-        executable = opened_backend(backend, shots).compile(checked_circuit(circuit))
-        return cls(circuit, executable, resolve_gradient(gradient, executable))
+        compiled = cls(checked_circuit(circuit), opened_backend(backend, shots), gradient)
+        return compiled if _waits.get() else compiled.checked()
+
+    @cached_property
+    def executable(self) -> Executable:
+        """The circuit as its backend runs it."""
+        if self.weights is None:
+            return self.backend.compile(self.circuit)
+        return self.backend.compile(self.circuit, self.weights)
+
+    @cached_property
+    def gradient(self) -> GradientMethod:
+        """How it is differentiated there."""
+        return resolve_gradient(self.method, self.executable)
+
+    def checked(self) -> CompiledCircuit:
+        """Return itself, compiled by now.
+
+        Raises:
+            BackendError, CircuitError: see `QuantumLayer`.
+        """
+        assert self.gradient is not None
+        return self
+
+    def bound(self, weights: torch.Tensor | None) -> CompiledCircuit:
+        """Return the circuit compiled for these weights, (W,) or (K, W); None: for any."""
+        numbers = None if weights is None else weights.detach().double().cpu().numpy()
+        return replace(self, weights=numbers).checked()
 
     @property
     def adjoint(self) -> bool:

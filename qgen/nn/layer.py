@@ -85,6 +85,20 @@ class QuantumLayer(TorchConnector):
         with torch.no_grad():
             self.weight.copy_(self._initial.draw())
 
+    def bind_weights(self) -> None:
+        """Compile for the weights as they are now, as sampling does: fewer gates, where a device runs the circuit.
+
+        Until `release_weights` is called, other weights are refused there, and gradients by weights.
+
+        Raises:
+            BackendError, CircuitError: the backend cannot serve the circuit at these weights.
+        """
+        self.compiled = self.compiled.bound(self.weight)
+
+    def release_weights(self) -> None:
+        """Compile for any weights, as training does."""
+        self.compiled = self.compiled.bound(None)
+
     @property
     def neural_network(self) -> CircuitNetwork:
         """The compiled circuit as a qiskit-machine-learning network, as every `TorchConnector` has one."""
@@ -129,6 +143,13 @@ class QuantumLayer(TorchConnector):
         if duplicate is not None:
             state_dict.setdefault(f"{prefix}weight", duplicate)
         super()._load_from_state_dict(state_dict, prefix, *others)
+
+
+def bind_weights(module: torch.nn.Module) -> None:
+    """Compile all circuits inside a module for the weights as they are now; see `QuantumLayer.bind_weights`."""
+    for inner in module.modules():
+        if isinstance(inner, QuantumLayer):
+            inner.bind_weights()
 
 
 def describe_runs(module: torch.nn.Module, gradients: bool = False) -> str:

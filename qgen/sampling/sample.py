@@ -19,6 +19,7 @@ from qgen.data.distributions import DISTRIBUTIONS
 from qgen.errors import RunError
 from qgen.generators import Generator, image_seeds
 from qgen.memory import format_bytes, free_memory
+from qgen.nn import QuantumLayer, bind_weights, compiled_later
 from qgen.progress import ProgressCallback
 from qgen.runs import provenance
 from qgen.runs.building import build_generator, build_in_memory, closing_on_error
@@ -84,10 +85,12 @@ def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict
     shape, num_classes = tuple(checkpoint.numbers["shape"]), checkpoint.numbers.get("num_classes")
     opened = open_settings(config.backend, run.journal)
     with closing_on_error(opened):
-        generator = build_in_memory(
-            lambda: build_generator(config, shape, opened, trained=True, num_classes=num_classes)
-        )
+        with compiled_later():
+            generator = build_in_memory(
+                lambda: build_generator(config, shape, opened, trained=True, num_classes=num_classes)
+            )
         _load_average(generator, checkpoint, path, model_fingerprint(config, shape))
+        bind_weights(generator.network)
     return Trained(run, generator, config, checkpoint.step)
 
 
@@ -205,6 +208,16 @@ def _load_average(generator: Generator, checkpoint: Checkpoint, path: Path, mode
         raise RunError(f"{path} does not fit this model; was it made by another version of qgen?") from error
 
 
+def _weights_facts(trained: Trained) -> dict[str, Any]:
+    """Return whether circuits were compiled for their weights, or with open ones; nothing where there are no circuits.
+
+    Those of another backend, as of an encoder that stays on the exact engine, do not count.
+    """
+    layers = [inner for inner in trained.generator.sampler.modules() if isinstance(inner, QuantumLayer)]
+    kinds = {layer.compiled.executable.bound for layer in layers if layer.compiled.backend is trained.backend}
+    return {"weights": "bound" if any(kinds) else "open"} if kinds else {}
+
+
 def sample_facts(trained: Trained, count: int, seed: int, device: torch.device) -> dict[str, Any]:
     """Return where samples came from, in plain values."""
     generator = trained.generator
@@ -215,7 +228,7 @@ def sample_facts(trained: Trained, count: int, seed: int, device: torch.device) 
         "images": count,
         "seed": seed,
         "sampling": dict(generator.sampling_info),
-        "backend": provenance.backend_facts(trained.backend),
+        "backend": provenance.backend_facts(trained.backend) | _weights_facts(trained),
         "circuits_per_image": generator.circuits_per_image,
         "circuits": generator.circuits_per_image * count,
         "machine": provenance.machine(device),

@@ -60,7 +60,19 @@ def test_the_circuits_of_a_run_once_and_pinned_for_sampling(tmp_path: Path) -> N
         inner.compiled.executable for inner in trained.generator.network.modules() if isinstance(inner, QuantumLayer)
     ]
     starts = [sorted(report["devices"][0]["candidates"][0]["layout"]) for report in reports]
-    assert all(sorted(one.routed.physical) in starts for one in executables)
+    assert all(sorted(part.routed.physical) in starts for one in executables for part in one.parts)
+    result = run(str(made.path), "--backend", "fake_guadalupe", *small, "--weights", "bound", "--pin", str(pins))
+    assert result.exit_code == 0, result.output
+    bound = json.loads(result.stdout)["reports"]
+    workloads = [one for report in bound for one in report["devices"][0]["workloads"]]
+    assert {one["task"] for one in workloads} == {"sampling"}
+    assert sum(one["cost"]["circuits"] for one in workloads) == 3 * trained.generator.circuits_per_image
+    again = open_trained(made, {"name": "fake_guadalupe", "layout": str(pins)})
+    layers = [inner for inner in again.generator.network.modules() if isinstance(inner, QuantumLayer)]
+    assert sum(len(layer.compiled.executable.parts) for layer in layers) == len(bound)
+    refused = run(*SMALL, "--weights", "bound")
+    assert refused.exit_code == 2
+    assert "only a run knows its weights" in refused.output
 
 
 def test_which_ansatz_suits_which_device() -> None:

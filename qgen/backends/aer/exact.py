@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from qiskit import QuantumCircuit
 
@@ -52,7 +53,7 @@ class AerBackend(Backend):
         exact = self._shots is None
         return Capabilities(exact=exact, adjoint=exact, shots=self._shots, countable=exact)
 
-    def compile(self, circuit: LayerCircuit) -> Executable:
+    def compile(self, circuit: LayerCircuit, weights: npt.ArrayLike | None = None) -> Executable:
         if self._shots is None:
             return AerExecutable(circuit, self)
         return SampledExecutable(circuit, self, self._shots)

@@ -16,6 +16,7 @@ from qiskit.circuit import Parameter
 from qgen.backends.aer.runner import RUN_BYTES
 from qgen.backends.aer.seeding import GAP, runs_of
 from qgen.backends.api import Backend, Capabilities, Executable
+from qgen.backends.device.bound import compile_bound
 from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.noisy_device import NoisyDevice, open_noisy_device
 from qgen.backends.device.routing import RoutedCircuit
@@ -80,7 +81,9 @@ class NoisyAerBackend(Backend):
             qubits=self.device.source.qubits,
         )
 
-    def compile(self, circuit: LayerCircuit) -> Executable:
+    def compile(self, circuit: LayerCircuit, weights: npt.ArrayLike | None = None) -> Executable:
+        if weights is not None:
+            return compile_bound(self, circuit, weights, self.device.saved)
         return compile_mitigated(circuit, self, self.device, self.mitigation, self._shots, self._compile)
 
     def _compile(self, circuit: LayerCircuit, part: Part) -> DeviceExecutable:

@@ -7,9 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy.typing as npt
 from qiskit.transpiler import Target
 
 from qgen.backends.api import Backend, Capabilities, Executable
+from qgen.backends.device.bound import compile_bound
 from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.noisy_device import open_calibrated
 from qgen.backends.device.routing import refuse_open_delays, route_layer
@@ -53,7 +55,9 @@ class LocalRuntimeBackend(Backend):
         calibrated = self.snapshot.calibrated
         return {"calibrated": calibrated and calibrated.date().isoformat()}
 
-    def compile(self, circuit: LayerCircuit) -> Executable:
+    def compile(self, circuit: LayerCircuit, weights: npt.ArrayLike | None = None) -> Executable:
+        if weights is not None:
+            return compile_bound(self, circuit, weights, self._saved)
         target = self.snapshot.target
         routed, measurement = route_layer(circuit, target, saved=self._saved)
         refuse_open_delays(routed, self.name)

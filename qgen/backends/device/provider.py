@@ -18,6 +18,7 @@ from qiskit.providers import BackendV2
 from qiskit.transpiler import PassManager
 
 from qgen.backends.api import Backend, Capabilities, Executable
+from qgen.backends.device.bound import compile_bound
 from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.routing import refuse_open_delays, route_layer
 from qgen.backends.device.sampling import DEFAULT_SHOTS, SampledSubmitter, tile
@@ -59,7 +60,9 @@ class ProviderBackend(Backend):
     def facts(self) -> dict[str, Any]:
         return {"device": self.device.name}
 
-    def compile(self, circuit: LayerCircuit) -> Executable:
+    def compile(self, circuit: LayerCircuit, weights: npt.ArrayLike | None = None) -> Executable:
+        if weights is not None:
+            return compile_bound(self, circuit, weights)
         target = self.device.target
         routed, measurement = route_layer(circuit, target)
         refuse_open_delays(routed, self.name)

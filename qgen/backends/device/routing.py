@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qiskit import QuantumCircuit
@@ -12,6 +12,7 @@ from qiskit.transpiler import Target
 
 from qgen.backends.device.basis_changes import BasisChanges
 from qgen.backends.device.saved_layouts import SavedLayouts
+from qgen.backends.device.transpiled import transpiled
 from qgen.backends.measurement import Basis, Measurement
 from qgen.backends.parameters import ParameterMap
 from qgen.backends.parameters.shift_form import Frequencies, angle_frequencies
@@ -21,7 +22,7 @@ from qgen.errors import BackendError
 from qgen.transpilation.delays import delay_parameters
 from qgen.transpilation.folding import fold_two_qubit_gates
 from qgen.transpilation.idle_delays import insert_idle_delays
-from qgen.transpilation.transpile import TranspileOptions, transpile
+from qgen.transpilation.transpile import BACKEND_DEFAULT, TranspileOptions, transpile
 
 NO_WIRE = -1
 
@@ -135,7 +136,11 @@ def route_folded(
     conditional = circuit.conditional
     measurement = Measurement(conditional.observables)
     parameters = conditional.inputs + conditional.weights
-    isa = _transpile(conditional.circuit, target, seed) if saved is None else saved.route(circuit, target)
+    if saved is None:
+        _check_width(circuit.qubits, target)
+        isa = transpiled(circuit, target, replace(BACKEND_DEFAULT, seed=seed))
+    else:
+        isa = saved.route(circuit, target)
     routed = (
         route(conditional.circuit, parameters, target, measurement.bases, isa=fold_two_qubit_gates(isa, n), idle=idle)
         for n in factors
@@ -201,12 +206,16 @@ def route(
 
 
 def _transpile(circuit: QuantumCircuit, target: Target, seed: int, level: int = 2) -> QuantumCircuit:
-    qubits, width = circuit.num_qubits, target.num_qubits
+    _check_width(circuit.num_qubits, target)
+    return transpile(circuit, target, TranspileOptions(level, seed, merge_rotations=True))
+
+
+def _check_width(qubits: int, target: Target) -> None:
+    width = target.num_qubits
     if width is not None and qubits > width:
         raise BackendError(
             f"the circuit has {qubits} qubits, but the device has {width}: take a smaller circuit or a larger device"
         )
-    return transpile(circuit, target, TranspileOptions(level, seed, merge_rotations=True))
 
 
 def _touched(isa: QuantumCircuit) -> set[int]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
 
@@ -56,6 +58,21 @@ class SavedLayouts:
         if strange:
             raise BackendError(f"{self.source} is damaged: its circuit has a parameter {strange[0]!r} of its own")
         return isa.assign_parameters({parameter: own[parameter.name] for parameter in isa.parameters})
+
+    def bind(self, circuit: LayerCircuit, weights: npt.NDArray[np.float64], bound: LayerCircuit) -> None:
+        """Take the routed circuit of open weights for these numbers, where none was saved for them.
+
+        Args:
+            circuit: the circuit with its weights open.
+            weights: (W,).
+            bound: the same at these weights.
+        """
+        isa = self.routed.get(circuit.digest)
+        if isa is None or bound.digest in self.routed:
+            return
+        numbers = {parameter.name: number for parameter, number in zip(circuit.weights, weights.tolist(), strict=True)}
+        named = {parameter: numbers[parameter.name] for parameter in isa.parameters if parameter.name in numbers}
+        self.routed[bound.digest] = isa.assign_parameters(named)
 
     def check_device(self, name: str) -> None:
         """Refuse a backend of another device; the layouts of a snapshot are good for its machine, and for its noise.

@@ -9,13 +9,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy.typing as npt
 from qiskit.transpiler import Target
 
 from qgen.backends.api import Capabilities, Executable
 from qgen.backends.billing import BilledBackend, BilledExecutable, JobStatus, StatusCallback
 from qgen.backends.device.sampling import DEFAULT_SHOTS
 from qgen.backends.device.saved_layouts import SavedLayouts
+from qgen.backends.device.transpiled import transpiled
 from qgen.backends.ibm.account import LOGIN, has_account
+from qgen.backends.ibm.bound import BoundHardwareExecutable, compile_for_hardware
 from qgen.backends.ibm.client import Client, NoDeviceError
 from qgen.backends.ibm.executable import HardwareExecutable
 from qgen.backends.ibm.hardware import Hardware
@@ -32,7 +35,6 @@ from qgen.devices.snapshots import machine_status
 from qgen.errors import BackendError, HardwareError
 from qgen.storage import user_folder
 from qgen.transpilation.cost import REP_DELAY_US
-from qgen.transpilation.transpile import transpile
 
 PREFIX = "ibm_"
 LEAST_BUSY = "least_busy"
@@ -172,12 +174,12 @@ class IBMBackend(Hardware):
                 f"{self._saved.source} pins this circuit to one place: pin it anew with "
                 f"`qgen transpile RUN --backend {self.name} --pin FILE.json`"
             )
-        isa = transpile(circuit.conditional.circuit, self.target)
+        isa = transpiled(circuit, self.target)
         number = len(self.layouts(circuit))
         return save_layout(self.notes, self.name, circuit, isa, number, self.calibrated)
 
-    def compile(self, circuit: LayerCircuit) -> Executable:
-        return HardwareExecutable(circuit, self)
+    def compile(self, circuit: LayerCircuit, weights: npt.ArrayLike | None = None) -> Executable:
+        return compile_for_hardware(circuit, self, weights, self._saved)
 
     def close(self) -> None:
         """Close the batch, if there is one, and the journal."""
@@ -186,7 +188,7 @@ class IBMBackend(Hardware):
 
 if TYPE_CHECKING:  # mypy checks that they follow the protocols
     _backend: type[BilledBackend] = IBMBackend
-    _executable: type[BilledExecutable] = HardwareExecutable
+    _executables: tuple[type[BilledExecutable], ...] = HardwareExecutable, BoundHardwareExecutable
 
 
 def open_hardware(

@@ -31,6 +31,12 @@ class HardwareExecutable(Executable):
     What the journal has of none runs in the last layout, as long as the device can run it there; else the circuit is
     placed anew.
 
+    Args:
+        circuit: the circuit.
+        backend: the device.
+        stored_only: answer from the journal alone, in the layouts that it has, of which there are some; what it does
+            not have raises `NotStoredError`.
+
     Attributes:
         moved: why it was placed anew, or cannot be; None: it was not.
 
@@ -38,18 +44,23 @@ class HardwareExecutable(Executable):
         BackendError: the circuit does not fit on the device, or uses what the device does not have or what is faulty.
     """
 
-    def __init__(self, circuit: LayerCircuit, backend: Hardware) -> None:
+    def __init__(self, circuit: LayerCircuit, backend: Hardware, stored_only: bool = False) -> None:
         super().__init__(circuit, backend)
-        self._hardware = backend
+        self._hardware, self._stored_only = backend, stored_only
         self.moved: str | None = None
         known = backend.layouts(circuit)
         self._layouts = [self._known(saved, number) for number, saved in enumerate(known)]
-        if not known or self._layouts[-1].jobs.stored_only:
+        if not stored_only and (not known or self._layouts[-1].jobs.stored_only):
             self._place_anew(len(known))
         self._use_last()
 
     def __reduce__(self) -> Any:
-        return HardwareExecutable, (self.circuit, self._hardware)
+        return HardwareExecutable, (self.circuit, self._hardware, self._stored_only)
+
+    @property
+    def parts(self) -> tuple[HardwareExecutable, ...]:
+        """See `BilledExecutable.parts`."""
+        return (self,)
 
     @property
     def shift_form(self) -> ShiftForm:
@@ -130,11 +141,13 @@ class HardwareExecutable(Executable):
                 torch.random.set_rng_state(drawn)
             finally:
                 self._used = self._layouts[-1]
+        if self._stored_only:
+            raise NotStoredError
         raise BackendError(f"this cannot run on {self._hardware.name} today: {self.moved}")
 
     def _use_last(self) -> None:
         """Run what is not in the journal in the last layout."""
-        for earlier in self._layouts[:-1]:
+        for earlier in self._layouts if self._stored_only else self._layouts[:-1]:
             earlier.jobs.stored_only = True
         self._used = self._layouts[-1]
 

@@ -8,7 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
+
 from qgen.backends.api import Backend, Capabilities, Executable
+from qgen.backends.device.bound import compile_bound
 from qgen.backends.device.dominant_qubit import dominance_warning
 from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.noisy_device import NoisyDevice, open_noisy_device
@@ -68,7 +71,9 @@ class NoisyBackend(Backend):
             qubits=self.device.source.qubits,
         )
 
-    def compile(self, circuit: LayerCircuit) -> Executable:
+    def compile(self, circuit: LayerCircuit, weights: npt.ArrayLike | None = None) -> Executable:
+        if weights is not None:
+            return compile_bound(self, circuit, weights, self.device.saved)
         return compile_mitigated(circuit, self, self.device, self.mitigation, self._shots, self._compile)
 
     def _compile(self, circuit: LayerCircuit, part: Part) -> DeviceExecutable:

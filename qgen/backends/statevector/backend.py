@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import psutil
 import torch
 
@@ -39,7 +40,7 @@ class StatevectorBackend(Backend):
     def capabilities(self) -> Capabilities:
         return Capabilities(exact=True, adjoint=True)
 
-    def compile(self, circuit: LayerCircuit) -> Executable:
+    def compile(self, circuit: LayerCircuit, weights: npt.ArrayLike | None = None) -> Executable:
         check_memory(circuit.qubits)
         return StatevectorExecutable(circuit, self)
 

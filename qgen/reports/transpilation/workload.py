@@ -79,7 +79,8 @@ def estimate_workloads(
     if spec.calls:
         sampled = cost(spec.images * spec.calls * spec.circuits, spec.calls)
         costs.append(Workload("sampling", None, spec.images, sampled))
-    wanted = circuit.num_inputs > 0, circuit.num_weights > 0
+    trained = spec.training_calls > 0  # not with its weights bound
+    wanted = trained and circuit.num_inputs > 0, trained and circuit.num_weights > 0
     for gradient in GRADIENTS if any(wanted) else ():
         evaluations = parse_gradient(gradient).evaluations(executable, wanted)
         step = cost(spec.batch * spec.training_calls * spec.training_circuits * evaluations, spec.training_calls)

@@ -1,0 +1,103 @@
+"""Circuits on IBM's hardware for fixed weights: what an earlier version ran with open ones is not paid for again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+import torch
+
+from qgen.backends.api import Executable
+from qgen.backends.batch import Batch
+from qgen.backends.device.bound import BoundExecutable, bound_rows
+from qgen.backends.device.saved_layouts import SavedLayouts
+from qgen.backends.drawing import Bits, refuse_mixture
+from qgen.backends.ibm.executable import HardwareExecutable
+from qgen.backends.ibm.hardware import Hardware
+from qgen.backends.ibm.runner import NotStoredError
+from qgen.circuits import LayerCircuit
+from qgen.circuits.bound import BoundCircuit
+from qgen.randomness import Streams
+from qgen.transpilation.cost import WorkloadCost
+from qgen.transpilation.tiling import Tiling
+
+
+class BoundHardwareExecutable(BoundExecutable):
+    """A circuit for fixed weights, in jobs of its own for each row of them.
+
+    Versions before this one ran it with its weights open. What the journal has of that is answered from there.
+
+    Args:
+        circuit: the layer's circuit, with its weights open.
+        backend: the device.
+        weights: (K, W).
+        bound: the circuit of each row.
+    """
+
+    parts: tuple[HardwareExecutable, ...]
+
+    def __init__(
+        self, circuit: LayerCircuit, backend: Hardware, weights: npt.NDArray[Any], bound: list[BoundCircuit]
+    ) -> None:
+        parts = [HardwareExecutable(one.circuit, backend) for one in bound]
+        super().__init__(circuit, backend, weights, [one.columns for one in bound], parts)
+        layouts = backend.layouts(circuit) if backend.runner.journal.records() else []
+        known = bool(layouts) and all(circuit.digest in layout.routed for layout in layouts)
+        self._earlier = HardwareExecutable(circuit, backend, stored_only=True) if known else None
+
+    def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
+        if self._earlier is not None:
+            try:
+                return self._earlier.evaluate(batch, streams)
+            except NotStoredError:
+                pass
+        return super().evaluate(batch, streams)
+
+    def draw_rows(self, batch: Batch, shots: int, streams: Streams) -> Bits:
+        refuse_mixture(self.circuit, self.backend.name)
+        return super().draw_rows(batch, shots, streams)
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """Of the first row; likewise what follows. `parts` has those of all."""
+        return self.parts[0].tiling
+
+    @property
+    def tiling_now(self) -> Tiling | None:
+        return self.parts[0].tiling_now
+
+    @property
+    def calibration(self) -> str | None:
+        return self.parts[0].calibration
+
+    @property
+    def moved(self) -> str | None:
+        return self.parts[0].moved
+
+    def place_anew(self) -> None:
+        """See `HardwareExecutable.place_anew`; all rows are."""
+        for part in self.parts:
+            part.place_anew()
+
+    def cost(self, samples: int) -> WorkloadCost:
+        return self.parts[0].cost(samples)
+
+    def cost_of_draws(self, samples: int, shots: int) -> WorkloadCost:
+        refuse_mixture(self.circuit, self.backend.name)
+        return self.parts[0].cost_of_draws(samples, shots)
+
+
+def compile_for_hardware(
+    circuit: LayerCircuit, backend: Hardware, weights: npt.ArrayLike | None, saved: SavedLayouts | None
+) -> Executable:
+    """Compile a circuit for IBM's hardware; see `Backend.compile`.
+
+    Args:
+        circuit: the circuit.
+        backend: the device.
+        weights: (W,) or (K, W); None: they stay open.
+        saved: layouts that the user chose.
+    """
+    if weights is None or not circuit.num_weights:
+        return HardwareExecutable(circuit, backend)
+    return BoundHardwareExecutable(circuit, backend, *bound_rows(circuit, weights, saved))
