@@ -1,4 +1,4 @@
-"""Metrics of a transpiled circuit on its device: counts, times, and the probability that nothing goes wrong."""
+"""Metrics of a transpiled circuit on its device: counts, times, and what is left of its result."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from qgen.transpilation.schedule import (
     reported_error,
     schedule,
 )
+from qgen.transpilation.state_fidelity import predict_fidelity
 
 Location = TypeVar("Location", int, tuple[int, int])
 
 
 @dataclass(frozen=True)
 class Success:
-    """The probability that nothing goes wrong in one execution, and its three independent factors, each in [0, 1].
+    """What is left of the ideal result in one execution, and its three factors, each in [0, 1].
 
     Attributes:
-        gates: the product of 1 - error over all gates.
+        gates: the fidelity that gates leave of the state; see `predict_fidelity`.
         readout: the product of 1 - error over all measured qubits.
-        idle: the product over qubits of exp(-idle time / min(T1, T2)); 1 if the device gives no durations.
+        idle: the fidelity that waiting leaves of it; 1 if the device gives no durations.
     """
 
     gates: float
@@ -97,11 +98,9 @@ def compute_metrics(
     pairs = [gate for gate in gates if len(gate.qubits) == 2]
     times = schedule(instructions, measured)
     readout = {qubit: readout_error(target, qubit) for qubit in measured}
-    success = Success(
-        gates=math.prod(1 - gate.error for gate in gates if gate.error is not None),
-        readout=math.prod(1 - error for error in readout.values() if error is not None),
-        idle=_idle_success(times.idle, target) if times else 1.0,
-    )
+    state = predict_fidelity(isa, instructions, target, measured)
+    read = math.prod(1 - error for error in readout.values() if error is not None)
+    success = Success(gates=state.gates, readout=read, idle=state.idle)
     return CircuitMetrics(
         two_qubit_gates=len(pairs),
         two_qubit_depth=_depth(pairs),
@@ -119,17 +118,6 @@ def compute_metrics(
 def readout_error(target: Target, qubit: int) -> float | None:
     """Return the probability of a wrong readout, averaged over the prepared state; None if the device gives none."""
     return reported_error((target.get("measure") or {}).get((qubit,)))
-
-
-def coherence_time(target: Target, qubit: int) -> float:
-    """Return the shorter one of T1 and T2 in seconds; infinity if neither is known."""
-    properties = target.qubit_properties[qubit] if target.qubit_properties else None
-    times = (getattr(properties, "t1", None), getattr(properties, "t2", None))
-    return min((time for time in times if time is not None and time > 0), default=math.inf)
-
-
-def _idle_success(idle: Mapping[int, float], target: Target) -> float:
-    return math.exp(-sum(time / coherence_time(target, qubit) for qubit, time in idle.items()))
 
 
 def _by_error(gates: Iterable[DeviceInstruction]) -> list[DeviceInstruction]:

@@ -67,22 +67,22 @@ def device_instructions(isa: QuantumCircuit, target: Target) -> list[DeviceInstr
     Raises:
         BackendError: the device does not have one of the gates on its qubits.
     """
-    cache: dict[tuple[str, tuple[int, ...]], InstructionProperties | None] = {}
+    cache: dict[tuple[str, tuple[int, ...]], DeviceInstruction] = {}
     index = {qubit: k for k, qubit in enumerate(isa.qubits)}
     instructions = []
     for instruction in isa.data:
-        name, qubits = instruction.operation.name, tuple(index[qubit] for qubit in instruction.qubits)
+        name, qubits = instruction.name, tuple([index[qubit] for qubit in instruction.qubits])
         if name in NON_GATES:
             duration = _delay_seconds(instruction.operation, target) if name == "delay" else 0.0
             instructions.append(DeviceInstruction(name, qubits, duration, None))
             continue
         if (name, qubits) not in cache:
-            cache[name, qubits] = gate_properties(target, name, qubits)
-        properties = cache[name, qubits]
-        duration = None if properties is None else properties.duration
-        if duration is None and name in _VIRTUAL:
-            duration = 0.0
-        instructions.append(DeviceInstruction(name, qubits, duration, reported_error(properties)))
+            properties = gate_properties(target, name, qubits)
+            duration = None if properties is None else properties.duration
+            if duration is None and name in _VIRTUAL:
+                duration = 0.0
+            cache[name, qubits] = DeviceInstruction(name, qubits, duration, reported_error(properties))
+        instructions.append(cache[name, qubits])
     return instructions
 
 

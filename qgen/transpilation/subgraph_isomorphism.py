@@ -2,7 +2,8 @@
 
 The idea is that of mapomatic (Nation and Treinish, 2022, arXiv:2209.15512): the graph of a circuit's two-qubit gates is
 matched with subgraphs of the device's couplers. Unlike Qiskit's `VF2PostLayout`, which counts gate errors alone, costs
-are those of `CircuitMetrics.success`: gates, readout, and what a qubit loses while it is idle.
+are nearly those of `CircuitMetrics.success`: gates, readout, and what a qubit loses while it is idle, of a state in
+which all are entangled.
 
 A wire is a physical qubit on which the circuit lies now, a site one to which it may be moved.
 """
@@ -17,8 +18,9 @@ from dataclasses import dataclass
 from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
 
-from qgen.transpilation.circuit_metrics import coherence_time, readout_error
-from qgen.transpilation.schedule import NON_GATES, device_instructions, reported_error, schedule
+from qgen.transpilation.circuit_metrics import readout_error
+from qgen.transpilation.schedule import NON_GATES, device_instructions, reported_error
+from qgen.transpilation.state_fidelity import entangled_fidelity, light_cone, target_rates
 
 Pair = tuple[int, int]
 
@@ -27,6 +29,8 @@ MAX_TRIED = 20_000
 #: Leaves of the search tree that `EmbeddingSearch` visits at most, dead ends included.
 MAX_LEAVES = 10_000
 _MIN_GAIN = 1e-9
+#: What one gate may lose at most, so that of two bad places one is the better.
+_MOST_LOST = 1 - 1e-9
 
 
 class LayoutCosts:
@@ -52,12 +56,14 @@ class LayoutCosts:
         instructions = device_instructions(isa, target)
         gates = [instruction for instruction in instructions if instruction.name not in NON_GATES]
         counts = Counter((gate.qubits, gate.name) for gate in gates)
-        times = schedule(instructions, measured)
-        self._measured, self._idle = frozenset(measured), times.idle if times else {}
+        self._measured, self._waits = frozenset(measured), dict[int, list[float]]()
+        for after in light_cone(instructions, measured)[1]:
+            for wire, seconds in after:
+                self._waits.setdefault(wire, []).append(seconds)
         self._gates = {name: _gate_costs(target, name) for _, name in counts}
         self.num_sites = int(target.num_qubits)
         self._readout = [_cost(readout_error(target, site)) for site in range(self.num_sites)]
-        self._coherence = [coherence_time(target, site) for site in range(self.num_sites)]
+        self._rates = [target_rates(target, site) for site in range(self.num_sites)]
         self.couplers = _couplers(target)
         self.wires = sorted({qubit for gate in gates for qubit in gate.qubits} | self._measured)
         single: dict[int, dict[str, int]] = {wire: {} for wire in self.wires}
@@ -71,12 +77,12 @@ class LayoutCosts:
         self.edge = {pair: self._edge_costs(names) for pair, names in double.items()}
 
     def _node_costs(self, wire: int, names: Mapping[str, int]) -> dict[int, float]:
-        read, idle = wire in self._measured, self._idle.get(wire, 0.0)
+        read, waits = wire in self._measured, self._waits.get(wire, ())
         costs = {
             site: sum(count * self._gate_cost(name, (site,)) for name, count in names.items())
             + (self._readout[site] if read else 0.0)
-            + idle / coherence
-            for site, coherence in enumerate(self._coherence)
+            - sum(math.log(entangled_fidelity(rates, seconds)) for seconds in waits)
+            for site, rates in enumerate(self._rates)
         }
         return {site: cost for site, cost in costs.items() if cost < math.inf}
 
@@ -213,7 +219,7 @@ class Embedding:
 
     Attributes:
         mapping: wire -> site.
-        cost: minus the logarithm of success, with the idle times that the circuit has where it is now.
+        cost: nearly minus the logarithm of success, with the idle times that the circuit has where it is now.
     """
 
     mapping: Mapping[int, int]
@@ -290,9 +296,15 @@ def _couplers(target: Target) -> list[Pair]:
 
 
 def _gate_costs(target: Target, name: str) -> dict[tuple[int, ...] | None, float]:
-    return {qubits: _cost(reported_error(properties)) for qubits, properties in (target.get(name) or {}).items()}
+    """Minus the logarithm of what a gate leaves of an entangled state of d dimensions, 1 - error (d + 1) / d."""
+    return {
+        qubits: _cost(reported_error(properties), 1 + 1 / (1 << len(qubits or ())))
+        for qubits, properties in (target.get(name) or {}).items()
+    }
 
 
-def _cost(error: float | None) -> float:
-    """Minus the logarithm of 1 - error; an unknown error costs nothing."""
-    return 0.0 if error is None else math.inf if error >= 1 else -math.log1p(-error)
+def _cost(error: float | None, factor: float = 1.0) -> float:
+    """Minus the logarithm of 1 - factor * error, of an error of 1 infinity; an unknown error costs nothing."""
+    if error is None:
+        return 0.0
+    return math.inf if error >= 1 else -math.log1p(-min(factor * error, _MOST_LOST))

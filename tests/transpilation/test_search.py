@@ -1,6 +1,7 @@
 """The search: never worse than qiskit, the same each time, and what it moves still computes the same."""
 
 import dataclasses
+import math
 from itertools import permutations
 
 import numpy as np
@@ -16,6 +17,7 @@ from qgen.devices import open_device
 from qgen.errors import BackendError
 from qgen.transpilation import TranspiledCircuit, TranspileResult, compute_metrics, search
 from qgen.transpilation.relayout import final_layout, relayout
+from qgen.transpilation.schedule import device_instructions
 from qgen.transpilation.search import qiskit_default
 from qgen.transpilation.subgraph_isomorphism import post_layout
 
@@ -51,11 +53,14 @@ def test_it_is_never_worse_than_level_3_of_qiskit(device: str, rng: np.random.Ge
 
 
 def test_a_ring_of_12_goes_onto_a_hexagon_without_a_swap(rng: np.random.Generator) -> None:
-    results = search(ring(12, 6, rng), open_device(BRISBANE).target, [1, 2, 3], range(2), two_qubit_bound=72)
+    target = open_device(BRISBANE).target
+    results = search(ring(12, 6, rng), target, [1, 2, 3], range(2), two_qubit_bound=72)
     metrics = results[0].result.metrics
     assert metrics.two_qubit_gates == 72
     assert metrics.extra_two_qubit_gates == 0
-    assert metrics.success.gates * metrics.success.readout >= 0.44
+    # By the errors that the device reports, one after the other.
+    steps = device_instructions(results[0].isa, target)
+    assert math.prod(1 - (one.error or 0.0) for one in steps) * metrics.success.readout >= 0.43
 
 
 @pytest.mark.parametrize("device", [LAGOS, "fake_casablanca"])

@@ -1,17 +1,13 @@
 """Check predicted success against a simulation with the device's noise, as a density matrix on Aer.
 
-A prediction multiplies numbers of single gates and qubits; the simulation runs the circuit. To first order in the
-errors they differ as follows:
+A prediction (`predict_fidelity`) multiplies what single gates and waits leave of the state; the simulation runs the
+circuit. Both have the same model of errors. They differ as follows:
 
-- A gate's reported error r is its average infidelity over input states. Of a state that is entangled with others the
-  gate loses (d + 1) / d times as much (M., P. and R. Horodecki, 1999, quant-ph/9807091): 5/4 r on two qubits, 3/2 r on
-  one. So losses by gates are predicted too small.
-- If qubits relax more during a gate than its reported error allows, the simulation has the relaxation.
-- Idling for a time t loses 1 - (1 + exp(-t / T1) + 2 exp(-t / T2)) / 4 of such a state, about t / 4 T1 + t / 2 T2,
-  where the prediction takes t / min(T1, T2): losses by idling are predicted 4/3 to 2 times too large.
-- If an error does not change the state (a phase of a basis state, decay of a ground state), or errors cancel, nothing
-  is lost; the prediction counts every error. With more and more gates it falls to 0, while the simulation reaches the
-  fidelity of the maximally mixed state, 2^-k on k qubits.
+- The prediction follows how mixed each qubit is without what qubits know of each other: after a gate that is undone
+  later it takes a qubit for more mixed than it is, and its losses for up to 3/2 to 2 times as large.
+- Losses of losses: with more and more gates the prediction falls to 0, while the simulation reaches the fidelity of the
+  maximally mixed state, 2^-k on k qubits.
+- Only what can reach a measured qubit counts in the prediction; the simulation has the state of all qubits.
 """
 
 from __future__ import annotations

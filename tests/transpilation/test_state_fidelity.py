@@ -1,0 +1,180 @@
+"""Predicted fidelities beside density matrices: exact where qubits are not entangled, or as much as can be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from effort import examples
+from hypothesis import given
+from hypothesis import strategies as st
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.circuit.library import CZGate, ECRGate, RZGate, SXGate
+from qiskit.providers import QubitProperties
+from qiskit.quantum_info import Operator, Statevector
+from qiskit.transpiler import InstructionProperties, Target
+
+from qgen.circuits import ansatz, ansatz_names
+from qgen.circuits.observables import support
+from qgen.devices import open_device
+from qgen.errors import CircuitError
+from qgen.reports.transpilation.compact_circuit import CompactCircuit
+from qgen.reports.transpilation.simulation import random_angles, simulated_fidelity
+from qgen.transpilation.bloch_moments import BlochMoments
+from qgen.transpilation.relayout import final_layout
+from qgen.transpilation.schedule import device_instructions
+from qgen.transpilation.state_fidelity import StateFidelity, predict_fidelity
+from qgen.transpilation.transpile import TranspileOptions, transpile
+
+US = 1e-6
+angles = st.floats(-3.1, 3.1)
+
+
+def device(t1: float = 100.0, t2: float = 70.0, qubits: int = 3) -> Target:
+    """A line of qubits without gate errors but those of relaxation, in microseconds; gates take no time."""
+    target = Target(num_qubits=qubits, qubit_properties=[QubitProperties(t1=t1 * US, t2=t2 * US)] * qubits)
+    free = InstructionProperties(duration=0.0, error=0.0)
+    target.add_instruction(RZGate(Parameter("a")), {(q,): free for q in range(qubits)})
+    # A nanosecond, so that it ends a wait.
+    target.add_instruction(SXGate(), {(q,): InstructionProperties(1e-9, 0.0) for q in range(qubits)})
+    pairs = {(q, q + 1): InstructionProperties(1e-9, 0.0) for q in range(qubits - 1)}
+    target.add_instruction(CZGate(), pairs)
+    target.add_instruction(ECRGate(), pairs)
+    return target
+
+
+def predicted(circuit: QuantumCircuit, target: Target, measured: list[int]) -> StateFidelity:
+    return predict_fidelity(circuit, device_instructions(circuit, target), target, measured)
+
+
+@given(angles, angles, st.floats(5, 200), st.floats(0.1, 1.9), st.floats(0, 100))
+@examples(30)
+def test_a_qubit_that_waits_alone(first: float, second: float, t1: float, ratio: float, wait: float) -> None:
+    """Populations and coherences, by the Kraus operators of amplitude damping and dephasing."""
+    circuit = QuantumCircuit(1)
+    for angle in (first, second):
+        circuit.sx(0)
+        circuit.rz(angle, 0)
+    circuit.sx(0)
+    state = Statevector(circuit).data
+    circuit.delay(wait, 0, "us")
+    e1, e2 = np.exp(-wait / t1), np.exp(-wait / (ratio * t1))
+    rho = np.outer(state, state.conj())
+    left = np.array([[rho[0, 0] + (1 - e1) * rho[1, 1], e2 * rho[0, 1]], [e2 * rho[1, 0], e1 * rho[1, 1]]])
+    wanted = (state.conj() @ left @ state).real
+    assert predicted(circuit, device(t1, ratio * t1, 1), [0]).idle == pytest.approx(wanted, abs=1e-9)
+
+
+@given(st.floats(5, 200), st.floats(0.1, 1.9), st.floats(0, 100))
+@examples(10)
+def test_half_of_a_bell_pair_waits(t1: float, ratio: float, wait: float) -> None:
+    circuit = QuantumCircuit(2)
+    for qubit in (0, 1):
+        circuit.rz(np.pi / 2, qubit)
+        circuit.sx(qubit)
+        circuit.rz(np.pi / 2, qubit)
+    circuit.cz(0, 1)
+    circuit.delay(wait, 0, "us")
+    waits = predicted(circuit, device(t1, ratio * t1, 2), [0]).idle
+    assert waits == pytest.approx((1 + np.exp(-wait / t1) + 2 * np.exp(-wait / ratio / t1)) / 4, abs=1e-9)
+
+
+def test_what_cannot_reach_a_measured_qubit_does_not_count() -> None:
+    target, circuit = device(), QuantumCircuit(3)
+    circuit.sx(0)
+    circuit.sx(1)
+    circuit.cz(0, 1)
+    circuit.delay(30, 1, "us")
+    circuit.cz(1, 2)
+    circuit.delay(10, 2, "us")
+    alone, both = predicted(circuit, target, [0]), predicted(circuit, target, [0, 2])
+    assert alone.idle > both.idle  # qubit 0 waits either way, for the end
+    without = QuantumCircuit(3)
+    without.sx(0)
+    without.sx(1)
+    without.cz(0, 1)
+    without.delay(40 + 1e-3, 0, "us")
+    assert alone.idle == pytest.approx(predicted(without, target, [0]).idle, abs=1e-9)
+    assert predicted(circuit, target, []) == (1.0, 1.0)
+
+
+@given(st.data(), st.integers(1, 4))
+@examples(20)
+def test_moments_of_a_product_state_are_those_of_its_state(data: st.DataObject, gates: int) -> None:
+    moments, circuit = BlochMoments([0, 1]), QuantumCircuit(2)
+    for _ in range(gates):
+        for qubit in (0, 1):
+            name = data.draw(st.sampled_from(["rz", "rx", "ry", "p", "sx", "x", "h", "s", "sxdg", "u"]))
+            turns = data.draw(st.tuples(*[angles] * {"u": 3, "rz": 1, "rx": 1, "ry": 1, "p": 1}.get(name, 0)))
+            getattr(circuit, name)(*turns, qubit)
+    circuit.swap(0, 1)
+    for step in circuit.data:
+        moments.apply(step.name, step.params, [circuit.find_bit(qubit).index for qubit in step.qubits])
+    state = Statevector(circuit)
+    for qubit in (0, 1):
+        wanted = [state.expectation_value(Operator.from_label(label), [qubit]).real for label in "XYZ"]
+        assert moments.mean[qubit][1:] == pytest.approx(wanted, abs=1e-9)
+        assert moments.square[qubit][1:] == pytest.approx(np.square(wanted), abs=1e-9)
+    assert moments.purity([0, 1]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", ["cx", "cz", "ecr", "iswap", "rzz", "cry", "rxx"])
+def test_two_qubits_after_a_gate(name: str, rng: np.random.Generator) -> None:
+    """The first gate on two qubits is exact: they know nothing of each other before."""
+    circuit, moments = QuantumCircuit(2), BlochMoments([0, 1])
+    for qubit in (0, 1):
+        circuit.u(*rng.uniform(-3, 3, 3), qubit)
+    getattr(circuit, name)(*rng.uniform(-3, 3, int(name in ("rzz", "cry", "rxx"))), 0, 1)
+    for step in circuit.data:
+        moments.apply(step.name, step.params, [circuit.find_bit(qubit).index for qubit in step.qubits])
+    for qubit in (0, 1):
+        state = Statevector(circuit)
+        wanted = [state.expectation_value(Operator.from_label(label), [qubit]).real for label in "XYZ"]
+        assert moments.mean[qubit][1:] == pytest.approx(wanted, abs=1e-9)
+
+
+def test_open_angles_are_averaged(rng: np.random.Generator) -> None:
+    free, circuit, moments = Parameter("a"), QuantumCircuit(1), BlochMoments([0])
+    circuit.u(*rng.uniform(-3, 3, 3), 0)
+    circuit.rz(free, 0)
+    circuit.sx(0)
+    for step in circuit.data:
+        moments.apply(step.name, step.params, [0])
+    states = [Statevector(circuit.assign_parameters([angle])) for angle in np.arange(8) * np.pi / 4]
+    values = np.array([[one.expectation_value(Operator.from_label(label)).real for label in "XYZ"] for one in states])
+    assert moments.mean[0][1:] == pytest.approx(values.mean(axis=0), abs=1e-9)
+    assert moments.square[0][1:] == pytest.approx((values**2).mean(axis=0), abs=1e-9)
+
+
+DEVICES = ("fake_brisbane", "fake_torino", "fake_fez", "fake_kingston", "fake_boston", "fake_miami", "fake_guadalupe")
+#: How far a predicted part is from the simulated one, as a factor.
+CLOSE = 0.1
+
+
+def compare(rng: np.random.Generator, of: str, name: str) -> None:
+    while True:
+        qubits, layers, seed = int(rng.integers(4, 7)), int(rng.integers(1, 4)), int(rng.integers(100))
+        try:
+            circuit = ansatz(name, qubits=qubits, layers=layers)
+        except CircuitError:  # not at this size
+            circuit = ansatz(name, qubits=8 if "conv" in name else 4, layers=1)
+        opened = open_device(of)
+        isa = transpile(circuit.circuit, opened.target, TranspileOptions(2, seed, merge_rotations=True))
+        if len(CompactCircuit(isa, opened.target, ()).wires) <= 8:
+            break
+    measured = [final_layout(isa)[qubit] for qubit in support(circuit.observables)]
+    found = predicted(isa, opened.target, measured)
+    simulated = simulated_fidelity(isa, opened.target, measured, random_angles(circuit, isa, seed, 4))
+    assert found.gates == pytest.approx(simulated.gates, rel=CLOSE)
+    assert found.idle == pytest.approx(simulated.idle, rel=CLOSE)
+
+
+def test_one_of_the_catalogue(rng: np.random.Generator) -> None:
+    compare(rng, str(rng.choice(DEVICES)), str(rng.choice(["basic", "ry-cz", "hardware-efficient", "masked"])))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("of", DEVICES)
+@pytest.mark.parametrize("name", ansatz_names())
+def test_all_of_the_catalogue(of: str, name: str, rng: np.random.Generator) -> None:
+    compare(rng, of, name)
