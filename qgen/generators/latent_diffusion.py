@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from qgen.diffusion import EncodedBefore, SamplingSettings
-from qgen.errors import ConfigError
 from qgen.generators.denoising import DenoisingGenerator, denoising_objective, label_conditioning
+from qgen.generators.first_stage import build_codec, first_stage_paths
 from qgen.generators.protocols import BuildContext, Export, Player, learned
 from qgen.models import LatentDiffusionSettings
 
@@ -17,12 +17,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from qgen.data import DataSettings
-    from qgen.models import AutoencoderSettings, LatentCodec, LatentDiffusion
-    from qgen.models.autoencoder import SavedAutoencoder
+    from qgen.models import LatentCodec, LatentDiffusion
     from qgen.models.denoisers import LatentDenoiser
     from qgen.models.description import ModelDescription
-
-_ADVICE = "train one with `qgen train vae-gan --name first-stage`, and give --set model.first_stage=runs/first-stage"
 
 
 @dataclass(frozen=True)
@@ -52,33 +49,23 @@ class LatentDiffusionGenerator(DenoisingGenerator):
                 or there is no first stage, or it is for other images.
             RunError: the file of the first stage is damaged.
         """
-        from qgen.models import CircuitContext, LatentCodec, LatentDiffusion, build_autoencoder, build_denoiser
+        from qgen.models import CircuitContext, LatentDiffusion, build_denoiser
         from qgen.randomness import derive
 
-        first, saved = _first_stage(settings, context)
         seeds = derive(context.seed, "first stage"), derive(context.seed, "denoiser")
-        autoencoder = build_autoencoder(first, context.shape, context.backend, seed=seeds[0], idle_encoder=True)
+        codec = build_codec(settings.first_stage, settings.autoencoder, context, seeds[0])
         circuits = CircuitContext(context.backend, context.gradient, seeds[1])
         labels = label_conditioning(settings.conditioning, context)
         classes = None if labels is None else labels.num_classes
-        denoiser = build_denoiser(settings.denoiser, autoencoder.code_shape, circuits, classes)
-        network = LatentDiffusion(LatentCodec(autoencoder), denoiser)
-        if saved is not None and not network.codec.mean.is_meta:
-            autoencoder.load_state_dict(dict(saved.weights))
-            network.codec.mean.copy_(saved.mean)
-            network.codec.deviation.copy_(saved.deviation)
+        denoiser = build_denoiser(settings.denoiser, codec.autoencoder.code_shape, circuits, classes)
+        network = LatentDiffusion(codec, denoiser)
         objective = denoising_objective(denoiser, context, labels, EncodedBefore(network.codec))
         return cls(network, context.group(SamplingSettings), objective, context.shape, context.backend, labels)
 
     @staticmethod
     def absolute_paths(settings: LatentDiffusionSettings) -> Mapping[str, Any]:
         """The folder of the first stage, and the settings that its file has."""
-        from qgen.models.autoencoder import find_autoencoder, read_autoencoder
-
-        if settings.first_stage is None:
-            return {}
-        file = find_autoencoder(settings.first_stage).resolve()
-        return {"first_stage": str(file), "autoencoder": read_autoencoder(file).settings.plain()}
+        return first_stage_paths(settings.first_stage)
 
     @staticmethod
     def identity(settings: LatentDiffusionSettings) -> Mapping[str, Any]:
@@ -120,31 +107,3 @@ class LatentDiffusionGenerator(DenoisingGenerator):
 
     def export(self, folder: Path, data: DataSettings, data_dir: Path | None) -> Export | None:
         return None
-
-
-def _first_stage(
-    settings: LatentDiffusionSettings, context: BuildContext
-) -> tuple[AutoencoderSettings, SavedAutoencoder | None]:
-    """Return the settings of the autoencoder; and, where its weights are needed, what its file holds.
-
-    Raises:
-        ConfigError: there is no first stage, or it is for other images, or another one than the settings say.
-    """
-    from qgen.models.autoencoder import find_autoencoder, read_autoencoder
-
-    if settings.autoencoder is not None and context.purpose != "training":
-        return settings.autoencoder, None
-    if settings.first_stage is None:
-        raise ConfigError(f"a latent diffusion needs an autoencoder, its first stage: {_ADVICE}")
-    saved = read_autoencoder(find_autoencoder(settings.first_stage))
-    if saved.shape != context.shape:
-        theirs, ours = ("x".join(map(str, shape)) for shape in (saved.shape, context.shape))
-        raise ConfigError(
-            f"the first stage {settings.first_stage} takes images of {theirs}, and those of {context.data_name} are "
-            f"{ours}: choose the data that it was trained with"
-        )
-    if settings.autoencoder not in (None, saved.settings):
-        raise ConfigError(
-            f"the first stage {settings.first_stage} is another one than `model.autoencoder` says: leave that out"
-        )
-    return saved.settings, saved

@@ -82,6 +82,9 @@ def _default(field: FieldInfo) -> str:
 
 
 def _options(annotation: Any) -> list[Any]:
+    if get_origin(annotation) is Annotated:  # a choice of groups; what marks a value are its bounds
+        inside = _options(get_args(annotation)[0])
+        return inside if any(map(_is_group, inside)) else [annotation]
     if get_origin(annotation) in (Union, UnionType):
         return [option for part in get_args(annotation) for option in _options(part)]
     return [annotation]

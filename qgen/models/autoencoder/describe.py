@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from torch import nn
 
+from qgen.models.autoencoder.diffusers_kl import DiffusersAutoencoder
 from qgen.models.autoencoder.network import Autoencoder, Decoder, Encoder
 from qgen.models.autoencoder.vae_gan import VAEGAN
 from qgen.models.description import ModelDescription, Part, UsedCircuit, count
@@ -26,8 +27,14 @@ def describe_vae_gan(model: VAEGAN) -> ModelDescription:
     return describe_parts(model, rows)
 
 
-def autoencoder_rows(network: Autoencoder, name: str) -> Iterator[Row]:
+def autoencoder_rows(network: Autoencoder | DiffusersAutoencoder, name: str) -> Iterator[Row]:
     """Yield the parts of an autoencoder called `name`, with the shape of what comes out of each for one image."""
+    if isinstance(network, DiffusersAutoencoder):
+        channels, *size = network.code_shape
+        ends = {"encoder": (2 * channels, *size), "quant_conv": (2 * channels, *size), "decoder": network.image_shape}
+        for part, _ in network.kl.named_children():
+            yield f"{name}.kl.{part}", ends.get(part, network.code_shape)
+        return
     for part, output in _encoder_rows(network.encoder, network):
         yield f"{name}.encoder.{part}", output
     for part, output in decoder_rows(network):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from qgen.errors import ConfigError
 from qgen.models.autoencoder.network import Autoencoder, Shape
-from qgen.models.autoencoder.settings import AutoencoderSettings
+from qgen.models.autoencoder.settings import AutoencoderSettings, DiffusersAutoencoderSettings
 from qgen.tensor_files import TensorFile, Tensors
 
 _FILE = TensorFile("autoencoder", 1, "Train it anew.")
@@ -40,11 +40,12 @@ class SavedAutoencoder:
         settings: what it was built from.
         shape: (C, H, W) of its images.
         weights: the state of the network, by name.
-        mean: of each channel of the codes of its training images: see `code_statistics`.
+        mean: of each channel of the codes of its training images: see `code_statistics`. Of an autoencoder of diffusers
+            its `shift_factor`, and the deviation is 1 / `scaling_factor`.
         deviation: likewise.
     """
 
-    settings: AutoencoderSettings
+    settings: AutoencoderSettings | DiffusersAutoencoderSettings
     shape: Shape
     weights: Tensors
     mean: Tensor

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qgen.backends import Backend, GradientMethod, open_backend
-from qgen.errors import ConfigError
+from qgen.models.arguments import as_backend, check_square
 from qgen.models.autoencoder.settings import AutoencoderBranchSettings, AutoencoderSettings, CodeShape
 from qgen.models.circuit_context import CircuitContext
 from qgen.models.initialisation import initialise
@@ -203,7 +203,17 @@ class Autoencoder(nn.Module):
     @property
     def circuits(self) -> int:
         """Circuits that a reconstruction takes for one image."""
-        return sum(branch.circuits for branch in branches(self))
+        return self.encoder_circuits + self.decoder_circuits
+
+    @property
+    def encoder_circuits(self) -> int:
+        """Circuits that encode one image."""
+        return self.encoder.branch.circuits
+
+    @property
+    def decoder_circuits(self) -> int:
+        """Circuits that decode one code."""
+        return self.decoder.branch.circuits
 
     @property
     def last_weight(self) -> Tensor:
@@ -234,9 +244,8 @@ def build_autoencoder(
         ConfigError: the images are not square, or too small.
         CircuitError, BackendError: the backend or its gradient cannot serve the circuit.
     """
-    if shape[0] < 1 or shape[1] != shape[2]:
-        raise ConfigError(f"images have to be square, not {shape[1]}x{shape[2]}, and have one channel or more")
-    opened = open_backend(backend) if isinstance(backend, str) else backend
+    check_square(shape)
+    opened = as_backend(backend)
     decoding = CircuitContext(opened, gradient, derive(seed, "circuits"))
     encoding = CircuitContext(open_backend("statevector"), "auto", decoding.seed) if idle_encoder else decoding
     with torch.random.fork_rng(devices=[]):  # torch's layers draw weights of their own first

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, PositiveInt
 
 from qgen.errors import ConfigError
 from qgen.models.branch_settings import BranchSettings
 from qgen.models.features import ExtractorSettings
-from qgen.settings import Settings
+from qgen.settings import Settings, with_kind
 
 CodeShape: TypeAlias = tuple[int, ...]
 
@@ -74,3 +74,18 @@ class AutoencoderSettings(Settings):
         """
         side = self.map_sizes(size)[-1]
         return (self.channels, side, side) if self.vector is None else (self.vector,)
+
+
+class DiffusersAutoencoderSettings(Settings):
+    """An `AutoencoderKL` of diffusers, as its `config.json` says."""
+
+    kind: Literal["diffusers"] = "diffusers"
+    """the kind of autoencoder"""
+    config: dict[str, Any] = Field(default_factory=dict)
+    """the arguments of `AutoencoderKL`"""
+
+
+#: Settings of an autoencoder that another model works in the codes of.
+FirstStageSettings: TypeAlias = Annotated[
+    AutoencoderSettings | DiffusersAutoencoderSettings, Field(discriminator="kind"), with_kind("autoencoder")
+]

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from qgen.backends import Backend, GradientMethod, open_backend
-from qgen.errors import ConfigError
+from qgen.models.arguments import as_backend, check_square
 from qgen.models.circuit_context import CircuitContext
 from qgen.models.features import build_feature_extractor
 from qgen.models.gan.blocks import build_block
@@ -99,9 +99,8 @@ def build_gan(
         ConfigError: the images do not fit the generator, or an extractor's weights are not at hand.
         CircuitError, BackendError: the backend or its gradient cannot serve the circuits.
     """
-    if shape[0] < 1 or shape[1] != shape[2]:
-        raise ConfigError(f"images have to be square, not {shape[1]}x{shape[2]}, and have one channel or more")
-    opened = open_backend(backend) if isinstance(backend, str) else backend
+    check_square(shape)
+    opened = as_backend(backend)
     with torch.random.fork_rng(devices=[]):  # torch's layers draw weights of their own first
         generating = CircuitContext(opened, gradient, derive(seed, "circuits"))
         scoring = replace(generating, backend=open_backend("statevector"), gradient="auto") if idle else generating

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from qgen.models.autoencoder import Autoencoder
+from qgen.models.autoencoder import Autoencoder, DiffusersAutoencoder
 
 if TYPE_CHECKING:
     from qgen.conditioning import Conditioning
@@ -32,7 +32,7 @@ class LatentCodec(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, autoencoder: Autoencoder) -> None:
+    def __init__(self, autoencoder: Autoencoder | DiffusersAutoencoder) -> None:
         super().__init__()
         self.autoencoder = autoencoder.requires_grad_(False).eval()
         shape = (autoencoder.code_shape[0], *[1] * (len(autoencoder.code_shape) - 1))
@@ -73,9 +73,9 @@ class LatentDiffusion(nn.Module):
     @property
     def encoder_circuits(self) -> int:
         """Circuits that encode one image, on the exact engine."""
-        return self.codec.autoencoder.encoder.branch.circuits
+        return self.codec.autoencoder.encoder_circuits
 
     @property
     def decoder_circuits(self) -> int:
         """Circuits that decode one image."""
-        return self.codec.autoencoder.decoder.branch.circuits
+        return self.codec.autoencoder.decoder_circuits

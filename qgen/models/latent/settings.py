@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from qgen.models.autoencoder.settings import AutoencoderSettings
+from qgen.models.autoencoder.settings import FirstStageSettings
 from qgen.models.denoisers.settings import DenoiserSettings
 from qgen.settings import Settings
 
@@ -16,8 +16,9 @@ class LatentDiffusionSettings(Settings):
     """the kind of generator"""
     first_stage: str | None = None
     """the finished run of an autoencoder, or its `autoencoder.safetensors`; its weights become part of this run. Or a
-    preset: `qgen train` then trains it first, in the folder `first-stage` of this run"""
-    autoencoder: AutoencoderSettings | None = None
+    preset: `qgen train` then trains it first, in the folder `first-stage` of this run. Or `diffusers:FOLDER`: an
+    `AutoencoderKL` that diffusers saved there (extra `latent`)"""
+    autoencoder: FirstStageSettings | None = None
     """the settings of that autoencoder; null: as `first_stage` has them, which is what `qgen train` notes here"""
     denoiser: DenoiserSettings = DenoiserSettings()
     """the network that denoises codes"""
