@@ -6,15 +6,22 @@
 from typing import TYPE_CHECKING
 
 from qgen.errors import QgenError as QgenError
-
-__version__ = "0.1.0"
+from qgen.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from qgen.api import Images as Images
+    from qgen.api import TrainedRun as TrainedRun
+    from qgen.api import load as load
+    from qgen.api import train as train
     from qgen.circuits import LayerCircuit as LayerCircuit
     from qgen.nn import QuantumLayer as QuantumLayer
     from qgen.nn import QuantumProbabilities as QuantumProbabilities
 else:
     _HOME = {
+        "Images": "qgen.api",
+        "TrainedRun": "qgen.api",
+        "load": "qgen.api",
+        "train": "qgen.api",
         "LayerCircuit": "qgen.circuits",
         "QuantumLayer": "qgen.nn",
         "QuantumProbabilities": "qgen.nn",

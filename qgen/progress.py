@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from qgen.interrupts import on_forced_exit
 
@@ -44,6 +45,39 @@ def progress_bars(console: Console) -> Iterator[Progress]:
     )
     with on_forced_exit(lambda: _clear(progress)), progress:
         yield progress
+
+
+@dataclass
+class Bar:
+    """A progress bar in a terminal; it is a `ProgressCallback`."""
+
+    progress: Any
+    task: Any
+    what: str
+
+    def __call__(self, done: int, total: int) -> None:
+        self.progress.update(self.task, completed=done, total=total)
+
+    def say(self, message: str) -> None:
+        """Show a message beside the description."""
+        self.progress.update(self.task, description=f"{self.what}: {message}" if message else self.what)
+
+
+def make_console(quiet: bool = False) -> Console:
+    """Return a console that prints names literally, `[x]` and `:x:` too; a quiet one prints nothing."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False, quiet=quiet)
+
+
+@contextmanager
+def progress_bar(console: Console, what: str) -> Iterator[Bar | None]:
+    """Show a bar within this block, and yield it as the callback; None without a terminal."""
+    if console.quiet or not console.is_terminal:
+        yield None
+        return
+    with progress_bars(console) as shown:
+        yield Bar(shown, shown.add_task(what, total=None), what)
 
 
 def _clear(progress: Progress) -> None:

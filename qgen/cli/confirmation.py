@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qgen.cli.progress import Bar
+from qgen.progress import Bar
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qgen.cli.output import check_outputs, make_console, print_json, print_rows
-from qgen.cli.progress import progress
 from qgen.errors import DataError, QgenError
+from qgen.progress import progress_bar
 
 if TYPE_CHECKING:
     from qgen.data import DataSettings, ImageSet, SetStatus
@@ -122,7 +122,7 @@ def _show_set(known: KnownSet, data_dir: Path | None, download: bool, figure: Pa
     from qgen.data.status import describe_set
 
     if download:
-        with progress(make_console(stderr=True), f"fetching {known.name}") as bar:
+        with progress_bar(make_console(stderr=True), f"fetching {known.name}") as bar:
             download_set(known, data_dir, bar)
     status = describe_set(known, data_dir)
     if status.problem:
@@ -191,7 +191,7 @@ def _show_folder(folder: Path, figure: Path | None, as_json: bool) -> None:
     from qgen.data.cache_files import find_caches, format_size
     from qgen.data.inspect import inspect_folder
 
-    with progress(make_console(stderr=True), "reading images") as bar:
+    with progress_bar(make_console(stderr=True), "reading images") as bar:
         report = inspect_folder(folder, bar)
     if figure:
         limit, size = min(_FIGURE_IMAGES, report.images) or None, report.size or _FIGURE_SIZE

@@ -12,7 +12,7 @@ import typer
 
 from qgen.cli import confirmation, evaluation_output, options
 from qgen.cli.output import check_outputs, make_console
-from qgen.cli.progress import progress
+from qgen.progress import progress_bar
 
 if TYPE_CHECKING:
     import torch
@@ -270,20 +270,20 @@ def _sample(
                 console.print(_cost_of_controls(trained, circuits), soft_wrap=True)
         if not confirmation.confirm_sampling(console, trained, count, seed, sampling.spending, as_json):
             return None
-        with progress(console, "sampling") as bar, output_means(generator.sampler) as means:
+        with progress_bar(console, "sampling") as bar, output_means(generator.sampler) as means:
             confirmation.show_job_status(console, trained.backend, bar)
             images = sample_images(trained, count, seed, device, bar)
         baselines: list[Baseline] = []
         controls: list[ControlImages] = []
         trials: tuple[TrialResult, ...] = ()
         if request.controls:
-            with progress(console, "sampling controls") as bar:
+            with progress_bar(console, "sampling controls") as bar:
                 again = partial(sample_images, trained, count, seed, device, bar)
                 local = not trained.backend.capabilities.remote
                 controls += sample_controls(generator.sampler, means, again, circuits, local)
                 trials = run_trials(generator, reference.real_images(count), images, seed, device)
         if request.baselines:
-            with progress(console, "fitting baselines") as bar:
+            with progress_bar(console, "fitting baselines") as bar:
                 baselines += sample_baselines(generator, reference.train, count, seed, device, bar)
         facts = sample_facts(trained, count, seed, torch.device(device))
         return Sampled(images, facts, sample_name(trained, count, seed), baselines, controls, trials)
@@ -317,7 +317,7 @@ def _of_folder(
     channels = max(shape[0] for shape in shapes)
     own, real = (each.model_copy(update={"channels": channels}) for each in (own, real))
     say = partial(console.print, soft_wrap=True)
-    with progress(console, "reading images") as bar:
+    with progress_bar(console, "reading images") as bar:
         found = open_images(own.model_copy(update={"limit": request.image_count}), progress=bar, message=say)
     (evaluator,) = _open(console, [real], request)
 
@@ -339,7 +339,7 @@ def _open(console: Console, settings: list[DataSettings], request: Request) -> l
     from qgen.metrics import open_feature_space
 
     different = [each for number, each in enumerate(settings) if each not in settings[:number]]
-    with progress(console, "fetching images") as bar:
+    with progress_bar(console, "fetching images") as bar:
         say, count = partial(console.print, soft_wrap=True), request.protocol.real_count
         references = [open_reference(each, request.data_dir, count, bar, say) for each in different]
     first = references[0]
@@ -349,7 +349,7 @@ def _open(console: Console, settings: list[DataSettings], request: Request) -> l
                 f"runs that are compared have learned from the same data, though not from as many images: these from "
                 f"{first.whole.name} {first.whole.shape} and {reference.whole.name} {reference.whole.shape}"
             )
-    with progress(console, "preparing the features"):
+    with progress_bar(console, "preparing the features"):
         space: FeatureSpace = open_feature_space(request.features, first.whole, request.weights)
     evaluators = [Evaluator(space, reference, request.protocol) for reference in references]
     return [evaluators[different.index(each)] for each in settings]
@@ -373,5 +373,5 @@ def _evaluate_hybrid(console: Console, sampled: Sampled, name: str, evaluator: E
 def _evaluate(
     console: Console, images: torch.Tensor, name: str, facts: Mapping[str, Any], evaluator: Evaluator
 ) -> Evaluation:
-    with progress(console, "measuring") as bar:
+    with progress_bar(console, "measuring") as bar:
         return evaluator(images, name, facts, bar)

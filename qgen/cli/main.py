@@ -6,13 +6,13 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from qgen import __version__
 from qgen.cli import backends, data, describe, devserver, evaluate, jobs, sample, study, train, transpile
 from qgen.cli.option_groups import flatten_groups
 from qgen.cli.output import print_error
 from qgen.errors import QgenError, user_message
 from qgen.launchers import ALONE, Place, find_place
 from qgen.progress import on_compilation
+from qgen.version import __version__
 
 
 class _ErrorBoundary(TyperGroup):

@@ -10,7 +10,7 @@ import typer
 
 from qgen.cli import confirmation, options
 from qgen.cli.output import check_outputs, make_console, print_json
-from qgen.cli.progress import progress
+from qgen.progress import progress_bar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -88,7 +88,7 @@ def sample(
     with closing(trained.backend):
         if not confirmation.confirm_sampling(console, trained, count, seed, spending, as_json):
             return
-        with progress(console, "sampling") as bar:
+        with progress_bar(console, "sampling") as bar:
             confirmation.show_job_status(console, trained.backend, bar)
             samples = sample_run(trained, out, count, seed, single, torch_device, bar)
     _print_result(console, samples, as_json)

@@ -11,7 +11,7 @@ import typer
 
 from qgen.cli import options
 from qgen.cli.output import check_folder, print_json
-from qgen.cli.progress import progress
+from qgen.progress import progress_bar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -115,10 +115,10 @@ def run_and_report(
 
     write_study(folder, study)
     console.print(f"{study.description} into {folder}", soft_wrap=True)
-    with progress(console, "fetching images") as bar:  # once, rather than by several tasks at a time
+    with progress_bar(console, "fetching images") as bar:  # once, rather than by several tasks at a time
         for data in study.data:
             open_images(data, data_dir, progress=bar, message=lambda line: console.print(line, soft_wrap=True))
-    with progress(console, "tasks") as bar:
+    with progress_bar(console, "tasks") as bar:
 
         def show(status: Status) -> None:
             if bar is not None:

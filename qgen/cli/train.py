@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,16 +11,14 @@ import typer
 
 from qgen.cli import confirmation, options
 from qgen.cli.output import check_folder, make_console, print_json
-from qgen.cli.progress import progress
-from qgen.interrupts import on_forced_exit
 from qgen.launchers import find_place
+from qgen.progress import progress_bar
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from qgen.generators import Export
     from qgen.runs import Run, RunConfig
-    from qgen.training import Finished
+    from qgen.training import Trained
 
 EXAMPLES = """\b
 Examples:
@@ -107,31 +104,7 @@ def train(
 
         choose_device(device)  # before images are loaded, or downloaded
 
-    def train_run(run: Run, settings: RunConfig, resume: bool, of: Run | None = None) -> None:
-        _train(run, settings, resume, of, data_dir, device, devices, tensorboard, spending, as_json)
-
-    settings = _train_stages(run, settings, train_run)
-    train_run(run, settings, resume and not run.is_prepared)
-
-
-def _train_stages(run: Run, settings: RunConfig, train_run: Callable[[Run, RunConfig, bool, Run], None]) -> RunConfig:
-    """Train the models that the settings name as presets, each in a folder of the run; return settings that name these.
-
-    What was stopped goes on: until all of them are trained, the run is its settings alone.
-    """
-    from qgen.runs import read_config, resume_config, with_absolute_paths
-    from qgen.runs.stages import pending_stages, stage_run, stage_settings, with_stage
-
-    pending = pending_stages(settings)
-    if pending and not run.is_prepared:
-        run.prepare(settings)
-    for key, preset in pending.items():
-        stage = stage_run(run, key)
-        begun = (stage.path / "config.yaml").exists()
-        given = resume_config(stage, []) if begun else read_config(preset, [stage_settings(settings)])
-        train_run(stage, given, begun, run)
-        settings = with_stage(settings, key, stage.path)
-    return with_absolute_paths(settings) if pending else settings
+    _train(run, settings, resume, data_dir, device, devices, tensorboard, spending, as_json)
 
 
 def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | None, changes: list[str]) -> RunConfig:
@@ -180,7 +153,6 @@ def _train(
     run: Run,
     settings: RunConfig,
     resume: bool,
-    of: Run | None,
     data_dir: Path | None,
     device: Literal["auto", "cpu", "cuda"],
     devices: int,
@@ -188,66 +160,47 @@ def _train(
     spending: confirmation.SpendingArgs,
     as_json: bool,
 ) -> None:
-    """Train a run; `of`: the one that builds upon it, for which the command was called."""
-    from qgen.nn import describe_runs
-    from qgen.training import (
-        ConsoleReport,
-        Report,
-        TensorBoardReport,
-        Trainer,
-        connected,
-        export,
-        make_fabric,
-        open_training_images,
-        release_workers,
-        start,
-        terminate_workers,
-    )
-    from qgen.training import resume as resume_training
+    """Train a run, and before it those that it builds upon."""
+    from qgen.runs.stages import pending_stages
+    from qgen.training import ConsoleReport, Report, TensorBoardReport, TrainingSession, train_stages
 
     place = find_place()
-    first = place.rank == 0
     console = make_console(as_json)
-    console.quiet = not first
+    console.quiet = place.rank != 0
 
-    def say(line: str) -> None:
-        console.print(line, soft_wrap=True)
+    def report(run: Run) -> Report:
+        shown = ConsoleReport(console)
+        return TensorBoardReport(run.path / "tensorboard", shown) if tensorboard else shown
 
-    with progress(console, "fetching images") as on_progress:
-        images, real = open_training_images(settings, data_dir, on_progress, say)
-    report: Report = ConsoleReport(console)
-    if tensorboard:
-        report = TensorBoardReport(run.path / "tensorboard", report)
-    fabric = make_fabric(settings, device, devices, place)
-    try:
-        with connected(fabric, run.path):
-            # The first process names the folder; another one may look at its clock a second later.
-            run = fabric.broadcast(run)
-            with progress(console, "preparing"):
-                trainer = Trainer.build(run, settings, images, fabric, real)
-            with closing(trainer.generator.backend):
-                what = f"{len(images):,} images of {images.name} ({images.source})"
-                where = describe_runs(trainer.generator.network, gradients=True)
-                circuits = f"circuits on {where}" if where else "no circuits"
-                say(f"training on {what}, {circuits}, into {run.path}")
-                if not fabric.broadcast(first and confirmation.confirm_training(console, trainer, spending, as_json)):
-                    return
-                with on_forced_exit(lambda: terminate_workers(fabric)):
-                    finished = (resume_training if resume else start)(trainer, report if first else Report())
-                release_workers(fabric)
-                exported = export(trainer, data_dir) if first and not finished.stopped else None
-    except BaseException:
-        terminate_workers(fabric)
-        raise
-    if first and (of is None or finished.stopped or not as_json):
-        _conclude(console, run, of or run, finished, exported, as_json)
-    if finished.stopped:
-        raise typer.Exit(130)
+    session = TrainingSession(
+        report,
+        partial(progress_bar, console),
+        partial(console.print, soft_wrap=True),
+        lambda trainer: confirmation.confirm_training(console, trainer, spending, as_json),
+        data_dir,
+        device,
+        devices,
+        place,
+    )
+
+    def train_one(one: Run, settings: RunConfig, resume: bool, is_stage: bool = True) -> None:
+        trained = session.train(one, settings, resume)
+        if trained is None:
+            raise typer.Exit
+        whole = run if is_stage else trained.run
+        if place.rank == 0 and (trained.finished.stopped or not (is_stage and as_json)):
+            _conclude(console, trained, whole, as_json)
+        if trained.finished.stopped:
+            raise typer.Exit(130)
+
+    if pending_stages(settings):
+        settings = train_stages(run, settings, train_one)
+    train_one(run, settings, resume and not run.is_prepared, is_stage=False)
 
 
-def _conclude(
-    console: Console, run: Run, whole: Run, finished: Finished, exported: Export | None, as_json: bool
-) -> None:
+def _conclude(console: Console, trained: Trained, whole: Run, as_json: bool) -> None:
+    """Say what was trained; `whole` is the run for which the command was called."""
+    run, finished, exported = trained
     grid = run.grid(finished.step)
     if as_json:
         facts = {"run": str(run.path), "steps": finished.step, "stopped": finished.stopped, "metrics": finished.row}

@@ -14,8 +14,8 @@ import typer
 
 from qgen.cli import circuit_arguments
 from qgen.cli.output import check_outputs, make_console, print_json
-from qgen.cli.progress import progress
 from qgen.cli.transpile_tables import print_report, print_suitability, print_warnings
+from qgen.progress import progress_bar
 
 if TYPE_CHECKING:
     from qgen.circuits import LayerCircuit
@@ -134,7 +134,7 @@ def transpile(
         raise typer.BadParameter(f"there are {len(jobs)} circuits, and a page shows one.", param_hint="--html")
     for job in jobs:
         options = ReportOptions(job.workload, _BINDINGS if simulate else 0, decouple, tiles)
-        with progress(console, f"transpiling {job.name}") as callback:
+        with progress_bar(console, f"transpiling {job.name}") as callback:
             report, best = report_with_circuits(
                 job.circuit,
                 devices,

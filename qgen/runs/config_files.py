@@ -65,7 +65,9 @@ def override_config(config: RunConfig, overrides: Sequence[str | Mapping[str, An
     return _read(config.plain(), overrides)
 
 
-def resume_config(run: Run, overrides: Sequence[str], backend: Mapping[str, Any] | None = None) -> RunConfig:
+def resume_config(
+    run: Run, overrides: Sequence[str | Mapping[str, Any]], backend: Mapping[str, Any] | None = None
+) -> RunConfig:
     """Return the settings of a resumed run, with the changes that are allowed.
 
     Args:
@@ -79,7 +81,7 @@ def resume_config(run: Run, overrides: Sequence[str], backend: Mapping[str, Any]
     """
     before = run.config()
     changes = dict(backend or {})
-    renamed = "name" in changes or any(words.partition("=")[0].strip() == "backend.name" for words in overrides)
+    renamed = "name" in changes or any(map(_names_backend, overrides))
     base = {} if renamed else before.backend.plain()
     after = override_config(RunConfig.read(before.plain() | {"backend": base | changes}), overrides)
     refused = [key for key in _changed(before.plain(), after.plain()) if not _may_change(key)]
@@ -89,6 +91,12 @@ def resume_config(run: Run, overrides: Sequence[str], backend: Mapping[str, Any]
             f"{', '.join(RESUMABLE)}. For other settings start a new run, with --from to begin from this one's weights."
         )
     return after
+
+
+def _names_backend(override: str | Mapping[str, Any]) -> bool:
+    if isinstance(override, str):
+        return override.partition("=")[0].strip() == "backend.name"
+    return "name" in override.get("backend", {})
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Plain:

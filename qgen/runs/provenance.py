@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from qgen import __version__
 from qgen.backends import Backend
 from qgen.data import ImageSet
 from qgen.generators.kinds import Kind
+from qgen.version import __version__
 
 PACKAGES = ("torch", "numpy", "qiskit", "qiskit-machine-learning", "qiskit-aer", "qiskit-ibm-runtime", "numba")
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from qgen import __version__
 from qgen.errors import RunError
 from qgen.extras import install_command
 from qgen.interrupts import on_forced_exit
@@ -23,6 +22,7 @@ from qgen.studies.session import Session
 from qgen.studies.tasks import Task
 from qgen.studies.worker import ONE_THREAD, TaskEnd, check_worker, run_task
 from qgen.training.interrupt import StopRequest
+from qgen.version import __version__
 
 if TYPE_CHECKING:
     Client: TypeAlias = Any  # distributed is optional

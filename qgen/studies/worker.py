@@ -14,7 +14,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TextIO, TypeAlias
 
-from qgen import __version__
 from qgen.errors import RunError, user_message
 from qgen.runs import writing
 from qgen.storage import locked
@@ -22,6 +21,7 @@ from qgen.studies.folder import read_study
 from qgen.studies.layout import FILE, lock_file, log_file
 from qgen.studies.session import Session, StopRequested
 from qgen.studies.tasks import Task, TaskContext
+from qgen.version import __version__
 
 #: One thread per task: several tasks use the cores better, and results do not depend on how many run at a time.
 ONE_THREAD = dict.fromkeys(

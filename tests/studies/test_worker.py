@@ -10,13 +10,13 @@ import pytest
 import torch
 from trivial_study import Cell, TrivialStudy, expected_values, found_values, set_faults, started
 
-from qgen import __version__
 from qgen.storage import locked
 from qgen.studies import read_result, worker, write_study
 from qgen.studies.executor import check_needs
 from qgen.studies.layout import lock_file
 from qgen.studies.session import Session, StopRequested
 from qgen.studies.worker import TaskEnd, check_worker, run_task
+from qgen.version import __version__
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch, run: Path) -> Path:
     Journal(Path("runs/first-try/jobs.sqlite")).close()
     # What comes after the settings were read and the folder was chosen takes minutes; other tests train.
     monkeypatch.setattr("qgen.cli.train._train", lambda *arguments: None)
-    monkeypatch.setattr("qgen.cli.train._train_stages", lambda run, settings, train_run: settings)
     for command in ("study", "study_noise"):
         monkeypatch.setattr(f"qgen.cli.{command}.run_and_report", lambda *arguments: None)
     return folder

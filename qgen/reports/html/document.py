@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib import resources
 
-from qgen import __version__
 from qgen.reports.html.markup import Markup, element, join
+from qgen.version import __version__
 
 _PACKAGE = "qgen.reports.html"
 #: The browser refuses whatever would have to be fetched.

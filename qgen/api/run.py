@@ -1,0 +1,233 @@
+"""TrainedRun: a run in Python: its metrics, its samples on any backend, how good they are, and what it is."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from qgen.backends.billing import as_billed
+from qgen.backends.registry import check_settings
+from qgen.data import open_images
+from qgen.data.distributions import DISTRIBUTIONS
+from qgen.errors import BudgetError
+from qgen.progress import make_console, progress_bar
+from qgen.runs import Run, RunConfig, find_run
+from qgen.sampling import Trained, check_count, open_trained, sample_facts, sample_images, sampling_config
+from qgen.training import choose_device
+
+if TYPE_CHECKING:
+    from qgen.api.images import Images
+    from qgen.evaluation import Evaluation
+    from qgen.models.description import ModelDescription
+    from qgen.training.device import Device
+
+#: Images that are evaluated, unless a number is given: as many as `qgen evaluate` takes.
+_EVALUATED = 1000
+
+
+def load(run: str | Path | None = None) -> TrainedRun:
+    """Return a run.
+
+    Args:
+        run: its folder; None: the one under `runs` that was trained last.
+
+    Raises:
+        RunError: there is none.
+    """
+    return TrainedRun(find_run(None if run is None else Path(run)))
+
+
+class TrainedRun:
+    """A run that was trained. Whatever is asked of it is read from its folder, and computed anew.
+
+    Args:
+        run: its folder.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __repr__(self) -> str:
+        return f"<run {self.path}: {self.config.model.kind}, {self.steps:,} steps>"
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._run.path
+
+    @property
+    def config(self) -> RunConfig:
+        """Its settings."""
+        return self._run.config()
+
+    @property
+    def steps(self) -> int:
+        """Training steps up to its last checkpoint."""
+        return self._run.steps_taken
+
+    @property
+    def metrics(self) -> list[dict[str, float]]:
+        """Rows of metrics.jsonl, oldest first: `pandas.DataFrame(run.metrics)` makes a table of them."""
+        return [json.loads(line) for line in self._run.metrics.read_text("utf-8").splitlines()]
+
+    def sample(
+        self,
+        count: int = 64,
+        seed: int = 0,
+        *,
+        label: int | Sequence[int] | None = None,
+        backend: str | None = None,
+        shots: int | None = None,
+        backend_options: Mapping[str, Any] | None = None,
+        sampler: str | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        device: Device = "auto",
+        max_qpu_seconds: float | None = None,
+        progress: bool = True,
+    ) -> Images:
+        """Sample images, as `qgen sample` does; equal arguments give equal images.
+
+        Args:
+            count: number of images.
+            seed: of all images; the seed of each is derived from it and the image's index.
+            label: class of the images, or several in turn; None: all classes in turn.
+            backend: where circuits run, as "noisy:fake_fez" or "ibm_fez"; None: as in training.
+            shots: measurements of each circuit; None: exact values where possible.
+            backend_options: further settings of the backend: `{"noise_scale": 2, "mitigation": "readout"}`.
+            sampler: of diffusions: "dpm-solver", "unipc", "ddim", "ancestral", "euler" or "heun"; None: as trained.
+            steps: of the sampler; each runs the circuits.
+            guidance: closeness to the label: 1 none; more runs twice as many circuits.
+            device: where classical layers run: "auto", "cpu" or "cuda".
+            max_qpu_seconds: on hardware, the limit of all that this run submits; nothing is submitted without it.
+            progress: show a bar on a terminal.
+
+        Raises:
+            BudgetError: the plan takes more QPU seconds than may be spent, or no limit is given.
+            ConfigError, BackendError: an option that is not allowed.
+            RunError: the run has no checkpoint, or the images do not fit into memory.
+        """
+        from qgen.api.images import Images
+
+        circuits = {"name": backend, "shots": shots, **(backend_options or {})}
+        labels = [label] if isinstance(label, int) else label
+        how = {"sampler": sampler, "steps": steps, "guidance": guidance, "labels": labels}
+        values, facts = self._sample(_given(circuits), _given(how), count, seed, device, max_qpu_seconds, progress)
+        data = self.config.data
+        return Images(values, facts, open_images(data) if data.name in DISTRIBUTIONS else None)
+
+    def evaluate(
+        self,
+        count: int | None = None,
+        seed: int = 0,
+        *,
+        features: str = "fitted",
+        weights: str | Path | None = None,
+        backend: str | None = None,
+        shots: int | None = None,
+        backend_options: Mapping[str, Any] | None = None,
+        data_dir: str | Path | None = None,
+        device: Device = "auto",
+        max_qpu_seconds: float | None = None,
+        progress: bool = True,
+    ) -> Evaluation:
+        """Measure how good samples are, as `qgen evaluate` does: every number with an interval, beside real images.
+
+        Args:
+            count: number of images; None: as many as real ones, at most 1,000.
+            seed: of the images, see `sample`.
+            features: what images are compared by, see `qgen evaluate --help`.
+            weights: file or folder of the features' weights.
+            backend: where circuits run, see `sample`.
+            shots: measurements of each circuit.
+            backend_options: further settings of the backend.
+            data_dir: where data sets lie.
+            device: where classical layers run.
+            max_qpu_seconds: on hardware, the limit of all that this run submits.
+            progress: show a bar on a terminal.
+
+        Raises:
+            QgenError: see `sample`; or real images or weights are missing.
+        """
+        from qgen.evaluation import PROTOCOLS, evaluate_images, open_reference
+        from qgen.metrics import open_feature_space
+
+        folder = None if data_dir is None else Path(data_dir)
+        console = make_console(quiet=not progress)
+        with progress_bar(console, "fetching images") as bar:
+            reference = open_reference(self.config.data, folder, progress=bar)
+        space = open_feature_space(features, reference.whole, None if weights is None else Path(weights))
+        wanted = count or min(_EVALUATED, len(reference.real))
+        circuits = _given({"name": backend, "shots": shots, **(backend_options or {})})
+        values, facts = self._sample(circuits, {}, wanted, seed, device, max_qpu_seconds, progress)
+        with progress_bar(console, "measuring") as bar:
+            name = self._run.name
+            return evaluate_images(values, name, facts, space, reference, PROTOCOLS["default"], progress=bar)
+
+    def describe(self) -> ModelDescription:
+        """Return its layers, parameters and circuits."""
+        trained = open_trained(self._run)
+        with closing(trained.backend):
+            return trained.generator.describe()
+
+    def _sample(
+        self,
+        circuits: dict[str, Any],
+        how: dict[str, Any],
+        count: int,
+        seed: int,
+        device: Device,
+        max_qpu_seconds: float | None,
+        progress: bool,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Return images (count, C, H, W) and where they came from."""
+        check_settings(sampling_config(self._run, circuits, how).backend)
+        where = choose_device(device)
+        trained = open_trained(self._run, circuits, how)
+        with closing(trained.backend):
+            check_count(count, trained.generator.shape)
+            _authorize(trained, count, seed, max_qpu_seconds)
+            with progress_bar(make_console(quiet=not progress), "sampling") as bar:
+                values = sample_images(trained, count, seed, where, bar)
+            return values, sample_facts(trained, count, seed, torch.device(where))
+
+    def _repr_html_(self) -> str:
+        rows = {"run": str(self.path), "kind": self.config.model.kind, "steps": f"{self.steps:,}"}
+        rows |= {name: f"{value:.4g}" for name, value in (self.metrics or [{}])[-1].items() if name != "step"}
+        cells = "".join(
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>" for name, text in rows.items()
+        )
+        return f"<table>{cells}</table>"
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def _authorize(trained: Trained, count: int, seed: int, limit: float | None) -> None:
+    """Let a backend that costs money spend what the plan takes, within the limit.
+
+    Raises:
+        BudgetError: there is no limit, or the plan takes more.
+    """
+    from qgen.costing.plan import check_limit, plan_sampling
+
+    backend = as_billed(trained.backend)
+    if backend is None:
+        return
+    plan = plan_sampling(trained.generator, trained.config, backend, count, seed)
+    if limit is None and plan.left:
+        raise BudgetError(
+            f"{plan.task} on {plan.device} takes about {plan.left:,.1f} QPU seconds: nothing was submitted. "
+            f"Give max_qpu_seconds={plan.left:.0f} or more to agree"
+        )
+    allowed = check_limit(plan, backend, limit)
+    if limit is not None:
+        backend.allow(limit)
+    backend.authorize(allowed)

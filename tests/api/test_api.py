@@ -1,0 +1,109 @@
+"""qgen.train and qgen.load: the commands in Python, with the same results."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from cloud import cloud
+from PIL import Image
+from small_runs import SMALL
+from typer.testing import CliRunner
+
+import qgen
+from qgen.cli.main import app
+from qgen.errors import BackendError, BudgetError, ConfigError, RunError
+from qgen.runs import load_checkpoint
+from qgen.sampling import open_trained, sample_images
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_checkpoint(qgen.load(folder)._run.checkpoints()[-1]).tensors["weights"]
+
+
+def test_train_is_the_command(tmp_path: Path, trained_once: Callable[..., Path]) -> None:
+    run = qgen.train("digits", settings=SMALL, out=tmp_path / "run", progress=False)
+    expected = weights(trained_once())
+    assert run.path == tmp_path / "run"
+    assert run.steps == 12
+    assert all(torch.equal(value, expected[name]) for name, value in weights(run.path).items())
+    assert run.metrics[-1]["step"] == 12
+
+
+def test_a_resumed_run_is_an_unbroken_one(tmp_path: Path, trained_once: Callable[..., Path]) -> None:
+    dotted = dict(change.split("=", 1) for change in SMALL)
+    values = {key: json.loads(text) if text != "none" else text for key, text in dotted.items()}
+    half = qgen.train("digits", steps=5, settings=values, out=tmp_path / "run", progress=False)
+    whole = qgen.train(resume=half.path, settings={"training.steps": 12}, progress=False)
+    expected = weights(trained_once())
+    assert all(torch.equal(value, expected[name]) for name, value in weights(whole.path).items())
+
+
+def test_samples_are_those_of_the_command(tmp_path: Path, trained_once: Callable[..., Path]) -> None:
+    folder = trained_once()
+    made = qgen.load(folder).sample(5, seed=3, progress=False)
+    assert torch.equal(made.values, sample_images(open_trained(qgen.load(folder)._run), 5, 3))
+    assert len(made) == 5
+    grid = made.save(tmp_path / "new" / "grid.png")
+    command = ["sample", str(folder), "--count", "5", "--seed", "3", "--out", str(tmp_path / "other.png")]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert grid.read_bytes() == (tmp_path / "other.png").read_bytes()
+    facts = json.loads(grid.with_suffix(".json").read_text())
+    others = json.loads((tmp_path / "other.json").read_text())
+    assert {**facts, "created": ""} == {**others, "created": ""}
+    assert Image.open(io.BytesIO(made._repr_png_())).size == made.draw().size
+    assert repr(made) == f"<5 images of 1x8x8 from {folder} on statevector, seed 3>"
+
+
+def test_options_of_backend_and_sampler_reach_them(trained_once: Callable[..., Path]) -> None:
+    run = qgen.load(trained_once())
+    made = run.sample(2, backend="aer", shots=50, steps=2, progress=False)
+    assert (made.facts["backend"]["name"], made.facts["backend"]["shots"]) == ("aer", 50)
+    assert made.facts["sampling"]["steps"] == 2
+    with pytest.raises(BackendError, match="noise_scale"):
+        run.sample(2, backend="aer", backend_options={"noise_scale": 2.0}, progress=False)
+
+
+def test_an_evaluation_shows_its_page(trained_once: Callable[..., Path]) -> None:
+    found = qgen.load(trained_once()).evaluate(20, features="digits", progress=False)
+    assert found.results["fid"].samples.count == 20
+    assert "fid" in found.plain()["metrics"]
+
+
+def test_a_description_counts_what_the_command_does(trained_once: Callable[..., Path]) -> None:
+    run = qgen.load(trained_once())
+    told = json.loads(CliRunner().invoke(app, ["describe", str(run.path), "--json"]).stdout)
+    assert run.describe().to_dict()["parameters"] == told["parameters"]
+    assert run.path.name in run._repr_html_()
+
+
+def test_hardware_needs_a_limit(
+    tmp_path: Path, trained_once: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cloud(tmp_path, monkeypatch) as server:
+        run = qgen.load(trained_once())
+        with pytest.raises(BudgetError, match=r"nothing was submitted\. Give max_qpu_seconds=\d+ or more to agree"):
+            run.sample(1, backend="ibm_guadalupe", steps=1, progress=False)
+        with pytest.raises(BudgetError, match=r"nothing was submitted"):
+            run.sample(1, backend="ibm_guadalupe", steps=1, max_qpu_seconds=0.5, progress=False)
+        assert server.ledger.jobs == ()
+        made = run.sample(1, backend="ibm_guadalupe", steps=1, max_qpu_seconds=500, progress=False)
+        assert server.ledger.jobs
+        assert server.ledger.seconds <= 500
+        assert made.facts["backend"]["name"] == "ibm_guadalupe"
+
+
+def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path, trained_once: Callable[..., Path]) -> None:
+    with pytest.raises(RunError, match="is not the folder of a run"):
+        qgen.load(tmp_path)
+    with pytest.raises(ConfigError, match="leave `config` and `out` out"):
+        qgen.train("digits", resume=trained_once())
+    with pytest.raises(BackendError, match="qgen train RUN --resume --backend ibm_fez"):
+        qgen.train(backend="ibm_fez", out=tmp_path / "run")
+    with pytest.raises(BackendError, match="aer"):
+        qgen.train(backend="aerr", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
