@@ -137,7 +137,7 @@ class TrainedRun:
         max_qpu_seconds: float | None = None,
         progress: bool = True,
     ) -> Evaluation:
-        """Measure how good samples are, as `qgen evaluate` does: every number with an interval, beside real images.
+        """Measure how good samples are, as `qgen evaluate --no-controls` does: with intervals, beside real images.
 
         Args:
             count: number of images; None: as many as real ones, at most 1,000.
