@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from qgen.backends.batch import Batch as Batch
-from qgen.backends.batch import BatchPlan, Gradients, check_finite, make_plan, plain_batch
+from qgen.backends.batch import BatchPlan, Gradients, as_tensor, as_tensors, check_finite, make_plan, plain_batch
 from qgen.backends.drawing import Bits, draw_bits
 from qgen.backends.parameters import Doubles, ParameterMap
 from qgen.backends.parameters.shift_form import Frequencies, parametrize_gates
@@ -221,8 +221,8 @@ class Executable(ABC):
                 seeds that do not fit.
         """
         if not (isinstance(inputs, torch.Tensor) or isinstance(weights, torch.Tensor)):
-            return self.expectations(_tensor(inputs), _tensor(weights), seed).numpy()
-        inputs, weights = _as_tensors(inputs, weights)
+            return self.expectations(as_tensor(inputs), as_tensor(weights), seed).numpy()
+        inputs, weights = as_tensors(inputs, weights)
         plan = self._plan(inputs, weights)
         streams = self.streams(inputs, weights, seed)
         return plan.values(self._checked(self.evaluate, plan, inputs, weights, streams))
@@ -318,8 +318,8 @@ class Executable(ABC):
             BackendError: the backend cannot draw from this circuit; nothing was spent.
         """
         if not (isinstance(inputs, torch.Tensor) or isinstance(weights, torch.Tensor)):
-            return self.draw(_tensor(inputs), _tensor(weights), shots, seed).numpy()
-        return draw_bits(self, *_as_tensors(inputs, weights), shots, seed)
+            return self.draw(as_tensor(inputs), as_tensor(weights), shots, seed).numpy()
+        return draw_bits(self, *as_tensors(inputs, weights), shots, seed)
 
     def batch(self, inputs: torch.Tensor, weights: torch.Tensor) -> tuple[BatchPlan, Batch]:
         """Return inputs and weights of any leading axes as one flat batch, and the plan that leads back.
@@ -391,19 +391,3 @@ class Executable(ABC):
             with torch.inference_mode(False):  # what is made in inference mode can never be part of a graph
                 plan = self._plans[key] = make_plan(self.circuit, inputs, weights)
         return plan
-
-
-def _tensor(array: npt.ArrayLike) -> torch.Tensor:
-    numbers = np.asarray(array)
-    if not (np.isrealobj(numbers) and np.can_cast(numbers.dtype, np.float64)):
-        raise InputError(f"inputs and weights have to be real numbers, not of type {numbers.dtype}")
-    return torch.tensor(numbers if np.issubdtype(numbers.dtype, np.floating) else numbers.astype(np.float64))
-
-
-def _as_tensors(inputs: Any, weights: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Convert both to tensors on one device, that of the tensor among them."""
-    if not isinstance(inputs, torch.Tensor):
-        inputs = _tensor(inputs).to(weights.device)
-    if not isinstance(weights, torch.Tensor):
-        weights = _tensor(weights).to(inputs.device)
-    return inputs, weights

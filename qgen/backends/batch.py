@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -201,3 +201,24 @@ def _broadcast(inputs: torch.Tensor, weights: torch.Tensor) -> tuple[int, ...]:
             f"leading axes {tuple(inputs.shape[:-1])} of inputs and {tuple(weights.shape[:-1])} of weights "
             "do not broadcast: they must be equal, or 1, from the last one backwards"
         ) from None
+
+
+def as_tensor(array: npt.ArrayLike) -> torch.Tensor:
+    """Return real numbers as a tensor.
+
+    Raises:
+        InputError: they are of another type.
+    """
+    numbers = np.asarray(array)
+    if not (np.isrealobj(numbers) and np.can_cast(numbers.dtype, np.float64)):
+        raise InputError(f"inputs and weights have to be real numbers, not of type {numbers.dtype}")
+    return torch.tensor(numbers if np.issubdtype(numbers.dtype, np.floating) else numbers.astype(np.float64))
+
+
+def as_tensors(inputs: Any, weights: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Convert both to tensors on one device, that of the tensor among them."""
+    if not isinstance(inputs, torch.Tensor):
+        inputs = as_tensor(inputs).to(weights.device)
+    if not isinstance(weights, torch.Tensor):
+        weights = as_tensor(weights).to(inputs.device)
+    return inputs, weights

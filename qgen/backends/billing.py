@@ -98,11 +98,6 @@ class BilledExecutable(Protocol):
     """A compiled circuit of a `BilledBackend`: its cost is known before it runs."""
 
     @property
-    def parts(self) -> Sequence[BilledExecutable]:
-        """Itself; or, compiled for several rows of weights, that of each row, which runs an equal share of a call."""
-        ...
-
-    @property
     def bound(self) -> bool:
         """Whether it was compiled for fixed weights; see `Backend.compile`."""
         ...

@@ -282,24 +282,16 @@ def _plan_layers(
         executable: BilledExecutable = layer.compiled.executable
         if layer.compiled.executable.backend.name != backend.name:  # as an encoder on the exact engine: it is free
             continue
-        share = circuits(layer.compiled, use) // len(executable.parts)
-        parts = (_plan_part(use, part, executable.bound, share, backend.calibrated) for part in executable.parts)
-        planned += [replace(part, overrun=overrun) for part in parts if part is not None]
+        tiling, today = executable.tiling, executable.tiling_now
+        if tiling is None or today is None:  # nothing of it is measured
+            continue
+        cost, size = executable.cost(circuits(layer.compiled, use)), (use.circuit.qubits, len(tiling.tiles))
+        plan = PlannedLayer(use.layer, *size, _range(today), use.submissions, cost, overrun, executable.moved)
+        plan = replace(plan, bound=executable.bound)
+        if executable.calibration not in (None, backend.calibrated):
+            plan = replace(plan, calibration=executable.calibration, success_then=_range(tiling))
+        planned.append(plan)
     return tuple(planned)
-
-
-def _plan_part(
-    use: CircuitUse, executable: BilledExecutable, bound: bool, circuits: int, calibrated: str | None
-) -> PlannedLayer | None:
-    """Return the plan for a circuit of a layer; None if nothing of it is measured."""
-    tiling, today = executable.tiling, executable.tiling_now
-    if tiling is None or today is None:
-        return None
-    cost, size = executable.cost(circuits), (use.circuit.qubits, len(tiling.tiles))
-    plan = PlannedLayer(use.layer, *size, _range(today), use.submissions, cost, moved=executable.moved, bound=bound)
-    if executable.calibration in (None, calibrated):
-        return plan
-    return replace(plan, calibration=executable.calibration, success_then=_range(tiling))
 
 
 def _range(tiling: Tiling) -> tuple[float, float]:

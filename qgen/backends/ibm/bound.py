@@ -23,24 +23,22 @@ from qgen.transpilation.tiling import Tiling
 
 
 class BoundHardwareExecutable(BoundExecutable):
-    """A circuit for fixed weights, in jobs of its own for each row of them.
+    """A circuit for one row of weights.
 
     Versions before this one ran it with its weights open. What the journal has of that is answered from there.
 
     Args:
         circuit: the layer's circuit, with its weights open.
         backend: the device.
-        weights: (K, W).
-        bound: the circuit of each row.
+        weights: (1, W).
+        bound: the circuit at these weights.
     """
 
-    parts: tuple[HardwareExecutable, ...]
-
     def __init__(
-        self, circuit: LayerCircuit, backend: Hardware, weights: npt.NDArray[Any], bound: list[BoundCircuit]
+        self, circuit: LayerCircuit, backend: Hardware, weights: npt.NDArray[Any], bound: BoundCircuit
     ) -> None:
-        parts = [HardwareExecutable(one.circuit, backend) for one in bound]
-        super().__init__(circuit, backend, weights, [one.columns for one in bound], parts)
+        self._own = HardwareExecutable(bound.circuit, backend)
+        super().__init__(circuit, backend, weights, [bound.columns], [self._own])
         layouts = backend.layouts(circuit) if backend.runner.journal.records() else []
         known = bool(layouts) and all(circuit.digest in layout.routed for layout in layouts)
         self._earlier = HardwareExecutable(circuit, backend, stored_only=True) if known else None
@@ -59,38 +57,39 @@ class BoundHardwareExecutable(BoundExecutable):
 
     @property
     def tiling(self) -> Tiling | None:
-        """Of the first row; likewise what follows. `parts` has those of all."""
-        return self.parts[0].tiling
+        """See `BilledExecutable`; likewise what follows."""
+        return self._own.tiling
 
     @property
     def tiling_now(self) -> Tiling | None:
-        return self.parts[0].tiling_now
+        return self._own.tiling_now
 
     @property
     def calibration(self) -> str | None:
-        return self.parts[0].calibration
+        return self._own.calibration
 
     @property
     def moved(self) -> str | None:
-        return self.parts[0].moved
+        return self._own.moved
 
     def place_anew(self) -> None:
-        """See `HardwareExecutable.place_anew`; all rows are."""
-        for part in self.parts:
-            part.place_anew()
+        self._own.place_anew()
 
     def cost(self, samples: int) -> WorkloadCost:
-        return self.parts[0].cost(samples)
+        return self._own.cost(samples)
 
     def cost_of_draws(self, samples: int, shots: int) -> WorkloadCost:
         refuse_mixture(self.circuit, self.backend.name)
-        return self.parts[0].cost_of_draws(samples, shots)
+        return self._own.cost_of_draws(samples, shots)
 
 
 def compile_for_hardware(
     circuit: LayerCircuit, backend: Hardware, weights: npt.ArrayLike | None, saved: SavedLayouts | None
 ) -> Executable:
     """Compile a circuit for IBM's hardware; see `Backend.compile`.
+
+    Several rows of weights stay open: one circuit with open weights is one job for all of them, where as many circuits
+    would be as many jobs, of two QPU seconds each beside their executions.
 
     Args:
         circuit: the circuit.
@@ -100,4 +99,7 @@ def compile_for_hardware(
     """
     if weights is None or not circuit.num_weights:
         return HardwareExecutable(circuit, backend)
-    return BoundHardwareExecutable(circuit, backend, *bound_rows(circuit, weights, saved))
+    rows, bound = bound_rows(circuit, weights, saved)
+    if len(rows) > 1:
+        return HardwareExecutable(circuit, backend)
+    return BoundHardwareExecutable(circuit, backend, rows, bound[0])

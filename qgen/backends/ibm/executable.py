@@ -58,11 +58,6 @@ class HardwareExecutable(Executable):
         return HardwareExecutable, (self.circuit, self._hardware, self._stored_only)
 
     @property
-    def parts(self) -> tuple[HardwareExecutable, ...]:
-        """See `BilledExecutable.parts`."""
-        return (self,)
-
-    @property
     def shift_form(self) -> ShiftForm:
         return self._used.executable.shift_form
 

@@ -25,9 +25,10 @@ WEIGHTS = np.linspace(-2, 2, CIRCUIT.num_weights)
 BILLED = len(INPUTS) * SHOTS
 
 
-def run(folder: Path, seed: int = 1, **options: Any) -> np.ndarray:
+def run(folder: Path, seed: int = 1, bound: bool = False, **options: Any) -> np.ndarray:
     with hardware(folder, shots=SHOTS, **options) as backend:
-        return np.asarray(backend.compile(CIRCUIT).expectations(INPUTS, WEIGHTS, seed))
+        executable = backend.compile(CIRCUIT, WEIGHTS if bound else None)
+        return np.asarray(executable.expectations(INPUTS, WEIGHTS, seed))
 
 
 @pytest.fixture
@@ -41,6 +42,13 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
     folder = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch, cloud(folder, patch):
         return run(folder)
+
+
+@pytest.fixture(scope="module")
+def undisturbed_bound(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as patch, cloud(folder, patch):
+        return run(folder, bound=True)
 
 
 FAULTS = {
@@ -81,6 +89,13 @@ def test_what_passes_is_waited_for(
     live_through(FAULTS[str(rng.choice(kinds))], server, tmp_path, undisturbed)
 
 
+def test_what_passes_is_waited_for_with_bound_weights(
+    rng: np.random.Generator, server: DevServer, tmp_path: Path, undisturbed_bound: np.ndarray
+) -> None:
+    faults = FAULTS[str(rng.choice([kind for kind in FAULTS if "answer" in kind]))]
+    live_through(faults, server, tmp_path, undisturbed_bound, bound=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS)
 def test_whatever_passes_is_waited_for(
@@ -89,10 +104,12 @@ def test_whatever_passes_is_waited_for(
     live_through(faults, server, tmp_path, undisturbed)
 
 
-def live_through(faults: list[Fault], server: DevServer, folder: Path, undisturbed: np.ndarray) -> None:
+def live_through(
+    faults: list[Fault], server: DevServer, folder: Path, undisturbed: np.ndarray, bound: bool = False
+) -> None:
     for fault in faults:
         server.faults.add(fault)
-    assert np.array_equal(run(folder), undisturbed)
+    assert np.array_equal(run(folder, bound=bound), undisturbed)
     assert server.ledger.executions == BILLED
     assert sum(job.executions > 0 for job in server.ledger.jobs) == 1
 
