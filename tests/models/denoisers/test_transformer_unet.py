@@ -60,7 +60,7 @@ def published() -> TransformerUNet:
 
 
 def test_the_published_network_has_the_published_numbers(published: TransformerUNet) -> None:
-    """By hand from the code utai-utai/quantum-diffusion-model-anime; the branches' are also counted there."""
+    """By hand; in the code utai-utai/quantum-diffusion-model-anime the whole and the branches were counted, too."""
     transformers = [part for part in published.modules() if isinstance(part, SpatialTransformer)]
     widths = [part.proj_in.in_channels for part in transformers]
     assert sorted(widths) == [256] * 5 + [512] * 5 + [1024]
@@ -94,6 +94,7 @@ def test_the_published_network_has_the_published_numbers(published: TransformerU
     expected += 9 * 4 * 128 + 128 + 2 * 128 + 9 * 128 * 4 + 4
     own = count(published) - count(published.conditions) - sum(count(branch) for branch in found)
     assert own == expected
+    assert count(published) - count(published.conditions.text) == 280_525_635
     assert count(published.conditions.time) == 128 * 512 + 512 + 512 * 512 + 512
 
 
