@@ -64,7 +64,10 @@ class MaskedLayer(QuantumLayer):
 
     @compiled.setter
     def compiled(self, compiled: CompiledCircuit) -> None:
-        self._masked = compiled
+        if self.removed:
+            self._unmasked = compiled
+        else:
+            self._masked = compiled
 
     @property
     def removed(self) -> bool:

@@ -137,6 +137,24 @@ def test_masks_are_removed_after_so_many_steps_and_stay_away() -> None:
     assert not fresh.values.removed
 
 
+@pytest.mark.parametrize("removed", [False, True])
+def test_sampling_may_bind_the_weights(removed: bool) -> None:
+    made, inputs = layer(masks_removed_after=1), torch.randn(2, 3, dtype=torch.float64)
+    made.train()(inputs)
+    made.calls.fill_(int(removed))
+    before = made.eval()(inputs).detach()
+    made.bind_weights()
+    assert made.compiled.weights is not None
+    torch.testing.assert_close(made(inputs).detach(), before, rtol=1e-9, atol=1e-9)
+    made.release_weights()
+    with torch.no_grad():
+        made.weight.add_(0.3)
+    points = np.ones((1, 3)) if made.circuit.mixture is None else made.circuit.mixture.points
+    np.testing.assert_allclose(made(inputs).detach(), reference(made, points, inputs), atol=1e-9)
+    made.train()(inputs).sum().backward()
+    assert made.weight.grad is not None
+
+
 def test_the_branch_leaves_arctan_to_its_encoding_once() -> None:
     own = BranchSettings.read({"kind": "circuit", "ansatz": "masked", "qubits": 2, "layers": 1})
     assert own.circuit == ansatz("masked", qubits=2, layers=1, encoding=RAW)
