@@ -15,12 +15,13 @@ from qiskit import QuantumCircuit
 from qgen.backends.aer.lowering import Lowering
 from qgen.backends.aer.observables import Probabilities, StatevectorObservables
 from qgen.backends.aer.runner import RUN_BYTES, Runner
+from qgen.backends.aer.wide import WideExecutable
 from qgen.backends.api import Backend, Batch, Capabilities, Executable
 from qgen.backends.drawing import Bits, bits_of, reads_all_along_z
 from qgen.backends.measurement import ONTO_Z, Basis, Measurement, Outcomes, sample_bitstrings
 from qgen.backends.settings import BackendSettings
 from qgen.backends.statevector import StatevectorBackend
-from qgen.backends.statevector.backend import check_memory
+from qgen.backends.statevector.backend import check_memory, fits
 from qgen.backends.statevector.program import compile_program
 from qgen.circuits import LayerCircuit
 from qgen.extras import require_aer
@@ -29,6 +30,8 @@ from qgen.randomness import Streams
 
 class AerBackend(Backend):
     """Expectation values by Aer's statevector method, always in double precision.
+
+    Beyond the qubits that memory holds a state of, circuits run as matrix product states, without gradients.
 
     Aer has no adjoint gradients: for exact values they come from the engine of backend `statevector`, which is exact
     too. Sampled values are drawn from the probabilities that Aer computes.
@@ -54,6 +57,8 @@ class AerBackend(Backend):
         return Capabilities(exact=exact, adjoint=exact, shots=self._shots, countable=exact)
 
     def compile(self, circuit: LayerCircuit, weights: npt.ArrayLike | None = None) -> Executable:
+        if not fits(circuit.qubits):
+            return WideExecutable(circuit, self)
         if self._shots is None:
             return AerExecutable(circuit, self)
         return SampledExecutable(circuit, self, self._shots)

@@ -50,6 +50,11 @@ def open_statevector(settings: BackendSettings, journal: Path | None) -> Backend
     return StatevectorBackend()
 
 
+def fits(qubits: int) -> bool:
+    """Whether `check_memory` lets so many qubits pass."""
+    return qubits <= MOST_QUBITS and STATES_BYTES << qubits <= _memory()
+
+
 def check_memory(qubits: int) -> None:
     """A gradient holds two states at the least: refuse before anything is allocated.
 
