@@ -103,7 +103,7 @@ class WideExecutable(Executable):
     def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
         if self.backend.capabilities.shots is not None:
             raise BackendError(
-                f"values of {self.circuit.qubits} qubits come from a matrix product state, exactly: leave shots out, or "
+                f"values of {self.circuit.qubits} qubits come from a matrix product state, exactly: leave shots out or "
                 "draw bits"
             )
         observables = self.circuit.conditional.observables
