@@ -52,17 +52,19 @@ class Captions:
     Attributes:
         texts: the different captions, in the order of their first use.
         of_image: for each image, the numbers of its captions in `texts`; at least one.
+        vocabulary: all words that captions may have, sorted; None: those that they have.
     """
 
     texts: tuple[str, ...]
     of_image: tuple[tuple[int, ...], ...]
+    vocabulary: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, captions: Iterable[Sequence[str]]) -> Self:
+    def of(cls, captions: Iterable[Sequence[str]], vocabulary: tuple[str, ...] | None = None) -> Self:
         """Return the captions of images, of which each has one or several."""
         numbers: dict[str, int] = {}
         of_image = tuple(tuple(numbers.setdefault(caption, len(numbers)) for caption in own) for own in captions)
-        return cls(tuple(numbers), of_image)
+        return cls(tuple(numbers), of_image, vocabulary)
 
     def __len__(self) -> int:
         return len(self.of_image)
@@ -72,8 +74,8 @@ class Captions:
         return tuple(self.texts[number] for number in self.of_image[image])
 
     def select(self, images: Iterable[int]) -> Captions:
-        """Return the captions of some of the images."""
-        return Captions.of(self[image] for image in images)
+        """Return the captions of some of the images; the words of all of them stay known."""
+        return Captions.of((self[image] for image in images), self.words)
 
     def draw(self, index: Tensor) -> Tensor:
         """Return the numbers (B,), int64, of a caption of each of the images (B,).
@@ -99,12 +101,16 @@ class Captions:
         return torch.tensor(first), torch.tensor(count), torch.tensor(numbers)
 
     @cached_property
+    def words(self) -> tuple[str, ...]:
+        """All words, sorted."""
+        return self.vocabulary or tuple(sorted({word for text in self.texts for word in words_of(text)}))
+
+    @cached_property
     def facts(self) -> CaptionFacts:
         """The words of all captions, and some captions: the first ones of images at equal distances."""
-        words = tuple(sorted({word for text in self.texts for word in words_of(text)}))
         step = max(1, len(self) // (4 * EXAMPLES))
         shown = dict.fromkeys(self[image][0] for image in range(0, len(self), step))
-        return CaptionFacts(words, tuple(shown)[:EXAMPLES])
+        return CaptionFacts(self.words, tuple(shown)[:EXAMPLES])
 
     def digest(self) -> str:
         """Return a hexadecimal digest of all captions, image by image."""

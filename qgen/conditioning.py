@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, Self, final
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, final
 
 from qgen.captions import CaptionFacts, Captions
 from qgen.errors import InputError
@@ -320,6 +320,10 @@ class TextConditioning:
     def _kept(self) -> dict[str, tuple[Captions, Texts]]:
         """The captions that were encoded last, and their tokens."""
         return {}
+
+
+#: What a model's images depend on beside noise, as it makes conditions of data and of requests.
+ConditionSource: TypeAlias = LabelConditioning | TextConditioning
 
 
 def _places(different: Sequence[str], texts: Sequence[str]) -> Tensor:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from qgen.generators import Generator
     from qgen.models import ModelDescription
-    from qgen.runs import Run, RunConfig
+    from qgen.runs import DataFacts, Run, RunConfig
 
 
 def is_model(what: str) -> bool:
@@ -31,8 +31,8 @@ def print_model(what: str, changes: list[str], as_json: bool) -> None:
         config = override_config(run.config(), changes)
     else:
         config = read_config(what, changes)
-    shape, num_classes = _data_facts(config, run)
-    generator = build_without_weights(lambda: build_generator(config, shape, num_classes=num_classes))
+    shape, known = _data_facts(config, run)
+    generator = build_without_weights(lambda: build_generator(config, shape, **known))
     facts = generator.describe()
     about = _about(config, generator) | (_progress(run) if run else {})
     if as_json:
@@ -43,17 +43,17 @@ def print_model(what: str, changes: list[str], as_json: bool) -> None:
     print_rows(console, _rows(what, facts, about))
 
 
-def _data_facts(config: "RunConfig", run: "Run | None") -> tuple[tuple[int, int, int], int | None]:
-    """Return the shape of the images and their number of classes."""
-    from qgen.data import image_shape, num_classes
-    from qgen.runs import load_checkpoint
+def _data_facts(config: "RunConfig", run: "Run | None") -> tuple[tuple[int, int, int], "DataFacts"]:
+    """Return the shape of the images, and what else a model has to know of them."""
+    from qgen.data import caption_facts, image_shape, num_classes
+    from qgen.runs import data_facts, load_checkpoint
 
     saved = run.checkpoints() if run else []
     if saved:  # its images may be gone
         numbers = load_checkpoint(saved[-1]).numbers
         channels, height, width = numbers["shape"]
-        return (channels, height, width), numbers.get("num_classes")
-    return image_shape(config.data), num_classes(config.data)
+        return (channels, height, width), data_facts(numbers)
+    return image_shape(config.data), {"num_classes": num_classes(config.data), "captions": caption_facts(config.data)}
 
 
 def _about(config: "RunConfig", generator: "Generator") -> dict[str, Any]:

@@ -45,7 +45,7 @@ Sampler = Annotated[str | None, typer.Option(metavar="NAME", help="dpm-solver, u
 Steps = Annotated[int | None, typer.Option(min=1, help="Steps of the sampler; each runs the circuits.")]
 Eta = Annotated[float | None, typer.Option(min=0, help="Noise that ddim or dpm-solver adds, from 0 to 1.")]
 Guidance = Annotated[
-    float | None, typer.Option(min=1, help="Closeness to the label: 1 none; more runs twice as many circuits.")
+    float | None, typer.Option(min=1, help="Closeness to label or prompt: 1 none; more runs twice as many circuits.")
 ]
 GuidanceInterval = Annotated[
     tuple[float, float] | None,
@@ -54,6 +54,13 @@ GuidanceInterval = Annotated[
         help="Guide in this part of the steps only, from clean (0) to noise (1), as 0.2 0.8: the others run no second "
         "circuits.",
     ),
+]
+Prompt = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TEXT", help="Images of this text; repeatable: of several in turn, a row of the grid each."),
+]
+NegativePrompt = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="A text that guided images are led away from.")
 ]
 DataDir = Annotated[Path | None, typer.Option(envvar="QGEN_DATA", metavar="FOLDER", help="Where data sets lie.")]
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the classical layers run.")]
@@ -106,13 +113,21 @@ class SamplerArgs:
     guidance: Guidance = None
     guidance_interval: GuidanceInterval = None
 
-    def settings(self, labels: list[int] | None = None) -> dict[str, Any]:
+    def settings(
+        self,
+        labels: list[int] | None = None,
+        prompts: list[str] | None = None,
+        negative_prompt: str | None = None,
+    ) -> dict[str, Any]:
         """Return what was given, as changes to the settings of a run's sampler.
 
         Args:
             labels: the classes of the images; None: they were not given.
+            prompts: the texts of the images; None: they were not given.
+            negative_prompt: what they are led away from; None: it was not given.
         """
-        given = {key: value for key, value in (vars(self) | {"labels": labels}).items() if value is not None}
+        asked = {"labels": labels, "prompts": prompts, "negative_prompt": negative_prompt}
+        given = {key: value for key, value in (vars(self) | asked).items() if value is not None}
         # Another sampler has another default number of steps.
         return given if self.sampler is None else {"steps": None, "eta": 0.0} | given
 

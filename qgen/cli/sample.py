@@ -28,6 +28,8 @@ Examples:
   qgen sample --backend ibm_fez --steps 1 --hardware tiles=auto --yes
   qgen sample --backend ibm_fez --place-anew --dry-run
   qgen sample --sampler ancestral  # all steps, as published
+  qgen sample runs/text --prompt "dark wide bag" --prompt "bright narrow dress" --count 16 --guidance 3
+  qgen sample runs/text --prompt "red heart" --negative-prompt "blue heart" --guidance 4
   qgen sample --out digits.png --single"""
 
 
@@ -47,6 +49,8 @@ def sample(
         list[int] | None,
         typer.Option(min=0, metavar="CLASS", help="Images of this class; repeatable: of several in turn."),
     ] = None,
+    prompt: options.Prompt = None,
+    negative_prompt: options.NegativePrompt = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="The grid; default: in the run's folder `samples`.")
     ] = None,
@@ -60,7 +64,7 @@ def sample(
     # All that can be refused without the model is refused first: building it takes seconds.
     if out is not None and out.suffix.lower() != ".png":
         raise typer.BadParameter(f"{str(out)!r} does not end in .png.", param_hint="--out")
-    changes = backend.settings(), sampler.settings(label)
+    changes = backend.settings(), sampler.settings(label, prompt, negative_prompt)
     trained_run = find_run(run)
     check_outputs(out or (None if spending.dry_run else trained_run.samples / "samples.png"), makes_folders=True)
 

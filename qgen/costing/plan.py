@@ -17,7 +17,7 @@ from qgen.costing.circuit_use import CircuitUse, sampling_uses, training_uses
 from qgen.errors import BackendError, BudgetError
 from qgen.generators import Generator, TrainableModel
 from qgen.nn.compiled import CompiledCircuit
-from qgen.runs.building import build_generator
+from qgen.runs.building import build_generator, data_facts
 from qgen.runs.config import RunConfig
 from qgen.transpilation import WorkloadCost
 from qgen.transpilation.tiling import Tiling
@@ -266,8 +266,9 @@ def _remedy(plan: HardwarePlan, left: float) -> str:
 
 def _on_simulator(generator: TrainableModel, config: RunConfig) -> Generator:
     """Return the same network on a simulator, where running it costs nothing."""
-    classes = None if generator.conditioning is None else generator.conditioning.num_classes
-    return build_generator(config, generator.shape, StatevectorBackend(), num_classes=classes)
+    source = generator.conditioning
+    known = data_facts({} if source is None else source.data_facts)
+    return build_generator(config, generator.shape, StatevectorBackend(), **known)
 
 
 def _plan_layers(

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from qgen.captions import Captions
+from qgen.data.captions import captioned, read_captions
 from qgen.data.decoding import ImageHeader, read_header, read_pixels
 from qgen.data.image_cache import CachedImages, ImageCache, open_cache
 from qgen.data.image_set import ImageSet, check_memory
@@ -70,7 +72,10 @@ def open_folder(
         raise DataError(
             f"Only {len(indices):,} images in {printable(path)} can be read, not the {settings.limit or 1:,} needed."
         )
-    return _image_set(reader, indices, found or pixels)
+    own = None
+    if settings.captions == "own":
+        own = read_captions(folder.path, [folder.files[index] for index in indices.tolist()])
+    return captioned(_image_set(reader, indices, found or pixels), settings, own)
 
 
 def folder_shape(path: Path, settings: DataSettings) -> tuple[int, int, int]:
@@ -83,6 +88,17 @@ def folder_shape(path: Path, settings: DataSettings) -> tuple[int, int, int]:
     order, _ = _candidates(folder, settings)
     size, channels = _form(open_cache(folder, order, settings), Reader(folder), order, settings)
     return channels, size, size
+
+
+def folder_captions(path: Path, settings: DataSettings) -> Captions | None:
+    """Return the captions of the images that `open_folder` loads, without those made of what is in the images.
+
+    Raises:
+        DataError: captions cannot be read, or images have none.
+    """
+    folder = list_folder(path)
+    order, selected = _candidates(folder, settings)
+    return read_captions(path, [folder.files[index] for index in np.sort(order[:selected]).tolist()])
 
 
 def _candidates(folder: Folder, settings: DataSettings) -> tuple[NDArray[np.int64], int]:

@@ -16,7 +16,8 @@ from qgen.storage import atomic_write
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_GAP_GREY = 90
+#: Grey of the gaps between the tiles of a grid.
+GAP_GREY = 90
 _WIDTH = 750  # target width of a grid, in pixels
 
 
@@ -64,19 +65,19 @@ def save_grid(
     for name, given in (("columns", columns), ("scale", scale)):
         if given is not None and given < 1:
             raise DataError(f"`{name}` is at least 1, not {given}.")
-    tiles = _as_bytes(images)
+    tiles = as_bytes(images)
     count, channels, height, width = tiles.shape
     columns = columns or math.ceil(math.sqrt(count))
     scale = scale or _magnification(columns, width)
     height, width, rows = height * scale, width * scale, math.ceil(count / columns)
     gap = tile_gap(scale)
     size = (rows * (height + gap) - gap, columns * (width + gap) - gap)
-    grid = torch.full((channels, *size), _GAP_GREY, dtype=torch.uint8)
+    grid = torch.full((channels, *size), GAP_GREY, dtype=torch.uint8)
     for index, tile in enumerate(tiles):
         top, left = index // columns * (height + gap), index % columns * (width + gap)
         enlarged = tile.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
         grid[:, top : top + height, left : left + width] = enlarged
-    save_png(_to_pillow(grid), path)
+    save_png(to_pillow(grid), path)
 
 
 def save_single(images: torch.Tensor, folder: str | os.PathLike[str], names: Sequence[str]) -> list[Path]:
@@ -94,17 +95,22 @@ def save_single(images: torch.Tensor, folder: str | os.PathLike[str], names: Seq
         DataError: as for `save_grid`, or the names are too few, too many or not different.
         OSError: a file cannot be written.
     """
-    tiles = _as_bytes(images)
+    tiles = as_bytes(images)
     if len(names) != len(tiles) or len(set(names)) < len(names):
         raise DataError(f"{len(tiles)} images need as many different names; given: {', '.join(names) or 'none'}.")
     paths = [Path(folder, f"{name}.png") for name in names]
     Path(folder).mkdir(parents=True, exist_ok=True)
     for tile, path in zip(tiles, paths, strict=True):
-        save_png(_to_pillow(tile), path)
+        save_png(to_pillow(tile), path)
     return paths
 
 
-def _as_bytes(images: torch.Tensor) -> torch.Tensor:
+def as_bytes(images: torch.Tensor) -> torch.Tensor:
+    """Return images to draw, (N, C, H, W), as uint8 on the CPU.
+
+    Raises:
+        DataError: see `save_grid`.
+    """
     if images.ndim != 4 or not len(images) or images.shape[1] not in (1, 3):
         raise DataError(f"Images to draw are (N, 1 or 3, H, W), with N at least 1; given: {tuple(images.shape)}.")
     return images.cpu() if images.dtype == torch.uint8 else to_uint8(images)
@@ -115,7 +121,7 @@ def _magnification(columns: int, width: int) -> int:
     return max(1, round(_WIDTH / (columns * (width + 1) - 1)))
 
 
-def _to_pillow(pixels: torch.Tensor) -> Image:
+def to_pillow(pixels: torch.Tensor) -> Image:
     """Convert (C, H, W) bytes to a Pillow image: grey for C = 1, RGB for C = 3."""
     from PIL import Image
 

@@ -11,6 +11,8 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
+from qgen.captions import Captions
+from qgen.data.attributes import AttributeScheme
 from qgen.data.mapped import MappedImages
 from qgen.errors import DataError
 
@@ -31,6 +33,8 @@ class ImageSet:
         source: where the images were read from.
         sha256: hexadecimal digest of shape, values and labels: identifies the training data to the last bit.
         mapped: the file that the images are read from as they are used; None: they are in memory.
+        captions: of each image; None: settings ask for none.
+        scheme: by which the captions were made of classes and attributes; None: they were not.
     """
 
     name: str
@@ -40,6 +44,8 @@ class ImageSet:
     source: str
     sha256: str
     mapped: MappedImages | None = None
+    captions: Captions | None = None
+    scheme: AttributeScheme | None = None
 
     @classmethod
     def of(

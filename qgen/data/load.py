@@ -10,18 +10,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from qgen.captions import CaptionFacts
+from qgen.data.attributes import AttributeScheme, caption_name, scheme_words
+from qgen.data.captions import captioned
 from qgen.data.decoding import resize
 from qgen.data.distributions import DISTRIBUTIONS, SOURCE, Distribution, draw_samples
-from qgen.data.folder import folder_shape, open_folder
+from qgen.data.folder import folder_captions, folder_shape, open_folder
 from qgen.data.image_set import ImageSet, check_memory
 from qgen.data.listing import list_folder
 from qgen.data.sets import KNOWN_SETS, KnownSet
 from qgen.data.settings import DataSettings
 from qgen.data.sources import expand_home, load_published
-from qgen.data.subset import select_subset
+from qgen.data.subset import fixed_permutation, select_subset
 from qgen.errors import DataError
 from qgen.progress import MessageCallback, ProgressCallback
 from qgen.user_files import printable
+
+#: Training images by which attributes are cut, at most.
+SCHEME_IMAGES = 10_000
 
 
 def open_images(
@@ -48,6 +54,8 @@ def open_images(
     if settings.name in KNOWN_SETS:
         return open_known(KNOWN_SETS[settings.name], settings, data_dir, download, progress)
     if settings.name in DISTRIBUTIONS:
+        if settings.captions != "none":
+            raise DataError(f"{settings.name} is a distribution, whose samples have no captions: leave them out")
         return open_distribution(DISTRIBUTIONS[settings.name], settings)
     return open_folder(find_folder(settings.name), settings, progress, message)
 
@@ -81,6 +89,25 @@ def num_classes(settings: DataSettings) -> int | None:
     return None if names is None else len(names)
 
 
+def caption_facts(settings: DataSettings) -> CaptionFacts | None:
+    """Return what a model has to know of the captions that the settings ask for, without loading images.
+
+    Raises:
+        DataError: there is no such set or folder, or it has no such captions.
+    """
+    if settings.captions == "none" or settings.name in DISTRIBUTIONS:
+        return None
+    if settings.captions == "own":
+        own = None if settings.name in KNOWN_SETS else folder_captions(find_folder(settings.name), settings)
+        return None if own is None else own.facts
+    known = KNOWN_SETS.get(settings.name)
+    names = known.class_names if known else list_folder(find_folder(settings.name)).class_names
+    if names is None:
+        return None
+    attributes = settings.attribute_names if settings.captions == "attributes" else ()
+    return CaptionFacts(scheme_words(names, attributes), tuple(caption_name(name) for name in names))
+
+
 def open_known(
     known: KnownSet,
     settings: DataSettings,
@@ -95,7 +122,25 @@ def open_known(
     check_memory(len(indices), channels, size, copies=2)  # `resize` makes the second
     images = resize(published.images[indices], size, channels)
     labels = torch.from_numpy(published.labels[indices])
-    return ImageSet.of(known.name, images, labels, known.class_names, published.source)
+    found = ImageSet.of(known.name, images, labels, known.class_names, published.source)
+    scheme = None
+    if settings.captions == "attributes":
+        scheme = attribute_scheme(known, settings, data_dir, download)
+    return captioned(found, settings, None, scheme)
+
+
+def attribute_scheme(
+    known: KnownSet, settings: DataSettings, data_dir: Path | None = None, download: bool = True
+) -> AttributeScheme:
+    """Return where attributes of a known set are cut: by its training images, whatever part of it settings select.
+
+    Raises:
+        DataError: see `open_images`.
+    """
+    train = load_published(known, "train", data_dir, download)
+    chosen = np.sort(fixed_permutation(len(train.labels))[:SCHEME_IMAGES])
+    images = resize(train.images[chosen], settings.size or known.size, settings.channels or 1).numpy()
+    return AttributeScheme.of(images, train.labels[chosen], known.class_names, settings.attribute_names)
 
 
 def open_distribution(distribution: Distribution, settings: DataSettings) -> ImageSet:

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from qgen.data.attributes import AttributeName
 from qgen.settings import Settings
 
 
@@ -15,7 +16,7 @@ class DataSettings(Settings):
     They depend on these settings alone, not on a run's seed: runs that differ in their seed train on the same images.
     """
 
-    added: ClassVar[frozenset[str]] = frozenset({"cache"})
+    added: ClassVar[frozenset[str]] = frozenset({"cache", "captions", "attributes", "hold_out"})
 
     name: str = Field(default="digits", min_length=1)
     """A known data set or distribution (`qgen data` lists them), or the path of a folder of images."""
@@ -64,6 +65,37 @@ class DataSettings(Settings):
 
     `auto`: if there are 100,000 or more, if they take 1 GiB or more, or if they do not fit into memory.
     """
+
+    captions: Literal["none", "own", "class", "attributes"] = "none"
+    """What `model.conditioning=text` reads: `own`: the captions that come with the images, in a folder as NAME.txt
+    beside NAME.png, or in `metadata.jsonl` or `captions.json`; `class`: the name of each image's class; `attributes`:
+    that and what is measured on the image, as in "bright narrow trouser".
+    """
+
+    attributes: tuple[AttributeName, ...] | None = Field(default=None, min_length=1)
+    """Attributes of `captions: attributes`, named where an image is in the lowest or highest third of its class:
+    `brightness` (dark, bright), `width` (narrow, wide), `thickness` (thin, thick), `slant` (leaning left, right); null:
+    brightness and width of fashion-mnist, thickness and slant of other images.
+    """
+
+    hold_out: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Combinations of words, as ["dark sneaker", "wide dress"]: images whose caption has all words of one of them are
+    left out, so that a model has to combine what it learned apart. `limit` counts them too.
+    """
+
+    @model_validator(mode="after")
+    def _captions_are_made(self) -> Self:
+        if self.captions != "attributes" and self.attributes is not None:
+            raise ValueError(f"`attributes` is for `captions: attributes`, not for `captions: {self.captions}`")
+        if self.captions == "none" and self.hold_out is not None:
+            raise ValueError("`hold_out` is about captions: set `captions` to `own`, `class` or `attributes`")
+        return self
+
+    @property
+    def attribute_names(self) -> tuple[AttributeName, ...]:
+        """The attributes of captions, as given or as usual."""
+        usual: tuple[AttributeName, ...] = ("thickness", "slant")
+        return self.attributes or (("brightness", "width") if self.name == "fashion-mnist" else usual)
 
     @model_validator(mode="after")
     def _no_class_twice(self) -> Self:

@@ -67,21 +67,24 @@ class Guided:
         scale: 1: no guidance; more: images closer to their condition, and less varied.
         times: the steps at which it guides, all states of a batch being at one; None: at all steps. Elsewhere it is the
             network alone, at half the cost (Kynkaanniemi et al. 2024, arXiv:2404.07724).
+        negative: what the states are led away from, one a state; None: the null condition.
     """
 
     network: DenoisingNetwork
     scale: float
     times: Container[int] | None = None
+    negative: Conditioning | None = None
 
     def __call__(self, x: Tensor, t: Tensor, conditioning: Conditioning | None, /) -> Tensor:
         """Return the guided prediction (B, ...); where nothing guides it is the network's own, from one batch of B."""
         if conditioning is None or (self.times is not None and int(t[0]) not in self.times):
             return self.network(x, t, conditioning)
         # The two rows of an image follow each other, so that rows of circuits know their image: see `image_streams`.
-        null = torch.arange(2 * len(x), device=x.device) % 2 == 1
-        both = self.network(
-            x.repeat_interleave(2, 0), t.repeat_interleave(2, 0), conditioning.repeated(2).dropped(null)
-        )
+        if self.negative is None:
+            pairs = conditioning.repeated(2).dropped(torch.arange(2 * len(x), device=x.device) % 2 == 1)
+        else:
+            pairs = conditioning.interleaved(self.negative)
+        both = self.network(x.repeat_interleave(2, 0), t.repeat_interleave(2, 0), pairs)
         conditional, unconditional = both.unflatten(0, (-1, 2)).unbind(1)
         guided: Tensor = unconditional + self.scale * (conditional - unconditional)
         return guided

@@ -130,6 +130,7 @@ def sample(
     shape: Sequence[int],
     *,
     conditioning: Conditioning | None = None,
+    negative: Conditioning | None = None,
     clip: Range | None = None,
     device: torch.device | str = "cpu",
     batch: int = 64,
@@ -144,6 +145,7 @@ def sample(
         seeds: one per state, each at least 0.
         shape: of one state.
         conditioning: the condition of each state; None: there is none, and no guidance.
+        negative: what guided states are led away from, as many; None: the null condition.
         clip: the range to which predicted clean states are clipped, where the settings want that; None: never.
         device: where to compute.
         batch: states at once, at most.
@@ -158,23 +160,25 @@ def sample(
     """
     if batch < 1:
         raise InputError(f"a batch holds at least one image, not {batch}")
-    if conditioning is not None and len(conditioning) != len(seeds):
-        raise InputError(f"{len(seeds)} seeds need as many conditions, not {len(conditioning)}")
+    for given in (conditioning, negative):
+        if given is not None and len(given) != len(seeds):
+            raise InputError(f"{len(seeds)} seeds need as many conditions, not {len(given)}")
     times, sampler = _times(settings, denoiser.schedule), _sampler(settings)
     guided = {time for time in times[:-1] if settings.guides(time, denoiser.schedule.steps)}
-    if guided:
-        at = None if settings.guidance_interval is None else guided
-        denoiser = replace(denoiser, network=Guided(denoiser.network, settings.guidance, at))
+    at = None if settings.guidance_interval is None else guided
     clip = clip if settings.clip else None
     steps = len(times) - 1
-    starts = range(0, len(seeds), batch)
+    starts, used = range(0, len(seeds), batch), denoiser
     states = torch.empty(len(seeds), *shape)
     for done, start in enumerate(starts):
         rows = slice(start, start + batch)
         noise = SeededNoise(seeds[rows], shape, device)
         given = None if conditioning is None else conditioning.part(rows).to(device)
         tick = progress and _shifted(progress, done * steps, len(starts) * steps)
-        process = ReverseProcess(denoiser, times, noise, given, clip, settings.dynamic_clip, tick)
+        if guided:
+            away = None if negative is None else negative.part(rows).to(device)
+            used = replace(denoiser, network=Guided(denoiser.network, settings.guidance, at, away))
+        process = ReverseProcess(used, times, noise, given, clip, settings.dynamic_clip, tick)
         with image_streams(seeds[rows]):
             states[rows] = sampler(process, noise())
     return states

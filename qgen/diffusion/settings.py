@@ -121,7 +121,9 @@ class DiffusionSettings(Settings):
 class SamplingSettings(Settings):
     """How an image is made from noise. Every step is one evaluation of the network, and costs its circuits."""
 
-    added: ClassVar[frozenset[str]] = frozenset({"guidance", "guidance_interval", "labels", "dynamic_clip"})
+    added: ClassVar[frozenset[str]] = frozenset(
+        {"guidance", "guidance_interval", "labels", "dynamic_clip", "prompts", "negative_prompt"}
+    )
 
     sampler: Literal["ancestral", "ddim", "dpm-solver", "unipc", "euler", "heun"] = "dpm-solver"
     """`ancestral`: as published, all steps; `ddim`: first order; `dpm-solver`: DPM-Solver++(2M), second order; `unipc`:
@@ -146,6 +148,10 @@ class SamplingSettings(Settings):
 
     labels: tuple[NonNegativeInt, ...] | None = Field(None, min_length=1)
     """Classes of sampled images, by number, in turn; None: all in turn. Of models with `model.conditioning=label`."""
+    prompts: tuple[str, ...] | None = Field(None, min_length=1)
+    """Texts that images are made for, in turn; None: captions of the data. Of models with `model.conditioning=text`."""
+    negative_prompt: str | None = Field(None, min_length=1)
+    """A text that guided images are led away from, in place of no text. Of models with `model.conditioning=text`."""
 
     @model_validator(mode="after")
     def _eta_has_a_meaning(self) -> Self:
@@ -160,6 +166,14 @@ class SamplingSettings(Settings):
     def _clipping_has_a_meaning(self) -> Self:
         if self.dynamic_clip is not None and not self.clip:
             raise ValueError(f"dynamic_clip = {self.dynamic_clip} means nothing without `clip`: leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _negative_prompt_has_a_meaning(self) -> Self:
+        if self.negative_prompt is not None and self.guidance == 1:
+            raise ValueError(
+                "negative_prompt means nothing without guidance: set `guidance` above 1, such as 2, or leave it out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from qgen.diffusion.levels import NoiseSchedule
 from qgen.diffusion.sampling import evaluations_by_rows, num_steps
 from qgen.diffusion.settings import SamplingSettings
+from qgen.errors import short_repr
+
+#: Prompts that are named to people, at most.
+_SHOWN = 3
 
 
 def sampling_summary(settings: SamplingSettings, schedule: NoiseSchedule) -> dict[str, Any]:
@@ -28,4 +33,16 @@ def sampling_summary(settings: SamplingSettings, schedule: NoiseSchedule) -> dic
     if settings.labels is not None:
         label = f"{label}-label{'+'.join(map(str, settings.labels))}"
         words = f"{words}, of class {', '.join(map(str, settings.labels))}"
+    if settings.prompts is not None:
+        label = f"{label}-prompts{_digest(*settings.prompts)}"
+        named = ", ".join(map(short_repr, settings.prompts[:_SHOWN]))
+        more = len(settings.prompts) - _SHOWN
+        words = f"{words}, of {named}" + (f" and {more} further prompts" if more > 0 else "")
+    if settings.negative_prompt is not None:
+        label = f"{label}-not{_digest(settings.negative_prompt)}"
+        words = f"{words}, away from {short_repr(settings.negative_prompt)}"
     return settings.plain() | {"label": label, "words": words}
+
+
+def _digest(*texts: str) -> str:
+    return sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:8]

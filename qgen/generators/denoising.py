@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
-from qgen.conditioning import LabelConditioning
+from qgen.conditioning import LabelConditioning, TextConditioning
 from qgen.diffusion import DiffusionSettings, SamplingSettings
 from qgen.errors import ConfigError
 from qgen.generators.protocols import BuildContext, Groups, Shape
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from qgen.backends import Backend
-    from qgen.conditioning import Conditioning
+    from qgen.conditioning import Conditioning, ConditionSource
     from qgen.diffusion import Codec, DenoisingObjective
+    from qgen.models import TextForm, TextSettings
     from qgen.settings import Settings
 
 #: Images that are denoised together, at most.
@@ -30,12 +31,22 @@ PREVIEW = SamplingSettings(sampler="dpm-solver")
 GROUPS: Mapping[str, type[Settings]] = {"diffusion": DiffusionSettings, "sampling": SamplingSettings}
 
 
+#: Settings of sampling, the conditionings that have a use for them, and what these are.
+_CONDITIONAL = (
+    ("labels", ("label",), "labels"),
+    ("prompts", ("text",), "captions"),
+    ("negative_prompt", ("text",), "captions"),
+    ("guidance", ("text", "label"), "labels"),
+    ("guidance_interval", ("text", "label"), "labels"),
+)
+
+
 class Conditioned(Protocol):
     """Settings of a model that may be conditioned."""
 
     @property
     def conditioning(self) -> str:
-        """`none` or `label`."""
+        """`none`, `label` or `text`."""
         ...
 
 
@@ -49,7 +60,7 @@ class DenoisingGenerator:
         objective: what training lowers; it has the schedule and the codec.
         shape: (C, H, W) of an image.
         backend: where its circuits run.
-        conditioning: labels of a class-conditional model; None: unconditional.
+        conditioning: labels or prompts of a conditional model; None: unconditional.
     """
 
     groups: ClassVar[Mapping[str, type]] = GROUPS
@@ -59,7 +70,7 @@ class DenoisingGenerator:
     objective: DenoisingObjective
     shape: Shape
     backend: Backend
-    conditioning: LabelConditioning | None = None
+    conditioning: ConditionSource | None = None
 
     @staticmethod
     def check(settings: Conditioned, groups: Groups) -> None:
@@ -70,12 +81,11 @@ class DenoisingGenerator:
                 f"sampling.steps = {sampling.steps} is more than diffusion.steps = {diffusion.steps}; "
                 "a sampler can take at most as many steps as the diffusion has"
             )
-        if settings.conditioning == "none":
-            unusable = [name for name in ("labels", "guidance", "guidance_interval") if name in sampling.plain()]
-            if unusable:
+        for name, kinds, what in _CONDITIONAL:
+            if settings.conditioning not in kinds and name in sampling.plain():
                 raise ValueError(
-                    f"sampling.{unusable[0]} is for models that are trained with labels "
-                    "(`qgen train --set model.conditioning=label`), and this one is not: leave it out"
+                    f"sampling.{name} is for models that are trained with {what} "
+                    f"(`qgen train --set model.conditioning={kinds[-1]}`), and this one is not: leave it out"
                 )
 
     @property
@@ -155,6 +165,7 @@ class DenoisingGenerator:
                 seeds,
                 shape,
                 conditioning=conditioning,
+                negative=None if self.conditioning is None else self.conditioning.negative(len(seeds)),
                 clip=codec.range,
                 device=device,
                 batch=batch,
@@ -197,15 +208,38 @@ def label_conditioning(conditioning: str, context: BuildContext) -> LabelConditi
     return LabelConditioning(classes, sampling.labels)
 
 
+def text_conditioning(text: TextSettings, context: BuildContext) -> tuple[TextConditioning, TextForm]:
+    """Return the prompts of a model that is conditioned on texts, and the form of their tokens.
+
+    Raises:
+        ConfigError: the data have no captions, or the encoder is not there.
+        InputError: a prompt that is to be sampled has words that the model does not know.
+    """
+    from qgen.models import open_text_encoder
+
+    sampling, facts = context.group(SamplingSettings), context.captions
+    if facts is None:
+        raise ConfigError(
+            f"`model.conditioning=text` reads captions, and those of {context.data_name} are not asked for: set "
+            "`data.captions` to `own`, `class` or `attributes`"
+        )
+    encoder = open_text_encoder(text, facts)
+    found = TextConditioning(encoder, facts, sampling.prompts, sampling.negative_prompt)
+    asked = [*(sampling.prompts or ()), *([sampling.negative_prompt] if sampling.negative_prompt else [])]
+    if asked:  # before anything is spent
+        encoder.encode(asked, prompts=True)
+    return found, encoder.form
+
+
 def denoising_objective(
-    network: nn.Module, context: BuildContext, labels: LabelConditioning | None, codec: Codec | None = None
+    network: nn.Module, context: BuildContext, source: ConditionSource | None, codec: Codec | None = None
 ) -> DenoisingObjective:
     """Return the objective that the settings of a diffusion describe.
 
     Args:
         network: denoises.
         context: has the settings.
-        labels: what the network is conditioned on; None: nothing.
+        source: what the network is conditioned on; None: nothing.
         codec: between images and states; None: they are the same.
     """
     from qgen.diffusion import DenoisingObjective, loss_weights, noise_schedule
@@ -217,6 +251,6 @@ def denoising_objective(
         loss_weights(diffusion),
         diffusion.prediction,
         codec,
-        condition_dropout=0.0 if labels is None else diffusion.condition_dropout,
+        condition_dropout=0.0 if source is None else diffusion.condition_dropout,
         times=diffusion.drawn_times,
     )

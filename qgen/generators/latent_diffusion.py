@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qgen.diffusion import EncodedBefore, SamplingSettings
-from qgen.generators.denoising import DenoisingGenerator, denoising_objective, label_conditioning
+from qgen.conditioning import LabelConditioning
+from qgen.diffusion import SamplingSettings
+from qgen.generators.denoising import DenoisingGenerator, denoising_objective, label_conditioning, text_conditioning
 from qgen.generators.first_stage import build_codec, first_stage_paths
 from qgen.generators.protocols import BuildContext, Export, Player, learned
 from qgen.models import LatentDiffusionSettings
@@ -16,8 +17,9 @@ from qgen.models import LatentDiffusionSettings
 if TYPE_CHECKING:
     from torch import nn
 
+    from qgen.conditioning import ConditionSource
     from qgen.data import DataSettings
-    from qgen.models import LatentCodec, LatentDiffusion
+    from qgen.models import LatentCodec, LatentDiffusion, TextForm
     from qgen.models.denoisers import LatentDenoiser
     from qgen.models.description import ModelDescription
 
@@ -49,18 +51,19 @@ class LatentDiffusionGenerator(DenoisingGenerator):
                 or there is no first stage, or it is for other images.
             RunError: the file of the first stage is damaged.
         """
+        from qgen.diffusion import EncodedBefore
         from qgen.models import CircuitContext, LatentDiffusion, build_denoiser
         from qgen.randomness import derive
 
         seeds = derive(context.seed, "first stage"), derive(context.seed, "denoiser")
         codec = build_codec(settings.first_stage, settings.autoencoder, context, seeds[0])
         circuits = CircuitContext(context.backend, context.gradient, seeds[1])
-        labels = label_conditioning(settings.conditioning, context)
-        classes = None if labels is None else labels.num_classes
-        denoiser = build_denoiser(settings.denoiser, codec.autoencoder.code_shape, circuits, classes)
+        source, texts = _conditioning(settings, context)
+        classes = source.num_classes if isinstance(source, LabelConditioning) else None
+        denoiser = build_denoiser(settings.denoiser, codec.autoencoder.code_shape, circuits, classes, texts)
         network = LatentDiffusion(codec, denoiser)
-        objective = denoising_objective(denoiser, context, labels, EncodedBefore(network.codec))
-        return cls(network, context.group(SamplingSettings), objective, context.shape, context.backend, labels)
+        objective = denoising_objective(denoiser, context, source, EncodedBefore(network.codec))
+        return cls(network, context.group(SamplingSettings), objective, context.shape, context.backend, source)
 
     @staticmethod
     def absolute_paths(settings: LatentDiffusionSettings) -> Mapping[str, Any]:
@@ -107,3 +110,12 @@ class LatentDiffusionGenerator(DenoisingGenerator):
 
     def export(self, folder: Path, data: DataSettings, data_dir: Path | None) -> Export | None:
         return None
+
+
+def _conditioning(
+    settings: LatentDiffusionSettings, context: BuildContext
+) -> tuple[ConditionSource | None, TextForm | None]:
+    """Return what the model is conditioned on, and the form of its texts."""
+    if settings.conditioning == "text":
+        return text_conditioning(settings.text, context)
+    return label_conditioning(settings.conditioning, context), None

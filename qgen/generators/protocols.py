@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, TypeGuard, TypeVar, runtime_checkable
 
-from qgen.conditioning import Conditioning, LabelConditioning
+from qgen.captions import CaptionFacts
+from qgen.conditioning import Conditioning, ConditionSource
 from qgen.progress import ProgressCallback
 from qgen.settings import Settings
 
@@ -120,7 +121,7 @@ class TrainableModel(Protocol):
         ...
 
     @property
-    def conditioning(self) -> LabelConditioning | None:
+    def conditioning(self) -> ConditionSource | None:
         """What its images depend on beside noise; None: on nothing."""
         ...
 
@@ -263,6 +264,7 @@ class BuildContext:
         seed: of its initial weights.
         groups: the settings of its kind's groups, by name.
         num_classes: classes of the data set; None: it has no labels.
+        captions: what is to be known of the captions of the data set; None: it has none.
         data_name: name of the data set, for messages.
         purpose: what it is built for.
     """
@@ -273,6 +275,7 @@ class BuildContext:
     seed: int = 0
     groups: Groups = field(default_factory=dict)
     num_classes: int | None = None
+    captions: CaptionFacts | None = None
     data_name: str = "the data set"
     purpose: Purpose = "training"
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from qgen.models.latent import LatentDiffusion as LatentDiffusion
     from qgen.models.latent import LatentDiffusionSettings as LatentDiffusionSettings
     from qgen.models.quantum_branch import QuantumBranch as QuantumBranch
+    from qgen.models.text import TextForm as TextForm
+    from qgen.models.text import TextSettings as TextSettings
+    from qgen.models.text import open_text_encoder as open_text_encoder
     from qgen.models.unet.describe import describe_unet as describe_unet
     from qgen.models.unet.network import UNet as UNet
     from qgen.models.unet.network import build_unet as build_unet

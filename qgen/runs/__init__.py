@@ -8,11 +8,13 @@ if TYPE_CHECKING:
     from qgen.backends.settings import BackendSettings as BackendSettings
     from qgen.runs.absolute_paths import absolute_backend_name as absolute_backend_name
     from qgen.runs.absolute_paths import with_absolute_paths as with_absolute_paths
+    from qgen.runs.building import DataFacts as DataFacts
     from qgen.runs.building import build_generator as build_generator
     from qgen.runs.building import build_in_memory as build_in_memory
     from qgen.runs.building import build_model as build_model
     from qgen.runs.building import build_without_weights as build_without_weights
     from qgen.runs.building import closing_on_error as closing_on_error
+    from qgen.runs.building import data_facts as data_facts
     from qgen.runs.checkpoint import Checkpoint as Checkpoint
     from qgen.runs.checkpoint import load_checkpoint as load_checkpoint
     from qgen.runs.checkpoint import model_fingerprint as model_fingerprint

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from qgen.backends import Backend, open_settings
+from qgen.captions import CaptionFacts
 from qgen.data import ImageSet
 from qgen.errors import ConfigError
 from qgen.generators.kinds import BUILT_IN
@@ -55,7 +56,8 @@ def build_model(config: RunConfig, images: ImageSet, backend: Backend) -> Traina
         ConfigError, BackendError, CircuitError: see `build_generator`; or labels are needed, and there are none.
     """
     classes = None if images.class_names is None else len(images.class_names)
-    return _build(config, images.shape, backend, config.backend.gradient, "training", classes, images.name)
+    captions = None if images.captions is None else images.captions.facts
+    return _build(config, images.shape, backend, config.backend.gradient, "training", classes, captions, images.name)
 
 
 def build_generator(
@@ -65,6 +67,7 @@ def build_generator(
     gradient: str = "auto",
     trained: bool = False,
     num_classes: int | None = None,
+    captions: CaptionFacts | None = None,
 ) -> Generator:
     """Build the generator that settings describe, for images of shape (C, H, W), with its initial weights.
 
@@ -75,6 +78,7 @@ def build_generator(
         gradient: gradient method on this backend.
         trained: whether it only samples from here on: what only training runs is then not put on the backend.
         num_classes: classes of the data; None: they have no labels.
+        captions: what is to be known of the captions of the data; None: they have none.
 
     Raises:
         ConfigError, BackendError, CircuitError: the settings contradict each other, the backend cannot serve them, or
@@ -84,7 +88,7 @@ def build_generator(
         backend, gradient = open_settings(config.backend), config.backend.gradient
     config = with_stages_noted(config)
     purpose: Purpose = "sampling" if trained else "description"
-    model = _build(config, shape, backend, gradient, purpose, num_classes, config.data.name)
+    model = _build(config, shape, backend, gradient, purpose, num_classes, captions, config.data.name)
     if not can_sample(model):
         raise ConfigError(f"a model of kind `{config.kind.name}` makes no images")
     return model
@@ -97,10 +101,11 @@ def _build(
     gradient: str,
     purpose: Purpose,
     num_classes: int | None,
+    captions: CaptionFacts | None,
     data_name: str,
 ) -> TrainableModel:
     seed = derive(config.training.seed, "weights")
-    context = BuildContext(shape, backend, gradient, seed, config.groups, num_classes, data_name, purpose)
+    context = BuildContext(shape, backend, gradient, seed, config.groups, num_classes, captions, data_name, purpose)
     model = config.kind.build(config.model, context)
     missing = [name for name in _MEMBERS if inspect.getattr_static(model, name, _ABSENT) is _ABSENT]
     if config.kind.name not in BUILT_IN and missing:
@@ -109,6 +114,22 @@ def _build(
             "see qgen.generators.Generator, or derive the class from qgen.generators.OnePassGenerator"
         )
     return model
+
+
+class DataFacts(TypedDict):
+    """What a model has to know of its data, as arguments of `build_generator`."""
+
+    num_classes: int | None
+    captions: CaptionFacts | None
+
+
+def data_facts(numbers: Mapping[str, Any]) -> DataFacts:
+    """Return what a model has to know of its data, from the plain values that its conditioning or a checkpoint has."""
+    captions = numbers.get("captions")
+    return {
+        "num_classes": numbers.get("num_classes"),
+        "captions": None if captions is None else CaptionFacts.read(captions),
+    }
 
 
 @contextmanager

@@ -199,6 +199,11 @@ class RunConfig(_WithGroups):
     def _fits_the_kind(self) -> Self:
         kind = self.kind
         kind.check(self.model, self.groups)
+        if getattr(self.model, "conditioning", None) == "text" and self.data.captions == "none":
+            raise ValueError(
+                "`model.conditioning=text` reads captions: set `data.captions` to `own` (those that come with the "
+                "images), `class` or `attributes`"
+            )
         unknown = [part for part in (self.start and self.start.parts) or () if part not in (kind.parts or (part,))]
         if unknown:
             known = ", ".join(kind.parts or ())

@@ -42,7 +42,8 @@ def backend_facts(backend: Backend) -> dict[str, Any]:
 
 def data_facts(images: ImageSet) -> dict[str, Any]:
     """Return the data set, its source and its digest."""
-    return {"name": images.name, "images": len(images), "source": images.source, "sha256": images.sha256}
+    facts = {"name": images.name, "images": len(images), "source": images.source, "sha256": images.sha256}
+    return facts if images.captions is None else facts | {"captions": images.captions.digest()}
 
 
 def generator_facts(kind: Kind) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import torch
 
 from qgen import storage
 from qgen.backends import Backend, open_settings
-from qgen.data import open_images, save_samples, save_single
+from qgen.conditioning import TextConditioning
+from qgen.data import open_images, save_prompt_grid, save_samples, save_single
 from qgen.data.distributions import DISTRIBUTIONS
 from qgen.errors import RunError
 from qgen.generators import Generator, image_seeds
@@ -22,7 +23,7 @@ from qgen.memory import format_bytes, free_memory
 from qgen.nn import QuantumLayer, bind_weights, compiled_later
 from qgen.progress import ProgressCallback
 from qgen.runs import provenance
-from qgen.runs.building import build_generator, build_in_memory, closing_on_error
+from qgen.runs.building import build_generator, build_in_memory, closing_on_error, data_facts
 from qgen.runs.checkpoint import Checkpoint, load_checkpoint, model_fingerprint
 from qgen.runs.config import RunConfig
 from qgen.runs.folder import Run, writing
@@ -82,13 +83,11 @@ def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict
     check_request(run, config, None, single=False)
     path = run.checkpoints()[-1]
     checkpoint = load_checkpoint(path)
-    shape, num_classes = tuple(checkpoint.numbers["shape"]), checkpoint.numbers.get("num_classes")
+    shape, known = tuple(checkpoint.numbers["shape"]), data_facts(checkpoint.numbers)
     opened = open_settings(config.backend, run.journal)
     with closing_on_error(opened):
         with compiled_later():
-            generator = build_in_memory(
-                lambda: build_generator(config, shape, opened, trained=True, num_classes=num_classes)
-            )
+            generator = build_in_memory(lambda: build_generator(config, shape, opened, trained=True, **known))
         _load_average(generator, checkpoint, path, model_fingerprint(config, shape))
         bind_weights(generator.network)
     return Trained(run, generator, config, checkpoint.step)
@@ -126,7 +125,11 @@ def sample_run(
     images = sample_images(trained, count, seed, device, progress)
     distribution = trained.config.data.name in DISTRIBUTIONS
     with writing(grid):
-        save_samples(images, grid, open_images(trained.config.data) if distribution else None)
+        prompts = grid_prompts(trained, count)
+        if prompts is None:
+            save_samples(images, grid, open_images(trained.config.data) if distribution else None)
+        else:
+            save_prompt_grid(images, prompts, grid)
         singles: list[Path] = []
         if single:
             singles = save_single(images, folder, [f"{number:05d}" for number in range(count)])
@@ -148,6 +151,12 @@ def sample_images(
     kind = trained.generator.conditioning
     conditioning = None if kind is None else kind.examples(count)
     return trained.generator.sample(image_seeds(seed, count), conditioning, device=device, progress=progress)
+
+
+def grid_prompts(trained: Trained, count: int) -> list[str] | None:
+    """Return the prompt of each image where they were asked for, to be written beside; None: they were not."""
+    source = trained.generator.conditioning
+    return source.asked(count) if isinstance(source, TextConditioning) and source.prompts is not None else None
 
 
 def check_count(count: int, shape: tuple[int, int, int]) -> None:
@@ -220,7 +229,8 @@ def _weights_facts(trained: Trained) -> dict[str, Any]:
 
 def sample_facts(trained: Trained, count: int, seed: int, device: torch.device) -> dict[str, Any]:
     """Return where samples came from, in plain values."""
-    generator = trained.generator
+    generator, source = trained.generator, trained.generator.conditioning
+    prompts = {"prompts": source.asked(count)} if isinstance(source, TextConditioning) else {}
     return {
         "run": str(trained.run.path),
         "step": trained.step,
@@ -228,6 +238,7 @@ def sample_facts(trained: Trained, count: int, seed: int, device: torch.device) 
         "images": count,
         "seed": seed,
         "sampling": dict(generator.sampling_info),
+        **prompts,
         "backend": provenance.backend_facts(trained.backend) | _weights_facts(trained),
         "circuits_per_image": generator.circuits_per_image,
         "circuits": generator.circuits_per_image * count,

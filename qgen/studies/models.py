@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from qgen.backends import open_backend
-from qgen.data import image_shape, num_classes
+from qgen.data import caption_facts, image_shape, num_classes
 from qgen.runs import RunConfig, build_generator
 
 
@@ -29,8 +29,8 @@ def count_model(config: RunConfig) -> ModelCounts:
     Raises:
         ConfigError, CircuitError, DataError: the settings cannot be met.
     """
-    shape, classes = image_shape(config.data), num_classes(config.data)
-    generator = build_generator(config, shape, open_backend("statevector"), num_classes=classes)
+    shape, classes, captions = image_shape(config.data), num_classes(config.data), caption_facts(config.data)
+    generator = build_generator(config, shape, open_backend("statevector"), num_classes=classes, captions=captions)
     facts = generator.describe()
     return ModelCounts(facts.parameters, facts.quantum_parameters, generator.circuits_per_image)
 

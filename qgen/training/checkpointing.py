@@ -60,7 +60,7 @@ def save(run: Run, now: State) -> None:
     } | {f"optimizer.{player.name}": player.tensors() for player in now.players}
     numbers: dict[str, Any] = {"window": now.window.state(), "shape": list(now.generator.shape)}
     if now.generator.conditioning is not None:
-        numbers["num_classes"] = now.generator.conditioning.num_classes
+        numbers |= now.generator.conditioning.data_facts
     save_checkpoint(run.checkpoint(now.step), Checkpoint(now.step, now.seed, now.model, tensors, numbers))
     for old in run.checkpoints()[:-KEPT]:
         old.unlink(missing_ok=True)

@@ -119,6 +119,11 @@ def resume(trainer: Trainer, report: Report, should_stop: Callable[[], bool] | N
             f"{run.path} was trained on other images ({began_with.get('source')}) than those at hand "
             f"({images.source}); bring those back, or start a new run"
         )
+    captions = None if images.captions is None else images.captions.digest()
+    if began_with.get("captions", captions) != captions:
+        raise RunError(
+            f"{run.path} was trained with other captions than those at hand: bring those back, or start anew"
+        )
     if facts.get("frozen", _frozen(trainer)) != _frozen(trainer):
         raise RunError(
             f"{run.path} was trained with other weights of its frozen extractor than those at hand; "

@@ -120,6 +120,30 @@ def test_guidance_is_its_formula_in_one_batch() -> None:
     assert classes_of(network.asked[0][2]).tolist() == [2, CLASSES, 0, CLASSES, 3, CLASSES]
 
 
+def test_a_negative_condition_stands_in_the_place_of_none() -> None:
+    network, labels, others = Recorder(), Labels.of([2, 0, 3], CLASSES), Labels.of([1, 1, 2], CLASSES)
+    x, t = torch.randn(3, 2, 5), torch.tensor([9, 9, 9])
+    result = Guided(network, 3.0, negative=others)(x, t, labels)
+    conditional, negative = answer(x, t, labels), answer(x, t, others)
+    torch.testing.assert_close(result, negative + 3 * (conditional - negative))
+    assert classes_of(network.asked[0][2]).tolist() == [2, 1, 0, 1, 3, 2]
+
+
+def test_states_are_led_away_from_their_own_negative_conditions_in_every_batch() -> None:
+    settings = SamplingSettings.read({"sampler": "ddim", "steps": 3, "guidance": 2})
+    labels, others = Labels.of([0, 1, 2, 3, 0], CLASSES), Labels.of([3, 2, 1, 0, 1], CLASSES)
+
+    def sampled(batch: int, negative: Labels | None) -> Tensor:
+        denoiser = Denoiser(Recorder(), cosine(50))
+        return sample(denoiser, settings, range(5), (2,), conditioning=labels, negative=negative, batch=batch)
+
+    whole = sampled(5, others)
+    torch.testing.assert_close(sampled(2, others), whole)
+    assert not torch.allclose(sampled(5, None), whole)
+    with pytest.raises(InputError, match="5 seeds need as many conditions, not 2"):
+        sampled(5, others.part(slice(2)))
+
+
 def test_without_conditions_there_is_no_guidance() -> None:
     network = Recorder()
     x, t = torch.randn(3, 2), torch.tensor([9, 9, 9])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from qgen.models.autoencoder.settings import FirstStageSettings
 from qgen.models.denoisers.settings import DenoiserSettings
+from qgen.models.text.settings import TextSettings
 from qgen.settings import Settings
 
 
 class LatentDiffusionSettings(Settings):
     """A denoiser of the codes of an autoencoder that was trained before (Rombach et al. 2021, arXiv:2112.10752)."""
+
+    added: ClassVar[frozenset[str]] = frozenset({"text"})
 
     kind: Literal["latent-diffusion"] = "latent-diffusion"
     """the kind of generator"""
@@ -22,5 +25,8 @@ class LatentDiffusionSettings(Settings):
     """the settings of that autoencoder; null: as `first_stage` has them, which is what `qgen train` notes here"""
     denoiser: DenoiserSettings = DenoiserSettings()
     """the network that denoises codes"""
-    conditioning: Literal["none", "label"] = "none"
-    """`label`: images of a class that is asked for, as `qgen sample --label` does; the data need labels"""
+    conditioning: Literal["none", "label", "text"] = "none"
+    """`label`: images of a class that is asked for, as `qgen sample --label` does; the data need labels. `text`: of a
+    prompt, as `qgen sample --prompt` does; the data need captions (`data.captions`)"""
+    text: TextSettings = TextSettings()
+    """what reads prompts and captions, with `conditioning: text`"""

@@ -6,6 +6,7 @@ from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.models.text.embedding import TextEmbedding as TextEmbedding
+    from qgen.models.text.encoder import open_text_encoder as open_text_encoder
     from qgen.models.text.settings import TextForm as TextForm
     from qgen.models.text.settings import TextSettings as TextSettings
     from qgen.models.text.words import WordEncoder as WordEncoder

@@ -1,0 +1,29 @@
+"""Opens the text encoder that settings name."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from qgen.captions import CaptionFacts
+from qgen.conditioning import TextEncoder
+from qgen.models.text.settings import TextForm, TextSettings
+from qgen.models.text.words import WordEncoder
+
+
+class FormedEncoder(TextEncoder, Protocol):
+    """A text encoder that says what its tokens are like."""
+
+    @property
+    def form(self) -> TextForm:
+        """The form of its tokens."""
+        ...
+
+
+def open_text_encoder(settings: TextSettings, facts: CaptionFacts) -> FormedEncoder:
+    """Return the encoder.
+
+    Args:
+        settings: which one, and how many tokens of a text it takes.
+        facts: of the captions that its model is trained with.
+    """
+    return WordEncoder(facts.words, settings.tokens)
