@@ -110,6 +110,9 @@ class PlayerOptimizer:
         state: dict[int, dict[str, torch.Tensor]] = {}
         for key, value in tensors.items():
             name, _, quantity = key.rpartition(":")
+            weight = self.player.parameters[name]
+            if value.shape == weight.shape:  # else the fused optimiser would pair them by their places in memory
+                value = torch.empty_like(weight, dtype=value.dtype, requires_grad=False).copy_(value)
             state.setdefault(number[name], {})[quantity] = value
         self._optimizer.load_state_dict(self._optimizer.state_dict() | {"state": state})
 
