@@ -42,7 +42,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.stash[_START] = time.monotonic()  # each process of xdist counts its own session
 
 
-def pytest_collection_finish() -> None:
+MANY = 1000  # tests of a run that will need all kernels
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker and len(session.items) > MANY:
+        from compiled_kernels import compile_share
+
+        compile_share(int(worker.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
     # What was imported stays until the end: to look through it for garbage takes half a second, again and again.
     gc.collect()
     gc.freeze()

@@ -273,7 +273,7 @@ def test_describe_says_what_a_run_is(trained: Run) -> None:
     ("words", "said"),
     [
         (["--backend", "aer", "--shots", "64"], r"aer (64 shots), differentiated by ParameterShift"),
-        (["--backend", "aer:fake_brisbane", "--gradient", "spsa:directions=2"], r"by SPSA (5 runs for each)"),
+        (["--backend", "aer:fake_manila", "--gradient", "spsa:directions=2"], r"by SPSA (5 runs for each)"),
         (["--backend", "aer:fake_lagos", "--shots", "32", "--noise-scale", "0.5", "--gradient", "spsa"], "32 shots"),
         (
             ["--backend", "noisy:fake_lagos", "--idle-noise"],

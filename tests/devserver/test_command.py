@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 COMMAND = [
@@ -52,8 +53,8 @@ def ending(process: subprocess.Popen[str]) -> Iterator[None]:
         process.kill()
 
 
-@pytest.mark.parametrize("as_json", [False, True])
-def test_it_serves_until_it_is_interrupted(as_json: bool) -> None:
+def test_it_serves_until_it_is_interrupted(rng: np.random.Generator) -> None:
+    as_json = bool(rng.integers(2))
     command = [*COMMAND, "--device", "fake_manila", *(["--json"] if as_json else [])]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, text=True, preexec_fn=interruptible, **pipes) as serving, ending(serving):

@@ -83,8 +83,19 @@ def check_as_in_whole_model(name: str, qubits: list[int]) -> None:
     assert not local.model._local_readout_errors
 
 
-@pytest.mark.parametrize("name", DEVICES)
+# Aer's model of a device with more than a hundred qubits takes seconds: one of the two, and both where it may be slow.
+def test_cut_down_it_is_aers_model_of_a_large_device(rng: np.random.Generator) -> None:
+    check_cut_down(str(rng.choice([name for name in DEVICES if DEVICES[name]])), rng)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if places else ()) for name, places in DEVICES.items()]
+)
 def test_cut_down_it_is_aers_model_of_the_whole_device(name: str, rng: np.random.Generator) -> None:
+    check_cut_down(name, rng)
+
+
+def check_cut_down(name: str, rng: np.random.Generator) -> None:
     check_as_in_whole_model(name, walk(name, 5, rng))
     if DEVICES[name]:
         check_as_in_whole_model(name, list(DEVICES[name]))
