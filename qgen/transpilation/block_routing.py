@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: Two-qubit gates of a SWAP alone.
-SWAP_GATES = 3
+#: Two-qubit gates of a SWAP alone, and of one with an empty site, which is in its ground state.
+SWAP_GATES, EMPTY_GATES = 3, 2
 #: Weight of a block in what is ahead, by the blocks that come before it; and up to which it counts.
 _DECAY, _AHEAD = 0.75, 8
 #: Blocks that are looked at ahead, for each wire.
@@ -174,8 +174,9 @@ class BlockRouter:
         distance = self._distance(sites, ahead)
         for first, second in sorted(candidates):
             a, b = occupied.get(first, -1), occupied.get(second, -1)
-            absorbed = a >= 0 and b >= 0 and last[a] == last[b] >= 0
-            price = self._swap_gates[last[a]] if absorbed else SWAP_GATES
+            price = EMPTY_GATES if a < 0 or b < 0 else SWAP_GATES
+            if a >= 0 and b >= 0 and last[a] == last[b] >= 0:
+                price = self._swap_gates[last[a]]
             moved, left = list(sites), list(last)
             for wire, site in ((a, second), (b, first)):
                 if wire >= 0:

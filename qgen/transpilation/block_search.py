@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import rustworkx as rx
 from qiskit import QuantumCircuit
-from qiskit.circuit.library import SwapGate
+from qiskit.circuit.library import CXGate, SwapGate
 from qiskit.transpiler import CouplingMap, Layout, PassManager, Target
 from qiskit.transpiler.passes import SabreLayout
 
@@ -18,17 +18,17 @@ from qgen.transpilation.absorb_swaps import Step, absorb_steps
 from qgen.transpilation.block_routing import BlockRouter, Route, Run
 from qgen.transpilation.blocks import BlockCircuit
 
-#: States that the beam search keeps while it looks for places, and at the end.
-_WIDTH, _LAST_WIDTH = 4, 24
+#: States that the beam search keeps at the end; while places are changed it is one.
+_LAST_WIDTH = 16
 #: Changes of the first places that are tried for a circuit of `_USUAL_BLOCKS` or fewer; of a larger one, fewer.
-_CHANGES, _USUAL_BLOCKS = 16, 42
+_CHANGES, _USUAL_BLOCKS = 120, 42
 #: Blocks above which a circuit is left to Qiskit alone.
 MAX_BLOCKS = 2_000
 #: Rounds forwards and backwards from each first places.
 _ROUNDS = 2
-_SABRE_TRIALS = 8
-#: Of the annealing over first places, in gates.
-_TEMPERATURE = 1.0
+_SABRE_TRIALS = 4
+#: Of the annealing over first places at its start, in gates.
+_TEMPERATURE = 3.0
 _FAR = 1e6
 
 
@@ -36,7 +36,8 @@ class RoutedCircuit(NamedTuple):
     """A circuit on a device's qubits, not yet in its gates.
 
     Attributes:
-        circuit: in CX, CY, CZ and one-qubit gates, on all qubits of the device.
+        circuit: in CX, CY, CZ and one-qubit gates, on all qubits of the device. It does what the original one does
+            if all others start in their ground state, as they do on any device, and end there again.
         starts, ends: for each qubit of the original circuit, that of the device.
     """
 
@@ -79,7 +80,9 @@ def route_blocks(blocks: BlockCircuit, target: Target, seed: int) -> RoutedCircu
         device.distances,
     )
     rng = random.Random(derive(seed, "route blocks"))
-    start = _sabre_layout(blocks.circuit, coupling, derive(seed, "sabre layout") % 2**31)
+    # Sabre's places lead to good routes, often the same; others to better and worse ones.
+    region = None if seed % 2 == 0 else _random_region(device, wires, rng)
+    start = region or _sabre_layout(blocks.circuit, coupling, derive(seed, "sabre layout") % 2**31)
     route = _LocalSearch(router, device, rng).run(
         start, max(1, _CHANGES * _USUAL_BLOCKS // max(len(pairs), _USUAL_BLOCKS))
     )
@@ -87,37 +90,38 @@ def route_blocks(blocks: BlockCircuit, target: Target, seed: int) -> RoutedCircu
 
 
 class _LocalSearch:
+    """Simulated annealing over first places, each judged by a quick route from it."""
+
     def __init__(self, router: BlockRouter, device: _Device, rng: random.Random) -> None:
         self._forwards, self._backwards = router, router.reversed()
         self._device, self._rng = device, rng
 
     def run(self, start: Sequence[int], changes: int) -> Route | None:
-        best = current = self._refined(start)
-        for _ in range(changes):
-            if best is None or current is None or best.gates <= 0:
-                break
-            other = self._refined(self._changed(current.start))
+        best = current = self._refined(start, 1)
+        if best is None or current is None:
+            return None
+        for step in range(changes):
+            if best.gates <= 0:
+                return best
+            other = self._forwards.route(self._changed(current.start), 1, self._rng)
             if other is None:
                 continue
-            if other.gates <= current.gates + self._rng.expovariate(1 / _TEMPERATURE):
+            warmth = _TEMPERATURE * (1 - step / changes)
+            if other.gates <= current.gates + warmth * self._rng.expovariate(1):
                 current = other
             best = min(best, other, key=lambda route: route.gates)
-        if best is None:
-            return None
-        last = self._forwards.route(best.start, _LAST_WIDTH, self._rng)
+        last = self._refined(best.start, _LAST_WIDTH)
         return min((one for one in (last, best) if one is not None), key=lambda route: route.gates)
 
-    def _refined(self, start: Sequence[int]) -> Route | None:
-        """Go forwards, backwards and so on, each time from where the last one ended, while that helps."""
+    def _refined(self, start: Sequence[int], width: int) -> Route | None:
+        """Go forwards and backwards a few times, each time from where the last one ended."""
         best: Route | None = None
         for _ in range(_ROUNDS):
-            route = self._forwards.route(start, _WIDTH, self._rng)
-            if route is None or (best is not None and route.gates >= best.gates):
-                break
-            best = route
-            back = self._backwards.route(route.end, _WIDTH, self._rng)
-            if back is None:
-                break
+            route = self._forwards.route(start, width, self._rng)
+            back = None if route is None else self._backwards.route(route.end, width, self._rng)
+            if route is None or back is None:
+                return best
+            best = route if best is None else min(best, route, key=lambda one: one.gates)
             start = back.end
         return best
 
@@ -141,6 +145,14 @@ def _device(coupling: CouplingMap) -> _Device:
     neighbours = [sorted(graph.neighbors(site)) for site in range(coupling.size())]
     near = [[other for other, distance in enumerate(row) if 0 < distance <= 2] for row in distances]
     return _Device(neighbours, distances, near)
+
+
+def _random_region(device: _Device, wires: int, rng: random.Random) -> list[int] | None:
+    """Draw sites around one of them, some more than there are wires; None if too few are coupled to it."""
+    distances = device.distances[rng.randrange(len(device.distances))]
+    around = sorted((distance, rng.random(), site) for site, distance in enumerate(distances) if distance < _FAR)
+    sites = [site for *_, site in around[: wires + wires // 2 - 1]]
+    return rng.sample(sites, wires) if len(sites) >= wires else None
 
 
 def _sabre_layout(circuit: QuantumCircuit, coupling: CouplingMap, seed: int) -> list[int]:
@@ -192,6 +204,11 @@ def _steps(blocks: BlockCircuit, route: Route) -> Iterator[Step]:
                 site[a], site[b] = site[b], site[a]
             yield from ready()
         else:
-            yield Step(SwapGate(), move.sites)
+            filled = [one for one in move.sites if one in site]
+            if len(filled) == 1:  # the other is in its ground state, and the first CX of three does nothing
+                full, empty = filled[0], move.sites[1 - move.sites.index(filled[0])]
+                yield from (Step(CXGate(), (full, empty)), Step(CXGate(), (empty, full)))
+            else:
+                yield Step(SwapGate(), move.sites)
             exchange = dict(zip(move.sites, move.sites[::-1], strict=True))
             site = [exchange.get(one, one) for one in site]

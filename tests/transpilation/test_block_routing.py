@@ -100,10 +100,10 @@ def test_the_unitary_stays(circuit: QuantumCircuit, coupling: str, gate: type, l
     for step in isa.data:
         sites = tuple(isa.find_bit(qubit).index for qubit in step.qubits)
         assert target.instruction_supported(step.operation.name, sites)
-    wanted = Operator(bound(circuit, seed)).expand(Operator(np.eye(2 ** (SITES - QUBITS))))
-    found = Operator.from_circuit(bound(isa, seed))
-    overlap = abs(np.trace(found.data.conj().T @ wanted.data)) / 2**SITES
-    assert overlap == pytest.approx(1, abs=1e-10)
+    # The last qubit is none of the circuit's: it starts and ends in its ground state.
+    wanted = Operator(bound(circuit, seed)).data
+    found = Operator.from_circuit(bound(isa, seed)).data[: 2**QUBITS, : 2**QUBITS]
+    assert abs(np.trace(found.conj().T @ wanted)) / 2**QUBITS == pytest.approx(1, abs=1e-10)
     assert len(set(initial_layout(isa))) == len(set(final_layout(isa))) == QUBITS
 
 
@@ -154,7 +154,8 @@ def test_a_route_costs_what_its_moves_do(seed: int) -> None:
             exchanged = move.sites
         if exchanged:
             first, second = (last.get(site) for site in exchanged)
-            gates += prices[first] if first is not None and first == second else 3
+            empty = not set(exchanged) <= set(sites)
+            gates += 2 if empty else prices[first] if first is not None and first == second else 3
             last |= dict.fromkeys(exchanged)
             sites = [exchanged[1 - exchanged.index(site)] if site in exchanged else site for site in sites]
     assert tuple(sites) == route.end

@@ -67,10 +67,12 @@ def test_a_ring_of_12_goes_onto_a_hexagon_without_a_swap(rng: np.random.Generato
 def test_every_result_computes_what_the_circuit_does(device: str, rng: np.random.Generator) -> None:
     circuit, target = ring(5, 1, rng), open_device(device).target
     results = search(circuit, target, [0, 3], range(2))
-    wanted = Operator(circuit).expand(Operator(np.eye(4)))
+    wanted = Operator(circuit)
     assert any(one.result.moved for one in results)
     for one in results:
-        assert Operator.from_circuit(one.isa).equiv(wanted)
+        # The other two qubits start and end in their ground state.
+        found = Operator.from_circuit(one.isa).data[: 2**5, : 2**5]
+        assert Operator(found).equiv(wanted)
         assert one.result.layout == tuple(one.isa.layout.initial_index_layout(filter_ancillas=True))
         metrics = compute_metrics(one.isa, target, one.isa.layout.final_index_layout(), 0)
         assert metrics == one.result.metrics
