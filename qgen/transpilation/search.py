@@ -44,6 +44,8 @@ OTHER_METHODS = (
 #: Of the results that are the likeliest to succeed, and of those with the fewest gates, this many are moved to better
 #: qubits.
 MAX_MOVED = 12
+#: Seconds of a search. Level 3 takes that long for some circuits whose angles are numbers.
+MAX_SECONDS = 300.0
 _MAX_SEED = 2**63 - 1
 
 
@@ -57,6 +59,7 @@ class _Task:
     target: Target
     measured: tuple[int, ...]
     two_qubit_bound: int
+    deadline: float
 
 
 def options_grid(
@@ -64,10 +67,12 @@ def options_grid(
 ) -> tuple[TranspileOptions, ...]:
     """List the options to try: Qiskit's own level 3 with seed 0 first, then the grid of levels, methods and seeds.
 
+    The last ones are Qiskit's own level 3 with every seed, where that level is wanted.
+
     Args:
         levels: optimisation levels, 0 to 3.
         seeds: of the transpiler, 0 or more.
-        merge_rotations: whether all but the first have their rotations merged; all but the first absorb SWAPs.
+        merge_rotations: whether all but Qiskit's own have their rotations merged; all but those absorb SWAPs.
 
     Raises:
         BackendError: no level or seed, or one out of range.
@@ -84,7 +89,8 @@ def options_grid(
         TranspileOptions(max(levels), seed, *methods, merge_rotations, absorb_swaps=True)
         for methods, seed in product(OTHER_METHODS, seeds)
     ]
-    return tuple(dict.fromkeys([QISKIT_DEFAULT, *presets, *others]))
+    stock = [TranspileOptions(QISKIT_DEFAULT.level, seed) for seed in seeds]
+    return tuple(dict.fromkeys([QISKIT_DEFAULT, *presets, *others, *(stock if QISKIT_DEFAULT.level in levels else ())]))
 
 
 def search(
@@ -95,14 +101,17 @@ def search(
     *,
     measured: Sequence[int] | None = None,
     two_qubit_bound: int = 0,
+    max_seconds: float = MAX_SECONDS,
     processes: int = 1,
     progress: ProgressCallback | None = None,
 ) -> list[TranspiledCircuit]:
     """Transpile with all options of the grid, move the best to better qubits, and sort by success, the best first.
 
-    Controlled rotations that share a pair of qubits are merged before (`merge_rotations`).
+    Controlled rotations that share a pair of qubits are merged before (`merge_rotations`), and SWAPs absorbed after
+    routing (`absorb_swaps`); one of the routings counts them at that price (`block_search`). Qubits beside those of the
+    circuit have to start in their ground state, and end there.
 
-    Equal arguments give equal results (but for times), on any number of processes. Level 3 with seed 0 is always among
+    Equal arguments give equal results (but for times), on any number of processes, within `max_seconds`. Level 3 with seed 0 is always among
     them, so that the first is never worse than Qiskit's own choice; with other seeds level 3 searches for layouts
     without routing no longer than level 2 does: what it finds does not depend on the seed, and better qubits are
     searched for afterwards anyway.
@@ -114,6 +123,7 @@ def search(
         seeds: of the transpiler, 0 or more.
         measured: the logical qubits that are read at the end; None: all.
         two_qubit_bound: see `CircuitMetrics.extra_two_qubit_gates`.
+        max_seconds: after which nothing further is tried.
         processes: worker processes. More than one start Python anew, so that a script needs an
             `if __name__ == "__main__":`.
         progress: called with the number of steps done and their total.
@@ -126,7 +136,7 @@ def search(
     merged = merge_rotations(circuit)
     grid = options_grid(levels, seeds, merged != circuit)
     read = range(circuit.num_qubits) if measured is None else measured
-    task = _Task(circuit, merged, find_blocks(merged), target, tuple(read), two_qubit_bound)
+    task = _Task(circuit, merged, find_blocks(merged), target, tuple(read), two_qubit_bound, time.time() + max_seconds)
     total = len(grid) + 2 * MAX_MOVED
     with worker_processes(processes) as parallel_map:
         attempts = parallel_map(partial(_attempt, task), grid, _offset(progress, 0, total))
@@ -151,7 +161,9 @@ def transpile_candidate(circuit: QuantumCircuit, target: Target, options: Transp
 
 
 def _attempt(task: _Task, options: TranspileOptions) -> TranspiledCircuit | BackendError:
-    """Return an error if these options fail, as a trivial layout on qubits without couplers does."""
+    """Return an error if these options fail, as a trivial layout on qubits without couplers does, or time is up."""
+    if time.time() > task.deadline and options != QISKIT_DEFAULT:
+        return BackendError("the time for the search is up")
     began = time.perf_counter()
     circuit = task.merged if options.merge_rotations else task.circuit
     try:

@@ -139,6 +139,7 @@ def _result_fields(result: TranspileResult) -> dict[str, Any]:
         "layout_method": options.layout_method,
         "routing_method": options.routing_method,
         "joined": options.merge_rotations,
+        "absorbed": options.absorb_swaps,
         "replaced": result.moved,
         "seconds": result.seconds,
         "layout": result.layout,
