@@ -111,10 +111,10 @@ def search(
     routing (`absorb_swaps`); one of the routings counts them at that price (`block_search`). Qubits beside those of the
     circuit have to start in their ground state, and end there.
 
-    Equal arguments give equal results (but for times), on any number of processes, within `max_seconds`. Level 3 with seed 0 is always among
-    them, so that the first is never worse than Qiskit's own choice; with other seeds level 3 searches for layouts
-    without routing no longer than level 2 does: what it finds does not depend on the seed, and better qubits are
-    searched for afterwards anyway.
+    Equal arguments give equal results (but for times), on any number of processes, within `max_seconds`. Level 3 with
+    seed 0 is always among them, so that the first is never worse than Qiskit's own choice; with other seeds level 3
+    searches for layouts without routing no longer than level 2 does: what it finds does not depend on the seed, and
+    better qubits are searched for afterwards anyway.
 
     Args:
         circuit: unitary, on n qubits; its parameters stay open.
