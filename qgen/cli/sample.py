@@ -10,6 +10,7 @@ import typer
 
 from qgen.cli import confirmation, options
 from qgen.cli.output import check_outputs, make_console, print_json
+from qgen.cli.picture_options import PictureArgs
 from qgen.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ Examples:
   qgen sample --sampler ancestral  # all steps, as published
   qgen sample runs/text --prompt "dark wide bag" --prompt "bright narrow dress" --count 16 --guidance 3
   qgen sample runs/text --prompt "red heart" --negative-prompt "blue heart" --guidance 4
+  qgen sample --interpolate 9 --count 36  # 4 rows, from image to image
+  qgen sample --trajectory 10 --count 4  # from noise to images
   qgen sample --out digits.png --single"""
 
 
@@ -40,7 +43,7 @@ def sample(
     ] = None,
     backend: options.BackendArgs,
     spending: confirmation.SpendingArgs,
-    count: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
+    count: Annotated[int | None, typer.Option(min=1, help="How many images; default: 64, 6 with --trajectory.")] = None,
     seed: Annotated[
         int, typer.Option(min=0, help="Each image has a seed of its own, from this one and the image's number.")
     ] = 0,
@@ -55,12 +58,14 @@ def sample(
         Path | None, typer.Option(metavar="FILE.png", help="The grid; default: in the run's folder `samples`.")
     ] = None,
     single: Annotated[bool, typer.Option("--single", help="Write every image as a file too.")] = False,
+    pictures: PictureArgs,
     device: options.Device = "auto",
     as_json: options.AsJson = False,
 ) -> None:
     """Sample images from a trained run: a grid, and a JSON file beside it that says where it came from."""
     from qgen.runs import find_run
 
+    number = pictures.count(count, single)
     # All that can be refused without the model is refused first: building it takes seconds.
     if out is not None and out.suffix.lower() != ".png":
         raise typer.BadParameter(f"{str(out)!r} does not end in .png.", param_hint="--out")
@@ -84,17 +89,19 @@ def sample(
 
     console = make_console(as_json)
     trained = open_trained(trained_run, *changes)
-    circuits = trained.generator.circuits_per_image * count
+    circuits = trained.generator.circuits_per_image * number
     if not as_json:
-        what = f"{count} images of {trained.run.path} after {trained.step:,} steps"
+        what = f"{number} images of {trained.run.path} after {trained.step:,} steps"
         runs = describe_runs(trained.generator.sampler)
         console.print(f"{what}: {f'{circuits:,} circuits on {runs}' if runs else 'no circuits'}", soft_wrap=True)
     with closing(trained.backend):
-        if not confirmation.confirm_sampling(console, trained, count, seed, spending, as_json):
+        pictures.check(trained)
+        if not confirmation.confirm_sampling(console, trained, number, seed, spending, as_json):
             return
         with progress_bar(console, "sampling") as bar:
             confirmation.show_job_status(console, trained.backend, bar)
-            samples = sample_run(trained, out, count, seed, single, torch_device, bar)
+            samples = pictures.save(trained, out, number, seed, torch_device, bar)
+            samples = samples or sample_run(trained, out, number, seed, single, torch_device, bar)
     _print_result(console, samples, as_json)
 
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from qgen.diffusion.sampling import num_steps as num_steps
     from qgen.diffusion.sampling import sample as sample
     from qgen.diffusion.sampling import sampling_times as sampling_times
+    from qgen.diffusion.sampling import visited_times as visited_times
     from qgen.diffusion.schedules import Schedule as Schedule
     from qgen.diffusion.schedules import cosine as cosine
     from qgen.diffusion.schedules import linear as linear

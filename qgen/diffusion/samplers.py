@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -27,6 +27,9 @@ from qgen.diffusion.denoiser import Denoiser
 from qgen.diffusion.levels import CLEAN, Level
 from qgen.errors import InputError
 from qgen.progress import ProgressCallback
+
+#: Is shown a step, the states (B, ...) there, and the clean states (B, ...) that are predicted from them.
+Watch: TypeAlias = Callable[[int, Tensor, Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class ReverseProcess:
         clip: the range to which predicted clean states are clipped; None: they are not.
         quantile: of dynamic thresholding to that range, see `threshold`; None: values beyond the range are cut off.
         progress: called with (step, steps) after each step.
+        watch: called at each evaluation; see `Watch`.
     """
 
     denoiser: Denoiser
@@ -52,6 +56,7 @@ class ReverseProcess:
     clip: Range | None = None
     quantile: float | None = None
     progress: ProgressCallback | None = None
+    watch: Watch | None = None
 
     def steps(self, upwards: bool = False) -> Iterator[tuple[Level, Level]]:
         """Yield each step's (t, s); with `upwards` its (s, t), from the last step to the first."""
@@ -64,9 +69,11 @@ class ReverseProcess:
     def x0(self, x: Tensor, t: Level) -> Tensor:
         """Return the predicted clean states (B, ...), clipped; one evaluation."""
         x0 = self.denoiser.x0(x, t, self.conditioning)
-        if self.clip is None:
-            return x0
-        return x0.clamp(*self.clip) if self.quantile is None else threshold(x0, self.clip, self.quantile)
+        if self.clip is not None:
+            x0 = x0.clamp(*self.clip) if self.quantile is None else threshold(x0, self.clip, self.quantile)
+        if self.watch is not None:
+            self.watch(t.time, x, x0)
+        return x0
 
 
 def threshold(x0: Tensor, clip: Range, quantile: float) -> Tensor:

@@ -14,11 +14,12 @@ from qgen.conditioning import Conditioning
 from qgen.diffusion.codec import Range
 from qgen.diffusion.denoiser import Denoiser, Guided
 from qgen.diffusion.levels import CLEAN, NoiseSchedule
-from qgen.diffusion.samplers import ReverseProcess, Sampler, ancestral, ddim, dpm_solver, euler, heun, unipc
+from qgen.diffusion.samplers import ReverseProcess, Sampler, Watch, ancestral, ddim, dpm_solver, euler, heun, unipc
 from qgen.diffusion.settings import SAMPLER_FACTS, SamplingSettings
 from qgen.errors import ConfigError, InputError
+from qgen.interpolation import ImageSource
 from qgen.progress import ProgressCallback
-from qgen.randomness import generator, image_streams
+from qgen.randomness import image_streams
 
 #: The function of each sampler of `SAMPLER_FACTS`.
 SAMPLERS: Mapping[str, Callable[..., Tensor]] = {
@@ -42,20 +43,23 @@ class SeededNoise:
         """Noise for B = len(seeds) states.
 
         Args:
-            seeds: one per state, each at least 0.
+            seeds: one per state, each at least 0; a `SeedBetween` gets noise on the way between that of two seeds.
             shape: of one state.
             device: where the noise is put.
         """
-        self._generators = [generator(seed, "image") for seed in seeds]
+        self._sources = [ImageSource(seed) for seed in seeds]
         self._shape = tuple(shape)
         self._device = device
 
     def __call__(self) -> Tensor:
         """Return the next noise of every state, (B, ...) float32."""
-        noise = torch.empty(len(self._generators), *self._shape)
-        for row, source in zip(noise, self._generators, strict=True):
-            torch.randn(self._shape, generator=source, out=row)
+        noise = torch.empty(len(self._sources), *self._shape)
+        for row, source in zip(noise, self._sources, strict=True):
+            row.copy_(source.draw(self._draw))
         return noise.to(self._device)
+
+    def _draw(self, source: torch.Generator) -> Tensor:
+        return torch.randn(self._shape, generator=source)
 
 
 def sampling_times(schedule: NoiseSchedule, steps: int) -> tuple[int, ...]:
@@ -84,6 +88,15 @@ def sampling_times(schedule: NoiseSchedule, steps: int) -> tuple[int, ...]:
         highest = times[-1] - 1 if times else schedule.steps - 1
         times.append(min(max(time, steps - 1 - index), highest))  # leaves a step for each that is to come
     return (*times, CLEAN)
+
+
+def visited_times(settings: SamplingSettings, schedule: NoiseSchedule) -> tuple[int, ...]:
+    """Return the steps at which the sampler evaluates the network first, strictly falling.
+
+    Raises:
+        ConfigError: more steps than the schedule has.
+    """
+    return _times(settings, schedule)[:-1]
 
 
 def num_steps(settings: SamplingSettings, schedule: NoiseSchedule) -> int:
@@ -135,6 +148,7 @@ def sample(
     device: torch.device | str = "cpu",
     batch: int = 64,
     progress: ProgressCallback | None = None,
+    watch: Watch | None = None,
 ) -> Tensor:
     """Return one clean state for each seed: the same one, but for rounding, whatever `batch` and the other seeds.
 
@@ -150,6 +164,7 @@ def sample(
         device: where to compute.
         batch: states at once, at most.
         progress: called with (steps done, steps in all), counted over all batches.
+        watch: is shown the states of every evaluation, batch by batch.
 
     Returns:
         States (len(seeds), ...), float32, on the CPU.
@@ -178,7 +193,7 @@ def sample(
         if guided:
             away = None if negative is None else negative.part(rows).to(device)
             used = replace(denoiser, network=Guided(denoiser.network, settings.guidance, at, away))
-        process = ReverseProcess(used, times, noise, given, clip, settings.dynamic_clip, tick)
+        process = ReverseProcess(used, times, noise, given, clip, settings.dynamic_clip, tick, watch)
         with image_streams(seeds[rows]):
             states[rows] = sampler(process, noise())
     return states

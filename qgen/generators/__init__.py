@@ -25,5 +25,7 @@ if TYPE_CHECKING:
     from qgen.generators.protocols import learned as learned
     from qgen.generators.sampling import image_seeds as image_seeds
     from qgen.generators.sampling import sample_in_batches as sample_in_batches
+    from qgen.generators.steps import DenoisingSteps as DenoisingSteps
+    from qgen.generators.steps import HasSteps as HasSteps
 else:
     __getattr__, __dir__ = lazy_imports(__name__)

@@ -167,10 +167,10 @@ class AutoencoderGenerator:
         import torch
 
         from qgen.generators.sampling import sample_in_batches
-        from qgen.randomness import generator
+        from qgen.interpolation import draw_each
 
         shape = self.network.autoencoder.code_shape
-        drawn = [torch.randn(1, *shape, generator=generator(seed, "image")) for seed in seeds]
+        drawn = draw_each(seeds, lambda source: torch.randn(1, *shape, generator=source))
         codes = torch.cat([*drawn, torch.empty(0, *shape)])
         # On hardware all images are one job.
         batch = max(1, len(seeds)) if self.backend.capabilities.remote else BATCH

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from qgen.conditioning import LabelConditioning, TextConditioning
 from qgen.diffusion import DiffusionSettings, SamplingSettings
-from qgen.errors import ConfigError
+from qgen.errors import ConfigError, InputError
 from qgen.generators.protocols import BuildContext, Groups, Shape
 from qgen.progress import ProgressCallback
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from qgen.backends import Backend
     from qgen.conditioning import Conditioning, ConditionSource
     from qgen.diffusion import Codec, DenoisingObjective
+    from qgen.diffusion.samplers import Watch
+    from qgen.generators.steps import DenoisingSteps
     from qgen.models import TextForm, TextSettings
     from qgen.settings import Settings
 
@@ -51,7 +54,7 @@ class Conditioned(Protocol):
 
 
 @dataclass(frozen=True)
-class DenoisingGenerator:
+class DenoisingGenerator(ABC):
     """A denoising network and the diffusion that it reverses.
 
     Attributes:
@@ -89,14 +92,14 @@ class DenoisingGenerator:
                 )
 
     @property
+    @abstractmethod
     def denoiser(self) -> nn.Module:
         """The part of the network that denoises."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def circuits_per_call(self) -> int:
         """Circuits that one call of the denoiser runs for one row."""
-        raise NotImplementedError
 
     @property
     def decoder_circuits(self) -> int:
@@ -148,6 +151,7 @@ class DenoisingGenerator:
         device: torch.device | str = "cpu",
         progress: ProgressCallback | None = None,
         preview: bool = False,
+        watch: Watch | None = None,
     ) -> Tensor:
         from qgen.diffusion import Denoiser, num_function_evaluations, sample
         from qgen.generators.sampling import eval_mode
@@ -170,8 +174,51 @@ class DenoisingGenerator:
                 device=device,
                 batch=batch,
                 progress=progress,
+                watch=watch,
             )
             return self._decode(states, seeds, batch, device)
+
+    @property
+    def circuits_per_step_image(self) -> int:
+        """Circuits that make an image of one state on the way."""
+        return self.decoder_circuits
+
+    def sample_steps(
+        self,
+        seeds: Sequence[int],
+        conditioning: Conditioning | None = None,
+        *,
+        frames: int,
+        device: torch.device | str = "cpu",
+        progress: ProgressCallback | None = None,
+    ) -> DenoisingSteps:
+        """Return samples with what they were on their way; see `HasSteps`.
+
+        Raises:
+            InputError: there are more images than one batch has.
+        """
+        import torch
+
+        from qgen.diffusion import CLEAN, visited_times
+        from qgen.generators.sampling import eval_mode
+        from qgen.generators.steps import DenoisingSteps, chosen_steps
+
+        if len(seeds) > BATCH:
+            raise InputError(f"the steps of at most {BATCH} images are kept, not of {len(seeds)}")
+        times = chosen_steps(visited_times(self.sampling, self.objective.schedule), max(1, frames - 1))
+        seen: dict[int, tuple[Tensor, Tensor]] = {}
+
+        def watch(time: int, states: Tensor, predicted: Tensor) -> None:
+            if time in times:  # of a step with two evaluations the last one stays
+                seen[time] = states.cpu(), predicted.cpu()
+
+        images = self.sample(seeds, conditioning, device=device, progress=progress, watch=watch)
+        kinds = []
+        with eval_mode(self.network, seeds):
+            for kind in range(2):
+                decoded = [self._decode(seen[time][kind], seeds, BATCH, device) for time in times]
+                kinds.append(torch.stack([*decoded, images], 1))
+        return DenoisingSteps((*times, CLEAN), *kinds)
 
     @property
     def codec(self) -> Codec:

@@ -164,11 +164,11 @@ class AdversarialGenerator:
         import torch
 
         from qgen.generators.sampling import sample_in_batches
-        from qgen.randomness import generator
+        from qgen.interpolation import draw_each
 
         made = self.network.generator
-        drawn = [made.draw(1, generator(seed, "image")) for seed in seeds] or [made.draw(0, generator(0))]
-        latents = torch.cat(drawn)
+        drawn = draw_each(seeds, lambda source: made.draw(1, source), made.between)
+        latents = torch.cat([*drawn, torch.empty(0, made.latents)])
         # On hardware all images are one job.
         batch = max(1, len(seeds)) if self.backend.capabilities.remote else BATCH
         return sample_in_batches(self.network, seeds, batch, lambda rows: made(latents[rows].to(device)), progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 from qgen.generators.inspection import count_circuits, describe_module
 from qgen.generators.protocols import BuildContext, Export, Player, input_shape
 from qgen.generators.sampling import sample_in_batches
+from qgen.interpolation import draw_each, spherical
 from qgen.progress import ProgressCallback
-from qgen.randomness import generator
 
 if TYPE_CHECKING:
     from qgen.conditioning import Conditioning, LabelConditioning
@@ -37,7 +38,7 @@ class TensorDraws(tuple[Tensor, ...]):
         return TensorDraws(tensor.to(device) for tensor in self)
 
 
-class OnePassGenerator:
+class OnePassGenerator(ABC):
     """A `Generator` around a torch module: latents (B, *latents) -> images (B, C, H, W) in [-1, 1].
 
     Where images are conditioned, the module takes the conditions as a second argument.
@@ -58,13 +59,17 @@ class OnePassGenerator:
         self.network, self.shape, self.backend = network, context.shape, context.backend
         self.latents = (latents,) if isinstance(latents, int) else tuple(latents)
 
+    @abstractmethod
     def players(self) -> tuple[Player, ...]:
         """Return the players of one training step, in order."""
-        raise NotImplementedError
 
     def draw(self, count: int, source: torch.Generator) -> Tensor:
         """Return the latent numbers (count, *latents) of so many images: standard normal ones."""
         return torch.randn(count, *self.latents, generator=source)
+
+    def between(self, first: Tensor, second: Tensor, share: float) -> Tensor:
+        """Return latent numbers on the way from some to others: on a great circle, as befits normal ones."""
+        return spherical(first, second, share)
 
     @property
     def averaged(self) -> dict[str, nn.Parameter]:
@@ -131,7 +136,7 @@ class OnePassGenerator:
         return sample_in_batches(self.network, seeds, batch, call, progress)
 
     def _latents(self, seeds: Sequence[int]) -> Iterator[Tensor]:
-        return (self.draw(1, generator(seed, "image")) for seed in seeds)
+        return draw_each(seeds, lambda source: self.draw(1, source), self.between)
 
     def _circuits(self, player: Player) -> int:
         """Circuits of a player in one training step, for one image of each of its batches."""

@@ -5,6 +5,11 @@ from typing import TYPE_CHECKING
 from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
+    from qgen.sampling.pictures import check_images as check_images
+    from qgen.sampling.pictures import check_interpolation as check_interpolation
+    from qgen.sampling.pictures import check_steps as check_steps
+    from qgen.sampling.pictures import save_interpolation as save_interpolation
+    from qgen.sampling.pictures import save_trajectory as save_trajectory
     from qgen.sampling.request import check_request as check_request
     from qgen.sampling.request import sampling_config as sampling_config
     from qgen.sampling.sample import Samples as Samples

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from qgen.errors import ConfigError
+from qgen.interpolation import spherical
 from qgen.models.circuit_context import CircuitContext
 from qgen.models.gan.blocks import build_block
 from qgen.models.gan.settings import ConvGeneratorSettings, PatchGeneratorSettings, StyleGeneratorSettings
@@ -36,6 +37,10 @@ class GeneratorNetwork(nn.Module, ABC):
     @abstractmethod
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Draw latent numbers (count, L), float32, on the CPU."""
+
+    def between(self, first: torch.Tensor, second: torch.Tensor, share: float) -> torch.Tensor:
+        """Return latent numbers on the way from some to others: on the straight line, as befits uniform ones."""
+        return torch.lerp(first, second, share)
 
 
 class ConvGenerator(GeneratorNetwork):
@@ -169,6 +174,9 @@ class StyleGenerator(GeneratorNetwork):
 
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
         return torch.randn(count, self.latents, generator=generator)
+
+    def between(self, first: torch.Tensor, second: torch.Tensor, share: float) -> torch.Tensor:
+        return spherical(first, second, share)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         return self.circuit(latents).reshape(-1, *self._shape)  # type: ignore[no-any-return]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,7 +34,7 @@ class ChannelNorm(nn.Module):
         return functional.layer_norm(pixels.to(self.weight.dtype), self.weight.shape, self.weight, eps=EPSILON)
 
 
-class Attention(Recomputed):
+class Attention(Recomputed, ABC):
     """The common part of both attentions: maps (B, C, H, W) to normalised pixels, and the result added to the maps.
 
     Args:
@@ -56,9 +57,9 @@ class Attention(Recomputed):
         maps = rows + change.view(rows.shape)
         return maps.permute(0, 3, 1, 2)
 
+    @abstractmethod
     def attend(self, pixels: torch.Tensor) -> torch.Tensor:
         """Transform normalised pixels (B, N, C) to what is added to them, (B, N, C)."""
-        raise NotImplementedError
 
 
 class LinearAttention(Attention):

@@ -1,0 +1,155 @@
+"""Pictures of interpolation and of steps: what they show, of every kind, and where they are refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_runs import small_autoencoder, small_config, small_gan
+from typer.testing import CliRunner
+
+from qgen.backends import open_backend
+from qgen.cli.main import app
+from qgen.diffusion import visited_times
+from qgen.errors import ConfigError, InputError
+from qgen.generators import Generator, HasSteps, image_seeds
+from qgen.interpolation import seeds_between
+from qgen.randomness import generator as seeded
+from qgen.runs import RunConfig, build_generator
+from qgen.sampling import check_interpolation, check_steps
+
+PLAIN = ("model.vertex.groups=0",)
+KINDS: dict[str, Callable[[], RunConfig]] = {
+    "diffusion": partial(small_config, *PLAIN, "sampling.sampler=ancestral", "sampling.eta=0", "sampling.steps=4"),
+    "by class": partial(small_config, *PLAIN, "model.conditioning=label", "sampling.guidance=2"),
+    "gan": partial(small_gan, "gan-classical"),
+    "patches": partial(small_gan, "patch-gan"),
+    "autoencoder": partial(small_autoencoder, "model.quantum.kind=none"),
+}
+
+
+def untrained(config: RunConfig) -> Generator:
+    return build_generator(config, (1, 8, 8), open_backend("statevector"), num_classes=10)
+
+
+def assert_rows_go(kind: str) -> None:
+    generator = untrained(KINDS[kind]())
+    seeds = image_seeds(4, 3)
+    conditions = None if generator.conditioning is None else generator.conditioning.examples(2)
+    rows = generator.sample(seeds_between(seeds, 5), None if conditions is None else conditions.repeated(5))
+    rows = rows.unflatten(0, (2, 5))
+    for row in range(2):
+        given = None if conditions is None else conditions.part(slice(row, row + 1)).repeated(2)
+        ends = generator.sample(seeds[row : row + 2], given)
+        torch.testing.assert_close(rows[row, [0, -1]], ends, rtol=1e-3, atol=1e-4)
+        steps = (rows[row, 1:] - rows[row, :-1]).flatten(1).norm(dim=1)
+        assert (steps > 0).all()
+
+
+def test_a_row_goes_from_one_sample_to_the_next(rng: np.random.Generator) -> None:
+    assert_rows_go(str(rng.choice(list(KINDS))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_of_every_kind_goes_from_one_sample_to_the_next(kind: str) -> None:
+    assert_rows_go(kind)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "heun", "ancestral"])
+def test_steps_end_in_the_samples(sampler: str) -> None:
+    generator = untrained(small_config(*PLAIN, f"sampling.sampler={sampler}", "sampling.eta=0", "sampling.steps=6"))
+    assert isinstance(generator, HasSteps)
+    seeds = image_seeds(2, 3)
+    found = generator.sample_steps(seeds, frames=4)
+    times = visited_times(generator.sampling, generator.objective.schedule)  # type: ignore[attr-defined]
+    assert len(times) == 6
+    assert found.times == (times[0], times[2], times[4], -1)
+    assert found.noisy.shape == found.predicted.shape == (3, 4, 1, 8, 8)
+    own = generator.sample(seeds)
+    assert torch.equal(found.noisy[:, -1], own)
+    assert torch.equal(found.predicted[:, -1], own)
+    seen: dict[int, torch.Tensor] = {}
+    generator.sample(seeds, watch=lambda time, states, _: seen.update({time: states}))  # type: ignore[call-arg]
+    noise = torch.stack([torch.randn(1, 8, 8, generator=seeded(seed, "image")) for seed in seeds])
+    torch.testing.assert_close(seen[times[0]], noise)
+    torch.testing.assert_close(found.noisy[:, 0], noise.clamp(-1, 1))
+    torch.testing.assert_close(found.noisy[:, 1], seen[times[2]].clamp(-1, 1))
+    level = generator.objective.schedule.levels([times[2]])[0]  # type: ignore[attr-defined]
+    with torch.no_grad():
+        output = generator.network.eval()(seen[times[2]], torch.full((3,), times[2]), None)
+        clean = (seen[times[2]] - level.sigma * output) / level.alpha
+    torch.testing.assert_close(found.predicted[:, 1], clean.clamp(-1, 1), rtol=1e-3, atol=1e-3)
+    with pytest.raises(InputError, match="at most 64 images"):
+        generator.sample_steps(range(65), frames=4)
+
+
+def test_more_columns_than_steps_are_all_steps() -> None:
+    generator = untrained(small_config(*PLAIN, "sampling.steps=2"))
+    assert isinstance(generator, HasSteps)
+    assert generator.sample_steps([1], frames=9).noisy.shape[1] == 3
+
+
+def test_what_has_no_steps_is_refused() -> None:
+    with pytest.raises(ConfigError, match="in one pass"):
+        check_steps(untrained(small_gan("gan-classical")), "mine")
+
+
+def test_no_device_runs_what_is_not_planned() -> None:
+    config = SimpleNamespace(data=SimpleNamespace(name="digits"))
+    backend = SimpleNamespace(name="ibm_fez", capabilities=SimpleNamespace(remote=True))
+    with pytest.raises(ConfigError, match="ibm_fez is a device"):
+        check_interpolation(SimpleNamespace(config=config, backend=backend))  # type: ignore[arg-type]
+    config.data.name = "gamma"
+    with pytest.raises(ConfigError, match="no images"):
+        check_interpolation(SimpleNamespace(config=config, backend=backend))  # type: ignore[arg-type]
+
+
+def test_the_command_writes_pictures(
+    trained_once: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = str(trained_once())
+
+    def sample(*arguments: str) -> dict[str, object]:
+        done = CliRunner().invoke(app, ["sample", run, "--device", "cpu", "--out", "x.png", "--json", *arguments])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+    def size() -> tuple[int, int]:
+        with Image.open("x.png") as picture:
+            return picture.size
+
+    facts = sample("--interpolate", "3", "--count", "6")
+    assert (facts["picture"], facts["rows"], facts["columns"], facts["images"]) == ("interpolation", 2, 3, 6)
+    width, height = size()
+    assert width / height == pytest.approx(3 / 2, rel=0.1)
+    facts = sample("--trajectory", "3", "--count", "2")
+    assert (facts["picture"], facts["circuits_of_steps"]) == ("trajectory", 0)
+    assert len(facts["steps"]) == 3  # type: ignore[arg-type]
+    width, height = size()
+    assert width / height == pytest.approx(3 / 4, rel=0.1)
+    assert Path("x.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--interpolate", "4", "--count", "10"], "8 are"),
+        (["--interpolate", "4", "--trajectory", "4"], "one picture at a time"),
+        (["--interpolate", "4", "--single"], "--single"),
+        (["--trajectory", "4", "--count", "65"], "64 at most"),
+        (["--interpolate", "2"], "--interpolate"),
+    ],
+)
+def test_contradictions_are_one_line(arguments: list[str], said: str) -> None:
+    done = CliRunner().invoke(app, ["sample", "nowhere", *arguments])
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.replace("│", " ").split())
