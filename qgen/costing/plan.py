@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from math import ceil, inf
-from typing import Any
+from typing import Any, cast
 
 from qgen.backends.billing import BilledBackend, BilledExecutable
 from qgen.backends.gradients import GradientMethod
@@ -16,6 +16,7 @@ from qgen.backends.statevector import StatevectorBackend
 from qgen.costing.circuit_use import CircuitUse, sampling_uses, training_uses
 from qgen.errors import BackendError, BudgetError
 from qgen.generators import Generator, TrainableModel
+from qgen.generators.protocols import DrawsShots
 from qgen.nn.compiled import CompiledCircuit
 from qgen.runs.building import build_generator, data_facts
 from qgen.runs.config import RunConfig
@@ -182,8 +183,11 @@ def plan_sampling(
         count: number of images.
         seed: seed of the images.
     """
-    uses = sampling_uses(_on_simulator(generator, config))
-    layers = _plan_layers(generator, uses, backend, lambda compiled, use: count * use.circuits)
+    if isinstance(generator, DrawsShots):
+        layers = _plan_draws(generator, backend, count)
+    else:
+        uses = sampling_uses(_on_simulator(generator, config))
+        layers = _plan_layers(generator, uses, backend, lambda compiled, use: count * use.circuits)
     task = f"sampling {count} images of seed {seed} with {generator.sampling_info['words']}"
     return _plan(task, _purpose(task, generator, config, backend), backend, layers, 1)
 
@@ -293,6 +297,18 @@ def _plan_layers(
             plan = replace(plan, calibration=executable.calibration, success_then=_range(tiling))
         planned.append(plan)
     return tuple(planned)
+
+
+def _plan_draws(generator: DrawsShots, backend: BilledBackend, count: int) -> tuple[PlannedLayer, ...]:
+    """Return the one circuit whose shots are the images."""
+    if generator.drawn is None:
+        return ()
+    executable = cast(BilledExecutable, generator.drawn)
+    tiling, today = executable.tiling, executable.tiling_now
+    if tiling is None or today is None:
+        return ()
+    cost, size = executable.cost_of_draws(1, count), (generator.drawn.circuit.qubits, len(tiling.tiles))
+    return (PlannedLayer("prior", *size, _range(today), 1, cost, backend.overrun(), executable.moved),)
 
 
 def _range(tiling: Tiling) -> tuple[float, float]:

@@ -28,6 +28,7 @@ BUILT_IN: Mapping[str, str] = {
     "autoencoder": "qgen.generators.autoencoder:AutoencoderGenerator",
     "latent-diffusion": "qgen.generators.latent_diffusion:LatentDiffusionGenerator",
     "classifier": "qgen.generators.classifier:ClassifierModel",
+    "born": "qgen.generators.born:BornGenerator",
 }
 #: The kind of a model whose settings do not say.
 DEFAULT_KIND = "unet"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from qgen.backends import Backend
+    from qgen.backends import Backend, Executable
     from qgen.data import DataSettings
     from qgen.diffusion import Codec
     from qgen.models.description import ModelDescription
@@ -250,6 +250,16 @@ class HasTrials(Protocol):
 
     def trials(self) -> tuple[Trial, ...]:
         """Return how these parts are judged: with their circuits as they are, and without what the circuits say."""
+        ...
+
+
+@runtime_checkable
+class DrawsShots(Protocol):
+    """What a generator has beside if its images are shots of one circuit: image k is shot k."""
+
+    @property
+    def drawn(self) -> Executable | None:
+        """The circuit; None: its codes are drawn without one."""
         ...
 
 

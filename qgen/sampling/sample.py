@@ -19,6 +19,7 @@ from qgen.data import open_images, save_prompt_grid, save_samples, save_single
 from qgen.data.distributions import DISTRIBUTIONS
 from qgen.errors import RunError
 from qgen.generators import Generator, image_seeds
+from qgen.generators.protocols import DrawsShots
 from qgen.memory import format_bytes, free_memory
 from qgen.nn import QuantumLayer, bind_weights, compiled_later
 from qgen.progress import ProgressCallback
@@ -241,6 +242,8 @@ def sample_facts(trained: Trained, count: int, seed: int, device: torch.device) 
         **prompts,
         "backend": provenance.backend_facts(trained.backend) | _weights_facts(trained),
         "circuits_per_image": generator.circuits_per_image,
-        "circuits": generator.circuits_per_image * count,
+        "circuits": min(1, generator.circuits_per_image)
+        if isinstance(generator, DrawsShots)
+        else generator.circuits_per_image * count,
         "machine": provenance.machine(device),
     }

@@ -88,8 +88,8 @@ def refused(given: dict[str, Any]) -> str:
 
 
 def test_the_kinds_of_the_package_are_what_their_settings_say() -> None:
-    assert kind_names()[:5] == ("unet", "gan", "autoencoder", "latent-diffusion", "classifier")
-    for name in kind_names()[:5]:
+    assert kind_names()[:6] == ("unet", "gan", "autoencoder", "latent-diffusion", "classifier", "born")
+    for name in kind_names()[:6]:
         assert get_kind(name).settings.model_fields["kind"].default == name
 
 

@@ -57,7 +57,7 @@ def test_unknown_keys_are_those_of_the_chosen_kind() -> None:
         (
             "model.kind=gam",
             "`model.kind`: input should be 'unet' or 'gan' or 'autoencoder' or 'latent-diffusion' or 'classifier' "
-            "(given: 'gam')",
+            "or 'born' (given: 'gam')",
         ),
         ("model.generator.kind=pach", "`model.generator.kind`: input should be 'conv' or 'patch' or 'style'"),
         ("model.generator.block.kind=qantum", "`model.generator.block.kind`: input should be 'classical' or 'quantum'"),

@@ -97,7 +97,16 @@ def text_keys() -> list[str]:
 
 
 def base_of(key: str) -> RunConfig:
-    for preset in ("gan-classical", "patch-gan", "style-gan", "quanvunet", "vae-gan", "latent-unet", "classifier"):
+    for preset in (
+        "gan-classical",
+        "patch-gan",
+        "style-gan",
+        "quanvunet",
+        "vae-gan",
+        "latent-unet",
+        "classifier",
+        "iqp-digits",
+    ):
         more = [{"model": {"autoencoder": {}}}] if preset == "latent-unet" else []
         config = read_config(preset, more)
         try:

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
+from qgen.circuits import get_ansatz
+from qgen.errors import CircuitError
 from qgen.settings import Settings
 
 
@@ -35,6 +45,15 @@ class BornPriorSettings(Settings):
     """of `iqp`: angles of the data's marginals, or small ones"""
     learning_rate: PositiveFloat = 0.01
     """its own"""
+
+    @field_validator("ansatz")
+    @classmethod
+    def _check_ansatz(cls, name: str) -> str:
+        try:
+            get_ansatz(name)
+        except CircuitError as error:
+            raise ValueError(str(error)) from error
+        return name
 
 
 class BornSettings(Settings):

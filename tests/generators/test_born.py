@@ -1,0 +1,69 @@
+"""Images that are shots of one circuit: trained, resumed, sampled and priced by what knows no kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from cloud import cloud, hardware
+from small_runs import resume_small, train_config
+
+from qgen.costing import plan_sampling
+from qgen.randomness import derive
+from qgen.runs import Run, RunConfig, read_config
+from qgen.runs.building import build_generator
+from qgen.runs.checkpoint import load_checkpoint
+from qgen.sampling import open_trained, sample_run
+
+PRIORS = ("iqp", "ansatz", "product", "boltzmann")
+
+
+def small(prior: str, *changes: str) -> RunConfig:
+    smaller = ["model.bits=5", "model.widths=[4]", "model.encoder_steps=3", "training.steps=6", "training.batch=8"]
+    ansatz = ["model.prior.layers=1", "model.prior.strings=16", "model.prior.samples=16", f"model.prior.name={prior}"]
+    watched = ["training.sample_every=100", "data.limit=32", "training.decay=none"]
+    return read_config("born-digits", [*smaller, *ansatz, *watched, *changes])
+
+
+def tensors(run: Run) -> dict[str, torch.Tensor]:
+    return load_checkpoint(run.checkpoints()[-1]).tensors["weights"]
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+def test_a_resumed_run_comes_to_the_same_bits(prior: str, tmp_path: Path) -> None:
+    whole, _ = train_config(tmp_path / "whole", small(prior))
+    first, _ = train_config(tmp_path / "first", small(prior, "training.steps=4"))
+    resume_small(first, ["training.steps=6"])
+    one, other = tensors(whole), tensors(first)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_all_images_are_shots_of_one_circuit(tmp_path: Path) -> None:
+    run, _ = train_config(tmp_path / "run", small("iqp"))
+    trained = open_trained(run)
+    samples = sample_run(trained, tmp_path / "grid.png", count=9, seed=3)
+    assert (samples.facts["images"], samples.facts["circuits"]) == (9, 1)
+    assert samples.facts["sampling"]["image"] == "the shot of its number"
+    network = trained.generator.network
+    images = trained.generator.sample([7, 8, 9])
+    assert images.shape == (3, 1, 8, 8)
+    bits = network.prior.draw(3, derive(7, "shots of all images"))
+    with torch.no_grad():
+        torch.testing.assert_close(images, network(bits.float()))
+    assert trained.generator.sample([]).shape == (0, 1, 8, 8)
+    assert trained.generator.describe().circuits[0].ansatz == "iqp"
+
+
+def test_images_on_hardware_are_one_job_that_costs_what_was_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small("iqp")
+    with cloud(tmp_path, monkeypatch) as server, hardware(tmp_path) as backend:
+        made = build_generator(config, (1, 8, 8), backend)
+        plan = plan_sampling(made, config, backend, 1000, 1)
+        assert made.sample(range(1000)).shape == (1000, 1, 8, 8)
+        (job,) = server.ledger.jobs
+    assert (plan.jobs, plan.circuits, plan.executions) == (1, 1, 1000) == (1, job.circuits, job.executions)
+    assert job.seconds <= plan.seconds <= 3
