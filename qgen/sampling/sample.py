@@ -155,9 +155,17 @@ def sample_images(
 
 
 def grid_prompts(trained: Trained, count: int) -> list[str] | None:
-    """Return the prompt of each image where they were asked for, to be written beside; None: they were not."""
+    """Return what is written beside each image: the prompt that was asked for, or its class where there are several.
+
+    None: nothing is.
+    """
     source = trained.generator.conditioning
-    return source.asked(count) if isinstance(source, TextConditioning) and source.prompts is not None else None
+    if isinstance(source, TextConditioning):
+        return None if source.prompts is None else source.asked(count)
+    if source is None:
+        return None
+    classes = source.examples(count).classes.tolist()
+    return [f"class {label}" for label in classes] if len(set(classes)) > 1 else None
 
 
 def check_count(count: int, shape: tuple[int, int, int]) -> None:

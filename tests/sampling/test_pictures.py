@@ -153,3 +153,15 @@ def test_contradictions_are_one_line(arguments: list[str], said: str) -> None:
     done = CliRunner().invoke(app, ["sample", "nowhere", *arguments])
     assert done.exit_code == 2
     assert said in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_classes_stand_beside_their_rows() -> None:
+    from qgen.conditioning import LabelConditioning
+    from qgen.sampling.sample import grid_prompts
+
+    def beside(source: LabelConditioning | None) -> list[str] | None:
+        return grid_prompts(SimpleNamespace(generator=SimpleNamespace(conditioning=source)), 3)  # type: ignore[arg-type]
+
+    assert beside(LabelConditioning(2, None)) == ["class 0", "class 1", "class 0"]
+    assert beside(LabelConditioning(9, (3,))) is None  # all are of one
+    assert beside(None) is None
