@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
+    from qgen.adversarial.joint import DecodedDiscriminatorObjective as DecodedDiscriminatorObjective
+    from qgen.adversarial.joint import DecoderObjective as DecoderObjective
+    from qgen.adversarial.joint import JointPlayers as JointPlayers
     from qgen.adversarial.losses import LOSSES as LOSSES
     from qgen.adversarial.losses import gradient_penalty as gradient_penalty
     from qgen.adversarial.objectives import AdversarialDraws as AdversarialDraws

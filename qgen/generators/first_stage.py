@@ -16,7 +16,12 @@ _ADVICE = "train one with `qgen train vae-gan --name first-stage`, and give --se
 
 
 def build_codec(
-    first_stage: str | None, noted: FirstStageSettings | None, context: BuildContext, seed: int
+    first_stage: str | None,
+    noted: FirstStageSettings | None,
+    context: BuildContext,
+    seed: int,
+    reach: float = 1.0,
+    as_maps: bool = False,
 ) -> LatentCodec:
     """Return the codec of a first stage: with its weights where it is to be trained in.
 
@@ -27,6 +32,8 @@ def build_codec(
         noted: the settings that a run noted of it; None: nothing is noted yet.
         context: has the shape of the images and the backend.
         seed: of initial weights, where those of the first stage come from a checkpoint.
+        reach: how many standard deviations of a code's numbers are a 1 of its states.
+        as_maps: see `LatentCodec`.
 
     Raises:
         ConfigError: there is no first stage, or it is for other images, or another one than the settings say.
@@ -37,11 +44,11 @@ def build_codec(
 
     settings, saved = _open(first_stage, noted, context)
     autoencoder = _build(settings, context, seed)
-    codec = LatentCodec(autoencoder)
+    codec = LatentCodec(autoencoder, as_maps)
     if saved is not None and not codec.mean.is_meta:
         autoencoder.load_state_dict(dict(saved.weights))
         codec.mean.copy_(saved.mean)
-        codec.deviation.copy_(saved.deviation)
+        codec.deviation.copy_(reach * saved.deviation)
     return codec
 
 

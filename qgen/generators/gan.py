@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from qgen.adversarial import AdversarialSettings
 from qgen.errors import ConfigError
+from qgen.generators.first_stage import build_codec, first_stage_paths
 from qgen.generators.protocols import BuildContext, Export, Groups, Player, Shape, Trial, learned
 from qgen.models import GANSettings
 from qgen.progress import ProgressCallback
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from qgen.backends import Backend
     from qgen.conditioning import Conditioning
     from qgen.data import DataSettings
-    from qgen.models import GAN
+    from qgen.models import GAN, LatentCodec
     from qgen.models.description import ModelDescription
 
 #: Images that one pass makes, at most.
@@ -42,6 +43,7 @@ class AdversarialGenerator:
     Settings: ClassVar = GANSettings
     groups: ClassVar = {"adversarial": AdversarialSettings}
     parts: ClassVar = ("generator", "discriminator")
+    stages: ClassVar[Mapping[str, str]] = {"first_stage": "autoencoder"}
 
     network: GAN
     settings: AdversarialSettings
@@ -54,15 +56,26 @@ class AdversarialGenerator:
         """Return the GAN with its initial weights.
 
         Raises:
-            ConfigError, BackendError, CircuitError: the settings contradict each other, or the backend cannot serve
-                them.
+            ConfigError, BackendError, CircuitError: the settings contradict each other, the backend cannot serve them,
+                or the first stage that they name is none, or for other images.
+            RunError: the file of the first stage is damaged.
         """
         from qgen.models import build_gan
+        from qgen.randomness import derive
 
         # What only training runs is not put on the backend where images are sampled.
         idle = context.purpose == "sampling"
-        network = build_gan(settings, context.shape, context.backend, context.gradient, context.seed, idle=idle)
-        made = cls(network, context.group(AdversarialSettings), context.shape, context.backend)
+        kind: type[AdversarialGenerator] = cls
+        codec: LatentCodec | None = None
+        shape = context.shape
+        if settings.first_stage is not None or settings.autoencoder is not None:
+            kind, stage = LatentAdversarialGenerator, (settings.first_stage, settings.autoencoder)
+            seed = derive(context.seed, "first stage")
+            codec = build_codec(*stage, context, seed, settings.code_reach, as_maps=True)
+            shape = cast(Shape, codec.state_shape(shape))
+        network = build_gan(settings, shape, context.backend, context.gradient, context.seed, idle=idle)
+        network.codec = codec
+        made = kind(network, context.group(AdversarialSettings), context.shape, context.backend)
         if context.purpose == "training" and made.has_penalty:
             _check_second_derivatives(network.discriminator, context.backend)
         return made
@@ -74,17 +87,22 @@ class AdversarialGenerator:
 
     @staticmethod
     def absolute_paths(settings: GANSettings) -> Mapping[str, Any]:
-        """The name of the extractor, where it is the file of a classifier."""
+        """The name of the extractor, where it is the file of a classifier; the first stage, and what it is."""
         from qgen.data.sources import expand_home
         from qgen.models.features import shipped_classifiers
 
-        extractor = settings.discriminator.extractor
+        extractor, stage = settings.discriminator.extractor, first_stage_paths(settings.first_stage)
         if extractor.family != "classifier" or extractor.member in shipped_classifiers():
-            return {}
+            return stage
         file = expand_home(extractor.member)
         if not os.path.exists(file):
-            return {}
-        return {"discriminator": {"extractor": {"name": f"classifier:{file.resolve()}"}}}
+            return stage
+        return {**stage, "discriminator": {"extractor": {"name": f"classifier:{file.resolve()}"}}}
+
+    @staticmethod
+    def identity(settings: GANSettings) -> Mapping[str, Any]:
+        """All but the place of the first stage."""
+        return {name: value for name, value in settings.plain().items() if name != "first_stage"}
 
     @property
     def averaged(self) -> dict[str, nn.Parameter]:
@@ -141,11 +159,11 @@ class AdversarialGenerator:
 
     @property
     def num_calls(self) -> int:
-        return 1 if self._circuits[0] else 0
+        return 1 if self.circuits_per_image else 0
 
     @property
     def circuits_per_image(self) -> int:
-        return self._circuits[0]
+        return self._circuits[0] + self.network.decoder_circuits
 
     def dry_run(self, device: torch.device | str = "cpu") -> None:
         import torch
@@ -171,7 +189,12 @@ class AdversarialGenerator:
         latents = torch.cat([*drawn, torch.empty(0, made.latents)])
         # On hardware all images are one job.
         batch = max(1, len(seeds)) if self.backend.capabilities.remote else BATCH
-        return sample_in_batches(self.network, seeds, batch, lambda rows: made(latents[rows].to(device)), progress)
+
+        def call(rows: slice) -> Tensor:
+            images: Tensor = self.network(latents[rows].to(device))
+            return images
+
+        return sample_in_batches(self.network, seeds, batch, call, progress)
 
     @property
     def has_penalty(self) -> bool:
@@ -182,6 +205,30 @@ class AdversarialGenerator:
     def _circuits(self) -> tuple[int, int]:
         """Circuits for an image: to make it, and to score it."""
         return self.network.generator.circuits, self.network.discriminator.circuits
+
+
+@dataclass(frozen=True)
+class LatentAdversarialGenerator(AdversarialGenerator):
+    """A generator of codes and its discriminator, in the codes of an autoencoder that was trained before.
+
+    The autoencoder is frozen; its encoder runs on the exact engine, once for each image that is learned from, its
+    decoder on the backend.
+
+    Attributes:
+        network: both players, and the `codec`; a checkpoint holds the autoencoder too.
+    """
+
+    @property
+    def codec(self) -> LatentCodec:
+        assert self.network.codec is not None
+        return self.network.codec
+
+    def players(self) -> tuple[Player, ...]:
+        return tuple(replace(player, codes=True) for player in super().players())
+
+    @property
+    def sampler(self) -> nn.Module:
+        return self.network
 
 
 def _check_second_derivatives(discriminator: nn.Module, backend: Backend) -> None:

@@ -13,11 +13,13 @@ from qgen.generators.denoising import DenoisingGenerator, denoising_objective, l
 from qgen.generators.first_stage import build_codec, first_stage_paths
 from qgen.generators.protocols import BuildContext, Export, Player, learned
 from qgen.models import LatentDiffusionSettings
+from qgen.models.latent.settings import JointSettings
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
-    from qgen.conditioning import ConditionSource
+    from qgen.adversarial.joint import StateSampler
+    from qgen.conditioning import Conditioning, ConditionSource
     from qgen.data import DataSettings
     from qgen.models import LatentCodec, LatentDiffusion, TextForm
     from qgen.models.denoisers import LatentDenoiser
@@ -33,6 +35,7 @@ class LatentDiffusionGenerator(DenoisingGenerator):
 
     Attributes:
         network: both; a checkpoint holds the autoencoder too, so that a run can be sampled alone.
+        joint: how the decoder is trained along; None: it is not.
     """
 
     Settings: ClassVar = LatentDiffusionSettings
@@ -41,6 +44,7 @@ class LatentDiffusionGenerator(DenoisingGenerator):
     distributed: ClassVar = True
 
     network: LatentDiffusion
+    joint: JointSettings | None = None
 
     @classmethod
     def build(cls, settings: LatentDiffusionSettings, context: BuildContext) -> LatentDiffusionGenerator:
@@ -53,6 +57,7 @@ class LatentDiffusionGenerator(DenoisingGenerator):
         """
         from qgen.diffusion import EncodedBefore
         from qgen.models import CircuitContext, LatentDiffusion, build_denoiser
+        from qgen.models.autoencoder import build_discriminator
         from qgen.randomness import derive
 
         seeds = derive(context.seed, "first stage"), derive(context.seed, "denoiser")
@@ -61,9 +66,17 @@ class LatentDiffusionGenerator(DenoisingGenerator):
         source, texts = _conditioning(settings, context)
         classes = source.num_classes if isinstance(source, LabelConditioning) else None
         denoiser = build_denoiser(settings.denoiser, codec.autoencoder.code_shape, circuits, classes, texts)
-        network = LatentDiffusion(codec, denoiser)
+        joint, seed = settings.joint, derive(context.seed, "discriminator")
+        scores = None if joint is None else build_discriminator(joint.discriminator, context.shape, seed)
+        network = LatentDiffusion(codec, denoiser, scores)
         objective = denoising_objective(denoiser, context, source, EncodedBefore(network.codec))
-        return cls(network, context.group(SamplingSettings), objective, context.shape, context.backend, source)
+        sampling, shape, backend = context.group(SamplingSettings), context.shape, context.backend
+        return cls(network, sampling, objective, shape, backend, source, joint)
+
+    @staticmethod
+    def has_unused_parameters(settings: LatentDiffusionSettings) -> bool:
+        """Whether some weights get no gradient: those of the denoiser, where the decoder is trained along."""
+        return settings.joint is not None
 
     @staticmethod
     def absolute_paths(settings: LatentDiffusionSettings) -> Mapping[str, Any]:
@@ -89,10 +102,41 @@ class LatentDiffusionGenerator(DenoisingGenerator):
 
     @property
     def averaged(self) -> dict[str, nn.Parameter]:
-        return learned(self.network)
+        return {name: weight for name, weight in learned(self.network).items() if not name.startswith("discriminator.")}
 
     def players(self) -> tuple[Player, ...]:
-        return (Player("denoiser", self.objective, learned(self.network, "denoiser"), codes=True),)
+        denoiser = Player("denoiser", self.objective, learned(self.network, "denoiser"), codes=True)
+        return (denoiser,) if self.joint is None else (denoiser, *self._joint_players(self.joint))
+
+    def _joint_players(self, joint: JointSettings) -> tuple[Player, Player]:
+        """Return the decoder and its discriminator, as players."""
+        from qgen.adversarial import DecodedDiscriminatorObjective, DecoderObjective, JointPlayers
+
+        network, own = self.network, self.network.codec.autoencoder
+        shared = JointPlayers(network, self._states_from(joint.steps), own.last_weight, joint.start, joint.gan_weight)
+        decoder = {
+            name: weight
+            for part in own.decoder_parts
+            for name, weight in learned(network, f"codec.autoencoder.{part}").items()
+        }
+        scores, rate = learned(network, "discriminator"), joint.learning_rate
+        return (
+            Player("decoder", DecoderObjective(shared), decoder, rate),
+            Player("discriminator", DecodedDiscriminatorObjective(shared), scores, rate),
+        )
+
+    def _states_from(self, steps: int) -> StateSampler:
+        """Return a function from noise and conditions to states, in a few steps of the probability flow, unguided."""
+        from qgen.diffusion import Denoiser, ReverseProcess, euler, sampling_times
+
+        schedule = self.objective.schedule
+        times = sampling_times(schedule, min(steps, schedule.steps))
+        denoiser = Denoiser(self.denoiser, schedule, self.objective.prediction)
+
+        def sample(noise: Tensor, conditioning: Conditioning | None) -> Tensor:
+            return euler(ReverseProcess(denoiser, times, lambda: noise, conditioning), noise)
+
+        return sample
 
     @property
     def circuits_per_training_image(self) -> float:

@@ -40,8 +40,19 @@ class Key(NamedTuple):
         return f"{name}  ({'; '.join(filter(None, (self.allowed, self.kind)))})  {self.about}"
 
 
-def list_keys(settings: type[Settings], above: str = "", kind: str = "") -> Iterator[Key]:
-    """Yield the keys of a group of settings and of all groups in it, in the order of their classes."""
+def list_keys(settings: type[Settings]) -> Iterator[Key]:
+    """Yield the keys of a group of settings and of all groups in it, in the order of their classes.
+
+    A choice of groups that several kinds have in common, as that of first stages, is listed once.
+    """
+    seen: set[tuple[str, str]] = set()
+    for key in _keys(settings):
+        if (key.name, key.kind) not in seen:
+            seen.add((key.name, key.kind))
+            yield key
+
+
+def _keys(settings: type[Settings], above: str = "", kind: str = "") -> Iterator[Key]:
     for name, field in settings.model_fields.items():
         key, about = f"{above}{name}", _about(settings, name)
         groups = [option for option in _options(field.annotation) if _is_group(option)]
@@ -53,7 +64,7 @@ def list_keys(settings: type[Settings], above: str = "", kind: str = "") -> Iter
             yield Key(key, kind, "group" + (" or null" if NoneType in _options(field.annotation) else ""), "", about)
         for group in groups:
             which = f"{key}.kind={group.model_fields['kind'].default}" if len(groups) > 1 else ""
-            yield from list_keys(group, f"{key}.", which or kind)
+            yield from _keys(group, f"{key}.", which or kind)
 
 
 def markdown(keys: Iterable[Key]) -> str:

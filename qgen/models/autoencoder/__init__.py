@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from qgen.models.autoencoder.settings import DiffusersAutoencoderSettings as DiffusersAutoencoderSettings
     from qgen.models.autoencoder.settings import FirstStageSettings as FirstStageSettings
     from qgen.models.autoencoder.vae_gan import VAEGAN as VAEGAN
+    from qgen.models.autoencoder.vae_gan import build_discriminator as build_discriminator
     from qgen.models.autoencoder.vae_gan import build_vae_gan as build_vae_gan
 else:
     __getattr__, __dir__ = lazy_imports(__name__)

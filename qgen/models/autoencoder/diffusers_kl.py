@@ -33,6 +33,7 @@ class DiffusersAutoencoder(nn.Module):
         settings: what it was built from.
         image_shape: (C, H, W) of its images.
         code_shape: (c, h, w) of a code.
+        decoder_parts: the submodules that decode.
 
     Raises:
         ConfigError: the extra is not installed, the settings are not those of an `AutoencoderKL`, or it takes other
@@ -40,6 +41,7 @@ class DiffusersAutoencoder(nn.Module):
     """
 
     code_shape: CodeShape
+    decoder_parts = ("kl.decoder", "kl.post_quant_conv")
     encoder_circuits = 0
     decoder_circuits = 0
 

@@ -172,9 +172,11 @@ class Autoencoder(nn.Module):
         settings: what it was built from.
         image_shape: (C, H, W) of its images.
         code_shape: of a code: (c, h, w), or (d,).
+        decoder_parts: the submodules that decode.
     """
 
     code_shape: CodeShape
+    decoder_parts = ("decoder",)
 
     def __init__(
         self, settings: AutoencoderSettings, shape: Shape, encoding: CircuitContext, decoding: CircuitContext

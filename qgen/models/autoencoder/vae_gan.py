@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from qgen.backends import Backend, GradientMethod, open_backend
 from qgen.models.autoencoder.network import Autoencoder, Shape, build_autoencoder
-from qgen.models.autoencoder.settings import AutoencoderSettings
+from qgen.models.autoencoder.settings import AutoencoderDiscriminatorSettings, AutoencoderSettings
 from qgen.models.circuit_context import CircuitContext
 from qgen.models.gan import Discriminator, DiscriminatorSettings
 from qgen.models.initialisation import initialise
@@ -47,9 +47,23 @@ def build_vae_gan(
     autoencoder = build_autoencoder(settings, shape, backend, gradient, seed, idle_encoder)
     if not settings.gan:
         return VAEGAN(autoencoder, None)
+    return VAEGAN(autoencoder, build_discriminator(settings.discriminator, shape, seed))
+
+
+def build_discriminator(settings: AutoencoderDiscriminatorSettings, shape: Shape, seed: int) -> Discriminator:
+    """Build the discriminator of what an autoencoder makes, with its initial weights.
+
+    Args:
+        settings: what to build.
+        shape: (C, H, W) of the images.
+        seed: of all initial weights.
+
+    Raises:
+        ConfigError: an extractor's weights are not at hand.
+    """
     context = CircuitContext(open_backend("statevector"), "auto", derive(seed, "discriminator"))
-    scored = DiscriminatorSettings(extractor=settings.discriminator.extractor, block=None)
+    scored = DiscriminatorSettings(extractor=settings.extractor, block=None)
     with torch.random.fork_rng(devices=[]):  # torch's layers draw weights of their own first
         discriminator = Discriminator(scored, shape, context, derive(seed, "extractor"))
     initialise(discriminator, derive(seed, "discriminator"), but="extractor")  # which has a seed of its own
-    return VAEGAN(autoencoder, discriminator)
+    return discriminator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -17,6 +18,8 @@ Row = tuple[str, tuple[int, ...], int]
 
 def describe_gan(model: GAN) -> ModelDescription:
     """Describe a GAN; nothing is run."""
+    from qgen.models.autoencoder.describe import autoencoder_rows, describe_parts  # which knows discriminators
+
     circuits = tuple(_circuits(model))
     parts = [("generator", row) for row in _generator_rows(model)]
     parts += [("discriminator", row) for row in _discriminator_rows(model.discriminator)]
@@ -25,15 +28,25 @@ def describe_gan(model: GAN) -> ModelDescription:
         for player, (name, shape, runs) in parts
     )
     quantum = sum(weight.numel() for used in circuits for weight in model.get_submodule(used.part).parameters())
+    if model.codec is not None:
+        decoded = describe_parts(model.codec, list(autoencoder_rows(model.codec.autoencoder, "autoencoder")))
+        rows += tuple(_in_codec(row) for row in decoded.rows)
+        circuits += tuple(replace(used, part=f"codec.{used.part}") for used in decoded.circuits)
+        quantum += decoded.quantum_parameters
     return ModelDescription(
         rows=rows,
         parameters=count(model),
         quantum_parameters=quantum,
         trainable=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
-        circuits_per_call=model.generator.circuits,
+        circuits_per_call=model.generator.circuits + model.decoder_circuits,
         qubits=max((used.qubits for used in circuits), default=0),
         circuits=circuits,
     )
+
+
+def _in_codec(row: Part) -> Part:
+    """Return a part of an autoencoder by its name in the GAN; only what decodes runs circuits in a call."""
+    return replace(row, name=f"codec.{row.name}", circuits=row.circuits if ".decoder." in row.name else 0)
 
 
 def _generator_rows(model: GAN) -> Iterator[Row]:

@@ -144,26 +144,32 @@ class PatchGenerator(GeneratorNetwork):
 
 
 class StyleGenerator(GeneratorNetwork):
-    """A circuit whose every angle is w z + b; the expectation value of Z on a qubit is a number of the sample.
+    """A circuit whose every angle is w z + b; the expectation values of its qubits are the numbers of the sample.
 
     Latent numbers are standard normal. Source: C. Bravo-Prieto et al. (2022), "Style-based quantum generative
     adversarial networks for Monte Carlo events", Quantum 6, 777, arXiv:2110.06933.
 
     Args:
         settings: what to build.
-        shape: (C, H, W) of the samples; a qubit a number.
+        shape: (C, H, W) of the samples; a qubit for each number, or for two.
         context: where the circuit runs.
 
     Raises:
-        ConfigError: the samples have more numbers than a circuit has qubits.
+        ConfigError: the samples have more numbers than a circuit has values, or an odd number where qubits have two.
         CircuitError: the ansatz does not take so many qubits.
     """
 
     def __init__(self, settings: StyleGeneratorSettings, shape: Shape, context: CircuitContext) -> None:
         super().__init__()
-        if math.prod(shape) > MAX_NUMBERS:
+        most = MAX_NUMBERS * len(settings.observables)
+        if math.prod(shape) % len(settings.observables):
             raise ConfigError(
-                f"a style generator has a qubit for each number of a sample, {MAX_NUMBERS} at most, and these have "
+                f"`observables=xz` makes two numbers a qubit, and samples have {math.prod(shape)}, an odd number: set "
+                "`model.generator.observables=z`"
+            )
+        if math.prod(shape) > most:
+            raise ConfigError(
+                f"a style generator makes a few numbers with each qubit, {most} at most, and these samples have "
                 f"{math.prod(shape)}: choose a distribution (`qgen data` lists them), smaller images, or "
                 "`model.generator.kind=conv` with a block of ansatz `style`"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -16,6 +17,9 @@ from qgen.models.gan.generators import GeneratorNetwork, Shape, build_generator_
 from qgen.models.gan.settings import DiscriminatorSettings, GANSettings
 from qgen.models.initialisation import initialise
 from qgen.randomness import derive
+
+if TYPE_CHECKING:
+    from qgen.models.latent import LatentCodec
 
 
 class Discriminator(nn.Module):
@@ -57,8 +61,11 @@ class GAN(nn.Module):
 
     Attributes:
         settings: what it was built from.
-        image_shape: (C, H, W) of its images.
+        image_shape: (C, H, W) of what both players see: images, or codes.
+        codec: decodes the codes that the generator makes; None: it makes images.
     """
+
+    codec: LatentCodec | None
 
     generator: GeneratorNetwork
     discriminator: Discriminator
@@ -67,13 +74,19 @@ class GAN(nn.Module):
         self, settings: GANSettings, shape: Shape, generating: CircuitContext, scoring: CircuitContext, seed: int
     ) -> None:
         super().__init__()
-        self.settings, self.image_shape = settings, shape
+        self.settings, self.image_shape, self.codec = settings, shape, None
         self.generator = build_generator_network(settings.generator, shape, generating.at("generator"))
         self.discriminator = Discriminator(settings.discriminator, shape, scoring.at("discriminator"), seed)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """Return images (B, C, H, W) in [-1, 1] of latent numbers (B, L)."""
-        return self.generator(latents)  # type: ignore[no-any-return]
+        made: torch.Tensor = self.generator(latents)
+        return made if self.codec is None else self.codec.decode(made)
+
+    @property
+    def decoder_circuits(self) -> int:
+        """Circuits that decode what the generator makes for one image."""
+        return 0 if self.codec is None else self.codec.autoencoder.decoder_circuits
 
 
 def build_gan(

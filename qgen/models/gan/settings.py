@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from qgen.circuits import LayerCircuit
 from qgen.models.ansatz_settings import AnsatzSettings
+from qgen.models.autoencoder.settings import FirstStageSettings
 from qgen.models.features import ExtractorSettings
 from qgen.settings import Settings, with_kind
 
@@ -98,15 +99,19 @@ class PatchGeneratorSettings(AnsatzSettings):
 
 
 class StyleGeneratorSettings(AnsatzSettings):
-    """One circuit with a qubit a number of the sample, whose every angle is w z + b.
+    """One circuit with a qubit for each number of the sample, or for two, whose every angle is w z + b.
 
     The defaults are the 3 qubits and 90 parameters of Bravo-Prieto et al. (2022), arXiv:2110.06933.
     """
 
     beside: ClassVar[Mapping[str, str]] = {"qubits": "data", **AnsatzSettings.beside}
 
+    added: ClassVar[frozenset[str]] = frozenset({"observables"})
+
     kind: Literal["style"] = "style"
     """the kind of generator"""
+    observables: Literal["z", "xz"] = "z"
+    """what is measured on each qubit: `z`, a number; `xz`: two numbers, first X of all qubits, then Z of all"""
     ansatz: str = "style"
     layers: PositiveInt = 3
     """blocks of the circuit"""
@@ -119,7 +124,13 @@ class StyleGeneratorSettings(AnsatzSettings):
         Raises:
             CircuitError: the ansatz does not take so many qubits.
         """
-        return self.build(values, self.layers)
+        qubits = values // len(self.observables)
+        circuit = self.build(qubits, self.layers)
+        if self.observables == "z":
+            return circuit
+        places = [(pauli, qubit) for pauli in "XZ" for qubit in range(qubits)]
+        measured = ["I" * (circuit.qubits - 1 - qubit) + pauli + "I" * qubit for pauli, qubit in places]
+        return LayerCircuit(circuit.circuit, circuit.inputs, circuit.weights, measured, circuit.mixture)
 
 
 GeneratorSettings: TypeAlias = Annotated[
@@ -141,8 +152,17 @@ class DiscriminatorSettings(Settings):
 class GANSettings(Settings):
     """Two players: a generator of images, and a discriminator that tells them from real ones."""
 
+    added: ClassVar[frozenset[str]] = frozenset({"first_stage", "autoencoder", "code_reach"})
+
     kind: Literal["gan"] = "gan"
     """the kind of generator"""
+    first_stage: str | None = None
+    """null: it makes images. Else it makes codes of an autoencoder, which decodes them: a finished run, a preset or
+    `diffusers:FOLDER`, as for a latent diffusion"""
+    autoencoder: FirstStageSettings | None = None
+    """the settings of that autoencoder; null: as `first_stage` has them, which is what `qgen train` notes here"""
+    code_reach: float = Field(3.0, gt=0)
+    """how many standard deviations of a code's numbers are a 1 of the generator, whose numbers lie in [-1, 1]"""
     generator: GeneratorSettings = ConvGeneratorSettings()
     """makes images of latent numbers"""
     discriminator: DiscriminatorSettings = DiscriminatorSettings()

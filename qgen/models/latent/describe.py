@@ -20,6 +20,8 @@ def describe_latent_diffusion(model: LatentDiffusion) -> ModelDescription:
     code = model.codec.autoencoder.code_shape
     rows = [*_denoiser_rows(model.denoiser, code, runs)]
     rows += [Part(name, shape, count(model.get_submodule(name)), 0) for name, shape in shapes.items()]
+    if model.discriminator is not None:
+        rows.append(Part("discriminator", (1,), count(model.discriminator), 0))
     used = used_circuits(model)
     layers = [layer for layer in model.modules() if isinstance(layer, QuantumLayer)]
     return ModelDescription(

@@ -1,0 +1,81 @@
+"""A decoder that is trained along with the denoiser of its codes: what moves, what does not, and when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from small_runs import resume_small, small_autoencoder, small_latent, train_config, trainer
+
+from qgen.adversarial import DecoderObjective
+from qgen.data import open_images
+from qgen.generators.latent_diffusion import LatentDiffusionGenerator
+from qgen.models.autoencoder import read_autoencoder
+from qgen.runs import Run, load_checkpoint, new_run
+from qgen.sampling import open_trained
+from qgen.training import export
+
+JOINT = ("model.joint.start=2", "model.joint.steps=2", "model.joint.discriminator.extractor.width=4")
+
+
+@pytest.fixture(scope="module")
+def first_stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config = small_autoencoder("training.steps=2", "training.samples=0", "model.quantum.place=decoder")
+    run, _ = train_config(tmp_path_factory.mktemp("first") / "run", config)
+    ready = trainer(run, config)
+    ready.restore()
+    export(ready)
+    return run.path
+
+
+def tensors(run: Run) -> dict[str, dict[str, torch.Tensor]]:
+    return load_checkpoint(run.checkpoints()[-1]).tensors
+
+
+def test_the_decoder_moves_once_it_joins_and_the_encoder_never(first_stage: Path, tmp_path: Path) -> None:
+    saved = read_autoencoder(first_stage / "autoencoder.safetensors").weights
+    for steps in (2, 4):
+        run, _ = train_config(tmp_path / f"{steps}", small_latent(first_stage, *JOINT, f"training.steps={steps}"))
+        found = tensors(run)
+        weights = {name.removeprefix("codec.autoencoder."): value for name, value in found["weights"].items()}
+        moved = {name for name, value in saved.items() if not torch.equal(weights[name], value)}
+        assert all(name.startswith("decoder.") for name in moved)
+        assert bool(moved) == (steps > 2)
+        assert any(name.startswith("codec.autoencoder.decoder.") for name in found["ema"])
+        assert not any(name.startswith(("codec.autoencoder.encoder.", "discriminator.")) for name in found["ema"])
+        assert open_trained(run).generator.sample([1]).shape == (1, 1, 8, 8)
+
+
+def test_no_gradient_comes_to_denoiser_or_encoder(first_stage: Path, tmp_path: Path) -> None:
+    made = trainer(new_run("test", tmp_path / "run"), small_latent(first_stage, *JOINT, "model.joint.start=0"))
+    player = next(player.player for player in made.players if player.name == "decoder")
+    assert isinstance(player.objective, DecoderObjective)
+    images = made.images.scaled(torch.arange(4))
+    draws = player.objective.draw(4, (1, 8, 8), torch.Generator().manual_seed(1))
+    player.objective(images, draws, made.generator.conditioning.examples(4)).backward()
+    network = made.generator.network
+    found = {name for name, weight in network.named_parameters() if weight.grad is not None and weight.grad.any()}
+    assert found
+    assert all(name.startswith("codec.autoencoder.decoder.") for name in found)
+
+
+def test_a_resumed_run_comes_to_the_same_bits(first_stage: Path, tmp_path: Path) -> None:
+    whole, _ = train_config(tmp_path / "whole", small_latent(first_stage, *JOINT))
+    part, _ = train_config(tmp_path / "part", small_latent(first_stage, *JOINT, "training.steps=3"))
+    resume_small(part, ["training.steps=6"])
+    one, two = tensors(whole), tensors(part)
+    assert one.keys() == two.keys()
+    assert all(torch.equal(value, two[group][name]) for group in one for name, value in one[group].items())
+    assert whole.grid(6).read_bytes() == part.grid(6).read_bytes()
+
+
+def test_it_is_off_unless_asked_for(first_stage: Path, tmp_path: Path) -> None:
+    config = small_latent(first_stage)
+    assert "joint" not in config.model.plain()  # so that runs of before have the same fingerprint
+    made = trainer(new_run("test", tmp_path / "run"), config).generator
+    assert isinstance(made, LatentDiffusionGenerator)
+    assert [player.name for player in made.players()] == ["denoiser"]
+    assert {name.partition(".")[0] for name in made.network.state_dict()} == {"codec", "denoiser"}
+    assert not any(weight.requires_grad for weight in made.network.codec.parameters())
+    assert len(open_images(config.data)) == 64
