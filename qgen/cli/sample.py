@@ -29,8 +29,6 @@ Examples:
   qgen sample --backend ibm_fez --steps 1 --hardware tiles=auto --yes
   qgen sample --backend ibm_fez --place-anew --dry-run
   qgen sample --sampler ancestral  # all steps, as published
-  qgen sample runs/text --prompt "dark wide bag" --prompt "bright narrow dress" --count 16 --guidance 3
-  qgen sample runs/text --prompt "red heart" --negative-prompt "blue heart" --guidance 4
   qgen sample --interpolate 9 --count 36  # 4 rows, from image to image
   qgen sample --trajectory 10 --count 4  # from noise to images
   qgen sample --out digits.png --single"""
