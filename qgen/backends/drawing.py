@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from qgen.backends.batch import BatchPlan
 from qgen.backends.measurement import Basis, Outcomes
+from qgen.backends.measurement import Bits as Bits
 from qgen.circuits import LayerCircuit
 from qgen.circuits.arguments import whole_number
 from qgen.errors import BackendError
@@ -19,8 +19,6 @@ from qgen.randomness import Seed, Streams
 if TYPE_CHECKING:
     from qgen.backends.api import Executable
 
-#: What qubits read, one number each: 0 or 1.
-Bits: TypeAlias = npt.NDArray[np.uint8]
 #: Beyond all numbers of bases, readings and calibrations: points of a mixture are drawn from a stream of their own.
 POINTS = 1 << 34
 

@@ -308,7 +308,8 @@ def _plan_draws(generator: DrawsShots, backend: BilledBackend, count: int) -> tu
     if tiling is None or today is None:
         return ()
     cost, size = executable.cost_of_draws(1, count), (generator.drawn.circuit.qubits, len(tiling.tiles))
-    return (PlannedLayer("prior", *size, _range(today), 1, cost, backend.overrun(), executable.moved),)
+    layer = PlannedLayer("prior", *size, _range(today), 1, cost, backend.overrun(), executable.moved)
+    return (replace(layer, bound=executable.bound),)
 
 
 def _range(tiling: Tiling) -> tuple[float, float]:

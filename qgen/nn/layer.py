@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 import torch
@@ -145,10 +145,18 @@ class QuantumLayer(TorchConnector):
         super()._load_from_state_dict(state_dict, prefix, *others)
 
 
+@runtime_checkable
+class BindsWeights(Protocol):
+    """A module with a circuit that can be compiled for the weights as they are."""
+
+    def bind_weights(self) -> None:
+        """See `QuantumLayer.bind_weights`."""
+
+
 def bind_weights(module: torch.nn.Module) -> None:
     """Compile all circuits inside a module for the weights as they are now; see `QuantumLayer.bind_weights`."""
     for inner in module.modules():
-        if isinstance(inner, QuantumLayer):
+        if isinstance(inner, BindsWeights):
             inner.bind_weights()
 
 

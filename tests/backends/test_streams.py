@@ -197,7 +197,7 @@ def test_trajectories_of_two_rows_share_no_errors(monkeypatch: pytest.MonkeyPatc
         return original(*args, seed_simulator=seed_simulator, **options)
 
     monkeypatch.setattr(simulator, "run", spied)
-    run.outcomes(np.full((9, 1), 0.9), shots, Streams((4, 5, 6), 3), 0, np.array([np.eye(2)]))
+    run.bits(np.full((9, 1), 0.9), shots, Streams((4, 5, 6), 3), 0, np.array([np.eye(2)]))
     assert len(used) == 9
     assert np.diff(sorted(used)).min() > 2**32
 

@@ -9,7 +9,9 @@ import torch
 from cloud import cloud, hardware
 from small_runs import resume_small, train_config
 
+from qgen.backends.device.bound import BoundExecutable
 from qgen.costing import plan_sampling
+from qgen.errors import InputError
 from qgen.randomness import derive
 from qgen.runs import Run, RunConfig, read_config
 from qgen.runs.building import build_generator
@@ -67,3 +69,18 @@ def test_images_on_hardware_are_one_job_that_costs_what_was_planned(
         (job,) = server.ledger.jobs
     assert (plan.jobs, plan.circuits, plan.executions) == (1, 1, 1000) == (1, job.circuits, job.executions)
     assert job.seconds <= plan.seconds <= 3
+
+
+def test_sampling_compiles_the_circuit_for_its_weights(tmp_path: Path) -> None:
+    """As it does those of quantum layers: on a device a circuit whose angles are numbers is shorter."""
+    run, _ = train_config(tmp_path / "run", small("iqp", "backend.name=fake_manila"))
+    trained = open_trained(run)
+    prior = trained.generator.network.prior
+    assert isinstance(prior.executable, BoundExecutable)
+    assert trained.generator.sample(range(5)).shape == (5, 1, 8, 8)
+    with torch.no_grad():
+        prior.weight += 0.1
+    with pytest.raises(InputError, match="not those that the circuit was compiled for"):
+        prior.draw(3, 1)
+    prior.release_weights()
+    assert prior.draw(3, 1).shape == (3, 5)

@@ -15,6 +15,7 @@ from qiskit.circuit import Parameter
 
 from qgen.backends.aer.runner import RUN_BYTES
 from qgen.backends.aer.seeding import GAP, runs_of
+from qgen.backends.aer.wide import Chain
 from qgen.backends.api import Backend, Capabilities, Executable
 from qgen.backends.device.bound import compile_bound
 from qgen.backends.device.executable import DeviceExecutable
@@ -23,8 +24,8 @@ from qgen.backends.device.routing import RoutedCircuit
 from qgen.backends.drawing import Bits, bits_of
 from qgen.backends.measurement import (
     Measurement,
-    Outcomes,
-    permute_bits,
+    as_outcomes,
+    permute_columns,
     permute_probabilities,
     sample_bitstrings,
 )
@@ -33,6 +34,7 @@ from qgen.backends.mitigation.method import Mitigation
 from qgen.backends.mitigation.readout import Calibration
 from qgen.backends.parameters import Doubles
 from qgen.backends.settings import BackendSettings
+from qgen.backends.statevector.backend import fits
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError, InputError
 from qgen.extras import require_aer
@@ -44,6 +46,7 @@ from qgen.transpilation.delays import delay_parameters
 # state makes up for a factor of four (measured at 8 to 12 qubits).
 SHOTS_WORTH = 4
 MOST_DENSE = 13  # qubits of a density matrix: 1 GiB
+MOST_EXACT = 26  # qubits of the circuit, of which others than those of the density matrix read 0: 512 MiB for each row
 LABEL = "read"
 READING = 1 << 32  # beyond all numbers of bases: readout errors draw from a stream of their own
 
@@ -111,7 +114,7 @@ class NoisySimulation:
         calibration: by which errors of reading are inverted, shot by shot; None: they are part of values.
 
     Raises:
-        BackendError: the density matrix does not fit into memory.
+        BackendError: the density matrix, or the matrix product state of a shot, does not fit into memory.
     """
 
     def __init__(
@@ -124,6 +127,11 @@ class NoisySimulation:
     ) -> None:
         self._measurement, self._wires = measurement, routed.wires
         self._confusion, self._shots, self._calibration = noise.confusion, shots, calibration
+        if shots is None and len(routed.wires) > MOST_EXACT:
+            raise BackendError(
+                f"exact values of a noisy circuit of {len(routed.wires)} qubits are sums over all their outcomes; "
+                f"{MOST_EXACT} qubits are the most. Give shots (--shots 1024)"
+            )
         self._dense = _is_dense(len(routed.physical), shots)
         kind = Density if self._dense else Trajectories
         self._runs: list[Density | Trajectories] = [
@@ -133,22 +141,23 @@ class NoisySimulation:
     @property
     def method(self) -> str:
         values = "exact" if self._shots is None else f"{self._shots:,} shots"
-        return f"{'density matrix' if self._dense else 'trajectories'}, {values}"
+        wide = any(isinstance(run, Trajectories) and run.method != "statevector" for run in self._runs)
+        states = "trajectories of matrix product states" if wide else "trajectories"
+        return f"{'density matrix' if self._dense else states}, {values}"
 
     def values(self, angles: Doubles, streams: Streams) -> Doubles:
         if self._shots is None:
             states = [run.probabilities(angles) for run in self._runs if isinstance(run, Density)]  # all of them
             read = [permute_probabilities(apply_readout_error(state, self._confusion), self._wires) for state in states]
             return self._measurement.from_probabilities(read)
-        outcomes = [
-            run.outcomes(angles, self._shots, streams, basis, self._confusion) for basis, run in enumerate(self._runs)
-        ]
+        bits = [run.bits(angles, self._shots, streams, basis, self._confusion) for basis, run in enumerate(self._runs)]
         weights = self._calibration.weights(streams) if self._calibration else None
-        return self._measurement.from_outcomes([permute_bits(of_wires, self._wires) for of_wires in outcomes], weights)
+        outcomes = [as_outcomes(permute_columns(of_wires, self._wires)) for of_wires in bits]
+        return self._measurement.from_outcomes(outcomes, weights)
 
     def bits(self, angles: Doubles, shots: int, streams: Streams) -> Bits:
         (run,) = self._runs
-        return bits_of(run.outcomes(angles, shots, streams, 0, self._confusion), self._wires)
+        return permute_columns(run.bits(angles, shots, streams, 0, self._confusion), self._wires)
 
 
 def _is_dense(wires: int, shots: int | None) -> bool:
@@ -228,20 +237,28 @@ class Density:
             probabilities[rows] = [getattr(experiment.data, LABEL) for experiment in experiments]
         return probabilities
 
-    def outcomes(self, table: Doubles, shots: int, streams: Streams, basis: int, confusion: Doubles) -> Outcomes:
-        """See `Trajectories.outcomes`."""
+    def bits(self, table: Doubles, shots: int, streams: Streams, basis: int, confusion: Doubles) -> Bits:
+        """See `Trajectories.bits`."""
         read = apply_readout_error(self.probabilities(table), confusion)
-        return sample_bitstrings(read, shots, streams.generators(basis))
+        return bits_of(sample_bitstrings(read, shots, streams.generators(basis)), range(self._wires))
 
 
 class Trajectories:
-    """By one state for each shot, on which errors happen at random."""
+    """By one state for each shot, on which errors happen at random: a vector, or a matrix product state beyond memory.
+
+    Raises:
+        BackendError: the matrix product state does not fit either.
+    """
 
     def __init__(self, circuit: QuantumCircuit, parameters: Sequence[Parameter], model: Any) -> None:
-        self._run = NoisyRun(circuit.measure_all(inplace=False), parameters, model, "statevector")
+        self._wires, self.method = circuit.num_qubits, "statevector"
+        if not fits(self._wires):
+            Chain.as_numbered(circuit).check_memory()
+            self.method = "matrix_product_state"
+        self._run = NoisyRun(circuit.measure_all(inplace=False), parameters, model, self.method)
 
-    def outcomes(self, table: Doubles, shots: int, streams: Streams, basis: int, confusion: Doubles) -> Outcomes:
-        """Return what is read, (N, shots), for numbers (N, C), bit w of an outcome being wire w.
+    def bits(self, table: Doubles, shots: int, streams: Streams, basis: int, confusion: Doubles) -> Bits:
+        """Return what the k wires read, (N, shots, k), for numbers (N, C).
 
         Args:
             table: the numbers.
@@ -250,13 +267,14 @@ class Trajectories:
             basis: the number of the basis that the circuit measures in.
             confusion: (k, 2, 2); see `qgen.noise.apply_readout_error`.
         """
-        outcomes = np.empty((len(table), shots), dtype=np.int64)
+        bits = np.empty((len(table), shots, self._wires), dtype=np.uint8)
         # Delays of open length are bound before a run.
         for rows, seed in runs_of(streams, basis, GAP + 1 if self._run.open_delays else shots):
             result = self._run.results(table[rows], shots, seed, late=False, memory=True)
-            outcomes[rows] = [[int(word, 16) for word in one.data.memory] for one in result.results]
-        rngs = streams.generators(basis + READING)
-        return np.array([_with_readout_error(row, confusion, rng) for row, rng in zip(outcomes, rngs, strict=True)])
+            bits[rows] = [_bits_of_words(one.data.memory, self._wires) for one in result.results]
+        for row, rng in zip(bits, streams.generators(basis + READING), strict=True):
+            _add_readout_error(row, confusion, rng)
+        return bits
 
 
 def _length(seconds: float) -> float:
@@ -265,9 +283,16 @@ def _length(seconds: float) -> float:
     return seconds
 
 
-def _with_readout_error(outcomes: Outcomes, confusion: Doubles, rng: np.random.Generator) -> Outcomes:
-    flips = np.zeros_like(outcomes)
+def _bits_of_words(words: Sequence[str], wires: int) -> Bits:
+    """Bits (shots, k) of Aer's readings, hexadecimal numbers in which wire w is bit w."""
+    size = -(-wires // 8)
+    packed = b"".join(int(word, 16).to_bytes(size, "little") for word in words)
+    columns = np.frombuffer(packed, dtype=np.uint8).reshape(len(words), size)
+    return np.unpackbits(columns, axis=-1, count=wires, bitorder="little")
+
+
+def _add_readout_error(bits: Bits, confusion: Doubles, rng: np.random.Generator) -> None:
+    """Flip bits (shots, k) where they are read wrongly."""
     for wire, wrong in enumerate(confusion):
-        probability = wrong[[0, 1], [1, 0]][outcomes >> wire & 1]
-        flips |= (rng.random(len(outcomes)) < probability).astype(np.int64) << wire
-    return outcomes ^ flips
+        probability = wrong[[0, 1], [1, 0]][bits[:, wire]]
+        bits[:, wire] ^= rng.random(len(bits)) < probability

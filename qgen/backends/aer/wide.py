@@ -46,17 +46,35 @@ class Chain(NamedTuple):
     @classmethod
     def of(cls, circuit: QuantumCircuit) -> Chain:
         """Return an order with few gates across each cut: as the qubits are numbered, or by reverse Cuthill-McKee."""
-        qubits, gates = circuit.num_qubits, [step for step in circuit.data if len(step.qubits) == 2]
-        pairs = np.array([[circuit.find_bit(qubit).index for qubit in step.qubits] for step in gates]).reshape(-1, 2)
-        ranks = np.array([2 if step.operation.name == "swap" else 1 for step in gates], dtype=np.int64)
+        qubits, (pairs, ranks) = circuit.num_qubits, _gates_on_pairs(circuit)
         links = np.ones(2 * len(pairs)), (pairs.T.reshape(-1), pairs[:, ::-1].T.reshape(-1))
         graph = coo_array(links, shape=(qubits, qubits)).tocsr()
         orders = np.arange(qubits), reverse_cuthill_mckee(graph, symmetric_mode=True)
         return min((cls._in_order(order, pairs, ranks) for order in orders), key=lambda chain: chain.numbers)
 
     @classmethod
+    def as_numbered(cls, circuit: QuantumCircuit) -> Chain:
+        """Return the order in which the qubits are numbered."""
+        return cls._in_order(np.arange(circuit.num_qubits), *_gates_on_pairs(circuit))
+
+    def check_memory(self) -> None:
+        """Refuse a state that may not fit.
+
+        Raises:
+            BackendError: it may need more memory than there is; the message says how much, and the bond dimension.
+        """
+        needed, free = 16 * self.numbers, free_memory()
+        if needed > free:
+            raise BackendError(
+                f"{len(self.order)} qubits do not fit into memory as a state vector, and with these gates their matrix "
+                f"product state has a bond dimension of up to 2^{self.bond}: up to 2^{log2(needed):.0f} bytes, "
+                f"and {format_bytes(free)} are free. Take fewer qubits, or couplings that reach less far, as `line` or "
+                "`heavy-hex`"
+            )
+
+    @classmethod
     def _in_order(cls, order: Integers, pairs: Integers, ranks: Integers) -> Chain:
-        ends = np.sort(np.argsort(order)[pairs.astype(np.int64)], axis=1)
+        ends = np.sort(np.argsort(order)[pairs], axis=1)
         changes = np.zeros(len(order) + 1, dtype=np.int64)  # of the gates across a cut, from each cut to the next
         np.add.at(changes, ends[:, 0] + 1, ranks)
         np.add.at(changes, ends[:, 1] + 1, -ranks)
@@ -84,14 +102,7 @@ class WideExecutable(Executable):
         self._parameters = conditional.inputs + conditional.weights
         self._circuit = _taken_apart(ideal_circuit(conditional.circuit))
         self.chain = Chain.of(self._circuit)
-        needed, free = 16 * self.chain.numbers, free_memory()
-        if needed > free:
-            raise BackendError(
-                f"{circuit.qubits} qubits do not fit into memory as a state vector, and with these gates their matrix "
-                f"product state has a bond dimension of up to 2^{self.chain.bond}: up to 2^{log2(needed):.0f} bytes, "
-                f"and {format_bytes(free)} are free. Take fewer qubits, or couplings that reach less far, as `line` or "
-                "`heavy-hex`"
-            )
+        self.chain.check_memory()
 
     def __reduce__(self) -> Any:
         return WideExecutable, (self.circuit, self.backend)
@@ -143,6 +154,14 @@ class WideExecutable(Executable):
         if not result.success:
             raise BackendError(f"Aer could not run this circuit of {circuit.num_qubits} qubits: {result.status}")
         return result.data(0)
+
+
+def _gates_on_pairs(circuit: QuantumCircuit) -> tuple[Integers, Integers]:
+    """Return the qubits (G, 2) of gates on two, and the logarithms (G,) to base 2 of the products that they sum."""
+    gates = [step for step in circuit.data if len(step.qubits) == 2 and step.operation.name != "barrier"]
+    pairs = [[circuit.find_bit(qubit).index for qubit in step.qubits] for step in gates]
+    ranks = [2 if step.operation.name == "swap" else 1 for step in gates]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2), np.array(ranks, dtype=np.int64)
 
 
 def _taken_apart(circuit: QuantumCircuit) -> QuantumCircuit:

@@ -14,10 +14,11 @@ from qgen.backends.api import Backend, Capabilities, Executable
 from qgen.backends.device.bound import compile_bound
 from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.noisy_device import open_calibrated
-from qgen.backends.device.routing import refuse_open_delays, route_layer
+from qgen.backends.device.routing import RoutedCircuit, refuse_open_delays, route_layer
 from qgen.backends.device.sampling import DEFAULT_SHOTS, SampledSubmitter, tile
 from qgen.backends.device.saved_layouts import SavedLayouts
 from qgen.backends.settings import BackendSettings
+from qgen.backends.statevector.backend import fits
 from qgen.circuits import LayerCircuit
 from qgen.devices import Device
 from qgen.randomness import Streams
@@ -61,6 +62,7 @@ class LocalRuntimeBackend(Backend):
         target = self.snapshot.target
         routed, measurement = route_layer(circuit, target, saved=self._saved)
         refuse_open_delays(routed, self.name)
+        _check_memory(routed)
         sampler = LocalSampler(self.snapshot.backend.target, routed.physical)
         submitter = SampledSubmitter(routed, measurement, tile(routed, target), self._shots, sampler)
         return DeviceExecutable(circuit, self, routed, submitter)
@@ -94,6 +96,15 @@ class LocalSampler:
         from qgen.backends.device.row_simulator import RowSimulator
 
         return RowSimulator.of(self._target, self._qubits)
+
+
+def _check_memory(routed: RoutedCircuit) -> None:
+    """Refuse what fits neither as a state vector nor as a matrix product state; see `Chain.check_memory`."""
+    from qgen.backends.aer.wide import Chain
+
+    if not fits(len(routed.physical)):
+        for circuit in routed.circuits:
+            Chain.as_numbered(circuit).check_memory()
 
 
 def open_snapshot(settings: BackendSettings, journal: Path | None) -> Backend:

@@ -12,6 +12,8 @@ from qiskit.transpiler import Target
 from qiskit_aer import AerSimulator
 
 from qgen.backends.aer.seeding import Run
+from qgen.backends.statevector.backend import fits
+from qgen.errors import BackendError
 from qgen.noise.device_noise import TargetBackend
 
 
@@ -29,8 +31,14 @@ class RowSimulator(AerSimulator):  # type: ignore[misc]  # ships no types
 
     @classmethod
     def of(cls, target: Target, qubits: Collection[int]) -> RowSimulator:
-        """Return a simulator with the noise of these qubits; circuits are on the whole device, and use no others."""
-        return cls.from_backend(TargetBackend(_part(target, qubits)))  # type: ignore[no-any-return]
+        """Return a simulator with the noise of these qubits; circuits are on the whole device, and use no others.
+
+        Beyond memory it runs matrix product states.
+        """
+        simulator = cls.from_backend(TargetBackend(_part(target, qubits)))
+        if not fits(len(qubits)):
+            simulator.set_options(method="matrix_product_state")
+        return simulator  # type: ignore[no-any-return]
 
     def run(
         self,
@@ -60,6 +68,9 @@ class RowSimulator(AerSimulator):  # type: ignore[misc]  # ships no types
             binds = [{parameter: [numbers[row] for row in rows] for parameter, numbers in bound.items()}]
             arguments = ([circuit], binds) if bound else ([circuit] * len(rows), None)
             whole = super().run(*arguments, seed_simulator=seed, **options).result()
+            if not whole.success:
+                status = next((one.status for one in whole.results if not one.success), whole.status)
+                raise BackendError(f"Aer could not run this circuit on a device's snapshot: {status}")
             by_row |= zip(rows, whole.results, strict=True)
         whole.results = [by_row[row] for row in range(count)]
         if not bound:

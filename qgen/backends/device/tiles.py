@@ -12,7 +12,7 @@ from qiskit.transpiler import Target
 
 from qgen.backends.device.routing import RoutedCircuit
 from qgen.backends.drawing import Bits
-from qgen.backends.measurement import Basis, Outcomes
+from qgen.backends.measurement import MOST_IN_INTEGER, Basis, Outcomes
 from qgen.backends.parameters import Doubles
 from qgen.errors import BackendError
 from qgen.transpilation.circuit_metrics import compute_metrics
@@ -105,14 +105,18 @@ class TiledCircuits:
         """Return angles (ceil(N / T), T C) of the wide circuits for N bindings (N, C); the last one fills up."""
         return table[self._bindings(len(table))].reshape(self.rows(len(table)), len(self._tiles) * table.shape[1])
 
-    def outcomes(self, results: Sequence[Any], samples: int) -> list[Outcomes]:
+    def outcomes(self, results: Sequence[Any], samples: int) -> list[Outcomes] | list[Bits]:
         """Return the outcomes (N, shots) of the bindings for each basis, in order; bit q is the reading of qubit q.
+
+        Of more than 62 qubits they are bits (N, shots, n).
 
         Args:
             results: a Sampler's, one for each circuit. Without parameters, all rows of one circuit follow one another.
             samples: how many bindings N.
         """
         rows = self.rows(samples)
+        if len(self._routed.wires) > MOST_IN_INTEGER:
+            return self.bits(results, samples)
         return [
             np.concatenate([_integers(getattr(result.data, name), rows) for name in self._names])[:samples]
             for result in results

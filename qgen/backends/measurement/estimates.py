@@ -10,11 +10,9 @@ import numpy as np
 from qiskit.quantum_info import SparsePauliOp
 
 from qgen.backends.measurement.bases import Pauli, count_qubits, group, pauli_strings
-from qgen.backends.measurement.outcomes import Outcomes, chunks
+from qgen.backends.measurement.outcomes import Bits, Outcomes, chunks
+from qgen.backends.measurement.wide import bit_means
 from qgen.backends.parameters import Doubles
-from qgen.errors import BackendError
-
-MOST_QUBITS = 62  # an outcome is an int64, in which every qubit has a bit
 
 
 class Measurement:
@@ -23,22 +21,14 @@ class Measurement:
     A string that several bases read is averaged over all of them.
 
     Args:
-        observables: O sums of Pauli strings with real coefficients on the same n qubits.
+        observables: O sums of Pauli strings with real coefficients on the same n qubits, any number of them.
 
     Attributes:
         bases: B bases to measure in, as by `measurement_bases`; none where all strings are identities.
-
-    Raises:
-        BackendError: more than 62 qubits.
     """
 
     def __init__(self, observables: Sequence[SparsePauliOp]) -> None:
         self._qubits = count_qubits(observables)
-        if self._qubits > MOST_QUBITS:
-            raise BackendError(
-                f"the observables are on {self._qubits} qubits, but at most {MOST_QUBITS} can be measured by counting: "
-                "take a circuit of fewer qubits"
-            )
         strings = pauli_strings(observables)
         self._constant = strings.pop(Pauli(0, 0), np.zeros(len(observables)))
         bases = group(strings)
@@ -46,8 +36,10 @@ class Measurement:
         read = {pauli: row / sum(basis.contains(pauli) for basis in bases) for pauli, row in strings.items()}
         self._shares = [_share({pauli: row for pauli, row in read.items() if basis.contains(pauli)}) for basis in bases]
 
-    def from_outcomes(self, outcomes: Sequence[Outcomes], weights: Doubles | None = None) -> Doubles:
+    def from_outcomes(self, outcomes: Sequence[Outcomes | Bits], weights: Doubles | None = None) -> Doubles:
         """Estimate values (N, O) from outcomes (N, shots), one array for each basis; bit q is the reading of qubit q.
+
+        Of more than 62 qubits they are bits (N, shots, n).
 
         Without bases the one row (1, O) of constants, which broadcasts; likewise in the other two methods.
 
@@ -57,10 +49,12 @@ class Measurement:
         """
         values = self._constant[None]
         for readings, share in zip(outcomes, self._shares, strict=True):
-            if weights is None:
-                means = _parities(readings, share.masks, self._qubits)
+            if readings.ndim == 3:
+                means = bit_means(readings.astype(np.uint8, copy=False), share.strings, weights)
+            elif weights is None:
+                means = _parities(readings.astype(np.int64, copy=False), share.masks, self._qubits)
             else:
-                means = _weighted(readings, share.masks, weights)
+                means = _weighted(readings.astype(np.int64, copy=False), share.masks, weights)
             values = values + _combined(means, share.coefficients)
         return values
 
@@ -92,16 +86,20 @@ class Measurement:
 class _Share(NamedTuple):
     """What one basis contributes.
 
-    masks: (S,), for each string the qubits whose parity is read, as bits; coefficients: (S, O).
+    strings: S of them, each the qubits whose parity is read, as bits; coefficients: (S, O).
     """
 
-    masks: Outcomes
+    strings: tuple[int, ...]
     coefficients: Doubles
+
+    @property
+    def masks(self) -> Outcomes:
+        """The strings as an array (S,), where integers hold them."""
+        return np.array(self.strings, dtype=np.int64)
 
 
 def _share(strings: dict[Pauli, Doubles]) -> _Share:
-    masks = np.array([pauli.support for pauli in strings], dtype=np.int64)
-    return _Share(masks, np.array(list(strings.values())))
+    return _Share(tuple(pauli.support for pauli in strings), np.array(list(strings.values())))
 
 
 def _parities(outcomes: Outcomes, masks: Outcomes, qubits: int) -> Doubles:

@@ -1,8 +1,9 @@
-"""Outcomes of measurements as integers: sampled, and permuted from wires to qubits."""
+"""Outcomes of measurements as integers, or as bits where these are too many: sampled, and permuted to qubits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,10 @@ from qgen.backends.parameters import Doubles
 from qgen.errors import BackendError
 
 Outcomes = npt.NDArray[np.int64]
+#: What qubits read, one number each: 0 or 1.
+Bits: TypeAlias = npt.NDArray[np.uint8]
+#: An outcome of so many qubits is an int64, in which each has a bit; of more, it is bits.
+MOST_IN_INTEGER = 62
 
 CHUNK = 1 << 20  # numbers that a step over rows holds at a time
 ROUNDING = 1e-3  # by which probabilities, computed in single precision perhaps, may miss a sum of one
@@ -52,6 +57,36 @@ def permute_bits(outcomes: Outcomes, wires: Sequence[int]) -> Outcomes:
         if wire >= 0:
             permuted |= (outcomes >> wire & 1) << qubit
     return permuted
+
+
+def read_by_qubits(outcomes: Outcomes, wires: Sequence[int]) -> Outcomes | Bits:
+    """Return what `permute_bits` does; of more qubits than an integer has room for, bits (..., n)."""
+    if len(wires) <= MOST_IN_INTEGER:
+        return permute_bits(outcomes, wires)
+    bits = np.zeros((*outcomes.shape, len(wires)), dtype=np.uint8)
+    for qubit, wire in enumerate(wires):
+        if wire >= 0:
+            bits[..., qubit] = outcomes >> wire & 1
+    return bits
+
+
+def permute_columns(bits: Bits, wires: Sequence[int]) -> Bits:
+    """Return bits (..., n) of qubits from those (..., k) of wires: see `permute_bits`."""
+    permuted = np.zeros((*bits.shape[:-1], len(wires)), dtype=np.uint8)
+    read = [qubit for qubit, wire in enumerate(wires) if wire >= 0]
+    permuted[..., read] = bits[..., [wires[qubit] for qubit in read]]
+    return permuted
+
+
+def as_outcomes(bits: Bits) -> Outcomes | Bits:
+    """Return bits (..., n) as integers (...), bit q being column q; as they are where they are too many for one."""
+    qubits = bits.shape[-1]
+    if qubits > MOST_IN_INTEGER:
+        return bits
+    outcomes = np.zeros(bits.shape[:-1], dtype=np.int64)
+    for qubit in range(qubits):
+        outcomes |= bits[..., qubit].astype(np.int64) << qubit
+    return outcomes
 
 
 def permute_probabilities(probabilities: Doubles, wires: Sequence[int]) -> Doubles:

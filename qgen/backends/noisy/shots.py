@@ -6,7 +6,7 @@ from itertools import product
 
 from qgen.backends.device.noisy_device import Placed
 from qgen.backends.drawing import Bits, bits_of
-from qgen.backends.measurement import Basis, Outcomes, permute_bits, sample_bitstrings
+from qgen.backends.measurement import Basis, Outcomes, read_by_qubits, sample_bitstrings
 from qgen.backends.measurement.estimates import walsh_hadamard_rows
 from qgen.backends.mitigation.compile import Part
 from qgen.backends.mitigation.readout import without_readout
@@ -98,9 +98,9 @@ class _ReadBasis:
         values = self._exact.values(angles, NO_STREAMS)
         return walsh_hadamard_rows(values, len(self.qubits)) / values.shape[1]
 
-    def outcomes(self, drawn: Outcomes) -> Outcomes:
+    def outcomes(self, drawn: Outcomes) -> Outcomes | Bits:
         """Return outcomes of all logical qubits from those of the ones that are read."""
         places = [-1] * self._count
         for place, qubit in enumerate(self.qubits):
             places[qubit] = place
-        return permute_bits(drawn, places)
+        return read_by_qubits(drawn, places)

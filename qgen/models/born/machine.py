@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from qgen.backends import Backend, open_backend
+from qgen.backends import Backend, Executable
 from qgen.backends.batch import Batch
 from qgen.backends.drawing import along_z
 from qgen.backends.statevector.outcomes import OutcomeProbabilities
@@ -15,6 +15,7 @@ from qgen.circuits import LayerCircuit
 from qgen.circuits.iqp import IQP
 from qgen.errors import CircuitError
 from qgen.models.born.strings import data_values, draw_strings, exact_mmd, mmd, phases
+from qgen.nn.compiled import CompiledCircuit
 
 #: Qubits of exact probabilities: their gradients hold two states.
 MOST_EXACT = 20
@@ -40,7 +41,7 @@ class BornMachine(nn.Module):
     Attributes:
         weight: (W,), the angles.
         bits: how many are drawn.
-        executable: draws them.
+        compiled: the circuit on its backend.
 
     Raises:
         CircuitError: the circuit has inputs, or more qubits than its loss allows.
@@ -72,13 +73,29 @@ class BornMachine(nn.Module):
             )
         self.scales, self.strings, self.samples = scales, strings, samples
         self.bits = self.circuit.qubits - self.hidden
-        self.backend = open_backend(backend) if isinstance(backend, str) else backend
-        self.executable = self.backend.compile(self.circuit)
+        self.compiled = CompiledCircuit.build(self.circuit, backend)
         self.outcomes = None if self.circuit.qubits > MOST_EXACT else OutcomeProbabilities(self.circuit)
         source = torch.Generator().manual_seed(seed)
         self.weight = nn.Parameter(0.1 * torch.randn(self.circuit.num_weights, generator=source))
         masks = torch.zeros(0, 0) if self.iqp is None else torch.from_numpy(self.iqp.masks).float()
         self.register_buffer("masks", masks, persistent=False)
+
+    @property
+    def executable(self) -> Executable:
+        """What draws the bits."""
+        return self.compiled.executable
+
+    def bind_weights(self) -> None:
+        """Compile for the weights as they are now, as sampling does; see `QuantumLayer.bind_weights`.
+
+        Raises:
+            BackendError, CircuitError: the backend cannot serve the circuit at these weights.
+        """
+        self.compiled = self.compiled.bound(self.weight)
+
+    def release_weights(self) -> None:
+        """Compile for any weights."""
+        self.compiled = self.compiled.bound(None)
 
     def draw(self, count: int, seed: int) -> Tensor:
         """Return bits (count, n), uint8, on the CPU: as many shots of the one circuit."""

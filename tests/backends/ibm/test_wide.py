@@ -1,0 +1,68 @@
+"""Circuits of more than 62 qubits on IBM's hardware: bits, and the plan of a preset's images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cloud import cloud, hardware
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from small_runs import train_config
+from typer.testing import CliRunner
+
+from qgen import LayerCircuit
+from qgen.cli.main import app
+from qgen.runs import read_config
+
+QUBITS, SHOTS = 100, 300
+
+
+def test_100_qubits_are_one_job_whose_bits_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    """RYs by 0 and pi, then CX on pairs; qubit 50 is 1 in a quarter of the shots, and so is its partner."""
+    ones = rng.integers(0, 2, QUBITS)
+    angles = np.pi * ones
+    angles[50:52] = np.pi / 3, 0.0
+    theta, circuit = ParameterVector("t", QUBITS), QuantumCircuit(QUBITS)
+    for qubit in range(QUBITS):
+        circuit.ry(theta[qubit], qubit)
+    for qubit in (3, 50, 80):
+        circuit.cx(qubit, qubit + 1)
+    ones[[4, 81]] ^= ones[[3, 80]]
+    certain = [qubit for qubit in range(QUBITS) if qubit not in (50, 51)]
+    with cloud(tmp_path, monkeypatch, "fake_fez") as server, hardware(tmp_path, "ibm_fez", shots=SHOTS) as backend:
+        executable = backend.compile(LayerCircuit(circuit, [], theta), angles)
+        plan = executable.cost_of_draws(1, SHOTS)
+        bits = executable.draw(np.zeros(0), angles, SHOTS, 1)
+        values = executable.expectations(np.zeros(0), angles, 2)
+        drawn, _ = server.ledger.jobs
+    assert bits.shape == (SHOTS, QUBITS)
+    np.testing.assert_array_equal(bits[:, certain], np.tile(ones[certain], (SHOTS, 1)))
+    np.testing.assert_array_equal(bits[:, 50], bits[:, 51])
+    spread = 5.5 * np.sqrt(3 / 16 / SHOTS)
+    assert abs(bits[:, 50].mean() - 0.25) < spread
+    np.testing.assert_array_equal(values[certain], 1.0 - 2.0 * ones[certain])
+    assert abs(values[50] - 0.5) < 2 * spread
+    assert (plan.jobs, plan.circuits, plan.executions) == (1, 1, SHOTS) == (1, drawn.circuits, drawn.executions)
+
+
+def test_1000_images_of_64_bits_are_one_job_of_at_most_3_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = ("training.steps=2", "model.encoder_steps=1", "training.batch=8", "data.limit=16", "training.decay=none")
+    fewer = ("model.prior.strings=8", "model.prior.samples=8", "training.judged=0", "training.sample_every=null")
+    run, _ = train_config(tmp_path / "run", read_config("iqp-digits", [*steps, *fewer]))
+    with cloud(tmp_path, monkeypatch, "fake_fez") as server:
+        command = ["sample", str(run.path), "--backend", "ibm_fez", "--count", "1000", "--dry-run", "--json"]
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+        assert not server.ledger.jobs
+    plan = json.loads(result.stdout)["plan"]
+    assert (plan["jobs"], plan["circuits"], plan["executions"]) == (1, 1, 1000)
+    assert plan["qpu_seconds"] <= 3
+    (layer,) = plan["layers"]
+    assert (layer["qubits"], layer["weights"]) == (64, "bound")
