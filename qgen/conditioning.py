@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, final
 
@@ -288,7 +288,11 @@ class TextConditioning:
         """
         asked = self.asked(count)
         different = list(dict.fromkeys(asked))
-        return self.encoder.encode(different, prompts=True).chosen(_places(different, asked))
+        return self.encoder.encode(different, prompts=self.prompts is not None).chosen(_places(different, asked))
+
+    def with_examples(self, captions: tuple[str, ...]) -> TextConditioning:
+        """Return the same conditioning with other examples of captions, which are read as those in training are."""
+        return replace(self, facts=replace(self.facts, examples=captions))
 
     def asked(self, count: int) -> list[str]:
         """Return the prompts of so many images."""

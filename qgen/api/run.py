@@ -18,11 +18,20 @@ from qgen.data.distributions import DISTRIBUTIONS
 from qgen.errors import BudgetError
 from qgen.progress import make_console, progress_bar
 from qgen.runs import Run, RunConfig, find_run
-from qgen.sampling import Trained, check_count, open_trained, sample_facts, sample_images, sampling_config
+from qgen.sampling import (
+    Trained,
+    asking_captions,
+    check_count,
+    open_trained,
+    sample_facts,
+    sample_images,
+    sampling_config,
+)
 from qgen.training import choose_device
 
 if TYPE_CHECKING:
     from qgen.api.images import Images
+    from qgen.conditioning import ConditionSource
     from qgen.evaluation import Evaluation
     from qgen.models.description import ModelDescription
     from qgen.training.device import Device
@@ -118,7 +127,7 @@ class TrainedRun:
         circuits = {"name": backend, "shots": shots, **(backend_options or {})}
         labels = [label] if isinstance(label, int) else label
         how = {"sampler": sampler, "steps": steps, "guidance": guidance, "labels": labels}
-        values, facts = self._sample(_given(circuits), _given(how), count, seed, device, max_qpu_seconds, progress)
+        values, facts, _ = self._sample(_given(circuits), _given(how), count, seed, device, max_qpu_seconds, progress)
         data = self.config.data
         return Images(values, facts, open_images(data) if data.name in DISTRIBUTIONS else None)
 
@@ -155,7 +164,7 @@ class TrainedRun:
         Raises:
             QgenError: see `sample`; or real images or weights are missing.
         """
-        from qgen.evaluation import PROTOCOLS, evaluate_images, open_reference
+        from qgen.evaluation import PROTOCOLS, Requested, evaluate_images, open_reference
         from qgen.metrics import open_feature_space
 
         folder = None if data_dir is None else Path(data_dir)
@@ -165,10 +174,12 @@ class TrainedRun:
         space = open_feature_space(features, reference.whole, None if weights is None else Path(weights))
         wanted = count or min(_EVALUATED, len(reference.real))
         circuits = _given({"name": backend, "shots": shots, **(backend_options or {})})
-        values, facts = self._sample(circuits, {}, wanted, seed, device, max_qpu_seconds, progress)
+        captions = reference.captions(wanted)
+        values, facts, source = self._sample(circuits, {}, wanted, seed, device, max_qpu_seconds, progress, captions)
+        requested = Requested.of_samples(source, wanted, reference.whole)
         with progress_bar(console, "measuring") as bar:
-            name = self._run.name
-            return evaluate_images(values, name, facts, space, reference, PROTOCOLS["default"], progress=bar)
+            name, protocol = self._run.name, PROTOCOLS["default"]
+            return evaluate_images(values, name, facts, space, reference, protocol, progress=bar, requested=requested)
 
     def describe(self) -> ModelDescription:
         """Return its layers, parameters and circuits."""
@@ -185,17 +196,19 @@ class TrainedRun:
         device: Device,
         max_qpu_seconds: float | None,
         progress: bool,
-    ) -> tuple[Any, dict[str, Any]]:
-        """Return images (count, C, H, W) and where they came from."""
+        captions: tuple[str, ...] | None = None,
+    ) -> tuple[Any, dict[str, Any], ConditionSource | None]:
+        """Return images (count, C, H, W), where they came from, and what they were asked for."""
         check_settings(sampling_config(self._run, circuits, how).backend)
         where = choose_device(device)
-        trained = open_trained(self._run, circuits, how)
+        trained = asking_captions(open_trained(self._run, circuits, how), captions)
         with closing(trained.backend):
             check_count(count, trained.generator.shape)
             _authorize(trained, count, seed, max_qpu_seconds)
             with progress_bar(make_console(quiet=not progress), "sampling") as bar:
                 values = sample_images(trained, count, seed, where, bar)
-            return values, sample_facts(trained, count, seed, torch.device(where))
+            facts = sample_facts(trained, count, seed, torch.device(where))
+            return values, facts, trained.generator.conditioning
 
     def _repr_html_(self) -> str:
         rows = {"run": str(self.path), "kind": self.config.model.kind, "steps": f"{self.steps:,}"}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from qgen.data import DataSettings
     from qgen.evaluation import Baseline, ControlImages, Evaluation, Evaluator, Protocol, Reference, TrialResult
+    from qgen.evaluation.asked import Requested
     from qgen.metrics import FeatureSpace
     from qgen.runs import Run
     from qgen.sampling import Trained
@@ -40,6 +41,10 @@ images with the outputs of its circuits replaced by their mean (no circuits
 run), and shuffled (as many again, so twice the time; never on a device).
 Controls that are trained, as a classical twin or a model without circuits,
 are runs of their own: --compare RUN, or `qgen study compare`.
+
+Of a model with labels or prompts it is also counted how many samples are of
+the class, and have the attributes, that they were asked for. Without
+--prompt these are the captions of the reference images, in turn.
 
 FID, KID and Inception Score of publications are of Inception's features:
 --protocol defalco2024, with weights that you have (--weights FILE.pth).
@@ -131,6 +136,7 @@ def evaluate(
     backend: options.BackendArgs,
     spending: confirmation.SpendingArgs,
     sampler: options.SamplerArgs,
+    prompt: options.Prompt = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE.html", help="The page; default: in the run's folder `evaluation`."),
@@ -149,7 +155,7 @@ def evaluate(
         raise typer.BadParameter(f"{str(out)!r} does not end in .html.", param_hint="--out")
     request = _request(protocol, features, weights, count, seed, data_dir, device)
     request = request._replace(baselines=baselines, controls=controls)
-    sampling = Sampling(backend.settings(), sampler.settings(), spending)
+    sampling = Sampling(backend.settings(), sampler.settings(prompts=prompt), spending)
     console = make_console(as_json)
     if what is not None and what.is_dir() and not (what / "config.yaml").is_file():
         if sampling.given or compare or baselines:
@@ -222,7 +228,7 @@ def _of_runs(
         evaluations.append(_evaluate_hybrid(console, sampled, run.name, evaluator))
         for each in sampled.baselines:
             known = each.name if len(runs) == 1 else f"{each.name} of {run.name}"
-            evaluations.append(_evaluate(console, each.images, known, each.facts, evaluator))
+            evaluations.append(_evaluate(console, each.images, known, each.facts, evaluator, sampled.requested))
     name = "-".join([names[0], request.features, *(run.name for run in runs[1:])])
     if request.baselines:
         name += "-baselines"
@@ -240,6 +246,7 @@ class Sampled(NamedTuple):
     baselines: list[Baseline]
     controls: list[ControlImages]
     trials: tuple[TrialResult, ...]
+    requested: Requested | None
 
 
 def _sample(
@@ -248,14 +255,15 @@ def _sample(
     """Return samples of a run; None after a dry run."""
     import torch
 
-    from qgen.evaluation import check_baselines, run_trials, sample_baselines, sample_controls
+    from qgen.evaluation import Requested, check_baselines, run_trials, sample_baselines, sample_controls
     from qgen.nn import describe_runs, output_means
-    from qgen.sampling import check_count, open_trained, sample_facts, sample_images, sample_name
+    from qgen.sampling import asking_captions, check_count, open_trained, sample_facts, sample_images, sample_name
     from qgen.training import choose_device
 
     device = choose_device(request.device)
     trained = open_trained(run, sampling.backend, sampling.sampler)
     count, seed = request.image_count or min(MAX_COUNT, len(reference.real)), request.seed
+    trained = asking_captions(trained, reference.captions(count))
     with closing(trained.backend):
         generator = trained.generator
         if request.baselines:
@@ -286,7 +294,8 @@ def _sample(
             with progress_bar(console, "fitting baselines") as bar:
                 baselines += sample_baselines(generator, reference.train, count, seed, device, bar)
         facts = sample_facts(trained, count, seed, torch.device(device))
-        return Sampled(images, facts, sample_name(trained, count, seed), baselines, controls, trials)
+        requested = Requested.of_samples(generator.conditioning, count, reference.whole)
+        return Sampled(images, facts, sample_name(trained, count, seed), baselines, controls, trials, requested)
 
 
 def _cost_of_controls(trained: Trained, circuits: int) -> str:
@@ -361,17 +370,23 @@ def _evaluate_hybrid(console: Console, sampled: Sampled, name: str, evaluator: E
 
     from qgen.evaluation import Controls, compare_controls
 
-    found = _evaluate(console, sampled.images, name, sampled.facts, evaluator)
+    def evaluate(images: torch.Tensor, name: str, facts: Mapping[str, Any]) -> Evaluation:
+        return _evaluate(console, images, name, facts, evaluator, sampled.requested)
+
+    found = evaluate(sampled.images, name, sampled.facts)
     if not sampled.controls and not sampled.trials:
         return found
-    beside = compare_controls(
-        found, sampled.controls, lambda images, name, facts: _evaluate(console, images, name, facts, evaluator)
-    )
+    beside = compare_controls(found, sampled.controls, evaluate)
     return replace(found, controls=Controls(beside, sampled.trials))
 
 
 def _evaluate(
-    console: Console, images: torch.Tensor, name: str, facts: Mapping[str, Any], evaluator: Evaluator
+    console: Console,
+    images: torch.Tensor,
+    name: str,
+    facts: Mapping[str, Any],
+    evaluator: Evaluator,
+    requested: Requested | None = None,
 ) -> Evaluation:
     with progress_bar(console, "measuring") as bar:
-        return evaluator(images, name, facts, bar)
+        return evaluator(images, name, facts, bar, requested)

@@ -16,6 +16,8 @@ AttributeName: TypeAlias = Literal["slant", "thickness", "brightness", "width"]
 Values: TypeAlias = NDArray[np.float64]
 _TINY = 1e-9
 _CHUNK = 4096
+#: Decimals of measured values.
+_DIGITS = 9
 #: How often the full caption of an image stands beside its class alone.
 _FULL, _CLASS = 3, 1
 
@@ -100,7 +102,8 @@ def measure_attributes(images: NDArray[np.uint8], names: Sequence[AttributeName]
         grey = images[rows].mean(1, dtype=np.float64) / 255
         for column, name in enumerate(names):
             values[rows, column] = ATTRIBUTES[name].measure(grey)
-    return values
+    # Sums of a batch depend on its size in their last digits, and a real image can lie just where its class is cut.
+    return values.round(_DIGITS)
 
 
 @dataclass(frozen=True)

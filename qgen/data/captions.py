@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from qgen import user_files
 from qgen.captions import Captions, words_of
-from qgen.data.attributes import AttributeScheme, caption_name, scheme_words
+from qgen.data.attributes import AttributeScheme, caption_name
 from qgen.data.image_set import ImageSet
 from qgen.data.settings import DataSettings
 from qgen.errors import DataError, short_repr
@@ -49,13 +50,14 @@ def captioned(
         captions = own
     elif images.labels is None or images.class_names is None:
         raise DataError(f"`data.captions={settings.captions}` makes captions of classes, and {images.name} has none")
-    elif settings.captions == "class":
-        names = [caption_name(name) for name in images.class_names]
-        captions = Captions.of(([names[label]] for label in images.labels.tolist()), scheme_words(names, ()))
     else:
-        pixels, labels = images.images.numpy(), images.labels.numpy()
-        scheme = scheme or AttributeScheme.of(pixels, labels, images.class_names, settings.attribute_names)
-        captions = Captions.of(scheme.captions(pixels, labels), scheme.words)
+        pixels, labels, names = images.images.numpy(), images.labels.numpy(), images.class_names
+        if settings.captions == "class":
+            scheme = AttributeScheme(names, (), np.empty((len(names), 0, 2)))
+            captions = Captions.of(([caption_name(names[label])] for label in labels.tolist()), scheme.words)
+        else:
+            scheme = scheme or AttributeScheme.of(pixels, labels, names, settings.attribute_names)
+            captions = Captions.of(scheme.captions(pixels, labels), scheme.words)
         images = replace(images, scheme=scheme)
     images = replace(images, captions=captions)
     return images if settings.hold_out is None else _without(images, settings.hold_out)

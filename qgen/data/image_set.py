@@ -34,7 +34,7 @@ class ImageSet:
         sha256: hexadecimal digest of shape, values and labels: identifies the training data to the last bit.
         mapped: the file that the images are read from as they are used; None: they are in memory.
         captions: of each image; None: settings ask for none.
-        scheme: by which the captions were made of classes and attributes; None: they were not.
+        scheme: by which the captions were made of classes, with attributes or none; None: they were not.
     """
 
     name: str

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
+    from qgen.evaluation.asked import Requested as Requested
     from qgen.evaluation.baselines import Baseline as Baseline
     from qgen.evaluation.baselines import check_baselines as check_baselines
     from qgen.evaluation.baselines import sample_baselines as sample_baselines
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from qgen.evaluation.evaluate import Measurement as Measurement
     from qgen.evaluation.evaluate import Result as Result
     from qgen.evaluation.evaluate import evaluate_images as evaluate_images
+    from qgen.evaluation.measure import Compared as Compared
+    from qgen.evaluation.measure import Found as Found
+    from qgen.evaluation.measure import Measure as Measure
     from qgen.evaluation.measures import MEASURES as MEASURES
-    from qgen.evaluation.measures import Compared as Compared
-    from qgen.evaluation.measures import Found as Found
-    from qgen.evaluation.measures import Measure as Measure
     from qgen.evaluation.protocol import PROTOCOLS as PROTOCOLS
     from qgen.evaluation.protocol import Protocol as Protocol
     from qgen.evaluation.reference import Reference as Reference

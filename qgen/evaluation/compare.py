@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from qgen.evaluation.evaluate import Evaluation, Measurement
-from qgen.evaluation.measures import Measure
+from qgen.evaluation.measure import Measure
 from qgen.metrics.bootstrap import Interval, interval
 
 Verdict = Literal["better", "worse", "not resolved"]

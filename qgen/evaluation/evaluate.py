@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qgen.errors import DataError
-from qgen.evaluation.measures import MEASURES, Compared, Found, Measure
+from qgen.evaluation.asked import Requested, fulfilled
+from qgen.evaluation.measure import Compared, Found, Measure
+from qgen.evaluation.measures import MEASURES
 from qgen.evaluation.protocol import Protocol
 from qgen.evaluation.reference import Reference
 from qgen.metrics.bootstrap import Interval, Resampling, interval, wilson
@@ -35,7 +37,7 @@ class Measurement:
     Attributes:
         value: of all images.
         interval: its ends.
-        count: number of evaluated images.
+        count: number of images that it is of.
         resampled: of resampled images, (B,): differences of two measurements of equally many images are paired.
         details: further plain values.
     """
@@ -149,7 +151,12 @@ class Evaluator:
         self._in_place: dict[int, dict[str, Measurement]] = {}
 
     def __call__(
-        self, images: Tensor, name: str, facts: Mapping[str, Any], progress: ProgressCallback | None = None
+        self,
+        images: Tensor,
+        name: str,
+        facts: Mapping[str, Any],
+        progress: ProgressCallback | None = None,
+        requested: Requested | None = None,
     ) -> Evaluation:
         """Evaluate samples.
 
@@ -158,6 +165,7 @@ class Evaluator:
             name: what they are called.
             facts: plain values that say where they came from.
             progress: called with the images whose features are extracted, then with the measures that are done.
+            requested: what was asked of each of them, see `Requested.of_samples`; None: nothing.
 
         Raises:
             DataError: there are fewer than two samples, they have another shape, or a value is not finite.
@@ -167,7 +175,8 @@ class Evaluator:
         space, reference = self.space, self.reference
         samples, real = space.extract(images, progress), self._real
         found = nearest(images.clamp(-1, 1), reference.train)
-        own = self._measured(Compared(samples, real, found[0], reference.usual_nearest()), progress)
+        kept = {} if requested is None else fulfilled(requested, images, samples, space, reference.whole)
+        own = self._measured(Compared(samples, real, found[0], reference.usual_nearest(), kept), progress)
         control = self._of_real_images(len(images), progress)
         results = {
             measure.name: Result(measure, own[measure.name], control[measure.name])
@@ -184,8 +193,12 @@ class Evaluator:
     def _of_real_images(self, count: int, progress: ProgressCallback | None) -> dict[str, Measurement]:
         """Return what is measured of real images in place of so many samples."""
         if count not in self._in_place:
-            control, usual = self.space.extract(self.reference.control_images(count)), self.reference.usual_nearest()
-            self._in_place[count] = self._measured(Compared(control, self._real, usual, usual), progress)
+            reference = self.reference
+            images, usual = reference.control_images(count), reference.usual_nearest()
+            control = self.space.extract(images)
+            requested = Requested.of_images(reference.whole, reference.control[:count])
+            kept = {} if requested is None else fulfilled(requested, images, control, self.space, reference.whole)
+            self._in_place[count] = self._measured(Compared(control, self._real, usual, usual, kept), progress)
         return self._in_place[count]
 
     def _measured(self, compared: Compared, progress: ProgressCallback | None) -> dict[str, Measurement]:
@@ -208,9 +221,10 @@ def evaluate_images(
     protocol: Protocol,
     resamples: int = RESAMPLES,
     progress: ProgressCallback | None = None,
+    requested: Requested | None = None,
 ) -> Evaluation:
     """Evaluate one set of samples; for the arguments, and what is raised, see `Evaluator`."""
-    return Evaluator(space, reference, protocol, resamples)(images, name, facts, progress)
+    return Evaluator(space, reference, protocol, resamples)(images, name, facts, progress, requested)
 
 
 def _measured(measure: Measure, compared: Compared, protocol: Protocol, resampling: Resampling) -> Measurement | None:
@@ -222,4 +236,5 @@ def _measured(measure: Measure, compared: Compared, protocol: Protocol, resampli
     else:
         ends = interval(found.value, found.resampled, measure.least, 1.0 if measure.share else None)
     count = len(compared.nearest) if measure.pixels else len(compared.samples)
+    count = count if found.count is None else found.count
     return Measurement(found.value, ends, count, found.resampled, found.details)

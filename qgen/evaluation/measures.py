@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qgen.evaluation.asked import ASKED_MEASURES
+from qgen.evaluation.measure import Cloud, Compared, Compute, Found, Measure
 from qgen.evaluation.protocol import Protocol
 from qgen.metrics.bootstrap import Resampling
 from qgen.metrics.distances import CMMD_SCALE, cmmd, frechet, gaussian_kernel, resampled_mmd
@@ -19,78 +20,12 @@ from qgen.metrics.quality import normalised_entropy
 from qgen.metrics.torchmetrics_scores import fid, inception_score, kid
 from qgen.randomness import derive
 
-Cloud = NDArray[np.float64]
-
 #: Of so many features or fewer a Frechet distance takes a moment; of more, fewer sets are resampled.
 FEW_FEATURES, FEW_REPEATS = 256, 50
 #: Random halves that the Frechet distance is extrapolated from.
 HALVES = 10
 #: A sample is a copy if it is nearer to a training image than all but this part of real images are.
 COPY_SHARE = 0.01
-
-
-@dataclass(frozen=True)
-class Compared:
-    """Two sets of images that are compared.
-
-    Attributes:
-        samples: features of the images that are evaluated.
-        reference: features of real images.
-        nearest: distance of each evaluated image to its nearest training image, (N,).
-        usual_nearest: the same of real images that nothing was trained on, (M,).
-    """
-
-    samples: Features
-    reference: Features
-    nearest: Cloud
-    usual_nearest: Cloud
-
-
-@dataclass(frozen=True)
-class Found:
-    """A value, and how it varies.
-
-    Attributes:
-        value: of all images.
-        resampled: of resampled images, (B,).
-        details: plain values that belong to it.
-        shares_of: the images that it is a share of, whose interval is known without resampling; None: it is none.
-    """
-
-    value: float
-    resampled: Cloud
-    details: Mapping[str, Any] = field(default_factory=dict)
-    shares_of: int | None = None
-
-
-Compute = Callable[[Compared, Protocol, Resampling], Found | None]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A metric of samples: a row of MEASURES.
-
-    Attributes:
-        name: its key in JSON.
-        label: its name for people.
-        compute: computes it; None where the features don't allow it.
-        better: the direction of improvement; None: neither.
-        share: whether it lies in [0, 1] and is shown in percent.
-        least: the smallest value that there can be; None: there is none.
-        about: one line on what it is, and its source.
-        bias: one line on what its value depends on beside the distributions.
-        pixels: whether it is of pixels, whatever the feature space.
-    """
-
-    name: str
-    label: str
-    compute: Compute
-    better: str | None
-    about: str
-    bias: str
-    share: bool = False
-    least: float | None = 0.0
-    pixels: bool = False
 
 
 def _fid(compared: Compared, _: Protocol, resampling: Resampling) -> Found:
@@ -392,4 +327,5 @@ MEASURES = (
         share=True,
         pixels=True,
     ),
+    *ASKED_MEASURES,
 )

@@ -54,6 +54,11 @@ class Reference:
         """Return as many control images as there are, at most `count`: (n, C, H, W), in [-1, 1]."""
         return self.whole.scaled(torch.from_numpy(self.control[:count]))
 
+    def captions(self, count: int) -> tuple[str, ...] | None:
+        """Return a caption of each of the first `count` reference images; None: they have none."""
+        captions = self.of.captions
+        return None if captions is None else tuple(captions[image][0] for image in self.real[:count].tolist())
+
     def usual_nearest(self) -> NDArray[np.float64]:
         """Return the distance of each reference image to the nearest training image that is another one, (N,)."""
         return self._usual_nearest

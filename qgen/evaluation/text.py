@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from qgen.evaluation.compare import Difference, differences, share_seeds
 from qgen.evaluation.evaluate import Evaluation, Measurement
-from qgen.evaluation.measures import Measure
+from qgen.evaluation.measure import Measure
 
 HEADINGS = ("samples", "95 % interval", "real", "95 % interval")
 INTERVALS = (
@@ -19,6 +19,9 @@ NEAREST = (
     "By the root mean square difference of pixels. A sample that is its training image with noise was memorised; one "
     "that shows the same thing otherwise was not."
 )
+#: Prompts that notes name, at most.
+_PROMPTS = 4
+_HAVE = {"class_asked": "the class that was asked for", "all_asked": "all that was asked for"}
 _MINUS = "\u2212"
 
 
@@ -44,11 +47,13 @@ def answer(evaluation: Evaluation, named: bool = False) -> str:
     distance, copies = evaluation.results["fid"], evaluation.results["copies"]
     shown = _with_ends(distance.measure, distance.samples)
     name = f"{evaluation.name}: " if named else ""
+    asked = [evaluation.results[key] for key in ("class_asked", "all_asked") if key in evaluation.results]
+    right = " and ".join(f"{_with_ends(each.measure, each.samples)} have {_HAVE[each.measure.name]}" for each in asked)
     return (
         f"{name}{label(evaluation, distance.measure)} {shown}, where real "
         f"images have {number(distance.real.value, distance.measure)}; "
         f"{number(copies.samples.value, copies.measure)} of the samples are as near to a training image as 1 % of real "
-        "images are."
+        "images are." + (f" {right}." if right else "")
     )
 
 
@@ -77,6 +82,11 @@ def notes(evaluation: Evaluation) -> list[str]:
         f"Features: {evaluation.space.description}.",
         f"Real: {control:,} other real images in place of the samples, as a perfect generator would make.",
     ]
+    if prompts := evaluation.facts.get("prompts"):
+        shown = ", ".join(f'"{prompt}"' for prompt in list(dict.fromkeys(prompts))[:_PROMPTS])
+        lines.append(
+            f"{len(set(prompts)):,} different prompts: {shown}{', ...' if len(set(prompts)) > _PROMPTS else ''}."
+        )
     if evaluation.protocol.name != "default":
         lines.append(f"Protocol: {evaluation.protocol.about}.")
     if evaluation.space.name != "inception":

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from qgen.sampling.request import sampling_config as sampling_config
     from qgen.sampling.sample import Samples as Samples
     from qgen.sampling.sample import Trained as Trained
+    from qgen.sampling.sample import asking_captions as asking_captions
     from qgen.sampling.sample import check_count as check_count
     from qgen.sampling.sample import open_trained as open_trained
     from qgen.sampling.sample import sample_facts as sample_facts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from math import prod
 from pathlib import Path
@@ -19,6 +19,7 @@ from qgen.data import open_images, save_prompt_grid, save_samples, save_single
 from qgen.data.distributions import DISTRIBUTIONS
 from qgen.errors import RunError
 from qgen.generators import Generator, image_seeds
+from qgen.generators.denoising import DenoisingGenerator
 from qgen.generators.protocols import DrawsShots
 from qgen.memory import format_bytes, free_memory
 from qgen.nn import QuantumLayer, bind_weights, compiled_later
@@ -152,6 +153,17 @@ def sample_images(
     kind = trained.generator.conditioning
     conditioning = None if kind is None else kind.examples(count)
     return trained.generator.sample(image_seeds(seed, count), conditioning, device=device, progress=progress)
+
+
+def asking_captions(trained: Trained, captions: tuple[str, ...] | None) -> Trained:
+    """Return the same generator, asked for these captions where no prompts were given: of a text-conditional model."""
+    generator = trained.generator
+    if captions is None or not isinstance(generator, DenoisingGenerator):
+        return trained
+    source = generator.conditioning
+    if not isinstance(source, TextConditioning) or source.prompts is not None:
+        return trained
+    return replace(trained, generator=replace(generator, conditioning=source.with_examples(captions)))
 
 
 def grid_prompts(trained: Trained, count: int) -> list[str] | None:

@@ -68,7 +68,8 @@ def test_cmmd_is_of_clips_embeddings_alone(pixel_space, digits_reference, good):
 
 def test_the_extrapolated_distance_has_hardly_any_bias(rng, digits_reference):
     """Where nothing differs it is 0 on average, and the distance itself is not."""
-    from qgen.evaluation.measures import MEASURES, Compared
+    from qgen.evaluation.measure import Compared
+    from qgen.evaluation.measures import MEASURES
     from qgen.metrics.bootstrap import Resampling
     from qgen.metrics.features import Features
 

@@ -11,10 +11,14 @@ import torch
 from small_runs import resume_small, small_autoencoder, small_latent, train_config, trainer
 from typer.testing import CliRunner
 
+import qgen
+from qgen import storage
 from qgen.cli.main import app
 from qgen.conditioning import TextConditioning
 from qgen.costing.circuit_use import sampling_uses, training_uses
 from qgen.errors import ConfigError, InputError, RunError
+from qgen.evaluation import open_reference
+from qgen.metrics import networks
 from qgen.runs import Run, load_checkpoint
 from qgen.sampling import open_trained, sample_images
 from qgen.training import export
@@ -114,3 +118,27 @@ def test_what_cannot_be_is_refused_by_a_line(first_stage: Path) -> None:
         small_latent(first_stage, *TEXT, "sampling.negative_prompt=a", "sampling.guidance=1")
     with pytest.raises(ConfigError, match=r"text.encoder`: input should be 'words'"):
         small_latent(first_stage, *TEXT, "model.text.encoder=word")
+
+
+def test_evaluation_counts_what_is_as_its_prompt_asks(trained: Run, tmp_path: Path, monkeypatch) -> None:
+    """By the captions of the reference images, from both doors; or by prompts that are given."""
+    monkeypatch.setattr(storage, "user_folder", lambda platform, environ: tmp_path / "user")
+    monkeypatch.setattr(networks, "_MIN_STEPS", 2)
+    monkeypatch.setattr(networks, "_MIN_EPOCHS", 0)
+    run = str(shutil.copytree(trained.path, tmp_path / "run"))
+    shown = CliRunner().invoke(app, ["evaluate", run, "--count", "12", "--device", "cpu", "--no-controls", "--json"])
+    assert shown.exit_code == 0, shown.output
+    facts = json.loads(shown.stdout)
+    reference = open_reference(trained.config().data)
+    assert facts["samples"]["prompts"] == [reference.of.captions[image][0] for image in reference.real[:12].tolist()]
+    words = sum(prompt.partition(" ")[0] in ("thin", "thick") for prompt in facts["samples"]["prompts"])
+    asked = {name: each["count"] for name, each in facts["metrics"].items() if name.endswith("_asked")}
+    assert asked == {"class_asked": 12, "thickness_asked": words, "all_asked": 12}
+    assert "have the class that was asked for" in Path(facts["page"]).read_text("utf-8")
+    python = qgen.load(run).evaluate(12, device="cpu", progress=False).plain()["metrics"]
+    assert {name: python[name]["value"] for name in asked} == {name: facts["metrics"][name]["value"] for name in asked}
+
+    thin = ["--prompt", "thin", "--count", "12", "--device", "cpu", "--no-controls", "--json"]
+    given = json.loads(CliRunner().invoke(app, ["evaluate", run, *thin]).stdout)
+    assert given["samples"]["prompts"] == ["thin"] * 12
+    assert {name for name in given["metrics"] if name.endswith("_asked")} == {"thickness_asked", "all_asked"}
