@@ -256,7 +256,8 @@ def _sample(
     import torch
 
     from qgen.evaluation import Requested, check_baselines, run_trials, sample_baselines, sample_controls
-    from qgen.nn import describe_runs, output_means
+    from qgen.generators.inspection import describe_circuits
+    from qgen.nn import output_means
     from qgen.sampling import asking_captions, check_count, open_trained, sample_facts, sample_images, sample_name
     from qgen.training import choose_device
 
@@ -270,10 +271,9 @@ def _sample(
             check_baselines(generator, reference.train)
         check_count(count, generator.shape)
         circuits = generator.circuits_per_image * count
-        runs = describe_runs(generator.sampler)
-        how = f"{circuits:,} circuits on {runs}" if runs else "no circuits"
         if not as_json:
-            console.print(f"{count:,} images of {run.path} after {trained.step:,} steps: {how}", soft_wrap=True)
+            what = f"{count:,} images of {run.path} after {trained.step:,} steps"
+            console.print(f"{what}: {describe_circuits(generator, count)}", soft_wrap=True)
             if request.controls and circuits:
                 console.print(_cost_of_controls(trained, circuits), soft_wrap=True)
         if not confirmation.confirm_sampling(console, trained, count, seed, sampling.spending, as_json):

@@ -82,16 +82,14 @@ def sample(
 
     torch_device = choose_device(device)
 
-    from qgen.nn import describe_runs
+    from qgen.generators.inspection import describe_circuits
     from qgen.sampling import open_trained, sample_run
 
     console = make_console(as_json)
     trained = open_trained(trained_run, *changes)
-    circuits = trained.generator.circuits_per_image * number
     if not as_json:
         what = f"{number} images of {trained.run.path} after {trained.step:,} steps"
-        runs = describe_runs(trained.generator.sampler)
-        console.print(f"{what}: {f'{circuits:,} circuits on {runs}' if runs else 'no circuits'}", soft_wrap=True)
+        console.print(f"{what}: {describe_circuits(trained.generator, number)}", soft_wrap=True)
     with closing(trained.backend):
         pictures.check(trained)
         if not confirmation.confirm_sampling(console, trained, number, seed, spending, as_json):

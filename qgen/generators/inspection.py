@@ -1,4 +1,4 @@
-"""Numbers of any torch module with circuits: how many it runs, and what its parts are."""
+"""Numbers of modules and generators with circuits: how many they run, and what their parts are."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from qgen.generators.protocols import DrawsShots, Generator
 from qgen.models.description import ModelDescription, Part, UsedCircuit, count
-from qgen.nn import QuantumLayer, quantum_layers
+from qgen.nn import QuantumLayer, describe_runs, quantum_layers
 
 
 def count_circuits(network: nn.Module, work: Callable[[], object]) -> int:
@@ -76,3 +77,12 @@ def _counting(layer: QuantumLayer, rows: list[int]) -> Iterator[None]:
         yield
     finally:
         del layer.forward
+
+
+def describe_circuits(generator: Generator, images: int) -> str:
+    """Return how many circuits so many images take, and where they run, in words."""
+    if isinstance(generator, DrawsShots):
+        drawn = generator.drawn
+        return "no circuits" if drawn is None else f"one circuit on {drawn.backend.name}, {images:,} shots"
+    runs = describe_runs(generator.sampler)
+    return f"{generator.circuits_per_image * images:,} circuits on {runs}" if runs else "no circuits"

@@ -30,6 +30,7 @@ _SHORT_OF_KIND = {
     "gan": (),
     "autoencoder": (),
     "classifier": (),
+    "born": ("model.encoder_steps=1", "model.prior.strings=8", "model.prior.samples=8"),
 }
 
 

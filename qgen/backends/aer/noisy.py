@@ -15,7 +15,7 @@ from qiskit.circuit import Parameter
 
 from qgen.backends.aer.runner import RUN_BYTES
 from qgen.backends.aer.seeding import GAP, runs_of
-from qgen.backends.aer.wide import Chain
+from qgen.backends.aer.wide import WITHOUT_ERRORS, Chain
 from qgen.backends.api import Backend, Capabilities, Executable
 from qgen.backends.device.bound import compile_bound
 from qgen.backends.device.executable import DeviceExecutable
@@ -253,7 +253,7 @@ class Trajectories:
     def __init__(self, circuit: QuantumCircuit, parameters: Sequence[Parameter], model: Any) -> None:
         self._wires, self.method = circuit.num_qubits, "statevector"
         if not fits(self._wires):
-            Chain.as_numbered(circuit).check_memory()
+            Chain.as_numbered(circuit).check_memory(WITHOUT_ERRORS)
             self.method = "matrix_product_state"
         self._run = NoisyRun(circuit.measure_all(inplace=False), parameters, model, self.method)
 

@@ -23,6 +23,8 @@ from qgen.errors import BackendError
 from qgen.memory import format_bytes, free_memory
 from qgen.randomness import Streams
 
+#: Instead of a device's errors on a wide circuit.
+WITHOUT_ERRORS = "backend `aer`, which has no errors of a device"
 #: Gates that a circuit is taken apart into: what else Aer knows has more qubits, or no angles that it binds rightly.
 GATES = ["h", "rx", "ry", "rz", "sx", "x", "u", "cx", "cz", "rzz", "swap"]
 _STATE = "state"
@@ -57,8 +59,11 @@ class Chain(NamedTuple):
         """Return the order in which the qubits are numbered."""
         return cls._in_order(np.arange(circuit.num_qubits), *_gates_on_pairs(circuit))
 
-    def check_memory(self) -> None:
+    def check_memory(self, way_out: str = "couplings that reach less far, as `line` or `heavy-hex`") -> None:
         """Refuse a state that may not fit.
+
+        Args:
+            way_out: what can be taken instead, beside fewer qubits.
 
         Raises:
             BackendError: it may need more memory than there is; the message says how much, and the bond dimension.
@@ -68,8 +73,7 @@ class Chain(NamedTuple):
             raise BackendError(
                 f"{len(self.order)} qubits do not fit into memory as a state vector, and with these gates their matrix "
                 f"product state has a bond dimension of up to 2^{self.bond}: up to 2^{log2(needed):.0f} bytes, "
-                f"and {format_bytes(free)} are free. Take fewer qubits, or couplings that reach less far, as `line` or "
-                "`heavy-hex`"
+                f"and {format_bytes(free)} are free. Take fewer qubits, or {way_out}"
             )
 
     @classmethod

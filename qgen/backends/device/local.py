@@ -100,11 +100,11 @@ class LocalSampler:
 
 def _check_memory(routed: RoutedCircuit) -> None:
     """Refuse what fits neither as a state vector nor as a matrix product state; see `Chain.check_memory`."""
-    from qgen.backends.aer.wide import Chain
+    from qgen.backends.aer.wide import WITHOUT_ERRORS, Chain
 
     if not fits(len(routed.physical)):
         for circuit in routed.circuits:
-            Chain.as_numbered(circuit).check_memory()
+            Chain.as_numbered(circuit).check_memory(WITHOUT_ERRORS)
 
 
 def open_snapshot(settings: BackendSettings, journal: Path | None) -> Backend:

@@ -60,7 +60,9 @@ def test_1000_images_of_64_bits_are_one_job_of_at_most_3_seconds(
         command = ["sample", str(run.path), "--backend", "ibm_fez", "--count", "1000", "--dry-run", "--json"]
         result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, result.output
+        shown = CliRunner().invoke(app, command[:-1]).output
         assert not server.ledger.jobs
+    assert "one circuit on ibm_fez, 1,000 shots" in " ".join(shown.split())
     plan = json.loads(result.stdout)["plan"]
     assert (plan["jobs"], plan["circuits"], plan["executions"]) == (1, 1, 1000)
     assert plan["qpu_seconds"] <= 3
