@@ -257,7 +257,7 @@ def _sample(
 
     from qgen.evaluation import Requested, check_baselines, run_trials, sample_baselines, sample_controls
     from qgen.generators.inspection import describe_circuits
-    from qgen.nn import output_means
+    from qgen.nn import output_means, quantum_layers
     from qgen.sampling import asking_captions, check_count, open_trained, sample_facts, sample_images, sample_name
     from qgen.training import choose_device
 
@@ -274,7 +274,7 @@ def _sample(
         if not as_json:
             what = f"{count:,} images of {run.path} after {trained.step:,} steps"
             console.print(f"{what}: {describe_circuits(generator, count)}", soft_wrap=True)
-            if request.controls and circuits:
+            if request.controls and circuits and quantum_layers(generator.sampler):
                 console.print(_cost_of_controls(trained, circuits), soft_wrap=True)
         if not confirmation.confirm_sampling(console, trained, count, seed, sampling.spending, as_json):
             return None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qgen.circuits import LayerCircuit
     from qgen.costing.circuit_use import CircuitUse
     from qgen.reports import WorkloadSpec
+    from qgen.runs import Run
 
 EXAMPLES = """\b
 Examples:
@@ -249,6 +250,7 @@ def _run_jobs(path: Path | None, workload: WorkloadSpec) -> list[_Job]:
     from qgen.sampling import open_trained
 
     run = find_run(path)
+    _refuse_shots_of_one_circuit(run)
     generator = open_trained(run, {"name": "statevector"}).generator
     groups: dict[str, list[CircuitUse]] = {}
     for use in training_uses(generator):
@@ -266,6 +268,17 @@ def _run_jobs(path: Path | None, workload: WorkloadSpec) -> list[_Job]:
     ]
 
 
+def _refuse_shots_of_one_circuit(run: Run) -> None:
+    from qgen.errors import RunError
+    from qgen.models.born.settings import BornSettings
+
+    if isinstance(run.config().model, BornSettings):
+        raise RunError(
+            f"all images of {run.path} are shots of one circuit, and this report counts circuits for each image: "
+            f"`qgen sample {run.path} --backend DEVICE --count N --dry-run` has its success and its cost"
+        )
+
+
 def _bound_jobs(path: Path | None, workload: WorkloadSpec) -> list[_Job]:
     """Collect what sampling a run takes with its weights bound: a circuit for each layer and each of its copies."""
     import torch
@@ -277,6 +290,7 @@ def _bound_jobs(path: Path | None, workload: WorkloadSpec) -> list[_Job]:
     from qgen.sampling import open_trained
 
     run = find_run(path)
+    _refuse_shots_of_one_circuit(run)
     generator = open_trained(run, {"name": "statevector"}).generator
     groups: dict[str, list[CircuitUse]] = {}
     for use in sampling_uses(generator):

@@ -20,6 +20,14 @@ from qgen.runs import read_config
 QUBITS, SHOTS = 100, 300
 
 
+def small_run(folder: Path) -> Path:
+    """A run of the preset `iqp-digits` after two steps."""
+    steps = ("training.steps=2", "model.encoder_steps=1", "training.batch=8", "data.limit=16", "training.decay=none")
+    fewer = ("model.prior.strings=8", "model.prior.samples=8", "training.judged=0", "training.sample_every=null")
+    run, _ = train_config(folder / "run", read_config("iqp-digits", [*steps, *fewer]))
+    return run.path
+
+
 def test_100_qubits_are_one_job_whose_bits_are_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
@@ -53,18 +61,27 @@ def test_100_qubits_are_one_job_whose_bits_are_known(
 def test_1000_images_of_64_bits_are_one_job_of_at_most_3_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps = ("training.steps=2", "model.encoder_steps=1", "training.batch=8", "data.limit=16", "training.decay=none")
-    fewer = ("model.prior.strings=8", "model.prior.samples=8", "training.judged=0", "training.sample_every=null")
-    run, _ = train_config(tmp_path / "run", read_config("iqp-digits", [*steps, *fewer]))
+    path = small_run(tmp_path)
     with cloud(tmp_path, monkeypatch, "fake_fez") as server:
-        command = ["sample", str(run.path), "--backend", "ibm_fez", "--count", "1000", "--dry-run", "--json"]
+        command = ["sample", str(path), "--backend", "ibm_fez", "--count", "1000", "--dry-run", "--json"]
         result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, result.output
+        refused = CliRunner().invoke(app, ["transpile", str(path), "--backend", "fake_fez"])
         shown = CliRunner().invoke(app, command[:-1]).output
         assert not server.ledger.jobs
     assert "one circuit on ibm_fez, 1,000 shots" in " ".join(shown.split())
+    assert "are shots of one circuit" in " ".join(refused.output.split())
     plan = json.loads(result.stdout)["plan"]
     assert (plan["jobs"], plan["circuits"], plan["executions"]) == (1, 1, 1000)
     assert plan["qpu_seconds"] <= 3
     (layer,) = plan["layers"]
     assert (layer["qubits"], layer["weights"]) == (64, "bound")
+
+
+@pytest.mark.slow
+def test_no_controls_are_announced_for_shots_of_one_circuit(tmp_path: Path) -> None:
+    """What a circuit says is bits, which no mean can replace."""
+    told = CliRunner().invoke(app, ["evaluate", str(small_run(tmp_path)), "--count", "32"])
+    assert told.exit_code == 0, told.output
+    assert "one circuit on aer, 32 shots" in " ".join(told.output.split())
+    assert "controls" not in told.output
