@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from qiskit import QuantumCircuit
@@ -244,8 +244,20 @@ class EmbeddingSearch:
     def find(self, free: Collection[int]) -> dict[frozenset[int], Embedding]:
         """Find embeddings on these sites: for each set of sites the cheapest one."""
         embeddings: dict[frozenset[int], Embedding] = {}
-        self._descend({}, 0.0, set(free), MAX_LEAVES, embeddings)
+
+        def keep(embedding: Embedding) -> None:
+            before = embeddings.get(embedding.qubits)
+            if before is None or embedding.cost < before.cost:
+                embeddings[embedding.qubits] = embedding
+
+        self._descend({}, 0.0, set(free), MAX_LEAVES, keep)
         return embeddings
+
+    def find_all_on(self, region: Collection[int]) -> list[Embedding]:
+        """Find all embeddings that take just these sites, the cheapest first."""
+        found: list[Embedding] = []
+        self._descend({}, 0.0, set(region), MAX_LEAVES, found.append)
+        return sorted(found, key=lambda embedding: embedding.cost)
 
     def _descend(
         self,
@@ -253,13 +265,11 @@ class EmbeddingSearch:
         cost: float,
         free: set[int],
         share: int,
-        embeddings: dict[frozenset[int], Embedding],
+        keep: Callable[[Embedding], None],
     ) -> int:
         """Return the number of leaves visited, at most `share`."""
         if len(layout) == len(self._tree.order):
-            embedding = Embedding(dict(layout), cost)
-            if embedding.qubits not in embeddings or cost < embeddings[embedding.qubits].cost:
-                embeddings[embedding.qubits] = embedding
+            keep(Embedding(dict(layout), cost))
             return 1
         wire, options, visited = self._tree.order[len(layout)], self._tree.options(layout, free), 0
         for k, (added, site) in enumerate(options):
@@ -268,7 +278,7 @@ class EmbeddingSearch:
             layout[wire] = site
             free.remove(site)
             part = -(-(share - visited) // (len(options) - k))
-            visited += self._descend(layout, cost + added, free, part, embeddings)
+            visited += self._descend(layout, cost + added, free, part, keep)
             free.add(layout.pop(wire))
         return max(visited, 1)
 

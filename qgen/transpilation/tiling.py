@@ -21,7 +21,11 @@ from qgen.transpilation.subgraph_isomorphism import Embedding, EmbeddingSearch, 
 #: from one to the next.
 MIN_RELATIVE_SUCCESS = 0.8
 #: Rounds of choosing tiles, measuring them, and choosing again with what was measured.
-ROUNDS = 3
+ROUNDS = 10
+#: Success may be so many times its estimate, which takes the state for entangled: what might be better is computed.
+UNDERESTIMATE = 1.05
+#: Arrangements of a circuit on the same qubits whose success is computed, and how far above the cheapest they may cost.
+ARRANGEMENTS, CLOSE = 4, 0.1
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,9 @@ class _TileSearch:
         mappings = [identity, *(e.mapping for region, e in self._embeddings.items() if region == home)]
         self._embeddings.setdefault(home, Embedding(identity, math.inf))
         tiles = [tile for mapping in mappings if (tile := self._make_tile(mapping))]
-        self._tiles: dict[frozenset[int], Tile | None] = {home: max(tiles, key=_total)}
+        self._tiles: dict[frozenset[int], Tile | None] = {}
+        self._underestimate = UNDERESTIMATE
+        self._note(home, max(tiles, key=_total))
 
     def run(self) -> tuple[Tile, ...]:
         """Return the tiles of the best round, the best first.
@@ -208,7 +214,7 @@ class _TileSearch:
     def _weight(self, region: frozenset[int]) -> float:
         """Return the success of a region, estimated if it was not computed."""
         if region not in self._tiles:
-            return math.exp(-self._embeddings[region].cost)
+            return self._underestimate * math.exp(-self._embeddings[region].cost)
         tile = self._tiles[region]
         return -1.0 if tile is None else _total(tile)
 
@@ -216,8 +222,16 @@ class _TileSearch:
         """Compute the success of a region; False if it was computed before."""
         if region in self._tiles:
             return False
-        self._tiles[region] = self._make_tile(self._embeddings[region].mapping)
+        cheapest = self._embeddings[region].cost
+        close = [one for one in self._search.find_all_on(region)[:ARRANGEMENTS] if one.cost <= cheapest + CLOSE]
+        tiles = [tile for one in close if (tile := self._make_tile(one.mapping))]
+        self._note(region, max(tiles, key=_total, default=None))
         return True
+
+    def _note(self, region: frozenset[int], tile: Tile | None) -> None:
+        self._tiles[region], cost = tile, self._embeddings[region].cost
+        if tile is not None and cost < math.inf:
+            self._underestimate = max(self._underestimate, _total(tile) * math.exp(cost))
 
     def _make_tile(self, mapping: Mapping[int, int]) -> Tile | None:
         """None if a gate cannot be reversed."""

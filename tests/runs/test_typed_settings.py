@@ -107,7 +107,7 @@ def base_of(key: str) -> RunConfig:
         "classifier",
         "iqp-digits",
     ):
-        more = [{"model": {"autoencoder": {}}}] if preset == "latent-unet" else []
+        more = [{"model": {"autoencoder": {}, "joint": {}}}] if preset == "latent-unet" else []
         config = read_config(preset, more)
         try:
             value(config, key)

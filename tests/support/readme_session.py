@@ -97,6 +97,7 @@ def shorten_training(monkeypatch: pytest.MonkeyPatch) -> None:
         return Published(images, digits.labels, f"digits in place of {known.name}")
 
     monkeypatch.setattr(runs, "read_config", short)
+    monkeypatch.setattr("qgen.training.session.read_config", short)
     monkeypatch.setattr("qgen.studies.comparison.plan.read_config", short_for_study)
     monkeypatch.setattr(loading, "load_published", load)
 

@@ -66,7 +66,9 @@ def test_a_wait_is_covered_and_paid_for(sequence: str, pulses: int) -> None:
     before, after = (compute_metrics(circuit, target, [0, 1, 2], 0) for circuit in (plain, made.circuit))
     assert after.duration_us == pytest.approx(before.duration_us)
     assert after.idle_us[0] == pytest.approx(19 - pulses)
-    assert after.success.gates == pytest.approx(before.success.gates * made.gates)
+    # In its 1 us a qubit relaxes by more than a pulse's error: at most it loses what an entangled one does.
+    relaxed = (1 + math.exp(-1 / 100) + 2 * math.exp(-1 / 50)) / 4
+    assert before.success.gates * relaxed**pulses <= after.success.gates < before.success.gates
 
 
 def test_pulses_stand_where_they_should() -> None:

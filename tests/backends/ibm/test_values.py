@@ -194,7 +194,7 @@ def test_what_goes_on_is_the_same_circuit_on_the_same_qubits(
         for _ in range(2):
             with hardware(tmp_path, shots=20, tiles="auto") as backend:
                 values.append(backend.compile(circuit).expectations(inputs, weights, 1))
-            monkeypatch.setattr("qgen.backends.ibm.backend.transpile", None)
+            monkeypatch.setattr("qgen.backends.ibm.backend.transpiled", None)
             monkeypatch.setattr("qgen.backends.device.sampling.choose_tiles", None)
         assert np.array_equal(*values)
         assert len(server.ledger.jobs) == 1

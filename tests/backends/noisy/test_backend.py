@@ -252,7 +252,8 @@ def test_another_method_takes_over_and_a_line_says_so_once(
     executable = opened("noisy:fake_lagos").compile(circuit)
     exact = executable.choice
     failing = replace(exact, method=Failing(), failures=(OverflowError,), fallback=lambda: exact.method)
-    other = NoisyExecutable(circuit, executable.backend, executable.routed, failing, lambda method: None)
+    parts = executable.backend, executable.routed, failing, lambda method: None, executable._reader
+    other = NoisyExecutable(circuit, *parts)
     upstream = torch.ones(3, circuit.num_observables).double()
     for _ in range(2):
         assert torch.equal(other.expectations(inputs, weights), executable.expectations(inputs, weights))

@@ -118,7 +118,7 @@ def test_texts_are_attended_to_and_the_null_condition_is_one(name: str) -> None:
             weight.data.normal_(std=0.2, generator=torch.Generator().manual_seed(number))
     states, times = torch.randn(3, 2, 7, 5, dtype=torch.float64), torch.tensor([1, 500, 900])
     mask = torch.tensor([[True, True, False, False], [True] * 4, [True, False, False, False]])
-    texts = Texts(torch.randint(9, (3, 4)), mask, None, torch.tensor([False, False, True]))
+    texts = Texts(torch.rand(3, 9).argsort(1)[:, :4], mask, None, torch.tensor([False, False, True]))
     result = made(states, times, texts)
     pooled = made.conditions(times, texts).vector
     words = Texts(texts.tokens.flip(1), mask.flip(1), None, texts.null)  # other places: the same pooled vector
