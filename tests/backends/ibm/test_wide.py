@@ -84,4 +84,4 @@ def test_no_controls_are_announced_for_shots_of_one_circuit(tmp_path: Path) -> N
     told = CliRunner().invoke(app, ["evaluate", str(small_run(tmp_path)), "--count", "32"])
     assert told.exit_code == 0, told.output
     assert "one circuit on aer, 32 shots" in " ".join(told.output.split())
-    assert "controls" not in told.output
+    assert "the same images" not in told.output
