@@ -80,13 +80,23 @@ class LatentDiffusionGenerator(DenoisingGenerator):
 
     @staticmethod
     def absolute_paths(settings: LatentDiffusionSettings) -> Mapping[str, Any]:
-        """The folder of the first stage, and the settings that its file has."""
-        return first_stage_paths(settings.first_stage)
+        """The folders of the first stage and of the text encoder, and the settings that the first stage's file has."""
+        from qgen.models.text.settings import absolute_encoder
+
+        found = dict(first_stage_paths(settings.first_stage))
+        encoder = absolute_encoder(settings.text.encoder)
+        return found if encoder == settings.text.encoder else found | {"text": {"encoder": encoder}}
 
     @staticmethod
     def identity(settings: LatentDiffusionSettings) -> Mapping[str, Any]:
-        """All but the place of the first stage."""
-        return {name: value for name, value in settings.plain().items() if name != "first_stage"}
+        """All but the places of the first stage and of the text encoder."""
+        from qgen.models.text.settings import PREFIXES
+
+        known = {name: value for name, value in settings.plain().items() if name != "first_stage"}
+        encoder = settings.text.encoder
+        if encoder.startswith(PREFIXES):
+            known["text"] = known["text"] | {"encoder": encoder.partition(":")[0]}
+        return known
 
     @property
     def codec(self) -> LatentCodec:

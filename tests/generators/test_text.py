@@ -116,7 +116,7 @@ def test_what_cannot_be_is_refused_by_a_line(first_stage: Path) -> None:
         small_latent(first_stage, "sampling.prompts=[a]")
     with pytest.raises(ConfigError, match=r"negative_prompt means nothing without guidance"):
         small_latent(first_stage, *TEXT, "sampling.negative_prompt=a", "sampling.guidance=1")
-    with pytest.raises(ConfigError, match=r"text.encoder`: input should be 'words'"):
+    with pytest.raises(ConfigError, match=r"text.encoder`: 'word' is no text encoder: `words`, `minilm`"):
         small_latent(first_stage, *TEXT, "model.text.encoder=word")
 
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from qgen.captions import CaptionFacts
 from qgen.conditioning import TextEncoder
-from qgen.models.text.settings import TextForm, TextSettings
+from qgen.models.text.settings import WORDS, TextForm, TextSettings
 from qgen.models.text.words import WordEncoder
 
 
@@ -25,5 +25,12 @@ def open_text_encoder(settings: TextSettings, facts: CaptionFacts) -> FormedEnco
     Args:
         settings: which one, and how many tokens of a text it takes.
         facts: of the captions that its model is trained with.
+
+    Raises:
+        ConfigError: it is not on this machine, or an extra is missing.
     """
+    if settings.encoder != WORDS:
+        from qgen.models.text.pretrained import PretrainedEncoder
+
+        return PretrainedEncoder(settings.encoder, settings.tokens)
     return WordEncoder(facts.words, settings.tokens)
