@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -22,9 +22,12 @@ EXAMPLES = """\b
 Examples:
   qgen data
   qgen data digits --figure digits.png
+  qgen data digits --captions attributes
   qgen data gaussian-3d
   qgen data fashion-mnist --json"""
 
+#: As in `data.captions`.
+Kind: TypeAlias = Literal["own", "class", "attributes"]
 _MAX_NAMED = 10
 _FIGURE_IMAGES = 100
 #: Size of the images in a figure, in pixels, for a folder of different sizes.
@@ -44,6 +47,10 @@ def data(
     figure: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Also draw some of the images into a file.")
     ] = None,
+    captions: Annotated[
+        Kind | None,
+        typer.Option(help="Also show captions: made of classes or what is measured, or as they lie beside images."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show which images there are, and where they lie or would come from.
@@ -51,8 +58,10 @@ def data(
     Files of MNIST and Fashion-MNIST are looked for in --data-dir, the user's data folder and /usr/share/datasets, and
     are checked by SHA-256. Nothing is fetched without --download.
     """
-    if name is None and (download or figure):
-        raise typer.BadParameter("--download and --figure go with the name of a data set, as in qgen data digits.")
+    if name is None and (download or figure or captions):
+        raise typer.BadParameter(
+            "--download, --figure and --captions go with the name of a data set, as in qgen data digits."
+        )
     if figure and figure.suffix.lower() != ".png":
         raise typer.BadParameter(f"{str(figure)!r} does not end in .png.", param_hint="--figure")
     check_outputs(figure)
@@ -64,15 +73,17 @@ def data(
     from qgen.data.sets import KNOWN_SETS
 
     if name in KNOWN_SETS:
-        _show_set(KNOWN_SETS[name], data_dir, download, figure, as_json)
+        _show_set(KNOWN_SETS[name], data_dir, download, figure, captions, as_json)
         return
     if name in DISTRIBUTIONS:
+        if captions:
+            raise typer.BadParameter(f"{name} is a distribution, whose samples have no captions.")
         _show_distribution(DISTRIBUTIONS[name], figure, as_json)
         return
     folder = find_folder(name)
     if download:
         raise typer.BadParameter(f"{name} is a folder of images; only {', '.join(KNOWN_SETS)} can be downloaded.")
-    _show_folder(folder, figure, as_json)
+    _show_folder(folder, figure, captions, as_json)
 
 
 def _print_list(data_dir: Path | None, as_json: bool) -> None:
@@ -115,8 +126,9 @@ def _whereabouts(status: SetStatus) -> str:
     return f"not here: qgen data {status.name} --download fetches {megabytes} from {status.origin}"
 
 
-def _show_set(known: KnownSet, data_dir: Path | None, download: bool, figure: Path | None, as_json: bool) -> None:
-
+def _show_set(
+    known: KnownSet, data_dir: Path | None, download: bool, figure: Path | None, captions: Kind | None, as_json: bool
+) -> None:
     from qgen.data import DataSettings, open_images
     from qgen.data.sources import download_set
     from qgen.data.status import describe_set
@@ -133,9 +145,10 @@ def _show_set(known: KnownSet, data_dir: Path | None, download: bool, figure: Pa
             parts[split] = open_images(DataSettings(name=known.name, split=split), data_dir, download=False)
     if figure:
         _draw(DataSettings(name=known.name, limit=min(_FIGURE_IMAGES, known.train)), data_dir, figure)
+    texts = _captions(DataSettings(name=known.name, captions=captions), data_dir) if captions else {}
     if as_json:
         counts = {split: {"counts": part.count_labels(), "sha256": part.sha256} for split, part in parts.items()}
-        print_json(dataclasses.asdict(status) | {"parts": counts, "figure": figure and str(figure)})
+        print_json(dataclasses.asdict(status) | {"parts": counts, "figure": figure and str(figure), **texts})
         return
     rows = {
         "data set": f"{status.name}: {status.about}",
@@ -143,6 +156,7 @@ def _show_set(known: KnownSet, data_dir: Path | None, download: bool, figure: Pa
         "where": _whereabouts(status),
         **({"files": "each has the published SHA-256"} if status.present and known.idx else {}),
         **{f"classes, {split}": _format_counts(part.count_labels()) for split, part in parts.items()},
+        **_captions_row(texts),
         "reference": status.reference,
         "licence": status.licence,
     }
@@ -185,8 +199,7 @@ def _format_numbers(values: tuple[float, ...]) -> str:
     return ", ".join(f"{value:.3f}" for value in values)
 
 
-def _show_folder(folder: Path, figure: Path | None, as_json: bool) -> None:
-
+def _show_folder(folder: Path, figure: Path | None, captions: Kind | None, as_json: bool) -> None:
     from qgen.data import DataSettings
     from qgen.data.cache_files import find_caches, format_size
     from qgen.data.inspect import inspect_folder
@@ -197,11 +210,16 @@ def _show_folder(folder: Path, figure: Path | None, as_json: bool) -> None:
         limit, size = min(_FIGURE_IMAGES, report.images) or None, report.size or _FIGURE_SIZE
         name = str(folder.absolute())  # no known set is called like that
         _draw(DataSettings(name=name, limit=limit, size=size, skip_unreadable=True), None, figure)
+    texts = {}
+    if captions:
+        size = report.size or _FIGURE_SIZE
+        settings = DataSettings(name=str(folder.absolute()), size=size, skip_unreadable=True, captions=captions)
+        texts = _captions(settings, None)
     caches = find_caches(folder)
     if as_json:
-        print_json(dataclasses.asdict(report) | {"caches": caches, "figure": figure and str(figure)})
+        print_json(dataclasses.asdict(report) | {"caches": caches, "figure": figure and str(figure), **texts})
         return
-    rows = _folder_rows(report)
+    rows = _folder_rows(report) | _captions_row(texts)
     if caches:
         rows["cache"] = ", ".join(f"{path} ({format_size(size)})" for path, size in caches.items())
     print_rows(make_console(), rows | ({"drawn into": str(figure)} if figure else {}))
@@ -229,6 +247,24 @@ def _format_counts(counts: dict[str, int]) -> str:
 def _format_list(items: list[str]) -> str:
     more = len(items) - _MAX_NAMED
     return ", ".join([*items[:_MAX_NAMED], *([f"and {more:,} more"] if more > 0 else [])])
+
+
+def _captions(settings: DataSettings, data_dir: Path | None) -> dict[str, Any]:
+    """Return how many different captions the training images have, and some of them."""
+    from qgen.data import open_images
+
+    captions = open_images(settings, data_dir, download=False).captions
+    assert captions is not None  # which were asked for
+    shown = list(captions.facts.examples[:_MAX_NAMED])
+    return {"captions": {"different": len(captions.texts), "words": len(captions.words), "examples": shown}}
+
+
+def _captions_row(texts: dict[str, Any]) -> dict[str, str]:
+    if not texts:
+        return {}
+    found = texts["captions"]
+    counts = f"{found['different']:,} different ones of {found['words']:,} words"
+    return {"captions": f"{counts}, such as {', '.join(found['examples'])}"}
 
 
 def _draw(settings: DataSettings, data_dir: Path | None, figure: Path) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import re
 import shutil
 import struct
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 from qgen.cli.main import app
-from qgen.data import DataSettings, load, open_images, sets, sources
+from qgen.data import DataSettings, load, open_images, save_single, sets, sources, status
 from qgen.data.idx import IdxFile
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -68,7 +70,7 @@ def published(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.Monk
     )
     source = sets.IdxSource(("small",), (folder.as_uri() + "/",), train, test)
     known = sets.KnownSet("small", "noise", 4, 20, 20, ("many", "few"), "Nobody (2026)", "CC0", source)
-    for module in (sets, load):
+    for module in (sets, load, status):  # `status` is there already: it would keep what it is imported under
         monkeypatch.setattr(module, "KNOWN_SETS", MappingProxyType({"small": known}))
     return folder
 
@@ -241,8 +243,8 @@ def test_a_folder_in_which_nothing_can_be_read_is_reported_too(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "code", "named"),
     [
-        (("--download",), 2, "--download and --figure go with the name"),
-        (("--figure", "x.png"), 2, "--download and --figure go with the name"),
+        (("--download",), 2, "--download, --figure and --captions go with the name"),
+        (("--figure", "x.png"), 2, "--download, --figure and --captions go with the name"),
         (("digits", "--figure", "x.jpg"), 2, "does not end in .png"),
         ((".", "--download"), 2, "only digits, mnist, fashion-mnist"),
         (("mnsit",), 1, "did you mean `mnist`?"),
@@ -262,3 +264,25 @@ def test_errors_name_what_is_wrong(
     assert not result.stdout
     if code == 1:
         assert len(result.stderr.splitlines()) == 1
+
+
+def test_captions_of_a_set_and_of_a_folder_are_shown(tmp_path):
+    shown = CliRunner().invoke(app, ["data", "digits", "--captions", "attributes"])
+    assert shown.exit_code == 0, shown.output
+    assert re.search(r"captions +\d+ different ones of \d+ words, such as", shown.stdout)
+    facts = json.loads(CliRunner().invoke(app, ["data", "digits", "--captions", "class", "--json"]).stdout)
+    assert facts["captions"]["different"] == 10
+    assert set(facts["captions"]["examples"]) <= set("0123456789")
+    save_single(torch.zeros(2, 1, 4, 4), tmp_path, ["x", "y"])
+    for name in "xy":
+        (tmp_path / f"{name}.txt").write_text(f"a black {name}")
+    facts = json.loads(CliRunner().invoke(app, ["data", str(tmp_path), "--captions", "own", "--json"]).stdout)
+    assert facts["captions"] == {"different": 2, "words": 4, "examples": ["a black x", "a black y"]}
+
+
+def test_captions_that_cannot_be_are_refused():
+    for arguments in (["gaussian-3d", "--captions", "class"], ["--captions", "class"]):
+        assert CliRunner().invoke(app, ["data", *arguments]).exit_code == 2
+    refused = CliRunner().invoke(app, ["data", "digits", "--captions", "own"])
+    assert refused.exit_code != 0
+    assert "comes without captions" in str(refused.exception) + refused.output
