@@ -316,14 +316,14 @@ def test_a_qubit_that_dominates_is_named_once(caplog: pytest.LogCaptureFixture) 
 
 
 def test_idle_noise_is_that_of_aer(rng: np.random.Generator) -> None:
-    circuit = ansatz("hardware-efficient", qubits=3, layers=1)
+    circuit = ansatz("hqconv", qubits=4, layers=1)  # in whose ring qubits wait for one another
     inputs, weights = point(circuit, rng)
     values = [
         open_backend(f"{simulator}:fake_fez", idle_noise=idle).compile(circuit).expectations(inputs, weights)
         for simulator, idle in (("noisy", True), ("aer", True), ("noisy", False))
     ]
     torch.testing.assert_close(values[0], values[1], rtol=0, atol=AER_ACCURACY)
-    assert (values[0] - values[2]).abs().max() > 1e-4
+    assert (values[0] - values[2]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize(
