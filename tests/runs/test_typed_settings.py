@@ -32,7 +32,7 @@ AWKWARD = [
 ]
 # fmt: on
 #: Text that names one of a list, checked by the group itself.
-CHECKED = ("ansatz", "extractor.name")
+CHECKED = ("ansatz", "extractor.name", "text.encoder")
 
 
 def kinds_of_settings() -> list[type[Settings]]:
