@@ -68,6 +68,7 @@ class _Processes:
     arguments: tuple[str, str | None, Literal["cpu", "cuda"]]
     folder: str
     _before: list[BaseProcess] = field(default_factory=multiprocessing.active_children)
+    _pools: list[ProcessPoolExecutor] = field(default_factory=list)
     _idle: list[ProcessPoolExecutor] = field(default_factory=list)
     _ended: SimpleQueue[tuple[str, ProcessPoolExecutor, Future[TaskEnd]]] = field(default_factory=SimpleQueue)
 
@@ -82,9 +83,10 @@ class _Processes:
                 try:
                     return pool, pool.submit(run_task, self.folder, name, *self.arguments)
                 except BrokenProcessPool:  # it ended while it had nothing to do
-                    pool.shutdown(wait=False)
+                    continue
             context = multiprocessing.get_context("spawn")  # a fork would leave threads behind
             pool = ProcessPoolExecutor(1, mp_context=context, initializer=exit_with_parent)
+            self._pools.append(pool)
             return pool, pool.submit(run_task, self.folder, name, *self.arguments)
 
     def wait(self, seconds: float) -> list[Ended]:
@@ -98,7 +100,6 @@ class _Processes:
                 ended.append(Ended(name, *future.result()))
                 self._idle.append(pool)
             except BrokenProcessPool:
-                pool.shutdown(wait=False)
                 ended.append(Ended(name, "lost"))
 
     def close(self) -> None:
@@ -113,10 +114,14 @@ class _Processes:
             process.kill()
 
     def kill_and_wait(self) -> None:
-        """End what is left of the processes after an error."""
+        """End what is left of the processes after an error, and wait for all that ended.
+
+        A pool waits for its own process: waiting here, too, would race with it, and the loser takes the process for
+        one that still runs.
+        """
         self.kill()
-        for process in self._own():
-            process.join()
+        for pool in self._pools:
+            pool.shutdown()
 
     def _own(self) -> list[BaseProcess]:
         return [process for process in multiprocessing.active_children() if process not in self._before]
