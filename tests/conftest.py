@@ -16,6 +16,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # there is a worker for each core: more
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from threadpoolctl import threadpool_limits
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # pytest-randomly imports NumPy before this file is read: its BLAS has made its threads, and does not look again.
+    threadpool_limits(1, user_api="blas")
 
 # A first call may compile; that says nothing about the test.
 settings.register_profile(
