@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +32,9 @@ from qgen.training import choose_device
 
 if TYPE_CHECKING:
     from qgen.api.images import Images
-    from qgen.conditioning import ConditionSource
     from qgen.evaluation import Evaluation
     from qgen.models.description import ModelDescription
     from qgen.training.device import Device
-
-#: Images that are evaluated, unless a number is given: as many as `qgen evaluate` takes.
-_EVALUATED = 1000
 
 
 def load(run: str | Path | None = None) -> TrainedRun:
@@ -91,6 +88,8 @@ class TrainedRun:
         seed: int = 0,
         *,
         label: int | Sequence[int] | None = None,
+        prompt: str | Sequence[str] | None = None,
+        negative_prompt: str | None = None,
         backend: str | None = None,
         shots: int | None = None,
         backend_options: Mapping[str, Any] | None = None,
@@ -107,6 +106,8 @@ class TrainedRun:
             count: number of images.
             seed: of all images; the seed of each is derived from it and the image's index.
             label: class of the images, or several in turn; None: all classes in turn.
+            prompt: of a model with text, what the images show, or several prompts in turn.
+            negative_prompt: what they are led away from.
             backend: where circuits run, as "noisy:fake_fez" or "ibm_fez"; None: as in training.
             shots: measurements of each circuit; None: exact values where possible.
             backend_options: further settings of the backend: `{"noise_scale": 2, "mitigation": "readout"}`.
@@ -125,10 +126,21 @@ class TrainedRun:
         from qgen.api.images import Images
 
         circuits = {"name": backend, "shots": shots, **(backend_options or {})}
-        labels = [label] if isinstance(label, int) else label
-        how = {"sampler": sampler, "steps": steps, "guidance": guidance, "labels": labels}
-        values, facts, _ = self._sample(_given(circuits), _given(how), count, seed, device, max_qpu_seconds, progress)
-        data = self.config.data
+        how = {
+            "sampler": sampler,
+            "steps": steps,
+            "guidance": guidance,
+            "labels": [label] if isinstance(label, int) else label,
+            "prompts": [prompt] if isinstance(prompt, str) else prompt,
+            "negative_prompt": negative_prompt,
+        }
+        where, data = choose_device(device), self.config.data
+        with self._opened(_given(circuits), _given(how)) as trained:
+            check_count(count, trained.generator.shape)
+            _authorize(trained, count, seed, max_qpu_seconds)
+            with progress_bar(make_console(quiet=not progress), "sampling") as bar:
+                values = sample_images(trained, count, seed, where, bar)
+            facts = sample_facts(trained, count, seed, torch.device(where))
         return Images(values, facts, open_images(data) if data.name in DISTRIBUTIONS else None)
 
     def evaluate(
@@ -136,6 +148,7 @@ class TrainedRun:
         count: int | None = None,
         seed: int = 0,
         *,
+        controls: bool = True,
         features: str = "fitted",
         weights: str | Path | None = None,
         backend: str | None = None,
@@ -146,11 +159,13 @@ class TrainedRun:
         max_qpu_seconds: float | None = None,
         progress: bool = True,
     ) -> Evaluation:
-        """Measure how good samples are, as `qgen evaluate --no-controls` does: with intervals, beside real images.
+        """Measure how good samples are, as `qgen evaluate` does: with intervals, beside real images.
 
         Args:
             count: number of images; None: as many as real ones, at most 1,000.
             seed: of the images, see `sample`.
+            controls: of a hybrid, also measure samples with the circuits' outputs replaced by their mean (no circuits)
+                and shuffled (as many circuits again; not on devices).
             features: what images are compared by, see `qgen evaluate --help`.
             weights: file or folder of the features' weights.
             backend: where circuits run, see `sample`.
@@ -164,22 +179,22 @@ class TrainedRun:
         Raises:
             QgenError: see `sample`; or real images or weights are missing.
         """
-        from qgen.evaluation import PROTOCOLS, Requested, evaluate_images, open_reference
+        from qgen.api.evaluation import MAX_COUNT, sample_for_evaluation
+        from qgen.evaluation import PROTOCOLS, Evaluator, open_reference
         from qgen.metrics import open_feature_space
 
-        folder = None if data_dir is None else Path(data_dir)
-        console = make_console(quiet=not progress)
-        with progress_bar(console, "fetching images") as bar:
-            reference = open_reference(self.config.data, folder, progress=bar)
+        open_bar = partial(progress_bar, make_console(quiet=not progress))
+        with open_bar("fetching images") as bar:
+            reference = open_reference(self.config.data, None if data_dir is None else Path(data_dir), progress=bar)
         space = open_feature_space(features, reference.whole, None if weights is None else Path(weights))
-        wanted = count or min(_EVALUATED, len(reference.real))
-        circuits = _given({"name": backend, "shots": shots, **(backend_options or {})})
-        captions = reference.captions(wanted)
-        values, facts, source = self._sample(circuits, {}, wanted, seed, device, max_qpu_seconds, progress, captions)
-        requested = Requested.of_samples(source, wanted, reference.whole)
-        with progress_bar(console, "measuring") as bar:
-            name, protocol = self._run.name, PROTOCOLS["default"]
-            return evaluate_images(values, name, facts, space, reference, protocol, progress=bar, requested=requested)
+        wanted = count or min(MAX_COUNT, len(reference.real))
+        circuits = {"name": backend, "shots": shots, **(backend_options or {})}
+        where = choose_device(device)
+        with self._opened(_given(circuits), {}, reference.captions(wanted)) as trained:
+            check_count(wanted, trained.generator.shape)
+            _authorize(trained, wanted, seed, max_qpu_seconds)
+            sampled = sample_for_evaluation(trained, reference, wanted, seed, where, open_bar, controls=controls)
+        return sampled.evaluate(Evaluator(space, reference, PROTOCOLS["default"]), open_bar)
 
     def describe(self) -> ModelDescription:
         """Return its layers, parameters and circuits."""
@@ -187,28 +202,15 @@ class TrainedRun:
         with closing(trained.backend):
             return trained.generator.describe()
 
-    def _sample(
-        self,
-        circuits: dict[str, Any],
-        how: dict[str, Any],
-        count: int,
-        seed: int,
-        device: Device,
-        max_qpu_seconds: float | None,
-        progress: bool,
-        captions: tuple[str, ...] | None = None,
-    ) -> tuple[Any, dict[str, Any], ConditionSource | None]:
-        """Return images (count, C, H, W), where they came from, and what they were asked for."""
+    @contextmanager
+    def _opened(
+        self, circuits: dict[str, Any], how: dict[str, Any], captions: tuple[str, ...] | None = None
+    ) -> Iterator[Trained]:
+        """Open the generator with these changes to its backend and its sampler."""
         check_settings(sampling_config(self._run, circuits, how).backend)
-        where = choose_device(device)
         trained = asking_captions(open_trained(self._run, circuits, how), captions)
         with closing(trained.backend):
-            check_count(count, trained.generator.shape)
-            _authorize(trained, count, seed, max_qpu_seconds)
-            with progress_bar(make_console(quiet=not progress), "sampling") as bar:
-                values = sample_images(trained, count, seed, where, bar)
-            facts = sample_facts(trained, count, seed, torch.device(where))
-            return values, facts, trained.generator.conditioning
+            yield trained
 
     def _repr_html_(self) -> str:
         rows = {"run": str(self.path), "kind": self.config.model.kind, "steps": f"{self.steps:,}"}

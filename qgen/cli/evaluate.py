@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
@@ -12,15 +12,14 @@ import typer
 
 from qgen.cli import confirmation, evaluation_output, options
 from qgen.cli.output import check_outputs, make_console
-from qgen.progress import progress_bar
+from qgen.progress import Bar, progress_bar
 
 if TYPE_CHECKING:
-    import torch
     from rich.console import Console
 
+    from qgen.api.evaluation import SampledRun
     from qgen.data import DataSettings
-    from qgen.evaluation import Baseline, ControlImages, Evaluation, Evaluator, Protocol, Reference, TrialResult
-    from qgen.evaluation.asked import Requested
+    from qgen.evaluation import Evaluation, Evaluator, Protocol, Reference
     from qgen.metrics import FeatureSpace
     from qgen.runs import Run
     from qgen.sampling import Trained
@@ -49,9 +48,6 @@ the class, and have the attributes, that they were asked for. Without
 FID, KID and Inception Score of publications are of Inception's features:
 --protocol defalco2024, with weights that you have (--weights FILE.pth).
 CMMD is of CLIP's: --features clip --weights FOLDER."""
-
-#: Samples where --count says nothing, at most.
-MAX_COUNT = 1_000
 
 
 class Request(NamedTuple):
@@ -219,16 +215,16 @@ def _of_runs(
     check_outputs(out or (None if sampling.spending.dry_run else folder / "x.html"), makes_folders=True)
     evaluators = _open(console, [config.data for config in configs], request)
 
+    open_bar = partial(progress_bar, console)
     evaluations, names = [], []
     for run, evaluator in zip(runs, evaluators, strict=True):
-        sampled = _sample(console, run, evaluator.reference, request, sampling, as_json)
-        if sampled is None:
+        made = _sample(console, run, evaluator.reference, request, sampling, as_json)
+        if made is None:
             return [], folder
-        names.append(sampled.file_name)
-        evaluations.append(_evaluate_hybrid(console, sampled, run.name, evaluator))
-        for each in sampled.baselines:
-            known = each.name if len(runs) == 1 else f"{each.name} of {run.name}"
-            evaluations.append(_evaluate(console, each.images, known, each.facts, evaluator, sampled.requested))
+        sampled, file_name = made
+        names.append(file_name)
+        evaluations.append(sampled.evaluate(evaluator, open_bar))
+        evaluations += sampled.evaluate_baselines(evaluator, open_bar, f" of {run.name}" if len(runs) > 1 else "")
     name = "-".join([names[0], request.features, *(run.name for run in runs[1:])])
     if request.baselines:
         name += "-baselines"
@@ -237,34 +233,28 @@ def _of_runs(
     return evaluations, out or folder / f"{name.replace(':', '-').replace('/', '-')}.html"
 
 
-class Sampled(NamedTuple):
-    """Samples of a run, where they came from, a name of a file, and what was asked for beside them."""
-
-    images: torch.Tensor
-    facts: dict[str, Any]
-    file_name: str
-    baselines: list[Baseline]
-    controls: list[ControlImages]
-    trials: tuple[TrialResult, ...]
-    requested: Requested | None
-
-
 def _sample(
     console: Console, run: Run, reference: Reference, request: Request, sampling: Sampling, as_json: bool
-) -> Sampled | None:
-    """Return samples of a run; None after a dry run."""
-    import torch
-
-    from qgen.evaluation import Requested, check_baselines, run_trials, sample_baselines, sample_controls
+) -> tuple[SampledRun, str] | None:
+    """Return samples of a run, with what is shown beside them, and a name of a file; None after a dry run."""
+    from qgen.api.evaluation import MAX_COUNT, sample_for_evaluation
+    from qgen.evaluation import check_baselines
     from qgen.generators.inspection import describe_circuits
-    from qgen.nn import output_means, quantum_layers
-    from qgen.sampling import asking_captions, check_count, open_trained, sample_facts, sample_images, sample_name
+    from qgen.nn import quantum_layers
+    from qgen.sampling import asking_captions, check_count, open_trained, sample_name
     from qgen.training import choose_device
 
     device = choose_device(request.device)
     trained = open_trained(run, sampling.backend, sampling.sampler)
     count, seed = request.image_count or min(MAX_COUNT, len(reference.real)), request.seed
     trained = asking_captions(trained, reference.captions(count))
+
+    @contextmanager
+    def open_bar(text: str) -> Iterator[Bar | None]:
+        with progress_bar(console, text) as bar:
+            confirmation.show_job_status(console, trained.backend, bar)
+            yield bar
+
     with closing(trained.backend):
         generator = trained.generator
         if request.baselines:
@@ -278,24 +268,9 @@ def _sample(
                 console.print(_cost_of_controls(trained, circuits), soft_wrap=True)
         if not confirmation.confirm_sampling(console, trained, count, seed, sampling.spending, as_json):
             return None
-        with progress_bar(console, "sampling") as bar, output_means(generator.sampler) as means:
-            confirmation.show_job_status(console, trained.backend, bar)
-            images = sample_images(trained, count, seed, device, bar)
-        baselines: list[Baseline] = []
-        controls: list[ControlImages] = []
-        trials: tuple[TrialResult, ...] = ()
-        if request.controls:
-            with progress_bar(console, "sampling controls") as bar:
-                again = partial(sample_images, trained, count, seed, device, bar)
-                local = not trained.backend.capabilities.remote
-                controls += sample_controls(generator.sampler, means, again, circuits, local)
-                trials = run_trials(generator, reference.real_images(count), images, seed, device)
-        if request.baselines:
-            with progress_bar(console, "fitting baselines") as bar:
-                baselines += sample_baselines(generator, reference.train, count, seed, device, bar)
-        facts = sample_facts(trained, count, seed, torch.device(device))
-        requested = Requested.of_samples(generator.conditioning, count, reference.whole)
-        return Sampled(images, facts, sample_name(trained, count, seed), baselines, controls, trials, requested)
+        shown = {"controls": request.controls, "baselines": request.baselines}
+        sampled = sample_for_evaluation(trained, reference, count, seed, device, open_bar, **shown)
+        return sampled, sample_name(trained, count, seed)
 
 
 def _cost_of_controls(trained: Trained, circuits: int) -> str:
@@ -334,7 +309,8 @@ def _of_folder(
 
     images = found.scaled(torch.arange(len(found)))
     facts = {"folder": found.source, "sha256": found.sha256}
-    return [_evaluate(console, images, str(folder), facts, evaluator)], path
+    with progress_bar(console, "measuring") as bar:
+        return [evaluator(images, str(folder), facts, bar)], path
 
 
 def _open(console: Console, settings: list[DataSettings], request: Request) -> list[Evaluator]:
@@ -362,31 +338,3 @@ def _open(console: Console, settings: list[DataSettings], request: Request) -> l
         space: FeatureSpace = open_feature_space(request.features, first.whole, request.weights)
     evaluators = [Evaluator(space, reference, request.protocol) for reference in references]
     return [evaluators[different.index(each)] for each in settings]
-
-
-def _evaluate_hybrid(console: Console, sampled: Sampled, name: str, evaluator: Evaluator) -> Evaluation:
-    """Evaluate samples, and their controls beside them."""
-    from dataclasses import replace
-
-    from qgen.evaluation import Controls, compare_controls
-
-    def evaluate(images: torch.Tensor, name: str, facts: Mapping[str, Any]) -> Evaluation:
-        return _evaluate(console, images, name, facts, evaluator, sampled.requested)
-
-    found = evaluate(sampled.images, name, sampled.facts)
-    if not sampled.controls and not sampled.trials:
-        return found
-    beside = compare_controls(found, sampled.controls, evaluate)
-    return replace(found, controls=Controls(beside, sampled.trials))
-
-
-def _evaluate(
-    console: Console,
-    images: torch.Tensor,
-    name: str,
-    facts: Mapping[str, Any],
-    evaluator: Evaluator,
-    requested: Requested | None = None,
-) -> Evaluation:
-    with progress_bar(console, "measuring") as bar:
-        return evaluator(images, name, facts, bar, requested)

@@ -68,10 +68,22 @@ def test_options_of_backend_and_sampler_reach_them(trained_once: Callable[..., P
         run.sample(2, backend="aer", backend_options={"noise_scale": 2.0}, progress=False)
 
 
-def test_an_evaluation_shows_its_page(trained_once: Callable[..., Path]) -> None:
-    found = qgen.load(trained_once()).evaluate(20, features="digits", progress=False)
-    assert found.results["fid"].samples.count == 20
-    assert "fid" in found.plain()["metrics"]
+def test_an_evaluation_is_the_command_s(trained_once: Callable[..., Path]) -> None:
+    folder = trained_once()
+    found = qgen.load(folder).evaluate(20, seed=3, features="digits", progress=False)
+    command = ["evaluate", str(folder), "--count", "20", "--seed", "3", "--features", "digits", "--json"]
+    printed = json.loads(CliRunner().invoke(app, command).stdout)
+    own = json.loads(json.dumps(found.plain()))
+    assert own["metrics"] == printed["metrics"]
+    assert own["controls"] == printed["controls"]
+    assert set(own["controls"]["samples"]) == {"mean", "shuffled"}
+    alone = qgen.load(folder).evaluate(20, seed=3, controls=False, features="digits", progress=False)
+    assert alone.controls is None
+
+
+def test_a_prompt_is_refused_without_text(trained_once: Callable[..., Path]) -> None:
+    with pytest.raises(ConfigError, match="prompt"):
+        qgen.load(trained_once()).sample(2, prompt="a thick 7", progress=False)
 
 
 def test_a_description_counts_what_the_command_does(trained_once: Callable[..., Path]) -> None:
