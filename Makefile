@@ -1,4 +1,4 @@
-.PHONY: install test slow lint types bench ci
+.PHONY: install test slow lint types docs bench ci
 
 install:
 	python -m pip install -e ".[dev]"
@@ -16,6 +16,9 @@ lint:
 
 types:
 	mypy
+
+docs:
+	mkdocs build
 
 bench:
 	python benchmarks/layer.py

@@ -1,4 +1,4 @@
-"""What the README shows works: its Python runs, its commands exist, and CI runs its first two word for word."""
+"""What README and guides show works: their Python runs, their commands exist, CI runs the first two word for word."""
 
 import os
 import re
@@ -8,29 +8,28 @@ from pathlib import Path
 
 import pytest
 from cloud import cloud
-from readme_session import arguments, shorten_training, steps, write_file
+from readme_session import PAGES, all_steps, arguments, read, shorten_training, write_file
 from typer.testing import CliRunner
 
 from qgen.cli.main import app
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [step.text for step in steps(README) if step.kind == "command"]
+COMMANDS = [step.text for step in all_steps() if step.kind == "command"]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", read(page), flags=re.DOTALL | re.MULTILINE)
 
 
 def test_the_readme_has_examples() -> None:
-    assert len(blocks("python")) >= 2
+    assert len(blocks("README.md", "python")) >= 2
     assert "qgen train --backend aer" in COMMANDS
 
 
-@pytest.mark.parametrize("code", blocks("python"))
-def test_python_blocks_run(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("page", "code"), [(page, code) for page in PAGES for code in blocks(page, "python")])
+def test_python_blocks_run(page: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
+    exec(compile(code, page, "exec"), {"__name__": "__main__"})
 
 
 @pytest.mark.slow
@@ -41,7 +40,7 @@ def test_its_commands_run_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest
     shorten_training(monkeypatch)
     with cloud(tmp_path, monkeypatch, "fake_fez"):
         key = os.environ["QISKIT_IBM_TOKEN"]  # of the server that stands in for IBM's; `login` reads it
-        for step in steps(README):
+        for step in all_steps():
             if step.kind == "file":
                 write_file(step.text)
             elif step.text.startswith("qgen "):
@@ -59,19 +58,20 @@ def test_other_commands_name_what_exists(command: str) -> None:
 
 
 def test_ci_runs_the_first_two_commands() -> None:
-    first_two = [block.strip() for block in blocks("bash")[:2]]
+    first_two = [block.strip() for block in blocks("README.md", "bash")[:2]]
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert [line for line in ci if "pip install" in line] == [f"({command})" for command in first_two]
 
 
-def test_local_links_exist() -> None:
-    targets = re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r'src="([^":]+)"', README)
-    assert targets
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+@pytest.mark.parametrize("page", PAGES)
+def test_local_links_exist(page: str) -> None:
+    """Those of all pages, with their anchors, are checked by `make docs`."""
+    targets = re.findall(r"\]\(([^)#:]+)[)#]", read(page)) + re.findall(r'src="([^":]+)"', read(page))
+    assert [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()] == []
 
 
 def test_the_measured_table_is_what_the_results_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`python benchmarks/readme.py benchmarks/results/layer*.json` writes it."""
+    """`python benchmarks/measured.py benchmarks/results/layer*.json` writes it."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    block = runpy.run_path(str(ROOT / "benchmarks" / "readme.py"))["block"]
-    assert block(sorted((ROOT / "benchmarks" / "results").glob("layer*.json"))) in README
+    block = runpy.run_path(str(ROOT / "benchmarks" / "measured.py"))["block"]
+    assert block(sorted((ROOT / "benchmarks" / "results").glob("layer*.json"))) in read("docs/performance.md")

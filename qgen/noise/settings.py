@@ -66,7 +66,7 @@ class NoiseSettings(Settings):
     relaxation: RelaxationSettings | None = None
     """T1, T2 and the durations of gates"""
     readout: tuple[tuple[Probability, Probability], tuple[Probability, Probability]] | None = None
-    """readout[prepared][read]: probabilities, the same for all qubits; rows sum to one"""
+    """a row for each prepared bit: the probabilities to read 0 and 1, which sum to one; the same for all qubits"""
 
     @field_validator("basis", "virtual")
     @classmethod

@@ -1,4 +1,4 @@
-"""The README's commands in the order in which a reader meets them, in one empty folder, on small settings."""
+"""The commands of README and guides in the order in which a reader meets them, in one folder, on small settings."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ from qgen.data.sets import KNOWN_SETS, KnownSet
 from qgen.data.sources import Published
 from qgen.runs import RunConfig
 
+ROOT = Path(__file__).parents[2]
+#: The README, and the pages that go on from it, in the order of the site.
+_GENERATORS = ("runs", "diffusion", "latent", "gans", "born", "evaluation")
+_CIRCUITS = ("layers", "circuits", "backends", "transpile", "noise-studies", "hardware", "performance")
+PAGES = ("README.md", *(f"docs/{name}.md" for name in (*_GENERATORS, *_CIRCUITS)))
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 _INLINE = re.compile(r"`((?:qgen|python|pytest|make|pip) [^`]+)`")
 #: What makes the training of any preset a matter of seconds. The rest stays as the README says it.
@@ -36,7 +41,7 @@ _SHORT_OF_KIND = {
 
 @dataclass(frozen=True)
 class Step:
-    """A command of the README, or a file that it shows: its first line is a comment that names it.
+    """A command of a page, or a file that it shows: its first line is a comment that names it.
 
     Attributes:
         kind: what to do.
@@ -47,11 +52,22 @@ class Step:
     text: str
 
 
-def steps(readme: str) -> Iterator[Step]:
-    """All commands and named files, from top to bottom."""
+def read(page: str) -> str:
+    """Returns the text of a page."""
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def all_steps() -> Iterator[Step]:
+    """All commands and named files of all pages."""
+    for page in PAGES:
+        yield from steps(read(page))
+
+
+def steps(text: str) -> Iterator[Step]:
+    """All commands and named files of a page, from top to bottom."""
     end = 0
-    for block in _BLOCK.finditer(readme):
-        yield from _inline(readme[end : block.start()])
+    for block in _BLOCK.finditer(text):
+        yield from _inline(text[end : block.start()])
         end = block.end()
         language, content = block.groups()
         if language == "bash":
@@ -59,7 +75,7 @@ def steps(readme: str) -> Iterator[Step]:
                 yield from (Step("command", part.partition(" #")[0].strip()) for part in line.split("&&"))
         elif language == "yaml" and content.startswith("# "):
             yield Step("file", content)
-    yield from _inline(readme[end:])
+    yield from _inline(text[end:])
 
 
 def _inline(prose: str) -> Iterator[Step]:
@@ -67,7 +83,7 @@ def _inline(prose: str) -> Iterator[Step]:
 
 
 def write_file(text: str) -> None:
-    """Writes a file that the README shows into the current folder."""
+    """Writes a file that a page shows into the current folder."""
     name = text.partition("\n")[0].removeprefix("# ").split()[0]
     Path(name).write_text(text, encoding="utf-8")
 

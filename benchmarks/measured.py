@@ -1,6 +1,6 @@
-"""Writes the measured table of README.md from the results of layer.py.
+"""Writes the measured table of docs/performance.md from the results of layer.py.
 
-python benchmarks/readme.py benchmarks/results/layer*.json
+python benchmarks/measured.py benchmarks/results/layer*.json
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.tables import duration
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 START, END = "<!-- benchmark:start -->", "<!-- benchmark:end -->"
 PENNYLANE = "PennyLane + JAX"
 
@@ -33,7 +33,7 @@ def block(files: list[Path]) -> str:
         f"One step (values and both gradients) of HQConv, {rows[0]['layers']} layers, on {machine['cores']} cores "
         f"({machine['cpu']}), medians of at least {rounds} interleaved rounds, {machine['date'][:10]}. "
         f"The fastest of {len(peers)} libraries that gave right gradients stands beside qgen; float32 where a library "
-        "can. [benchmarks/results](benchmarks/results) has them all, with memory and first calls.",
+        "can. [benchmarks/results](../benchmarks/README.md) has them all, with memory and first calls.",
         "",
         "| qubits | batch | qgen | fastest peer | | times slower | PennyLane + JAX, times slower |",
         "|---:|---:|---:|---|---:|---:|---:|",
@@ -58,9 +58,9 @@ def _line(size: tuple[int, int], members: list[Row]) -> list[str]:
 
 
 def main() -> None:
-    text = README.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split(START)
-    README.write_text(before + block([Path(name) for name in sys.argv[1:]]) + rest.split(END)[1], encoding="utf-8")
+    PAGE.write_text(before + block([Path(name) for name in sys.argv[1:]]) + rest.split(END)[1], encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,83 @@
+"""What mkdocs has to know of this repository: pages that lie outside docs/, and the files that pages link to."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parents[1]
+#: Pages of the site that lie elsewhere in the repository.
+PAGES = {
+    "index.md": "README.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "changelog.md": "CHANGELOG.md",
+    "adjoint.md": "qgen/backends/statevector/ADJOINT.md",
+}
+_LINK = re.compile(r"(\]\(|src=\")([^)\"#:\s]+)((?:#[^)\"\s]*)?[)\"])")
+
+
+def on_files(files: Files, config: Any, **_: Any) -> Files:
+    """Add the pages that lie outside docs/, and each file of the repository that any page links to."""
+    for page, source in PAGES.items():
+        files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
+    seen = {_source(file) for file in files}
+    waiting = list(files.documentation_pages())
+    while waiting:
+        page = waiting.pop()
+        for target in _targets(_source(page), page.content_string):
+            if (ROOT / target).is_file() and target not in seen:
+                seen.add(target)
+                found = File.generated(config, _uri(target), abs_src_path=str(ROOT / target))
+                files.append(found)
+                waiting += [found] if found.is_documentation_page() else []
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Let links of a page lead to where the site has what they name."""
+    uri = page.file.src_uri
+    source, here = PurePosixPath(_source(page.file)).parent, PurePosixPath(uri).parent
+
+    def moved(match: re.Match[str]) -> str:
+        before, target, after = match.groups()
+        found = _resolve(source, target)
+        if not (ROOT / found).exists():
+            return match.group()
+        return f"{before}{_relative(_uri(found), here)}{after}"
+
+    return _LINK.sub(moved, markdown)
+
+
+def _source(file: File) -> str:
+    """Return where the file lies in the repository."""
+    return Path(file.abs_src_path or "").as_posix().removeprefix(f"{ROOT.as_posix()}/")
+
+
+def _uri(path: str) -> str:
+    """Return where the site has a file of the repository: what is code is shown as text."""
+    for page, source in PAGES.items():
+        if path == source:
+            return page
+    path = path.removeprefix("docs/")
+    return f"files/{path}.txt" if path.endswith((".py", ".yaml")) else path
+
+
+def _targets(source: str, text: str) -> set[str]:
+    return {_resolve(PurePosixPath(source).parent, match.group(2)) for match in _LINK.finditer(text)}
+
+
+def _resolve(folder: PurePosixPath, target: str) -> str:
+    parts: list[str] = []
+    for part in (folder / target).parts:
+        if part == "..":
+            parts = parts[:-1]
+        else:
+            parts.append(part)
+    return "/".join(parts)
+
+
+def _relative(uri: str, folder: PurePosixPath) -> str:
+    return "../" * len(folder.parts) + uri
