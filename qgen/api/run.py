@@ -202,6 +202,22 @@ class TrainedRun:
         with closing(trained.backend):
             return trained.generator.describe()
 
+    def export(self, out: str | Path | None = None) -> TrainedRun:
+        """Write its averaged weights, its settings and a model card into a new folder, as `qgen export` does.
+
+        Args:
+            out: the folder; None: `exports/` and its name.
+
+        Returns:
+            The export, which gives the same samples.
+
+        Raises:
+            RunError: it has no checkpoint, there is something at `out`, or it cannot be written.
+        """
+        from qgen.runs.exporting import export_run
+
+        return TrainedRun(export_run(self._run, None if out is None else Path(out)).run)
+
     @contextmanager
     def _opened(
         self, circuits: dict[str, Any], how: dict[str, Any], captions: tuple[str, ...] | None = None

@@ -75,6 +75,15 @@ def load_checkpoint(path: Path, model: str | None = None) -> Checkpoint:
     return saved
 
 
+def averaged_weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    """Return the state of the network that samples: tensors without an average, as buffers, are those of training.
+
+    Raises:
+        KeyError: the checkpoint has no weights.
+    """
+    return checkpoint.tensors["weights"] | checkpoint.tensors.get("ema", {})
+
+
 def _grouped(flat: Tensors) -> dict[str, dict[str, torch.Tensor]]:
     tensors: dict[str, dict[str, torch.Tensor]] = {}
     for key, tensor in flat.items():

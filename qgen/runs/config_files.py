@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qgen.errors import ConfigError
+from qgen.errors import ConfigError, RunError
 from qgen.runs.config import RunConfig
 from qgen.runs.folder import Run
 from qgen.runs.shipped import DEFAULT_PRESET, preset_names, preset_text
@@ -78,8 +78,14 @@ def resume_config(
 
     Raises:
         ConfigError: a change to anything that the steps taken so far depend on.
+        RunError: it is an export, which does not go on.
     """
     before = run.config()
+    if run.is_export:
+        raise RunError(
+            f"{run.path} is an export: it has no optimiser state to go on with. Resume the run that it was made of, or "
+            f"begin a new one from its weights: `qgen train CONFIG --from {run.path}`"
+        )
     changes = dict(backend or {})
     renamed = "name" in changes or any(map(_names_backend, overrides))
     base = {} if renamed else before.backend.plain()

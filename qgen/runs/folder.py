@@ -121,6 +121,11 @@ class Run:
         return provenance if isinstance(provenance, dict) else {}
 
     @property
+    def is_export(self) -> bool:
+        """Whether it is what `qgen export` made of a run: weights without the state of an optimiser."""
+        return "exported" in self.provenance()
+
+    @property
     def is_prepared(self) -> bool:
         """Whether there are settings only, as while another model is trained that this run builds upon."""
         return (self.path / "config.yaml").exists() and not (self.path / "provenance.json").exists()

@@ -33,7 +33,7 @@ def transfer(network: nn.Module, settings: TransferSettings, parts: Sequence[str
     if not saved:
         raise RunError(f"{run.path} has no checkpoint to start from")
     tensors = load_checkpoint(saved[-1]).tensors
-    source = tensors["weights"] | (tensors["ema"] if settings.weights == "ema" else {})
+    source = tensors["weights"] | (tensors.get("ema", {}) if settings.weights == "ema" else {})
     known = [name for name, _ in network.named_children()]
     for part in known if parts is None else parts:
         if part not in known:

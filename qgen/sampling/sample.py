@@ -26,7 +26,7 @@ from qgen.nn import QuantumLayer, bind_weights, compiled_later
 from qgen.progress import ProgressCallback
 from qgen.runs import provenance
 from qgen.runs.building import build_generator, build_in_memory, closing_on_error, data_facts
-from qgen.runs.checkpoint import Checkpoint, load_checkpoint, model_fingerprint
+from qgen.runs.checkpoint import Checkpoint, averaged_weights, load_checkpoint, model_fingerprint
 from qgen.runs.config import RunConfig
 from qgen.runs.folder import Run, writing
 from qgen.sampling.request import check_request, sampling_config
@@ -232,8 +232,7 @@ def _load_average(generator: Generator, checkpoint: Checkpoint, path: Path, mode
     if checkpoint.model != model:
         raise RunError(f"{path} was made by a model with other settings than its config.yaml says")
     try:
-        # Tensors without an average, as buffers, are those of training.
-        generator.network.load_state_dict(checkpoint.tensors["weights"] | checkpoint.tensors["ema"])
+        generator.network.load_state_dict(averaged_weights(checkpoint))
     except (KeyError, RuntimeError) as error:
         raise RunError(f"{path} does not fit this model; was it made by another version of qgen?") from error
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qgen.runs.rows import read_rows
 from qgen.studies.tasks import Cell, TrainTask, cell_run
 from qgen.training import metrics
 
@@ -93,10 +94,10 @@ def read_result(folder: Path, cell: Cell, images_per_step: int) -> RunResult | N
     if not task.is_done(folder):
         return None
     run, last = cell_run(folder, cell), task.size
-    quality = tuple(row for row in metrics.read(run.quality) if row["step"] <= last)
+    quality = tuple(row for row in read_rows(run.quality) if row["step"] <= last)
     if quality and quality[-1]["step"] != last:
         quality = ()
-    rows = metrics.read(run.metrics)
+    rows = read_rows(run.metrics)
     data = run.provenance().get("data", {})
     return RunResult(
         cell.name, images_per_step, data, quality, _accuracy(rows), _training_seconds(rows), run.grid(last)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qgen import storage
+from qgen.runs.rows import read_rows as read
 from qgen.training.optimization import StepResult
 
 Row = dict[str, Any]
@@ -91,21 +92,6 @@ def append(path: Path, row: Row) -> None:
     """
     with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
-
-
-def read(path: Path) -> list[Row]:
-    """Read all rows; damaged ones are left out."""
-    if not path.is_file():
-        return []
-    rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and "step" in row:
-            rows.append(row)
-    return rows
 
 
 def cut(path: Path, step: int) -> None:

@@ -14,7 +14,19 @@ from typer.testing import CliRunner
 from qgen import QgenError, __version__
 from qgen.cli import main as command_line
 
-COMMANDS = ("train", "sample", "evaluate", "describe", "data", "backends", "transpile", "jobs", "devserver", "study")
+COMMANDS = (
+    "train",
+    "sample",
+    "evaluate",
+    "export",
+    "describe",
+    "data",
+    "backends",
+    "transpile",
+    "jobs",
+    "devserver",
+    "study",
+)
 #: Whose examples take longer than the others together.
 LONG = ("sample", "evaluate", "transpile", "devserver")
 
