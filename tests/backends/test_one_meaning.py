@@ -64,10 +64,23 @@ def drawn_observables(qubits: int, rng: np.random.Generator) -> list[str]:
     return ["Z" * qubits, "X" * qubits, "".join(rng.choice(list("IXYZ"), qubits)), "I" * (qubits - 1) + "Y"]
 
 
+@pytest.mark.parametrize("backend", [*EXACT, *PLACED])
+@pytest.mark.filterwarnings("ignore::qgen.errors.ProductFormulaWarning")
+def test_values_are_those_of_the_matrix(backend: str, rng: np.random.Generator) -> None:
+    """Of some rows of each table; `slow` has them all."""
+    for name in (*rng.choice([*TABLE], 5, replace=False), *rng.choice([*OTHERS], 4, replace=False)):
+        check_values(backend, str(name), rng)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TABLE, *OTHERS])
 @pytest.mark.parametrize("backend", [*EXACT, *PLACED])
 @pytest.mark.filterwarnings("ignore::qgen.errors.ProductFormulaWarning")
-def test_values_are_those_of_the_matrix(backend: str, name: str, rng: np.random.Generator) -> None:
+def test_values_of_all_are_those_of_the_matrix(backend: str, name: str, rng: np.random.Generator) -> None:
+    check_values(backend, name, rng)
+
+
+def check_values(backend: str, name: str, rng: np.random.Generator) -> None:
     meaning = {**TABLE, **OTHERS}[name]
     left, right, time = rng.uniform(-3, 3, 3)
     observables = drawn_observables(meaning.qubits, rng)
@@ -80,18 +93,30 @@ def test_values_are_those_of_the_matrix(backend: str, name: str, rng: np.random.
                 opened(backend).compile(circuit)
             continue
         found = opened(backend).compile(circuit).expectations(np.array([left]), np.array(weights))
-        np.testing.assert_allclose(found, values, rtol=0, atol=PLACED.get(backend, 1e-10))
+        np.testing.assert_allclose(found, values, rtol=0, atol=PLACED.get(backend, 1e-10), err_msg=name)
 
 
-@pytest.mark.parametrize(
-    ("method", "name"),
-    [
-        *(("adjoint", name) for name in TABLE),
-        *(("parameter-shift", name) for name in TABLE if TABLE[name].qubits < 4),
-        *(("placed", name) for name in ("any-1", "any-2", "anticommuting-2", "control", "rv")),
-    ],
-)
-def test_gradients_are_those_of_the_matrix(method: str, name: str, rng: np.random.Generator) -> None:
+METHODS = {
+    "adjoint": list(TABLE),
+    "parameter-shift": [name for name in TABLE if TABLE[name].qubits < 4],
+    "placed": ["any-1", "any-2", "anticommuting-2", "control", "rv"],
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_gradients_are_those_of_the_matrix(method: str, rng: np.random.Generator) -> None:
+    """Of some rows of the table; `slow` has them all."""
+    for name in rng.choice(METHODS[method], 2 if method == "placed" else 8, replace=False):
+        check_gradients(method, str(name), rng)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "name"), [(method, name) for method, names in METHODS.items() for name in names])
+def test_gradients_of_all_are_those_of_the_matrix(method: str, name: str, rng: np.random.Generator) -> None:
+    check_gradients(method, name, rng)
+
+
+def check_gradients(method: str, name: str, rng: np.random.Generator) -> None:
     meaning = TABLE[name]
     left, right, time = rng.uniform(-3, 3, 3)
     observables = drawn_observables(meaning.qubits, rng)
@@ -111,7 +136,7 @@ def test_gradients_are_those_of_the_matrix(method: str, name: str, rng: np.rando
         quantum.weight.copy_(torch.from_numpy(point[1:]))
     quantum(inputs).backward(torch.from_numpy(upstream))
     found = np.concatenate([inputs.grad.numpy(), quantum.weight.grad.numpy()])
-    np.testing.assert_allclose(found, slopes, rtol=0, atol=1e-4 if method == "placed" else 1e-7)
+    np.testing.assert_allclose(found, slopes, rtol=0, atol=1e-4 if method == "placed" else 1e-7, err_msg=name)
 
 
 def test_the_published_specimens() -> None:
