@@ -73,41 +73,48 @@ class _Annealing:
 
     def __init__(self, conflicts: Sequence[int], weights: Sequence[float], max_size: int | None, seed: int) -> None:
         self._conflicts, self._weights = conflicts, weights
+        self._sets = [frozenset(_bits(region)) for region in conflicts]  # the same, where membership is asked for
+        self._everything = (1 << len(conflicts)) - 1
         self._max_size = len(conflicts) if max_size is None else max_size
         self._rng = np.random.default_rng(derive(seed, "packing"))
         self._spent = 0
 
     def run(self) -> list[int]:
-        everything = (1 << len(self._conflicts)) - 1
-        best = current = max((self._fill([], everything, by_weight) for by_weight in (True, False)), key=self._total)
+        best = current = max(
+            (self._fill([], self._everything, by_weight) for by_weight in (True, False)), key=self._total
+        )
+        best_total = current_total = self._total(best)
         bound = math.fsum(sorted(self._weights)[-self._max_size :])
         effort = min(max(EFFORT * len(self._conflicts) ** 2, MIN_EFFORT), MAX_EFFORT)
         largest = max(self._weights, default=0.0)
         self._spent = 0
-        while self._spent < effort and self._total(best) < bound - _EQUAL:
+        while self._spent < effort and best_total < bound - _EQUAL:
             trial = self._change(current)
+            total = self._total(trial)
             temperature = START_TEMPERATURE * largest * max(0.0, 1 - self._spent / effort)
-            if self._total(trial) >= self._total(current) - temperature * self._rng.exponential():
-                current = trial
-            if self._total(current) > self._total(best) + _EQUAL:
-                best = current
+            if total >= current_total - temperature * self._rng.exponential():
+                current, current_total = trial, total
+            if current_total > best_total + _EQUAL:
+                best, best_total = current, current_total
         return sorted(best)
 
     def _total(self, chosen: Sequence[int]) -> float:
-        return sum(self._weights[region] for region in chosen)
+        return sum(map(self._weights.__getitem__, chosen))
 
     def _change(self, chosen: Sequence[int]) -> list[int]:
         """Force one region in, take out its neighbourhood, and fill up again."""
+        conflicts = self._conflicts
         self._spent += TRIAL_EFFORT
-        forced = int(self._rng.integers(len(self._conflicts)))
-        around = self._conflicts[forced]
+        forced = int(self._rng.integers(len(conflicts)))
+        around, near = self._sets[forced], conflicts[forced]
         if self._rng.random() < 0.5:
-            around = reduce(or_, (self._conflicts[region] for region in chosen if around >> region & 1), around)
-        kept = [region for region in chosen if not around >> region & 1]
+            around = around.union(*(self._sets[region] for region in chosen if region in around))
+        kept = [region for region in chosen if region not in around]
         if len(kept) >= self._max_size:
             kept.remove(min(kept, key=self._weights.__getitem__))
-        taken = reduce(or_, (self._conflicts[region] for region in kept), self._conflicts[forced])
-        free = ((1 << len(self._conflicts)) - 1) & ~taken
+        free = self._everything & ~near
+        for region in kept:
+            free &= ~conflicts[region]
         return self._fill([*kept, forced], free, bool(self._rng.random() < 0.3))
 
     def _fill(self, chosen: list[int], free: int, by_weight: bool) -> list[int]:
