@@ -89,7 +89,7 @@ def angles(circuit: LayerCircuit, rows: int, seed: int) -> tuple[Doubles, Double
 
 
 @cases
-@examples(5)
+@examples(2)
 @given(layer_circuits(most_qubits=4, most_gates=8), st.lists(seeds, min_size=1, max_size=6), st.data())
 def test_a_row_is_the_same_alone_and_in_any_batch(
     case: Case, circuit: LayerCircuit, given_seeds: list[int], data: st.DataObject
@@ -105,7 +105,7 @@ def test_a_row_is_the_same_alone_and_in_any_batch(
 
 
 @pytest.mark.parametrize("case", DRAWING, ids=str)
-@examples(4)
+@examples(2)
 @given(layer_circuits(most_qubits=4, most_gates=8), st.lists(seeds, min_size=1, max_size=4), st.data())
 def test_bits_of_a_row_are_the_same_alone_and_in_any_batch(
     case: Case, circuit: LayerCircuit, given_seeds: list[int], data: st.DataObject
@@ -149,7 +149,7 @@ def test_rows_and_bases_are_independent(case: Case) -> None:
         circuit.ry(0.4 + qubit, qubit)
     circuit.cx(0, 1)
     layer = LayerCircuit(circuit, [], [], ["ZII", "IXI", "YII"])  # three bases
-    executable, rows = opened(case).compile(layer), 600 if case.way in ("shots", "density matrix") else 120
+    executable, rows = opened(case).compile(layer), 300 if case.way in ("shots", "density matrix") else 120
     none = np.zeros((rows, 0)), np.zeros(0)
     for drawn in (executable.expectations(*none, np.arange(rows)), executable.expectations(*none, 7)):
         drawn = drawn[:, drawn.std(axis=0) > 1e-6]  # Y is 0 on every path

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from drawn import layer_circuits
@@ -138,17 +139,29 @@ SECOND: dict[str, Callable[[Function], Any]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("backend", "gradient"),
-    [
-        ("statevector", "adjoint"),
-        ("aer", "adjoint"),
-        ("statevector", "parameter-shift"),
-        ("reference", "parameter-shift"),
-    ],
-)
+OTHERS = [("aer", "adjoint"), ("statevector", "parameter-shift"), ("reference", "parameter-shift")]
+
+
 @pytest.mark.parametrize("transform", FIRST.values(), ids=FIRST)
-def test_first_derivatives(transform: Callable[[Function], Any], backend: str, gradient: str) -> None:
+def test_first_derivatives(transform: Callable[[Function], Any]) -> None:
+    check_transform(transform, "statevector", "adjoint")
+
+
+@pytest.mark.parametrize(("backend", "gradient"), OTHERS)
+def test_first_derivatives_elsewhere(backend: str, gradient: str, rng: np.random.Generator) -> None:
+    """By some of the transforms; `slow` has them all."""
+    for name in rng.choice([*FIRST], 5, replace=False):
+        check_transform(FIRST[name], backend, gradient)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("backend", "gradient"), OTHERS)
+@pytest.mark.parametrize("transform", FIRST.values(), ids=FIRST)
+def test_all_first_derivatives_elsewhere(transform: Callable[[Function], Any], backend: str, gradient: str) -> None:
+    check_transform(transform, backend, gradient)
+
+
+def check_transform(transform: Callable[[Function], Any], backend: str, gradient: str) -> None:
     layer = QuantumLayer(circuit(), backend, gradient).double()
     torch.testing.assert_close(transform(calls(layer)), transform(closed_form), rtol=0, atol=1e-9)
 

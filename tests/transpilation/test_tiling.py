@@ -96,7 +96,7 @@ def check(tiling: Tiling, isa: QuantumCircuit, target: Target, measured: list[in
 @pytest.mark.parametrize(
     ("name", "qubits", "closed", "fewest"),
     [
-        ("fake_brisbane", 4, False, 18),
+        pytest.param("fake_brisbane", 4, False, 18, marks=pytest.mark.slow),
         ("fake_brisbane", 12, True, 2),
         ("fake_fez", 4, True, 18),
         ("fake_miami", 4, True, 12),
@@ -161,8 +161,8 @@ def optimum(successes: dict[frozenset[int], float], graph: nx.Graph, margin: int
 
 
 @pytest.mark.parametrize("margin", [0, 1])
-@pytest.mark.parametrize("most", [1, 2, 9])
-def test_a_small_device_is_tiled_as_well_as_can_be(margin: int, most: int, rng: np.random.Generator) -> None:
+def test_a_small_device_is_tiled_as_well_as_can_be(margin: int, rng: np.random.Generator) -> None:
+    most = int(rng.choice([1, 2, 9]))
     graph = nx.convert_node_labels_to_integers(nx.grid_2d_graph(3, 4))
     target = device(graph, rng, CXGate(), one_way=True)
     isa, measured = placed(chain(3, 1, rng), target)
@@ -176,13 +176,13 @@ def test_a_small_device_is_tiled_as_well_as_can_be(margin: int, most: int, rng: 
 
 def test_packings_of_a_device_are_close_to_the_best(rng: np.random.Generator) -> None:
     """An integer program: of all paths that touch a coupler one is taken at most."""
-    graph = couplers(open_device("fake_brisbane").target)
+    graph = couplers(open_device("fake_kolkata").target)
     paths = {frozenset(p) for a in graph for p in nx.single_source_shortest_path(graph, a, 3).values() if len(p) == 4}
     regions = sorted(map(sorted, paths))
     weights = rng.uniform(0.7, 1.0, len(regions))
     rules = [[float(bool({*edge} & {*region})) for region in regions] for edge in graph.edges]
     best = milp(-weights, integrality=1, bounds=Bounds(0, 1), constraints=LinearConstraint(rules, ub=1.0))
-    apart = DistanceGraph(127, graph.edges, 1)
+    apart = DistanceGraph(len(graph), graph.edges, 1)
     chosen = heavy_independent_set(apart.conflicts(regions), weights.tolist())
     rows = np.array(rules)[:, chosen]
     assert rows.sum(axis=1).max() <= 1
@@ -190,7 +190,7 @@ def test_packings_of_a_device_are_close_to_the_best(rng: np.random.Generator) ->
 
 
 def test_the_best_place_comes_alone_or_first(rng: np.random.Generator) -> None:
-    target = device(nx.convert_node_labels_to_integers(nx.grid_2d_graph(6, 6)), rng, CZGate())
+    target = device(nx.convert_node_labels_to_integers(nx.grid_2d_graph(5, 5)), rng, CZGate())
     isa, measured = placed(chain(3, 1, rng), target)
     one = find_tiles(isa, target, measured, max_tiles=1)
     assert len(one.tiles) == 1

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from drawn import layer_circuits, small_ansatz
+from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
@@ -29,7 +30,8 @@ STEP = 1e-5  # of central differences: their error is about STEP**2 and 1e-16 / 
 DIFFERENCE = 2e-8
 
 shapes = st.sampled_from([((), ()), ((1,), ()), ((3,), ()), ((2, 3), ()), ((2, 1), (3,)), ((), (2,)), ((17,), (17,))])
-engines = pytest.mark.parametrize("engine", ["cpu", "device", "blocks", "split"])
+ENGINES = ["cpu", "device", "blocks", "split"]
+engines = pytest.mark.parametrize("engine", ENGINES)
 
 
 @pytest.fixture
@@ -83,6 +85,7 @@ def central_differences(
 
 @engines
 @pytest.mark.usefixtures("use_engine")
+@examples(10)
 @given(circuit=layer_circuits(), shape=shapes, seed=st.integers(0, 2**31))
 def test_values_are_those_of_the_reference(
     circuit: LayerCircuit, shape: tuple[tuple[int, ...], tuple[int, ...]], seed: int
@@ -103,6 +106,7 @@ def test_values_are_those_of_the_reference(
 
 @engines
 @pytest.mark.usefixtures("use_engine")
+@examples(10)
 @given(circuit=layer_circuits(most_qubits=5, most_gates=10), seed=st.integers(0, 2**31))
 def test_gradients_are_central_differences_of_the_reference(circuit: LayerCircuit, seed: int) -> None:
     inputs, weights = drawn_numbers(circuit, ((2,), ()), seed)
@@ -118,6 +122,7 @@ def test_gradients_are_central_differences_of_the_reference(circuit: LayerCircui
 
 @engines
 @pytest.mark.usefixtures("use_engine")
+@examples(10)
 @given(circuit=layer_circuits(most_qubits=7), shape=shapes, seed=st.integers(0, 2**31))
 def test_float32_gradients_agree_with_float64(
     circuit: LayerCircuit, shape: tuple[tuple[int, ...], tuple[int, ...]], seed: int
@@ -137,18 +142,34 @@ def test_float32_gradients_agree_with_float64(
         torch.testing.assert_close(one.double(), other, rtol=0, atol=SINGLE * scale)
 
 
+@pytest.mark.parametrize(
+    ("engine", "name"),
+    [
+        pytest.param(engine, name, marks=() if engine == "cpu" else pytest.mark.slow)
+        for engine in ENGINES
+        for name in ansatz_names()
+    ],
+)
+@pytest.mark.usefixtures("use_engine")
+def test_each_ansatz_of_the_catalogue(engine: str, name: str) -> None:
+    check_ansatz(engine, name)
+
+
 @engines
 @pytest.mark.usefixtures("use_engine")
-@pytest.mark.parametrize("name", ansatz_names())
-def test_each_ansatz_of_the_catalogue(engine: str, name: str) -> None:
+def test_an_ansatz_of_the_catalogue(engine: str, rng: np.random.Generator) -> None:
+    check_ansatz(engine, str(rng.choice(ansatz_names())))
+
+
+def check_ansatz(engine: str, name: str) -> None:
     circuit = small_ansatz(name, layers=2 if engine == "cpu" else 1)
     inputs, weights = torch.randn(2, circuit.num_inputs).double(), torch.rand(circuit.num_weights).double()
-    reference, engine = (open_backend(where).compile(circuit) for where in ("reference", "statevector"))
+    reference, exact = (open_backend(where).compile(circuit) for where in ("reference", "statevector"))
     wanted = reference.expectations(inputs, weights)
-    torch.testing.assert_close(engine.expectations(inputs, weights), wanted, rtol=0, atol=EXACT)
+    torch.testing.assert_close(exact.expectations(inputs, weights), wanted, rtol=0, atol=EXACT)
     upstream = torch.randn_like(wanted)
-    d_inputs, d_weights = engine.vjp(inputs, weights, upstream, (True, True))
-    differences = central_differences(engine, inputs, weights, upstream)
+    d_inputs, d_weights = exact.vjp(inputs, weights, upstream, (True, True))
+    differences = central_differences(exact, inputs, weights, upstream)
     torch.testing.assert_close(d_inputs, differences[0], rtol=0, atol=1e-6)
     torch.testing.assert_close(d_weights, differences[1], rtol=0, atol=1e-6)
 
