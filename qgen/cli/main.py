@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from qgen.cli import backends, data, describe, devserver, evaluate, export, jobs, sample, study, train, transpile
+from qgen.cli import backends, data, describe, devserver, evaluate, export, jobs, runs, sample, study, train, transpile
 from qgen.cli.option_groups import flatten_groups
 from qgen.cli.output import print_error
 from qgen.errors import QgenError, user_message
@@ -87,6 +87,7 @@ def options(
 app.command(epilog=train.EXAMPLES)(flatten_groups(train.train))
 app.command(epilog=sample.EXAMPLES)(flatten_groups(sample.sample))
 app.command(epilog=evaluate.EXAMPLES)(flatten_groups(evaluate.evaluate))
+app.add_typer(runs.app, name="runs")
 app.command(epilog=export.EXAMPLES)(export.export)
 app.command(epilog=describe.EXAMPLES)(describe.describe)
 app.command(epilog=data.EXAMPLES)(data.data)

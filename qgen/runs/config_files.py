@@ -90,7 +90,7 @@ def resume_config(
     renamed = "name" in changes or any(map(_names_backend, overrides))
     base = {} if renamed else before.backend.plain()
     after = override_config(RunConfig.read(before.plain() | {"backend": base | changes}), overrides)
-    refused = [key for key in _changed(before.plain(), after.plain()) if not _may_change(key)]
+    refused = [key for key in changed_keys(before.plain(), after.plain()) if not _may_change(key)]
     if refused:
         raise ConfigError(
             f"a run that goes on keeps its settings, and {', '.join(refused)} would change; what can is "
@@ -184,11 +184,11 @@ def _may_change(key: str) -> bool:
     return any(key == allowed or key.startswith(f"{allowed}.") for allowed in RESUMABLE)
 
 
-def _changed(before: Mapping[str, Any], after: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """Yield the dotted keys whose values differ."""
+def changed_keys(before: Mapping[str, Any], after: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Yield the dotted keys whose values differ in plain settings."""
     for key in [*before, *(key for key in after if key not in before)]:
         one, other = before.get(key), after.get(key)
         if isinstance(one, Mapping) and isinstance(other, Mapping):
-            yield from _changed(one, other, f"{above}{key}.")
+            yield from changed_keys(one, other, f"{above}{key}.")
         elif one != other:
             yield f"{above}{key}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from qgen.extras import install_command
 from qgen.noise.model import KINDS
+from qgen.reports.figure_style import COLOURS, STYLE, WIDTH, add_legend, encoded, make_panels
 from qgen.reports.html.images import svg_context
 from qgen.studies.formatting import heading
 from qgen.studies.noise import text
@@ -23,20 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Colours that people with any colour vision tell apart (Okabe and Ito 2008).
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = "osD^vPX"
-_STYLE: dict[Any, Any] = {
-    "font.size": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "legend.frameon": False,
-    "lines.linewidth": 1.2,
-    "lines.markersize": 3.5,
-}
-_WIDTH, _HEIGHT, _DPI = 2.35, 2.1, 200  # inches of a panel: three fill the width of a page; dots an inch of a PNG
-_MOST = 3  # panels side by side
 
 
 def missing_plot() -> str | None:
@@ -51,13 +38,10 @@ def draw_figures(results: NoiseResults) -> dict[str, bytes]:
     import matplotlib
 
     found = {}
-    with svg_context(f"qgen-{results.study.kind}"), matplotlib.rc_context(_STYLE):
+    with svg_context(f"qgen-{results.study.kind}"), matplotlib.rc_context(STYLE):
         for name, figure in _figures(results):
             for suffix in ("png", "svg"):
-                content = io.BytesIO()
-                metadata = {"Date": None} if suffix == "svg" else {}
-                figure.savefig(content, format=suffix, dpi=_DPI, bbox_inches="tight", metadata=metadata)
-                found[f"{name}.{suffix}"] = content.getvalue()
+                found[f"{name}.{suffix}"] = encoded(figure, suffix)
     return found
 
 
@@ -78,21 +62,9 @@ def _figures(results: NoiseResults) -> Iterator[tuple[str, Figure]]:
         yield "shots", _shots(results)
 
 
-def _panels(count: int, height: float = _HEIGHT) -> tuple[Figure, list[Axes]]:
-    from matplotlib.figure import Figure
-
-    columns = min(count, _MOST)
-    rows = -(-count // columns)
-    figure = Figure(figsize=(_WIDTH * columns, height * rows), layout="constrained")
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for unused in axes[count:]:
-        unused.set_axis_off()
-    return figure, axes[:count]
-
-
 def _against_noise(results: NoiseResults, panels: Sequence[tuple[str, Metric]], lost: bool = False) -> Figure:
     """A panel for each source: its loss of quality in a metric, or a change from the ideal cell."""
-    figure, axes = _panels(len(panels))
+    figure, axes = make_panels(len(panels))
     for place, (source, metric) in zip(axes, panels, strict=True):
         found = results.curves_of(source, metric.key)
         whole = [curve for curve in found if curve.like.kinds == KINDS] or list(found)
@@ -100,7 +72,7 @@ def _against_noise(results: NoiseResults, panels: Sequence[tuple[str, Metric]], 
             _line(place, number, text.condition_label(curve.like), _points(curve, lost), lost)
         place.set(title=source, xlabel="scale of the noise")
         place.set_ylabel(f"loss of quality, %\n({metric.name})" if lost else metric.name)
-    _legend(figure, axes[0])
+    add_legend(figure, axes[0])
     return figure
 
 
@@ -111,7 +83,7 @@ def _points(curve: Curve, lost: bool) -> list[tuple[float, Any]]:
 
 def _line(place: Axes, number: int, label: str, points: Sequence[tuple[float, Any]], share: bool = False) -> None:
     """Draw a line of means with a band of intervals."""
-    factor, colour = 100 if share else 1, _COLOURS[number % len(_COLOURS)]
+    factor, colour = 100 if share else 1, COLOURS[number % len(COLOURS)]
     across = [x for x, _ in points]
     place.plot(
         across,
@@ -125,20 +97,14 @@ def _line(place: Axes, number: int, label: str, points: Sequence[tuple[float, An
         place.fill_between(across, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    if labels:
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4))
-
-
 def _rankings(rankings: Sequence[Ranking]) -> Figure:
     longest = max(len(ranking.items) for ranking in rankings)
-    figure, axes = _panels(len(rankings), 0.8 + 0.25 * longest)
+    figure, axes = make_panels(len(rankings), 0.8 + 0.25 * longest)
     for place, ranking in zip(axes, rankings, strict=True):
         factor = 100 if ranking.measure == LOSS else 1
         for position, mean in enumerate(mean for _, mean in reversed(ranking.items)):
             error = None if mean.high is None else factor * (mean.high - mean.mean)
-            place.errorbar(factor * mean.mean, position, xerr=error, fmt="o", color=_COLOURS[0], capsize=2)
+            place.errorbar(factor * mean.mean, position, xerr=error, fmt="o", color=COLOURS[0], capsize=2)
         place.set_yticks(range(len(ranking.items)), [name for name, _ in reversed(ranking.items)])
         place.margins(y=0.25)
         place.set_xlabel(text.measure_name(ranking.measure) + (", %" if factor == 100 else ""))
@@ -151,7 +117,7 @@ def _mitigation(results: NoiseResults) -> Figure:
     rows = [row for row in results.mitigated if row.source == whole and row.measure == EXPECTATIONS.key]
     scales = list(dict.fromkeys(row.scale for row in rows))
     shots = list(results.study.shots)
-    figure, axes = _panels(len(scales))
+    figure, axes = make_panels(len(scales))
     for place, scale in zip(axes, scales, strict=True):
         own = [row for row in rows if row.scale == scale]
         lines: dict[str, list[tuple[float, Any]]] = {"none": []}
@@ -165,14 +131,14 @@ def _mitigation(results: NoiseResults) -> Figure:
             _line(place, number, name, sorted(points, key=lambda point: point[0]))
         place.set_xticks(range(len(shots)), ["exact" if n is None else f"{n}" for n in shots])
         place.set(title=f"scale {scale:g}", xlabel="shots", ylabel=EXPECTATIONS.name)
-    _legend(figure, axes[0])
+    add_legend(figure, axes[0])
     return figure
 
 
 def _shots(results: NoiseResults) -> Figure:
     """Quality against shots, exact values last; a panel for each source."""
     sources, shots = [source.name for source in results.study.sources], list(results.study.shots)
-    figure, axes = _panels(len(sources))
+    figure, axes = make_panels(len(sources))
     for place, source in zip(axes, sources, strict=True):
         metric = results.cells.main(source)
         lines: dict[str, list[tuple[float, Any]]] = {}
@@ -184,7 +150,7 @@ def _shots(results: NoiseResults) -> Figure:
             _line(place, number, name, points, metric.share)
         place.set_xticks(range(len(shots)), ["exact" if n is None else f"{n}" for n in shots])
         place.set(title=source, xlabel="shots", ylabel=heading(metric).replace("\u00a0", " "))
-    _legend(figure, axes[0])
+    add_legend(figure, axes[0])
     return figure
 
 
@@ -200,7 +166,7 @@ def _images(results: NoiseResults) -> Figure:
         for scale in study.scales
         if scale == 0 or Condition(device, scale) in study.conditions
     ]
-    figure = Figure(figsize=(_WIDTH * len(study.sources), 0.75 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(WIDTH * len(study.sources), 0.75 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), len(study.sources), squeeze=False)
     for down, condition in enumerate(rows):
         for across, source in enumerate(study.sources):

@@ -1,0 +1,86 @@
+"""Curves of several runs: a panel for each metric, as a page that needs nothing, or a figure by matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from qgen import storage
+from qgen.errors import QgenError
+from qgen.reports.figure_style import COLOURS, STYLE, add_legend, encoded, make_panels
+from qgen.reports.html import line_chart as chart
+from qgen.reports.html.document import asset, document
+from qgen.reports.html.images import svg_context
+from qgen.reports.html.markup import element
+
+#: Endings of files that `save_curves` writes.
+ENDINGS = (".png", ".svg", ".pdf", ".html")
+#: By metric, by run: (step, value), rising in steps.
+Curves = Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]
+_GRID = ".curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 2rem }"
+_ACROSS = "step"
+_DASHES = ("-", "--", ":", "-.")
+
+
+def save_curves(curves: Curves, path: Path) -> None:
+    """Write curves into a file, by its ending: .png, .svg, .pdf (extra `plot`), or .html.
+
+    Raises:
+        QgenError: matplotlib is missing.
+        OSError: the file cannot be written.
+    """
+    if path.suffix.lower() == ".html":
+        storage.write_text(path, page(curves))
+        return
+    content = _figure(curves, path.suffix.lower().lstrip("."))
+    with storage.atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def page(curves: Curves) -> str:
+    """Return a self-contained page with a chart for each metric."""
+    runs = _runs(curves)
+    charts = []
+    for metric, by_run in curves.items():
+        lines = [chart.Line(run, [chart.LinePoint(*point) for point in by_run.get(run, ())]) for run in runs]
+        charts.append(chart.line_chart(metric, lines, _ACROSS))
+    card = element("section", chart.legend(runs), element("div", *charts, class_="curves"), class_="card")
+    names = ", ".join(runs)
+    header = element("header", element("p", "Training", class_="eyebrow"), element("h1", names))
+    grid = (
+        ".curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 2rem; }"
+    )
+    return document(f"{names}: training", header, element("main", card), asset("line_chart.css"), grid)
+
+
+def _figure(curves: Curves, suffix: str) -> bytes:
+    try:
+        import matplotlib
+    except ImportError as error:
+        from qgen.extras import install_command
+
+        raise QgenError(
+            f"Drawing .{suffix} needs more packages: {install_command('plot')}; --out FILE.html needs none."
+        ) from error
+    runs = _runs(curves)
+    with svg_context("qgen-curves"), matplotlib.rc_context(STYLE):
+        figure, axes = make_panels(len(curves))
+        for place, (metric, by_run) in zip(axes, curves.items(), strict=True):
+            for number, run in enumerate(runs):
+                steps, values = zip(*by_run.get(run) or [(0, float("nan"))], strict=True)
+                colour, dash = COLOURS[number % len(COLOURS)], _DASHES[number // len(COLOURS) % len(_DASHES)]
+                marker = "o" if len(steps) == 1 else None
+                place.plot(steps, values, color=colour, linestyle=dash, marker=marker, label=_literal(run))
+            place.set(xlabel=_ACROSS, ylabel=_literal(metric))
+        add_legend(figure, axes[0])
+        return encoded(figure, suffix)
+
+
+def _literal(name: str) -> str:
+    """Return text in which matplotlib sees no formula; nor a label that it leaves out, which begins with `_`."""
+    shown = name.replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
+
+
+def _runs(curves: Curves) -> list[str]:
+    return list(dict.fromkeys(run for by_run in curves.values() for run in by_run))
