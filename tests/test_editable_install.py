@@ -7,6 +7,7 @@ import subprocess
 import sys
 import venv
 import zipfile
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,23 @@ def test_mypy_sees_its_types(python: Path, tmp_path: Path) -> None:
     assert "-> qgen.nn.layer.QuantumLayer" in said
     assert 'Revealed type is "qgen.errors.QgenError"' in said
     assert 'Too many arguments for "short_repr"' in said
+
+
+def test_kernels_are_kept_once_however_their_source_is_reached(tmp_path: Path) -> None:
+    """The link of an editable install and the tree itself share them: to compile them takes a minute."""
+    from qgen.backends.statevector.lanes import kernel
+
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "real" / "sums.py").write_text("def twice(x):\n    return 2 * x\n", encoding="utf-8")
+
+    def kept(folder: str) -> str:
+        spec = spec_from_file_location("sums", tmp_path / folder / "sums.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return str(kernel(module.twice)._cache.cache_path)
+
+    assert kept("link") == kept("real")
+    assert kept("real").startswith(str((tmp_path / "real").resolve()))

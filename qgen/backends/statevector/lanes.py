@@ -101,7 +101,10 @@ def internal(function: Any) -> Any:
 
 
 def _compiled(function: Any, **options: bool) -> Any:
-    folder = _cache_folder(Path(function.__code__.co_filename).parent)
+    # numba keeps a set of kernels for each way to the file, and an editable install is a link to what tests import.
+    source = Path(function.__code__.co_filename).resolve()
+    function.__code__ = function.__code__.replace(co_filename=str(source))
+    folder = _cache_folder(source.parent)
     before = config.CACHE_DIR
     try:
         config.CACHE_DIR = before if folder is None else str(folder)
