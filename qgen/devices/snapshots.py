@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, datetime
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -126,13 +128,26 @@ def open_device(name: str) -> Device:
     city = name.removeprefix(PREFIX)
     configuration, properties = (folders[name] / f"{kind}_{city}.json" for kind in ("conf", "props"))
     try:
-        about = json.loads(configuration.read_text(encoding="utf-8"))
-        measured = json.loads(properties.read_text(encoding="utf-8")) if properties.is_file() else {}
-        return parse_device(name, about, measured, machine_status=machine_status(city))
+        states = _state(configuration), _state(properties) if properties.is_file() else None
+        return replace(_read(name, configuration, properties, states))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BackendError(
             f"the snapshot `{name}` in {folders[name]} cannot be read ({error}): reinstall qiskit-ibm-runtime"
         ) from error
+
+
+def _state(file: Path) -> tuple[int, int]:
+    """Return what differs once a file was written anew."""
+    found = file.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=128)
+def _read(name: str, configuration: Path, properties: Path, states: tuple[Any, Any]) -> Device:
+    """Read a snapshot, once for as long as its files stay as they are; without properties their state is None."""
+    about = json.loads(configuration.read_text(encoding="utf-8"))
+    measured = {} if states[1] is None else json.loads(properties.read_text(encoding="utf-8"))
+    return parse_device(name, about, measured, machine_status=machine_status(name.removeprefix(PREFIX)))
 
 
 def machine_status(city: str) -> MachineStatus:
@@ -148,7 +163,12 @@ def _folders() -> dict[str, Path]:
     package = find_spec(_PACKAGE)
     if package is None or not package.submodule_search_locations:
         return {}
-    root = Path(package.submodule_search_locations[0]) / "fake_provider" / "backends"
+    return _found(Path(package.submodule_search_locations[0]) / "fake_provider" / "backends")
+
+
+@lru_cache(maxsize=8)
+def _found(root: Path) -> dict[str, Path]:
+    """Look through a folder for snapshots, once: a package that is imported does not change."""
     return {f"{PREFIX}{path.parent.name}": path.parent for path in root.glob("*/conf_*.json")}
 
 
