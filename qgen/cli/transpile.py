@@ -35,7 +35,7 @@ Examples:
   qgen transpile --catalogue 4,1 --backend fake_fez --seeds 2
   qgen transpile --qasm circuit.qasm --backend fake_torino --seeds 5
   qgen transpile runs/first-try --backend fake_fez --seeds 5 --pin fez.json
-  qgen transpile runs/first-try --backend fake_fez --weights bound --pin fez.json  # shorter; for sampling only
+  qgen transpile runs/first-try --backend fake_fez --weights bound --seeds 5
   qgen sample runs/first-try --backend aer:fake_fez --layout fez.json"""
 
 _LEVELS = re.compile(r"(?P<first>\d)(?:-(?P<last>\d))?")

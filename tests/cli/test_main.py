@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -58,19 +59,35 @@ def test_without_arguments_it_shows_the_help_as_wrong_usage() -> None:
     assert "describe" in result.output
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [(), *(pytest.param((name,), marks=[pytest.mark.slow] if name in LONG else []) for name in COMMANDS)],
-)
-def test_help_fits_eighty_columns_and_its_examples_run(arguments: tuple[str, ...], example_folder: Path) -> None:
+def examples_of(*arguments: str) -> list[str]:
+    """The examples of the help of a command, which is looked at."""
     result = invoke(*arguments, "--help")
     assert result.exit_code == 0
     assert max(map(len, result.stdout.splitlines())) <= 80
     examples = re.findall(r"^    qgen (.+)$", result.stdout.partition("Examples:")[2], flags=re.MULTILINE)
     assert len(examples) >= 3
-    for example in examples:
-        done = invoke(*shlex.split(example, comments=True))
-        assert done.exit_code == 0, f"{example}: {done.output}"
+    return examples
+
+
+def works(example: str) -> None:
+    done = invoke(*shlex.split(example, comments=True))
+    assert done.exit_code == 0, f"{example}: {done.output}"
+
+
+def test_help_fits_eighty_columns_and_its_examples_run(rng: np.random.Generator, example_folder: Path) -> None:
+    """Two examples, of commands that are not long; the rest is looked at."""
+    short = [one for name in COMMANDS if name not in LONG for one in examples_of(name)]
+    for name in LONG:
+        examples_of(name)
+    for example in rng.choice([*short, *examples_of()], 2, replace=False):
+        works(example)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [(), *((name,) for name in COMMANDS)])
+def test_all_examples_of_the_help_run(arguments: tuple[str, ...], example_folder: Path) -> None:
+    for example in examples_of(*arguments):
+        works(example)
 
 
 def test_an_unknown_command_is_wrong_usage() -> None:
