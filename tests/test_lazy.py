@@ -1,5 +1,6 @@
 """What is imported when: packages that give names on demand, and commands that do without torch."""
 
+import json
 import pkgutil
 import subprocess
 import sys
@@ -40,14 +41,27 @@ LIGHT = {
     "describe not-there": {"torch"},
     "backends login": {"torch", "qiskit"},
 }
+#: A process that forks one for each command, those first that may load least: then it loads what the others may.
+#: Reads a JSON list of (command, what is loaded beforehand); prints one of (command, what was loaded in the end).
 WATCHED = """
-import sys
+import json, os, sys
+from importlib import import_module
 from qgen.cli.main import app
-try:
-    app(sys.argv[1:], prog_name="qgen")
-except SystemExit:
-    pass
-print("loaded:", *sorted(name for name in ("torch", "qiskit", "numpy") if name in sys.modules))
+for words, before in json.load(sys.stdin):
+    for name in before:
+        import_module(name)
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+        continue
+    sys.stdin = open(os.devnull)
+    try:
+        app(words.split(), prog_name="qgen")
+    except SystemExit:
+        pass
+    print("\\nloaded:", json.dumps([words, sorted(sys.modules.keys() & {"torch", "qiskit", "numpy"})]), flush=True)
+    os._exit(0)
 """
 
 
@@ -81,16 +95,25 @@ def _is_module(package: str, name: str) -> bool:
     return getattr(value, "__name__", "") == f"{package}.{name}"
 
 
-@pytest.mark.parametrize("words", LIGHT)
-def test_commands_that_need_no_torch_do_not_load_it(words: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """What is loaded at the end of each command of LIGHT."""
+    names = {"numpy", "qiskit", "torch"}
+    asked = [(words, sorted(names - LIGHT[words])) for words in sorted(LIGHT, key=lambda words: -len(LIGHT[words]))]
     done = subprocess.run(
-        [sys.executable, "-c", WATCHED, *words.split()],
-        cwd=tmp_path,
+        [sys.executable, "-c", WATCHED],
+        cwd=tmp_path_factory.mktemp("light"),
+        input=json.dumps(asked),
         capture_output=True,
         text=True,
         check=False,
-        stdin=subprocess.DEVNULL,
     )
-    loaded = done.stdout.splitlines()[-1]
-    assert loaded.startswith("loaded:"), done.stderr
-    assert not LIGHT[words] & set(loaded.split()), loaded
+    assert done.returncode == 0, done.stderr
+    lines = [line.partition(": ")[2] for line in done.stdout.splitlines() if line.startswith("loaded: ")]
+    return {words: set(found) for words, found in map(json.loads, lines)}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.parametrize("words", LIGHT)
+def test_commands_that_need_no_torch_do_not_load_it(words: str, loaded: dict[str, set[str]]) -> None:
+    assert not LIGHT[words] & loaded[words]

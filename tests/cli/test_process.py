@@ -97,11 +97,20 @@ def test_sigterm_ends_at_once_where_nothing_is_in_hand() -> None:
     assert ended(process)[0] == -signal.SIGTERM
 
 
-@pytest.mark.parametrize("moments", [1, pytest.param(5, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("words", [["train", "--data-dir", "."], ["backends"], ["describe", "unet"]])
-def test_ctrl_c_at_any_moment_is_no_traceback(
-    words: list[str], moments: int, rng: np.random.Generator, tmp_path: Path
-) -> None:
+WORKING = [["train", "--data-dir", "."], ["backends"], ["describe", "unet"]]
+
+
+def test_ctrl_c_at_any_moment_is_no_traceback(rng: np.random.Generator, tmp_path: Path) -> None:
+    interrupted(WORKING[rng.integers(len(WORKING))], 1, rng, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", WORKING)
+def test_ctrl_c_at_many_moments_is_no_traceback(words: list[str], rng: np.random.Generator, tmp_path: Path) -> None:
+    interrupted(words, 6, rng, tmp_path)
+
+
+def interrupted(words: list[str], moments: int, rng: np.random.Generator, tmp_path: Path) -> None:
     for after in rng.uniform(0.3, 4, moments):
         process = subprocess.Popen(
             [*QGEN, *words],
@@ -130,19 +139,19 @@ def shell(line: str, folder: Path, **environment: str) -> "subprocess.CompletedP
     )
 
 
-@pytest.mark.parametrize(
-    ("line", "code", "said"),
-    [
-        ("QGEN train --list >&-", 0, b""),
-        ("QGEN train --list >&- 2>&-", 0, b""),
-        ("QGEN train nothere >&- 2>&-", 1, b""),
-        ("QGEN train --list <&-", 0, b""),
-        ("QGEN describe --list > /dev/full", 1, b"qgen: no space left on device\n"),
-        ("QGEN train nothere 2> /dev/full", 1, b""),
-        ("set -o pipefail; (QGEN train --list && QGEN train --list) | head -1 > /dev/null", 1, b""),
-        ("set -o pipefail; QGEN train --list | true", 1, b""),
-    ],
-)
+STREAMS = [
+    ("QGEN train --list >&-", 0, b""),
+    ("QGEN train --list >&- 2>&-", 0, b""),
+    ("QGEN jobs nothere >&- 2>&-", 1, b""),
+    ("QGEN train --list <&-", 0, b""),
+    ("QGEN train --list > /dev/full", 1, b"qgen: no space left on device\n"),
+    ("QGEN jobs nothere 2> /dev/full", 1, b""),
+    ("set -o pipefail; (QGEN train --list && QGEN train --list) | head -1 > /dev/null", 1, b""),
+    ("set -o pipefail; QGEN train --list | true", 1, b""),
+]
+
+
+@pytest.mark.parametrize(("line", "code", "said"), STREAMS)
 def test_streams_that_cannot_be_written_to(line: str, code: int, said: bytes, tmp_path: Path) -> None:
     if "/dev/full" in line and not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full here")
@@ -223,7 +232,7 @@ def test_a_child_of_the_devserver_may_take_any_number_of_ctrl_c() -> None:
     assert process.stdout.readline() == "begun\n"
     for _ in range(3):
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        time.sleep(0.5)
+        time.sleep(0.2)
     code, error = ended(process)
     assert code == 7, error
     assert "devserver: 0 jobs" in error

@@ -236,25 +236,36 @@ def test_a_taken_folder_is_left_alone(trained: Run) -> None:
 
 def test_the_presets_are_listed() -> None:
     assert set(json.loads(invoke("train", "--list", "--json").stdout)) == set(preset_names())
-    assert all(name in invoke("train", "--list").stdout for name in preset_names())
+    shown = invoke("train", "--list").stdout
+    assert all(name in shown for name in preset_names())
 
 
-@pytest.mark.parametrize(
-    ("words", "parameters"),
-    [
-        (["unet"], 483_321),
-        (["qvunet-1hq"], 475_329),
-        (["qvunet-1fq"], 475_281),
-        (["qvunet-7hq"], 440_985),
-        (["qvunet-7fq"], 440_649),
-        (["qvunet-full-hq"], 429_993),
-        (["qvunet-full-fq"], 429_369),
-        (["quanvunet"], 474_293),
-        (["quanvunet", "--set", "model.variant=published"], 473_817),
-    ],
-)
-def test_describe_counts_the_published_parameters(words: list[str], parameters: int) -> None:
-    result = invoke("describe", *words, "--json")
+PUBLISHED = {
+    "unet": 483_321,
+    "qvunet-1hq": 475_329,
+    "qvunet-1fq": 475_281,
+    "qvunet-7hq": 440_985,
+    "qvunet-7fq": 440_649,
+    "qvunet-full-hq": 429_993,
+    "qvunet-full-fq": 429_369,
+    "quanvunet": 474_293,
+    "quanvunet --set model.variant=published": 473_817,
+}
+
+
+def test_describe_counts_the_published_parameters(rng: np.random.Generator) -> None:
+    words = str(rng.choice(list(PUBLISHED)))
+    counted(words, PUBLISHED[words])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("words", "parameters"), PUBLISHED.items())
+def test_describe_counts_all_published_parameters(words: str, parameters: int) -> None:
+    counted(words, parameters)
+
+
+def counted(words: str, parameters: int) -> None:
+    result = invoke("describe", *words.split(), "--json")
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout)
     assert facts["parameters"] == parameters == sum(row["parameters"] for row in facts["rows"])
@@ -269,24 +280,33 @@ def test_describe_says_what_a_run_is(trained: Run) -> None:
     assert "3 steps, circuits on aer" in shown.stdout
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--backend", "aer", "--shots", "64"], r"aer (64 shots), differentiated by ParameterShift"),
-        (["--backend", "aer:fake_manila", "--gradient", "spsa:directions=2"], r"by SPSA (5 runs for each)"),
-        (["--backend", "aer:fake_lagos", "--shots", "32", "--noise-scale", "0.5", "--gradient", "spsa"], "32 shots"),
-        (
-            ["--backend", "noisy:fake_lagos", "--idle-noise"],
-            "(exact Pauli vector), differentiated by Adjoint,",
-        ),
-        (["--backend", "noisy:fake_fez", "--method", "paths", "--paths", "3"], "(3 paths), differentiated by Adjoint,"),
-        (
-            ["--backend", "noisy:fake_fez", "--mitigation", "zne:1,3"],
-            "(zne:1,3: exact Pauli vector), differentiated by Adjoint,",
-        ),
-    ],
-)
-def test_a_hybrid_learns_digits_from_shots_and_on_noisy_devices(words: list[str], said: str, tmp_path: Path) -> None:
+#: Options of `qgen train` -> what it says of the circuits.
+IN_OUR_KERNELS = {
+    "--backend noisy:fake_lagos --idle-noise": "(exact Pauli vector), differentiated by Adjoint,",
+    "--backend noisy:fake_fez --method paths --paths 3": "(3 paths), differentiated by Adjoint,",
+    "--backend noisy:fake_fez --mitigation zne:1,3": "(zne:1,3: exact Pauli vector), differentiated by Adjoint,",
+}
+PLACES = IN_OUR_KERNELS | {
+    "--backend aer --shots 64": "aer (64 shots), differentiated by ParameterShift",
+    "--backend aer:fake_manila --gradient spsa:directions=2": "by SPSA (5 runs for each)",
+    "--backend aer:fake_lagos --shots 32 --noise-scale 0.5 --gradient spsa": "32 shots",
+}
+
+
+def test_a_hybrid_learns_digits_from_shots_and_on_noisy_devices(rng: np.random.Generator, tmp_path: Path) -> None:
+    words = ("--backend aer --shots 64", str(rng.choice(list(IN_OUR_KERNELS))))
+    for place, options in enumerate(words):
+        learns(options, PLACES[options], tmp_path / str(place))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("options", "said"), PLACES.items())
+def test_a_hybrid_learns_digits_wherever_circuits_run(options: str, said: str, tmp_path: Path) -> None:
+    learns(options, said, tmp_path)
+
+
+def learns(options: str, said: str, tmp_path: Path) -> None:
+    words = options.split()
     small = ["--set", "model.vertex.group_channels=1", "--set", "model.vertex.layers=1", "--set", "training.steps=2"]
     result = train("--out", str(tmp_path / "run"), *words, *small)
     assert result.exit_code == 0, result.output

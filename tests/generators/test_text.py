@@ -120,6 +120,7 @@ def test_what_cannot_be_is_refused_by_a_line(first_stage: Path) -> None:
         small_latent(first_stage, *TEXT, "model.text.encoder=word")
 
 
+@pytest.mark.parametrize("trained", ["unet", pytest.param("transformer-unet", marks=pytest.mark.slow)], indirect=True)
 def test_evaluation_counts_what_is_as_its_prompt_asks(trained: Run, tmp_path: Path, monkeypatch) -> None:
     """By the captions of the reference images, from both doors; or by prompts that are given."""
     monkeypatch.setattr(storage, "user_folder", lambda platform, environ: tmp_path / "user")
