@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
     import torch
 
+    from qgen.data import ImageSet
     from qgen.progress import ProgressCallback
     from qgen.sampling import Samples, Trained
 
-#: Images of a grid, and of a picture of steps, where nothing is said; and the most of the latter.
-COUNT, TRAJECTORIES, MOST_TRAJECTORIES = 64, 6, 64
+#: Images of a grid, of a picture of steps, of an animation, and beside training images, where nothing is said.
+COUNT, TRAJECTORIES, ANIMATED, PAIRS = 64, 6, 16, 24
+#: Images at most of which steps are kept.
+MOST_TRAJECTORIES = 64
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class PictureArgs:
     Attributes:
         interpolate: images in a row on the way from one sample to the next; None: another picture.
         trajectory: images in a row on the way from noise to a sample; None: another picture.
+        gif: frames of an animation of the samples on their way from noise; None: another picture.
+        nearest: each sample above the training image that is nearest to it.
     """
 
     interpolate: Annotated[
@@ -36,6 +41,23 @@ class PictureArgs:
         int | None,
         typer.Option(min=2, max=64, metavar="N", help="Two rows of N steps of a diffusion: noisy, and predicted."),
     ] = None
+    gif: Annotated[
+        int | None,
+        typer.Option(min=2, max=200, metavar="N", help="An animation of N steps of a diffusion, as .gif."),
+    ] = None
+    nearest: Annotated[
+        bool, typer.Option("--nearest", help="Each sample above the training image that is nearest to it.")
+    ] = False
+
+    @property
+    def suffix(self) -> str:
+        """Ending of the picture's file."""
+        return ".gif" if self.gif else ".png"
+
+    @property
+    def _wanted(self) -> list[str]:
+        """The options that are given, for messages."""
+        return [f"--{name}" for name, given in vars(self).items() if given]
 
     def count(self, given: int | None, single: bool) -> int:
         """Return how many images are sampled.
@@ -47,9 +69,9 @@ class PictureArgs:
         Raises:
             typer.BadParameter: options contradict one another.
         """
-        if self.interpolate and self.trajectory:
-            raise typer.BadParameter("one picture at a time: give --interpolate or --trajectory.")
-        if single and (self.interpolate or self.trajectory):
+        if len(self._wanted) > 1:
+            raise typer.BadParameter(f"one picture at a time: give one of {', '.join(self._wanted)}.")
+        if single and self._wanted:
             raise typer.BadParameter("single images are those of a plain grid: leave it out.", param_hint="--single")
         if self.interpolate:
             count = given or max(1, COUNT // self.interpolate) * self.interpolate
@@ -60,25 +82,34 @@ class PictureArgs:
                     param_hint="--count",
                 )
             return count
-        if self.trajectory:
+        if self.trajectory or self.gif:
             if given is not None and given > MOST_TRAJECTORIES:
                 raise typer.BadParameter(f"a picture of steps has {MOST_TRAJECTORIES} at most.", param_hint="--count")
-            return given or TRAJECTORIES
-        return given or COUNT
+            return given or (TRAJECTORIES if self.trajectory else ANIMATED)
+        return given or (PAIRS if self.nearest else COUNT)
 
-    def check(self, trained: Trained) -> None:
+    def check(self, trained: Trained, data_dir: Path | None = None) -> ImageSet | None:
         """Refuse a picture that cannot be made of this run, before anything is spent.
+
+        Returns:
+            The training images, where the picture shows some.
 
         Raises:
             ConfigError: it makes no images, or not step by step; or circuits would run on a device for it unplanned.
+            DataError: the training images cannot be opened.
         """
+        from qgen.data import open_images
         from qgen.sampling import check_images, check_interpolation, check_steps
 
         if self.interpolate:
             check_interpolation(trained)
-        if self.trajectory:
+        if self.trajectory or self.gif:
             check_images(trained)
             check_steps(trained.generator, str(trained.run.path))
+        if self.nearest:
+            check_images(trained)
+            return open_images(trained.config.data, data_dir)
+        return None
 
     def save(
         self,
@@ -88,13 +119,18 @@ class PictureArgs:
         seed: int,
         device: torch.device | str,
         progress: ProgressCallback | None,
+        training: ImageSet | None = None,
     ) -> Samples | None:
-        """Make and write the picture; None where a grid of samples is asked for."""
-        from qgen.sampling import save_interpolation, save_trajectory
+        """Make and write the picture, with what `check` returned; None where a grid of samples is asked for."""
+        from qgen.sampling import save_denoising, save_interpolation, save_nearest, save_trajectory
 
         if self.interpolate:
             rows = count // self.interpolate
             return save_interpolation(trained, out, rows, self.interpolate, seed, device, progress)
         if self.trajectory:
             return save_trajectory(trained, out, count, self.trajectory, seed, device, progress)
+        if self.gif:
+            return save_denoising(trained, out, count, self.gif, seed, device, progress)
+        if training is not None:
+            return save_nearest(trained, training, out, count, seed, device, progress)
         return None

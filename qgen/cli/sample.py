@@ -31,6 +31,8 @@ Examples:
   qgen sample --sampler ancestral  # all steps, as published
   qgen sample --interpolate 9 --count 36  # 4 rows, from image to image
   qgen sample --trajectory 10 --count 4  # from noise to images
+  qgen sample --gif 12 --count 4  # the same, moving
+  qgen sample --nearest --count 12  # above training images
   qgen sample --out digits.png --single"""
 
 
@@ -41,7 +43,12 @@ def sample(
     ] = None,
     backend: options.BackendArgs,
     spending: confirmation.SpendingArgs,
-    count: Annotated[int | None, typer.Option(min=1, help="How many images; default: 64, 6 with --trajectory.")] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many images; default: 64; 24 with --nearest, 16 with --gif, 6 with --trajectory."
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option(min=0, help="Each image has a seed of its own, from this one and the image's number.")
     ] = 0,
@@ -53,10 +60,11 @@ def sample(
     prompt: options.Prompt = None,
     negative_prompt: options.NegativePrompt = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="The grid; default: in the run's folder `samples`.")
+        Path | None, typer.Option(metavar="FILE", help="The grid, .png; default: in the run's folder `samples`.")
     ] = None,
     single: Annotated[bool, typer.Option("--single", help="Write every image as a file too.")] = False,
     pictures: PictureArgs,
+    data_dir: options.DataDir = None,
     device: options.Device = "auto",
     as_json: options.AsJson = False,
 ) -> None:
@@ -65,8 +73,8 @@ def sample(
 
     number = pictures.count(count, single)
     # All that can be refused without the model is refused first: building it takes seconds.
-    if out is not None and out.suffix.lower() != ".png":
-        raise typer.BadParameter(f"{str(out)!r} does not end in .png.", param_hint="--out")
+    if out is not None and out.suffix.lower() != pictures.suffix:
+        raise typer.BadParameter(f"{str(out)!r} does not end in {pictures.suffix}.", param_hint="--out")
     changes = backend.settings(), sampler.settings(label, prompt, negative_prompt)
     trained_run = find_run(run)
     check_outputs(out or (None if spending.dry_run else trained_run.samples / "samples.png"), makes_folders=True)
@@ -91,12 +99,12 @@ def sample(
         what = f"{number} images of {trained.run.path} after {trained.step:,} steps"
         console.print(f"{what}: {describe_circuits(trained.generator, number)}", soft_wrap=True)
     with closing(trained.backend):
-        pictures.check(trained)
+        training = pictures.check(trained, data_dir)
         if not confirmation.confirm_sampling(console, trained, number, seed, spending, as_json):
             return
         with progress_bar(console, "sampling") as bar:
             confirmation.show_job_status(console, trained.backend, bar)
-            samples = pictures.save(trained, out, number, seed, torch_device, bar)
+            samples = pictures.save(trained, out, number, seed, torch_device, bar, training)
             samples = samples or sample_run(trained, out, number, seed, single, torch_device, bar)
     _print_result(console, samples, as_json)
 

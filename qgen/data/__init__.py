@@ -6,6 +6,8 @@ from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.data.histograms import save_samples as save_samples
+    from qgen.data.image_files import paired_rows as paired_rows
+    from qgen.data.image_files import save_animation as save_animation
     from qgen.data.image_files import save_grid as save_grid
     from qgen.data.image_files import save_single as save_single
     from qgen.data.image_files import to_uint8 as to_uint8

@@ -62,6 +62,47 @@ def save_grid(
             `columns` or `scale` is below 1.
         OSError: the file cannot be written.
     """
+    save_png(draw_grid(images, columns, scale), path)
+
+
+def save_animation(
+    frames: torch.Tensor, path: str | os.PathLike[str], columns: int | None = None, seconds: float = 4.0
+) -> None:
+    """Draw a grid of images that change into a GIF file, which repeats; its last frame stays for as long as the others.
+
+    Args:
+        frames: (F, N, C, H, W), F at least 1, as for `save_grid`.
+        path: the file; its folder must exist.
+        columns: tiles per row; None: nearly a square grid.
+        seconds: for the frames before the last.
+
+    Raises:
+        DataError: see `save_grid`.
+        OSError: the file cannot be written.
+    """
+    drawn = [draw_grid(images, columns) for images in frames]
+    each = max(20, round(1000 * seconds / max(1, len(drawn) - 1)))  # milliseconds; viewers take no less than 20
+    times = [*[each] * (len(drawn) - 1), round(1000 * seconds)]
+    with atomic_write(path) as temporary:
+        drawn[0].save(temporary, "GIF", save_all=True, append_images=drawn[1:], duration=times, loop=0)
+
+
+def paired_rows(above: torch.Tensor, below: torch.Tensor, columns: int) -> torch.Tensor:
+    """Return images for a grid in which each of (N, C, H, W) stands above its partner.
+
+    The last rows are filled with black images, so that the two kinds stay apart.
+    """
+    rows = zip(above.split(columns), below.split(columns), strict=True)
+    return torch.cat([_padded(part, columns) for pair in rows for part in pair])
+
+
+def _padded(images: torch.Tensor, columns: int) -> torch.Tensor:
+    missing = -len(images) % columns
+    return torch.cat([images, torch.full((missing, *images.shape[1:]), -1.0)])
+
+
+def draw_grid(images: torch.Tensor, columns: int | None = None, scale: int | None = None) -> Image:
+    """Draw a grid of images, see `save_grid`, as a Pillow image."""
     for name, given in (("columns", columns), ("scale", scale)):
         if given is not None and given < 1:
             raise DataError(f"`{name}` is at least 1, not {given}.")
@@ -77,7 +118,7 @@ def save_grid(
         top, left = index // columns * (height + gap), index % columns * (width + gap)
         enlarged = tile.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
         grid[:, top : top + height, left : left + width] = enlarged
-    save_png(to_pillow(grid), path)
+    return to_pillow(grid)
 
 
 def save_single(images: torch.Tensor, folder: str | os.PathLike[str], names: Sequence[str]) -> list[Path]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qgen.data import save_grid
+from qgen.data import paired_rows, save_grid
 from qgen.evaluation import control_text, text
 from qgen.evaluation.compare import Difference, differences
 from qgen.evaluation.evaluate import Evaluation
@@ -128,17 +128,10 @@ def _nearest(evaluation: Evaluation, named: bool) -> Markup:
     chosen = np.argsort(distances, kind="stable")[:_PAIRS]
     samples = evaluation.images[torch.from_numpy(chosen)]
     training = evaluation.reference.train.scaled(torch.from_numpy(indices[chosen]))
-    rows = zip(samples.split(_COLUMNS), training.split(_COLUMNS), strict=True)
-    images = torch.cat([_padded(part) for pair in rows for part in pair])
+    images = paired_rows(samples, training, _COLUMNS)
     what = f"the {len(chosen)} samples nearest to a training image, each above that image"
     caption = f"{evaluation.name}: {what}" if named else f"{what[0].upper()}{what[1:]}"
     return _figure(images, caption, _COLUMNS)
-
-
-def _padded(images: Tensor) -> Tensor:
-    """Fill the last row with black images, so that rows of samples and of training images stay apart."""
-    missing = -len(images) % _COLUMNS
-    return torch.cat([images, torch.full((missing, *images.shape[1:]), -1.0)])
 
 
 def _figure(images: Tensor, caption: str, columns: int) -> Markup:

@@ -8,7 +8,9 @@ if TYPE_CHECKING:
     from qgen.sampling.pictures import check_images as check_images
     from qgen.sampling.pictures import check_interpolation as check_interpolation
     from qgen.sampling.pictures import check_steps as check_steps
+    from qgen.sampling.pictures import save_denoising as save_denoising
     from qgen.sampling.pictures import save_interpolation as save_interpolation
+    from qgen.sampling.pictures import save_nearest as save_nearest
     from qgen.sampling.pictures import save_trajectory as save_trajectory
     from qgen.sampling.request import check_request as check_request
     from qgen.sampling.request import sampling_config as sampling_config

@@ -1,4 +1,4 @@
-"""Pictures of how a run makes images: on the way from one image to the next, and from noise to images."""
+"""Pictures of how a run makes images: from one image to the next, from noise to images, beside training images."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ import torch
 from torch import Tensor
 
 from qgen import storage
-from qgen.data import save_grid
+from qgen.data import ImageSet, paired_rows, save_animation, save_grid
 from qgen.data.distributions import DISTRIBUTIONS
 from qgen.errors import ConfigError
 from qgen.generators import DenoisingSteps, Generator, HasSteps, image_seeds
 from qgen.interpolation import seeds_between
+from qgen.metrics.neighbours import nearest
 from qgen.progress import ProgressCallback
 from qgen.runs.folder import writing
-from qgen.sampling.sample import Samples, Trained, check_count, sample_facts, sample_name
+from qgen.sampling.sample import Samples, Trained, check_count, sample_facts, sample_images, sample_name
+
+#: Pairs in a row.
+_PAIRS = 12
 
 
 def check_steps(generator: Generator, name: str) -> HasSteps:
@@ -31,11 +35,13 @@ def check_steps(generator: Generator, name: str) -> HasSteps:
         ConfigError: it makes an image at once, or pictures of its steps would run circuits on a device.
     """
     if not isinstance(generator, HasSteps):
-        raise ConfigError(f"{name} makes an image in one pass: there are no steps between, leave --trajectory out")
+        raise ConfigError(
+            f"{name} makes an image in one pass: there are no steps between, leave --trajectory and --gif out"
+        )
     if generator.backend.capabilities.remote and generator.circuits_per_step_image:
         raise ConfigError(
-            "pictures of the steps are decoded by circuits, which are not run on a device for them: leave --trajectory "
-            "or --backend out"
+            "pictures of the steps are decoded by circuits, which are not run on a device for them: leave "
+            "--trajectory, --gif or --backend out"
         )
     return generator
 
@@ -48,7 +54,9 @@ def check_images(trained: Trained) -> None:
     """
     name = trained.config.data.name
     if name in DISTRIBUTIONS:
-        raise ConfigError(f"samples of {name} are no images: leave --interpolate and --trajectory out")
+        raise ConfigError(
+            f"samples of {name} are no images: leave --interpolate, --trajectory, --gif and --nearest out"
+        )
 
 
 def check_interpolation(trained: Trained) -> None:
@@ -96,7 +104,7 @@ def save_interpolation(
     generator = trained.generator
     check_interpolation(trained)
     check_count(rows * columns, generator.shape)
-    path = _file(trained, out, f"interpolated{rows}x{columns}", rows + 1, seed)
+    path = _file(trained, out, f"interpolated{rows}x{columns}.png", rows + 1, seed)
     generator.network.to(device)
     kind = generator.conditioning
     conditioning = None if kind is None else kind.examples(rows).repeated(columns)
@@ -136,30 +144,128 @@ def save_trajectory(
     generator = check_steps(trained.generator, str(trained.run.path))
     check_images(trained)
     check_count(count * 2 * columns, trained.generator.shape)
-    path = _file(trained, out, f"trajectory{columns}", count, seed)
+    path = _file(trained, out, f"trajectory{columns}.png", count, seed)
+    found, facts = _steps(trained, generator, count, columns, seed, device, progress)
+    rows = torch.stack([found.noisy, found.predicted], 1).flatten(0, 2)
+    return _write(rows, path, len(found.times), facts | {"picture": "trajectory"})
+
+
+def save_denoising(
+    trained: Trained,
+    out: Path | None,
+    count: int,
+    frames: int,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    progress: ProgressCallback | None = None,
+) -> Samples:
+    """Write an animation of a grid of images on their way from noise: the states of the sampler.
+
+    It ends in the grid of `sample_run` with the same seed.
+
+    Args:
+        trained: the generator; see `check_steps`.
+        out: the GIF file; None: one in the run's folder `samples`.
+        count: images.
+        frames: steps, with the last one; fewer where the sampler takes fewer.
+        seed: of all images.
+        device: where classical layers run.
+        progress: called with the work that is done, and all work.
+
+    Raises:
+        ConfigError: see `check_steps`.
+        RunError: the file cannot be written, or the images do not fit into memory.
+    """
+    generator = check_steps(trained.generator, str(trained.run.path))
+    check_images(trained)
+    check_count(count * 2 * frames, trained.generator.shape)
+    path = _file(trained, out, f"denoising{frames}.gif", count, seed)
+    found, facts = _steps(trained, generator, count, frames, seed, device, progress)
+    with writing(path):
+        save_animation(found.noisy.transpose(0, 1), path)
+    return _noted(path, facts | {"picture": "denoising"})
+
+
+def save_nearest(
+    trained: Trained,
+    training: ImageSet,
+    out: Path | None,
+    count: int,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    progress: ProgressCallback | None = None,
+) -> Samples:
+    """Write a picture of the images of `sample_run`, each above the training image that is nearest to it.
+
+    The nearest one has the least root mean square difference of pixels, as in `qgen evaluate`.
+
+    Args:
+        trained: the generator.
+        training: the images that it learned from.
+        out: the PNG file; None: one in the run's folder `samples`.
+        count: images.
+        seed: of all images.
+        device: where classical layers run.
+        progress: called with the work that is done, and all work.
+
+    Raises:
+        ConfigError: the run makes samples of a distribution.
+        RunError: the file cannot be written, or the images do not fit into memory.
+    """
+    check_images(trained)
+    check_count(2 * count, trained.generator.shape)
+    path = _file(trained, out, "nearest.png", count, seed)
+    images = sample_images(trained, count, seed, device, progress)
+    distances, indices = nearest(images.clamp(-1, 1), training)
+    columns = min(count, _PAIRS)
+    rows = paired_rows(images, training.scaled(torch.from_numpy(indices)), columns)
+    facts = sample_facts(trained, count, seed, torch.device(device)) | {
+        "picture": "nearest",
+        "nearest": [
+            {"image": image, "distance": distance}
+            for image, distance in zip(indices.tolist(), distances.tolist(), strict=True)
+        ],
+    }
+    return _write(rows, path, columns, facts)
+
+
+def _steps(
+    trained: Trained,
+    generator: HasSteps,
+    count: int,
+    frames: int,
+    seed: int,
+    device: torch.device | str,
+    progress: ProgressCallback | None,
+) -> tuple[DenoisingSteps, dict[str, Any]]:
+    """Return images on their way from noise, and where they come from."""
     trained.generator.network.to(device)
     kind = trained.generator.conditioning
     conditioning = None if kind is None else kind.examples(count)
-    found: DenoisingSteps = generator.sample_steps(
-        image_seeds(seed, count), conditioning, frames=columns, device=device, progress=progress
+    found = generator.sample_steps(
+        image_seeds(seed, count), conditioning, frames=frames, device=device, progress=progress
     )
-    rows = torch.stack([found.noisy, found.predicted], 1).flatten(0, 2)
     facts = sample_facts(trained, count, seed, torch.device(device))
     more = 2 * (len(found.times) - 1) * generator.circuits_per_step_image * count
-    facts |= {"picture": "trajectory", "steps": list(found.times), "circuits_of_steps": more}
-    return _write(rows, path, len(found.times), facts)
+    return found, facts | {"steps": list(found.times), "circuits_of_steps": more}
 
 
 def _file(trained: Trained, out: Path | None, what: str, count: int, seed: int) -> Path:
-    path = out or trained.run.samples / f"{sample_name(trained, count, seed)}-{what}.png"
+    path = out or trained.run.samples / f"{sample_name(trained, count, seed)}-{what}"
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def _write(images: Tensor, path: Path, columns: int, facts: dict[str, Any]) -> Samples:
-    note = path.with_suffix(".json")
     with writing(path):
         save_grid(images, path, columns)
+    return _noted(path, facts)
+
+
+def _noted(path: Path, facts: dict[str, Any]) -> Samples:
+    """Write where a picture comes from beside it."""
+    note = path.with_suffix(".json")
+    with writing(path):
         storage.write_text(note, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
     return Samples(path, note, (), facts)

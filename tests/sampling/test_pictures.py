@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,13 +18,14 @@ from typer.testing import CliRunner
 
 from qgen.backends import open_backend
 from qgen.cli.main import app
+from qgen.data import open_images
 from qgen.diffusion import visited_times
 from qgen.errors import ConfigError, InputError
 from qgen.generators import Generator, HasSteps, image_seeds
 from qgen.interpolation import seeds_between
 from qgen.randomness import generator as seeded
-from qgen.runs import RunConfig, build_generator
-from qgen.sampling import check_interpolation, check_steps
+from qgen.runs import Run, RunConfig, build_generator
+from qgen.sampling import check_interpolation, check_steps, open_trained, sample_images
 
 PLAIN = ("model.vertex.groups=0",)
 KINDS: dict[str, Callable[[], RunConfig]] = {
@@ -145,6 +147,9 @@ def test_the_command_writes_pictures(
         (["--interpolate", "4", "--count", "10"], "8 are"),
         (["--interpolate", "4", "--trajectory", "4"], "one picture at a time"),
         (["--interpolate", "4", "--single"], "--single"),
+        (["--nearest", "--gif", "4"], "give one of --gif, --nearest"),
+        (["--nearest", "--single"], "--single"),
+        (["--gif", "4", "--out", "x.png"], "does not end in .gif"),
         (["--trajectory", "4", "--count", "65"], "64 at most"),
         (["--interpolate", "2"], "--interpolate"),
     ],
@@ -153,6 +158,61 @@ def test_contradictions_are_one_line(arguments: list[str], said: str) -> None:
     done = CliRunner().invoke(app, ["sample", "nowhere", *arguments])
     assert done.exit_code == 2
     assert said in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_an_animation_ends_in_the_grid_and_pairs_are_the_nearest(
+    trained_once: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = Run(trained_once())
+
+    def sample(out: str, *arguments: str) -> dict[str, Any]:
+        done = CliRunner().invoke(
+            app,
+            [
+                "sample",
+                str(run.path),
+                "--device",
+                "cpu",
+                "--seed",
+                "4",
+                "--count",
+                "5",
+                "--json",
+                "--out",
+                out,
+                *arguments,
+            ],
+        )
+        assert done.exit_code == 0, done.output
+        return dict(json.loads(done.stdout))
+
+    def pixels(image: Image.Image) -> np.ndarray:
+        return np.asarray(image.convert("L")).astype(int)
+
+    grid = sample("grid.png", "--sampler", "ddim", "--steps", "6")
+    facts = sample("x.gif", "--sampler", "ddim", "--steps", "6", "--gif", "4")
+    assert (facts["picture"], len(facts["steps"]), facts["circuits"]) == ("denoising", 4, grid["circuits"])
+    with Image.open("x.gif") as movie, Image.open("grid.png") as last:
+        assert movie.n_frames == 4  # type: ignore[attr-defined]
+        assert (pixels(movie) != pixels(last)).mean() > 0.5  # noise
+        movie.seek(3)
+        assert np.array_equal(pixels(movie), pixels(last))
+    facts = sample("pairs.png", "--nearest")
+    images = open_images(run.config().data)
+    real = images.scaled(torch.arange(len(images))).flatten(1).double().numpy()
+    made = sample_images(open_trained(run), 5, 4).flatten(1).double().numpy()
+    distances = np.sqrt(((made[:, None] - real[None]) ** 2).mean(2)) / 2
+    assert [pair["image"] for pair in facts["nearest"]] == distances.argmin(1).tolist()
+    np.testing.assert_allclose([pair["distance"] for pair in facts["nearest"]], distances.min(1), rtol=1e-6)
+    with Image.open("pairs.png") as picture:
+        width, height = picture.size
+        assert width / height == pytest.approx(5 / 2, rel=0.1)
+        scale = width // 44  # five images of 8 pixels, four gaps as wide as one
+        centre = 4 * scale + scale // 2
+        below = pixels(picture)[9 * scale + centre, [9 * scale * k + centre for k in range(5)]]
+    middle = real.reshape(-1, 8, 8)[distances.argmin(1)][:, 4, 4]
+    assert np.abs(below - (middle + 1) * 127.5).max() <= 1
 
 
 def test_classes_stand_beside_their_rows() -> None:
