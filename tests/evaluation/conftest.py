@@ -29,7 +29,7 @@ def digits_reference() -> Reference:
     return open_reference(DataSettings(name="digits"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pixel_space(digits_reference: Reference) -> PixelSpace:
     return PixelSpace(digits_reference.whole.shape)
 

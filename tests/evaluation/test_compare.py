@@ -11,7 +11,7 @@ from qgen.evaluation.compare import plain, share_seeds
 from qgen.evaluation.text import pairing
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def evaluated(pixel_space, digits_reference):
     def evaluate(images: torch.Tensor, name: str = "run", **facts: object) -> Evaluation:
         return evaluate_images(images, name, facts, pixel_space, digits_reference, PROTOCOLS["default"], resamples=40)
@@ -19,20 +19,25 @@ def evaluated(pixel_space, digits_reference):
     return evaluate
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def good(digits_reference) -> torch.Tensor:
     return digits_reference.whole.scaled(torch.from_numpy(digits_reference.control[-80:]))
 
 
-def test_equal_samples_differ_in_nothing(evaluated, good):
-    for name, difference in differences(evaluated(good, seed=1), evaluated(good, seed=1)).items():
+@pytest.fixture(scope="module")
+def first(evaluated, good) -> Evaluation:
+    return evaluated(good, seed=1)
+
+
+def test_equal_samples_differ_in_nothing(first, evaluated, good):
+    for name, difference in differences(first, evaluated(good, seed=1)).items():
         assert difference.value == 0, name
         assert difference.interval == (0, 0), name
         assert difference.verdict in ("not resolved", None)
 
 
-def test_worse_samples_are_worse_in_every_distance(evaluated, good):
-    first, noise = evaluated(good, seed=1), evaluated(torch.rand_like(good) * 2 - 1, seed=1)
+def test_worse_samples_are_worse_in_every_distance(first, evaluated, good):
+    noise = evaluated(torch.rand_like(good) * 2 - 1, seed=1)
     found, back = differences(first, noise), differences(noise, first)
     for name in ("fid", "kid", "precision", "coverage"):
         assert (found[name].verdict, back[name].verdict) == ("worse", "better"), name
@@ -41,27 +46,25 @@ def test_worse_samples_are_worse_in_every_distance(evaluated, good):
     assert found["nearest"].verdict is None
 
 
-def test_pairing_makes_differences_sharper(evaluated, good):
+def test_pairing_makes_differences_sharper(first, evaluated, good):
     """Samples that are nearly the same have nearly the same errors, which drop out of their difference."""
-    first = evaluated(good, seed=1)
     other = evaluated((good + 0.02 * torch.randn_like(good)).clamp(-1, 1), seed=1)
     found = differences(first, other)["fid"]
     own = first.results["fid"].samples.interval
     assert found.interval.high - found.interval.low < 0.5 * (own.high - own.low)
 
 
-def test_seeds_are_shared_where_samples_have_the_same(evaluated, good):
-    one, two = evaluated(good, seed=3), evaluated(good, seed=3)
-    assert share_seeds(one, two)
-    assert not share_seeds(one, evaluated(good, seed=4))
-    assert not share_seeds(one, evaluated(good[:50], seed=3))
-    assert not share_seeds(evaluated(good), evaluated(good))
-    assert pairing([one, two]).startswith("Paired")
-    assert pairing([one, evaluated(good[:50], seed=3)]).startswith("Not paired")
+def test_seeds_are_shared_where_samples_have_the_same(first, evaluated, good):
+    fewer = evaluated(good[:50], seed=1)
+    assert share_seeds(first, replace(first, name="other"))
+    assert not share_seeds(first, replace(first, facts={"seed": 4}))
+    assert not share_seeds(first, fewer)
+    assert not share_seeds(replace(first, facts={}), replace(first, facts={}))
+    assert pairing([first, replace(first, name="other")]).startswith("Paired")
+    assert pairing([first, fewer]).startswith("Not paired")
 
 
-def test_everything_is_plain(evaluated, good):
-    first = evaluated(good, seed=3)
+def test_everything_is_plain(first):
     values = json.loads(json.dumps(plain([first, replace(first, name="other")]), allow_nan=False))
     (other,) = values["compare"]
     assert other["name"] == "other"

@@ -23,16 +23,20 @@ def evaluated(images: torch.Tensor, space, reference: Reference, protocol: Proto
     return evaluate_images(images, "samples", {"by": "a test"}, space, reference, protocol, resamples=40)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def good(digits_reference) -> torch.Tensor:
     """Real images in place of samples: others than those of the reference and of its control."""
     return digits_reference.whole.scaled(torch.from_numpy(digits_reference.control[-300:]))
 
 
-def test_every_number_says_its_features_counts_bias_and_interval(pixel_space, digits_reference, good):
-    found = evaluated(good, pixel_space, digits_reference)
-    plain = json.loads(json.dumps(found.plain(), allow_nan=False))
-    assert list(plain["metrics"]) == [m.name for m in MEASURES if m.name in found.results]
+@pytest.fixture(scope="module")
+def near(pixel_space, digits_reference, good) -> Evaluation:
+    return evaluated(good, pixel_space, digits_reference)
+
+
+def test_every_number_says_its_features_counts_bias_and_interval(pixel_space, near):
+    plain = json.loads(json.dumps(near.plain(), allow_nan=False))
+    assert list(plain["metrics"]) == [m.name for m in MEASURES if m.name in near.results]
     for name, metric in plain["metrics"].items():
         assert metric["low"] <= metric["value"] <= metric["high"], name
         assert metric["real"]["low"] <= metric["real"]["value"] <= metric["real"]["high"], name
@@ -53,8 +57,8 @@ def test_values_are_those_of_the_metrics_themselves(pixel_space, digits_referenc
     assert value["inception_score"] == inception_score(own.logits, 4)[0]
 
 
-def test_cmmd_is_of_clips_embeddings_alone(pixel_space, digits_reference, good):
-    assert "cmmd" not in evaluated(good, pixel_space, digits_reference).results
+def test_cmmd_is_of_clips_embeddings_alone(near, digits_reference, good):
+    assert "cmmd" not in near.results
     space = ClipSpace(lambda images: images.flatten(1)[:, ::7], digits_reference.whole.shape, 8, "0" * 64)
     found = evaluated(good, space, digits_reference).results["cmmd"]
     real, own = (space.extract(each).features for each in (digits_reference.real_images(), good))
@@ -85,8 +89,8 @@ def test_the_extrapolated_distance_has_hardly_any_bias(rng, digits_reference):
     assert np.mean(plain) > 10 * abs(np.mean(infinite))
 
 
-def test_good_samples_are_as_good_as_real_ones_and_noise_is_not(pixel_space, digits_reference, good):
-    near, far = (evaluated(x, pixel_space, digits_reference) for x in (good, torch.rand_like(good) * 2 - 1))
+def test_good_samples_are_as_good_as_real_ones_and_noise_is_not(near, pixel_space, digits_reference, good):
+    far = evaluated(torch.rand_like(good) * 2 - 1, pixel_space, digits_reference)
     for name in ("fid", "kid"):
         real = near.results[name].real.value
         assert abs(near.results[name].samples.value - real) < 0.3 * abs(real) + 0.3
@@ -95,14 +99,13 @@ def test_good_samples_are_as_good_as_real_ones_and_noise_is_not(pixel_space, dig
     assert far.results["precision"].samples.value == 0
 
 
-def test_copies_of_training_images_are_found(pixel_space, digits_reference, good):
+def test_copies_of_training_images_are_found(near, digits_reference):
     """Control images are training images of the digits."""
-    found = evaluated(good, pixel_space, digits_reference)
-    assert found.results["copies"].samples.value == 1
-    assert found.results["nearest"].samples.value == 0
-    assert found.results["copies"].real.value == pytest.approx(0.01, abs=0.005)
-    assert found.results["nearest"].real.value > 0.05
-    np.testing.assert_array_equal(found.nearest[1], digits_reference.control[-300:])
+    assert near.results["copies"].samples.value == 1
+    assert near.results["nearest"].samples.value == 0
+    assert near.results["copies"].real.value == pytest.approx(0.01, abs=0.005)
+    assert near.results["nearest"].real.value > 0.05
+    np.testing.assert_array_equal(near.nearest[1], digits_reference.control[-300:])
 
 
 def test_one_image_over_and_over_is_a_collapse(pixel_space, digits_reference, good):
