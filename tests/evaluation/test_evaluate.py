@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from qgen.data import DataSettings, ImageSet
 from qgen.errors import DataError
@@ -129,6 +130,21 @@ def test_samples_of_a_distribution_are_compared_by_their_values():
         assert off.results[name].samples.interval.low > good.results[name].samples.interval.high
     assert good.collapse is None
     assert "inception_score" not in good.results
+
+
+def test_small_sets_are_measured_by_one_thread(pixel_space, digits_reference, good, monkeypatch):
+    seen = []
+
+    def measured(*_: object) -> None:
+        seen.append({pool["num_threads"] for pool in threadpool_info()})
+
+    monkeypatch.setattr("qgen.evaluation.evaluate._measured", measured)
+    with threadpool_limits(2):
+        assert {2} == {pool["num_threads"] for pool in threadpool_info()}
+        assert evaluated(good[:9], pixel_space, digits_reference).results == {}
+        assert {2} == {pool["num_threads"] for pool in threadpool_info()}
+    assert len(seen) == 2 * len(MEASURES)
+    assert seen[0] == seen[-1] == {1}
 
 
 def test_too_few_images_are_refused(pixel_space, digits_reference, good):
