@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from qiskit.circuit import Gate, Measure
@@ -125,12 +125,18 @@ class _DeviceErrors:
         noise_model = aer_noise().NoiseModel
         if not self._selection.qubits or not (self._gates or self._relaxation):
             return noise_model(basis_gates=list(self._device.operation_names))
-        return noise_model.from_backend(
-            TargetBackend(self._target),
-            gate_error=self._gates,
-            thermal_relaxation=self._relaxation,
-            readout_error=False,
-        )
+        return _aer_model(self._device, self._selection)
+
+
+@lru_cache(maxsize=8)  # of a hundred qubits it takes seconds; a circuit is compiled several times on the same ones
+def _aer_model(device: Target, selection: NoiseSelection) -> NoiseModel:
+    gates, relaxation_on = "gates" in selection.active, "relaxation" in selection.active
+    return aer_noise().NoiseModel.from_backend(
+        TargetBackend(_restrict(device, selection, relaxation_on)),
+        gate_error=gates,
+        thermal_relaxation=relaxation_on,
+        readout_error=False,
+    )
 
 
 class TargetBackend(BackendV2):  # type: ignore[misc]  # qiskit ships no types
