@@ -34,7 +34,7 @@ def is_smooth(circuit: LayerCircuit) -> bool:
     return "sign" not in text and "Abs" not in text
 
 
-@examples(12)
+@examples(5)
 @given(circuit=layer_circuits(most_qubits=3, most_gates=6), seed=st.integers(0, 2**31))
 def test_random_circuits(circuit: LayerCircuit, seed: int) -> None:
     torch.manual_seed(seed)

@@ -50,7 +50,7 @@ def allowed(circuit: LayerCircuit) -> float:
 
 
 @given(layer_circuits(), st.sampled_from(QUIET), st.integers(0, 2**32))
-@examples(30)
+@examples(12)
 def test_bound_is_open(circuit: LayerCircuit, name: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     inputs, weights = numbers(rng, 3, circuit.num_inputs), numbers(rng, circuit.num_weights)
@@ -61,7 +61,7 @@ def test_bound_is_open(circuit: LayerCircuit, name: str, seed: int) -> None:
 
 @pytest.mark.parametrize("name", QUIET)
 @given(st.sampled_from(NAMES), st.integers(1, 2), st.integers(0, 2**32))
-@examples(6)
+@examples(3)
 def test_every_ansatz_with_several_rows(name: str, of: str, layers: int, seed: int) -> None:
     rng, circuit = np.random.default_rng(seed), small_ansatz(of, layers)
     circuit = ansatz(of, qubits=4, layers=layers) if circuit.qubits > 7 else circuit

@@ -140,7 +140,7 @@ def check_gates(wide: QuantumCircuit, target: Target) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 @given(circuit=layer_circuits(most_qubits=3, most_gates=8), margin=st.integers(0, 1), seed=st.integers(0, 2**62))
-@examples(12)
+@examples(5)
 def test_every_tile_has_the_values_of_the_logical_circuit(
     name: str, circuit: LayerCircuit, margin: int, seed: int
 ) -> None:

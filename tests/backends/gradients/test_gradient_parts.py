@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 
+import numpy as np
 import pytest
 import torch
 
@@ -53,14 +54,27 @@ def recorded(
     return values, *vjp(torch.ones_like(values))
 
 
-@pytest.mark.parametrize("method", METHODS, ids=str)
-@pytest.mark.parametrize(
-    ("name", "shots"),
-    [("statevector", None), ("aer", None), ("aer", 30), ("aer:fake_lagos", 100), ("fake_manila", 60)],
-)
+PLACES = [("statevector", None), ("aer", None), ("aer", 30), ("aer:fake_lagos", 100), ("fake_manila", 60)]
+
+
+@pytest.mark.parametrize(("name", "shots"), PLACES)
 def test_parts_change_no_bit(
+    name: str, shots: int | None, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    """By one of the methods; `slow` has them all."""
+    check_parts(name, shots, METHODS[rng.integers(len(METHODS))], monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize(("name", "shots"), PLACES)
+def test_parts_of_any_method_change_no_bit(
     name: str, shots: int | None, method: GradientMethod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    check_parts(name, shots, method, monkeypatch)
+
+
+def check_parts(name: str, shots: int | None, method: GradientMethod, monkeypatch: pytest.MonkeyPatch) -> None:
     backend, circuit = open_backend(name, shots), ansatz("basic", qubits=3, layers=1)
     whole = recorded(backend, circuit, method)
     for most in (1, 700):

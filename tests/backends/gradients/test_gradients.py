@@ -117,7 +117,7 @@ def test_controlled_gates(gate: Gate, count: int | None) -> None:
 
 
 @pytest.mark.parametrize("backend", ["statevector", "aer", "reference"])
-@examples(15)
+@examples(6)
 @given(circuit=layer_circuits(most_qubits=4, most_gates=8), seed=st.integers(0, 2**31))
 def test_parameter_shift_is_the_adjoint_gradient(backend: str, circuit: LayerCircuit, seed: int) -> None:
     """Shared parameters, scaled ones, inside curved expressions, with leading axes that broadcast."""

@@ -93,7 +93,9 @@ def test_a_failed_job_is_told_with_the_way_on(server: DevServer, folder: Path) -
     assert sum(job.executions > 0 for job in server.ledger.jobs) == CALLS
 
 
-@pytest.mark.parametrize("kept", range(CALLS))
+@pytest.mark.parametrize(
+    "kept", [pytest.param(kept, marks=pytest.mark.slow if kept != 1 else ()) for kept in range(CALLS)]
+)
 def test_a_kill_before_a_submission_goes_on_within_the_plan(
     kept: int, server: DevServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,7 +43,7 @@ def differences(exact: Exact, point: Point, upstream: np.ndarray) -> np.ndarray:
 
 
 @given(circuit=CIRCUITS, seed=SEEDS)
-@examples(30)
+@examples(12)
 def test_values_are_those_of_the_density_matrix(circuit: LayerCircuit, seed: int) -> None:
     program, routed, measurement, noise, rng = drawn(circuit, seed)
     point = random_point(program, int(rng.integers(1, 4)), 1, rng)

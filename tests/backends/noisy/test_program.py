@@ -63,7 +63,7 @@ def delay_columns(program: NoisyProgram) -> set[int]:
 
 
 @given(circuit=layer_circuits(most_qubits=4, most_gates=10), seed=st.integers(0, 2**32))
-@examples(30)
+@examples(12)
 def test_values_are_those_of_the_density_matrix(circuit: LayerCircuit, seed: int) -> None:
     program, angles, routed, measurement, noise = compiled(circuit, seed)
     wanted = dense_values(routed, measurement, noise, angles)

@@ -74,7 +74,7 @@ def total_gradient(found: tuple[np.ndarray, np.ndarray], point: Point) -> np.nda
 
 
 @given(circuit=encoded_circuits(), seed=st.integers(0, 2**32))
-@examples(25)
+@examples(10)
 def test_without_a_threshold_values_are_those_of_the_density_matrix(circuit: LayerCircuit, seed: int) -> None:
     program, routed, measurement, noise = shared_program(circuit, seed)
     assume(program.shared)

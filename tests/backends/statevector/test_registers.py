@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import torch
+from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
@@ -108,6 +109,7 @@ def by_qiskit(circuit: LayerCircuit, inputs: np.ndarray, weights: np.ndarray) ->
 
 @engines
 @pytest.mark.usefixtures("use_engine")
+@examples(10)
 @given(circuit=meeting_circuits(), seed=st.integers(0, 2**31))
 def test_values_are_those_of_qiskit(circuit: LayerCircuit, seed: int) -> None:
     inputs, weights = numbers(circuit, seed, samples=3)
@@ -117,6 +119,7 @@ def test_values_are_those_of_qiskit(circuit: LayerCircuit, seed: int) -> None:
 
 @engines
 @pytest.mark.usefixtures("use_engine")
+@examples(10)
 @given(
     circuit=meeting_circuits(most_qubits=6), seed=st.integers(0, 2**31), wants=st.sampled_from([(1, 1), (1, 0), (0, 1)])
 )

@@ -266,7 +266,9 @@ class Codes(nn.Module):
     [
         ("mlp", (6,), 32, {"schedule": "flow"}, "heun"),
         ("mlp", (6,), 32, {"prediction": "v", "weights": "min-snr"}, "dpm-solver"),
-        ("unet", (2, 3, 3), 32, {"prediction": "v", "weights": "min-snr"}, "dpm-solver"),
+        pytest.param(
+            "unet", (2, 3, 3), 32, {"prediction": "v", "weights": "min-snr"}, "dpm-solver", marks=pytest.mark.slow
+        ),
         ("dit", (2, 3, 3), 16, {"schedule": "flow"}, "heun"),
     ],
 )

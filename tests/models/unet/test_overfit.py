@@ -16,11 +16,12 @@ from qgen.models import build_unet
     [
         ("unet", "paper"),
         ("1hq", "paper"),
-        ("1fq", "paper"),
         ("full-hq", "paper"),
-        ("quanvunet", "paper"),
         ("quanvunet", "published"),
-        *(pytest.param(preset, "paper", marks=pytest.mark.slow) for preset in ("7hq", "7fq", "full-fq")),
+        *(
+            pytest.param(preset, "paper", marks=pytest.mark.slow)
+            for preset in ("1fq", "7hq", "7fq", "full-fq", "quanvunet")
+        ),
         *(pytest.param(preset, "published", marks=pytest.mark.slow) for preset in ("1hq", "full-hq")),
     ],
 )
