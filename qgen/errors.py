@@ -67,6 +67,12 @@ def user_message(error: BaseException) -> str | None:
     return None
 
 
+def exact_text(number: float) -> str:
+    """Return the shortest text that reads back as this number, as in names of files: `1`, `0.3`, `1.0000001`."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number)
+
+
 def short_repr(value: object) -> str:
     """Return a value's `repr` on one short line, for a message; its type if that is longer."""
     try:

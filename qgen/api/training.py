@@ -70,7 +70,6 @@ def train(
         found = with_absolute_paths(read_config(source, [*changes, {"backend": circuits}]))
         run = new_run(Path(config or DEFAULT_PRESET).stem, None if out is None else Path(out))
     _check_backend(found)
-    _check_backend(found)
     console = make_console(not progress)
 
     def report(run: Run) -> Report:

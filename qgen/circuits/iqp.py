@@ -117,7 +117,7 @@ def iqp(qubits: int, coupling: str | Iterable[Sequence[int]] = "all", hidden: in
 
 def _named(name: str, qubits: int) -> list[tuple[int, ...]]:
     kind, _, reach = name.partition(":")
-    if kind == "local" and reach.isdecimal() and int(reach) > 0:
+    if kind == "local" and reach.isdecimal() and len(reach) < 10 and int(reach) > 0:
         return [pair for pair in combinations(range(qubits), 2) if pair[1] - pair[0] <= int(reach)]
     if name not in COUPLINGS:
         raise CircuitError(f"there is no coupling {short_repr(name)}: take {', '.join(COUPLINGS)}, or local:K")

@@ -228,6 +228,10 @@ def _of_runs(
     name = "-".join([names[0], request.features, *(run.name for run in runs[1:])])
     if request.baselines:
         name += "-baselines"
+    if not request.controls:
+        name += "-no-controls"
+    if request.weights is not None:
+        name += f"-{request.weights.stem}"
     if request.protocol.name != "default":
         name += f"-{request.protocol.name}"
     return evaluations, out or folder / f"{name.replace(':', '-').replace('/', '-')}.html"
@@ -287,11 +291,11 @@ def _of_folder(
 ) -> tuple[list[Evaluation], Path]:
     """Evaluate the images of a folder."""
     from qgen.data import DataSettings, image_shape, open_images
-    from qgen.errors import ConfigError
+    from qgen.errors import ConfigError, DataError
 
     if against is None:
         raise typer.BadParameter("say what these are compared with: --reference digits.", param_hint="--reference")
-    path = out or Path("evaluation.html")
+    path = out or Path(f"evaluation-{folder.resolve().name}.html")
     check_outputs(path)
     own, real = DataSettings(name=str(folder), size=size), DataSettings(name=against, size=size)
     shapes = image_shape(own), image_shape(real)
@@ -302,7 +306,12 @@ def _of_folder(
     own, real = (each.model_copy(update={"channels": channels}) for each in (own, real))
     say = partial(console.print, soft_wrap=True)
     with progress_bar(console, "reading images") as bar:
-        found = open_images(own.model_copy(update={"limit": request.image_count}), progress=bar, message=say)
+        try:
+            found = open_images(own.model_copy(update={"limit": request.image_count}), progress=bar, message=say)
+        except DataError as error:
+            if request.protocol.count is None:
+                raise
+            raise DataError(f"{request.protocol.name} is of {request.protocol.count:,} images: {error}") from error
     (evaluator,) = _open(console, [real], request)
 
     import torch

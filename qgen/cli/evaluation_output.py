@@ -61,7 +61,7 @@ def show(console: Console, evaluations: Sequence[Evaluation], files: dict[str, s
         headings = (first.name, *(f"{other.name} less {first.name}" for other in others))
         _print_table(console, headings, text.compared_rows(evaluations))
         console.print(text.pairing(evaluations), soft_wrap=True, style="dim")
-    for line in text.notes(first):
+    for line in [*text.notes(first), *text.biases(first)]:
         console.print(line, soft_wrap=True, style="dim")
     console.print(f"page: {files['page']}", soft_wrap=True)
 

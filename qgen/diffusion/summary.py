@@ -8,7 +8,7 @@ from typing import Any
 from qgen.diffusion.levels import NoiseSchedule
 from qgen.diffusion.sampling import evaluations_by_rows, num_steps
 from qgen.diffusion.settings import SamplingSettings
-from qgen.errors import short_repr
+from qgen.errors import exact_text, short_repr
 
 #: Prompts that are named to people, at most.
 _SHOWN = 3
@@ -21,14 +21,14 @@ def sampling_summary(settings: SamplingSettings, schedule: NoiseSchedule) -> dic
     if by_rows.total() != steps:
         words += f" of {by_rows.total()} evaluations"
     if settings.eta:
-        label += f"-eta{settings.eta:g}"
+        label += f"-eta{exact_text(settings.eta)}"
     if settings.dynamic_clip is not None:
-        label += f"-dynamic{settings.dynamic_clip:g}"
+        label += f"-dynamic{exact_text(settings.dynamic_clip)}"
     if settings.guidance != 1:
-        label, words = f"{label}-guidance{settings.guidance:g}", f"{words}, guidance {settings.guidance:g}"
+        label, words = f"{label}-guidance{exact_text(settings.guidance)}", f"{words}, guidance {settings.guidance:g}"
         if settings.guidance_interval is not None:
             low, high = settings.guidance_interval
-            label += f"-within{low:g}to{high:g}"
+            label += f"-within{exact_text(low)}to{exact_text(high)}"
             words += f" in {by_rows[2]} of {by_rows.total()} evaluations"
     if settings.labels is not None:
         label = f"{label}-label{'+'.join(map(str, settings.labels))}"

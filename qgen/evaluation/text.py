@@ -89,12 +89,24 @@ def notes(evaluation: Evaluation) -> list[str]:
         )
     if evaluation.protocol.name != "default":
         lines.append(f"Protocol: {evaluation.protocol.about}.")
+    wanted = evaluation.protocol.real_count
+    if wanted is not None and evaluation.real_count < wanted:
+        lines.append(f"Not the protocol's number of real images: {evaluation.real_count:,} in place of {wanted:,}.")
     if evaluation.space.name != "inception":
         lines.append("Distances of other features, or of other numbers of images, are other numbers: no published FID.")
     infinite = evaluation.results.get("fid_infinite")
     if infinite is not None and infinite.samples.details["extrapolated_below_features"]:
         lines.append("N → ∞ is not to be trusted: half of the images are no more than there are features.")
     return lines
+
+
+def biases(evaluation: Evaluation) -> Iterator[str]:
+    """Yield what values depend on beside the distributions, a sentence for the measures that share it."""
+    found: dict[str, list[str]] = {}
+    for result in evaluation.results.values():
+        found.setdefault(result.measure.bias, []).append(label(evaluation, result.measure))
+    for bias, labels in found.items():
+        yield sentence(f"{', '.join(labels)}: {bias}")
 
 
 def pairing(evaluations: Sequence[Evaluation]) -> str:

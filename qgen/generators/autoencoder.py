@@ -44,6 +44,7 @@ class AutoencoderGenerator:
 
     Settings: ClassVar = AutoencoderSettings
     groups: ClassVar = {"reconstruction": ReconstructionSettings}
+    exports: ClassVar = (FIGURES,)  # written last
 
     network: VAEGAN
     settings: ReconstructionSettings

@@ -35,6 +35,7 @@ class ClassifierModel:
 
     Settings: ClassVar = ClassifierSettings
     parts: ClassVar = ("body", "head")
+    exports: ClassVar = ("classifier.json",)  # written last
 
     network: ConvClassifier
     backend: Backend

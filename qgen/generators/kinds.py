@@ -81,6 +81,7 @@ class Kind:
             what these files say of the model.
         stages: settings that name the run of another model, trained before this one, or a preset, of which `qgen train`
             makes that run; for each the setting that notes what the other model is.
+        exports: files that `export` writes into the folder of a trained run, without which it is not finished.
         identity: (settings) -> plain values; weights of one model fit another where these are equal.
         source: file of the class; None for the kinds of this package.
     """
@@ -97,6 +98,7 @@ class Kind:
     has_unused_parameters: Callable[[Any], bool] = _all_used
     absolute_paths: Callable[[Any], Mapping[str, Any]] = _no_paths
     stages: Mapping[str, str] = field(default_factory=dict)
+    exports: tuple[str, ...] = ()
     identity: Callable[[Any], Mapping[str, Any]] = _plain
     source: Path | None = None
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from qgen.errors import ConfigError
 from qgen.runs.config import RunConfig
 from qgen.runs.config_files import override_config, read_config
 from qgen.runs.folder import Run
@@ -38,10 +39,16 @@ def with_stage(config: RunConfig, key: str, folder: Path) -> RunConfig:
 
 
 def with_stages_noted(config: RunConfig) -> RunConfig:
-    """Return settings that say what the models of presets are, so that these can be described untrained."""
-    notes = {
-        config.kind.stages[key]: read_config(preset).model.plain()
-        for key, preset in pending_stages(config).items()
-        if getattr(config.model, config.kind.stages[key]) is None
-    }
-    return override_config(config, [{"model": notes}]) if notes else config
+    """Return settings that say what the models of presets are, so that these can be described untrained.
+
+    Raises:
+        ConfigError: one is of a kind that cannot be built upon.
+    """
+    for key, preset in pending_stages(config).items():
+        note = config.kind.stages[key]
+        if getattr(config.model, note) is None:
+            try:
+                config = override_config(config, [{"model": {note: read_config(preset).model.plain()}}])
+            except ConfigError as error:
+                raise ConfigError(f"model.{key} = {preset} does not fit: {error}") from error
+    return config

@@ -17,7 +17,7 @@ from qgen.backends import Backend, open_settings
 from qgen.conditioning import TextConditioning
 from qgen.data import open_images, save_prompt_grid, save_samples, save_single
 from qgen.data.distributions import DISTRIBUTIONS
-from qgen.errors import RunError
+from qgen.errors import RunError, exact_text
 from qgen.generators import Generator, image_seeds
 from qgen.generators.denoising import DenoisingGenerator
 from qgen.generators.protocols import DrawsShots
@@ -207,7 +207,7 @@ def _conditions(trained: Trained) -> Iterator[str]:
     if shots is not None:
         yield f"shots{shots}"
     if backend.noise_scale is not None:
-        yield f"noise{backend.noise_scale:g}"
+        yield f"noise{exact_text(backend.noise_scale)}"
     if backend.noise is not None:
         yield "+".join(backend.noise) or "noiseless"
     if backend.idle_noise:
@@ -219,7 +219,7 @@ def _conditions(trained: Trained) -> Iterator[str]:
     if backend.paths is not None:
         yield f"paths{backend.paths}"
     if backend.tolerance is not None:
-        yield f"tolerance{backend.tolerance:g}"
+        yield f"tolerance{exact_text(backend.tolerance)}"
     if backend.layout is not None:
         yield f"layout{sha256(Path(backend.layout).read_bytes()).hexdigest()[:8]}"
     default = type(backend.hardware)()

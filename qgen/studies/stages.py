@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from qgen.runs import read_config, with_absolute_paths
 from qgen.runs.stages import pending_stages, stage_settings, with_stage
-from qgen.studies.layout import result_file, write_result
 from qgen.studies.tasks import Cell, TaskContext, TrainTask, cell_run
 
 if TYPE_CHECKING:
@@ -41,25 +40,6 @@ class StageCell:
         """Its name, the same for all that share it: with the digest of its settings."""
         settings = json.dumps(self.config.plain(), sort_keys=True)
         return f"stage-{self.preset}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
-
-
-@dataclass(frozen=True)
-class StageTask(TrainTask):
-    """Trains a stage; it is done when what the stage leaves for others is written."""
-
-    def is_done(self, folder: Path) -> bool:
-        """Return whether it is trained, and its result is written."""
-        return result_file(folder, self.name).exists()
-
-    def run(self, folder: Path, context: TaskContext) -> None:
-        """Train the run, or resume it; then write that it is done.
-
-        Raises:
-            QgenError: see `TrainTask.run`.
-        """
-        super().run(folder, context)
-        if not context.stop():  # else what it leaves for others may be missing
-            write_result(folder, self.name, {"run": self.name})
 
 
 @dataclass(frozen=True)
@@ -102,5 +82,5 @@ def training_tasks(cell: Cell, begun: set[str]) -> Iterator[TrainTask]:
     for stage in below.values():
         if stage.name not in begun:
             begun.add(stage.name)
-            yield StageTask(stage)
+            yield TrainTask(stage)
     yield StagedTrainTask(cell, tuple(stage.name for stage in below.values())) if below else TrainTask(cell)

@@ -111,9 +111,10 @@ class TrainTask:
         return self.cell.config.training.total_steps(0)
 
     def is_done(self, folder: Path) -> bool:
-        """Return whether all steps are taken, and the samples of the last one are written."""
-        run = cell_run(folder, self.cell)
-        return run.steps_taken >= self.size and run.grid(self.size).exists()
+        """Return whether the run is trained, and all that it leaves for others is written."""
+        run, exports = cell_run(folder, self.cell), self.cell.config.kind.exports
+        written = run.grid(self.size).exists() and all((run.path / name).exists() for name in exports)
+        return run.steps_taken >= self.size and written
 
     def progress(self, folder: Path) -> int:
         """Return the number of steps taken."""

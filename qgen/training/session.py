@@ -14,7 +14,7 @@ from qgen.launchers import ALONE, Place
 from qgen.nn import describe_runs
 from qgen.progress import MessageCallback, ProgressCallback
 from qgen.runs import Run, RunConfig, read_config, resume_config, with_absolute_paths
-from qgen.runs.stages import pending_stages, stage_run, stage_settings, with_stage
+from qgen.runs.stages import pending_stages, stage_run, stage_settings, with_stage, with_stages_noted
 from qgen.training.device import Device
 from qgen.training.launch import export, make_fabric, open_training_images, resume, start
 from qgen.training.loop import Finished, Trainer
@@ -106,8 +106,12 @@ def train_stages(run: Run, config: RunConfig, train: Callable[[Run, RunConfig, b
 
     Returns:
         Settings that name the folders.
+
+    Raises:
+        ConfigError: a preset is of a model that cannot be built upon.
     """
     pending = pending_stages(config)
+    with_stages_noted(config)  # refuses what does not fit before it is trained
     if pending and not run.is_prepared:
         run.prepare(config)
     for key, preset in pending.items():

@@ -17,6 +17,7 @@ from qgen.sampling.sample import _conditions
         ({}, None, []),
         ({"mitigation": "none"}, None, []),
         ({"mitigation": "readout"}, None, ["readout"]),
+        ({"noise_scale": 1.0000001}, None, ["noise1.0000001"]),
         (
             {"noise_scale": 0.5, "idle_noise": True, "mitigation": "zne:1,3,5+readout"},
             100,

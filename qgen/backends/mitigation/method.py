@@ -8,8 +8,10 @@ from fractions import Fraction
 from itertools import pairwise
 from math import prod
 
-from qgen.errors import BackendError, ConfigError
+from qgen.errors import BackendError, ConfigError, short_repr
 
+#: The largest noise factor.
+MAX_FACTOR = 99
 EXAMPLES = "`readout`, `zne:1,3`, `zne:1,3,5`, `readout+zne:1,3`, or `none`"
 
 
@@ -87,8 +89,13 @@ def richardson(factors: Sequence[int]) -> tuple[Fraction, ...]:
 def _noise_factors(text: str) -> tuple[int, ...]:
     try:
         factors = tuple(map(int, text.split(",")))
-    except ValueError:
+    except ValueError:  # also thousands of digits
         factors = ()
+    if factors and factors[-1] > MAX_FACTOR:
+        raise ConfigError(
+            f"a noise factor of `zne` repeats every gate on two qubits so many times: {MAX_FACTOR} at most, given: "
+            f"{short_repr(factors[-1])}"
+        )
     ascending = all(low < high for low, high in pairwise(factors))
     if len(factors) < 2 or factors[0] != 1 or not ascending or not all(factor % 2 for factor in factors):
         raise ConfigError("noise factors of `zne` are odd numbers, two at least, ascending from 1, as in `zne:1,3,5`")

@@ -12,7 +12,7 @@ from typing import Literal, Self
 from pydantic import Field, SerializeAsAny, model_validator
 
 from qgen.data import DataSettings
-from qgen.errors import ConfigError
+from qgen.errors import ConfigError, exact_text
 from qgen.runs import RunConfig, override_config, read_config, with_absolute_paths
 from qgen.settings import Settings
 from qgen.studies.models import count_model, images_per_step
@@ -61,7 +61,7 @@ class ComparisonCell:
     @property
     def name(self) -> str:
         """Its name, and that of its run's folder."""
-        return f"{self.arm.name}-{self.fraction:g}-seed{self.seed}"
+        return f"{self.arm.name}-{exact_text(self.fraction)}-seed{self.seed}"
 
     @cached_property
     def config(self) -> RunConfig:

@@ -10,7 +10,7 @@ from typing import Any
 
 from qgen.backends.mitigation.method import Mitigation
 from qgen.devices.names import SIMULATORS, simulated
-from qgen.errors import ConfigError, suggestion
+from qgen.errors import ConfigError, exact_text, short_repr, suggestion
 from qgen.noise.model import KINDS as KINDS
 from qgen.noise.model import MAX_SCALE
 
@@ -20,6 +20,8 @@ IDEAL = "statevector"
 NOISELESS = "aer"
 #: Stand for all kinds of errors, exact values and no mitigation on command lines.
 ALL, EXACT, NONE = "all", "exact", "none"
+#: Digits of a number of shots, at most.
+_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Condition:
             return "ideal"
         parts = [self.device]
         if self.backend != NOISELESS:
-            parts.append(f"scale{self.scale:g}")
+            parts.append(f"scale{exact_text(self.scale)}")
         if self.kinds != KINDS:
             parts.append(f"only-{kinds_label(self.kinds)}")
         if self.shots is not None:
@@ -149,7 +151,9 @@ def read_scales(texts: Iterable[str]) -> tuple[float, ...]:
         try:
             scales.add(float(word))
         except ValueError as error:
-            raise ConfigError(f"a scale of the noise is a number, as in --scales 0,0.5,1; given: {word!r}") from error
+            raise ConfigError(
+                f"a scale of the noise is a number, as in --scales 0,0.5,1; given: {short_repr(word)}"
+            ) from error
     if wrong := [scale for scale in scales if not 0 <= scale <= MAX_SCALE]:
         raise ConfigError(f"a scale of the noise lies in [0, {MAX_SCALE:g}]; given: {wrong[0]:g}")
     if len(scales) < 2:
@@ -170,6 +174,8 @@ def read_kinds(texts: Iterable[str]) -> tuple[tuple[str, ...], ...]:
             near = suggestion(unknown[0], (*KINDS, ALL))
             raise ConfigError(f"there are no errors of kind `{unknown[0]}`; kinds: {ALL}, {', '.join(KINDS)}.{near}")
         found.append(tuple(kind for kind in KINDS if kind in parts))
+    if not found:
+        raise ConfigError(f"give at least one kind of errors: {ALL}, {', '.join(KINDS)}, or several joined by +")
     return tuple(dict.fromkeys(found))
 
 
@@ -181,10 +187,12 @@ def read_shots(texts: Iterable[str]) -> tuple[int | None, ...]:
     """
     found = set[int | None]()
     for word in _words(texts):
-        number = None if word == EXACT else int(word) if word.isdecimal() else 0
+        number = None if word == EXACT else int(word) if word.isdecimal() and len(word) <= _DIGITS else 0
         if number == 0:
-            raise ConfigError(f"shots are whole numbers from 1 on, or {EXACT}; given: {word!r}")
+            raise ConfigError(f"shots are whole numbers from 1 to 1e{_DIGITS}, or {EXACT}; given: {short_repr(word)}")
         found.add(number)
+    if not found:
+        raise ConfigError(f"give at least one number of shots, or {EXACT}, as in --shots 128,{EXACT}")
     return tuple(sorted(found, key=lambda number: (number is None, number or 0)))
 
 

@@ -43,6 +43,8 @@ def test_text_and_value_are_the_same(readout: bool, noise_factors: tuple[int, ..
         ("zne:1,2", "odd"),
         ("zne:1,1.5", "odd"),
         ("zne:1,-1", "odd"),
+        ("zne:1,101", "99 at most, given: 101"),
+        ("zne:1," + "9" * 5000, "odd"),
     ],
 )
 def test_other_texts_are_refused(text: str, message: str) -> None:

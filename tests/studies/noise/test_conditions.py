@@ -32,7 +32,11 @@ def some(values: tuple[object, ...]) -> st.SearchStrategy[list[object]]:
 
 
 @given(
-    some(BACKENDS), some((0.0, 0.5, 1.0)), some(KIND_SETS), some((None, 10, 100)), some((None, "readout", "zne:1,3"))
+    some(BACKENDS),
+    some((0.0, 0.5, 1.0, 1.0000001, 1 / 3, 1e-7)),
+    some(KIND_SETS),
+    some((None, 10, 100)),
+    some((None, "readout", "zne:1,3")),
 )
 @examples(60)
 def test_the_product_of_the_axes_each_once(backends, scales, kinds, shots, mitigations) -> None:
@@ -97,8 +101,12 @@ def test_a_file_of_noise_is_named_by_its_path(tmp_path, monkeypatch: pytest.Monk
         (read_scales, "nan", r"lies in \[0"),
         (read_scales, "0", "no noise"),
         (read_kinds, "gate", "no errors of kind `gate`.*gates"),
-        (read_shots, "0", "from 1 on.*'0'"),
-        (read_shots, "1.5", "from 1 on"),
+        (read_shots, "0", "from 1 to.*'0'"),
+        (read_shots, "1.5", "from 1 to"),
+        (read_shots, "9" * 5000, "from 1 to"),
+        (read_shots, " , ", "at least one number of shots"),
+        (read_scales, "0," + "9" * 5000, "lies in"),
+        (read_kinds, "", "at least one kind"),
         (read_backend, "statevector", "no noise to vary"),
         (read_backend, "ibm_fez", "no noise to vary"),
     ],
