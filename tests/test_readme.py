@@ -11,7 +11,9 @@ from cloud import cloud
 from readme_session import PAGES, all_steps, arguments, read, shorten_training, write_file
 from typer.testing import CliRunner
 
+from qgen import storage
 from qgen.cli.main import app
+from qgen.metrics import networks
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = [step.text for step in all_steps() if step.kind == "command"]
@@ -29,6 +31,11 @@ def test_the_readme_has_examples() -> None:
 @pytest.mark.parametrize(("page", "code"), [(page, code) for page in PAGES for code in blocks(page, "python")])
 def test_python_blocks_run(page: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    shorten_training(monkeypatch)
+    # Classifiers that learn nothing, in a moment, are kept apart from the user's own.
+    monkeypatch.setattr(storage, "user_folder", lambda platform, environ: tmp_path / "user")
+    monkeypatch.setattr(networks, "_MIN_STEPS", 2)
+    monkeypatch.setattr(networks, "_MIN_EPOCHS", 0)
     exec(compile(code, page, "exec"), {"__name__": "__main__"})
 
 

@@ -112,9 +112,11 @@ def shorten_training(monkeypatch: pytest.MonkeyPatch) -> None:
         images[:, 6:22, 6:22] = digits.images.repeat(2, axis=1).repeat(2, axis=2)
         return Published(images, digits.labels, f"digits in place of {known.name}")
 
-    monkeypatch.setattr(runs, "read_config", short)
-    monkeypatch.setattr("qgen.training.session.read_config", short)
+    # The function of `qgen.runs` comes last: a module that is imported after it would keep the short one for ever.
+    for module in ("training.session", "api.training", "studies.stages", "studies.noise.sources"):
+        monkeypatch.setattr(f"qgen.{module}.read_config", short)
     monkeypatch.setattr("qgen.studies.comparison.plan.read_config", short_for_study)
+    monkeypatch.setattr(runs, "read_config", short)
     monkeypatch.setattr(loading, "load_published", load)
 
 
