@@ -25,6 +25,7 @@ COMMANDS = (
     "backends",
     "transpile",
     "jobs",
+    "runs",
     "devserver",
     "study",
 )

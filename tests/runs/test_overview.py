@@ -151,8 +151,17 @@ def test_curves_are_the_rows(tmp_path: Path, rng: np.random.Generator) -> None:
     assert set(found) == {"loss", "frechet"}
 
 
-@pytest.mark.parametrize("ending", [".png", ".svg", ".html"])
-def test_curves_are_drawn(ending: str, tmp_path: Path) -> None:
+def test_curves_are_drawn(tmp_path: Path, rng: np.random.Generator) -> None:
+    assert_drawn(str(rng.choice([".png", ".svg", ".html"])), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [".png", ".svg", ".pdf", ".html"])
+def test_curves_are_drawn_into_every_kind_of_file(ending: str, tmp_path: Path) -> None:
+    assert_drawn(ending, tmp_path)
+
+
+def assert_drawn(ending: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     paths = [tmp_path / "a" / "run$1", tmp_path / "b" / "run$1", tmp_path / "_hidden"]
     for number, path in enumerate(paths):
@@ -166,6 +175,9 @@ def test_curves_are_drawn(ending: str, tmp_path: Path) -> None:
     if ending == ".png":
         with Image.open(out) as picture:
             assert len(picture.convert("RGB").getcolors(1 << 24)) > 3
+        return
+    if ending == ".pdf":
+        assert out.read_bytes().startswith(b"%PDF")
         return
     text = out.read_text("utf-8")
     assert all(str(path) in text for path in paths)
