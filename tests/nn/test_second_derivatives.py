@@ -165,7 +165,7 @@ def test_a_gpu_gives_the_numbers_of_the_processor() -> None:
 @pytest.mark.parametrize("name", ansatz_names())
 def test_all_of_it_stays_on_one_device(name: str) -> None:
     """On torch's device without numbers, where any tensor of another device would be refused."""
-    circuit = ansatz(name, layers=2)
+    circuit = ansatz(name, layers=1)
     inputs, weights = (
         torch.zeros(*shape, device="meta", requires_grad=True)
         for shape in ((3, circuit.num_inputs), (circuit.num_weights,))
