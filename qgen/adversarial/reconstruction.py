@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from qgen.adversarial.losses import LOSSES
 from qgen.adversarial.objectives import frozen
 from qgen.adversarial.settings import ReconstructionSettings
+from qgen.nn.processes import process_mean
 
 LARGEST_WEIGHT = 1e4  # of the adversarial loss, as in the code of Rombach et al. 2021, arXiv:2112.10752
 
@@ -71,7 +72,8 @@ class ReconstructionPlayers(nn.Module):
     """What both objectives share: the networks, the settings, and the reconstructions of the step.
 
     Args:
-        network: has `autoencoder`, `discriminator` (or None) and the counter `updates`.
+        network: has `autoencoder`, `discriminator` (or None), the counter `updates`, and `observe`, which is told the
+            distributions of codes in each step.
         settings: weights of the losses.
     """
 
@@ -104,6 +106,8 @@ class ReconstructionPlayers(nn.Module):
     def reconstruct(self, images: Tensor, draws: CodeDraws) -> tuple[Tensor, CodeDistribution]:
         """Return the reconstructions (B, C, H, W) of images by drawn codes, and the distributions of these."""
         posterior = self.autoencoder.encode(images)
+        if self.training and torch.is_grad_enabled():
+            self.network.observe(posterior)  # type: ignore[operator]
         return self.autoencoder.decode(posterior.sample(draws.noise.to(images.device))), posterior
 
     def score(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -212,11 +216,12 @@ def _wide(values: Tensor) -> Tensor:
 def balance(loss: Tensor, other: Tensor, weight: Tensor) -> Tensor:
     """Return the size of the loss's gradient at a weight, divided by that of another loss: (), at most 1e4.
 
-    Where no gradients are recorded there is nothing to balance, and it is 1.
+    They are those of the whole batch. Where no gradients are recorded there is nothing to balance, and it is 1.
     """
     if not torch.is_grad_enabled():
         return loss.new_ones(())
-    one, two = (torch.autograd.grad(each, weight, retain_graph=True)[0].norm() for each in (loss, other))
+    gradients = (torch.autograd.grad(each, weight, retain_graph=True)[0] for each in (loss, other))
+    one, two = (process_mean(gradient).norm() for gradient in gradients)
     ratio: Tensor = (one / (two + 1e-4)).clamp(max=LARGEST_WEIGHT)
     return ratio.detach().to(loss.dtype)
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from qgen.circuits import LayerCircuit
 from qgen.generators import Generator, TrainableModel, input_shape
-from qgen.generators.protocols import UnequalCalls
+from qgen.generators.protocols import HasLatePlayers, UnequalCalls
 from qgen.nn import QuantumLayer
 
 Layers = dict[str, QuantumLayer]
@@ -50,9 +50,13 @@ class CircuitUse:
 def training_uses(generator: TrainableModel) -> tuple[CircuitUse, ...]:
     """Return what one step of training runs for each image. Every player takes one step, on a black image.
 
+    A player that joins after some steps has joined: no step runs more.
+
     Args:
         generator: a generator on a simulator: its circuits are run.
     """
+    if isinstance(generator, HasLatePlayers):
+        generator = generator.joined()
 
     def step() -> None:
         conditioning = None if generator.conditioning is None else generator.conditioning.examples(1)

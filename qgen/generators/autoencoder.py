@@ -33,7 +33,9 @@ PICTURE, FIGURES = "reconstructions.png", "autoencoder.json"
 
 @dataclass(frozen=True)
 class AutoencoderGenerator:
-    """A variational autoencoder and its discriminator. As a generator it decodes standard normal codes.
+    """A variational autoencoder and its discriminator. As a generator it decodes normal codes.
+
+    They have the mean and the deviation of the codes of training images, a channel at a time.
 
     Attributes:
         network: both.
@@ -82,12 +84,20 @@ class AutoencoderGenerator:
         autoencoder = Player("autoencoder", ReconstructionObjective(shared), learned(self.network, "autoencoder"))
         if self.network.discriminator is None:
             return (autoencoder,)
-        rate, weights = self.settings.discriminator_rate, learned(self.network, "discriminator")
-        return autoencoder, Player("discriminator", ReconstructionDiscriminatorObjective(shared), weights, rate)
+        objective, settings = ReconstructionDiscriminatorObjective(shared), self.settings
+        discriminator = Player(
+            "discriminator",
+            objective,
+            learned(self.network, "discriminator"),
+            settings.discriminator_rate,
+            starts_after=settings.gan_start,
+            start_setting="reconstruction.gan_start",
+        )
+        return autoencoder, discriminator
 
     @property
     def circuits_per_training_image(self) -> float:
-        return self.network.autoencoder.circuits
+        return sum(self.network.autoencoder.circuits_in_training)
 
     def describe(self) -> ModelDescription:
         from qgen.models.autoencoder import describe_vae_gan
@@ -172,12 +182,12 @@ class AutoencoderGenerator:
 
         shape = self.network.autoencoder.code_shape
         drawn = draw_each(seeds, lambda source: torch.randn(1, *shape, generator=source))
-        codes = torch.cat([*drawn, torch.empty(0, *shape)])
+        normal = torch.cat([*drawn, torch.empty(0, *shape)])
         # On hardware all images are one job.
         batch = max(1, len(seeds)) if self.backend.capabilities.remote else BATCH
 
         def decode(rows: slice) -> Tensor:
-            images: Tensor = self.network(codes[rows].to(device))
+            images: Tensor = self.network(self.network.codes(normal[rows].to(device)))
             return images.clamp(-1, 1)
 
         return sample_in_batches(self.network, seeds, batch, decode, progress)

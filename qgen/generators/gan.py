@@ -143,11 +143,15 @@ class AdversarialGenerator:
         scores = self.network.discriminator
 
         def run(real: Tensor, samples: Tensor) -> Tensor:
-            margin: Tensor = scores(real) - scores(samples)
+            margin: Tensor = scores(self.discriminated(real)) - scores(self.discriminated(samples))
             return (margin.sign() + 1) / 2
 
         label = "real images that the discriminator scores above a sample"
         return (Trial("discriminator", label, "%", scores, run),)
+
+    def discriminated(self, images: Tensor) -> Tensor:
+        """Return what the discriminator takes of images (B, C, H, W): the images."""
+        return images
 
     @property
     def sampler(self) -> nn.Module:
@@ -225,6 +229,10 @@ class LatentAdversarialGenerator(AdversarialGenerator):
 
     def players(self) -> tuple[Player, ...]:
         return tuple(replace(player, codes=True) for player in super().players())
+
+    def discriminated(self, images: Tensor) -> Tensor:
+        """Return what the discriminator takes of images (B, C, H, W): their codes (B, *code)."""
+        return self.codec.encode(images)
 
     @property
     def sampler(self) -> nn.Module:

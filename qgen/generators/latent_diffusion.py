@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -118,7 +118,7 @@ class LatentDiffusionGenerator(DenoisingGenerator):
         denoiser = Player("denoiser", self.objective, learned(self.network, "denoiser"), codes=True)
         return (denoiser,) if self.joint is None else (denoiser, *self._joint_players(self.joint))
 
-    def _joint_players(self, joint: JointSettings) -> tuple[Player, Player]:
+    def _joint_players(self, joint: JointSettings) -> tuple[Player, ...]:
         """Return the decoder and its discriminator, as players."""
         from qgen.adversarial import DecodedDiscriminatorObjective, DecoderObjective, JointPlayers
 
@@ -130,10 +130,11 @@ class LatentDiffusionGenerator(DenoisingGenerator):
             for name, weight in learned(network, f"codec.autoencoder.{part}").items()
         }
         scores, rate = learned(network, "discriminator"), joint.learning_rate
-        return (
+        players = (
             Player("decoder", DecoderObjective(shared), decoder, rate),
             Player("discriminator", DecodedDiscriminatorObjective(shared), scores, rate),
         )
+        return tuple(replace(player, starts_after=joint.start, start_setting="model.joint.start") for player in players)
 
     def _states_from(self, steps: int) -> StateSampler:
         """Return a function from noise and conditions to states, in a few steps of the probability flow, unguided."""
@@ -150,8 +151,17 @@ class LatentDiffusionGenerator(DenoisingGenerator):
 
     @property
     def circuits_per_training_image(self) -> float:
-        # Images are encoded once, whatever the number of steps.
-        return self.denoiser.circuits_per_training_call
+        # Images are encoded once for the denoiser, whatever the number of steps.
+        denoises, joint = self.denoiser.circuits_per_training_call, self.joint
+        if joint is None:
+            return denoises
+        # The decoder's step encodes an image, samples a code, and decodes both; the discriminator scores these images.
+        encodes, decodes = self.codec.autoencoder.circuits_in_training
+        samples = min(joint.steps, self.objective.schedule.steps) * denoises
+        return denoises + encodes + samples + 2 * decodes
+
+    def joined(self) -> LatentDiffusionGenerator:
+        return self if self.joint is None else replace(self, joint=self.joint.model_copy(update={"start": 0}))
 
     @property
     def decoder_circuits(self) -> int:

@@ -79,6 +79,8 @@ class Player:
         steps_per_iteration: optimiser steps in one training step, each on its own batch.
         codes: whether its objective takes the codes of images in their place, as the codec of the model (`HasCodec`)
             encodes them: all images are encoded once, before the first step.
+        starts_after: training steps in which its weights stay as they are, in the beginning.
+        start_setting: name of the setting that says so, for messages.
     """
 
     name: str
@@ -87,6 +89,8 @@ class Player:
     learning_rate: float | None = None
     steps_per_iteration: int = 1
     codes: bool = False
+    starts_after: int = 0
+    start_setting: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,7 @@ class TrainableModel(Protocol):
 
     @property
     def circuits_per_training_image(self) -> float:
-        """Circuits that are evaluated forward for one image of one training step."""
+        """Circuits that are evaluated forward for one image of one training step, in which all players take part."""
         ...
 
     def players(self) -> tuple[Player, ...]:
@@ -250,6 +254,15 @@ class HasTrials(Protocol):
 
     def trials(self) -> tuple[Trial, ...]:
         """Return how these parts are judged: with their circuits as they are, and without what the circuits say."""
+        ...
+
+
+@runtime_checkable
+class HasLatePlayers(Protocol):
+    """What a model has beside if some players take no part in the first steps, and a step then runs fewer circuits."""
+
+    def joined(self) -> TrainableModel:
+        """Return the same network, with all players in every step."""
         ...
 
 

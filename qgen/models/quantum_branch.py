@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from qgen.models.branch_settings import BranchSettings
 from qgen.models.circuit_context import CircuitContext
 from qgen.models.masked_layer import MaskedLayer
 from qgen.nn import QuantumLayer
+from qgen.nn.processes import process_mean
 from qgen.nn.recomputation import once
 from qgen.randomness import generator
 
@@ -90,6 +92,9 @@ class QuantumBranch(nn.Module):
         share: |what was added| / |result| in the last call; None before it.
     """
 
+    #: The mean belongs to the weights under which it was taken: beside averaged weights to their average.
+    averaged_buffers: ClassVar = ("mean",)
+
     share: Tensor | None
     mean: Tensor
     updates: Tensor
@@ -147,11 +152,15 @@ class QuantumBranch(nn.Module):
         return change
 
     def _observe(self, rows: Tensor) -> tuple[Tensor, bool]:
-        """Return the running mean (O,), with that of values (N, O) in a training step; and whether the gate moves."""
+        """Return the running mean (O,), and whether the gate moves.
+
+        In a training step the mean of the values (N, O), of all processes, is part of it.
+        """
         if self.training and torch.is_grad_enabled():
             self.updates += 1
             # The mean of all batches at first, so that the zero with which it begins is gone after one.
-            self.mean.lerp_(rows.mean(0).to(self.mean), max(MOMENTUM, 1 / int(self.updates)))
+            batch = process_mean(rows.mean(0).to(self.mean))
+            self.mean.lerp_(batch, max(MOMENTUM, 1 / int(self.updates)))
         warm_up = self.settings.gate_warm_up
         return self.mean.clone(), not (self.training and warm_up and int(self.updates) <= warm_up)
 

@@ -26,17 +26,43 @@ def decay_at(step: int, settings: EMASettings) -> float:
     return min(max(grown, 0.0), settings.decay)
 
 
+def averaged_estimates(network: nn.Module, parameters: Mapping[str, nn.Parameter]) -> dict[str, torch.Tensor]:
+    """Return the buffers that are estimated under the weights of training, by name, where these are averaged.
+
+    A module names them in `averaged_buffers`. Beside averaged weights belong their averages: an estimate under the last
+    weights is off by how far these are from the average, and by the noise of the last batches.
+
+    Args:
+        network: has the modules.
+        parameters: those that are averaged, by their names in the network.
+    """
+    found: dict[str, torch.Tensor] = {}
+    for prefix, module in network.named_modules():
+        start = f"{prefix}." if prefix else ""
+        if any(name.startswith(start) for name in parameters):
+            named, wanted = dict(module.named_buffers(recurse=False)), getattr(module, "averaged_buffers", ())
+            found |= {f"{start}{name}": named[name] for name in wanted if name in named}
+    return found
+
+
 class MovingAverage:
     """An exponential moving average of parameters: a copy at first, then updated every few steps.
 
     Args:
         parameters: the parameters by name; they are not changed.
         settings: decay, warm-up and interval.
+        estimates: buffers that are averaged with them: see `averaged_estimates`.
     """
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], settings: EMASettings) -> None:
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        settings: EMASettings,
+        estimates: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
         self._settings = settings
-        self._parameters = dict(parameters)
+        self._estimates = dict(estimates or {})
+        self._parameters: dict[str, torch.Tensor] = {**parameters, **self._estimates}
         self.values = {name: weight.detach().clone() for name, weight in self._parameters.items()}
 
     @torch.no_grad()
@@ -64,11 +90,12 @@ class MovingAverage:
                 weight.data = own[name]
 
     def load(self, values: Mapping[str, torch.Tensor]) -> None:
-        """Load saved values.
+        """Load saved values; estimates that an earlier version did not average are taken as they are now.
 
         Raises:
             RunError: they are those of another model.
         """
+        values = {name: value.detach() for name, value in self._estimates.items()} | dict(values)
         if {name: value.shape for name, value in values.items()} != {k: v.shape for k, v in self.values.items()}:
             raise RunError("the checkpoint's averaged weights are those of another model")
         for name, value in values.items():

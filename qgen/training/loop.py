@@ -28,13 +28,20 @@ from qgen.runs import (
 )
 from qgen.training import checkpointing, metrics
 from qgen.training.checkpointing import CheckpointThrottle
-from qgen.training.ema import MovingAverage
+from qgen.training.ema import MovingAverage, averaged_estimates
 from qgen.training.encoding import Codes, encode_images, fits
 from qgen.training.evaluation import SampleEvaluator, quality_line
 from qgen.training.interrupt import StopRequest
 from qgen.training.memory import check_batch, check_step, switch_checkpointing_on, weights_kept
 from qgen.training.metrics import MetricWindow
-from qgen.training.optimization import DivergedError, PlayerOptimizer, StepResult, learning_rate, mean_result
+from qgen.training.optimization import (
+    DivergedError,
+    PlayerOptimizer,
+    StepResult,
+    late_players,
+    learning_rate,
+    mean_result,
+)
 from qgen.training.report import Report
 
 
@@ -70,6 +77,9 @@ def train(trainer: Trainer, report: Report, first: int = 0, should_stop: Callabl
     """
     total, row = trainer.total, None
     with StopRequest() as stop, report.over(first, total):
+        if first < total:
+            for line in late_players(trainer.players, total):
+                report.message(line)
         if first < total and trainer.learns_from_codes:
             trainer.encode(report)
         if first:  # a crash may have come between a checkpoint and its picture
@@ -133,7 +143,8 @@ class Trainer:
         if config.start is not None and not run.checkpoints():  # a resumed run has these weights, trained further
             transfer(model.network, config.start, config.parts_taken_over)
         players = [PlayerOptimizer(player, config.training, fabric) for player in model.players()]
-        average = MovingAverage(model.averaged, config.training.ema)
+        averaged = model.averaged
+        average = MovingAverage(averaged, config.training.ema, averaged_estimates(model.network, averaged))
         with closing_on_error(backend):
             check_step(model, config.training, config.training.batch // fabric.world_size, fabric.device)
         seen = config.training.batch * max(player.steps_per_iteration for player in players)

@@ -13,6 +13,7 @@ from torch import nn
 from qgen.conditioning import Conditioning
 from qgen.errors import InputError, RunError
 from qgen.generators import Draws, Player, Shape
+from qgen.nn.processes import training_together
 from qgen.runs.config import TrainingSettings
 
 
@@ -30,6 +31,10 @@ class StepResult(NamedTuple):
 
 class DivergedError(RunError):
     """A loss or a gradient is no longer finite; nothing was changed by it."""
+
+
+class _OtherProcessError(Exception):
+    """A circuit of another process was handed a number that is not finite."""
 
 
 class PlayerOptimizer:
@@ -79,11 +84,16 @@ class PlayerOptimizer:
             DivergedError: the loss or its gradient is not finite; the parameters are as they were before.
         """
         batch = images, draws, conditioning
+        value = math.nan
         try:
-            loss = self._objective(*batch)
+            with training_together(self._reduce if self._fabric.world_size > 1 else None):
+                loss = self._objective(*batch)
+        except _OtherProcessError:  # which knows that this one does
+            pass
         except InputError:  # a circuit was handed NaN or infinity; the other devices must hear of it
-            loss = images.new_full((), math.nan)
-        value = self._mean(loss)
+            self._mean(images.new_full((), math.nan))
+        else:
+            value = self._mean(loss)
         if not math.isfinite(value):
             raise DivergedError(self._message("the loss", batch))
         self._fabric.backward(loss)
@@ -122,6 +132,16 @@ class PlayerOptimizer:
             mean = self._fabric.all_reduce(mean, reduce_op="mean")  # type: ignore[assignment]
         return mean.item()
 
+    def _reduce(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the mean over all processes.
+
+        Raises:
+            _OtherProcessError: another one is not there: its loss is no finite number, and it takes the mean of that.
+        """
+        if not math.isfinite(self._mean(torch.zeros((), device=self._fabric.device))):
+            raise _OtherProcessError
+        return cast(torch.Tensor, self._fabric.all_reduce(values.clone(), reduce_op="mean"))
+
     @property
     def _module(self) -> nn.Module:
         return cast(nn.Module, self.player.objective)
@@ -159,6 +179,19 @@ def decay_change(settings: TrainingSettings, done: int, before: int, now: int) -
         f"the learning rate's {settings.decay} now ends at step {now:,}, not {before:,}: it is stretched, and goes on "
         f"at {stretched:.3g} (it would have been {planned:.3g}; at the start it was {settings.learning_rate:.3g})"
     )
+
+
+def late_players(players: Sequence[PlayerOptimizer], total: int) -> list[str]:
+    """Return a line for each setting by which players join after the last of `total` steps, and stay as they are."""
+    late: dict[tuple[str, int], list[str]] = {}
+    for player in (each.player for each in players):
+        if player.starts_after >= total:
+            late.setdefault((player.start_setting, player.starts_after), []).append(player.name)
+    return [
+        f"{setting} = {start:,}, and the run takes {total:,} steps: {' and '.join(names)} would join later, and "
+        f"stay{'s' * (len(names) == 1)} untrained; choose an earlier start (--set {setting}=...), or more steps"
+        for (setting, start), names in late.items()
+    ]
 
 
 def make_optimizer(settings: TrainingSettings, trained: list[nn.Parameter]) -> torch.optim.Optimizer:

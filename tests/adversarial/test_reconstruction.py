@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from threads_together import together
 from torch import Tensor
 from torchmetrics.image import PeakSignalNoiseRatio
 
@@ -17,7 +18,7 @@ from qgen.adversarial import (
     ReconstructionSettings,
     psnr,
 )
-from qgen.adversarial.reconstruction import CodeDraws
+from qgen.adversarial.reconstruction import CodeDraws, balance
 from qgen.models import VAEGAN, AutoencoderSettings, build_vae_gan
 
 SHAPE = 1, 8, 8
@@ -41,6 +42,21 @@ def everything(module: torch.nn.Module) -> dict[str, Tensor]:
 
 def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_several_processes_balance_the_losses_of_all_images(rng: np.random.Generator) -> None:
+    """Losses that are quadratic in a weight, whose gradients are known."""
+    start, targets = (torch.tensor(rng.normal(size=size)) for size in (4, (6, 4)))
+
+    def balanced(rows: slice) -> Tensor:
+        weight = start.clone().requires_grad_()
+        loss, other = (weight - targets[rows]).square().sum(1).mean(), (weight * targets[rows]).sum(1).mean()
+        return balance(loss, other, weight)
+
+    mean = targets.numpy().mean(0)
+    expected = np.linalg.norm(2 * (start.numpy() - mean)) / (np.linalg.norm(mean) + 1e-4)
+    found = together(balanced, [slice(0, 2), slice(2, 4), slice(4, 6)])
+    np.testing.assert_allclose([value.item() for value in found], expected, rtol=1e-10)
 
 
 def test_the_loss_of_an_autoencoder_is_that_of_the_formulas(rng: np.random.Generator) -> None:

@@ -1,14 +1,12 @@
 """How often circuits run is counted, not guessed."""
 
 from collections import Counter
-from typing import Any
 
 import pytest
 import torch
+from engine_calls import rows_of_calls
 
 from qgen.backends import open_backend
-from qgen.backends.api import Batch, Executable
-from qgen.backends.statevector.backend import StatevectorExecutable
 from qgen.costing.circuit_use import sampling_uses, training_uses
 from qgen.generators import Generator
 from qgen.runs import build_generator, read_config
@@ -17,24 +15,6 @@ SHAPE = (1, 8, 8)
 GANS = {"gan-quantum-g": SHAPE, "gan-quantum-d": SHAPE, "gan-quantum-both": SHAPE, "patch-gan": SHAPE} | {
     "style-gan": (3, 1, 1)
 }
-
-
-def rows_of_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The number of circuits of each call that reaches a backend from now on."""
-    batches: list[int] = []
-
-    def count(name: str) -> None:
-        plain = getattr(StatevectorExecutable, name)
-
-        def counted(self: Executable, batch: Batch, *others: Any) -> Any:
-            batches.append(len(batch.weight_rows))
-            return plain(self, batch, *others)
-
-        monkeypatch.setattr(StatevectorExecutable, name, counted)
-
-    for name in ("evaluate", "evaluate_with_vjp", "evaluate_autograd"):
-        count(name)
-    return batches
 
 
 def train_step(generator: Generator, batch: int) -> None:

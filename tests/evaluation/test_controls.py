@@ -155,6 +155,32 @@ def test_circuits_that_do_not_sample_are_tried(
         assert found.value == pytest.approx(float((scores[0] > scores[1]).double().mean()))
 
 
+def latent_gan() -> RunConfig:
+    """A GAN in the codes of an autoencoder that is known by its settings alone, with a circuit that scores codes."""
+    first = small_autoencoder("model.vector=4", "model.quantum.place=encoder").model.plain()
+    block = {"kind": "quantum", "width": 2, "layers": 1}
+    players = {
+        "generator": {"kind": "style", "observables": "xz", "layers": 1},
+        "discriminator": {"extractor": {"name": "mlp", "hidden": [8, 4]}, "block": block},
+    }
+    model = {"kind": "gan", "autoencoder": first, **players}
+    return RunConfig.read({**small_gan("style-gan").plain(), "model": model, "data": {"name": "digits"}})
+
+
+def test_a_discriminator_of_codes_is_tried_on_the_codes_of_images(rng: np.random.Generator) -> None:
+    generator = untrained(latent_gan())
+    real, samples = (torch.from_numpy(rng.uniform(-1, 1, (30, 1, 8, 8))).float() for _ in range(2))
+    codec = generator.codec  # type: ignore[attr-defined]
+    codec.mean.copy_(torch.from_numpy(rng.normal(size=4)))
+    codec.deviation.copy_(torch.from_numpy(rng.uniform(0.2, 2, size=4)))
+    (found,) = run_trials(generator, real, samples)
+    with torch.no_grad():
+        codes = [(codec.autoencoder.encode(each).mean - codec.mean) / codec.deviation for each in (real, samples)]
+        scores = [generator.network.discriminator(each.reshape(30, 4, 1, 1)) for each in codes]  # type: ignore[operator]
+    assert found.value == pytest.approx(float((scores[0] > scores[1]).double().mean()))
+    assert (found.trial.name, found.count, list(found.differences)) == ("discriminator", 30, ["mean", "shuffled"])
+
+
 def test_a_trial_shuffles_among_its_images(rng: np.random.Generator) -> None:
     """The trial returns the circuit's output itself: its mean stays, and each image has that of another one."""
     from qgen.circuits import ansatz

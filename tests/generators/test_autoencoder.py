@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from engine_calls import rows_of_calls
 from PIL import Image
 from small_runs import resume_small, small_autoencoder, train_config, trainer
 from typer.testing import CliRunner
@@ -17,10 +19,11 @@ from qgen.cli.main import app
 from qgen.costing.circuit_use import sampling_uses, training_uses
 from qgen.data import open_images
 from qgen.generators import Generator, can_sample
+from qgen.interpolation import draw_each
 from qgen.models.autoencoder import build_autoencoder, read_autoencoder
-from qgen.runs import Run, build_generator, load_checkpoint, override_config
+from qgen.runs import Run, build_generator, load_checkpoint, new_run, override_config, save_checkpoint
 from qgen.sampling import open_trained
-from qgen.training import export, metrics
+from qgen.training import Report, export, metrics, start
 
 PLACES = ("encoder", "decoder")
 
@@ -76,6 +79,8 @@ def test_what_it_exports_is_the_averaged_autoencoder(tmp_path: Path) -> None:
     network = build_autoencoder(saved.settings, saved.shape)
     network.load_state_dict(saved.weights)
     average = load_checkpoint(run.checkpoints()[-1]).tensors["ema"]
+    assert "autoencoder.encoder.branch.mean" in average
+    average = {name: value for name, value in average.items() if name.startswith("autoencoder.")}
     assert all(torch.equal(saved.weights[name.removeprefix("autoencoder.")], value) for name, value in average.items())
 
     images = open_images(run.config().data.model_copy(update={"split": "test", "limit": None}))
@@ -109,6 +114,79 @@ def test_circuits_are_those_that_run(place: str, kind: str, sampled: int, traine
     # After the discriminator has joined, too.
     made.network.updates += 10
     assert sum(use.per_image for use in training_uses(made)) == trained
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_masks_of_training_are_counted_in_training(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    masks = ("model.quantum.ansatz=masked", "model.quantum.sampling_masks=all", "model.quantum.options={masks: 1}")
+    made = generator(f"model.quantum.place={place}", *masks)
+    assert made.circuits_per_image == (4 if place == "decoder" else 0)
+    rows = rows_of_calls(monkeypatch)
+    draws = made.players()[0].objective.draw(3, made.shape, torch.Generator())
+    made.players()[0].objective(torch.zeros(3, *made.shape), draws)
+    assert sum(rows) == 3 * made.circuits_per_training_image == 3
+
+
+@pytest.mark.parametrize("vector", [None, 3])
+def test_it_decodes_normal_codes_of_the_moments_of_images(vector: int | None, tmp_path: Path) -> None:
+    """The moments of a frozen encoder's codes, drawn many times; a model that does not learn sees them all."""
+    changes = (f"model.vector={'null' if vector is None else vector}", "training.learning_rate=1e-12")
+    config = small_autoencoder(*changes, "training.steps=30", "training.batch=64", "training.samples=0")
+    run, _ = train_config(tmp_path / "run", override_config(config, ["training.precision=32"]))
+    made = open_trained(run).generator
+    network = made.network
+    images = open_images(run.config().data)
+    with torch.no_grad():
+        posterior = network.eval().autoencoder.encode(images.scaled(torch.arange(64)))
+        noise = torch.randn(2_000, *posterior.mean.shape, generator=torch.Generator().manual_seed(1))
+        drawn = (posterior.mean + (posterior.logvar / 2).exp() * noise).flatten(0, 1).transpose(0, 1).flatten(1)
+        source = torch.randn(20_000, *network.autoencoder.code_shape, generator=torch.Generator().manual_seed(2))
+        codes = network.codes(source).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(codes.mean(1), drawn.mean(1), rtol=0, atol=0.05)
+    torch.testing.assert_close(codes.std(1), drawn.std(1), rtol=0.03, atol=0)
+
+    shape = network.autoencoder.code_shape
+    first = torch.cat(list(draw_each([5], lambda source: torch.randn(1, *shape, generator=source))))
+    with torch.no_grad():
+        deviation = (network.code_square - network.code_mean**2) ** 0.5
+        expected = network.autoencoder.decode(network.code_mean + deviation * first).clamp(-1, 1)
+    torch.testing.assert_close(made.sample([5]), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_run_of_before_has_the_images_that_it_had_and_goes_on(tmp_path: Path) -> None:
+    """Its checkpoint lacks the moments of codes and the average of the branch's mean."""
+    run, _ = train_config(tmp_path / "run", small_autoencoder("training.steps=3", "training.samples=0"))
+    path = run.checkpoints()[-1]
+    saved = load_checkpoint(path)
+    new = {"code_mean", "code_square", "observed"}
+    tensors = {group: {k: v for k, v in found.items() if k not in new} for group, found in saved.tensors.items()}
+    del tensors["ema"]["autoencoder.encoder.branch.mean"]
+    save_checkpoint(path, replace(saved, tensors=tensors))
+    made = open_trained(run).generator
+    normal = torch.cat(list(draw_each([5, 6], lambda source: torch.randn(1, 2, 4, 4, generator=source))))
+    with torch.no_grad():
+        expected = made.network.eval().autoencoder.decode(normal).clamp(-1, 1)
+    torch.testing.assert_close(made.sample([5, 6]), expected)
+    resume_small(run, ["training.steps=6"])
+    assert run.steps_taken == 6
+    assert load_checkpoint(run.checkpoints()[-1]).tensors["weights"]["observed"] == 3
+
+
+@pytest.mark.parametrize("steps", [2, 3])
+def test_a_discriminator_that_never_joins_is_said(steps: int, tmp_path: Path) -> None:
+    """It joins after two steps; the setting is named."""
+    said: list[str] = []
+
+    class Listening(Report):
+        def message(self, text: str) -> None:
+            said.append(text)
+
+    changes = (f"training.steps={steps}", "training.samples=0")
+    made = trainer(new_run("test", tmp_path / "run"), small_autoencoder(*changes))
+    start(made, Listening())
+    found = [line for line in said if "gan_start" in line]
+    assert len(found) == (steps == 2)
+    assert all("reconstruction.gan_start = 2" in line and "\n" not in line for line in found)
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from small_runs import resume_small, small_autoencoder, small_latent, train_config, trainer
+from engine_calls import rows_of_calls
+from small_runs import resume_small, small_autoencoder, small_config, small_latent, train_config, trainer
 
 from qgen.adversarial import DecoderObjective
+from qgen.costing.circuit_use import training_uses
 from qgen.data import open_images
+from qgen.generators import input_shape
 from qgen.generators.latent_diffusion import LatentDiffusionGenerator
 from qgen.models.autoencoder import read_autoencoder
-from qgen.runs import Run, load_checkpoint, new_run
+from qgen.runs import Run, RunConfig, build_generator, load_checkpoint, new_run
 from qgen.sampling import open_trained
 from qgen.training import export
 
@@ -68,6 +72,30 @@ def test_a_resumed_run_comes_to_the_same_bits(first_stage: Path, tmp_path: Path)
     assert one.keys() == two.keys()
     assert all(torch.equal(value, two[group][name]) for group in one for name, value in one[group].items())
     assert whole.grid(6).read_bytes() == part.grid(6).read_bytes()
+
+
+@pytest.mark.parametrize("place", ["encoder", "decoder"])
+def test_the_circuits_of_a_step_are_those_of_all_players(
+    place: str, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    """Counted where they reach the engine; those of before the decoder joins are fewer."""
+    first = small_autoencoder(f"model.quantum.place={place}").model.plain()
+    joint = {"start": int(rng.integers(0, 3)), "steps": int(rng.integers(1, 6))}
+    joint |= {"discriminator": {"extractor": {"name": "conv", "width": 4}}}
+    denoiser = {"width": 8, "depth": 1, "quantum": {"kind": str(rng.choice(["circuit", "none"])), "qubits": 2}}
+    model = {"kind": "latent-diffusion", "autoencoder": first, "denoiser": denoiser, "joint": joint}
+    config = RunConfig.read({**small_config().plain(), "model": model, "diffusion": {"steps": 4}})
+    made = build_generator(config, (1, 8, 8))
+    assert isinstance(made, LatentDiffusionGenerator)
+    assert made.joint is not None
+    assert sum(use.per_image for use in training_uses(made)) == made.circuits_per_training_image
+
+    rows = rows_of_calls(monkeypatch)
+    made.network.updates.fill_(joint["start"])
+    for player in made.players():
+        draws = player.objective.draw(3, made.shape, torch.Generator())
+        player.objective(torch.zeros(3, *input_shape(made, player)), draws)
+    assert sum(rows) == 3 * made.circuits_per_training_image
 
 
 def test_it_is_off_unless_asked_for(first_stage: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
+from threads_together import together
 
 from qgen.backends import open_backend
 from qgen.errors import ConfigError
@@ -70,6 +71,25 @@ def test_the_running_mean_is_that_of_training_batches(rng: np.random.Generator) 
     made.eval()(features)
     np.testing.assert_allclose(made.mean.numpy(), expected, atol=1e-6)
     assert made.updates.item() == 14
+
+
+@examples(10)
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(0, 2**31))
+def test_several_processes_have_the_mean_of_one(processes: int, rows: int, seed: int) -> None:
+    drawn = torch.Generator().manual_seed(seed)
+    batches = [torch.randn(processes * rows, 5, generator=drawn) for _ in range(3)]
+
+    def train(made: QuantumBranch, share: slice) -> list[torch.Tensor]:
+        return [made(batch[share]) for batch in batches]
+
+    alone, them = branch(), [branch() for _ in range(processes)]
+    expected = train(alone, slice(None))
+    shares = [slice(rank * rows, (rank + 1) * rows) for rank in range(processes)]
+    found = together(lambda given: train(*given), list(zip(them, shares, strict=True)))
+    for number, whole in enumerate(expected):
+        torch.testing.assert_close(torch.cat([each[number] for each in found]), whole, rtol=1e-5, atol=1e-6)
+    for made in them:
+        torch.testing.assert_close(made.mean, alone.mean, rtol=1e-5, atol=1e-6)
 
 
 def test_all_rows_are_one_call() -> None:

@@ -8,6 +8,7 @@ from torch import nn
 from qgen.errors import RunError
 from qgen.runs import EMASettings
 from qgen.training import MovingAverage, decay_at
+from qgen.training.ema import averaged_estimates
 
 
 @pytest.mark.parametrize(("step", "decay"), [(99, 0.0), (101, 0.0), (199, 0.953), (499, 0.982), (999, 0.9892)])
@@ -39,6 +40,38 @@ def test_a_thousand_steps_forget_the_first_weights_by_the_ratio() -> None:
     settings = EMASettings(warm_up="ratio", after=0, every=1, decay=0.999)
     assert np.prod([decay_at(step, settings) for step in range(1000)]) < 1e-12
     assert EMASettings().plain() == {"decay": 0.995, "every": 10, "after": 100, "power": 2 / 3}
+
+
+class Centred(nn.Module):
+    """A mean that is linear in the weight: under averaged weights it is the average of the means."""
+
+    averaged_buffers = ("mean",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3, dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(3, dtype=torch.float64))
+        self.register_buffer("other", torch.zeros(3, dtype=torch.float64))
+
+
+def test_estimates_are_those_of_the_averaged_weights(rng: np.random.Generator) -> None:
+    network = nn.ModuleDict({"own": Centred(), "frozen": Centred()})
+    parameters = {"own.weight": network["own"].weight}
+    estimates = averaged_estimates(network, parameters)
+    assert list(estimates) == ["own.mean"]
+    average = MovingAverage(parameters, EMASettings(after=2, every=1), estimates)
+    for step in range(20):
+        with torch.no_grad():
+            network["own"].weight.copy_(torch.from_numpy(rng.normal(size=3)))
+            network["own"].mean.copy_(2 * network["own"].weight + 1)
+        average.update(step)
+    last = network["own"].mean.clone()
+    with average.applied():
+        assert not torch.equal(network["own"].mean, last)
+        torch.testing.assert_close(network["own"].mean, 2 * network["own"].weight + 1)
+    assert torch.equal(network["own"].mean, last)
+    average.load({"own.weight": torch.ones(3, dtype=torch.float64)})  # of a version that did not average it
+    assert torch.equal(average.values["own.mean"], last)
 
 
 def test_it_copies_first_then_averages_every_few_steps(rng: np.random.Generator) -> None:

@@ -17,10 +17,10 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from small_runs import SMALL
+from small_runs import SMALL, SMALL_LATENT, small_autoencoder, train_config, trainer
 
 from qgen.runs import Run, load_checkpoint
-from qgen.training import metrics
+from qgen.training import export, metrics
 
 pytestmark = pytest.mark.slow
 
@@ -241,6 +241,69 @@ def test_the_rest_end_with_a_line_when_one_is_killed(
     assert "Traceback" not in said.replace("torch.distributed", "") or launcher != "qgen"
     finish(folder)
     assert_same(folder, by_devices)
+
+
+def test_a_branch_has_the_losses_of_one_process(tmp_path: Path) -> None:
+    """The mean of its circuit's values is that of the whole batch."""
+    config = small_autoencoder("training.steps=2", "training.samples=0")
+    first, _ = train_config(tmp_path / "first", config)
+    ready = trainer(first, config)
+    ready.restore()
+    export(ready)
+    changes = [*SMALL_LATENT, f"model.first_stage={first.path}", "training.log_every=1", "training.samples=0"]
+    changes += ["model.denoiser.quantum.kind=circuit", "model.denoiser.quantum.qubits=2"]
+    sets = [word for change in changes for word in ("--set", change)]
+    for name, devices in (("one", "1"), ("two", "2")):
+        out = str(tmp_path / name)
+        run([*QGEN, "train", "latent-unet", "--device", "cpu", "--out", out, *sets, "--devices", devices])
+    one, two = (metrics.read(tmp_path / name / "metrics.jsonl") for name in ("one", "two"))
+    np.testing.assert_allclose([row["loss"] for row in two], [row["loss"] for row in one], rtol=1e-4)
+
+
+LOST_IN_ONE = """
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+from qgen.backends import open_backend
+from qgen.generators import Player
+from qgen.models.branch_settings import BranchSettings
+from qgen.models.circuit_context import CircuitContext
+from qgen.models.quantum_branch import QuantumBranch
+from qgen.runs.config import TrainingSettings
+from qgen.training.optimization import DivergedError, PlayerOptimizer
+
+fabric = Fabric(accelerator="cpu", devices=2, strategy="ddp")
+fabric.launch()
+context, kind = CircuitContext(open_backend("statevector"), "auto", 1), {"kind": "circuit", "qubits": 2, "layers": 1}
+
+class Loss(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.branches = nn.ModuleList(QuantumBranch(3, BranchSettings.read(kind), context) for _ in range(3))
+
+    def forward(self, rows, draws, conditioning=None):
+        for number, branch in enumerate(self.branches):
+            rows = branch(rows * (float("nan") if number == draws else 1))
+        return rows.square().mean()
+
+    def metrics(self):
+        return {}
+
+loss = Loss()
+player = PlayerOptimizer(Player("own", loss, dict(loss.named_parameters())), TrainingSettings(steps=2), fabric)
+assert player.step(torch.ones(2, 3), None, None, 0.1).loss > 0
+try:
+    player.step(torch.ones(2, 3), 1 if fabric.global_rank else None, None, 0.1)
+except DivergedError:
+    print("heard", flush=True)
+"""
+
+
+def test_all_processes_hear_of_a_number_that_is_not_finite_in_one(tmp_path: Path) -> None:
+    script = tmp_path / "lost.py"
+    script.write_text(LOST_IN_ONE)
+    (said,) = run(torchrun("--nproc-per-node", "2", str(script)))
+    assert said.count("heard") == 2
 
 
 @pytest.mark.parametrize("method", ["exact", "propagate"])

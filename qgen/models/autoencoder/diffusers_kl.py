@@ -44,6 +44,7 @@ class DiffusersAutoencoder(nn.Module):
     decoder_parts = ("kl.decoder", "kl.post_quant_conv")
     encoder_circuits = 0
     decoder_circuits = 0
+    circuits_in_training = (0, 0)
 
     def __init__(self, settings: DiffusersAutoencoderSettings, shape: Shape) -> None:
         super().__init__()

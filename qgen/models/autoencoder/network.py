@@ -218,6 +218,13 @@ class Autoencoder(nn.Module):
         return self.decoder.branch.circuits
 
     @property
+    def circuits_in_training(self) -> tuple[int, int]:
+        """Circuits that encode one image, and that decode one code, in a step of training."""
+        settings = self.settings.quantum
+        count = settings.circuits_in_training
+        return (count, 0) if settings.place == "encoder" else (0, count)
+
+    @property
     def last_weight(self) -> Tensor:
         """The weight of the last layer, by whose gradients losses are balanced."""
         return self.decoder.out.weight

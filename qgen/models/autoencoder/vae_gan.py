@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from qgen.backends import Backend, GradientMethod, open_backend
-from qgen.models.autoencoder.network import Autoencoder, Shape, build_autoencoder
+from qgen.models.autoencoder.network import Autoencoder, Posterior, Shape, build_autoencoder
 from qgen.models.autoencoder.settings import AutoencoderDiscriminatorSettings, AutoencoderSettings
 from qgen.models.circuit_context import CircuitContext
 from qgen.models.gan import Discriminator, DiscriminatorSettings
 from qgen.models.initialisation import initialise
+from qgen.models.quantum_branch import MOMENTUM
 from qgen.randomness import derive
 
 
@@ -21,18 +24,59 @@ class VAEGAN(nn.Module):
 
     Attributes:
         updates: (), int64: steps that were taken, so that a resumed run knows when the discriminator joins.
+        code_mean: of each channel of the codes of the training images, (c, 1, 1) or (d,), as `observe` finds it.
+        code_square: the mean of their squares, likewise.
+        observed: (), int64: batches that are part of both.
     """
 
+    averaged_buffers: ClassVar = ("code_mean", "code_square")
+
     updates: Tensor
+    code_mean: Tensor
+    code_square: Tensor
+    observed: Tensor
 
     def __init__(self, autoencoder: Autoencoder, discriminator: Discriminator | None) -> None:
         super().__init__()
         self.autoencoder, self.discriminator = autoencoder, discriminator
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        shape = (autoencoder.code_shape[0], *[1] * (len(autoencoder.code_shape) - 1))
+        self.register_buffer("code_mean", torch.zeros(shape))
+        self.register_buffer("code_square", torch.ones(shape))
+        self.register_buffer("observed", torch.zeros((), dtype=torch.int64))
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return images (B, C, H, W) of codes (B, *code)."""
         return self.autoencoder.decode(codes)
+
+    @torch.no_grad()
+    def observe(self, posterior: Posterior) -> None:
+        """Let the running moments follow those of codes that are drawn of images.
+
+        Args:
+            posterior: the distributions of the codes of a batch, in a step of training.
+        """
+        mean, rest = posterior.mean.to(self.code_mean), tuple(range(2, posterior.mean.dim()))
+        square = mean.square() + posterior.logvar.to(mean).exp()
+        self.observed += 1
+        share = max(MOMENTUM, 1 / int(self.observed))  # the mean of all batches at first
+        for moment, values in ((self.code_mean, mean), (self.code_square, square)):
+            moment.lerp_(values.mean((0, *rest)).reshape(moment.shape), share)
+
+    def codes(self, normal: Tensor) -> Tensor:
+        """Return codes (B, *code) of standard normal numbers: with the mean and deviation of those of images.
+
+        Codes are standard normal by themselves only where the KL divergence weighs as much as in a bound on the
+        likelihood (`reconstruction.kl_weight=1`).
+        """
+        deviation = (self.code_square - self.code_mean.square()).clamp_min(1e-12).sqrt()
+        return self.code_mean + deviation * normal
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *others: Any) -> None:
+        # Runs of before had no moments: they decode standard normal codes, as they did.
+        for name in (*self.averaged_buffers, "observed"):
+            state_dict.setdefault(f"{prefix}{name}", getattr(self, name).clone())
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
 
 def build_vae_gan(
