@@ -76,12 +76,13 @@ def load_checkpoint(path: Path, model: str | None = None) -> Checkpoint:
 
 
 def averaged_weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    """Return the state of the network that samples: tensors without an average, as buffers, are those of training.
+    """Return the state of the network that samples: tensors without an average are those of training.
 
     Raises:
         KeyError: the checkpoint has no weights.
     """
-    return checkpoint.tensors["weights"] | checkpoint.tensors.get("ema", {})
+    tensors = checkpoint.tensors
+    return tensors["weights"] | tensors.get("ema", {}) | tensors.get("estimates", {})
 
 
 def _grouped(flat: Tensors) -> dict[str, dict[str, torch.Tensor]]:

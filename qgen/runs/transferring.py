@@ -33,7 +33,8 @@ def transfer(network: nn.Module, settings: TransferSettings, parts: Sequence[str
     if not saved:
         raise RunError(f"{run.path} has no checkpoint to start from")
     tensors = load_checkpoint(saved[-1]).tensors
-    source = tensors["weights"] | (tensors.get("ema", {}) if settings.weights == "ema" else {})
+    averages = tensors.get("ema", {}) | tensors.get("estimates", {})
+    source = tensors["weights"] | (averages if settings.weights == "ema" else {})
     known = [name for name, _ in network.named_children()]
     for part in known if parts is None else parts:
         if part not in known:

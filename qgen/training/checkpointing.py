@@ -58,6 +58,8 @@ def save(run: Run, now: State) -> None:
         "weights": dict(now.generator.network.state_dict()),
         "ema": now.average.values,
     } | {f"optimizer.{player.name}": player.tensors() for player in now.players}
+    if now.average.estimated:
+        tensors["estimates"] = now.average.estimated
     numbers: dict[str, Any] = {"window": now.window.state(), "shape": list(now.generator.shape)}
     if now.generator.conditioning is not None:
         numbers |= now.generator.conditioning.data_facts
@@ -81,6 +83,9 @@ def restore(run: Run, into: State) -> int:
     try:
         into.generator.network.load_state_dict(checkpoint.tensors["weights"])
         into.average.load(checkpoint.tensors["ema"])
+        now = into.average.values
+        estimated = checkpoint.tensors.get("estimates", {})
+        into.average.estimated = {name: value.to(now[name]) for name, value in estimated.items()}
         for player in into.players:
             player.load(checkpoint.tensors.get(f"optimizer.{player.name}", {}))
         into.window.load(checkpoint.numbers["window"])

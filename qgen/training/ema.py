@@ -63,11 +63,14 @@ class MovingAverage:
         self._settings = settings
         self._estimates = dict(estimates or {})
         self._parameters: dict[str, torch.Tensor] = {**parameters, **self._estimates}
+        #: Estimates under the averaged weights, in the place of their averages, until the next step.
+        self.estimated: dict[str, torch.Tensor] = {}
         self.values = {name: weight.detach().clone() for name, weight in self._parameters.items()}
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Update the average after step `step` (0-based)."""
+        self.estimated = {}
         if step + 1 <= self._settings.after or self._settings.decay == 0:
             decay = 0.0
         elif (step + 1) % self._settings.every == 0:
@@ -77,13 +80,18 @@ class MovingAverage:
         for name, weight in self._parameters.items():
             self.values[name].lerp_(weight, 1 - decay)
 
+    @property
+    def estimates(self) -> frozenset[str]:
+        """Names of the buffers that are averaged."""
+        return frozenset(self._estimates)
+
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Replace the parameters by their average within this block."""
         own = {name: weight.data for name, weight in self._parameters.items()}
         try:
-            for name, weight in self._parameters.items():
-                weight.data = self.values[name]
+            for name, value in (self.values | self.estimated).items():
+                self._parameters[name].data = value
             yield
         finally:
             for name, weight in self._parameters.items():

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
 
 from qgen.backends import open_settings
+from qgen.conditioning import Conditioning
 from qgen.data import ImageSet, batch_indices, save_samples
 from qgen.errors import RunError
-from qgen.generators import Generator, TrainableModel, can_sample, image_seeds
+from qgen.generators import Generator, Player, TrainableModel, can_sample, image_seeds
 from qgen.generators.protocols import HasCodec
 from qgen.randomness import derive, generator
 from qgen.runs import (
@@ -27,6 +28,7 @@ from qgen.runs import (
     writing,
 )
 from qgen.training import checkpointing, metrics
+from qgen.training.centring import BATCHES, branch_means
 from qgen.training.checkpointing import CheckpointThrottle
 from qgen.training.ema import MovingAverage, averaged_estimates
 from qgen.training.encoding import Codes, encode_images, fits
@@ -78,6 +80,7 @@ def train(trainer: Trainer, report: Report, first: int = 0, should_stop: Callabl
     total, row = trainer.total, None
     with StopRequest() as stop, report.over(first, total):
         if first < total:
+            trainer.average.estimated = {}  # pictures on the way are those of a run that was never stopped
             for line in late_players(trainer.players, total):
                 report.message(line)
         if first < total and trainer.learns_from_codes:
@@ -91,6 +94,8 @@ def train(trainer: Trainer, report: Report, first: int = 0, should_stop: Callabl
             if done % trainer.settings.log_every == 0 or done == total:
                 row = trainer.log(done)
                 report.row(row)
+            if done == total or stopping:
+                trainer.centre()
             # After the row: should a crash come between, the row is cut and written again.
             trainer.save(done, wanted=done == total or stopping)
             if stopping:
@@ -217,9 +222,35 @@ class Trainer:
         images = self.images.scaled(index).to(device) if codes is None else codes.take(index, device)
         if self.images.mapped is not None and codes is None:  # the next batch is read from the disk during this step
             self.images.prefetch(self._batch_indices(step * self.batches + repeat + 1)[mine])
-        conditioning = self.generator.conditioning
-        given = None if conditioning is None else conditioning.of_images(self.images, index).to(device)
+        given = self._conditions(index)
         return player.step(images, draws.part(mine).to(device), given, learning_rate(step, self.total, settings))
+
+    def _conditions(self, index: torch.Tensor) -> Conditioning | None:
+        """Return what the images at these indices are conditioned on."""
+        conditioning = self.generator.conditioning
+        return None if conditioning is None else conditioning.of_images(self.images, index).to(self.fabric.device)
+
+    def centre(self) -> None:
+        """Take the means of branches under the averaged weights, in the first process, unless circuits cost money."""
+        if not self.fabric.is_global_zero or self.generator.backend.capabilities.remote:
+            return
+        with self.window.paused(), self.average.applied():
+            self.average.estimated = branch_means(
+                self.generator.network, self.average.estimates, self._calls(), derive(self.settings.seed, "means")
+            )
+
+    def _calls(self) -> Iterator[tuple[Player, tuple[Any, ...]]]:
+        """Yield each player with some batches, and draws of their own."""
+        settings, device = self.settings, self.fabric.device
+        for number in range(min(BATCHES, -(-len(self.images) // settings.batch))):
+            index = self._batch_indices(number)
+            given = self._conditions(index)
+            for player in (each.player for each in self.players):
+                source = generator(settings.seed, "means", player.name, number)
+                draws = player.objective.draw(settings.batch, self.generator.shape, source).to(device)
+                codes = self.codes if player.codes else None
+                images = self.images.scaled(index).to(device) if codes is None else codes.take(index, device)
+                yield player, (images, draws, given)
 
     def _batch_indices(self, number: int) -> torch.Tensor:
         """Return the indices of the images in a batch of all devices."""

@@ -81,6 +81,7 @@ def test_what_it_exports_is_the_averaged_autoencoder(tmp_path: Path) -> None:
     average = load_checkpoint(run.checkpoints()[-1]).tensors["ema"]
     assert "autoencoder.encoder.branch.mean" in average
     average = {name: value for name, value in average.items() if name.startswith("autoencoder.")}
+    average |= load_checkpoint(run.checkpoints()[-1]).tensors["estimates"]
     assert all(torch.equal(saved.weights[name.removeprefix("autoencoder.")], value) for name, value in average.items())
 
     images = open_images(run.config().data.model_copy(update={"split": "test", "limit": None}))
@@ -153,6 +154,32 @@ def test_it_decodes_normal_codes_of_the_moments_of_images(vector: int | None, tm
     torch.testing.assert_close(made.sample([5]), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_averaged_weights_have_their_own_mean(place: str, tmp_path: Path) -> None:
+    """What the circuit says of the training images, on average, adds nothing, at the end and where it was stopped."""
+    changes = (f"model.quantum.place={place}", "training.precision=32", "training.samples=0", "data.limit=32")
+    run, _ = train_config(
+        tmp_path / "run", small_autoencoder(*changes, "training.batch=8", "training.learning_rate=0.03")
+    )
+    saved = load_checkpoint(run.checkpoints()[-1]).tensors
+    name = f"autoencoder.{place}.branch.mean"
+    network = open_trained(run).generator.network.eval()
+    branch, values = network.get_submodule(f"autoencoder.{place}.branch"), []
+    branch.values.register_forward_hook(lambda _, given, made: values.append(made))
+    images = open_images(run.config().data)
+    with torch.no_grad():
+        posterior = network.autoencoder.encode(images.scaled(torch.arange(32)))
+        for seed in range(200 if place == "decoder" else 0):
+            noise = torch.randn(posterior.mean.shape, generator=torch.Generator().manual_seed(seed))
+            network.autoencoder.decode(posterior.sample(noise))
+    expected = torch.cat(values).mean(0)
+    atol = 1e-5 if place == "encoder" else 4 * float(torch.cat(values).std(0).max()) / 32**0.5
+    torch.testing.assert_close(branch.mean, expected, rtol=0, atol=atol)
+    assert torch.equal(branch.mean, saved["estimates"][name])
+    if place == "encoder":
+        assert (saved["ema"][name] - expected).abs().max() > 1e-4
+
+
 def test_a_run_of_before_has_the_images_that_it_had_and_goes_on(tmp_path: Path) -> None:
     """Its checkpoint lacks the moments of codes and the average of the branch's mean."""
     run, _ = train_config(tmp_path / "run", small_autoencoder("training.steps=3", "training.samples=0"))
@@ -160,7 +187,7 @@ def test_a_run_of_before_has_the_images_that_it_had_and_goes_on(tmp_path: Path) 
     saved = load_checkpoint(path)
     new = {"code_mean", "code_square", "observed"}
     tensors = {group: {k: v for k, v in found.items() if k not in new} for group, found in saved.tensors.items()}
-    del tensors["ema"]["autoencoder.encoder.branch.mean"]
+    del tensors["ema"]["autoencoder.encoder.branch.mean"], tensors["estimates"]
     save_checkpoint(path, replace(saved, tensors=tensors))
     made = open_trained(run).generator
     normal = torch.cat(list(draw_each([5, 6], lambda source: torch.randn(1, 2, 4, 4, generator=source))))
