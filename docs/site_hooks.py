@@ -1,12 +1,17 @@
-"""What mkdocs has to know of this repository: pages that lie outside docs/, and the files that pages link to."""
+"""What mkdocs has to know of this repository: pages outside docs/, files that pages link to, tutorials to be run."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import jupytext
 from mkdocs.structure.files import File, Files
+from nbclient import NotebookClient
+from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).parents[1]
 #: Pages of the site that lie elsewhere in the repository.
@@ -23,6 +28,11 @@ def on_files(files: Files, config: Any, **_: Any) -> Files:
     """Add the pages that lie outside docs/, and each file of the repository that any page links to."""
     for page, source in PAGES.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
+    for tutorial in sorted((ROOT / "docs" / "tutorials").glob("*.py")):
+        markdown, pictures = _run(tutorial)
+        files.append(File.generated(config, f"tutorials/{tutorial.stem}.md", content=markdown))
+        for name, content in pictures.items():
+            files.append(File.generated(config, f"tutorials/{name}", content=content))
     seen = {_source(file) for file in files}
     waiting = list(files.documentation_pages())
     while waiting:
@@ -51,9 +61,29 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return _LINK.sub(moved, markdown)
 
 
+def _run(tutorial: Path) -> tuple[str, dict[str, bytes]]:
+    """Return a tutorial as Markdown with its outputs, and its pictures by name; SKIP_TUTORIALS=1 leaves outputs out.
+
+    Raises:
+        CellExecutionError: a cell raises.
+    """
+    notebook = jupytext.read(tutorial)
+    if not os.environ.get("SKIP_TUTORIALS"):
+        with TemporaryDirectory() as folder:
+            client = NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": folder}})
+            client.execute()
+    text, resources = MarkdownExporter().from_notebook_node(notebook)
+    pictures = {f"{tutorial.stem}-{name}": content for name, content in resources["outputs"].items()}
+    for name in resources["outputs"]:
+        text = text.replace(f"]({name})", f"]({tutorial.stem}-{name})")
+    return text, pictures
+
+
 def _source(file: File) -> str:
     """Return where the file lies in the repository."""
-    return Path(file.abs_src_path or "").as_posix().removeprefix(f"{ROOT.as_posix()}/")
+    if file.abs_src_path is None:  # a tutorial, which was run
+        return f"docs/{file.src_uri}"
+    return Path(file.abs_src_path).as_posix().removeprefix(f"{ROOT.as_posix()}/")
 
 
 def _uri(path: str) -> str:

@@ -20,8 +20,8 @@ from qgen.runs import RunConfig
 ROOT = Path(__file__).parents[2]
 #: The README, and the pages that go on from it, in the order of the site.
 _GENERATORS = ("runs", "diffusion", "latent", "gans", "born", "evaluation")
-_CIRCUITS = ("layers", "circuits", "backends", "transpile", "noise-studies", "hardware", "performance")
-PAGES = ("README.md", *(f"docs/{name}.md" for name in (*_GENERATORS, *_CIRCUITS)))
+_CIRCUITS = ("layers", "circuits", "from-pennylane", "backends", "transpile", "noise-studies", "hardware")
+PAGES = ("README.md", *(f"docs/{name}.md" for name in (*_GENERATORS, *_CIRCUITS, "performance")))
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 _INLINE = re.compile(r"`((?:qgen|python|pytest|make|pip) [^`]+)`")
 #: What makes the training of any preset a matter of seconds. The rest stays as the README says it.
