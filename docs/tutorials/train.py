@@ -41,7 +41,7 @@ run.sample(2, seed=7, steps=3, backend="noisy:fake_fez", progress=False)
 found = run.evaluate(300, features="digits", progress=False)
 for name in ("fid", "precision", "coverage"):
     values = found.plain()["metrics"][name]
-    print(f"{name:<10} {values['samples']['value']:8.3f}   real images {values['real']['value']:8.3f}")
+    print(f"{name:<10} {values['value']:8.3f}   real images {values['real']['value']:8.3f}")
 for sentence in found.plain()["controls"]["summary"]:
     print(sentence)
 

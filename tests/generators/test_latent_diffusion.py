@@ -136,9 +136,14 @@ def test_an_image_follows_from_its_seed_alone_on_any_backend(first_stage: FirstS
     assert together.abs().max() <= 1
     torch.testing.assert_close(own.sample([6], labels.part(slice(1, 2))), together[1:2], rtol=1e-4, atol=1e-5)
     assert own.sample([], labels.part(slice(0, 0))).shape == (0, 1, 8, 8)
-    for name in ("aer", "reference"):
-        other = open_trained(run, {"name": name}).generator.sample([5, 6, 7], labels)
+    ideal = {"name": "noisy:fake_fez", "noise_scale": 0.0}  # transpiled for the device, and free of errors
+    for backend in ({"name": "aer"}, {"name": "reference"}, ideal):
+        other = open_trained(run, backend).generator.sample([5, 6, 7], labels)
         torch.testing.assert_close(other, together, rtol=1e-3, atol=1e-3)
+    noisy = open_trained(run, ideal | {"noise_scale": 1.0}).generator
+    with_errors = noisy.sample([5, 6, 7], labels)
+    torch.testing.assert_close(noisy.sample([6], labels.part(slice(1, 2))), with_errors[1:2], rtol=1e-4, atol=1e-5)
+    assert not torch.equal(with_errors, together)
     shots = open_trained(run, {"name": "aer", "shots": 50}).generator
     some = shots.sample([5, 6, 7], labels)
     torch.testing.assert_close(shots.sample([6], labels.part(slice(1, 2))), some[1:2], rtol=1e-4, atol=1e-5)

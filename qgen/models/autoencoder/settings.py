@@ -18,7 +18,7 @@ class AutoencoderBranchSettings(BranchSettings):
     """The circuit of an autoencoder: one for an image."""
 
     place: Literal["encoder", "decoder"] = "encoder"
-    """`encoder`: before the code, so that sampling runs no circuits; `decoder`: behind the code"""
+    """`encoder`: before the code, sampling runs no circuits; `decoder`: behind it (a denoiser has its own setting)"""
 
 
 class AutoencoderDiscriminatorSettings(Settings):
