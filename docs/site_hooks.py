@@ -71,7 +71,7 @@ def _run(tutorial: Path) -> tuple[str, dict[str, bytes]]:
     if not os.environ.get("SKIP_TUTORIALS"):
         with TemporaryDirectory() as folder:
             client = NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": folder}})
-            client.execute()
+            client.execute(env=os.environ | {"TTY_COMPATIBLE": "0", "NO_COLOR": "1"})  # commands show no progress bars
     text, resources = MarkdownExporter().from_notebook_node(notebook)
     pictures = {f"{tutorial.stem}-{name}": content for name, content in resources["outputs"].items()}
     for name in resources["outputs"]:
