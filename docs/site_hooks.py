@@ -21,6 +21,7 @@ PAGES = {
     "changelog.md": "CHANGELOG.md",
     "adjoint.md": "qgen/backends/statevector/ADJOINT.md",
 }
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _LINK = re.compile(r"(\]\(|src=\")([^)\"#:\s]+)((?:#[^)\"\s]*)?[)\"])")
 
 
@@ -73,6 +74,7 @@ def _run(tutorial: Path) -> tuple[str, dict[str, bytes]]:
             client = NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": folder}})
             client.execute(env=os.environ | {"TTY_COMPATIBLE": "0", "NO_COLOR": "1"})  # commands show no progress bars
     text, resources = MarkdownExporter().from_notebook_node(notebook)
+    text = _ESCAPES.sub("", text)
     pictures = {f"{tutorial.stem}-{name}": content for name, content in resources["outputs"].items()}
     for name in resources["outputs"]:
         text = text.replace(f"]({name})", f"]({tutorial.stem}-{name})")

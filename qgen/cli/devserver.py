@@ -131,5 +131,5 @@ def _run(command: list[str], server: DevServer) -> int:
 
 def _print_ledger(server: DevServer) -> None:
     ledger = server.ledger
-    totals = f"{len(ledger.jobs):,} jobs, {ledger.executions:,} executions, {ledger.seconds:,.1f} quantum seconds"
+    totals = f"{len(ledger.jobs):,} job{'s' * (len(ledger.jobs) != 1)}, {ledger.executions:,} executions, {ledger.seconds:,.1f} quantum seconds"
     typer.echo(f"devserver: {totals}", err=True)

@@ -158,4 +158,7 @@ def _print(console: Console, path: Path, records: list[JobRecord]) -> None:
         if record.reason:
             console.print(f"{record.job_id}: {sanitize(record.reason)}", style="dim", soft_wrap=True)
     spent = sum(record.cost for record in records)
-    console.print(f"{len(records):,} jobs, {spent:,.1f} QPU seconds (~: as planned); journal: {path}", soft_wrap=True)
+    console.print(
+        f"{len(records):,} job{'s' * (len(records) != 1)}, {spent:,.1f} QPU seconds (~: as planned); journal: {path}",
+        soft_wrap=True,
+    )
