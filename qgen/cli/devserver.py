@@ -131,5 +131,6 @@ def _run(command: list[str], server: DevServer) -> int:
 
 def _print_ledger(server: DevServer) -> None:
     ledger = server.ledger
-    totals = f"{len(ledger.jobs):,} job{'s' * (len(ledger.jobs) != 1)}, {ledger.executions:,} executions, {ledger.seconds:,.1f} quantum seconds"
+    jobs = f"{len(ledger.jobs):,} job{'s' * (len(ledger.jobs) != 1)}"
+    totals = f"{jobs}, {ledger.executions:,} executions, {ledger.seconds:,.1f} quantum seconds"
     typer.echo(f"devserver: {totals}", err=True)

@@ -36,7 +36,7 @@ def test_a_command_runs_with_the_service(tmp_path: Path) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"HOME": str(tmp_path)}, check=False)
     assert ran.returncode == 3, ran.stderr
     assert ran.stdout == "{'1': 7}\n"
-    assert "1 jobs, 7 executions" in ran.stderr
+    assert "1 job, 7 executions" in ran.stderr
 
 
 def interruptible() -> None:
