@@ -53,6 +53,10 @@ def _all_used(settings: Any) -> bool:
     return False
 
 
+def _nothing(settings: Any) -> str | None:
+    return None
+
+
 def _no_paths(settings: Any) -> Mapping[str, Any]:
     return {}
 
@@ -74,6 +78,7 @@ class Kind:
         parts: submodules of the network that another run can give it; None: any.
         default_parts: those that it takes over unless the user names others; None: all parts.
         distributed: whether several devices can train one model.
+        needs_one_device: (settings) -> what in them cannot be trained on several devices all the same; None: nothing.
         check: (settings, groups): raises ValueError where they contradict each other.
         batches_per_step: (settings, groups) -> batches of real images in one training step.
         has_unused_parameters: (settings) -> whether some weights get no gradient.
@@ -93,6 +98,7 @@ class Kind:
     parts: tuple[str, ...] | None = None
     default_parts: tuple[str, ...] | None = None
     distributed: bool = False
+    needs_one_device: Callable[[Any], str | None] = _nothing
     check: Callable[[Any, Groups], None] = _unchecked
     batches_per_step: Callable[[Any, Groups], int] = _one_batch
     has_unused_parameters: Callable[[Any], bool] = _all_used

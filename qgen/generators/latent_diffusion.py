@@ -79,6 +79,11 @@ class LatentDiffusionGenerator(DenoisingGenerator):
         return settings.joint is not None
 
     @staticmethod
+    def needs_one_device(settings: LatentDiffusionSettings) -> str | None:
+        """What cannot be trained on several devices: the decoder, whose losses are balanced by their gradients."""
+        return None if settings.joint is None else "model.joint"
+
+    @staticmethod
     def absolute_paths(settings: LatentDiffusionSettings) -> Mapping[str, Any]:
         """The folders of the first stage and of the text encoder, and the settings that the first stage's file has."""
         from qgen.models.text.settings import absolute_encoder

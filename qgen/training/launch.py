@@ -42,6 +42,8 @@ def make_fabric(config: RunConfig, device: Device = "auto", devices: int = 1, pl
     world_size = count_devices(devices, place) * place.nodes
     if world_size > 1 and not config.kind.distributed:
         raise ConfigError(f"{world_size} devices: a model of kind `{config.kind.name}` is trained on one device")
+    if world_size > 1 and (setting := config.kind.needs_one_device(config.model)) is not None:
+        raise ConfigError(f"{world_size} devices: `{setting}` is trained on one device")
     if config.training.batch % world_size:
         raise ConfigError(
             f"training.batch = {config.training.batch} does not divide among {world_size} devices; choose a multiple"

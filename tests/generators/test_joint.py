@@ -13,12 +13,13 @@ from small_runs import resume_small, small_autoencoder, small_config, small_late
 from qgen.adversarial import DecoderObjective
 from qgen.costing.circuit_use import training_uses
 from qgen.data import open_images
+from qgen.errors import ConfigError
 from qgen.generators import input_shape
 from qgen.generators.latent_diffusion import LatentDiffusionGenerator
 from qgen.models.autoencoder import read_autoencoder
 from qgen.runs import Run, RunConfig, build_generator, load_checkpoint, new_run
 from qgen.sampling import open_trained
-from qgen.training import export
+from qgen.training import export, make_fabric
 
 JOINT = ("model.joint.start=2", "model.joint.steps=2", "model.joint.discriminator.extractor.width=4")
 
@@ -107,3 +108,10 @@ def test_it_is_off_unless_asked_for(first_stage: Path, tmp_path: Path) -> None:
     assert {name.partition(".")[0] for name in made.network.state_dict()} == {"codec", "denoiser"}
     assert not any(weight.requires_grad for weight in made.network.codec.parameters())
     assert len(open_images(config.data)) == 64
+
+
+def test_it_is_trained_on_one_device(first_stage: Path) -> None:
+    """The decoder's losses are balanced by their gradients, which several processes would not share."""
+    config = small_latent(first_stage, "model.joint.start=1", "training.batch=8")
+    with pytest.raises(ConfigError, match="2 devices: `model.joint` is trained on one device"):
+        make_fabric(config, "cpu", devices=2)
