@@ -113,5 +113,5 @@ def test_it_is_off_unless_asked_for(first_stage: Path, tmp_path: Path) -> None:
 def test_it_is_trained_on_one_device(first_stage: Path) -> None:
     """The decoder's losses are balanced by their gradients, which several processes would not share."""
     config = small_latent(first_stage, "model.joint.start=1", "training.batch=8")
-    with pytest.raises(ConfigError, match="2 devices: `model.joint` is trained on one device"):
+    with pytest.raises(ConfigError, match=r"2 devices: `model\.joint` is trained on one device"):
         make_fabric(config, "cpu", devices=2)
