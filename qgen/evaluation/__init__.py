@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from qgen.evaluation.evaluate import Evaluator as Evaluator
     from qgen.evaluation.evaluate import Measurement as Measurement
     from qgen.evaluation.evaluate import Result as Result
-    from qgen.evaluation.evaluate import evaluate_images as evaluate_images
     from qgen.evaluation.measure import Compared as Compared
     from qgen.evaluation.measure import Found as Found
     from qgen.evaluation.measure import Measure as Measure

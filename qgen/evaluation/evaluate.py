@@ -219,21 +219,6 @@ class Evaluator:
         return found
 
 
-def evaluate_images(
-    images: Tensor,
-    name: str,
-    facts: Mapping[str, Any],
-    space: FeatureSpace,
-    reference: Reference,
-    protocol: Protocol,
-    resamples: int = RESAMPLES,
-    progress: ProgressCallback | None = None,
-    requested: Requested | None = None,
-) -> Evaluation:
-    """Evaluate one set of samples; for the arguments, and what is raised, see `Evaluator`."""
-    return Evaluator(space, reference, protocol, resamples)(images, name, facts, progress, requested)
-
-
 def _measured(measure: Measure, compared: Compared, protocol: Protocol, resampling: Resampling) -> Measurement | None:
     found: Found | None = measure.compute(compared, protocol, resampling)
     if found is None:

@@ -13,7 +13,7 @@ from qgen.captions import CaptionFacts
 from qgen.conditioning import LabelConditioning, TextConditioning
 from qgen.data import DataSettings
 from qgen.data.attributes import ATTRIBUTES
-from qgen.evaluation import PROTOCOLS, Compared, Requested, evaluate_images, open_reference
+from qgen.evaluation import PROTOCOLS, Compared, Evaluator, Requested, open_reference
 from qgen.evaluation.asked import ASKED_MEASURES, fulfilled
 from qgen.metrics import FeatureSpace
 from qgen.metrics.bootstrap import Resampling, wilson
@@ -97,7 +97,7 @@ def test_shares_are_of_the_images_that_were_asked_with_wilsons_intervals(caption
     asked = Requested.of_samples(conditioning(data.scheme, prompts), count, data)
     images, classes = torch.rand(count, *data.shape) * 2 - 1, rng.integers(10, size=count)
     space = Knowing(data.shape, data.class_names, np.resize(classes, 2000))
-    found = evaluate_images(images, "x", {}, space, captioned, PROTOCOLS["default"], resamples=5, requested=asked)
+    found = Evaluator(space, captioned, PROTOCOLS["default"], resamples=5)(images, "x", {}, requested=asked)
     measured = {name: result.samples for name, result in found.results.items() if name.endswith("_asked")}
     assert measured.keys() == {"class_asked", "thickness_asked", "slant_asked", "all_asked"}
     assert measured["class_asked"].value == np.mean(classes == np.resize([7, 3, 5], count))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from qgen.evaluation import PROTOCOLS, Evaluation, differences, evaluate_images
+from qgen.evaluation import PROTOCOLS, Evaluation, Evaluator, differences
 from qgen.evaluation.compare import plain, share_seeds
 from qgen.evaluation.text import pairing
 
@@ -14,7 +14,7 @@ from qgen.evaluation.text import pairing
 @pytest.fixture(scope="module")
 def evaluated(pixel_space, digits_reference):
     def evaluate(images: torch.Tensor, name: str = "run", **facts: object) -> Evaluation:
-        return evaluate_images(images, name, facts, pixel_space, digits_reference, PROTOCOLS["default"], resamples=40)
+        return Evaluator(pixel_space, digits_reference, PROTOCOLS["default"], resamples=40)(images, name, facts)
 
     return evaluate
 

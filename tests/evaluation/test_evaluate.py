@@ -2,15 +2,16 @@
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
-from threadpoolctl import threadpool_info, threadpool_limits
 
 from qgen.data import DataSettings, ImageSet
 from qgen.errors import DataError
-from qgen.evaluation import MEASURES, PROTOCOLS, Evaluation, Protocol, Reference, evaluate_images
+from qgen.evaluation import MEASURES, PROTOCOLS, Evaluation, Evaluator, Protocol, Reference
 from qgen.evaluation.measures import HALVES
 from qgen.metrics.clip import ClipSpace
 from qgen.metrics.distances import cmmd, frechet
@@ -21,7 +22,7 @@ DEFAULT = PROTOCOLS["default"]
 
 
 def evaluated(images: torch.Tensor, space, reference: Reference, protocol: Protocol = DEFAULT) -> Evaluation:
-    return evaluate_images(images, "samples", {"by": "a test"}, space, reference, protocol, resamples=40)
+    return Evaluator(space, reference, protocol, resamples=40)(images, "samples", {"by": "a test"})
 
 
 @pytest.fixture(scope="module")
@@ -132,19 +133,22 @@ def test_samples_of_a_distribution_are_compared_by_their_values():
     assert "inception_score" not in good.results
 
 
-def test_small_sets_are_measured_by_one_thread(pixel_space, digits_reference, good, monkeypatch):
-    seen = []
+@pytest.mark.parametrize("small", [True, False])
+def test_small_sets_are_measured_by_one_thread(small, pixel_space, digits_reference, good, monkeypatch):
+    limits, seen = [], []
 
-    def measured(*_: object) -> None:
-        seen.append({pool["num_threads"] for pool in threadpool_info()})
+    @contextmanager
+    def limited(threads: int) -> Iterator[None]:
+        limits.append(threads)
+        yield
+        limits.pop()
 
-    monkeypatch.setattr("qgen.evaluation.evaluate._measured", measured)
-    with threadpool_limits(2):
-        assert {2} == {pool["num_threads"] for pool in threadpool_info()}
-        assert evaluated(good[:9], pixel_space, digits_reference).results == {}
-        assert {2} == {pool["num_threads"] for pool in threadpool_info()}
-    assert len(seen) == 2 * len(MEASURES)
-    assert seen[0] == seen[-1] == {1}
+    monkeypatch.setattr("qgen.evaluation.evaluate.threadpool_limits", limited)
+    monkeypatch.setattr("qgen.evaluation.evaluate._measured", lambda *_: seen.append(list(limits)))
+    if not small:
+        monkeypatch.setattr("qgen.evaluation.evaluate.SMALL", 1)
+    assert evaluated(good[:9], pixel_space, digits_reference).results == {}
+    assert seen == [[1] if small else []] * (2 * len(MEASURES))
 
 
 def test_too_few_images_are_refused(pixel_space, digits_reference, good):

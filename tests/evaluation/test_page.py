@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from qgen.evaluation import PROTOCOLS, Evaluation, evaluate_images
+from qgen.evaluation import PROTOCOLS, Evaluation, Evaluator
 from qgen.evaluation.page import page
 
 
@@ -18,7 +18,7 @@ from qgen.evaluation.page import page
 def evaluation(pixel_space, digits_reference) -> Evaluation:
     images = digits_reference.whole.scaled(torch.from_numpy(digits_reference.control[-30:]))
     facts = {"seed": 1, "step": 5, "backend": {"name": "<aer>"}}
-    found = evaluate_images(images, "a & b", facts, pixel_space, digits_reference, PROTOCOLS["default"], resamples=20)
+    found = Evaluator(pixel_space, digits_reference, PROTOCOLS["default"], resamples=20)(images, "a & b", facts)
     return replace(found, collapse="it has <collapsed>")
 
 
