@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 from harness.forks import Outcome, run_command, warm_up
+from harness.machine import machine
 from harness.odd_commands import OddCommand, make_case
 from harness.oddities import fill
 from PIL import Image
@@ -78,7 +79,14 @@ def main(
             elif number and not number % 100:
                 print(f"{number} commands, {len(faults)} faults", flush=True)
     if only is None:
-        summary = {"seed": seed, "commands": cases, "codes": dict(codes), "slowest_answer": slowest, "faults": faults}
+        summary = {
+            "machine": machine(1),
+            "seed": seed,
+            "commands": cases,
+            "codes": dict(codes),
+            "slowest_answer": slowest,
+            "faults": faults,
+        }
         out.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     raise typer.Exit(bool(faults))
 

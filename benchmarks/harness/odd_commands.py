@@ -14,7 +14,10 @@ from harness.oddities import PLACES, spoil, word
 #: What contacts nobody and starts nothing that lasts.
 _LEFT_OUT = ("backends login", "devserver")
 _NO_OPTION = {"--download", "--help", "--follow", "--devices", "--device", "--jobs", "--debug"}
-_PRESETS = ["digits", "gan-classical", "gan-quantum-both", "quantum-patch", "style-gan", "classifier"]
+_PRESETS = (
+    *("digits", "gan-classical", "gan-quantum-both", "patch-gan", "style-gan", "classifier"),
+    *("vae-digits", "latent-digits", "text-digits", "born-digits"),
+)
 _SHORT = "--set training.steps=1 --set training.samples=0 --set data.limit=32"
 #: Files that are damaged -> commands that read them. FILE is the damaged one or, at times, another; WORD an odd word.
 _READERS = {
@@ -29,7 +32,8 @@ _READERS = {
     "images": """data FILE; data FILE --json; data FILE --figure x.png
         train SHORT --set data.name=FILE --set model.mults=[1,2] --set training.batch=1""",
     "run": """sample FILE ONE; describe FILE; describe FILE --json; jobs FILE; transpile FILE DEVICE
-        train FILE --resume; train FILE --resume --set training.steps=3; train --from FILE SHORT""",
+        train FILE --resume; train FILE --resume --set training.steps=3; train --from FILE SHORT
+        export FILE --out exported; runs --in FILE; runs diff run FILE; evaluate FILE --count 4 --features digits""",
     "run/jobs.sqlite": """jobs FILE; jobs run; jobs run --json; jobs run --fetch; jobs run --cancel WORD
         sample run ONE; sample run ONE --backend ibm_fez --dry-run""",
 }

@@ -21,7 +21,7 @@ key=value=more run missing
 """
 WORDS = (
     *("", " ", "[1, -2]", "{a: 1}", "&a [*a]", "!!binary x", "\n", "a\nb: c", "\x1b[31mred", "\x07", "\t", "a b"),
-    *("\udcff", "9" * 400, "[" * DEEP, "a" * 5000, *_TEXTS.split()),
+    *("\udcff", "9" * 400, "9" * 5000, "[" * DEEP, "a" * 5000, *_TEXTS.split()),
 )
 #: Files that are in the folder of every case.
 PLACES = ("fifo", "loop", "folder", "empty", "text", "image.png", "settings.yaml", "circuit.qasm", "circuit3.qasm")
