@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -55,7 +56,8 @@ def print_error(message: str) -> None:
     line = " ".join(message.split())
     line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
     cut = f"{line[:_MAX_LENGTH]}... ({len(line):,} characters)" if len(line) > _MAX_LENGTH else line
-    sys.stderr.write(f"qgen: {cut}\n")
+    with suppress(OSError):  # nobody can be told; the exit code says that it failed
+        sys.stderr.write(f"qgen: {cut}\n")
 
 
 def check_outputs(*paths: Path | None, makes_folders: bool = False) -> None:

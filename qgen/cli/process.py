@@ -66,14 +66,14 @@ def _open_streams() -> None:
 
 
 def _flush(code: int) -> int:
-    """Flush the streams, and return the exit code: at least 1 if that fails."""
+    """Flush the streams, and return the exit code: at least 1 if that fails, which a command that failed has said."""
     for stream in (sys.stderr, sys.stdout):
         try:
             stream.flush()
         except OSError as error:
             # Otherwise Python would flush again at exit, and print a traceback.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-            if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+            if stream is sys.stdout and code == 0 and not isinstance(error, BrokenPipeError):
                 with suppress(OSError):
                     sys.stderr.write(f"qgen: cannot write the output: {(error.strerror or str(error)).lower()}\n")
                     sys.stderr.flush()

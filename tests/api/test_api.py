@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,8 +69,8 @@ def test_options_of_backend_and_sampler_reach_them(trained_once: Callable[..., P
         run.sample(2, backend="aer", backend_options={"noise_scale": 2.0}, progress=False)
 
 
-def test_an_evaluation_is_the_command_s(trained_once: Callable[..., Path]) -> None:
-    folder = trained_once()
+def test_an_evaluation_is_the_command_s(tmp_path: Path, trained_once: Callable[..., Path]) -> None:
+    folder = Path(shutil.copytree(trained_once(), tmp_path / "run"))  # the command writes into it
     found = qgen.load(folder).evaluate(20, seed=3, features="digits", progress=False)
     command = ["evaluate", str(folder), "--count", "20", "--seed", "3", "--features", "digits", "--json"]
     printed = json.loads(CliRunner().invoke(app, command).stdout)

@@ -126,7 +126,7 @@ def test_a_run_begins_from_its_weights(tmp_path: Path, trained_once: Callable[..
 
 
 def test_the_card_says_what_it_is(tmp_path: Path, trained_once: Callable[..., Path]) -> None:
-    run = Path(shutil.copytree(trained_once(), tmp_path / "run"))
+    run = Path(shutil.copytree(trained_once(), tmp_path / "run", ignore=shutil.ignore_patterns("evaluation")))
     assert "were not evaluated" in (qgen.load(run).export(tmp_path / "plain").path / "README.md").read_text("utf-8")
     value = {"value": 0.25, "low": 0.125, "high": 0.5}
     found = {
