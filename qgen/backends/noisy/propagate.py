@@ -39,6 +39,7 @@ COARSEST = 9.0  # the first threshold is the tolerance divided by it
 REFERENCES = 64  # samples at which the error is estimated
 MOST_ROWS = 8  # rows of weights at a time; those of the last time are kept
 NEAR = 0.05  # radians from a multiple of pi/2 where derivatives of dropped strings are not small
+FEW = 8
 MOST_IDLE = 8  # memories of runs that wait for the next one
 
 
@@ -155,7 +156,7 @@ class Propagation:
             if row is not None:
                 angles = ops.factor[turns] * row.angles[ops.column[turns]] + ops.offset[turns]
                 near = np.abs(np.sin(2 * angles)) < 2 * NEAR
-                if near.mean() > 0.5:
+                if near.mean() > 0.5 and near.sum() >= FEW:  # of fewer angles, some are by chance
                     self._warned = True
                     warnings.warn(
                         f"{near.sum()} of {len(near)} angles are within {NEAR} of a multiple of pi/2, as weights that "

@@ -176,7 +176,7 @@ def away_from_quarters(point: Point) -> Point:
 
 
 def test_weights_at_zero_are_warned_of(rng: np.random.Generator) -> None:
-    program = layered(4, rng)
+    program = layered(8, rng)
     point = draw_point(program, rng, samples=3, rows=1)
     zeros = point._replace(angles=np.where(program.own_columns, point.angles, 0.0))
     upstream = rng.normal(size=(3, program.observables))
