@@ -83,13 +83,15 @@ def _run(tutorial: Path) -> tuple[str, dict[str, bytes]]:
 
 def _source(file: File) -> str:
     """Return where the file lies in the repository."""
-    if file.abs_src_path is None:  # a tutorial, which was run
-        return f"docs/{file.src_uri}"
+    if file.abs_src_path is None:  # of a tutorial, which was run
+        return f"docs/{file.src_uri}".replace(".md", ".py")
     return Path(file.abs_src_path).as_posix().removeprefix(f"{ROOT.as_posix()}/")
 
 
 def _uri(path: str) -> str:
-    """Return where the site has a file of the repository: what is code is shown as text."""
+    """Return where the site has a file of the repository: tutorials as they were run, other code as text."""
+    if path.startswith("docs/tutorials/"):
+        return path.removeprefix("docs/").replace(".py", ".md")
     for page, source in PAGES.items():
         if path == source:
             return page

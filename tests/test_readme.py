@@ -60,6 +60,8 @@ def test_other_commands_name_what_exists(command: str) -> None:
     program, *arguments = shlex.split(command)
     if program == "python":
         assert (ROOT / arguments[0]).is_file()
+    elif program == "make":
+        assert f"\n{arguments[0]}:\n" in (ROOT / "Makefile").read_text(encoding="utf-8")
     else:
         assert program in ("pip", "pytest")
 
