@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Train, sample, evaluate
 #
-# A small QVU-Net: a diffusion U-Net on 8x8 digits with a circuit at its vertex. 200 steps take a minute; `qgen train
-# digits` takes 1,000.
+# A small QVU-Net: a diffusion U-Net on 8x8 digits with a circuit at its vertex, trained for 200 of the 450 steps that
+# `qgen train digits` takes.
 
 # %%
 import qgen

@@ -141,11 +141,7 @@ def save_trajectory(
         ConfigError: see `check_steps`.
         RunError: the file cannot be written, or the images do not fit into memory.
     """
-    generator = check_steps(trained.generator, str(trained.run.path))
-    check_images(trained)
-    check_count(count * 2 * columns, trained.generator.shape)
-    path = _file(trained, out, f"trajectory{columns}.png", count, seed)
-    found, facts = _steps(trained, generator, count, columns, seed, device, progress)
+    path, found, facts = _steps(trained, out, f"trajectory{columns}.png", count, columns, seed, device, progress)
     rows = torch.stack([found.noisy, found.predicted], 1).flatten(0, 2)
     return _write(rows, path, len(found.times), facts | {"picture": "trajectory"})
 
@@ -176,11 +172,7 @@ def save_denoising(
         ConfigError: see `check_steps`.
         RunError: the file cannot be written, or the images do not fit into memory.
     """
-    generator = check_steps(trained.generator, str(trained.run.path))
-    check_images(trained)
-    check_count(count * 2 * frames, trained.generator.shape)
-    path = _file(trained, out, f"denoising{frames}.gif", count, seed)
-    found, facts = _steps(trained, generator, count, frames, seed, device, progress)
+    path, found, facts = _steps(trained, out, f"denoising{frames}.gif", count, frames, seed, device, progress)
     with writing(path):
         save_animation(found.noisy.transpose(0, 1), path)
     return _noted(path, facts | {"picture": "denoising"})
@@ -231,14 +223,19 @@ def save_nearest(
 
 def _steps(
     trained: Trained,
-    generator: HasSteps,
+    out: Path | None,
+    what: str,
     count: int,
     frames: int,
     seed: int,
     device: torch.device | str,
     progress: ProgressCallback | None,
-) -> tuple[DenoisingSteps, dict[str, Any]]:
-    """Return images on their way from noise, and where they come from."""
+) -> tuple[Path, DenoisingSteps, dict[str, Any]]:
+    """Return a file that can be written, images on their way from noise for it, and where they come from."""
+    generator = check_steps(trained.generator, str(trained.run.path))
+    check_images(trained)
+    check_count(count * 2 * frames, trained.generator.shape)
+    path = _file(trained, out, what, count, seed)
     trained.generator.network.to(device)
     kind = trained.generator.conditioning
     conditioning = None if kind is None else kind.examples(count)
@@ -247,7 +244,7 @@ def _steps(
     )
     facts = sample_facts(trained, count, seed, torch.device(device))
     more = 2 * (len(found.times) - 1) * generator.circuits_per_step_image * count
-    return found, facts | {"steps": list(found.times), "circuits_of_steps": more}
+    return path, found, facts | {"steps": list(found.times), "circuits_of_steps": more}
 
 
 def _file(trained: Trained, out: Path | None, what: str, count: int, seed: int) -> Path:
