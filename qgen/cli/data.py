@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from qgen.data import DataSettings, ImageSet, SetStatus
     from qgen.data.distributions import Distribution
     from qgen.data.inspect import FolderReport, Moments
-    from qgen.data.sets import KnownSet
+    from qgen.data.sets import CaptionedSet, KnownSet
 
 EXAMPLES = """\b
 Examples:
@@ -24,7 +24,8 @@ Examples:
   qgen data digits --figure digits.png
   qgen data digits --captions attributes
   qgen data gaussian-3d
-  qgen data fashion-mnist --json"""
+  qgen data fashion-mnist --json
+  qgen data emoji --captions own"""
 
 #: As in `data.captions`.
 Kind: TypeAlias = Literal["own", "class", "attributes"]
@@ -70,7 +71,7 @@ def data(
         return
     from qgen.data.distributions import DISTRIBUTIONS
     from qgen.data.load import find_folder
-    from qgen.data.sets import KNOWN_SETS
+    from qgen.data.sets import CAPTIONED_SETS, KNOWN_SETS
 
     if name in KNOWN_SETS:
         _show_set(KNOWN_SETS[name], data_dir, download, figure, captions, as_json)
@@ -79,6 +80,11 @@ def data(
         if captions:
             raise typer.BadParameter(f"{name} is a distribution, whose samples have no captions.")
         _show_distribution(DISTRIBUTIONS[name], figure, as_json)
+        return
+    if name in CAPTIONED_SETS:
+        if download:
+            raise typer.BadParameter(f"{name} come with a package of the system or of npm: see `qgen data {name}`.")
+        _show_captioned(CAPTIONED_SETS[name], data_dir, figure, captions, as_json)
         return
     folder = find_folder(name)
     if download:
@@ -111,6 +117,9 @@ def _extent(status: SetStatus) -> str:
     if status.kind == "distribution":
         numbers = "a number" if status.channels == 1 else f"{status.channels} numbers"
         return f"{status.train:,} samples and {status.test:,} for testing, of {numbers} in [-1, 1]"
+    if status.kind == "captioned":
+        count = f"{status.train:,} images" if status.train else "images"
+        return f"{count} with captions, RGB, {status.size}x{status.size} unless data.size is set"
     form = f"{status.size}x{status.size}, grey, in {len(status.class_names)} classes"
     return f"{status.train:,} images and {status.test:,} for testing, {form}"
 
@@ -122,6 +131,8 @@ def _whereabouts(status: SetStatus) -> str:
         return f"here: {status.present}"
     if status.problem:
         return f"not usable: {status.problem}"
+    if status.kind == "captioned":
+        return f"not here: it comes with {status.origin}"
     megabytes = f"{status.download_bytes / 1e6:.0f} MB"
     return f"not here: qgen data {status.name} --download fetches {megabytes} from {status.origin}"
 
@@ -156,6 +167,33 @@ def _show_set(
         "where": _whereabouts(status),
         **({"files": "each has the published SHA-256"} if status.present and known.idx else {}),
         **{f"classes, {split}": _format_counts(part.count_labels()) for split, part in parts.items()},
+        **_captions_row(texts),
+        "reference": status.reference,
+        "licence": status.licence,
+    }
+    print_rows(make_console(), rows | ({"drawn into": str(figure)} if figure else {}))
+
+
+def _show_captioned(
+    known: CaptionedSet, data_dir: Path | None, figure: Path | None, captions: Kind | None, as_json: bool
+) -> None:
+    from qgen.data import DataSettings, open_images
+    from qgen.data.status import describe_captioned
+
+    status = describe_captioned(known, data_dir)
+    if status.problem:
+        raise DataError(status.problem)
+    if figure:
+        _draw(DataSettings(name=known.name, limit=min(_FIGURE_IMAGES, status.train) or None), data_dir, figure)
+    texts = _captions(DataSettings(name=known.name, captions=captions), data_dir) if captions else {}
+    if as_json:
+        digest = open_images(DataSettings(name=known.name), data_dir).sha256 if status.present else None
+        print_json(dataclasses.asdict(status) | {"sha256": digest, "figure": figure and str(figure), **texts})
+        return
+    rows = {
+        "data set": f"{status.name}: {status.about}",
+        "images": _extent(status),
+        "where": _whereabouts(status),
         **_captions_row(texts),
         "reference": status.reference,
         "licence": status.licence,

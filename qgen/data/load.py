@@ -1,4 +1,4 @@
-"""Load the images that settings ask for: a known set, samples of a distribution, or a folder."""
+"""Load the images that settings ask for: a known or captioned set, samples of a distribution, or a folder."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from qgen.data.attributes import AttributeScheme, caption_name, scheme_words
 from qgen.data.captions import captioned
 from qgen.data.decoding import resize
 from qgen.data.distributions import DISTRIBUTIONS, SOURCE, Distribution, draw_samples
+from qgen.data.emoji.load import emoji_facts, open_emoji
 from qgen.data.folder import folder_captions, folder_shape, open_folder
 from qgen.data.image_set import ImageSet, check_memory
 from qgen.data.listing import list_folder
-from qgen.data.sets import KNOWN_SETS, KnownSet
+from qgen.data.sets import CAPTIONED_SETS, KNOWN_SETS, KnownSet
 from qgen.data.settings import DataSettings
 from qgen.data.sources import expand_home, load_published
 from qgen.data.subset import fixed_permutation, select_subset
@@ -57,6 +58,8 @@ def open_images(
         if settings.captions != "none":
             raise DataError(f"{settings.name} is a distribution, whose samples have no captions: leave them out")
         return open_distribution(DISTRIBUTIONS[settings.name], settings)
+    if settings.name in CAPTIONED_SETS:
+        return open_emoji(settings, data_dir, progress, message)
     return open_folder(find_folder(settings.name), settings, progress, message)
 
 
@@ -69,6 +72,9 @@ def image_shape(settings: DataSettings) -> tuple[int, int, int]:
     """
     if settings.name in DISTRIBUTIONS:
         return _sample_shape(DISTRIBUTIONS[settings.name], settings)
+    if settings.name in CAPTIONED_SETS:
+        size = settings.size or CAPTIONED_SETS[settings.name].size
+        return settings.channels or 3, size, size
     if settings.name not in KNOWN_SETS:
         return folder_shape(find_folder(settings.name), settings)
     size = settings.size or KNOWN_SETS[settings.name].size
@@ -81,7 +87,7 @@ def num_classes(settings: DataSettings) -> int | None:
     Raises:
         DataError: there is no such set or folder.
     """
-    if settings.name in DISTRIBUTIONS:
+    if settings.name in DISTRIBUTIONS or settings.name in CAPTIONED_SETS:
         return None
     if settings.name in KNOWN_SETS:
         return len(KNOWN_SETS[settings.name].class_names)
@@ -97,6 +103,8 @@ def caption_facts(settings: DataSettings) -> CaptionFacts | None:
     """
     if settings.captions == "none" or settings.name in DISTRIBUTIONS:
         return None
+    if settings.name in CAPTIONED_SETS:
+        return emoji_facts(settings)
     if settings.captions == "own":
         own = None if settings.name in KNOWN_SETS else folder_captions(find_folder(settings.name), settings)
         return None if own is None else own.facts
@@ -181,7 +189,7 @@ def find_folder(name: str) -> Path:
         return folder
     if os.path.exists(folder):
         raise DataError(f"{printable(name)} is a file; give the folder of images that it lies in.")
-    known = (*KNOWN_SETS, *DISTRIBUTIONS)
+    known = (*KNOWN_SETS, *CAPTIONED_SETS, *DISTRIBUTIONS)
     near = get_close_matches(name, known, 1)
     hint = f"did you mean `{near[0]}`?" if near else f"known sets: {', '.join(known)}."
     raise DataError(f"There is neither a data set nor a folder of images `{printable(name)}`; {hint}")

@@ -1,4 +1,4 @@
-"""The data sets known by name: description, reference, licence and files of each."""
+"""The data sets known by name: description, reference, licence, and files where they are published ones."""
 
 from __future__ import annotations
 
@@ -158,4 +158,34 @@ FASHION_MNIST = KnownSet(
     ),
 )
 
+
+@dataclass(frozen=True)
+class CaptionedSet:
+    """A set of RGB images with captions, of which a machine may have one version or another.
+
+    Attributes:
+        name: its name in settings.
+        about: one line on its content.
+        size: height and width, in pixels, unless settings say otherwise.
+        reference: where it is defined.
+        licence: of each version.
+    """
+
+    name: str
+    about: str
+    size: int
+    reference: str
+    licence: str
+
+
+EMOJI = CaptionedSet(
+    name="emoji",
+    about="emoji in colour, with names and colours as captions",
+    size=64,
+    reference="The Unicode Consortium: Unicode Emoji, Unicode Technical Standard 51; drawn by Google (Noto Color "
+    "Emoji) or Twitter (Twemoji)",
+    licence="Noto: SIL Open Font License 1.1; Twemoji: CC BY 4.0",
+)
+
 KNOWN_SETS = MappingProxyType({known.name: known for known in (DIGITS, MNIST, FASHION_MNIST)})
+CAPTIONED_SETS = MappingProxyType({EMOJI.name: EMOJI})

@@ -16,7 +16,7 @@ class DataSettings(Settings):
     They depend on these settings alone, not on a run's seed: runs that differ in their seed train on the same images.
     """
 
-    added: ClassVar[frozenset[str]] = frozenset({"cache", "captions", "attributes", "hold_out"})
+    added: ClassVar[frozenset[str]] = frozenset({"cache", "captions", "attributes", "hold_out", "skin_tones"})
 
     name: str = Field(default="digits", min_length=1)
     """A known data set or distribution (`qgen data` lists them), or the path of a folder of images."""
@@ -68,8 +68,8 @@ class DataSettings(Settings):
 
     captions: Literal["none", "own", "class", "attributes"] = "none"
     """What `model.conditioning=text` reads: `own`: the captions that come with the images, in a folder as NAME.txt
-    beside NAME.png, or in `metadata.jsonl` or `captions.json`; `class`: the name of each image's class; `attributes`:
-    that and what is measured on the image, as in "bright narrow trouser".
+    beside NAME.png, or in `metadata.jsonl` or `captions.json`, of `emoji` their names and colours; `class`: the name of
+    each image's class; `attributes`: that and what is measured on the image, as in "bright narrow trouser".
     """
 
     attributes: tuple[AttributeName, ...] | None = Field(default=None, min_length=1)
@@ -81,6 +81,11 @@ class DataSettings(Settings):
     hold_out: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Combinations of words, as ["dark sneaker", "wide dress"]: images whose caption has all words of one of them are
     left out, so that a model has to combine what it learned apart. `limit` counts them too.
+    """
+
+    skin_tones: bool = False
+    """Of emoji: whether each skin tone of people and hands is an image too, as in "waving hand sign, dark skin", rather
+    than yellow ones alone. npm's package has them.
     """
 
     @model_validator(mode="after")

@@ -166,7 +166,7 @@ def _split_digits(labels: NDArray[np.int64], split: Split) -> NDArray[np.int64]:
 
 def download_root(data_dir: Path | None) -> Path | None:
     """Return the folder to download to: `data_dir`, that of `QGEN_DATA`, or the user's; None without a home folder."""
-    return next(iter(_own_roots(data_dir)), None)
+    return next(iter(own_roots(data_dir)), None)
 
 
 def expand_home(path: str | Path) -> Path:
@@ -191,10 +191,11 @@ def _find_files(name: str, data_dir: Path | None, folders: tuple[str, ...]) -> I
 
 
 def _search_roots(data_dir: Path | None) -> list[Path]:
-    return list(dict.fromkeys([*_own_roots(data_dir), *_SYSTEM]))
+    return list(dict.fromkeys([*own_roots(data_dir), *_SYSTEM]))
 
 
-def _own_roots(data_dir: Path | None) -> list[Path]:
+def own_roots(data_dir: Path | None) -> list[Path]:
+    """Return the folders that may hold data sets: `data_dir`, that of `QGEN_DATA`, and the user's."""
     given = [data_dir, os.environ.get(VARIABLE), user_folder(sys.platform, os.environ)]
     return [expand_home(path) for path in given if path]
 

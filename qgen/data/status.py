@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from qgen.data.distributions import DISTRIBUTIONS, SOURCE, Distribution
-from qgen.data.sets import KNOWN_SETS, IdxSource, KnownSet
+from qgen.data.emoji.sources import INSTALL, find_emoji
+from qgen.data.sets import CAPTIONED_SETS, KNOWN_SETS, CaptionedSet, IdxSource, KnownSet
 from qgen.data.sources import download_root, find_published
 from qgen.errors import DataError
 
@@ -20,15 +21,17 @@ class SetStatus:
     Attributes:
         name: its name in settings.
         about: one line on its content.
-        kind: images, or samples of a distribution, which are images of one pixel.
-        train: number of training images.
+        kind: images; images with captions, which are not divided; or samples of a distribution, which are images of
+            one pixel.
+        train: number of training images; 0: not known, as they are not on this machine.
         test: number of test images.
         size: height and width, in pixels.
         channels: 1 for grey; the dimension of a distribution.
         class_names: name of label k at index k; empty without labels.
-        present: the folder with all of its files, verified by SHA-256; None if they are not all there.
+        present: the folder with all of its files, verified by SHA-256, or the source of captioned images; None if they
+            are not all there.
         problem: what is wrong with the files on this machine; None if nothing is, or there are none.
-        origin: the package, or the URL of the first mirror.
+        origin: the package, or the URL of the first mirror; of captioned images, the packages that have them.
         destination: the folder to download to; None if no download is needed or possible.
         download_bytes: size of a download of all files; 0 if none is needed.
         reference: authors, title, year.
@@ -37,7 +40,7 @@ class SetStatus:
 
     name: str
     about: str
-    kind: Literal["images", "distribution"]
+    kind: Literal["images", "captioned", "distribution"]
     train: int
     test: int
     size: int
@@ -54,7 +57,11 @@ class SetStatus:
 
 def list_sets(
     data_dir: Path | None = None,
-    sets: Iterable[KnownSet | Distribution] = (*KNOWN_SETS.values(), *DISTRIBUTIONS.values()),
+    sets: Iterable[KnownSet | CaptionedSet | Distribution] = (
+        *KNOWN_SETS.values(),
+        *CAPTIONED_SETS.values(),
+        *DISTRIBUTIONS.values(),
+    ),
 ) -> list[SetStatus]:
     """List the known sets and distributions. Files on this machine are verified: about a second for each large set.
 
@@ -64,10 +71,15 @@ def list_sets(
         data_dir: the folder to search first.
         sets: the sets to list.
     """
-    return [
-        describe_distribution(known) if isinstance(known, Distribution) else describe_set(known, data_dir)
-        for known in sets
-    ]
+    found = []
+    for known in sets:
+        if isinstance(known, Distribution):
+            found.append(describe_distribution(known))
+        elif isinstance(known, CaptionedSet):
+            found.append(describe_captioned(known, data_dir))
+        else:
+            found.append(describe_set(known, data_dir))
+    return found
 
 
 def describe_set(known: KnownSet, data_dir: Path | None = None) -> SetStatus:
@@ -90,6 +102,33 @@ def describe_set(known: KnownSet, data_dir: Path | None = None) -> SetStatus:
         download_bytes=0 if known.idx is None else known.idx.packed_bytes,
         reference=known.reference,
         licence=known.licence,
+    )
+
+
+def describe_captioned(known: CaptionedSet, data_dir: Path | None = None) -> SetStatus:
+    """Return the status of a set of captioned images; see `list_sets`."""
+    source, count, problem = find_emoji(data_dir), 0, None
+    if source is not None:
+        try:
+            count = sum(1 for _ in source.emoji(skin_tones=False))
+        except DataError as error:
+            problem = str(error)
+    return SetStatus(
+        name=known.name,
+        about=known.about,
+        kind="captioned",
+        train=count,
+        test=0,
+        size=known.size,
+        channels=3,
+        class_names=(),
+        present=None if source is None or problem else source.about,
+        problem=problem,
+        origin=INSTALL,
+        destination=None,
+        download_bytes=0,
+        reference=known.reference,
+        licence=known.licence if source is None else source.licence,
     )
 
 

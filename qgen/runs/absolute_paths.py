@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from qgen.data.distributions import DISTRIBUTIONS
-from qgen.data.sets import KNOWN_SETS
+from qgen.data.sets import CAPTIONED_SETS, KNOWN_SETS
 from qgen.data.sources import expand_home
 from qgen.devices import simulated
 from qgen.noise.settings import ENDINGS
@@ -18,7 +18,7 @@ def with_absolute_paths(settings: RunConfig) -> RunConfig:
     """Return the settings with absolute paths, where those that are relative count from the current folder."""
     changes = []
     images = expand_home(settings.data.name)
-    if settings.data.name not in {*KNOWN_SETS, *DISTRIBUTIONS} and os.path.isdir(images):
+    if settings.data.name not in {*KNOWN_SETS, *CAPTIONED_SETS, *DISTRIBUTIONS} and os.path.isdir(images):
         changes.append(nested("data.name", str(images.resolve())))
     if settings.backend.layout is not None:
         changes.append(nested("backend.layout", os.path.abspath(expand_home(settings.backend.layout))))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qgen.data.distributions import DISTRIBUTIONS
-from qgen.data.sets import KNOWN_SETS
+from qgen.data.sets import CAPTIONED_SETS, KNOWN_SETS
 from qgen.models.description import ModelDescription
 from qgen.runs.config import RunConfig
 from qgen.runs.rows import EvaluationValues
@@ -98,8 +98,8 @@ class ModelCard:
 
     def _data(self) -> Iterator[str]:
         name = self.config.data.name
-        if name in KNOWN_SETS:
-            known = KNOWN_SETS[name]
+        if name in KNOWN_SETS or name in CAPTIONED_SETS:
+            known = KNOWN_SETS.get(name) or CAPTIONED_SETS[name]
             yield f"`{name}`: {known.about}. {known.reference}. Licence: {known.licence}."
         elif name in DISTRIBUTIONS:
             known_distribution = DISTRIBUTIONS[name]

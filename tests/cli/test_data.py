@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from qgen.cli.main import app
 from qgen.data import DataSettings, load, open_images, save_single, sets, sources, status
+from qgen.data.emoji import sources as emoji_sources
 from qgen.data.idx import IdxFile
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -47,6 +48,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("QGEN_DATA", raising=False)
     monkeypatch.setattr(sources, "user_folder", lambda platform, environ: tmp_path / "home")
     monkeypatch.setattr(sources, "_SYSTEM", ())
+    for places in ("_FONT_FOLDERS", "_NODE_FOLDERS"):
+        monkeypatch.setattr(emoji_sources, places, (tmp_path / "nowhere",))
     return tmp_path / "home"
 
 
@@ -77,7 +80,7 @@ def published(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.Monk
 
 def test_list_names_every_set_and_what_it_would_take(home: Path) -> None:
     text, rows = shown(), {row["name"]: row for row in told()}
-    assert list(rows) == ["digits", "mnist", "fashion-mnist", "gamma", "gaussian-3d"]
+    assert list(rows) == ["digits", "mnist", "fashion-mnist", "emoji", "gamma", "gaussian-3d"]
     assert "1,438 images and 359 for testing, 8x8, grey, in 10 classes" in text
     assert "here: scikit-learn" in text
     assert "not here: qgen data mnist --download fetches 12 MB from https://" in text
@@ -85,7 +88,7 @@ def test_list_names_every_set_and_what_it_would_take(home: Path) -> None:
         assert name in text
         assert " ".join(row["reference"].split()) in text
         assert row["licence"] in text
-        here = {"digits": "scikit-learn", "mnist": None, "fashion-mnist": None}
+        here = {"digits": "scikit-learn", "mnist": None, "fashion-mnist": None, "emoji": None}
         assert (row["present"], row["problem"]) == (here.get(name, "drawn by qgen, the same on every machine"), None)
     assert (rows["mnist"]["train"], rows["mnist"]["test"], rows["mnist"]["size"]) == (60_000, 10_000, 28)
     assert not home.exists()
@@ -286,3 +289,13 @@ def test_captions_that_cannot_be_are_refused():
     refused = CliRunner().invoke(app, ["data", "digits", "--captions", "own"])
     assert refused.exit_code != 0
     assert "comes without captions" in str(refused.exception) + refused.output
+
+
+def test_captioned_sets_say_which_packages_have_them(tmp_path: Path) -> None:
+    assert "not here: it comes with Debian's package fonts-noto-color-emoji" in shown("emoji")
+    facts = told("emoji")
+    assert (facts["present"], facts["sha256"], facts["kind"]) == (None, None, "captioned")
+    result = run("emoji", "--captions", "own")
+    assert result.exit_code == 1
+    assert "fonts-noto-color-emoji" in result.output
+    assert run("emoji", "--download").exit_code == 2

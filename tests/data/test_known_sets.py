@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from qgen.data import DataSettings, ImageSet, image_shape, list_sets, open_images, sources
 from qgen.data.distributions import DISTRIBUTIONS
 from qgen.data.load import open_known
-from qgen.data.sets import DIGITS, FASHION_MNIST, KNOWN_SETS, MNIST
+from qgen.data.sets import CAPTIONED_SETS, DIGITS, FASHION_MNIST, KNOWN_SETS, MNIST
 from qgen.data.sources import download_root
 from qgen.errors import ConfigError, DataError
 from qgen.storage import user_folder
@@ -282,7 +282,7 @@ def test_without_files_and_network_the_error_says_where_it_looked_and_what_to_do
 
 def test_list_names_every_set_and_where_it_is(small: Any, tmp_path: Path) -> None:
     sets = {status.name: status for status in list_sets()}
-    assert list(sets) == [*KNOWN_SETS, *DISTRIBUTIONS]
+    assert list(sets) == [*KNOWN_SETS, *CAPTIONED_SETS, *DISTRIBUTIONS]
     for known in KNOWN_SETS.values():
         status = sets[known.name]
         assert (status.name, status.train, status.test) == (known.name, known.train, known.test)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from qgen.captions import CaptionFacts
 from qgen.cli.main import app
 from qgen.models import AutoencoderSettings
 from qgen.runs import build_generator, build_without_weights, override_config, read_config
@@ -37,6 +38,20 @@ def test_the_middle_has_the_circuits(preset: str, qubits: int, tokens: int, samp
     _, none = described(preset, "model.denoiser.quantum.kind=none")
     assert twin.parameters == facts.parameters == none.parameters + facts.branch_parameters
     assert (twin.circuits_per_call, none.circuits_per_call, none.branch_parameters) == (0, 0, 0)
+
+
+def test_the_emoji_of_prompts_have_a_circuit_for_each_token_of_the_middle() -> None:
+    """Words in place of MiniLM, which is an extra, and their captions, so that no picture is read."""
+    changes = [FIRST, "model.text.encoder=words"]
+    facts = CaptionFacts(("blue", "heart", "red"), ("red heart",))
+
+    def build(*more: str) -> Any:
+        config = override_config(read_config("qldm-emoji"), [*changes, *more])
+        return build_without_weights(lambda: build_generator(config, (3, 32, 32), captions=facts)).describe()
+
+    circuit, twin, none = (build(f"model.denoiser.quantum.kind={kind}") for kind in ("circuit", "classical", "none"))
+    assert (circuit.circuits_per_call, circuit.qubits, circuit.quantum_parameters) == (16, 8, 48)
+    assert twin.parameters == circuit.parameters == none.parameters + circuit.branch_parameters
 
 
 @pytest.mark.slow

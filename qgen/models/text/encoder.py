@@ -6,6 +6,7 @@ from typing import Protocol
 
 from qgen.captions import CaptionFacts
 from qgen.conditioning import TextEncoder
+from qgen.errors import ConfigError
 from qgen.models.text.settings import WORDS, TextForm, TextSettings
 from qgen.models.text.words import WordEncoder
 
@@ -33,4 +34,9 @@ def open_text_encoder(settings: TextSettings, facts: CaptionFacts) -> FormedEnco
         from qgen.models.text.pretrained import PretrainedEncoder
 
         return PretrainedEncoder(settings.encoder, settings.tokens)
+    if not facts.words:
+        raise ConfigError(
+            "`model.text.encoder=words` has a vector for each word of the captions, and the images that have them are "
+            "not here: see `qgen data`"
+        )
     return WordEncoder(facts.words, settings.tokens)
