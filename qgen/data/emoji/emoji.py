@@ -99,7 +99,7 @@ def colour_numbers(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
         value == red, (green - blue) / divided % 6,
         np.where(value == green, (blue - red) / divided + 2, (red - green) / divided + 4),
     )  # fmt: skip
-    found = np.digitize(60 * hue, _HUES) % len(_HUES)
+    found: NDArray[np.int64] = np.digitize(60 * hue, _HUES) % len(_HUES)
     red_number, orange, pink, brown = (COLOURS.index(name) for name in ("red", "orange", "pink", "brown"))
     found[(found == red_number) & (saturation < 0.5) & (value > 0.7)] = pink
     dull = ((found == orange) & (value < 0.8)) | ((found == red_number) & (value < 0.55))
