@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path, PurePosixPath
@@ -12,6 +13,10 @@ import jupytext
 from mkdocs.structure.files import File, Files
 from nbclient import NotebookClient
 from nbconvert import MarkdownExporter
+
+from qgen.json_schema import json_schema
+from qgen.noise import NoiseSettings
+from qgen.runs.schema import run_schema
 
 ROOT = Path(__file__).parents[1]
 #: Pages of the site that lie elsewhere in the repository.
@@ -34,6 +39,8 @@ def on_files(files: Files, config: Any, **_: Any) -> Files:
         files.append(File.generated(config, f"tutorials/{tutorial.stem}.md", content=markdown))
         for name, content in pictures.items():
             files.append(File.generated(config, f"tutorials/{name}", content=content))
+    for name, schema in schemas().items():
+        files.append(File.generated(config, f"schemas/{name}.json", content=json.dumps(schema, indent=1)))
     seen = {_source(file) for file in files}
     waiting = list(files.documentation_pages())
     while waiting:
@@ -60,6 +67,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return f"{before}{_relative(_uri(found), here)}{after}"
 
     return _LINK.sub(moved, markdown)
+
+
+def schemas() -> dict[str, Any]:
+    """Return the JSON schemas of files of settings."""
+    return {"run": run_schema(), "noise": json_schema(NoiseSettings, "qgen: a noise file")}
 
 
 def _run(tutorial: Path) -> tuple[str, dict[str, bytes]]:

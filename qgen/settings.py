@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar, Self, get_args
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from qgen.errors import ConfigError, short_repr
 from qgen.yaml_values import coerce, is_union, mixed_up, takes_any_key
@@ -76,13 +79,28 @@ class Settings(BaseModel):
         return self.model_dump(mode="json")
 
 
-def with_kind(default: str) -> BeforeValidator:
-    """Return a validator that adds a default `kind` to a union of groups."""
+@dataclass(frozen=True)
+class WithKind:
+    """Adds a default `kind` to a union of groups, as metadata of its type.
 
-    def add(given: Any) -> Any:
-        return {"kind": default, **given} if isinstance(given, Mapping) else given
+    Attributes:
+        default: the kind of a group that does not say which it is.
+    """
 
-    return BeforeValidator(add)
+    default: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._add, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Only the default may leave `kind` out."""
+        found = handler(schema)
+        usual = found["discriminator"]["mapping"][self.default]
+        others = ({"allOf": [group, {"required": ["kind"]}]} for group in found["oneOf"] if group["$ref"] != usual)
+        return {"oneOf": [{"$ref": usual}, *others]}
+
+    def _add(self, given: Any) -> Any:
+        return {"kind": self.default, **given} if isinstance(given, Mapping) else given
 
 
 def _error_details(key: str, problem: str, given: Any) -> InitErrorDetails:

@@ -16,7 +16,7 @@ from qgen.extras import DISTRIBUTION, install_command
 ROOT = Path(__file__).parents[1]
 LINKS = {"circuits": "qgen/circuits", "backends": "qgen/backends", "cli": "qgen/cli"}
 LONGEST_FILE = 400
-COMMANDS = ("train", "sample", "evaluate", "describe", "data", "backends", "transpile", "study")
+COMMANDS = ("train", "sample", "evaluate", "describe", "data", "backends", "transpile", "study", "schema")
 HEAVY = {"torch", "qiskit", "qiskit_machine_learning", "numba", "numpy", "scipy", "sympy", "rich", "matplotlib"} | {
     *("PIL", "sklearn", "yaml", "lightning_fabric", "qiskit_aer")
 }

@@ -6,7 +6,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from qgen.cli import backends, data, describe, devserver, evaluate, export, jobs, runs, sample, study, train, transpile
+from qgen.cli import (
+    backends,
+    data,
+    describe,
+    devserver,
+    evaluate,
+    export,
+    jobs,
+    runs,
+    sample,
+    schema,
+    study,
+    train,
+    transpile,
+)
 from qgen.cli.option_groups import flatten_groups
 from qgen.cli.output import print_error
 from qgen.errors import QgenError, user_message
@@ -90,6 +104,7 @@ app.command(epilog=evaluate.EXAMPLES)(flatten_groups(evaluate.evaluate))
 app.add_typer(runs.app, name="runs")
 app.command(epilog=export.EXAMPLES)(export.export)
 app.command(epilog=describe.EXAMPLES)(describe.describe)
+app.command(epilog=schema.EXAMPLES)(schema.schema)
 app.command(epilog=data.EXAMPLES)(data.data)
 app.add_typer(backends.app, name="backends")
 app.command(epilog=transpile.EXAMPLES)(transpile.transpile)

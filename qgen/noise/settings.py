@@ -23,7 +23,9 @@ ROW_TOLERANCE = 1e-9
 Probability = Annotated[float, Field(ge=0, le=1)]
 Nanoseconds = Annotated[float, Field(ge=0, le=1e9)]
 Microseconds = Annotated[float, Field(ge=1e-3, le=1e12)]
-Pair: TypeAlias = tuple[int, int]
+Qubit = Annotated[int, Field(ge=0, lt=MAX_QUBITS)]
+Pair: TypeAlias = tuple[Qubit, Qubit]
+Gate = Annotated[str, Field(json_schema_extra={"enum": [*ONE_QUBIT_GATES, *TWO_QUBIT_GATES]})]
 
 
 class RelaxationSettings(Settings):
@@ -55,9 +57,9 @@ class RelaxationSettings(Settings):
 class NoiseSettings(Settings):
     """The content of a noise file. Every part is optional; without any there is no noise."""
 
-    basis: tuple[str, ...] = ("rz", "sx", "x", "cx")
+    basis: tuple[Gate, ...] = ("rz", "sx", "x", "cx")
     """gates that circuits are rewritten in, one on two qubits at least"""
-    virtual: tuple[str, ...] = ("rz",)
+    virtual: tuple[Gate, ...] = ("rz",)
     """gates of the basis that take no time and make no errors, as changes of a qubit's frame do"""
     coupling: Literal["line", "ring"] | tuple[Pair, ...] | None = None
     """pairs of qubits that gates on two qubits act on, either way round; `line`, `ring`; null: every pair"""

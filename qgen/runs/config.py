@@ -12,7 +12,7 @@ from pydantic import Field, ModelWrapValidatorHandler, create_model, model_valid
 from qgen.backends.settings import BackendSettings
 from qgen.data import DataSettings
 from qgen.generators.kinds import BUILT_IN, DEFAULT_KIND, Kind, built_in_kinds, get_kind, is_known
-from qgen.settings import Settings, with_kind
+from qgen.settings import Settings, WithKind
 from qgen.yaml_values import is_null
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ else:
     ModelSettings = Annotated[
         Union[tuple(kind.settings for kind in built_in_kinds())],  # noqa: UP007  # from a tuple
         Field(discriminator="kind"),
-        with_kind(DEFAULT_KIND),
+        WithKind(DEFAULT_KIND),
     ]
 
 
@@ -193,7 +193,8 @@ class RunConfig(_WithGroups):
             wrong = [group for group in other.groups if group not in kind.groups and not is_null(given.get(group))]
             if wrong:
                 raise ValueError(f"`{wrong[0]}` is for models of kind `{other.name}`, and this one is a `{name}`")
-        return {group: {} for group in kind.groups} | {key: v for key, v in given.items() if not is_null(v)}
+        left_out = {key for key, value in given.items() if is_null(value) and key in cls.model_fields}
+        return {group: {} for group in kind.groups} | {key: v for key, v in given.items() if key not in left_out}
 
     @model_validator(mode="after")
     def _fits_the_kind(self) -> Self:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic.fields import FieldInfo
 
+from qgen.json_schema import describe_key
 from qgen.settings import Settings
 
 _PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false", NoneType: "null", Any: "anything"}
@@ -54,7 +54,7 @@ def list_keys(settings: type[Settings]) -> Iterator[Key]:
 
 def _keys(settings: type[Settings], above: str = "", kind: str = "") -> Iterator[Key]:
     for name, field in settings.model_fields.items():
-        key, about = f"{above}{name}", _about(settings, name)
+        key, about = f"{above}{name}", describe_key(settings, name)
         groups = [option for option in _options(field.annotation) if _is_group(option)]
         if not groups:
             allowed = _allowed(field.annotation, field.metadata)
@@ -76,13 +76,6 @@ def markdown(keys: Iterable[Key]) -> str:
         cells = (f"`{key.name}`{only}", key.allowed, default, key.about)
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
-
-
-def _about(settings: type[Settings], name: str) -> str:
-    """Return the description in its class, or in a base class, with YAML's `null` for `None`."""
-    classes = [base for base in settings.__mro__ if issubclass(base, Settings) and name in base.model_fields]
-    descriptions = (base.model_fields[name].description for base in classes)
-    return re.sub(r"\bNone\b", "null", " ".join(next(filter(None, descriptions), "").split()))
 
 
 def _default(field: FieldInfo) -> str:

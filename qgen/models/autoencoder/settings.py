@@ -9,7 +9,7 @@ from pydantic import Field, PositiveInt
 from qgen.errors import ConfigError
 from qgen.models.branch_settings import BranchSettings
 from qgen.models.features import ExtractorSettings
-from qgen.settings import Settings, with_kind
+from qgen.settings import Settings, WithKind
 
 CodeShape: TypeAlias = tuple[int, ...]
 
@@ -87,5 +87,5 @@ class DiffusersAutoencoderSettings(Settings):
 
 #: Settings of an autoencoder that another model works in the codes of.
 FirstStageSettings: TypeAlias = Annotated[
-    AutoencoderSettings | DiffusersAutoencoderSettings, Field(discriminator="kind"), with_kind("autoencoder")
+    AutoencoderSettings | DiffusersAutoencoderSettings, Field(discriminator="kind"), WithKind("autoencoder")
 ]

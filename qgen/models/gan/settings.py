@@ -12,7 +12,7 @@ from qgen.circuits import LayerCircuit
 from qgen.models.ansatz_settings import AnsatzSettings
 from qgen.models.autoencoder.settings import FirstStageSettings
 from qgen.models.features import ExtractorSettings
-from qgen.settings import Settings, with_kind
+from qgen.settings import Settings, WithKind
 
 
 class BlockSettings(AnsatzSettings):
@@ -136,7 +136,7 @@ class StyleGeneratorSettings(AnsatzSettings):
 GeneratorSettings: TypeAlias = Annotated[
     ConvGeneratorSettings | PatchGeneratorSettings | StyleGeneratorSettings,
     Field(discriminator="kind"),
-    with_kind("conv"),
+    WithKind("conv"),
 ]
 
 
