@@ -1,6 +1,6 @@
 """Couplings of devices, as layers of edges: a circuit that uses these needs no SWAP."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import rustworkx
@@ -35,10 +35,23 @@ def heavy_hex(qubits: int) -> list[list[Edge]]:
     place = {site: qubit for qubit, site in enumerate(sites)}
     neighbours = _neighbours(distance)
     edges = sorted((place[a], place[b]) for a in sites for b in neighbours[a] if place[a] < place.get(b, -1))
+    return edge_layers(edges, qubits)
+
+
+def edge_layers(edges: Sequence[Edge], qubits: int) -> list[list[Edge]]:
+    """Return the same edges in layers of disjoint ones: as few as a qubit has edges at most, where the lattice allows.
+
+    Args:
+        edges: pairs of qubits.
+        qubits: how many there are.
+    """
     graph = rustworkx.PyGraph()
     graph.add_nodes_from(range(qubits))
     graph.add_edges_from([(a, b, None) for a, b in edges])
-    colours = rustworkx.graph_bipartite_edge_color(graph)
+    try:
+        colours = rustworkx.graph_bipartite_edge_color(graph)
+    except rustworkx.GraphNotBipartite:
+        colours = rustworkx.graph_misra_gries_edge_color(graph)
     layers: dict[int, list[Edge]] = {}
     for index, edge in enumerate(edges):
         layers.setdefault(colours[index], []).append(edge)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from zlib import crc32
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from qgen.backends.statevector.outcomes import OutcomeProbabilities
 from qgen.circuits import LayerCircuit
 from qgen.circuits.iqp import IQP
 from qgen.errors import CircuitError
+from qgen.models.born.moments import fit_moments
 from qgen.models.born.strings import data_values, draw_strings, exact_mmd, mmd, phases
 from qgen.nn.compiled import CompiledCircuit
 
@@ -42,6 +44,7 @@ class BornMachine(nn.Module):
         weight: (W,), the angles.
         bits: how many are drawn.
         compiled: the circuit on its backend.
+        gates: (), a checksum of which qubits the gates of an IQP circuit act on: the couplers of a device may change.
 
     Raises:
         CircuitError: the circuit has inputs, or more qubits than its loss allows.
@@ -49,6 +52,7 @@ class BornMachine(nn.Module):
     """
 
     masks: Tensor
+    gates: Tensor
 
     def __init__(
         self,
@@ -79,6 +83,7 @@ class BornMachine(nn.Module):
         self.weight = nn.Parameter(0.1 * torch.randn(self.circuit.num_weights, generator=source))
         masks = torch.zeros(0, 0) if self.iqp is None else torch.from_numpy(self.iqp.masks).float()
         self.register_buffer("masks", masks, persistent=False)
+        self.register_buffer("gates", torch.tensor(0 if self.iqp is None else crc32(self.iqp.masks.tobytes())))
 
     @property
     def executable(self) -> Executable:
@@ -131,9 +136,9 @@ class BornMachine(nn.Module):
 
     @torch.no_grad()
     def start(self, mean: Tensor, second: Tensor) -> None:
-        """Set an IQP circuit's angles by the data: marginals by gates on one qubit, and the signs of covariances.
+        """Set an IQP circuit's angles by the data, so that means and correlations of bits come near; see `fit_moments`.
 
-        Source: Lerch et al., 2026: such a start has no barren plateau, unlike random angles.
+        Source: Lerch et al., 2026: a start that depends on the data has no barren plateau, unlike random angles.
 
         Args:
             mean: (n,), of the bits.
@@ -141,14 +146,18 @@ class BornMachine(nn.Module):
         """
         if self.iqp is None:
             return
-        covariance = second - mean[:, None] * mean
-        for place, gate in enumerate(self.iqp.gates):
-            if max(gate) >= self.bits:
-                self.weight[place] = torch.pi / 4 if len(gate) == 1 else 0.02 * (-1) ** place
-            elif len(gate) == 1:
-                self.weight[place] = mean[gate[0]].clamp(0.001, 0.999).sqrt().asin()
-            else:
-                self.weight[place] = 0.02 * float(covariance[gate[0], gate[1]].sign()) if len(gate) == 2 else 0.0
+        wanted = 1 - 2 * mean, 1 - 2 * (mean + mean[:, None]) + 4 * second
+        source = torch.Generator().manual_seed(int(self.gates))
+        self.weight.copy_(fit_moments(self.iqp.gates, self.iqp.qubits, *wanted, source))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        """Refuse angles of other gates; runs of before the checksum have none."""
+        if int(state_dict.setdefault(f"{prefix}gates", self.gates)) != int(self.gates):
+            raise CircuitError(
+                "the couplers of the device are other ones than those that this run was trained on: install the "
+                "qiskit-ibm-runtime that its provenance names, or train it anew"
+            )
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
 
 class _Probabilities(torch.autograd.Function):

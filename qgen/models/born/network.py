@@ -13,6 +13,7 @@ from qgen.backends import Backend
 from qgen.circuits import LayerCircuit, ansatz
 from qgen.circuits.iqp import iqp
 from qgen.models.autoencoder.binary import BinaryAutoencoder, bernoulli_kl, straight_through
+from qgen.models.born.couplings import find_coupling
 from qgen.models.born.machine import BornMachine
 from qgen.models.born.priors import BoltzmannPrior, ProductPrior
 from qgen.models.born.settings import BornPriorSettings, BornSettings
@@ -80,7 +81,8 @@ def build_prior(
     if settings.name == "boltzmann":
         return BoltzmannPrior(bits, settings.units, seed)
     if settings.name == "iqp":
-        circuit: Any = iqp(bits, settings.coupling, settings.hidden)
+        coupling = find_coupling(settings.coupling, bits + settings.hidden)
+        circuit: Any = iqp(bits, coupling, settings.hidden)
     else:
         circuit = without_inputs(ansatz(settings.ansatz, qubits=bits, layers=settings.layers))
     return BornMachine(circuit, backend, 0, settings.scales, settings.strings, settings.samples, derive(seed, "angles"))

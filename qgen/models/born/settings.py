@@ -26,7 +26,8 @@ class BornPriorSettings(Settings):
     """`iqp`, or another `ansatz`: a Born machine; `product`: independent bits; `boltzmann`: a restricted Boltzmann
     machine"""
     coupling: str = "heavy-hex"
-    """of `iqp`: which pairs of qubits have a gate: `none`, `line`, `grid`, `heavy-hex`, `all`, or `local:K`"""
+    """of `iqp`: which pairs of qubits have a gate: `none`, `line`, `grid`, `heavy-hex`, `all`, `local:K`, or
+    `device:NAME`: the couplers of a device that work, so that the circuit runs there without a SWAP"""
     hidden: NonNegativeInt = 0
     """of `iqp`: further qubits, which are not drawn"""
     ansatz: str = "hardware-efficient"
@@ -42,7 +43,7 @@ class BornPriorSettings(Settings):
     samples: int = Field(512, ge=2)
     """of `iqp`: how many phases each of them is the mean of"""
     start: Literal["data", "identity"] = "data"
-    """of `iqp`: angles of the data's marginals, or small ones"""
+    """of `iqp`: angles that come near to the means and correlations of the data, or small ones"""
     learning_rate: PositiveFloat = 0.01
     """its own"""
 
