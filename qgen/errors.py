@@ -48,10 +48,6 @@ class ProductFormulaWarning(UserWarning):
     """A product formula replaces an exact evolution; the message names the formula and its steps."""
 
 
-class TruncatedGradientWarning(UserWarning):
-    """A gradient leaves out what it should have, for angles at multiples of pi/2; the message says what to do."""
-
-
 #: Longest representation of a value in a message, in characters.
 MAX_REPR_LENGTH = 80
 #: Messages of torch when memory runs out, on a CPU and on a GPU.

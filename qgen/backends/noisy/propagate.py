@@ -7,7 +7,6 @@ dropped, which leaves a bias, common to all samples; how small, follows from the
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,8 +28,9 @@ from qgen.backends.noisy.propagation_batch import (
     samples_of_rows,
 )
 from qgen.backends.noisy.propagation_runs import MOST_STRINGS, Memory, Runs
+from qgen.backends.noisy.scouts import scouts_matrices
 from qgen.backends.noisy.steps import DELAY
-from qgen.errors import BackendError, TruncatedGradientWarning
+from qgen.errors import BackendError
 
 Doubles = npt.NDArray[np.float64]
 
@@ -38,8 +38,6 @@ STEP = 3.0  # from one threshold to the next
 COARSEST = 9.0  # the first threshold is the tolerance divided by it
 REFERENCES = 64  # samples at which the error is estimated
 MOST_ROWS = 8  # rows of weights at a time; those of the last time are kept
-NEAR = 0.05  # radians from a multiple of pi/2 where derivatives of dropped strings are not small
-FEW = 8
 MOST_IDLE = 8  # memories of runs that wait for the next one
 
 
@@ -50,8 +48,8 @@ class Propagation:
     whose angles are drawn uniformly. Single values are off by up to five times as much. It is estimated, not bounded: a
     threshold is small enough where values change by at most the tolerance from one three times as large, and changed
     by at most twice the tolerance before. That is decided for each row of weights by itself, whatever was evaluated
-    before: results depend on the point alone. The gradient is that of the values, for the strings that were kept:
-    near multiples of pi/2, where these are few, much of it is missing (`TruncatedGradientWarning`).
+    before: results depend on the point alone. The gradient is that of the values, for the strings that were kept;
+    scouts see to it that those which only a derivative needs are among them.
 
     Args:
         program: whose blocks no input moves.
@@ -80,7 +78,6 @@ class Propagation:
         self.program, self.tolerance, self.threshold = program, tolerance, threshold
         self._runs = Runs(program, np.dtype(dtype), most_strings)
         self._lock, self._kept, self._idle = Lock(), dict[bytes, Row](), list[Memory]()
-        self._warned = False
         self._records = False  # from the first gradient on, runs keep what it needs
         of_prefix = program.prefix.ops.column
         own = program.own_columns[of_prefix[of_prefix >= 0]]
@@ -134,38 +131,12 @@ class Propagation:
         rows = self._rows(point, weights)
         batch = self._batch(point, rows)
         if weights:
-            self._warn_of_zeros(rows)
             used = [(row, d_angles) for row, d_angles in zip(rows, d_rows, strict=True) if row]
             for (row, d_angles), moments in zip(used, batch.moments(upstream), strict=True):
                 pull_back_all(program.blocks, row.angles, moments, d_angles)
         if (inputs and self._moves_prefix[0]) or (weights and self._moves_prefix[1]):
             pull_back_prefix(program.prefix, point.angles, batch.vector_gradients(upstream), d_samples)
         return d_rows, d_samples
-
-    def _warn_of_zeros(self, rows: Sequence[Row | None]) -> None:
-        """Warn, once, of angles whose strings have coefficients near zero, and derivatives that are not.
-
-        A string behind a rotation by t has sin t or cos t in its coefficient: at a multiple of pi/2 it is dropped,
-        whatever the threshold, and its part in the derivative with it.
-        """
-        ops = self.program.blocks.ops
-        turns = ops.column >= 0
-        if self._warned or not turns.any():
-            return
-        for row in rows:
-            if row is not None:
-                angles = ops.factor[turns] * row.angles[ops.column[turns]] + ops.offset[turns]
-                near = np.abs(np.sin(2 * angles)) < 2 * NEAR
-                if near.mean() > 0.5 and near.sum() >= FEW:  # of fewer angles, some are by chance
-                    self._warned = True
-                    warnings.warn(
-                        f"{near.sum()} of {len(near)} angles are within {NEAR} of a multiple of pi/2, as weights that "
-                        "begin at zero are: method `propagate` misses much of their gradient. Take method `paths` or "
-                        "`exact`, or begin with other weights",
-                        TruncatedGradientWarning,
-                        stacklevel=2,
-                    )
-                    return
 
     def _batch(self, point: Point, rows: Sequence[Row | None]) -> PropagatedBatch:
         vectors = bloch_vectors(self.program.prefix, point.angles)
@@ -192,7 +163,9 @@ class Propagation:
         matrices = np.empty((count, 16, 16))
         build_ptms(self.program.blocks, angles, np.arange(count), matrices)
         memories = [self._idle.pop() if self._idle else self._runs.memory() for _ in self._runs.groups]
-        return Row(angles, matrices.reshape(-1).astype(self._runs.dtype), memories, record, 0.0)
+        scouting = scouts_matrices(self.program.blocks, angles)
+        flat = [one.reshape(-1).astype(self._runs.dtype) for one in (matrices, scouting)]
+        return Row(angles, flat[0], flat[1], memories, record, 0.0)
 
     def _search(self, rows: list[Row]) -> list[Row]:
         """Propagate rows through the blocks, each with the threshold that the tolerance takes."""
@@ -220,7 +193,7 @@ class Propagation:
 
     def _run(self, row: Row, group: int) -> None:
         observables, memory = self._runs.groups[group], row.memories[group]
-        row.sums[group] = self._runs.run(observables, row.matrices, row.threshold, memory, row.recorded)
+        row.sums[group] = self._runs.run(observables, row.matrices, row.scouting, row.threshold, memory, row.recorded)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 An observable is a sum of Pauli strings. A block with Pauli transfer matrix R turns it into another, whose coefficients
 are R^T times the old ones, on the two digits of a string that belong to the block's wires: strings that agree on all
 other wires are a group, and are multiplied by R^T together. Strings that neither touch the block nor meet a group stay
-as they are. A lane is an observable: up to 16 (float32) or 8 (float64) share one list.
+as they are. A lane is an observable, or a scout (`scouts.py`): up to 16 (float32) or 8 (float64) share one list.
 
 What makes it quick is that strings with small coefficients are dropped; `thresholds` says below what, by the number of
 wires that a string acts on (Rall et al., arXiv:1901.09070; with noise, Schuster et al., arXiv:2407.12768).
@@ -58,6 +58,7 @@ class Groups(NamedTuple):
         present: int32, bit d is set where the group has the string with digits d on the block.
         members: int32, 16 a group: the slots of these strings.
         images: flat, 16 vectors: a group times R^T.
+        matrix: flat, 256 vectors: the block's R in each lane.
         slots: int32, 16: those of the group at hand.
         touched: int32, the slots of the strings on the block.
         others: int32, the slots of those beside it.
@@ -68,6 +69,7 @@ class Groups(NamedTuple):
     present: Array
     members: Array
     images: Array
+    matrix: Array
     slots: Array
     touched: Array
     others: Array
@@ -104,7 +106,8 @@ def make_groups(capacity: int, dtype: np.dtype[Any], lanes: int) -> Groups:
     sizes = (table, capacity, 16 * capacity, 16, capacity + 1, capacity + 1)
     ints = [np.zeros(size, dtype=np.int32) for size in sizes]
     images: npt.NDArray[Any] = np.zeros(16 * lanes, dtype=dtype)
-    return Groups(ints[0], np.zeros(capacity, dtype=np.int64), ints[1], ints[2], images, *ints[3:])
+    matrix: npt.NDArray[Any] = np.zeros(256 * lanes, dtype=dtype)
+    return Groups(ints[0], np.zeros(capacity, dtype=np.int64), ints[1], ints[2], images, matrix, *ints[3:])
 
 
 def make_tape(blocks: int, entries: int, dtype: np.dtype[Any], lanes: int) -> Tape:
@@ -172,20 +175,31 @@ def _group(slots: Slots, groups: Groups, top: int, low: int, high: int, meets: b
 
 
 @inlined
-def _multiply(slots: Slots, groups: Groups, g: int, matrices: Array, at: int, thresholds: Array, bound: int) -> int:
+def _load_matrix(groups: Groups, matrices: Array, scouting: Array, scouts: Array, at: int) -> bool:
+    """Write a block's R into each lane; returns whether it has strings become the identity."""
+    V = width(matrices)
+    apart = load(scouts, 0)
+    meets = False
+    for k in range(256):
+        mine, theirs = spread(matrices, at + k), spread(scouting, at + k)
+        store(groups.matrix, k * V, mine + apart * (theirs - mine))
+        meets = meets or (k % 16 == 0 and k > 0 and (matrices[at + k] != 0 or scouting[at + k] != 0))
+    return meets
+
+
+@inlined
+def _multiply(slots: Slots, groups: Groups, g: int, thresholds: Array, bound: int) -> int:
     """Put R^T times a group into `groups.images`; returns which of the 16 are to be kept, as bits.
 
     Args:
         slots: the list.
-        groups: of the block.
+        groups: of the block, with its matrix.
         g: the group.
-        matrices: all blocks' matrices, row by row.
-        at: where the block's begins.
         thresholds: see `propagate`.
         bound: the threshold for strings that are I on the block's wires; next come those for one and two wires more.
     """
-    V = width(matrices)
-    images, coefficients = groups.images, slots.coefficients
+    V = width(slots.coefficients)
+    images, matrix, coefficients = groups.images, groups.matrix, slots.coefficients
     y0 = zeros_like(load(images, 0))
     y1 = y2 = y3 = y4 = y5 = y6 = y7 = y8 = y9 = y10 = y11 = y12 = y13 = y14 = y15 = y0
     present = groups.present[g]
@@ -196,23 +210,23 @@ def _multiply(slots: Slots, groups: Groups, g: int, matrices: Array, at: int, th
         r = lowest_bit(left)
         left &= left - 1
         x = load(coefficients, groups.members[16 * g + r] * V)
-        row = at + 16 * r
-        y0 += spread(matrices, row) * x
-        y1 += spread(matrices, row + 1) * x
-        y2 += spread(matrices, row + 2) * x
-        y3 += spread(matrices, row + 3) * x
-        y4 += spread(matrices, row + 4) * x
-        y5 += spread(matrices, row + 5) * x
-        y6 += spread(matrices, row + 6) * x
-        y7 += spread(matrices, row + 7) * x
-        y8 += spread(matrices, row + 8) * x
-        y9 += spread(matrices, row + 9) * x
-        y10 += spread(matrices, row + 10) * x
-        y11 += spread(matrices, row + 11) * x
-        y12 += spread(matrices, row + 12) * x
-        y13 += spread(matrices, row + 13) * x
-        y14 += spread(matrices, row + 14) * x
-        y15 += spread(matrices, row + 15) * x
+        row = 16 * V * r
+        y0 += load(matrix, row) * x
+        y1 += load(matrix, row + 1 * V) * x
+        y2 += load(matrix, row + 2 * V) * x
+        y3 += load(matrix, row + 3 * V) * x
+        y4 += load(matrix, row + 4 * V) * x
+        y5 += load(matrix, row + 5 * V) * x
+        y6 += load(matrix, row + 6 * V) * x
+        y7 += load(matrix, row + 7 * V) * x
+        y8 += load(matrix, row + 8 * V) * x
+        y9 += load(matrix, row + 9 * V) * x
+        y10 += load(matrix, row + 10 * V) * x
+        y11 += load(matrix, row + 11 * V) * x
+        y12 += load(matrix, row + 12 * V) * x
+        y13 += load(matrix, row + 13 * V) * x
+        y14 += load(matrix, row + 14 * V) * x
+        y15 += load(matrix, row + 15 * V) * x
     none, one, two = (
         spread(thresholds, bound),
         spread(thresholds, bound + 1),
@@ -243,13 +257,24 @@ def _multiply(slots: Slots, groups: Groups, g: int, matrices: Array, at: int, th
 
 @kernel
 def propagate(
-    wires: Array, matrices: Array, thresholds: Array, slots: Slots, groups: Groups, tape: Tape, record: bool, top: int
+    wires: Array,
+    matrices: Array,
+    scouting: Array,
+    scouts: Array,
+    thresholds: Array,
+    slots: Slots,
+    groups: Groups,
+    tape: Tape,
+    record: bool,
+    top: int,
 ) -> tuple[int, int]:
     """Run the strings in slots [0, top) backwards through all blocks, in place.
 
     Args:
         wires: int64 (B, 2), a block's wires.
         matrices: flat, a Pauli transfer matrix of 256 numbers a block.
+        scouting: flat, the matrices of lanes that are scouts.
+        scouts: a vector: 1 in lanes that are scouts, else 0.
         thresholds: flat, k + 3 numbers a block, by the number of wires that a string acts on: it is kept where a
             coefficient is above.
         slots: the list.
@@ -269,14 +294,12 @@ def propagate(
     group, came, left = 0, 0, 0
     tape.starts[len(wires)] = 0
     for b in range(len(wires) - 1, -1, -1):
-        low, high, at = wires[b, 0], wires[b, 1], 256 * b
-        meets = False
-        for r in range(1, 16):
-            meets = meets or matrices[at + 16 * r] != 0
+        low, high = wires[b, 0], wires[b, 1]
+        meets = _load_matrix(groups, matrices, scouting, scouts, 256 * b)
         count = _group(slots, groups, top, low, high, meets)
         for g in range(count):
             rest, present = groups.keys[g], groups.present[g]
-            kept = _multiply(slots, groups, g, matrices, at, thresholds, b * bounds + weight_of(rest))
+            kept = _multiply(slots, groups, g, thresholds, b * bounds + weight_of(rest))
             taken, digits = 0, np.int64(present)
             while digits:
                 mine[taken] = groups.members[16 * g + lowest_bit(digits)]

@@ -51,6 +51,7 @@ class Row:
     Attributes:
         angles: (C,), of one of its samples.
         matrices: the blocks' transfer matrices, flat, (B * 256,).
+        scouting: those of scouts.
         memories: of the runs, one for each group of observables.
         recorded: whether they are ready for `Runs.adjoint`.
         threshold: below which strings were dropped.
@@ -59,6 +60,7 @@ class Row:
 
     angles: Doubles
     matrices: npt.NDArray[Any]
+    scouting: npt.NDArray[Any]
     memories: Sequence[Memory]
     recorded: bool
     threshold: float

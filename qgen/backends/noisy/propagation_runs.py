@@ -12,6 +12,7 @@ from qgen.backends.noisy.product_states import StringSum, collect
 from qgen.backends.noisy.program import NoisyProgram
 from qgen.backends.noisy.propagation import Groups, Slots, Tape, make_groups, make_slots, make_tape, propagate
 from qgen.backends.noisy.propagation_adjoint import propagate_adjoint
+from qgen.backends.noisy.scouts import add_scouts, lanes_of
 from qgen.backends.statevector.cpu_engine import LANES
 from qgen.errors import BackendError
 
@@ -35,12 +36,12 @@ class TooManyStringsError(BackendError):
 
 
 class Observables(NamedTuple):
-    """Up to as many observables as a vector has lanes: numbers [first, last) of the program.
+    """Observables that share vectors: numbers [first, last) of the program, in as many lanes.
 
     Attributes:
         first, last: their numbers.
         keys: int64 (S,), the strings, each once.
-        coefficients: (S, lanes).
+        coefficients: (S, lanes), in the lanes after the observables those of scouts.
     """
 
     first: int
@@ -96,6 +97,8 @@ class Runs:
     most_strings: int = MOST_STRINGS
     groups: list[Observables] = field(init=False)
     lanes: int = field(init=False)
+    _size: int = field(init=False)
+    _scouts: int = field(init=False)
 
     def __post_init__(self) -> None:
         if self.program.wires > MOST_WIRES:
@@ -103,11 +106,10 @@ class Runs:
                 f"method `propagate` runs circuits on up to {MOST_WIRES} wires, and this one is on "
                 f"{self.program.wires}: take method `paths`"
             )
-        self.lanes = LANES[self.dtype]
-        self.groups = [
-            self._observables(first, min(first + self.lanes, self.program.observables))
-            for first in range(0, self.program.observables, self.lanes)
-        ]
+        self.lanes, observables = LANES[self.dtype], self.program.observables
+        self._size, self._scouts = lanes_of(observables, self.lanes)
+        starts = range(0, observables, max(1, self._size))
+        self.groups = [self._observables(first, min(first + self._size, observables)) for first in starts]
 
     def _observables(self, first: int, last: int) -> Observables:
         strings = self.program.strings
@@ -116,6 +118,7 @@ class Runs:
         coefficients: npt.NDArray[Any] = np.zeros((len(keys), self.lanes), dtype=self.dtype)
         lane = np.repeat(np.arange(last - first), np.diff(strings.start[first : last + 1]))
         coefficients[where, lane] = strings.coefficient[begin:end]
+        add_scouts(coefficients, self._size, self._scouts)
         return Observables(first, last, keys, coefficients)
 
     def thresholds(self, threshold: float) -> npt.NDArray[Any]:
@@ -140,13 +143,20 @@ class Runs:
         )
 
     def run(
-        self, observables: Observables, matrices: npt.NDArray[Any], threshold: float, memory: Memory, record: bool
+        self,
+        observables: Observables,
+        matrices: npt.NDArray[Any],
+        scouting: npt.NDArray[Any],
+        threshold: float,
+        memory: Memory,
+        record: bool,
     ) -> Propagated:
         """Return observables at the beginning of the circuit.
 
         Args:
             observables: one of `groups`.
             matrices: flat, the blocks' transfer matrices, 256 numbers each.
+            scouting: those of scouts.
             threshold: strings whose coefficients, times a share for each wire, are all below it are dropped.
             memory: overwritten.
             record: whether `adjoint` is to follow with this memory.
@@ -155,6 +165,8 @@ class Runs:
             TooManyStringsError: there are more strings than `most_strings`.
         """
         blocks, thresholds, count = self.program.blocks, self.thresholds(threshold), len(observables.keys)
+        scouts: npt.NDArray[Any] = np.zeros(self.lanes, dtype=self.dtype)
+        scouts[self._size : self._size + self._scouts] = 1
         while True:
             if count > len(memory.slots.keys):
                 self._grow_list(memory)
@@ -164,9 +176,8 @@ class Runs:
             memory.slots.keys[:] = -1
             memory.slots.keys[:count] = observables.keys
             memory.slots.coefficients[: count * self.lanes] = observables.coefficients.reshape(-1)
-            top, most = propagate(
-                blocks.wires, matrices, thresholds, memory.slots, memory.groups, memory.tape, record, count
-            )
+            lists = memory.slots, memory.groups, memory.tape
+            top, most = propagate(blocks.wires, matrices, scouting, scouts, thresholds, *lists, record, count)
             if top >= 0:
                 break
             if most == 0:
