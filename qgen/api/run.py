@@ -149,6 +149,7 @@ class TrainedRun:
         seed: int = 0,
         *,
         controls: bool = True,
+        held_out: bool = False,
         features: str = "fitted",
         weights: str | Path | None = None,
         backend: str | None = None,
@@ -166,6 +167,7 @@ class TrainedRun:
             seed: of the images, see `sample`.
             controls: of a hybrid, also measure samples with the circuits' outputs replaced by their mean (no circuits)
                 and shuffled (as many circuits again; not on devices).
+            held_out: ask for, and compare with, the images that `data.hold_out` kept from training.
             features: what images are compared by, see `qgen evaluate --help`.
             weights: file or folder of the features' weights.
             backend: where circuits run, see `sample`.
@@ -185,7 +187,8 @@ class TrainedRun:
 
         open_bar = partial(progress_bar, make_console(quiet=not progress))
         with open_bar("fetching images") as bar:
-            reference = open_reference(self.config.data, None if data_dir is None else Path(data_dir), progress=bar)
+            folder = None if data_dir is None else Path(data_dir)
+            reference = open_reference(self.config.data, folder, progress=bar, held_out=held_out)
         space = open_feature_space(features, reference.whole, None if weights is None else Path(weights))
         wanted = count or min(MAX_COUNT, len(reference.real))
         circuits = {"name": backend, "shots": shots, **(backend_options or {})}

@@ -34,6 +34,7 @@ Examples:
   qgen evaluate runs/first-try --baselines --count 64
   qgen evaluate runs/first-try --no-controls --count 64
   qgen evaluate images --reference digits --size 8
+  qgen evaluate runs/with-hold-out --held-out  # what training never saw
 
 A hybrid is evaluated beside its controls, which train nothing: the same
 images with the outputs of its circuits replaced by their mean (no circuits
@@ -43,7 +44,10 @@ are runs of their own: --compare RUN, or `qgen study compare`.
 
 Of a model with labels or prompts it is also counted how many samples are of
 the class, and have the attributes, that they were asked for. Without
---prompt these are the captions of the reference images, in turn.
+--prompt these are the captions of the reference images, in turn. Of captions
+in words of their own, as those of emoji, it is counted how many samples have
+the picture of that caption as their nearest real image, and the colour that
+it names.
 
 FID, KID and Inception Score of publications are of Inception's features:
 --protocol defalco2024, with weights that you have (--weights FILE.pth).
@@ -62,6 +66,7 @@ class Request(NamedTuple):
     device: Literal["auto", "cpu", "cuda"]
     baselines: bool = False
     controls: bool = True
+    held_out: bool = False
 
 
 class Sampling(NamedTuple):
@@ -120,6 +125,14 @@ def evaluate(
             "again; not on devices).",
         ),
     ] = True,
+    held_out: Annotated[
+        bool,
+        typer.Option(
+            "--held-out",
+            help="Ask for, and compare with, the images that data.hold_out kept from training: combinations of words "
+            "that the model never saw.",
+        ),
+    ] = False,
     protocol: Annotated[
         Literal["default", "defalco2024"], typer.Option(help="Measure as a paper does: its features and counts.")
     ] = "default",
@@ -150,14 +163,14 @@ def evaluate(
     if out is not None and out.suffix.lower() != ".html":
         raise typer.BadParameter(f"{str(out)!r} does not end in .html.", param_hint="--out")
     request = _request(protocol, features, weights, count, seed, data_dir, device)
-    request = request._replace(baselines=baselines, controls=controls)
+    request = request._replace(baselines=baselines, controls=controls, held_out=held_out)
     sampling = Sampling(backend.settings(), sampler.settings(prompts=prompt), spending)
     console = make_console(as_json)
     if what is not None and what.is_dir() and not (what / "config.yaml").is_file():
-        if sampling.given or compare or baselines:
+        if sampling.given or compare or baselines or held_out:
             raise typer.BadParameter(
-                "a folder of images is not sampled: leave --compare, --baselines and options of backends and samplers "
-                "out."
+                "a folder of images is not sampled: leave --compare, --baselines, --held-out and options of backends "
+                "and samplers out."
             )
         evaluations, path = _of_folder(console, what, reference, size, request, out)
     else:
@@ -230,6 +243,8 @@ def _of_runs(
         name += "-baselines"
     if not request.controls:
         name += "-no-controls"
+    if request.held_out:
+        name += "-held-out"
     if request.weights is not None:
         name += f"-{request.weights.stem}"
     if request.protocol.name != "default":
@@ -335,7 +350,8 @@ def _open(console: Console, settings: list[DataSettings], request: Request) -> l
     different = [each for number, each in enumerate(settings) if each not in settings[:number]]
     with progress_bar(console, "fetching images") as bar:
         say, count = partial(console.print, soft_wrap=True), request.protocol.real_count
-        references = [open_reference(each, request.data_dir, count, bar, say) for each in different]
+        held = request.held_out
+        references = [open_reference(each, request.data_dir, count, bar, say, held) for each in different]
     first = references[0]
     for reference in references:
         if reference.whole.sha256 != first.whole.sha256:

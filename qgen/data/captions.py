@@ -26,7 +26,11 @@ _TEXT_KEYS = ("text", "texts", "caption", "captions")
 
 
 def captioned(
-    images: ImageSet, settings: DataSettings, own: Captions | None, scheme: AttributeScheme | None = None
+    images: ImageSet,
+    settings: DataSettings,
+    own: Captions | None,
+    scheme: AttributeScheme | None = None,
+    held_out: bool = False,
 ) -> ImageSet:
     """Return a set with the captions that settings ask for, without those images that are to be held out.
 
@@ -35,10 +39,13 @@ def captioned(
         settings: which captions.
         own: those that come with the images; None: there are none.
         scheme: of the training images; None: these are the training images.
+        held_out: return the images that are held out instead.
 
     Raises:
         DataError: the set has no such captions, or all of its images are held out.
     """
+    if held_out and settings.hold_out is None:
+        raise DataError("no combination is held out: name some by `data.hold_out`, and train without them")
     if settings.captions == "none":
         return images
     if settings.captions == "own":
@@ -60,7 +67,7 @@ def captioned(
             captions = Captions.of(scheme.captions(pixels, labels), scheme.words)
         images = replace(images, scheme=scheme)
     images = replace(images, captions=captions)
-    return images if settings.hold_out is None else _without(images, settings.hold_out)
+    return images if settings.hold_out is None else _divided(images, settings.hold_out, held_out)
 
 
 def is_held_out(captions: Sequence[str], hold_out: Sequence[str]) -> bool:
@@ -69,7 +76,7 @@ def is_held_out(captions: Sequence[str], hold_out: Sequence[str]) -> bool:
     return any(words >= set(words_of(combination)) for combination in hold_out for words in sets)
 
 
-def _without(images: ImageSet, hold_out: Sequence[str]) -> ImageSet:
+def _divided(images: ImageSet, hold_out: Sequence[str], held_out: bool) -> ImageSet:
     assert images.captions is not None
     texts = images.captions
     for combination in hold_out:
@@ -84,9 +91,12 @@ def _without(images: ImageSet, hold_out: Sequence[str]) -> ImageSet:
         raise DataError(f"`data.hold_out`: no image of {images.name} has a caption with all words of one of {named}")
     if images.mapped is not None:
         raise DataError("`data.hold_out` is for images in memory: set `data.cache` to `never`")
+    source = f"{images.source}, without {len(images) - len(kept):,} images that are held out"
+    if held_out:
+        kept = sorted({*range(len(images))}.difference(kept))
+        source = f"{images.source}, {len(kept):,} images that are held out"
     index = torch.tensor(kept)
     labels = None if images.labels is None else images.labels[index]
-    source = f"{images.source}, without {len(images) - len(kept):,} images that are held out"
     part = ImageSet.of(images.name, images.images[index], labels, images.class_names, source)
     return replace(part, captions=texts.select(kept), scheme=images.scheme)
 

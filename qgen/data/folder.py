@@ -31,6 +31,7 @@ def open_folder(
     settings: DataSettings,
     progress: ProgressCallback | None = None,
     message: MessageCallback | None = None,
+    held_out: bool = False,
 ) -> ImageSet:
     """Load the images of a folder, each cropped to its middle square, or open their cache.
 
@@ -41,6 +42,7 @@ def open_folder(
         settings: which images, in what form, and whether they are cached.
         progress: called with the number of files, read and in total.
         message: called with a line about a cache that is made or used.
+        held_out: see `open_images`.
 
     Raises:
         DataError: see `open_images`.
@@ -75,7 +77,7 @@ def open_folder(
     own = None
     if settings.captions == "own":
         own = read_captions(folder.path, [folder.files[index] for index in indices.tolist()])
-    return captioned(_image_set(reader, indices, found or pixels), settings, own)
+    return captioned(_image_set(reader, indices, found or pixels), settings, own, held_out=held_out)
 
 
 def folder_shape(path: Path, settings: DataSettings) -> tuple[int, int, int]:

@@ -37,6 +37,7 @@ def open_images(
     download: bool = True,
     progress: ProgressCallback | None = None,
     message: MessageCallback | None = None,
+    held_out: bool = False,
 ) -> ImageSet:
     """Load the images that the settings ask for.
 
@@ -46,6 +47,7 @@ def open_images(
         download: download files that are not on this machine.
         progress: called with the bytes of a download or the files of a folder, done and in total.
         message: called with a line about a cache that is made or used.
+        held_out: load those that `settings.hold_out` keeps from training instead.
 
     Raises:
         DataError: there are no such images; files are missing, damaged or not the published ones; images differ in
@@ -53,14 +55,16 @@ def open_images(
             in another form.
     """
     if settings.name in KNOWN_SETS:
-        return open_known(KNOWN_SETS[settings.name], settings, data_dir, download, progress)
+        return open_known(KNOWN_SETS[settings.name], settings, data_dir, download, progress, held_out)
     if settings.name in DISTRIBUTIONS:
         if settings.captions != "none":
             raise DataError(f"{settings.name} is a distribution, whose samples have no captions: leave them out")
+        if held_out:
+            raise DataError(f"{settings.name} is a distribution, of which nothing is held out")
         return open_distribution(DISTRIBUTIONS[settings.name], settings)
     if settings.name in CAPTIONED_SETS:
-        return open_emoji(settings, data_dir, progress, message)
-    return open_folder(find_folder(settings.name), settings, progress, message)
+        return open_emoji(settings, data_dir, progress, message, held_out)
+    return open_folder(find_folder(settings.name), settings, progress, message, held_out)
 
 
 def image_shape(settings: DataSettings) -> tuple[int, int, int]:
@@ -122,6 +126,7 @@ def open_known(
     data_dir: Path | None = None,
     download: bool = True,
     progress: ProgressCallback | None = None,
+    held_out: bool = False,
 ) -> ImageSet:
     """Load this set as `open_images` does, whatever `settings.name` says."""
     published = load_published(known, settings.split, data_dir, download, progress)
@@ -134,7 +139,7 @@ def open_known(
     scheme = None
     if settings.captions == "attributes":
         scheme = attribute_scheme(known, settings, data_dir, download)
-    return captioned(found, settings, None, scheme)
+    return captioned(found, settings, None, scheme, held_out)
 
 
 def attribute_scheme(

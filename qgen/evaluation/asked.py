@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from qgen.conditioning import ConditionSource, TextConditioning
 from qgen.data import ImageSet
 from qgen.data.attributes import ATTRIBUTES
+from qgen.evaluation.asked_captions import CAPTION, CHANCE, COLOUR, coloured, retrieved
 from qgen.evaluation.measure import Cloud, Compared, Compute, Found, Measure
 from qgen.evaluation.protocol import Protocol
 from qgen.metrics.bootstrap import Resampling
@@ -31,10 +32,12 @@ class Requested:
     Attributes:
         labels: (N,), int64: its class, a number in the data set; -1: none in particular.
         thirds: (N, A), int64: the third of each attribute of the data's scheme, 0 or 2; -1: none in particular.
+        captions: N prompts in words of their own, where the data's captions follow no scheme; None: there are none.
     """
 
     labels: Numbers
     thirds: Numbers
+    captions: tuple[str, ...] | None = None
 
     @classmethod
     def of_samples(cls, source: ConditionSource | None, count: int, data: ImageSet) -> Requested | None:
@@ -49,10 +52,9 @@ class Requested:
             return None
         if not isinstance(source, TextConditioning):
             return cls(source.examples(count).classes.numpy(), np.empty((count, 0), np.int64))
-        scheme = data.scheme
+        scheme, asked = data.scheme, source.asked(count)
         if scheme is None:
-            return None
-        asked = source.asked(count)
+            return None if data.captions is None else cls._in_words(asked)
         read = {prompt: scheme.read(prompt) for prompt in dict.fromkeys(asked)}
         labels = [_NONE if (label := read[prompt].label) is None else label for prompt in asked]
         thirds = [[read[prompt].thirds.get(name, _NONE) for name in scheme.names] for prompt in asked]
@@ -60,19 +62,32 @@ class Requested:
 
     @classmethod
     def of_images(cls, data: ImageSet, index: Numbers) -> Requested | None:
-        """Return what the full captions of real images ask for; None: they have no classes."""
+        """Return what the full captions of real images ask for; None: they have no classes, and no captions."""
+        own = None
+        if data.captions is not None and data.scheme is None:
+            own = tuple(data.captions[image][0] for image in index.tolist())
         if data.labels is None:
-            return None
+            return None if own is None else cls._in_words(own)
         places = torch.from_numpy(index)
         labels = data.labels[places].numpy()
         if data.scheme is None or not data.scheme.names:
-            return cls(labels, np.empty((len(index), 0), np.int64))
+            return cls(labels, np.empty((len(index), 0), np.int64), own)
         thirds = data.scheme.thirds(_bytes(data.scaled(places)), labels)
         return cls(labels, np.where(thirds == _MIDDLE, _NONE, thirds))
 
+    @classmethod
+    def _in_words(cls, captions: Sequence[str]) -> Requested:
+        nothing = np.full(len(captions), _NONE, np.int64)
+        return cls(nothing, np.empty((len(captions), 0), np.int64), tuple(captions))
+
 
 def fulfilled(
-    requested: Requested, images: Tensor, features: Features, space: FeatureSpace, data: ImageSet
+    requested: Requested,
+    images: Tensor,
+    features: Features,
+    space: FeatureSpace,
+    data: ImageSet,
+    further: Sequence[ImageSet] = (),
 ) -> Mapping[str, Cloud]:
     """Return whether images are as they were asked to be: for each thing 1 or 0, NaN where it was not asked for.
 
@@ -85,9 +100,13 @@ def fulfilled(
         features: of these images.
         space: which features.
         data: real images, by whose classes and scheme it was asked.
+        further: sets of more real images, among which those of captions are looked for.
     """
     found = _classes(features, space, data)
     kept: dict[str, Cloud] = {}
+    if requested.captions is not None:
+        kept |= retrieved(requested.captions, images, list({each.sha256: each for each in (data, *further)}.values()))
+        kept[COLOUR] = coloured(requested.captions, images)
     if found is not None:
         kept[_CLASS] = _right(found, requested.labels)
     scheme = data.scheme
@@ -139,7 +158,9 @@ def _share(name: str) -> Compute:
         counts = asked[drawn].sum(1)
         sums = np.nan_to_num(values)[drawn].sum(1)
         resampled = np.where(counts > 0, sums / np.maximum(counts, 1), value)
-        return Found(value, resampled, shares_of=count, count=count)
+        chance = compared.fulfilled.get(CHANCE) if name == CAPTION else None
+        details = {} if chance is None else {"chance": float(np.nanmean(chance))}
+        return Found(value, resampled, details, shares_of=count, count=count)
 
     return compute
 
@@ -165,6 +186,26 @@ def _measures() -> Iterator[Measure]:
             "none by the number of images; a third by chance, and all of the real ones, by which words are defined",
             share=True,
         )
+    yield Measure(
+        "caption_asked",
+        "caption asked for",
+        _share(CAPTION),
+        "higher",
+        "samples whose nearest real image, by pixels and among all of them, has the caption that was asked for (R@1)",
+        "smaller for more real images; JSON has the chance of an image that is drawn; real ones are their own nearest",
+        share=True,
+        pixels=True,
+    )
+    yield Measure(
+        "colour_asked",
+        "colour asked for",
+        _share(COLOUR),
+        "higher",
+        "samples of which most has the colour that the caption names, of those of which it does; white ground apart",
+        "none by the number of images; real ones show how often the measure is right",
+        share=True,
+        pixels=True,
+    )
     yield Measure(
         "all_asked",
         "all that is asked for",

@@ -180,7 +180,7 @@ class Evaluator:
         space, reference = self.space, self.reference
         samples, real = space.extract(images, progress), self._real
         found = nearest(images.clamp(-1, 1), reference.train)
-        kept = {} if requested is None else fulfilled(requested, images, samples, space, reference.whole)
+        kept = {} if requested is None else self._fulfilled(requested, images, samples)
         own = self._measured(Compared(samples, real, found[0], reference.usual_nearest(), kept), progress)
         control = self._of_real_images(len(images), progress)
         results = {
@@ -201,10 +201,14 @@ class Evaluator:
             reference = self.reference
             images, usual = reference.control_images(count), reference.usual_nearest()
             control = self.space.extract(images)
-            requested = Requested.of_images(reference.whole, reference.control[:count])
-            kept = {} if requested is None else fulfilled(requested, images, control, self.space, reference.whole)
+            requested = Requested.of_images(reference.controls, reference.control[:count])
+            kept = {} if requested is None else self._fulfilled(requested, images, control)
             self._in_place[count] = self._measured(Compared(control, self._real, usual, usual, kept), progress)
         return self._in_place[count]
+
+    def _fulfilled(self, requested: Requested, images: Tensor, features: Features) -> Mapping[str, Any]:
+        known = self.reference
+        return fulfilled(requested, images, features, self.space, known.whole, (known.of, known.controls))
 
     def _measured(self, compared: Compared, progress: ProgressCallback | None) -> dict[str, Measurement]:
         found = {}

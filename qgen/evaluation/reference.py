@@ -29,9 +29,10 @@ class Reference:
         train: images that the generator learned from.
         whole: the images that a feature space is fitted to: all of the training split, however few were learned from.
         real: (N,), indices of the images of `of` that samples are compared with, in random order.
-        control: (M,), indices of images of `whole` that stand for a perfect generator, in random order.
+        control: (M,), indices of images of `controls` that stand for a perfect generator, in random order.
         of: the set of the reference images.
         description: one line for people.
+        control_of: the set of the control images; None: `whole`.
     """
 
     train: ImageSet
@@ -40,6 +41,7 @@ class Reference:
     real: NDArray[np.int64]
     control: NDArray[np.int64]
     description: str
+    control_of: ImageSet | None = None
 
     @property
     def held_out(self) -> bool:
@@ -52,7 +54,12 @@ class Reference:
 
     def control_images(self, count: int) -> Tensor:
         """Return as many control images as there are, at most `count`: (n, C, H, W), in [-1, 1]."""
-        return self.whole.scaled(torch.from_numpy(self.control[:count]))
+        return self.controls.scaled(torch.from_numpy(self.control[:count]))
+
+    @property
+    def controls(self) -> ImageSet:
+        """The set of the control images."""
+        return self.whole if self.control_of is None else self.control_of
 
     def captions(self, count: int) -> tuple[str, ...] | None:
         """Return a caption of each of the first `count` reference images; None: they have none."""
@@ -80,11 +87,13 @@ def open_reference(
     limit: int | None = None,
     progress: ProgressCallback | None = None,
     message: MessageCallback | None = None,
+    held_out: bool = False,
 ) -> Reference:
     """Open the real images that the samples of a generator are compared with.
 
     They are those of the split that it did not train on. A folder has one split: there, half of the images are the
-    reference, and the other half stands for a perfect generator.
+    reference, and the other half stands for a perfect generator. Images of combinations that training never saw are
+    that of both splits, one for each part; where there is one split, half of them for each.
 
     Args:
         settings: the images that it trained on.
@@ -92,13 +101,16 @@ def open_reference(
         limit: largest number of reference images; None: 10,000.
         progress: called while images are read.
         message: called with a line about a cache of images that is made or used.
+        held_out: the real images are those of `data.hold_out`, which was kept from training.
 
     Raises:
-        DataError: images cannot be opened, or there are fewer than four.
+        DataError: images cannot be opened, there are fewer than four, or none are held out.
     """
     train = open_images(settings, data_dir, progress=progress, message=message)
     all_of_them = settings.model_copy(update={"limit": None, "fraction": None})
     whole = train if all_of_them == settings else open_images(all_of_them, data_dir, True, progress, message)
+    if held_out:
+        return _never_seen(train, whole, all_of_them, data_dir, limit or MAX_REFERENCE)
     if settings.name not in KNOWN_SETS and settings.name not in DISTRIBUTIONS:
         return _halves(train, whole, limit or MAX_REFERENCE)
     other = "test" if settings.split == "train" else "train"
@@ -107,6 +119,27 @@ def open_reference(
     what = f"{len(real):,} of {len(of):,}" if len(real) < len(of) else f"all {len(of):,}"
     description = f"{what} images of {of.name}, {other} split, that nothing was trained on"
     return Reference(train, whole, of, real, fixed_permutation(len(whole)), description)
+
+
+def _never_seen(
+    train: ImageSet, whole: ImageSet, settings: DataSettings, data_dir: Path | None, limit: int
+) -> Reference:
+    control_of = open_images(settings, data_dir, held_out=True)
+    named = ", ".join(settings.hold_out or ())
+    if settings.name in KNOWN_SETS:
+        other = settings.model_copy(update={"split": "test" if settings.split == "train" else "train"})
+        of = open_images(other, data_dir, held_out=True)
+        real, control = fixed_permutation(len(of))[:limit], fixed_permutation(len(control_of))
+    else:
+        of, order = control_of, fixed_permutation(len(control_of))
+        real, control = order[: (len(order) + 1) // 2][:limit], order[(len(order) + 1) // 2 :]
+    if min(len(real), len(control)) < 2:
+        raise DataError(
+            f"{len(of):,} images of {of.name} are held out ({named}), and an evaluation takes at least four: hold out "
+            "more, or ask for them by `qgen sample --prompt`"
+        )
+    description = f"{len(real):,} images of {of.name} of what training never saw: {named}"
+    return Reference(train, whole, of, real, control, description, control_of)
 
 
 def _halves(train: ImageSet, whole: ImageSet, limit: int) -> Reference:

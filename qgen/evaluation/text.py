@@ -21,7 +21,11 @@ NEAREST = (
 )
 #: Prompts that notes name, at most.
 _PROMPTS = 4
-_HAVE = {"class_asked": "the class that was asked for", "all_asked": "all that was asked for"}
+_HAVE = {
+    "class_asked": "the class that was asked for",
+    "all_asked": "all that was asked for",
+    "caption_asked": "the caption that was asked for",
+}
 _MINUS = "\u2212"
 
 
@@ -47,7 +51,7 @@ def answer(evaluation: Evaluation, named: bool = False) -> str:
     distance, copies = evaluation.results["fid"], evaluation.results["copies"]
     shown = _with_ends(distance.measure, distance.samples)
     name = f"{evaluation.name}: " if named else ""
-    asked = [evaluation.results[key] for key in ("class_asked", "all_asked") if key in evaluation.results]
+    asked = [evaluation.results[key] for key in _HAVE if key in evaluation.results]
     right = " and ".join(f"{_with_ends(each.measure, each.samples)} have {_HAVE[each.measure.name]}" for each in asked)
     return (
         f"{name}{label(evaluation, distance.measure)} {shown}, where real "

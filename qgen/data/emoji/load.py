@@ -27,6 +27,7 @@ def open_emoji(
     data_dir: Path | None = None,
     progress: ProgressCallback | None = None,
     message: MessageCallback | None = None,
+    held_out: bool = False,
 ) -> ImageSet:
     """Load emoji on white, with captions where settings ask for them.
 
@@ -35,6 +36,7 @@ def open_emoji(
         data_dir: see `find_emoji`.
         progress: called with the number of pictures, drawn and in total.
         message: called with a line that names source and licence.
+        held_out: see `open_images`.
 
     Raises:
         DataError: there is no source, files are damaged, or the settings ask for what it does not have.
@@ -63,7 +65,7 @@ def open_emoji(
         if progress is not None:
             progress(place + 1, len(index))
     found = ImageSet.of(EMOJI.name, torch.from_numpy(pixels), None, None, f"{source.about}; {source.licence}")
-    return captioned(found, settings, Captions.of(captions))
+    return captioned(found, settings, Captions.of(captions), held_out=held_out)
 
 
 def emoji_facts(settings: DataSettings) -> CaptionFacts:
