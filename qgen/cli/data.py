@@ -25,7 +25,7 @@ Examples:
   qgen data digits --captions attributes
   qgen data gaussian-3d
   qgen data fashion-mnist --json
-  qgen data emoji --captions own"""
+  qgen data emoji"""
 
 #: As in `data.captions`.
 Kind: TypeAlias = Literal["own", "class", "attributes"]

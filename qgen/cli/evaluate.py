@@ -34,7 +34,6 @@ Examples:
   qgen evaluate runs/first-try --baselines --count 64
   qgen evaluate runs/first-try --no-controls --count 64
   qgen evaluate images --reference digits --size 8
-  qgen evaluate runs/with-hold-out --held-out  # what training never saw
 
 A hybrid is evaluated beside its controls, which train nothing: the same
 images with the outputs of its circuits replaced by their mean (no circuits

@@ -114,12 +114,14 @@ def test_real_images_in_a_folder_are_as_good_as_real_ones() -> None:
         (["runs/mine", "--reference", "digits"], 2, "for folders"),
         (["runs/mine", "--backend", "nowhere"], 1, "there is no backend `nowhere`"),
         (["runs/mine", "--max-qpu-seconds", "9"], 2, "IBM's hardware"),
+        (["runs/mine", "--held-out"], 1, "no combination is held out: name some by `data.hold_out`"),
         (["runs/mine", "--sampler", "quick"], 1, "`sampling.sampler`"),
         (["pictures"], 2, "--reference digits"),
         (["pictures", "--reference", "digit"], 1, "did you mean `digits`?"),
         (["pictures", "--reference", "digits"], 1, "--size resizes both"),
         (["pictures", "--reference", "digits", "--size", "8", "--count", "99"], 1, "has 5 images"),
         (["pictures", "--reference", "digits", "--backend", "aer"], 2, "not sampled"),
+        (["pictures", "--reference", "digits", "--held-out"], 2, "not sampled"),
     ],
 )
 def test_mistakes_are_one_clear_line_before_anything_is_sampled(
