@@ -17,18 +17,21 @@ from qgen.randomness import derive
 from qgen.transpilation.absorb_swaps import Step, absorb_steps
 from qgen.transpilation.block_routing import BlockRouter, Route, Run
 from qgen.transpilation.blocks import BlockCircuit
+from qgen.transpilation.route_prices import route_prices
 
-#: States that the beam search keeps at the end; while places are changed it is one.
-_LAST_WIDTH = 16
+#: States that the beam search keeps at the end, in turns; while places are changed it is one.
+_LAST_WIDTHS = (4, 16, 64)
 #: Changes of the first places that are tried for a circuit of `_USUAL_BLOCKS` or fewer; of a larger one, fewer.
-_CHANGES, _USUAL_BLOCKS = 120, 42
+_CHANGES, _USUAL_BLOCKS = 1_500, 42
 #: Blocks above which a circuit is left to Qiskit alone.
 MAX_BLOCKS = 2_000
 #: Rounds forwards and backwards from each first places.
 _ROUNDS = 2
 _SABRE_TRIALS = 4
 #: Of the annealing over first places at its start, in gates.
-_TEMPERATURE = 3.0
+_TEMPERATURE = 2.0
+#: Of every so many seeds, one begins with Sabre's places.
+_SABRE_EVERY = 4
 _FAR = 1e6
 
 
@@ -70,48 +73,47 @@ def route_blocks(blocks: BlockCircuit, target: Target, seed: int) -> RoutedCircu
     device = _device(coupling)
     if all(distance <= 1 for row in device.distances for distance in row):
         return None
-    wires = len(blocks.ends)
+    wires, prices = len(blocks.ends), route_prices(pairs, target)
     router = BlockRouter(
         [block.wires for block in pairs],
         blocks.block_order(),
         [block.swap_gates for block in pairs],
-        wires,
         device.neighbours,
         device.distances,
+        prices,
     )
     rng = random.Random(derive(seed, "route blocks"))
     # Sabre's places lead to good routes, often the same; others to better and worse ones.
-    region = None if seed % 2 == 0 else _random_region(device, wires, rng)
+    region = None if seed % _SABRE_EVERY == 0 else _random_region(device, wires, rng)
     start = region or _sabre_layout(blocks.circuit, coupling, derive(seed, "sabre layout") % 2**31)
-    route = _LocalSearch(router, device, rng).run(
-        start, max(1, _CHANGES * _USUAL_BLOCKS // max(len(pairs), _USUAL_BLOCKS))
-    )
+    changes = max(1, _CHANGES * _USUAL_BLOCKS // max(len(pairs), _USUAL_BLOCKS))
+    route = _LocalSearch(router, device, rng, _TEMPERATURE * prices.gate).run(start, changes)
     return None if route is None else _routed_circuit(blocks, route, target.num_qubits)
 
 
 class _LocalSearch:
-    """Simulated annealing over first places, each judged by a quick route from it."""
+    """Simulated annealing over first places, each judged by the price of a quick route from it."""
 
-    def __init__(self, router: BlockRouter, device: _Device, rng: random.Random) -> None:
+    def __init__(self, router: BlockRouter, device: _Device, rng: random.Random, temperature: float) -> None:
         self._forwards, self._backwards = router, router.reversed()
-        self._device, self._rng = device, rng
+        self._device, self._rng, self._temperature = device, rng, temperature
 
     def run(self, start: Sequence[int], changes: int) -> Route | None:
         best = current = self._refined(start, 1)
         if best is None or current is None:
             return None
         for step in range(changes):
-            if best.gates <= 0:
-                return best
             other = self._forwards.route(self._changed(current.start), 1, self._rng)
             if other is None:
                 continue
-            warmth = _TEMPERATURE * (1 - step / changes)
-            if other.gates <= current.gates + warmth * self._rng.expovariate(1):
+            warmth = self._temperature * (1 - step / changes)
+            if other.price <= current.price + warmth * self._rng.expovariate(1):
                 current = other
-            best = min(best, other, key=lambda route: route.gates)
-        last = self._refined(best.start, _LAST_WIDTH)
-        return min((one for one in (last, best) if one is not None), key=lambda route: route.gates)
+            best = min(best, other, key=_price)
+        for width in _LAST_WIDTHS:
+            last = self._refined(best.start, width)
+            best = best if last is None else min(best, last, key=_price)
+        return best
 
     def _refined(self, start: Sequence[int], width: int) -> Route | None:
         """Go forwards and backwards a few times, each time from where the last one ended."""
@@ -119,9 +121,10 @@ class _LocalSearch:
         for _ in range(_ROUNDS):
             route = self._forwards.route(start, width, self._rng)
             back = None if route is None else self._backwards.route(route.end, width, self._rng)
-            if route is None or back is None:
+            if route is not None:
+                best = route if best is None else min(best, route, key=_price)
+            if back is None:
                 return best
-            best = route if best is None else min(best, route, key=lambda one: one.gates)
             start = back.end
         return best
 
@@ -135,6 +138,10 @@ class _LocalSearch:
                 sites[sites.index(new)] = old
             sites[wire] = new
         return sites
+
+
+def _price(route: Route) -> float:
+    return route.price
 
 
 def _device(coupling: CouplingMap) -> _Device:

@@ -137,7 +137,7 @@ def search(
     grid = options_grid(levels, seeds, merged != circuit)
     read = range(circuit.num_qubits) if measured is None else measured
     task = _Task(circuit, merged, find_blocks(merged), target, tuple(read), two_qubit_bound, time.time() + max_seconds)
-    total = len(grid) + 2 * MAX_MOVED
+    total = len(grid) + 2 * MAX_MOVED + sum(options.routing_method == BLOCKS for options in grid)
     with worker_processes(processes) as parallel_map:
         attempts = parallel_map(partial(_attempt, task), grid, _offset(progress, 0, total))
         if isinstance(attempts[0], BackendError):
@@ -197,11 +197,16 @@ def _evaluate(
 
 
 def _worth_moving(results: Sequence[TranspiledCircuit]) -> list[TranspiledCircuit]:
-    """Select the best by success and by gates, without duplicates: elsewhere, few gates may outweigh good qubits."""
+    """Select the best by success and by gates, without duplicates: elsewhere, few gates may outweigh good qubits.
+
+    And all that were routed by blocks, which does not look at single qubits.
+    """
     by_success = sorted(results, key=_rank)
     by_gates = sorted(results, key=lambda one: (one.result.metrics.two_qubit_gates, *_rank(one)))
     distinct: dict[tuple[object, ...], TranspiledCircuit] = {}
-    for one in _without_duplicates(by_success)[:MAX_MOVED] + _without_duplicates(by_gates)[:MAX_MOVED]:
+    by_blocks = [one for one in by_success if one.result.options.routing_method == BLOCKS]
+    some = _without_duplicates(by_success)[:MAX_MOVED] + _without_duplicates(by_gates)[:MAX_MOVED]
+    for one in some + by_blocks:
         distinct.setdefault(_signature(one), one)
     return list(distinct.values())
 

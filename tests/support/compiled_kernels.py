@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SHARES = (("paths",), ("statevector", "exact", "propagate"))  # take about as long
+SHARES = (("paths",), ("statevector", "exact", "propagate", "routing"))  # take about as long
 
 
 def compile_share(worker: int, workers: int) -> None:
@@ -15,9 +15,15 @@ def compile_share(worker: int, workers: int) -> None:
     from qgen import QuantumLayer
     from qgen.backends import open_backend
     from qgen.circuits import ansatz
+    from qgen.devices import open_device
+    from qgen.transpilation.transpile import BLOCKS, TranspileOptions, transpile
 
     circuit = ansatz("hqconv", qubits=4, layers=1)
     for method in methods:
+        if method == "routing":
+            target = open_device("fake_lagos").target
+            transpile(circuit.circuit, target, TranspileOptions(1, 0, BLOCKS, BLOCKS))
+            continue
         backend = "statevector" if method == "statevector" else open_backend("noisy:fake_lagos", method=method)
         for dtype in (torch.float32, torch.float64):
             layer = QuantumLayer(circuit, backend=backend).to(dtype)

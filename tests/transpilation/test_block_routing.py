@@ -20,6 +20,7 @@ from qgen.devices import open_device
 from qgen.errors import BackendError
 from qgen.transpilation.block_routing import BlockRouter, Run
 from qgen.transpilation.blocks import find_blocks
+from qgen.transpilation.kernels.pricing import Prices
 from qgen.transpilation.merge_rotations import merge_rotations
 from qgen.transpilation.relayout import final_layout, initial_layout
 from qgen.transpilation.transpile import BACKEND_DEFAULT, BLOCKS, TranspileOptions, transpile
@@ -124,7 +125,7 @@ def test_a_ring_of_four_around_a_junction_takes_two_gates_more() -> None:
     pairs = blocks.blocks()
     assert [(block.gates, block.swap_gates) for block in pairs] == [(2, 1)] * 4
     order = [frozenset({k - 1} if k else ()) for k in range(4)]
-    router = BlockRouter([one.wires for one in pairs], order, [1] * 4, 4, *graph([(0, 1), (0, 2), (0, 3)], 4))
+    router = BlockRouter([one.wires for one in pairs], order, [1] * 4, *graph([(0, 1), (0, 2), (0, 3)], 4))
     route = router.route([1, 0, 2, 3], 50, random.Random(0))
     assert route is not None
     assert route.gates == 2
@@ -139,7 +140,7 @@ def test_a_route_costs_what_its_moves_do(seed: int) -> None:
     prices = [rng.choice((0, 1, 1)) for _ in pairs]
     order = [frozenset(j for j in range(k) if set(pairs[j]) & set(pairs[k])) for k in range(12)]
     neighbours, distances = graph(COUPLINGS["junction"], 5)
-    router = BlockRouter(pairs, order, prices, 4, neighbours, distances)
+    router = BlockRouter(pairs, order, prices, neighbours, distances)
     route = router.route(rng.sample(range(5), 4), 4, rng)
     assert route is not None
     sites, last, gates, done = list(route.start), {}, 0, set()
@@ -162,6 +163,35 @@ def test_a_route_costs_what_its_moves_do(seed: int) -> None:
     assert tuple(sites) == route.end
     assert gates == route.gates
     assert done == set(range(12))
+
+
+@examples(20)
+@given(seed=st.integers(0, 2**31), coupling=st.sampled_from(sorted(COUPLINGS)))
+def test_a_route_is_priced_as_a_schedule_of_its_gates(seed: int, coupling: str) -> None:
+    rng = random.Random(seed)
+    pairs = [tuple(rng.sample(range(4), 2)) for _ in range(10)]
+    gates, more = [rng.choice((1, 2, 3)) for _ in pairs], [rng.choice((0, 1)) for _ in pairs]
+    order = [frozenset(j for j in range(k) if set(pairs[j]) & set(pairs[k])) for k in range(10)]
+    neighbours, distances = graph(COUPLINGS[coupling], SITES)
+    prices = Prices(np.array(gates, np.int32), gate=0.01, seconds=1e-7, waiting=3e3)
+    route = BlockRouter(pairs, order, more, neighbours, distances, prices).route(rng.sample(range(SITES), 4), 2, rng)
+    sites, steps = list(route.start), []
+    for move in route.moves:
+        first, second = (sites[wire] for wire in pairs[move.block]) if isinstance(move, Run) else move.sites
+        wires = [wire for wire, site in enumerate(sites) if site in (first, second)]
+        if isinstance(move, Run):
+            steps.append((wires, gates[move.block] + more[move.block] * move.swap))
+        else:
+            steps.append((wires, 1 + len(wires)))
+        if not isinstance(move, Run) or move.swap:
+            sites = [{first: second, second: first}.get(site, site) for site in sites]
+    clock, idle = [0.0] * 4, 0.0
+    for wires, count in reversed(steps):  # from the end
+        start = max(clock[wire] for wire in wires)
+        idle += sum(start - clock[wire] for wire in wires)
+        for wire in wires:
+            clock[wire] = start + 1e-7 * count
+    assert route.price == pytest.approx(0.01 * sum(count for _, count in steps) + 3e3 * idle, rel=1e-9)
 
 
 def test_controls_of_one_wire_come_in_any_order() -> None:

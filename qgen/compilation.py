@@ -1,0 +1,95 @@
+"""Compile kernels with numba, once for all processes, and keep them."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from numba import config, njit, types
+from numba.core import event
+
+from qgen.progress import tell_compilation
+
+#: Kernels of any package may call those of this one.
+_SHARED = Path(__file__).parent / "backends" / "statevector"
+
+
+def kernel(function: Any) -> Any:
+    """Compile without the GIL, once for all processes; in each of them where there is nowhere to keep the result."""
+    return _compiled(function)
+
+
+def internal(function: Any) -> Any:
+    """The same for what other kernels call and Python never does: no time goes into taking Python's objects apart."""
+    return _compiled(function, no_cpython_wrapper=True)
+
+
+def inlined(function: Any) -> Any:
+    """Compile into its callers: constants among the arguments are constants inside, and no references are counted."""
+    return njit(nogil=True, inline="always")(function)
+
+
+def _compiled(function: Any, **options: bool) -> Any:
+    # numba keeps a set of kernels for each way to the file, and an editable install is a link to what tests import.
+    source = Path(function.__code__.co_filename).resolve()
+    function.__code__ = function.__code__.replace(co_filename=str(source))
+    folder = _cache_folder(source.parent)
+    before = config.CACHE_DIR
+    try:
+        config.CACHE_DIR = before if folder is None else str(folder)
+        dispatcher = njit(nogil=True, cache=folder is not None, no_cfunc_wrapper=True, **options)(function)
+    finally:
+        config.CACHE_DIR = before
+    template = dispatcher.get_call_template
+
+    def without_literals(args: Any, kws: Any) -> Any:
+        return template(tuple(map(types.unliteral, args)), {name: types.unliteral(of) for name, of in kws.items()})
+
+    # numba would compile a kernel anew for each constant that another one calls it with.
+    dispatcher.get_call_template = without_literals
+    return dispatcher
+
+
+@cache
+def _cache_folder(package: Path) -> Path | None:
+    """Where compiled kernels of exactly these sources are kept; None where nothing can be written.
+
+    numba by itself looks only at the file that holds a kernel, not at the files of those that it calls, and would run
+    old code after an update.
+
+    Args:
+        package: the folder of the file that holds the kernel; it may call kernels of its package and of `_SHARED`.
+    """
+    sources = sorted({Path(__file__), *_SHARED.glob("*.py"), *package.glob("*.py")})
+    digest = sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    bases = [Path(config.CACHE_DIR)] if config.CACHE_DIR else []
+    bases.append(package / "__pycache__")
+    with suppress(RuntimeError):  # not every user has a home
+        bases.append(Path.home() / ".cache" / "qgen")
+    for base in bases:
+        folder = base / f"kernels-{digest}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    return None
+
+
+class _CompilationListener(event.Listener):
+    """Tells that a kernel is compiled, which numba does only where it has kept none."""
+
+    def on_start(self, compilation: Any) -> None:
+        if compilation.data["dispatcher"].py_func.__module__.startswith("qgen."):
+            tell_compilation()
+
+    def on_end(self, compilation: Any) -> None:
+        pass
+
+
+event.register("numba:compile", _CompilationListener())
