@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # there is a worker for each core: more threads would only wait for one another
@@ -17,6 +18,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
+
+if TYPE_CHECKING:
+    from qgen.metrics.reference import Reference
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # pytest-randomly imports NumPy before this file is read: its BLAS has made its threads, and does not look again.
@@ -87,6 +91,29 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     seed = int(os.environ.get("QGEN_TEST_SEED") or secrets.randbits(64))
     request.node.add_report_section("call", "random seed", f"repeat with QGEN_TEST_SEED={seed}")
     return np.random.default_rng(seed)
+
+
+@pytest.fixture(scope="session")
+def digits_reference() -> "Reference":
+    from qgen.data import DataSettings
+    from qgen.metrics.reference import open_reference
+
+    return open_reference(DataSettings(name="digits"))
+
+
+@pytest.fixture
+def folder_of_noise(tmp_path, rng: np.random.Generator) -> Callable[[int], str]:
+    """Makes a folder of images of 5x5 noise."""
+    import torch
+
+    from qgen.data import save_single
+
+    def make(count: int) -> str:
+        images = torch.from_numpy(rng.uniform(-1, 1, size=(count, 1, 5, 5)))
+        save_single(images, tmp_path / "noise", [str(k) for k in range(count)])
+        return str(tmp_path / "noise")
+
+    return make
 
 
 @pytest.fixture(scope="session")

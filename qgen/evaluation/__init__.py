@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from qgen.evaluation.measures import MEASURES as MEASURES
     from qgen.evaluation.protocol import PROTOCOLS as PROTOCOLS
     from qgen.evaluation.protocol import Protocol as Protocol
-    from qgen.evaluation.reference import Reference as Reference
-    from qgen.evaluation.reference import open_reference as open_reference
+    from qgen.metrics.reference import Reference as Reference
+    from qgen.metrics.reference import open_reference as open_reference
 else:
     __getattr__, __dir__ = lazy_imports(__name__)

@@ -18,11 +18,11 @@ from qgen.evaluation.asked import Requested, fulfilled
 from qgen.evaluation.measure import Compared, Found, Measure
 from qgen.evaluation.measures import MEASURES
 from qgen.evaluation.protocol import Protocol
-from qgen.evaluation.reference import Reference
 from qgen.metrics.bootstrap import Interval, Resampling, interval, wilson
 from qgen.metrics.features import Features, FeatureSpace
 from qgen.metrics.neighbours import nearest
 from qgen.metrics.quality import compare_features, find_collapse
+from qgen.metrics.reference import Reference
 from qgen.progress import ProgressCallback
 
 if TYPE_CHECKING:

@@ -93,7 +93,7 @@ class TrainingSettings(Settings):
     samples: int = Field(64, ge=0, le=4096)
     """Images in such a grid; 0: none."""
     judged: int = Field(0, ge=0, le=10_000)
-    """With each grid, so many samples are compared with the real images: quality.jsonl; 0: none."""
+    """With each grid, so many samples are compared with real images that are not trained on: quality.jsonl; 0: none."""
     checkpoint_every: int | None = Field(None, gt=0)
     """Steps from one checkpoint to the next; None: after every step, unless that took more than 3 % of the time."""
 

@@ -77,6 +77,10 @@ class RunResult:
         """Return a metric at the end; None if it is missing or not finite."""
         return finite(self.quality[-1].get(key)) if self.quality else None
 
+    def real(self, key: str) -> float | None:
+        """Return the metric of as many real images in place of the samples; None if it is missing."""
+        return of_real(self.quality[-1], key) if self.quality else None
+
     def curve(self, key: str) -> list[tuple[int, float]]:
         """Return (training images seen, metric), in order."""
         points = ((self.images_per_step * row["step"], finite(row.get(key))) for row in self.quality)
@@ -102,6 +106,11 @@ def read_result(folder: Path, cell: Cell, images_per_step: int) -> RunResult | N
     return RunResult(
         cell.name, images_per_step, data, quality, _accuracy(rows), _training_seconds(rows), run.grid(last)
     )
+
+
+def of_real(quality: Mapping[str, Any], key: str) -> float | None:
+    """Return what a row of quality.jsonl says of real images in place of samples; None in rows of before 0.2."""
+    return finite((quality.get("real") or {}).get(key))
 
 
 def finite(value: object) -> float | None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from qgen.data import DataSettings
 
 Row = tuple[str, ...]
+#: Heads the row of real images that nothing was trained on, in place of samples: what a perfect generator would reach.
+REAL = "real images instead"
 
 
 class Study(Protocol):

@@ -15,6 +15,7 @@ from qgen.data import ImageSet, open_images
 from qgen.errors import ConfigError, RunError
 from qgen.generators import Export
 from qgen.launchers import ALONE, Place
+from qgen.metrics.reference import Reference, open_available_reference
 from qgen.progress import MessageCallback, ProgressCallback
 from qgen.runs import RunConfig, provenance
 from qgen.runs.folder import writing
@@ -61,7 +62,7 @@ def open_training_images(
     data_dir: Path | None = None,
     progress: ProgressCallback | None = None,
     message: MessageCallback | None = None,
-) -> tuple[ImageSet, ImageSet]:
+) -> tuple[ImageSet, Reference | None]:
     """Load the images of a training, and those that its samples are compared with.
 
     Args:
@@ -71,16 +72,15 @@ def open_training_images(
         message: see `open_images`.
 
     Returns:
-        The images to learn from; and all there are, however few of them are learned from.
+        The images to learn from; and where the settings want samples compared, those of the other split.
 
     Raises:
-        DataError: see `open_images`.
+        DataError: see `open_images`, `open_reference`.
     """
     images = open_images(config.data, data_dir, progress=progress, message=message)
-    whole = config.data.model_copy(update={"limit": None, "fraction": None})
-    if not config.training.judged or whole == config.data:
-        return images, images
-    return images, open_images(whole, data_dir, progress=progress, message=message)
+    if not config.training.judged:
+        return images, None
+    return images, open_available_reference(config.data, data_dir, images, progress, message)
 
 
 def start(trainer: Trainer, report: Report, should_stop: Callable[[], bool] | None = None) -> Finished:

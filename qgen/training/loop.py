@@ -15,6 +15,7 @@ from qgen.data import ImageSet, batch_indices, save_samples
 from qgen.errors import RunError
 from qgen.generators import Generator, Player, TrainableModel, can_sample, image_seeds
 from qgen.generators.protocols import HasCodec
+from qgen.metrics.reference import Reference, halve
 from qgen.randomness import derive, generator
 from qgen.runs import (
     Run,
@@ -123,7 +124,7 @@ class Trainer:
 
     @classmethod
     def build(
-        cls, run: Run, config: RunConfig, images: ImageSet, fabric: Fabric, real: ImageSet | None = None
+        cls, run: Run, config: RunConfig, images: ImageSet, fabric: Fabric, reference: Reference | None = None
     ) -> Trainer:
         """Build everything at its initial value, on its device; nothing is written.
 
@@ -132,7 +133,7 @@ class Trainer:
             config: the settings.
             images: the data set.
             fabric: the devices that train, launched. The settings' batch is that of all devices together.
-            real: images that samples are compared with, where the settings want that; None: the data set.
+            reference: what samples are compared with, where the settings want that; None: half of the data set.
 
         Raises:
             ConfigError, BackendError, CircuitError, RunError: the settings cannot be met.
@@ -155,7 +156,9 @@ class Trainer:
         seen = config.training.batch * max(player.steps_per_iteration for player in players)
         window = MetricWindow(seen, model.circuits_per_training_image)
         evaluates = config.training.judged and fabric.is_global_zero and can_sample(model)
-        evaluator = SampleEvaluator(real or images) if evaluates and not backend.capabilities.remote else None
+        evaluator = None
+        if evaluates and not backend.capabilities.remote:
+            evaluator = SampleEvaluator(reference or halve(images, images))
         return cls(run, config, images, fabric, model, players, average, window, CheckpointThrottle(), evaluator)
 
     @property

@@ -68,14 +68,14 @@ class TrainingSession:
         """
         first = self.place.rank == 0
         with self.bars("fetching images") as progress:
-            images, real = open_training_images(config, self.data_dir, progress, self.message)
+            images, reference = open_training_images(config, self.data_dir, progress, self.message)
         fabric = make_fabric(config, self.device, self.devices, self.place)
         try:
             with connected(fabric, run.path):
                 # The first process names the folder; another one may look at its clock a second later.
                 run = fabric.broadcast(run)
                 with self.bars("preparing"):
-                    trainer = Trainer.build(run, config, images, fabric, real)
+                    trainer = Trainer.build(run, config, images, fabric, reference)
                 with closing(trainer.generator.backend):
                     what = f"{len(images):,} images of {images.name} ({images.source})"
                     where = describe_runs(trainer.generator.network, gradients=True)

@@ -1,13 +1,11 @@
 """A data set of two kinds of images, and a reference of it: small, so that everything takes a moment."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
 
-from qgen.data import DataSettings, ImageSet
-from qgen.evaluation import Reference, open_reference
+from qgen.data import ImageSet
+from qgen.evaluation import Reference
 from qgen.metrics import FeatureSpace
 from qgen.metrics.features import Features
 
@@ -25,26 +23,8 @@ class PixelSpace(FeatureSpace):
 
 
 @pytest.fixture(scope="session")
-def digits_reference() -> Reference:
-    return open_reference(DataSettings(name="digits"))
-
-
-@pytest.fixture(scope="session")
 def pixel_space(digits_reference: Reference) -> PixelSpace:
     return PixelSpace(digits_reference.whole.shape)
-
-
-@pytest.fixture
-def folder_of_noise(tmp_path, rng: np.random.Generator) -> Callable[[int], str]:
-    """Makes a folder of images of 5x5 noise."""
-    from qgen.data import save_single
-
-    def make(count: int) -> str:
-        images = torch.from_numpy(rng.uniform(-1, 1, size=(count, 1, 5, 5)))
-        save_single(images, tmp_path / "noise", [str(k) for k in range(count)])
-        return str(tmp_path / "noise")
-
-    return make
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from qgen.adversarial.losses import LOSSES, Losses
 from qgen.data import ImageSet, batch_indices, open_images
 from qgen.errors import RunError
 from qgen.metrics import networks
+from qgen.metrics.reference import halve
 from qgen.randomness import generator
 from qgen.runs import Checkpoint, Run, load_checkpoint, new_run
 from qgen.training import Report, Trainer, make_fabric, metrics, start
@@ -217,7 +218,7 @@ def test_a_generator_of_one_image_is_said_to_have_collapsed(tmp_path: Path, monk
     images = open_images(config.data)
     unlabelled = ImageSet.of("digits", images.images, None, None, "a test")
     run, report = new_run("test", tmp_path / "run"), StopAt()
-    made = Trainer.build(run, config, images, make_fabric(config, "cpu"), unlabelled)
+    made = Trainer.build(run, config, images, make_fabric(config, "cpu"), halve(unlabelled, unlabelled))
     one = images.scaled(torch.tensor([5]))
     monkeypatch.setattr(
         type(made.generator), "sample", lambda self, seeds, *_, **__: one.expand(len(seeds), -1, -1, -1)

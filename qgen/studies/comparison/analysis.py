@@ -98,6 +98,11 @@ class Comparison:
         """Return the results of an arm on a part of the images."""
         return next(result for result in self.results if (result.name, result.fraction) == (name, fraction))
 
+    def real(self, key: str, fraction: float) -> float | None:
+        """Return a metric of as many real images in place of samples; None if it is missing."""
+        runs = (run for result in self.results if result.fraction == fraction for run in result.runs.values())
+        return next((value for run in runs if (value := run.real(key)) is not None), None)
+
     @property
     def collapses(self) -> tuple[tuple[str, str], ...]:
         """Names of runs whose generators have collapsed, with the signs."""

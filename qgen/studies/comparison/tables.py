@@ -16,7 +16,8 @@ from qgen.studies.formatting import (
     markdown_list,
     markdown_table,
 )
-from qgen.studies.study import Row
+from qgen.studies.statistics import estimate
+from qgen.studies.study import REAL, Row
 
 
 def results_head(comparison: Comparison) -> Row:
@@ -25,12 +26,16 @@ def results_head(comparison: Comparison) -> Row:
 
 
 def results(comparison: Comparison, fraction: float) -> Iterator[Row]:
-    """Yield a row of means for each arm on a part of the images."""
+    """Yield a row of means for each arm on a part of the images, and one of real images in place of samples."""
     for arm in comparison.study.arms:
         result = comparison.result(arm.name, fraction)
         means = (format_mean(result.estimates.get(metric.key), metric.share) for metric in comparison.metrics)
         counts = (f"{count:,}" for count in (arm.parameters, arm.quantum_parameters))
         yield arm.name, *counts, *means, UNKNOWN if result.seconds is None else f"{result.seconds.mean:,.0f}"
+    real = [(comparison.real(metric.key, fraction), metric.share) for metric in comparison.metrics]
+    if any(value is not None for value, _ in real):
+        means = (format_mean(estimate([value]), share) for value, share in real)
+        yield REAL, "", "", *means, ""
 
 
 def differences_head(comparison: Comparison) -> Row:

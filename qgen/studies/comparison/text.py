@@ -90,7 +90,8 @@ def evaluation(comparison: Comparison) -> str:
     count = comparison.study.arms[0].settings.training.judged
     text = (
         f"At each point {thousands(count)} samples, of the average of the weights where there is one, are compared "
-        "with the real images: all that there are, however few a run learned from."
+        "with real images: those of the split that nothing was trained on, where the set has one. Beside them stand "
+        "as many real images in place of the samples, as a perfect generator would make them."
     )
     rates = [
         rate for result in comparison.results for run in result.runs.values() if (rate := run.value("real_confident"))

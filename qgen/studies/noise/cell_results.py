@@ -17,7 +17,7 @@ from qgen.studies.noise.cells import Generation, NoiseCell
 from qgen.studies.noise.conditions import Condition
 from qgen.studies.noise.plan import NoiseStudy
 from qgen.studies.noise.tasks import cell_file
-from qgen.studies.results import METRICS, Metric, finite
+from qgen.studies.results import METRICS, Metric, finite, of_real
 from qgen.user_files import MAX_GENERATED_BYTES, read_text
 
 PIXELS = Metric(
@@ -100,6 +100,11 @@ class Cells:
         """Return the result of a cell; None if it is not finished or not part of the study."""
         chosen = next(each for each in self.study.sources if each.name == source)
         return self.results.get(NoiseCell(Generation(chosen, seed, at), condition).name)
+
+    def real(self, source: str, key: str) -> float | None:
+        """Return a metric of as many real images in place of a source's; None if it is missing."""
+        own = (cell for cell in self.results.values() if cell.cell.generation.source.name == source)
+        return next(known([of_real(cell.facts["quality"], key) for cell in own]), None)
 
     def values(self, source: str, condition: Condition, key: str, at: Condition | None = None) -> Values:
         """Return a value for each seed of the study."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from qgen.data import DataSettings, ImageSet, open_images, save_grid, save_samples
+from qgen.data import DataSettings, ImageSet, save_grid, save_samples
 from qgen.metrics import open_fitted_space
+from qgen.metrics.reference import open_available_reference
 from qgen.runs import Run
 from qgen.runs.provenance import backend_facts
 from qgen.sampling import open_trained, sample_images
@@ -95,7 +96,8 @@ def measure_cell(
         layers, were = quantum_layers(network), _unnamed(_VALUES, before)
         errors = [error_facts(name, layers[name], value, were[name]) for name, value in values.items()]
         facts = {"backend": backend_facts(trained.backend), "step": trained.step}
-    real, evaluator = _evaluator(generation.source.judged_by, space, context.data_dir)
+    evaluator = _evaluator(generation.source.judged_by, space, context.data_dir)
+    real = evaluator.reference.of
     change = images - before[_IMAGES]
     return Measured(
         {
@@ -132,8 +134,8 @@ def _unnamed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 @lru_cache(maxsize=4)
-def _evaluator(data: DataSettings, space: Path, data_dir: Path | None) -> tuple[ImageSet, SampleEvaluator]:
+def _evaluator(data: DataSettings, space: Path, data_dir: Path | None) -> SampleEvaluator:
     """The real images and their features, which a worker computes once."""
-    real = open_images(data, data_dir)
-    fitted = None if real.shape[1:] == (1, 1) else open_fitted_space(real, cache=space)
-    return real, SampleEvaluator(real, fitted)
+    reference = open_available_reference(data, data_dir)
+    fitted = None if reference.whole.shape[1:] == (1, 1) else open_fitted_space(reference.whole, cache=space)
+    return SampleEvaluator(reference, fitted)

@@ -100,7 +100,8 @@ def _losses(results: NoiseResults, source: str) -> Markup:
     rows = (
         (name, *(_verdict(*cell) for cell in cells), *half) for name, cells, half in tables.quality(results, source)
     )
-    caption = f"Loss of quality by the {results.cells.main(source).name}, paired by seed"
+    main = results.cells.main(source)
+    caption = f"Loss of quality by the {main.name}, paired by seed{text.beside_real(results, source, main)}"
     return table(caption, tables.quality_head(results, source), rows)
 
 

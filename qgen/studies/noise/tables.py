@@ -21,8 +21,8 @@ from qgen.studies.noise.cell_results import CHANGES
 from qgen.studies.noise.curves import Curve, Difference
 from qgen.studies.noise.ranking import LOSS, Ranking
 from qgen.studies.results import Metric
-from qgen.studies.statistics import Estimate
-from qgen.studies.study import Row, Table
+from qgen.studies.statistics import Estimate, estimate
+from qgen.studies.study import REAL, Row, Table
 
 
 def quality_head(results: NoiseResults, source: str) -> Row:
@@ -72,6 +72,10 @@ def _against_scale(results: NoiseResults, source: str, metric: Metric, half: boo
         )
         for curve in found
     ]
+    real = results.cells.real(source, metric.key)
+    if real is not None:
+        filled = (format_mean(estimate([real]), metric.share), *("" for _ in head[2:]))
+        rows.append((REAL, *filled))
     return Table(head, tuple(rows))
 
 

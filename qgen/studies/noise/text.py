@@ -13,6 +13,7 @@ from qgen.studies.noise.curves import Curve, HalfScale
 from qgen.studies.noise.effects import Mitigated
 from qgen.studies.noise.ranking import LOSS, Ranking, base_conditions
 from qgen.studies.results import Metric
+from qgen.studies.statistics import estimate
 
 _MEASURES = {
     LOSS: "loss of quality",
@@ -51,6 +52,17 @@ def without_shots(condition: Condition) -> str:
     scale = f" at scale {condition.scale:g}" if condition.scale else ""
     kept = Condition(condition.backend, condition.scale, condition.kinds, None, condition.mitigation)
     return f"{condition_label(kept)}{scale}"
+
+
+def beside_real(results: NoiseResults, source: str, metric: Metric) -> str:
+    """Return a metric of ideal samples and of real images in their place, in words that follow others; or nothing."""
+    real = results.cells.real(source, metric.key)
+    if real is None:
+        return ""
+    ideal = format_mean(estimate(results.cells.values(source, Condition(), metric.key)), metric.share)
+    return (
+        f"; it is {ideal} for ideal samples, and {format_mean(estimate([real]), metric.share)} for real images instead"
+    )
 
 
 def half_label(half: HalfScale | None) -> str:

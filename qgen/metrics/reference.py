@@ -88,6 +88,7 @@ def open_reference(
     progress: ProgressCallback | None = None,
     message: MessageCallback | None = None,
     held_out: bool = False,
+    train: ImageSet | None = None,
 ) -> Reference:
     """Open the real images that the samples of a generator are compared with.
 
@@ -102,17 +103,18 @@ def open_reference(
         progress: called while images are read.
         message: called with a line about a cache of images that is made or used.
         held_out: the real images are those of `data.hold_out`, which was kept from training.
+        train: what `open_images` returned for these settings; None: it is opened here.
 
     Raises:
         DataError: images cannot be opened, there are fewer than four, or none are held out.
     """
-    train = open_images(settings, data_dir, progress=progress, message=message)
+    train = train or open_images(settings, data_dir, progress=progress, message=message)
     all_of_them = settings.model_copy(update={"limit": None, "fraction": None})
     whole = train if all_of_them == settings else open_images(all_of_them, data_dir, True, progress, message)
     if held_out:
         return _never_seen(train, whole, all_of_them, data_dir, limit or MAX_REFERENCE)
     if settings.name not in KNOWN_SETS and settings.name not in DISTRIBUTIONS:
-        return _halves(train, whole, limit or MAX_REFERENCE)
+        return halve(train, whole, limit or MAX_REFERENCE)
     other = "test" if settings.split == "train" else "train"
     of = open_images(all_of_them.model_copy(update={"split": other}), data_dir, progress=progress)
     real = fixed_permutation(len(of))[: limit or MAX_REFERENCE]
@@ -142,7 +144,47 @@ def _never_seen(
     return Reference(train, whole, of, real, control, description, control_of)
 
 
-def _halves(train: ImageSet, whole: ImageSet, limit: int) -> Reference:
+def open_available_reference(
+    settings: DataSettings,
+    data_dir: Path | None = None,
+    train: ImageSet | None = None,
+    progress: ProgressCallback | None = None,
+    message: MessageCallback | None = None,
+) -> Reference:
+    """Open a reference as `open_reference` does; where the other split is not there, half of the training images.
+
+    Args:
+        settings: the images that a generator trains on.
+        data_dir: where files of known sets lie.
+        train: what `open_images` returned for these settings; None: it is opened here.
+        progress: called while images are read.
+        message: called with a line where the other split is missing.
+
+    Raises:
+        DataError: the training images cannot be opened, or there are fewer than four.
+    """
+    train = train or open_images(settings, data_dir, progress=progress, message=message)
+    try:
+        return open_reference(settings, data_dir, progress=progress, message=message, train=train)
+    except DataError as error:
+        whole = open_images(settings.model_copy(update={"limit": None, "fraction": None}), data_dir)
+        reference = halve(train, whole)  # which has the better message where there are too few images
+        if message:
+            message(f"samples are compared with training images, for want of others: {error}")
+        return reference
+
+
+def halve(train: ImageSet, whole: ImageSet, limit: int = MAX_REFERENCE) -> Reference:
+    """Return a half of the images as the reference, the other half for a perfect generator.
+
+    Args:
+        train: images that the generator learned from.
+        whole: all that there are.
+        limit: largest number of reference images.
+
+    Raises:
+        DataError: there are fewer than four.
+    """
     if len(whole) < 4:
         raise DataError(f"{whole.name} has {len(whole)} images: an evaluation takes at least four, two for each half")
     order = fixed_permutation(len(whole))

@@ -6,8 +6,8 @@ import torch
 
 from qgen.data import DataSettings
 from qgen.errors import DataError
-from qgen.evaluation import open_reference
 from qgen.metrics.neighbours import nearest
+from qgen.metrics.reference import open_reference
 
 
 def test_a_known_set_is_compared_with_its_other_split(digits_reference):
