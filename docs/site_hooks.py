@@ -25,6 +25,7 @@ PAGES = {
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
     "adjoint.md": "qgen/backends/statevector/ADJOINT.md",
+    "noise-engine.md": "qgen/backends/noisy/NOISE.md",
 }
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _LINK = re.compile(r"(\]\(|src=\")([^)\"#:\s]+)((?:#[^)\"\s]*)?[)\"])")
