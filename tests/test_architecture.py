@@ -111,7 +111,7 @@ def test_extras_are_named_by_the_distribution() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == DISTRIBUTION != "qgen"
     extras = project["optional-dependencies"]
-    assert install_command("plot") == f'pip install "{DISTRIBUTION}[plot]"'
+    assert install_command("text") == f'pip install "{DISTRIBUTION}[text]"'
     for path in [*(ROOT / "qgen").rglob("*.py"), ROOT / "CONTRIBUTING.md", ROOT / "README.md", ROOT / "pyproject.toml"]:
         text = path.read_text(encoding="utf-8")
         assert not re.findall(r"\bqgen\[", text), path

@@ -10,6 +10,7 @@ import typer
 
 from qgen.cli.output import check_outputs, make_console, print_json, print_rows
 from qgen.errors import DataError, QgenError
+from qgen.figures import ENDINGS
 from qgen.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -46,7 +47,10 @@ def data(
     ] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch what is missing of the set.")] = False,
     figure: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Also draw some of the images into a file.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.png", help="Also draw some of the images into a file; a distribution's may be .svg or .pdf."
+        ),
     ] = None,
     captions: Annotated[
         Kind | None,
@@ -63,8 +67,8 @@ def data(
         raise typer.BadParameter(
             "--download, --figure and --captions go with the name of a data set, as in qgen data digits."
         )
-    if figure and figure.suffix.lower() != ".png":
-        raise typer.BadParameter(f"{str(figure)!r} does not end in .png.", param_hint="--figure")
+    if figure:
+        _check_ending(figure, name)
     check_outputs(figure)
     if name is None:
         _print_list(data_dir, as_json)
@@ -90,6 +94,14 @@ def data(
     if download:
         raise typer.BadParameter(f"{name} is a folder of images; only {', '.join(KNOWN_SETS)} can be downloaded.")
     _show_folder(folder, figure, captions, as_json)
+
+
+def _check_ending(figure: Path, name: str | None) -> None:
+    from qgen.data.distributions import DISTRIBUTIONS
+
+    allowed = ENDINGS if name in DISTRIBUTIONS else (".png",)
+    if figure.suffix.lower() not in allowed:
+        raise typer.BadParameter(f"{str(figure)!r} does not end in {' or '.join(allowed)}.", param_hint="--figure")
 
 
 def _print_list(data_dir: Path | None, as_json: bool) -> None:

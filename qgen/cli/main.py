@@ -1,6 +1,8 @@
 """The `qgen` command: its subcommands, and how errors are shown."""
 
+import shlex
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +26,7 @@ from qgen.cli import (
 from qgen.cli.option_groups import flatten_groups
 from qgen.cli.output import print_error
 from qgen.errors import QgenError, user_message
+from qgen.figures import note_command
 from qgen.launchers import ALONE, Place, find_place
 from qgen.progress import on_compilation
 from qgen.version import __version__
@@ -31,6 +34,11 @@ from qgen.version import __version__
 
 class _ErrorBoundary(TyperGroup):
     """Turns errors that the user can mend into one line and exit code 1; `--debug` lets the traceback through."""
+
+    def main(self, args: Sequence[str] | None = None, *more: Any, **others: Any) -> Any:
+        """Note the command, for the metadata of figures."""
+        note_command(shlex.join(["qgen", *(sys.argv[1:] if args is None else args)]))
+        return super().main(args, *more, **others)
 
     def invoke(self, ctx: Any) -> Any:
         try:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qgen.figures import ENDINGS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -53,6 +55,11 @@ class PictureArgs:
     def suffix(self) -> str:
         """Ending of the picture's file."""
         return ".gif" if self.gif else ".png"
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Endings that the picture's file may have; of images it is `suffix`."""
+        return (self.suffix,) if self._wanted else ENDINGS
 
     @property
     def _wanted(self) -> list[str]:

@@ -4,22 +4,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qgen.errors import QgenError
-from qgen.extras import install_command
+from qgen.figures import ENDINGS as FIGURE_ENDINGS
+from qgen.figures import save_figure
 
 if TYPE_CHECKING:
     from qgen.circuits import LayerCircuit
 
-ENDINGS = (".png", ".svg", ".pdf", ".txt")
+ENDINGS = (*FIGURE_ENDINGS, ".txt")
 
 
 def save_drawing(circuit: "LayerCircuit", path: Path) -> None:
     """Draw a circuit into a file: as unfolded text if its suffix is `.txt`, otherwise as a picture.
 
     Raises:
-        QgenError: the circuit is too large, the file cannot be written, or the extra `plot` is not installed.
+        QgenError: the circuit is too large, or the file cannot be written.
     """
-    from qiskit.exceptions import MissingOptionalLibraryError
-
     from qgen.circuits.describe import is_too_large_to_draw
 
     drawn = circuit.circuit
@@ -32,8 +31,6 @@ def save_drawing(circuit: "LayerCircuit", path: Path) -> None:
             import matplotlib
 
             matplotlib.use("agg")  # needs no display, and opens no window
-            drawn.draw("mpl", fold=25, filename=str(path))
-    except (ImportError, MissingOptionalLibraryError) as error:
-        raise QgenError(f"Drawing {path.suffix} needs more packages: {install_command('plot')}.") from error
+            save_figure(drawn.draw("mpl", fold=25), path)
     except OSError as error:
         raise QgenError(f"Cannot write {path}: {error.strerror or error}.") from error

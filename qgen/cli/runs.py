@@ -36,7 +36,7 @@ _PLOT_EXAMPLES = """\b
 Examples:
   qgen runs plot runs/first-try
   qgen runs plot runs/first-try --metric loss --out loss.svg
-  qgen runs plot runs/first-try --out curves.html  # needs no matplotlib"""
+  qgen runs plot runs/first-try --out curves.html"""
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -119,9 +119,9 @@ def plot(
         list[str] | None,
         typer.Option(metavar="NAME", help="A metric; default: losses, accuracies and distances. Repeatable."),
     ] = None,
-    out: Annotated[
-        Path, typer.Option(metavar="FILE", help="The figure: .png, .svg or .pdf (extra `plot`), or .html.")
-    ] = Path("curves.png"),
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The figure: .png, .svg, .pdf or .html.")] = Path(
+        "curves.png"
+    ),
     as_json: options.AsJson = False,
 ) -> None:
     """Draw the curves of metrics.jsonl and quality.jsonl: a panel for each metric, a line for each run."""

@@ -60,7 +60,8 @@ def sample(
     prompt: options.Prompt = None,
     negative_prompt: options.NegativePrompt = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The grid, .png; default: in the run's folder `samples`.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The grid, .png (histograms also .svg, .pdf); default: in the run's folder."),
     ] = None,
     single: Annotated[bool, typer.Option("--single", help="Write every image as a file too.")] = False,
     pictures: PictureArgs,
@@ -73,15 +74,18 @@ def sample(
 
     number = pictures.count(count, single)
     # All that can be refused without the model is refused first: building it takes seconds.
-    if out is not None and out.suffix.lower() != pictures.suffix:
+    if out is not None and out.suffix.lower() not in pictures.endings:
         raise typer.BadParameter(f"{str(out)!r} does not end in {pictures.suffix}.", param_hint="--out")
     changes = backend.settings(), sampler.settings(label, prompt, negative_prompt)
     trained_run = find_run(run)
     check_outputs(out or (None if spending.dry_run else trained_run.samples / "samples.png"), makes_folders=True)
 
+    from qgen.data.distributions import DISTRIBUTIONS
     from qgen.sampling import check_request, sampling_config
 
     config = sampling_config(trained_run, *changes)
+    if out is not None and out.suffix.lower() != pictures.suffix and config.data.name not in DISTRIBUTIONS:
+        raise typer.BadParameter(f"{str(out)!r} is for histograms; images are a .png.", param_hint="--out")
     check_request(trained_run, config, out, single)
     options.check_backend(config.backend)
     confirmation.check_args(spending, config.backend.name)

@@ -10,21 +10,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from qgen.devices.coordinates import Point, qubit_coordinates
 from qgen.devices.device import Coupler, Device, is_calibrated
 from qgen.errors import BackendError, QgenError
-from qgen.extras import install_command
-from qgen.storage import atomic_write
+from qgen.figures import ENDINGS as FIGURE_ENDINGS
+from qgen.figures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap, LogNorm
     from matplotlib.figure import Figure
 
-FIGURE_ENDINGS = (".png", ".svg", ".pdf")
-
 # Inches; the radius is relative to the distance between neighbours.
 _UNIT, _RADIUS = 0.5, 0.34
 _SIDE, _TOP, _BOTTOM = 0.2, 0.55, 0.75
 _NARROWEST = 5.6
-_DOTS_PER_INCH = 200
 
 _FAULTY = "#b8b8b8"
 _INK = "#1a1a1a"
@@ -73,19 +70,14 @@ def draw_device(
 
     Raises:
         BackendError: a chosen qubit or coupler is not on the device.
-        QgenError: the file has another ending or cannot be written, or matplotlib is missing.
+        QgenError: the file has another ending or cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in FIGURE_ENDINGS:
         raise QgenError(f"{str(path)!r} does not end in {', '.join(FIGURE_ENDINGS[:-1])} or {FIGURE_ENDINGS[-1]}.")
     qubits, couplers = _checked_choice(device, chosen, chosen_couplers)
     try:
-        figure = _draw(device, qubits, couplers)
-    except ImportError as error:
-        raise QgenError(f"Drawing a device needs more packages: {install_command('plot')}.") from error
-    try:
-        with atomic_write(path) as temporary:
-            figure.savefig(temporary, dpi=_DOTS_PER_INCH)
+        save_figure(_draw(device, qubits, couplers), path, tight=False)
     except OSError as error:
         raise QgenError(f"Cannot write {path}: {error.strerror or error}.") from error
 

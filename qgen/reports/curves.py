@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from qgen import storage
-from qgen.errors import QgenError
-from qgen.reports.figure_style import COLOURS, STYLE, add_legend, encoded, make_panels
+from qgen import figures, storage
 from qgen.reports.html import line_chart as chart
 from qgen.reports.html.document import asset, document
-from qgen.reports.html.images import svg_context
 from qgen.reports.html.markup import element
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 #: Endings of files that `save_curves` writes.
-ENDINGS = (".png", ".svg", ".pdf", ".html")
+ENDINGS = (*figures.ENDINGS, ".html")
 #: By metric, by run: (step, value), rising in steps.
 Curves = Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]
 _GRID = ".curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 2rem }"
@@ -23,18 +24,16 @@ _DASHES = ("-", "--", ":", "-.")
 
 
 def save_curves(curves: Curves, path: Path) -> None:
-    """Write curves into a file, by its ending: .png, .svg, .pdf (extra `plot`), or .html.
+    """Write curves into a file, by its ending: .png, .svg, .pdf or .html.
 
     Raises:
-        QgenError: matplotlib is missing.
         OSError: the file cannot be written.
     """
     if path.suffix.lower() == ".html":
         storage.write_text(path, page(curves))
         return
-    content = _figure(curves, path.suffix.lower().lstrip("."))
-    with storage.atomic_write(path) as temporary:
-        temporary.write_bytes(content)
+    with figures.figure_style("qgen-curves"):
+        figures.save_figure(_figure(curves), path)
 
 
 def page(curves: Curves) -> str:
@@ -53,27 +52,19 @@ def page(curves: Curves) -> str:
     return document(f"{names}: training", header, element("main", card), asset("line_chart.css"), grid)
 
 
-def _figure(curves: Curves, suffix: str) -> bytes:
-    try:
-        import matplotlib
-    except ImportError as error:
-        from qgen.extras import install_command
-
-        raise QgenError(
-            f"Drawing .{suffix} needs more packages: {install_command('plot')}; --out FILE.html needs none."
-        ) from error
+def _figure(curves: Curves) -> Figure:
     runs = _runs(curves)
-    with svg_context("qgen-curves"), matplotlib.rc_context(STYLE):
-        figure, axes = make_panels(len(curves))
-        for place, (metric, by_run) in zip(axes, curves.items(), strict=True):
-            for number, run in enumerate(runs):
-                steps, values = zip(*by_run.get(run) or [(0, float("nan"))], strict=True)
-                colour, dash = COLOURS[number % len(COLOURS)], _DASHES[number // len(COLOURS) % len(_DASHES)]
-                marker = "o" if len(steps) == 1 else None
-                place.plot(steps, values, color=colour, linestyle=dash, marker=marker, label=_literal(run))
-            place.set(xlabel=_ACROSS, ylabel=_literal(metric))
-        add_legend(figure, axes[0])
-        return encoded(figure, suffix)
+    figure, axes = figures.make_panels(len(curves))
+    for place, (metric, by_run) in zip(axes, curves.items(), strict=True):
+        for number, run in enumerate(runs):
+            steps, values = zip(*by_run.get(run) or [(0, float("nan"))], strict=True)
+            colour = figures.COLOURS[number % len(figures.COLOURS)]
+            dash = _DASHES[number // len(figures.COLOURS) % len(_DASHES)]
+            marker = "o" if len(steps) == 1 else None
+            place.plot(steps, values, color=colour, linestyle=dash, marker=marker, label=_literal(run))
+        place.set(xlabel=_ACROSS, ylabel=_literal(metric))
+    figures.add_legend(figure, axes[0])
+    return figure
 
 
 def _literal(name: str) -> str:

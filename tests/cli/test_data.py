@@ -249,6 +249,8 @@ def test_a_folder_in_which_nothing_can_be_read_is_reported_too(tmp_path: Path) -
         (("--download",), 2, "--download, --figure and --captions go with the name"),
         (("--figure", "x.png"), 2, "--download, --figure and --captions go with the name"),
         (("digits", "--figure", "x.jpg"), 2, "does not end in .png"),
+        (("digits", "--figure", "x.svg"), 2, "does not end in .png"),
+        (("gamma", "--figure", "x.gif"), 2, "does not end in .png or .svg or .pdf"),
         ((".", "--download"), 2, "only digits, mnist, fashion-mnist"),
         (("mnsit",), 1, "did you mean `mnist`?"),
         (("gaussian3d",), 1, "did you mean `gaussian-3d`?"),

@@ -1,7 +1,6 @@
 """`qgen describe`: it reports what the circuit is, and says which word is wrong."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -159,13 +158,6 @@ def test_a_text_drawing_is_not_folded(tmp_path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     assert len(lines) == 2 * 12 + 1
     assert len(set(map(len, lines))) == 1
-
-
-def test_without_matplotlib_the_error_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    result = describe("--circuit", "basic", "--figure", str(tmp_path / "basic.png"))
-    assert result.exit_code == 1
-    assert result.stderr == 'qgen: Drawing .png needs more packages: pip install "qgen-torch[plot]".\n'
 
 
 @pytest.mark.parametrize(

@@ -2,37 +2,21 @@
 
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from PIL import Image
 
+from qgen import figures
 from qgen.data import DataSettings, ImageSet, open_images, save_grid, save_samples
-from qgen.data.histograms import (
-    ABOVE,
-    BELOW,
-    HEIGHT,
-    LEFT,
-    ORANGE,
-    PALE_BLUE,
-    TITLE,
-    WHITE,
-    WIDTH,
-    Panel,
-    bin_edges,
-    colours,
-    density,
-    ticks,
-)
+from qgen.data.histograms import GENERATED, REAL, bin_edges, density, draw_samples
 from qgen.errors import DataError
-
-DARKEST = tuple(colours(np.array(1.0)))
-
-
-def pixels(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        return np.asarray(picture).astype(int)
 
 
 def as_set(samples: torch.Tensor) -> ImageSet:
@@ -45,63 +29,95 @@ def in_bins(counts: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.repeat(middles, counts).astype(np.float32)).reshape(-1, 1, 1, 1)
 
 
-def rows_of(picture: np.ndarray, colour: tuple[int, ...], column: int) -> np.ndarray:
-    """The rows of the first panel in which this column of pixels has this colour."""
-    strip = picture[ABOVE + 2 : ABOVE + HEIGHT - 1, column]
-    return np.flatnonzero((strip == colour).all(axis=-1)) + ABOVE + 2
+def shown(figure: Figure) -> list[Axes]:
+    """The panels of a figure, without colour bars."""
+    return [place for place in figure.axes if place.get_visible() and place.get_label() != "<colorbar>"]
 
 
-def test_bars_and_outline_are_as_high_as_there_are_samples(tmp_path: Path, rng: np.random.Generator) -> None:
+def pixels(figure: Figure) -> np.ndarray:
+    """The picture of a figure, its first row below: (height, width, 3)."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[::-1, :, :3].astype(int)
+
+
+def colour_at(figure: Figure, place: Axes, x: float, y: float) -> str:
+    picture = pixels(figure)
+    column, row = place.transData.transform((x, y)).astype(int)
+    return to_hex(picture[row, column] / 255).upper()
+
+
+def test_bars_and_outline_are_as_high_as_there_are_samples(rng: np.random.Generator) -> None:
     counts, real = (rng.multinomial(64 - 8, np.full(8, 1 / 8)) + 1 for _ in range(2))
     real = 3 * real  # another number of real samples, which have a density as well
-    save_samples(in_bins(counts), tmp_path / "figure.png", as_set(in_bins(real)))
-    picture = pixels(tmp_path / "figure.png")
-    assert picture.shape == (ABOVE + HEIGHT + BELOW, LEFT + WIDTH + 40, 3)
-    shares, outline = counts / counts.sum(), real / real.sum()
-    highest = 1.06 * max(shares.max(), outline.max())
-    for place in range(8):
-        column = LEFT + round(WIDTH * (place + 0.5) / 8)
-        filled, drawn = rows_of(picture, PALE_BLUE, column), rows_of(picture, ORANGE, column)
-        bar, step = (ABOVE + HEIGHT - HEIGHT * each[place] / highest for each in (shares, outline))
-        assert drawn.mean() == pytest.approx(step, abs=1.5)
-        assert filled.max() >= ABOVE + HEIGHT - 4
-        if abs(bar - step) > 4:  # otherwise the line hides the upper end
-            assert filled.min() == pytest.approx(bar, abs=1.5)
+    figure = draw_samples(in_bins(counts), as_set(in_bins(real)))
+    (place,) = shown(figure)
+    filled, outlined = place.patches
+    for drawn, each, colour in ((filled, counts, GENERATED), (outlined, real, REAL)):
+        found = drawn.get_data()
+        np.testing.assert_allclose(found.values, each / each.sum() * 4, rtol=1e-12)  # bins of a quarter
+        np.testing.assert_array_equal(found.edges, np.linspace(-1, 1, 9))
+        shade = drawn.get_facecolor() if drawn.get_fill() else drawn.get_edgecolor()
+        assert to_hex(shade).upper() == colour
+    assert (filled.get_fill(), outlined.get_fill()) == (True, False)
+    assert place.get_ylim()[1] > max(filled.get_data().values.max(), outlined.get_data().values.max())
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["generated (64)", f"real ({real.sum()})"]
 
 
-def test_without_real_samples_there_is_no_outline(tmp_path: Path) -> None:
-    save_samples(in_bins(np.full(8, 8)), tmp_path / "figure.png")
-    picture = pixels(tmp_path / "figure.png")
-    assert not (picture == ORANGE).all(axis=-1).any()
-    assert (picture == PALE_BLUE).all(axis=-1)[ABOVE + HEIGHT // 2, LEFT + 3 : LEFT + WIDTH - 3].all()
+def test_a_bar_is_seen_up_to_its_height(rng: np.random.Generator) -> None:
+    counts = rng.multinomial(64 - 8, np.full(8, 1 / 8)) + 1
+    figure = draw_samples(in_bins(counts))
+    (place,) = shown(figure)
+    at = int(rng.integers(8))
+    middle, height = -1 + (at + 0.5) / 4, counts[at] / counts.sum() * 4
+    top = place.get_ylim()[1]
+    assert colour_at(figure, place, middle, height - 0.04 * top) == GENERATED
+    assert colour_at(figure, place, middle, height + 0.04 * top) == "#FFFFFF"
 
 
-def test_a_map_is_dark_where_the_samples_are(tmp_path: Path) -> None:
+def test_a_map_is_dark_where_the_samples_are() -> None:
     generated = torch.tensor([0.8, -0.9]).repeat(64, 1).reshape(-1, 2, 1, 1)  # right and below
-    save_samples(generated, tmp_path / "figure.png", as_set(-generated))
-    picture = pixels(tmp_path / "figure.png")
-    cell = WIDTH / len(bin_edges(64, dimensions=2)[1:])
-    for row, (right, up) in enumerate([(0.8, -0.9), (-0.8, 0.9)]):
-        top = ABOVE + HEIGHT + BELOW + row * (TITLE + WIDTH + BELOW) + TITLE
-        inside = (picture[top : top + WIDTH, LEFT : LEFT + WIDTH] == DARKEST).all(axis=-1)
-        ys, xs = np.nonzero(inside)
-        assert inside.sum() == pytest.approx(cell**2, rel=0.1)
-        assert abs(xs.mean() - WIDTH * (right + 1) / 2) <= cell / 2
-        assert abs(ys.mean() - WIDTH * (1 - up) / 2) <= cell / 2
+    figure = draw_samples(generated, as_set(-generated))
+    maps = [place for place in shown(figure) if place.collections]
+    assert [place.get_title() for place in maps] == ["generated", "real"]
+    for place, (right, up) in zip(maps, [(0.8, -0.9), (-0.8, 0.9)], strict=True):
+        assert colour_at(figure, place, right, up) == "#0D2C54"
+        assert colour_at(figure, place, -right, up) == colour_at(figure, place, right, -up) == "#FFFFFF"
+        assert place.get_xlim() == place.get_ylim() == (-1, 1)
 
 
-@pytest.mark.parametrize(
-    ("numbers", "columns", "rows", "maps"), [(1, 1, 1, 0), (2, 2, 1, 1), (3, 3, 1, 1), (7, 3, 3, 0)]
-)
+@pytest.mark.parametrize(("numbers", "histograms", "maps"), [(1, 1, 0), (2, 2, 1), (3, 3, 3), (7, 7, 0)])
 @pytest.mark.parametrize("compared", [True, False])
 def test_there_is_a_panel_for_each_number_and_each_two(
-    numbers: int, columns: int, rows: int, maps: int, compared: bool, tmp_path: Path, rng: np.random.Generator
+    numbers: int, histograms: int, maps: int, compared: bool, rng: np.random.Generator
 ) -> None:
     samples = torch.from_numpy(rng.uniform(-1, 1, (300, numbers, 1, 1)))
-    save_samples(samples, tmp_path / "figure.png", as_set(samples.float()) if compared else None)
-    height, width, _ = pixels(tmp_path / "figure.png").shape
-    assert height == ABOVE + rows * (HEIGHT + BELOW) + maps * (1 + compared) * (TITLE + WIDTH + BELOW)
-    assert 0 < width - columns * (LEFT + WIDTH) < 200
+    places = shown(draw_samples(samples, as_set(samples.float()) if compared else None))
+    assert sum(bool(place.patches) for place in places) == histograms
+    assert sum(bool(place.collections) for place in places) == maps * (1 + compared)
+    names = [place.get_xlabel() for place in places if place.patches]
+    assert names == ([f"$x_{{{k + 1}}}$" for k in range(numbers)] if numbers > 1 else ["$x$"])
+
+
+@pytest.mark.parametrize("ending", [".png", ".svg", ".pdf"])
+def test_files_have_the_command_that_drew_them(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    monkeypatch.setattr(figures, "_command", "qgen data gamma --figure 'a b'")
+    samples, path = torch.from_numpy(rng.uniform(-1, 1, (50, 2, 1, 1))), tmp_path / f"figure{ending}"
+    save_samples(samples, path)
+    content = path.read_bytes()
+    if ending == ".png":
+        with Image.open(path) as picture:
+            assert picture.text["Description"] == "qgen data gamma --figure 'a b'"
+            assert picture.size[0] > 600
+    elif ending == ".svg":
+        assert "qgen data gamma --figure" in ElementTree.fromstring(content).find(".//{*}description").text
+    else:
+        assert content.startswith(b"%PDF")
+        assert b"qgen data gamma --figure" in content
+    save_samples(samples, path)
+    assert path.read_bytes() == content
 
 
 @pytest.mark.parametrize("count", [1, 10, 1000])
@@ -122,23 +138,6 @@ def test_more_samples_have_narrower_bins(numbers: int) -> None:
     assert not any(each % 2 for each in bins)
 
 
-@pytest.mark.parametrize(("low", "high"), [(-1, 1), (0, 4.1), (0, 0.37), (0, 1060), (0, 1.0), (-0.2, 30)])
-def test_ticks_are_round_and_few(low: float, high: float) -> None:
-    marks = ticks(low, high)
-    assert 3 <= len(marks) <= 7
-    assert low - 1e-9 <= marks[0] < marks[-1] <= high + 1e-9
-    steps = np.diff(marks)
-    np.testing.assert_allclose(steps, steps[0])
-    assert f"{steps[0]:e}"[0] in "125"
-
-
-def test_a_panel_goes_from_edge_to_edge() -> None:
-    panel = Panel(Image.new("RGB", (40, 60)), 10, 20, 20, 30, y_range=(0, 3))
-    assert [panel.x(value) for value in (-1, 0, 1)] == [10, 20, 30]
-    assert [panel.y(value) for value in (0, 1, 3)] == [50, 40, 20]
-    assert (colours(np.array([-1.0, 0.0])) == WHITE).all()
-
-
 def test_larger_images_are_a_grid(tmp_path: Path, rng: np.random.Generator) -> None:
     images = torch.from_numpy(rng.integers(256, size=(5, 3, 4, 4), dtype=np.uint8))
     save_samples(images, tmp_path / "samples.png", as_set(images))
@@ -146,11 +145,10 @@ def test_larger_images_are_a_grid(tmp_path: Path, rng: np.random.Generator) -> N
     assert (tmp_path / "samples.png").read_bytes() == (tmp_path / "grid.png").read_bytes()
 
 
-def test_bytes_are_drawn_as_their_numbers(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_bytes_are_drawn_as_their_numbers(rng: np.random.Generator) -> None:
     images = torch.from_numpy(rng.integers(256, size=(50, 3, 1, 1), dtype=np.uint8))
-    save_samples(images, tmp_path / "bytes.png", as_set(images))
-    save_samples(images.float() / 127.5 - 1, tmp_path / "numbers.png", as_set(images))
-    np.testing.assert_array_equal(pixels(tmp_path / "bytes.png"), pixels(tmp_path / "numbers.png"))
+    drawn = [draw_samples(each, as_set(images)) for each in (images, images.float() / 127.5 - 1)]
+    np.testing.assert_array_equal(*map(pixels, drawn))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +166,9 @@ def test_samples_are_compared_with_such_of_their_form(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_samples_that_all_lie_outside_are_an_empty_panel(tmp_path: Path) -> None:
-    save_samples(torch.full((5, 2, 1, 1), 1.5), tmp_path / "figure.png")
-    picture = pixels(tmp_path / "figure.png")[ABOVE:]
-    assert not (picture == PALE_BLUE).all(axis=-1).any()
+def test_samples_that_all_lie_outside_are_an_empty_panel() -> None:
+    figure = draw_samples(torch.full((5, 2, 1, 1), 1.5))
+    for place in shown(figure)[:2]:
+        assert not place.patches[0].get_data().values.any()
+    assert figure.legends[0].get_texts()[0].get_text() == "samples (5; 5 outside)"
+    pixels(figure)  # it can be drawn

@@ -124,10 +124,3 @@ def test_files_that_cannot_be_written_are_named(lima: Device, tmp_path: Path) ->
         draw_device(lima, tmp_path / "map.jpg")
     with pytest.raises(QgenError, match=r"Cannot write .*: No such file"):
         draw_device(lima, tmp_path / "nowhere" / "map.png")
-
-
-def test_without_matplotlib_the_extra_is_named(lima: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("matplotlib", "matplotlib.figure"):
-        monkeypatch.setitem(__import__("sys").modules, name, None)
-    with pytest.raises(QgenError, match=r'pip install "qgen-torch\[plot\]"'):
-        draw_device(lima, tmp_path / "map.png")

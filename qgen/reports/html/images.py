@@ -4,26 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
-from qgen.errors import QgenError
-from qgen.extras import install_command
 from qgen.reports.html.markup import Markup, element
-
-
-def svg_context(salt: str) -> AbstractContextManager[Any]:
-    """Let matplotlib write SVG with text rather than outlines, and with ids that depend on the salt alone.
-
-    Raises:
-        QgenError: matplotlib is missing.
-    """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise QgenError(f"Drawing needs more packages: {install_command('plot')}.") from error
-    return matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt, "font.sans-serif": ["DejaVu Sans"]})
 
 
 def inline_svg(svg: str, label: str, kind: str) -> Markup:

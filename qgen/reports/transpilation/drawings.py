@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from qgen.backends.ibm.live_devices import find_device
 from qgen.devices import draw_device
 from qgen.errors import QgenError
+from qgen.figures import plain_svg
 from qgen.reports.html.charts import round_step
-from qgen.reports.html.images import inline_svg, svg_context
+from qgen.reports.html.images import inline_svg
 from qgen.reports.html.markup import Markup, element, join, plural, scroller
 from qgen.transpilation.schedule import MICROSECONDS, alap_ends, device_instructions
 
@@ -30,7 +31,6 @@ _EMPTY = ("delay", "barrier")
 #: Pixels of the timeline: a row, a box in it, the axis, and the least width of a typical gate of the widest kind.
 _ROW, _BOX, _AXIS, _MIN_GATE = 22, 14, 26, 14
 _COLUMNS = 24
-_TEXT_COLUMNS = 150
 
 
 def device_map(name: str, qubits: Collection[int], couplers: Collection[tuple[int, int]] | None) -> Markup:
@@ -43,7 +43,7 @@ def device_map(name: str, qubits: Collection[int], couplers: Collection[tuple[in
     """
     label = f"Map of {name}; in use: qubits {', '.join(map(str, sorted(qubits)))}."
     try:
-        with TemporaryDirectory() as folder, svg_context(name):
+        with TemporaryDirectory() as folder, plain_svg(name):
             path = Path(folder) / "map.svg"
             draw_device(find_device(name), path, sorted(qubits), couplers)
             return scroller(inline_svg(path.read_text(encoding="utf-8"), label, "map"), label)
@@ -52,7 +52,7 @@ def device_map(name: str, qubits: Collection[int], couplers: Collection[tuple[in
 
 
 def circuit_drawing(circuit: QuantumCircuit, name: str) -> Markup:
-    """Draw the circuit on the qubits that it uses, by Qiskit: as SVG, or as text if matplotlib is missing.
+    """Draw the circuit on the qubits that it uses, by Qiskit.
 
     Args:
         circuit: in the device's gates, on its physical qubits.
@@ -63,12 +63,7 @@ def circuit_drawing(circuit: QuantumCircuit, name: str) -> Markup:
     if bare.size() > MAX_GATES:
         return element("p", f"It has {size}; up to {MAX_GATES} are drawn.", class_="soft")
     label = f"The routed circuit of {size}, a wire for each physical qubit."
-    try:
-        drawing = _draw_circuit(bare, name, label)
-    except (QgenError, ImportError):
-        text = str(bare.draw("text", idle_wires=False, fold=_TEXT_COLUMNS))
-        drawing = element("pre", text, aria_label=label)
-    return scroller(drawing, label)
+    return scroller(_draw_circuit(bare, name, label), label)
 
 
 def schedule_drawing(circuit: QuantumCircuit, name: str) -> Markup:
@@ -150,7 +145,7 @@ def _without_empty(circuit: QuantumCircuit) -> QuantumCircuit:
 
 
 def _draw_circuit(circuit: QuantumCircuit, name: str, label: str) -> Markup:
-    with svg_context(f"circuit on {name}"):
+    with plain_svg(f"circuit on {name}"):
         figure: Figure = circuit.draw("mpl", idle_wires=False, fold=_COLUMNS, scale=0.6)
         buffer = StringIO()
         figure.savefig(buffer, format="svg", bbox_inches="tight")

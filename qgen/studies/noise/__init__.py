@@ -7,7 +7,7 @@ from pathlib import Path
 from qgen.studies.noise import tables, text
 from qgen.studies.noise.analysis import NoiseResults as NoiseResults
 from qgen.studies.noise.analysis import analyse as analyse
-from qgen.studies.noise.figures import draw_figures, missing_plot
+from qgen.studies.noise.figures import draw_figures
 from qgen.studies.noise.page import page
 from qgen.studies.noise.plan import NoiseStudy as NoiseStudy
 from qgen.studies.noise.plan import make_noise_study as make_noise_study
@@ -23,7 +23,7 @@ def report(folder: Path, study: NoiseStudy) -> Report:
         page=page(results),
         figures=draw_figures(results),
         tables=tuple(tables.main_tables(results)),
-        warnings=(*text.warnings(results), *filter(None, [missing_plot()])),
+        warnings=tuple(text.warnings(results)),
         conclusions=(text.answer(results), *text.conclusions(results)),
     )
 

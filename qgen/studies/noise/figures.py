@@ -1,15 +1,12 @@
-"""Figures of a noise study for a paper, as PNG and SVG, by matplotlib (extra `plot`)."""
+"""Figures of a noise study for a paper, as PNG, SVG and PDF."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from qgen.extras import install_command
+from qgen.figures import COLOURS, ENDINGS, WIDTH, add_legend, encoded, figure_style, make_panels
 from qgen.noise.model import KINDS
-from qgen.reports.figure_style import COLOURS, STYLE, WIDTH, add_legend, encoded, make_panels
-from qgen.reports.html.images import svg_context
 from qgen.studies.formatting import heading
 from qgen.studies.noise import text
 from qgen.studies.noise.analysis import NoiseResults
@@ -26,22 +23,15 @@ if TYPE_CHECKING:
 _MARKERS = "osD^vPX"
 
 
-def missing_plot() -> str | None:
-    """Return a line on what is missing to draw figures; None if nothing is."""
-    return None if find_spec("matplotlib") else f"no figures were drawn: that needs {install_command('plot')}"
-
-
 def draw_figures(results: NoiseResults) -> dict[str, bytes]:
-    """Return the figures by file name; none where matplotlib is missing or nothing is finished."""
-    if missing_plot() is not None or not results.cells.results:
+    """Return the figures by file name; none where nothing is finished."""
+    if not results.cells.results:
         return {}
-    import matplotlib
-
     found = {}
-    with svg_context(f"qgen-{results.study.kind}"), matplotlib.rc_context(STYLE):
+    with figure_style(f"qgen-{results.study.kind}"):
         for name, figure in _figures(results):
-            for suffix in ("png", "svg"):
-                found[f"{name}.{suffix}"] = encoded(figure, suffix)
+            for ending in ENDINGS:
+                found[f"{name}{ending}"] = encoded(figure, ending.lstrip("."))
     return found
 
 

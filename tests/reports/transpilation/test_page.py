@@ -1,7 +1,6 @@
 """The report's page: it says what the data say, stands alone, and can be read by anyone."""
 
 import re
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -282,15 +281,6 @@ def test_the_map_is_of_the_device() -> None:
 def test_large_circuits_are_not_drawn(routed: Callable[[int], QuantumCircuit]) -> None:
     assert "up to 300 are drawn" in circuit_drawing(routed(40), "fake_fez")
     assert "<svg" in circuit_drawing(routed(2), "fake_fez")
-
-
-def test_without_matplotlib_the_circuit_is_in_characters(
-    routed: Callable[[int], QuantumCircuit], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    circuit = routed(2)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert "<pre" in circuit_drawing(circuit, "fake_fez")
-    assert "pip install" in device_map("fake_fez", [0], None)
 
 
 def test_the_file_is_written_or_its_name_is_in_the_error(tmp_path: Path) -> None:

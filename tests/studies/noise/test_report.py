@@ -157,14 +157,3 @@ def test_damaged_and_mixed_cells_are_refused(
     cell_file(tmp_path / "study", "one-seed0-ideal", "json").write_text("{")
     with pytest.raises(RunError, match=r"one-seed0-ideal\.json"):
         analyse(tmp_path / "study", study)
-
-
-def test_without_matplotlib_one_line_says_so(
-    make_noise: Callable[..., Any], analysed: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    analysed(make_noise(), worse)
-    monkeypatch.setattr("qgen.studies.noise.figures.find_spec", lambda name: None)
-    report = make_report(tmp_path / "study")
-    assert report.figures == {}
-    assert any("plot" in line and "figures" in line for line in report.warnings)
-    Structure(report.page)
