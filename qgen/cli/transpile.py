@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from qgen.cli import circuit_arguments
+from qgen.cli.born_circuits import find_born_circuit
 from qgen.cli.output import check_outputs, make_console, print_json
 from qgen.cli.transpile_tables import print_report, print_suitability, print_warnings
 from qgen.progress import progress_bar
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from qgen.circuits import LayerCircuit
     from qgen.costing.circuit_use import CircuitUse
     from qgen.reports import WorkloadSpec
-    from qgen.runs import Run
 
 EXAMPLES = """\b
 Examples:
@@ -36,6 +36,7 @@ Examples:
   qgen transpile --qasm circuit.qasm --backend fake_torino --seeds 5
   qgen transpile runs/first-try --backend fake_fez --seeds 5 --pin fez.json
   qgen transpile runs/first-try --backend fake_fez --weights bound --seeds 5
+  qgen transpile iqp-digits --backend fake_fez --seeds 2 --images 1000
   qgen sample runs/first-try --backend aer:fake_fez --layout fez.json"""
 
 _LEVELS = re.compile(r"(?P<first>\d)(?:-(?P<last>\d))?")
@@ -67,7 +68,10 @@ def transpile(
     backend: Annotated[str, typer.Option(metavar="NAME", help="A device; `qgen backends` lists them.")],
     run: Annotated[
         Path | None,
-        typer.Argument(metavar="[RUN]", help="The folder of a trained run: its circuits. Default: the latest."),
+        typer.Argument(
+            metavar="[RUN]",
+            help="The folder of a trained run: its circuits; or a preset of a Born machine. Default: the latest run.",
+        ),
     ] = None,
     circuit: Annotated[
         str | None, typer.Option(metavar="CIRCUIT", help="NAME[:QUBITS,LAYERS], or the file of a saved circuit.")
@@ -134,7 +138,7 @@ def transpile(
     if html and len(jobs) > 1:
         raise typer.BadParameter(f"there are {len(jobs)} circuits, and a page shows one.", param_hint="--html")
     for job in jobs:
-        options = ReportOptions(job.workload, _BINDINGS if simulate else 0, decouple, tiles)
+        options = ReportOptions(job.workload, _BINDINGS if simulate else 0, decouple, tiles, job.workload.one_circuit)
         with progress_bar(console, f"transpiling {job.name}") as callback:
             report, best = report_with_circuits(
                 job.circuit,
@@ -215,6 +219,10 @@ def _jobs(
         recipe = circuit_arguments.read_recipe(circuit, options)
         built = recipe.build() if recipe else LayerCircuit.load(circuit)
         return [_Job(circuit, built, _with_mixture(workload, built))]
+    if (found := find_born_circuit(run, bound)) is not None:
+        name, built = found
+        title = f"{name} ({built.qubits} qubits, all images are shots of this circuit)"
+        return [_Job(title, built, replace(workload, one_circuit=True))]
     return _bound_jobs(run, workload) if bound else _run_jobs(run, workload)
 
 
@@ -250,7 +258,6 @@ def _run_jobs(path: Path | None, workload: WorkloadSpec) -> list[_Job]:
     from qgen.sampling import open_trained
 
     run = find_run(path)
-    _refuse_shots_of_one_circuit(run)
     generator = open_trained(run, {"name": "statevector"}).generator
     groups: dict[str, list[CircuitUse]] = {}
     for use in training_uses(generator):
@@ -268,17 +275,6 @@ def _run_jobs(path: Path | None, workload: WorkloadSpec) -> list[_Job]:
     ]
 
 
-def _refuse_shots_of_one_circuit(run: Run) -> None:
-    from qgen.errors import RunError
-    from qgen.models.born.settings import BornSettings
-
-    if isinstance(run.config().model, BornSettings):
-        raise RunError(
-            f"all images of {run.path} are shots of one circuit, and this report counts circuits for each image: "
-            f"`qgen sample {run.path} --backend DEVICE --count N --dry-run` has its success and its cost"
-        )
-
-
 def _bound_jobs(path: Path | None, workload: WorkloadSpec) -> list[_Job]:
     """Collect what sampling a run takes with its weights bound: a circuit for each layer and each of its copies."""
     import torch
@@ -290,7 +286,6 @@ def _bound_jobs(path: Path | None, workload: WorkloadSpec) -> list[_Job]:
     from qgen.sampling import open_trained
 
     run = find_run(path)
-    _refuse_shots_of_one_circuit(run)
     generator = open_trained(run, {"name": "statevector"}).generator
     groups: dict[str, list[CircuitUse]] = {}
     for use in sampling_uses(generator):

@@ -28,6 +28,8 @@ def print_report(console: Console, report: TranspilationReport) -> None:
         f"{report.two_qubit_bound} two-qubit gates where every qubit is coupled to every other",
         soft_wrap=True,
     )
+    if report.simulability is not None:
+        console.print(report.simulability.sentence, soft_wrap=True)
     table = _table(("device", "level/seed"), _NUMBERS)
     for device in report.devices:
         table.add_row(device.device, *_row(device))

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 import typer
-from small_runs import train_small
+from small_runs import train_config, train_small
 from typer.testing import CliRunner
 
+from qgen.circuits.iqp import iqp
 from qgen.cli.transpile import transpile
 from qgen.nn import QuantumLayer
+from qgen.reports.transpilation.simulability import Simulability
+from qgen.runs import read_config
 from qgen.sampling import open_trained
 
 app = typer.Typer(rich_markup_mode=None)
@@ -138,3 +141,38 @@ def keys_of(value: Any) -> set[str]:
         return set()
     inside = {key for name, inner in value.items() if name not in ("idle_us",) for key in keys_of(inner)}
     return {key for key in {*value, *inside} if key not in ("sx", "x", "rz", "cx", "id")}
+
+
+def test_the_one_circuit_of_a_born_machine(tmp_path: Path) -> None:
+    """Of a run and of a preset: its cost is one job, and whether it is easy to simulate is said."""
+    few = ["model.bits=5", "model.widths=[4]", "model.encoder_steps=1", "training.steps=2", "training.batch=4"]
+    config = read_config("iqp-digits", [*few, "data.limit=16", "training.sample_every=9", "backend.name=statevector"])
+    trained, _ = train_config(tmp_path / "born", config)
+    search = ("--backend", "fake_fez", "--seeds", "1", "--levels", "2", "--images", "1000")
+    result = run(str(trained.path), *search, "--weights", "bound")
+    assert result.exit_code == 0, result.output
+    words = " ".join(result.stdout.split())
+    assert "born, weights bound (5 qubits, all images are shots of this circuit)" in words
+    assert "easy to simulate at this connectivity (bond dimension of a matrix product state up to 2^" in words
+    assert "a step of training" not in words
+    result = run("iqp-digits", *search, "--json")
+    assert result.exit_code == 0, result.output
+    (report,) = json.loads(result.stdout)["reports"]
+    assert (report["qubits"], report["simulability"]["easy"]) == (64, True)
+    (device,) = report["devices"]
+    assert device["candidates"][0]["figures"]["extra_two_qubit_gates"] == 0
+    (workload,) = device["workloads"]
+    cost = workload["cost"]
+    assert (workload["task"], workload["images"], cost["jobs"], cost["executions"]) == ("sampling", 1000, 1, 1000)
+    for arguments, said in (
+        (("iqp-digits", "--weights", "bound"), "has no trained weights"),
+        (("unet",), "of presets only Born machines are taken"),
+    ):
+        refused = run(*arguments, *search)
+        assert said in str(refused.exception)
+
+
+def test_all_pairs_are_not_called_easy() -> None:
+    made = Simulability.of(iqp(48, "all").circuit())
+    assert (made.bond, made.treewidth, made.easy) == (24, 47, False)
+    assert "not easy" in made.sentence

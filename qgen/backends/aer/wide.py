@@ -55,6 +55,11 @@ class Chain(NamedTuple):
         return min((cls._in_order(order, pairs, ranks) for order in orders), key=lambda chain: chain.numbers)
 
     @classmethod
+    def of_layer(cls, circuit: LayerCircuit) -> Chain:
+        """Return it for the circuit of a layer, taken apart into gates that Aer knows."""
+        return cls.of(_taken_apart(ideal_circuit(circuit.conditional.circuit)))
+
+    @classmethod
     def as_numbered(cls, circuit: QuantumCircuit) -> Chain:
         """Return the order in which the qubits are numbered."""
         return cls._in_order(np.arange(circuit.num_qubits), *_gates_on_pairs(circuit))

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from qgen.backends import Backend
 from qgen.circuits import LayerCircuit, ansatz
-from qgen.circuits.iqp import iqp
+from qgen.circuits.iqp import IQP, iqp
 from qgen.models.autoencoder.binary import BinaryAutoencoder, bernoulli_kl, straight_through
 from qgen.models.born.couplings import find_coupling
 from qgen.models.born.machine import BornMachine
@@ -80,12 +80,22 @@ def build_prior(
         return ProductPrior(bits)
     if settings.name == "boltzmann":
         return BoltzmannPrior(bits, settings.units, seed)
-    if settings.name == "iqp":
-        coupling = find_coupling(settings.coupling, bits + settings.hidden)
-        circuit: Any = iqp(bits, coupling, settings.hidden)
-    else:
-        circuit = without_inputs(ansatz(settings.ansatz, qubits=bits, layers=settings.layers))
+    circuit = prior_circuit(settings, bits)
+    assert circuit is not None
     return BornMachine(circuit, backend, 0, settings.scales, settings.strings, settings.samples, derive(seed, "angles"))
+
+
+def prior_circuit(settings: BornPriorSettings, bits: int) -> IQP | LayerCircuit | None:
+    """Return the circuit whose shots are codes; None: they are drawn without one.
+
+    Raises:
+        CircuitError, BackendError: there is no such circuit, or no such device.
+    """
+    if settings.name in ("product", "boltzmann"):
+        return None
+    if settings.name == "iqp":
+        return iqp(bits, find_coupling(settings.coupling, bits + settings.hidden), settings.hidden)
+    return without_inputs(ansatz(settings.ansatz, qubits=bits, layers=settings.layers))
 
 
 def without_inputs(circuit: LayerCircuit) -> LayerCircuit:

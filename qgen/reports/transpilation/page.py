@@ -69,7 +69,8 @@ def _header(report: TranspilationReport) -> Markup:
         f"{plural(report.two_qubit_bound, 'two-qubit gate')} where every qubit is coupled to every other",
     )
     lines = (element("p", "Transpilation report", class_="eyebrow"), element("h1", report.circuit))
-    return element("header", *lines, element("p", " · ".join(facts), class_="soft"))
+    said = "" if report.simulability is None else element("p", report.simulability.sentence.capitalize(), class_="soft")
+    return element("header", *lines, element("p", " · ".join(facts), class_="soft"), said)
 
 
 def _answer(report: TranspilationReport, ranked: Sequence[DeviceReport]) -> Markup:

@@ -19,6 +19,7 @@ from qgen.devices import Device
 from qgen.errors import BackendError
 from qgen.progress import ProgressCallback
 from qgen.reports.transpilation.result import DecouplingSummary, DeviceReport, TilingSummary, TranspilationReport
+from qgen.reports.transpilation.simulability import Simulability
 from qgen.reports.transpilation.simulation import check_prediction
 from qgen.reports.transpilation.workload import WorkloadSpec, estimate_workloads
 from qgen.transpilation.dynamical_decoupling import SequenceName, decouple
@@ -44,12 +45,14 @@ class ReportOptions:
         bindings: simulate the noise for this number of bindings of the parameters; 0: no simulation.
         decoupling: estimate the cost of this pulse sequence.
         tiles: count the copies that fit on the device.
+        simulability: say whether the circuit is easy to simulate.
     """
 
     workload: WorkloadSpec | None = None
     bindings: int = 0
     decoupling: SequenceName | None = None
     tiles: bool = False
+    simulability: bool = False
 
 
 def transpile_report(
@@ -129,7 +132,8 @@ def report_with_circuits(
         for device, results in zip(devices, searched, strict=True)
     )
     title = name or str(logical.name)
-    report = TranspilationReport(title, logical.num_qubits, logical.num_parameters, bound, reports)
+    hard = Simulability.of(circuit) if options is not None and options.simulability else None
+    report = TranspilationReport(title, logical.num_qubits, logical.num_parameters, bound, reports, hard)
     return report, tuple(results[0] for results in searched)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from qgen.reports.transpilation.simulability import Simulability
 from qgen.reports.transpilation.simulation import PredictionCheck
 from qgen.reports.transpilation.workload import Workload
 from qgen.transpilation import Success, TranspileResult
@@ -104,6 +105,7 @@ class TranspilationReport:
         parameters: number of open angles.
         two_qubit_bound: the fewest two-qubit gates that were reached with all-to-all coupling.
         devices: in the requested order.
+        simulability: whether it is easy to simulate; None: that was not asked.
     """
 
     circuit: str
@@ -111,6 +113,7 @@ class TranspilationReport:
     parameters: int
     two_qubit_bound: int
     devices: tuple[DeviceReport, ...]
+    simulability: Simulability | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, with the keys of docs/transpilation-report.md; dates in ISO format."""

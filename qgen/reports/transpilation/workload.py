@@ -30,6 +30,7 @@ class WorkloadSpec:
         circuits: bindings of its parameters per call and image.
         training_calls: calls in the forward pass of a training step.
         training_circuits: bindings per such call and image.
+        one_circuit: whether all images are shots of one circuit, as of a Born machine, and `shots` means nothing.
     """
 
     images: int = 64
@@ -39,6 +40,7 @@ class WorkloadSpec:
     circuits: int = 1
     training_calls: int = 1
     training_circuits: int = 1
+    one_circuit: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,9 @@ def estimate_workloads(
     def cost(circuits: int, jobs: int) -> WorkloadCost:
         return workload_cost(circuits * bases, spec.shots, jobs, length_us=length, rep_delay_us=delay)
 
+    if spec.one_circuit:
+        drawn = workload_cost(1, spec.images, length_us=length, rep_delay_us=delay)
+        return (Workload("sampling", None, spec.images, drawn),)
     costs = []
     if spec.calls:
         sampled = cost(spec.images * spec.calls * spec.circuits, spec.calls)
