@@ -16,6 +16,7 @@ from qgen.cli import (
     evaluate,
     export,
     jobs,
+    pool,
     runs,
     sample,
     schema,
@@ -117,5 +118,6 @@ app.command(epilog=data.EXAMPLES)(data.data)
 app.add_typer(backends.app, name="backends")
 app.command(epilog=transpile.EXAMPLES)(transpile.transpile)
 app.add_typer(study.app, name="study")
+app.add_typer(pool.app, name="pool")
 app.command(epilog=jobs.EXAMPLES)(jobs.jobs)
 app.command(epilog=devserver.EXAMPLES)(devserver.devserver)

@@ -87,11 +87,13 @@ class AdversarialGenerator:
 
     @staticmethod
     def absolute_paths(settings: GANSettings) -> Mapping[str, Any]:
-        """The name of the extractor, where it is the file of a classifier; the first stage, and what it is."""
+        """The name of the extractor, where it is the file of a classifier; a pool; the first stage, and what it is."""
         from qgen.data.sources import expand_home
         from qgen.models.features import shipped_classifiers
 
-        extractor, stage = settings.discriminator.extractor, first_stage_paths(settings.first_stage)
+        extractor, stage = settings.discriminator.extractor, dict(first_stage_paths(settings.first_stage))
+        if (pool := getattr(settings.generator, "pool", None)) is not None:
+            stage["generator"] = {"noise": f"pool:{expand_home(pool).resolve()}"}
         if extractor.family != "classifier" or extractor.member in shipped_classifiers():
             return stage
         file = expand_home(extractor.member)
@@ -101,8 +103,11 @@ class AdversarialGenerator:
 
     @staticmethod
     def identity(settings: GANSettings) -> Mapping[str, Any]:
-        """All but the place of the first stage."""
-        return {name: value for name, value in settings.plain().items() if name != "first_stage"}
+        """All but the places of the first stage and of a pool, whose content checkpoints know."""
+        plain = {name: value for name, value in settings.plain().items() if name != "first_stage"}
+        if getattr(settings.generator, "pool", None) is not None:
+            plain["generator"] = {**plain["generator"], "noise": "pool:"}
+        return plain
 
     @property
     def averaged(self) -> dict[str, nn.Parameter]:
@@ -148,6 +153,10 @@ class AdversarialGenerator:
 
         label = "real images that the discriminator scores above a sample"
         return (Trial("discriminator", label, "%", scores, run),)
+
+    def check_count(self, count: int) -> None:
+        """Refuse more images than a pool of latent numbers has codes; see `HasLimit`."""
+        self.network.generator.check_count(count)
 
     def discriminated(self, images: Tensor) -> Tensor:
         """Return what the discriminator takes of images (B, C, H, W): the images."""

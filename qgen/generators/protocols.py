@@ -276,6 +276,19 @@ class DrawsShots(Protocol):
         ...
 
 
+@runtime_checkable
+class HasLimit(Protocol):
+    """What a generator has beside if there may be a limit to the images of one request."""
+
+    def check_count(self, count: int) -> None:
+        """Refuse so many images.
+
+        Raises:
+            ConfigError: there are not so many.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class BuildContext:
     """All that a model is built from, beside its own settings.

@@ -20,7 +20,7 @@ from qgen.data.distributions import DISTRIBUTIONS
 from qgen.errors import RunError, exact_text
 from qgen.generators import Generator, image_seeds
 from qgen.generators.denoising import DenoisingGenerator
-from qgen.generators.protocols import DrawsShots
+from qgen.generators.protocols import DrawsShots, HasLimit
 from qgen.memory import format_bytes, free_memory
 from qgen.nn import QuantumLayer, bind_weights, compiled_later
 from qgen.progress import ProgressCallback
@@ -149,6 +149,8 @@ def sample_images(
     progress: ProgressCallback | None = None,
 ) -> torch.Tensor:
     """Return the images of `sample_run` with the same arguments: (count, C, H, W), float32, on the CPU."""
+    if isinstance(trained.generator, HasLimit):
+        trained.generator.check_count(count)
     trained.generator.network.to(device)
     kind = trained.generator.conditioning
     conditioning = None if kind is None else kind.examples(count)

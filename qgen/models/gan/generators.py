@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -13,6 +14,7 @@ from qgen.errors import ConfigError
 from qgen.interpolation import spherical
 from qgen.models.circuit_context import CircuitContext
 from qgen.models.gan.blocks import build_block
+from qgen.models.gan.latent_pool import LatentPool
 from qgen.models.gan.settings import ConvGeneratorSettings, PatchGeneratorSettings, StyleGeneratorSettings
 from qgen.nn import QuantumLayer, QuantumProbabilities
 from qgen.nn.initialisers import Uniform
@@ -38,6 +40,13 @@ class GeneratorNetwork(nn.Module, ABC):
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Draw latent numbers (count, L), float32, on the CPU."""
 
+    def check_count(self, count: int) -> None:
+        """Refuse so many images, of other latent numbers each, where there are not so many.
+
+        Raises:
+            ConfigError: there are fewer.
+        """
+
     def between(self, first: torch.Tensor, second: torch.Tensor, share: float) -> torch.Tensor:
         """Return latent numbers on the way from some to others: on the straight line, as befits uniform ones."""
         return torch.lerp(first, second, share)
@@ -46,12 +55,17 @@ class GeneratorNetwork(nn.Module, ABC):
 class ConvGenerator(GeneratorNetwork):
     """A block on the latent numbers, then convolutions that double the size until it is that of the image.
 
-    Latent numbers are uniform in [-1, 1]. Normalisations are by group, so that an image depends on no other one.
+    Latent numbers are uniform in [-1, 1], or codes of a pool, of -1 and 1. Normalisations are by group, so that an
+    image depends on no other one.
 
     Args:
         settings: what to build.
         shape: (C, H, W) of the images.
         context: where circuits run.
+
+    Raises:
+        ConfigError: the pool's codes have more or fewer bits than the block takes numbers.
+        RunError: the pool is missing or damaged.
     """
 
     def __init__(self, settings: ConvGeneratorSettings, shape: Shape, context: CircuitContext) -> None:
@@ -60,6 +74,7 @@ class ConvGenerator(GeneratorNetwork):
         sizes = _sizes(size)
         widths = [settings.channels * min(4, 2 ** (len(sizes) - 1 - level)) for level in range(len(sizes))]
         self.latents, self.circuits = settings.block.inputs, int(settings.block.kind == "quantum")
+        self.pool = None if settings.pool is None else LatentPool(Path(settings.pool), self.latents)
         self.block = build_block(settings.block, context)
         self.start = nn.Linear(settings.block.width, widths[0] * sizes[0] ** 2)
         self.first = (widths[0], sizes[0], sizes[0])
@@ -70,7 +85,13 @@ class ConvGenerator(GeneratorNetwork):
         self.out = nn.Conv2d(widths[-1], channels, 3, padding=1)
 
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        if self.pool is not None:
+            return self.pool.draw(count, generator)
         return 2 * torch.rand(count, self.latents, generator=generator) - 1
+
+    def check_count(self, count: int) -> None:
+        if self.pool is not None:
+            self.pool.check_count(count)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         maps: torch.Tensor = self.start(self.block(latents)).unflatten(1, self.first)

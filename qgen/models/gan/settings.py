@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from qgen.circuits import LayerCircuit
 from qgen.models.ansatz_settings import AnsatzSettings
 from qgen.models.autoencoder.settings import FirstStageSettings
 from qgen.models.features import ExtractorSettings
 from qgen.settings import Settings, WithKind
+
+#: Before the file of a prior pool.
+POOL = "pool:"
 
 
 class BlockSettings(AnsatzSettings):
@@ -56,12 +59,29 @@ class BlockSettings(AnsatzSettings):
 class ConvGeneratorSettings(Settings):
     """Latent numbers, a block, and convolutions that enlarge what it gives to an image."""
 
+    added: ClassVar[frozenset[str]] = frozenset({"noise"})
+
     kind: Literal["conv"] = "conv"
     """the kind of generator"""
+    noise: str = "uniform"
+    """what latent numbers are: `uniform` in [-1, 1], or `pool:FILE`: codes of `qgen pool draw`, 1 and -1, one taken at
+    random for each image (arXiv:2507.01886); the block takes as many numbers as a code has bits"""
     block: BlockSettings = BlockSettings()
     """what the latent numbers go through first"""
     channels: PositiveInt = 32
     """channels of the feature maps at the size of the image; twice as many at half the size, up to four times"""
+
+    @field_validator("noise")
+    @classmethod
+    def _check_noise(cls, text: str) -> str:
+        if (text != "uniform" and not text.removeprefix(POOL).strip()) or not text.startswith(("uniform", POOL)):
+            raise ValueError(f"latent numbers are `uniform` or `pool:FILE`, not {text!r}")
+        return text
+
+    @property
+    def pool(self) -> str | None:
+        """The file of a pool; None: latent numbers are uniform."""
+        return self.noise.removeprefix(POOL) if self.noise.startswith(POOL) else None
 
 
 class PatchGeneratorSettings(AnsatzSettings):
