@@ -105,9 +105,9 @@ def show(
     """Show one backend; of a device, its errors and its map too, and of a live one its queue."""
     from qgen.backends import backend_names
     from qgen.devices import open_device, simulated
-    from qgen.devices.figure import FIGURE_ENDINGS
+    from qgen.figures import ENDINGS
 
-    if figure and figure.suffix.lower() not in FIGURE_ENDINGS:
+    if figure and figure.suffix.lower() not in ENDINGS:
         raise typer.BadParameter(f"{str(figure)!r} does not end in .png, .svg or .pdf.", param_hint="--figure")
     check_outputs(figure)
     if name in backend_names() or name in _providers() or _is_import_path(name):

@@ -127,8 +127,10 @@ def _histograms(places: list[Axes], samples: list[_Samples]) -> None:
     edges, count = bin_edges(len(samples[0].values)), samples[0].values.shape[1]
     for number, place in zip(range(count), places, strict=False):
         drawn, *outlined = [density(sample.values[:, [number]], edges) for sample in samples]
-        look = {"facecolor": GENERATED, "edgecolor": figures.COLOURS[0], "linewidth": 0.6}
-        place.stairs(drawn, edges, fill=True, label=samples[0].legend, **look)
+        edge = figures.COLOURS[0]
+        place.stairs(
+            drawn, edges, fill=True, facecolor=GENERATED, edgecolor=edge, linewidth=0.6, label=samples[0].legend
+        )
         for heights, sample in zip(outlined, samples[1:], strict=True):
             place.stairs(heights, edges, color=REAL, linewidth=1.2, label=sample.legend)
         place.set(xlim=(-1, 1), ylim=(0, None), xlabel=_axis(number, count), ylabel="density")

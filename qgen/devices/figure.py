@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from qgen.devices.coordinates import Point, qubit_coordinates
 from qgen.devices.device import Coupler, Device, is_calibrated
 from qgen.errors import BackendError, QgenError
-from qgen.figures import ENDINGS as FIGURE_ENDINGS
-from qgen.figures import save_figure
+from qgen.figures import ENDINGS, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +63,7 @@ def draw_device(
 
     Args:
         device: to draw.
-        path: the file; its ending is one of `FIGURE_ENDINGS`.
+        path: the file; its ending is one of `ENDINGS`.
         chosen: physical qubits to highlight; the others fade.
         chosen_couplers: couplers to highlight, in either order; None: all between chosen qubits.
 
@@ -73,8 +72,8 @@ def draw_device(
         QgenError: the file has another ending or cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() not in FIGURE_ENDINGS:
-        raise QgenError(f"{str(path)!r} does not end in {', '.join(FIGURE_ENDINGS[:-1])} or {FIGURE_ENDINGS[-1]}.")
+    if path.suffix.lower() not in ENDINGS:
+        raise QgenError(f"{str(path)!r} does not end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}.")
     qubits, couplers = _checked_choice(device, chosen, chosen_couplers)
     try:
         save_figure(_draw(device, qubits, couplers), path, tight=False)
