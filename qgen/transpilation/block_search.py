@@ -17,19 +17,21 @@ from qgen.randomness import derive
 from qgen.transpilation.absorb_swaps import Step, absorb_steps
 from qgen.transpilation.block_routing import BlockRouter, Route, Run
 from qgen.transpilation.blocks import BlockCircuit
+from qgen.transpilation.resynthesis import resynthesize
 from qgen.transpilation.route_prices import route_prices
 
 #: States that the beam search keeps at the end, in turns; while places are changed it is one.
 _LAST_WIDTHS = (4, 16, 64)
 #: Changes of the first places that are tried for a circuit of `_USUAL_BLOCKS` or fewer; of a larger one, fewer.
-_CHANGES, _USUAL_BLOCKS = 1_500, 42
+#: And near good places.
+_CHANGES, _CHANGES_NEAR, _USUAL_BLOCKS = 1_500, 1_000, 42
 #: Blocks above which a circuit is left to Qiskit alone.
 MAX_BLOCKS = 2_000
 #: Rounds forwards and backwards from each first places.
 _ROUNDS = 2
 _SABRE_TRIALS = 4
-#: Of the annealing over first places at its start, in gates.
-_TEMPERATURE = 2.0
+#: Of the annealing over first places at its start, in gates; and near good places.
+_TEMPERATURE, _TEMPERATURE_NEAR = 2.0, 1.0
 #: Of every so many seeds, one begins with Sabre's places.
 _SABRE_EVERY = 4
 _FAR = 1e6
@@ -58,13 +60,17 @@ class _Device:
     near: list[list[int]]
 
 
-def route_blocks(blocks: BlockCircuit, target: Target, seed: int) -> RoutedCircuit | None:
+def route_blocks(
+    blocks: BlockCircuit, target: Target, seed: int, start: Sequence[int] | None = None
+) -> RoutedCircuit | None:
     """Route a circuit for a device; None if no route was found, or none is needed: all qubits are coupled.
 
     Args:
         blocks: of the circuit.
         target: the device.
         seed: equal seeds give equal routes.
+        start: the sites on which a good route begins; routes near by are compared by what each qubit of the device
+            loses. None: look everywhere, as if all qubits were alike.
     """
     pairs = blocks.blocks()
     coupling = target.build_coupling_map()
@@ -73,7 +79,7 @@ def route_blocks(blocks: BlockCircuit, target: Target, seed: int) -> RoutedCircu
     device = _device(coupling)
     if all(distance <= 1 for row in device.distances for distance in row):
         return None
-    wires, prices = len(blocks.ends), route_prices(pairs, target)
+    wires, prices = len(blocks.ends), route_prices(pairs, target, usual=start is None)
     router = BlockRouter(
         [block.wires for block in pairs],
         blocks.block_order(),
@@ -83,12 +89,17 @@ def route_blocks(blocks: BlockCircuit, target: Target, seed: int) -> RoutedCircu
         prices,
     )
     rng = random.Random(derive(seed, "route blocks"))
-    # Sabre's places lead to good routes, often the same; others to better and worse ones.
-    region = None if seed % _SABRE_EVERY == 0 else _random_region(device, wires, rng)
-    start = region or _sabre_layout(blocks.circuit, coupling, derive(seed, "sabre layout") % 2**31)
-    changes = max(1, _CHANGES * _USUAL_BLOCKS // max(len(pairs), _USUAL_BLOCKS))
-    route = _LocalSearch(router, device, rng, _TEMPERATURE * prices.gate).run(start, changes)
-    return None if route is None else _routed_circuit(blocks, route, target.num_qubits)
+    changes, temperature = _CHANGES, _TEMPERATURE
+    if start is not None:
+        changes, temperature = _CHANGES_NEAR, _TEMPERATURE_NEAR
+    elif seed % _SABRE_EVERY:
+        start = _random_region(device, wires, rng)
+    if start is None:
+        # Sabre's places lead to good routes, often the same; others to better and worse ones.
+        start = _sabre_layout(blocks.circuit, coupling, derive(seed, "sabre layout") % 2**31)
+    changes = max(1, changes * _USUAL_BLOCKS // max(len(pairs), _USUAL_BLOCKS))
+    route = _LocalSearch(router, device, rng, temperature * prices.gate.min()).run(start, changes)
+    return None if route is None else _routed_circuit(blocks, route, target.num_qubits, derive(seed, "resynthesis"))
 
 
 class _LocalSearch:
@@ -171,7 +182,7 @@ def _sabre_layout(circuit: QuantumCircuit, coupling: CouplingMap, seed: int) -> 
     return [found[qubit] for qubit in circuit.qubits]
 
 
-def _routed_circuit(blocks: BlockCircuit, route: Route, size: int) -> RoutedCircuit:
+def _routed_circuit(blocks: BlockCircuit, route: Route, size: int, seed: int) -> RoutedCircuit:
     circuit = QuantumCircuit(size, global_phase=blocks.circuit.global_phase, name=blocks.circuit.name)
     for operation, sites in absorb_steps(_steps(blocks, route)):
         if isinstance(operation, SwapGate):  # Qiskit would take it for a change of names
@@ -179,6 +190,7 @@ def _routed_circuit(blocks: BlockCircuit, route: Route, size: int) -> RoutedCirc
                 circuit.cx(*pair)
         else:
             circuit.append(operation, sites)
+    circuit = resynthesize(circuit, seed)
     return RoutedCircuit(circuit, route.start, tuple(route.end[wire] for wire in blocks.ends))
 
 

@@ -44,6 +44,8 @@ OTHER_METHODS = (
 #: Of the results that are the likeliest to succeed, and of those with the fewest gates, this many are moved to better
 #: qubits.
 MAX_MOVED = 12
+#: Of those routed by blocks, this many are routed anew near where they are.
+MAX_REROUTED = 12
 #: Seconds of a search. Level 3 takes that long for some circuits whose angles are numbers.
 MAX_SECONDS = 300.0
 _MAX_SEED = 2**63 - 1
@@ -145,9 +147,11 @@ def search(
         results = [attempt for attempt in attempts if not isinstance(attempt, BackendError)]
         chosen = _worth_moving(results)
         moved = parallel_map(partial(_move, task), chosen, _offset(progress, len(grid), total))
+        results += [result for result in moved if result is not None]
+        near = parallel_map(partial(_reroute, task), _worth_rerouting(results), _offset(progress, total, total))
     if progress:
         progress(total, total)
-    return sorted(results + [result for result in moved if result is not None], key=_rank)
+    return sorted(results + [result for result in near if result is not None], key=_rank)
 
 
 def qiskit_default(results: Sequence[TranspiledCircuit]) -> TranspiledCircuit:
@@ -188,6 +192,18 @@ def _move(task: _Task, transpiled: TranspiledCircuit) -> TranspiledCircuit | Non
     return moved if _success(moved) > _success(transpiled) else None
 
 
+def _reroute(task: _Task, transpiled: TranspiledCircuit) -> TranspiledCircuit | None:
+    """Look for a better route near that of a circuit; None if there is none."""
+    began, options = time.perf_counter(), transpiled.result.options
+    try:
+        isa = run_block_routing(task.merged, task.blocks, task.target, options, transpiled.result.layout)
+    except BackendError:
+        return None
+    near = _evaluate(task, options, isa, moved=True, began=began)
+    best = max((near, _move(task, near) or near, transpiled), key=_success)
+    return None if best is transpiled else best
+
+
 def _evaluate(
     task: _Task, options: TranspileOptions, isa: QuantumCircuit, moved: bool, began: float
 ) -> TranspiledCircuit:
@@ -209,6 +225,12 @@ def _worth_moving(results: Sequence[TranspiledCircuit]) -> list[TranspiledCircui
     for one in some + by_blocks:
         distinct.setdefault(_signature(one), one)
     return list(distinct.values())
+
+
+def _worth_rerouting(results: Sequence[TranspiledCircuit]) -> list[TranspiledCircuit]:
+    """Select the best that were routed by blocks, one of each layout."""
+    by_blocks = [one for one in sorted(results, key=_rank) if one.result.options.routing_method == BLOCKS]
+    return list({one.result.layout: one for one in reversed(by_blocks)}.values())[::-1][:MAX_REROUTED]
 
 
 def _without_duplicates(results: Sequence[TranspiledCircuit]) -> list[TranspiledCircuit]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,7 +190,11 @@ def run_preset(
 
 
 def run_block_routing(
-    circuit: QuantumCircuit, blocks: BlockCircuit | None, target: Target, options: TranspileOptions
+    circuit: QuantumCircuit,
+    blocks: BlockCircuit | None,
+    target: Target,
+    options: TranspileOptions,
+    start: Sequence[int] | None = None,
 ) -> QuantumCircuit:
     """Lay out and route a circuit by its blocks, and translate and optimise the result as Qiskit's preset does.
 
@@ -199,12 +203,13 @@ def run_block_routing(
         blocks: of the circuit; see `find_blocks`.
         target: the device.
         options: of the transpilation; its methods are not looked at.
+        start: physical qubits on which a good route begins; see `route_blocks`.
 
     Raises:
         BackendError: the circuit is not one of gates alone, all qubits of the device are coupled, or there is no route.
     """
     try:
-        routed = None if blocks is None else route_blocks(blocks, target, options.seed)
+        routed = None if blocks is None else route_blocks(blocks, target, options.seed, start)
     except QiskitError as error:  # of Sabre's layout
         raise BackendError(f"the transpiler cannot fit this circuit to the device: {error.message}") from error
     if routed is None:

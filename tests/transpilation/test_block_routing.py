@@ -173,25 +173,30 @@ def test_a_route_is_priced_as_a_schedule_of_its_gates(seed: int, coupling: str) 
     gates, more = [rng.choice((1, 2, 3)) for _ in pairs], [rng.choice((0, 1)) for _ in pairs]
     order = [frozenset(j for j in range(k) if set(pairs[j]) & set(pairs[k])) for k in range(10)]
     neighbours, distances = graph(COUPLINGS[coupling], SITES)
-    prices = Prices(np.array(gates, np.int32), gate=0.01, seconds=1e-7, waiting=3e3)
+    lost = np.random.default_rng(seed)
+    gate, seconds = (
+        one + one.T for one in (lost.uniform(0, 0.02, (SITES, SITES)), lost.uniform(0, 1e-7, (SITES, SITES)))
+    )
+    waiting, reading = lost.uniform(0, 3e3, SITES), lost.uniform(0, 0.1, SITES)
+    prices = Prices(np.array(gates, np.int32), gate, seconds, waiting, reading)
     route = BlockRouter(pairs, order, more, neighbours, distances, prices).route(rng.sample(range(SITES), 4), 2, rng)
     sites, steps = list(route.start), []
     for move in route.moves:
         first, second = (sites[wire] for wire in pairs[move.block]) if isinstance(move, Run) else move.sites
         wires = [wire for wire, site in enumerate(sites) if site in (first, second)]
-        if isinstance(move, Run):
-            steps.append((wires, gates[move.block] + more[move.block] * move.swap))
-        else:
-            steps.append((wires, 1 + len(wires)))
+        count = gates[move.block] + more[move.block] * move.swap if isinstance(move, Run) else 1 + len(wires)
+        after = {first: second, second: first} if not isinstance(move, Run) or move.swap else {}
+        waits = {wire: waiting[after.get(sites[wire], sites[wire])] for wire in wires}
+        steps.append((waits, count * gate[first, second], count * seconds[first, second]))
         if not isinstance(move, Run) or move.swap:
             sites = [{first: second, second: first}.get(site, site) for site in sites]
-    clock, idle = [0.0] * 4, 0.0
-    for wires, count in reversed(steps):  # from the end
-        start = max(clock[wire] for wire in wires)
-        idle += sum(start - clock[wire] for wire in wires)
-        for wire in wires:
-            clock[wire] = start + 1e-7 * count
-    assert route.price == pytest.approx(0.01 * sum(count for _, count in steps) + 3e3 * idle, rel=1e-9)
+    clock, price = [0.0] * 4, sum(reading[site] for site in sites)
+    for waits, lost_here, length in reversed(steps):  # from the end
+        start = max(clock[wire] for wire in waits)
+        price += lost_here + sum((start - clock[wire]) * rate for wire, rate in waits.items())
+        for wire in waits:
+            clock[wire] = start + length
+    assert route.price == pytest.approx(price, rel=1e-9)
 
 
 def test_controls_of_one_wire_come_in_any_order() -> None:

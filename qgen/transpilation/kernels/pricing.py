@@ -15,20 +15,22 @@ class Prices(NamedTuple):
 
     Attributes:
         block_gates: (B,), two-qubit gates of each block.
-        gate: lost by a two-qubit gate, and the one-qubit gates beside it.
-        seconds: of the same.
-        waiting: lost by a qubit that waits for a second.
+        gate: (S, S), lost by a two-qubit gate on two sites, and the one-qubit gates beside it.
+        seconds: (S, S), of the same.
+        waiting: (S,), lost by a qubit that waits there for a second.
+        reading: (S,), lost by reading it.
     """
 
     block_gates: np.ndarray
-    gate: float
-    seconds: float
-    waiting: float
+    gate: np.ndarray
+    seconds: np.ndarray
+    waiting: np.ndarray
+    reading: np.ndarray
 
 
 @kernel
 def route_price(problem: Any, prices: Any, moves: Any, count: int, end: Any) -> float:
-    """Price a route: its gates, and what its wires wait until all are read, everything being as late as possible.
+    """Price a route: its gates, what its wires wait, everything being as late as possible, and reading all of them.
 
     Args:
         problem: a `Problem`.
@@ -39,9 +41,10 @@ def route_price(problem: Any, prices: Any, moves: Any, count: int, end: Any) -> 
     """
     size = len(problem.neighbour_ends) - 1
     wire_of, began, sites = np.full(size, -1, np.int32), np.zeros(size), end.copy()
-    all_gates, waited = 0, 0.0
+    price = 0.0
     for wire in range(len(sites)):
         wire_of[sites[wire]] = wire
+        price += prices.reading[sites[wire]]
     for k in range(count):
         move = moves[k]
         if move < FIRST_SWAP:
@@ -57,12 +60,12 @@ def route_price(problem: Any, prices: Any, moves: Any, count: int, end: Any) -> 
         start = max(began[a], began[b])
         for site in (a, b):
             if wire_of[site] >= 0:
-                waited += start - began[site]
-        all_gates += gates
-        began[a] = began[b] = start + gates * prices.seconds
+                price += (start - began[site]) * prices.waiting[site]
+        price += gates * prices.gate[a, b]
+        began[a] = began[b] = start + gates * prices.seconds[a, b]
         if exchanged:
             wire_of[a], wire_of[b] = wire_of[b], wire_of[a]
             for site in (a, b):
                 if wire_of[site] >= 0:
                     sites[wire_of[site]] = site
-    return all_gates * prices.gate + waited * prices.waiting
+    return price
