@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from qiskit import QuantumCircuit
@@ -144,11 +144,10 @@ def emit(
 
     def turn() -> None:
         for k, others in list(left.items()):
-            support = np.flatnonzero(rotations.x[k] | rotations.z[k])
-            if len(support) == 1 and not any(one in left for one in others):
-                label = rotations[k].to_label()
-                sign, axis = (-1 if label.startswith("-") else 1), label.replace("I", "").strip("-")
-                getattr(circuit, f"r{axis.lower()}")(sign * program.angles[k], int(support[0]))
+            place = _place(rotations[k])
+            if place is not None and not any(one in left for one in others):
+                sign = -1 if place.negative else 1
+                getattr(circuit, f"r{place.axis.lower()}")(sign * program.angles[k], place.qubit)
                 del left[k]
 
     turn()
@@ -159,18 +158,29 @@ def emit(
             rotations, last = (some.evolve(gate, qubits, frame="s") for some in (rotations, last))
         turn()
     for qubit in range(circuit.num_qubits):
-        x, z = (last[2 * qubit + k].to_label() for k in range(2))
-        signs, axes = [one.startswith("-") for one in (x, z)], [one.replace("I", "").strip("-") for one in (x, z)]
-        if any(
-            not (one.x[qubit] | one.z[qubit]) or len(axis) != 1
-            for one, axis in zip(last[2 * qubit : 2 * qubit + 2], axes, strict=True)
-        ):
-            raise ValueError("these gates leave another Clifford operator")
-        for name in _local_cliffords()[axes[0], signs[0], axes[1], signs[1]]:
+        x, z = (_place(last[2 * qubit + k]) for k in range(2))
+        if left or x is None or z is None or not x.qubit == z.qubit == qubit:
+            raise ValueError("these gates lead to another unitary")
+        for name in _local_cliffords()[x.axis, x.negative, z.axis, z.negative]:
             getattr(circuit, name)(qubit)
-    if left:
-        raise ValueError("these gates leave rotations undone")
     return circuit
+
+
+class _Place(NamedTuple):
+    """A Pauli operator of one qubit."""
+
+    qubit: int
+    axis: str
+    negative: bool
+
+
+def _place(pauli: Pauli) -> _Place | None:
+    """Return where a Pauli operator is; None if it is on several qubits."""
+    support = np.flatnonzero(pauli.x | pauli.z)
+    if len(support) != 1:
+        return None
+    label = pauli.to_label()
+    return _Place(int(support[0]), label.strip("-I"), label.startswith("-"))
 
 
 #: Gates in the order of time that make a Pauli Z; those that undo them.
@@ -178,9 +188,9 @@ _TO_Z = {"X": (("h",), ("h",)), "Y": (("sx",), ("sxdg",)), "Z": ((), ())}
 
 
 def _controlled(pair: tuple[int, int], paulis: str) -> list[tuple[str, list[int]]]:
-    (first, second), (p, q) = pair, paulis
+    (first, second), p, q = pair, paulis[0], paulis[1]
     if q == "Z":
-        (first, second), (p, q) = (second, first), (q, p)
+        first, second, p, q = second, first, q, p
     there, back = _TO_Z[p]
     name = f"c{q.lower()}"
     return [*((one, [first]) for one in there), (name, [first, second]), *((one, [first]) for one in back)]
@@ -196,14 +206,11 @@ def _local_cliffords() -> dict[tuple[str, bool, str, bool], tuple[str, ...]]:
     )
     for word in words:
         gates = tuple(one for one in word if one)
-        images = []
-        for axis in "XZ":
-            pauli = Pauli(axis)
-            for gate in reversed(gates):
-                pauli = pauli.evolve(get_standard_gate_name_mapping()[gate], frame="h")
-            label = pauli.to_label()
-            images += [label.strip("-"), label.startswith("-")]
-        found.setdefault((images[0], images[1], images[2], images[3]), gates)  # type: ignore[arg-type]
+        x, z = Pauli("X"), Pauli("Z")
+        for gate in reversed(gates):
+            x, z = (one.evolve(get_standard_gate_name_mapping()[gate], frame="h") for one in (x, z))
+        of_x, of_z = (one.to_label() for one in (x, z))
+        found.setdefault((of_x[-1], of_x.startswith("-"), of_z[-1], of_z.startswith("-")), gates)
     return found
 
 

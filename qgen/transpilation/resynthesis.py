@@ -144,7 +144,7 @@ def _search(
         _WIDTH,
         gates,
     )
-    return None if count < 0 else (before, list(_gates(gates[:count], couplers)))
+    return None if count < 0 else (before, list(_gates(gates[:count].tolist(), couplers)))
 
 
 def _gates(numbers: Sequence[int], couplers: Sequence[tuple[int, ...]]) -> Iterator[tuple[tuple[int, int], str]]:
@@ -156,14 +156,14 @@ def _gates(numbers: Sequence[int], couplers: Sequence[tuple[int, ...]]) -> Itera
 def _numbers(paulis: PauliList) -> np.ndarray:
     """Return operators as numbers; see `kernels.frames`."""
     bits = 1 << np.arange(paulis.num_qubits, dtype=np.uint32)
-    return (paulis.x @ bits | (paulis.z @ bits) << BITS).astype(np.uint32)
+    return np.asarray(paulis.x @ bits | (paulis.z @ bits) << BITS, np.uint32)
 
 
 def _spans(couplers: Sequence[tuple[int, ...]], qubits: int) -> np.ndarray:
     """For each set of qubits, as bits, the couplers of the smallest tree that connects them; of none, 0."""
     graph = rx.PyGraph(multigraph=False)
     graph.add_nodes_from(range(qubits))
-    graph.add_edges_from_no_data(couplers)
+    graph.add_edges_from_no_data([(pair[0], pair[1]) for pair in couplers])
     spans = np.full(1 << qubits, 1e3)
     spans[0] = 0.0
     connected = [
