@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +44,7 @@ from qgen.backends.statevector.threads import run_all, shares
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+MOST_KEPT = 8  # rows of weights whose observables wait for a gradient
 
 
 class _Wanted(NamedTuple):
@@ -84,6 +86,8 @@ class Exact:
         check_wires(program.wires, self._lanes, self.dtype)
         self._planner = Planner(program, self.dtype, division)
         self._wants: dict[tuple[bool, bool], _Wanted] = {}
+        self._records = False  # from the first gradient on, values leave their observables to it
+        self._kept, self._lock = dict[bytes, tuple[Plan, ObservableVectors]](), Lock()
 
     def values(self, point: Point) -> Doubles:
         """Return the values (N, O)."""
@@ -96,10 +100,11 @@ class Exact:
         return values
 
     def _values(self, run: _Run, values: Doubles) -> None:
-        plan = run.plan
+        plan, records = run.plan, self._records and run.row >= 0 and run.plan.keeps
         parts = shares(plan.tiles, plan.parts)
-        with plan.observables[0].lend(1) as (memory,), plan.works[0].lend(_workers(len(parts))) as works:
-            _run_observables(run, memory, back=False)
+        memory = plan.observables[records].take()
+        with plan.works[0].lend(_workers(len(parts))) as works:
+            _run_observables(run, memory, back=records)
 
             def on_tiles(part: int, worker: int) -> None:
                 for first, last in self._built(run, parts[part], works[worker], back=False):
@@ -108,6 +113,34 @@ class Exact:
                     )
 
             _each(parts, len(works), on_tiles)
+        if records:
+            self._keep(run, memory)
+        else:
+            plan.observables[0].give(memory)
+
+    def _keep(self, run: _Run, memory: ObservableVectors) -> None:
+        """Keep observables at the meeting for a gradient at the same weights."""
+        with self._lock:
+            before = self._kept.pop(self._key(run), None)
+            self._kept[self._key(run)] = run.plan, memory
+            dropped = [] if before is None else [before]
+            while len(self._kept) > MOST_KEPT:
+                dropped.append(self._kept.pop(next(iter(self._kept))))
+        for plan, one in dropped:
+            plan.observables[1].give(one)
+
+    def _taken(self, run: _Run) -> ObservableVectors:
+        """Return observables at the meeting, with what their way back needs, in memory of `plan.observables[1]`."""
+        with self._lock:
+            kept = self._kept.pop(self._key(run), None)
+        if kept is not None and kept[0] is run.plan:
+            return kept[1]
+        memory = run.plan.observables[1].take()
+        _run_observables(run, memory, back=True)
+        return memory
+
+    def _key(self, run: _Run) -> bytes:
+        return run.angles[~self.program.own_columns].tobytes()
 
     def _built(self, run: _Run, part: tuple[int, int], work: Work, back: bool) -> Iterator[tuple[int, int]]:
         """Yield a part's tiles all at once, or one after the other once their blocks' own matrices are built."""
@@ -131,7 +164,7 @@ class Exact:
             inputs: whether angles that depend on the inputs want a gradient.
             weights: whether the others want one.
         """
-        wanted, point = self._wanted(inputs, weights), _contiguous(point)
+        wanted, point, self._records = self._wanted(inputs, weights), _contiguous(point), True
         upstream = np.ascontiguousarray(upstream, dtype=np.float64)
         d_shared = np.zeros((len(point.first), self.program.columns))
         d_own = np.zeros(point.angles.shape)
@@ -151,8 +184,8 @@ class Exact:
         to_states = wanted.prefix or bool((wanted.blocks & on_states).any())
         parts = shares(plan.tiles, plan.parts)
         d_matrices = np.zeros((len(parts), blocks, 16, 16))
-        with plan.observables[1].lend(1) as (memory,), plan.works[1].lend(_workers(len(parts))) as works:
-            _run_observables(run, memory, back=True)
+        memory = self._taken(run)
+        with plan.works[1].lend(_workers(len(parts))) as works:
             memory.adjoints[:] = 0
             adjoints = memory.adjoints if len(memory.adjoints) else memory.states[None]  # of no tiles
 
@@ -174,6 +207,7 @@ class Exact:
                 for part in range(1, len(parts)):
                     adjoints[0] += adjoints[part]
                 found.append(self._observables_back(run, wanted, memory))
+        plan.observables[1].give(memory)
         if run.row >= 0:
             which = plan.shared[wanted.blocks[plan.shared]]
             pull_back_shared(self.program.blocks, run.angles, which, np.concatenate(found), d_shared[run.row])

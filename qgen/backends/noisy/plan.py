@@ -22,7 +22,7 @@ from qgen.backends.noisy.pictures import (
 from qgen.backends.noisy.program import NoisyProgram
 from qgen.backends.noisy.split_path import is_split
 from qgen.backends.noisy.tiles import Tables, Work
-from qgen.backends.noisy.vectors import ObservableVectors, Pool, observable_vectors, work
+from qgen.backends.noisy.vectors import MOST_IDLE, ObservableVectors, Pool, observable_vectors, work
 from qgen.backends.statevector.cpu_engine import LANES
 
 Integers = npt.NDArray[np.int64]
@@ -51,6 +51,7 @@ class Plan:
         tiles: of samples.
         parts: shares of these with sums of their own, so that results do not depend on the number of threads.
         works, observables: memory for values, and for gradients.
+        keeps: whether observables have a way to go, and are small enough to wait for a gradient.
     """
 
     pictures: Pictures
@@ -65,6 +66,7 @@ class Plan:
     parts: int
     works: tuple[Pool[Work], Pool[Work]]
     observables: tuple[Pool[ObservableVectors], Pool[ObservableVectors]]
+    keeps: bool
 
 
 class Planner:
@@ -138,6 +140,7 @@ class Planner:
             parts,
             (self._works(pictures, len(spread), back=False), self._works(pictures, len(spread), back=True)),
             (self._observables(pictures, 0), self._observables(pictures, sums)),
+            0 < self._observable_bytes(pictures, sums) <= MOST_IDLE,
         )
 
     def _works(self, pictures: Pictures, spread: int, back: bool) -> Pool[Work]:
@@ -146,6 +149,10 @@ class Planner:
         if key not in self._work_pools:
             self._work_pools[key] = Pool(partial(work, *key, self._lanes, self._dtype))
         return self._work_pools[key]
+
+    def _observable_bytes(self, pictures: Pictures, parts: int) -> int:
+        path, tiles = pictures.observables, 0 if pictures.whole else self._observable_tiles
+        return tiles * ((1 + parts) * path.rows + path.copies) * self._lanes * self._dtype.itemsize
 
     def _observables(self, pictures: Pictures, parts: int) -> Pool[ObservableVectors]:
         path, tiles = pictures.observables, 0 if pictures.whole else self._observable_tiles

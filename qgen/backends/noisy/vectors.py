@@ -46,7 +46,13 @@ class Pool(Generic[Memory]):
         """Lend several for the length of a `with`; what an error interrupts is not kept."""
         lent = [self.take() for _ in range(count)]
         yield lent
-        self._idle.extend(memory for memory in lent if sum(array.nbytes for array in memory) <= MOST_IDLE)
+        for memory in lent:
+            self.give(memory)
+
+    def give(self, memory: Memory) -> None:
+        """Give memory back that was taken."""
+        if sum(array.nbytes for array in memory) <= MOST_IDLE:
+            self._idle.append(memory)
 
 
 def check_wires(wires: int, lanes: int, dtype: np.dtype[Any]) -> None:

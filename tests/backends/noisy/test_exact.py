@@ -92,6 +92,25 @@ def test_all_divisions_agree_undone_or_kept_in_parts_or_whole_split_or_not(
 
 @given(circuit=CIRCUITS, seed=SEEDS)
 @examples(15)
+def test_a_gradient_is_the_same_whatever_was_evaluated_before(circuit: LayerCircuit, seed: int) -> None:
+    """Values leave observables to the gradient at the same weights; the next one, and others, find none."""
+    program, *_, rng = drawn(circuit, seed)
+    samples = int(rng.integers(1, 40))
+    points = [random_point(program, samples, int(rng.integers(1, 4)), rng) for _ in range(3)]
+    upstream = rng.normal(size=(samples, program.observables))
+    exact = Exact(program)
+    for k in rng.integers(0, 3, 12):
+        alone = Exact(program)
+        if rng.random() < 0.6:
+            np.testing.assert_array_equal(exact.values(points[k]), alone.values(points[k]))
+        else:
+            found, wanted = (one.gradients(points[k], upstream, True, True) for one in (exact, alone))
+            for a, b in zip(found, wanted, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+@given(circuit=CIRCUITS, seed=SEEDS)
+@examples(15)
 def test_a_batch_with_several_rows_of_weights_is_its_parts(circuit: LayerCircuit, seed: int) -> None:
     program, *_, rng = drawn(circuit, seed)
     samples = int(rng.integers(1, 20))
