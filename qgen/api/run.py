@@ -19,6 +19,7 @@ from qgen.data.distributions import DISTRIBUTIONS
 from qgen.errors import BudgetError
 from qgen.progress import make_console, progress_bar
 from qgen.runs import Run, RunConfig, find_run
+from qgen.runs.hub import SCHEME, pull_folder
 from qgen.sampling import (
     Trained,
     asking_captions,
@@ -41,11 +42,14 @@ def load(run: str | Path | None = None) -> TrainedRun:
     """Return a run.
 
     Args:
-        run: its folder; None: the one under `runs` that was trained last.
+        run: its folder; or `hf://user/name` on the Hugging Face hub, perhaps with `@revision`, which is downloaded into
+            the hub's cache (extra `hub`); None: the one under `runs` that was trained last.
 
     Raises:
         RunError: there is none.
     """
+    if isinstance(run, str) and run.startswith(SCHEME):
+        run = pull_folder(run)
     return TrainedRun(find_run(None if run is None else Path(run)))
 
 
@@ -205,21 +209,29 @@ class TrainedRun:
         with closing(trained.backend):
             return trained.generator.describe()
 
-    def export(self, out: str | Path | None = None) -> TrainedRun:
+    def export(self, out: str | Path | None = None, push: str | None = None, public: bool = False) -> TrainedRun:
         """Write its averaged weights, its settings and a model card into a new folder, as `qgen export` does.
 
         Args:
             out: the folder; None: `exports/` and its name.
+            push: a repository of the Hugging Face hub to upload it to, as `user/name` (extra `hub`); None: none.
+            public: whether that repository, if it is a new one, can be seen by everybody.
 
         Returns:
             The export, which gives the same samples.
 
         Raises:
-            RunError: it has no checkpoint, there is something at `out`, or it cannot be written.
+            RunError: it has no checkpoint, there is something at `out`, or it cannot be written; the hub refuses it.
         """
         from qgen.runs.exporting import export_run
+        from qgen.runs.hub import check_push, push_folder
 
-        return TrainedRun(export_run(self._run, None if out is None else Path(out)).run)
+        if push is not None:
+            check_push(push)
+        made = export_run(self._run, None if out is None else Path(out)).run
+        if push is not None:
+            push_folder(made.path, push, public)
+        return TrainedRun(made)
 
     @contextmanager
     def _opened(

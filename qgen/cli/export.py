@@ -22,6 +22,13 @@ def export(
         Path | None, typer.Argument(metavar="[RUN]", help="The folder of a run; default: the latest.")
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="A new folder; default: exports/NAME.")] = None,
+    push: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USER/NAME", help="Upload it to the Hugging Face hub as well, where only you see it (extra `hub`)."
+        ),
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="A new repository there is for everybody.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Export a run: averaged weights (safetensors), settings, metrics and a model card, README.md.
@@ -31,15 +38,21 @@ def export(
     """
     from qgen.runs import find_run
 
+    if public and push is None:
+        raise typer.BadParameter("it is about a repository of --push.", param_hint="--public")
     found = find_run(run)
     if out is not None:
         check_folder(out)
 
     from qgen.runs.exporting import export_run
+    from qgen.runs.hub import check_push, push_folder
 
+    if push is not None:
+        check_push(push)
     made = export_run(found, out)
+    pushed = None if push is None else push_folder(made.run.path, push, public)
     if as_json:
-        print_json({"run": str(found.path)} | made.plain())
+        print_json({"run": str(found.path)} | made.plain() | ({"pushed": pushed} if pushed else {}))
         return
     console = make_console()
     folder = made.run.path
@@ -49,3 +62,5 @@ def export(
     for line in made.needs:
         console.print(f"it needs {line}", soft_wrap=True)
     console.print(f"samples of it: qgen sample {folder}", soft_wrap=True)
+    if pushed:
+        console.print(f'pushed: {pushed}; qgen.load("hf://{push}") loads it', soft_wrap=True)
