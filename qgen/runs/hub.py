@@ -1,4 +1,4 @@
-"""Exports on the Hugging Face hub: pushed where a user asks for it, pulled where `hf://user/name` is named (extra `hub`).
+"""Exports on the Hugging Face hub (extra `hub`): pushed where a user asks for it, pulled where `hf://` is named.
 
 huggingface_hub keeps the account's token, and nothing here reads it.
 """
