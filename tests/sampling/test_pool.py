@@ -90,8 +90,9 @@ def test_a_gan_takes_its_noise_from_a_pool(tmp_path: Path) -> None:
         sample_images(made, 51)
     with pytest.raises(ConfigError, match="codes of 5 bits, and the generator's block takes 6 numbers"):
         build_generator(read_config("gan-classical", [noise, "model.generator.block.width=6"]), (1, 8, 8))
-    with pytest.raises(ConfigError, match="`uniform` or `pool:FILE`, not 'gauss'"):
-        read_config("gan-classical", ["model.generator.noise=gauss"])
+    for unknown in ("gauss", "uniformly", "pool:"):
+        with pytest.raises(ConfigError, match=f"`uniform` or `pool:FILE`, not '{unknown}'"):
+            read_config("gan-classical", [f"model.generator.noise={unknown}"])
     # A pool of another circuit in its place.
     file.unlink()
     draw_pool(open_trained(born(tmp_path / "other", "model.prior.coupling=line")), file, 50)

@@ -74,7 +74,7 @@ class ConvGeneratorSettings(Settings):
     @field_validator("noise")
     @classmethod
     def _check_noise(cls, text: str) -> str:
-        if (text != "uniform" and not text.removeprefix(POOL).strip()) or not text.startswith(("uniform", POOL)):
+        if text != "uniform" and not (text.startswith(POOL) and text.removeprefix(POOL).strip()):
             raise ValueError(f"latent numbers are `uniform` or `pool:FILE`, not {text!r}")
         return text
 
