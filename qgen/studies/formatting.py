@@ -16,12 +16,20 @@ _MAX_DECIMALS = 6
 
 
 def format_mean(mean: Estimate | None, share: bool = False, signed: bool = False) -> str:
-    """Format a mean and the half-width of its interval, as in "12.3 ± 4.5"; shares in percent."""
+    """Format a mean and its interval; shares in percent.
+
+    "12.3 ± 4.5" is its half-width; where an end was moved to what the mean can be, "98 [91, 100]" are both ends.
+    """
     if mean is None:
         return UNKNOWN
     decimals = _decimals(mean, share)
     text = _number(mean.mean, share, decimals, signed)
-    return text if mean.high is None else f"{text} ± {_number(mean.high - mean.mean, share, decimals)}"
+    if mean.low is None or mean.high is None:
+        return text
+    above, below = mean.high - mean.mean, mean.mean - mean.low
+    if not math.isclose(above, below, rel_tol=1e-6, abs_tol=1e-12):
+        return f"{text} [{', '.join(_number(end, share, decimals, signed) for end in (mean.low, mean.high))}]"
+    return f"{text} ± {_number(above, share, decimals)}"
 
 
 def format_difference(mean: Estimate, share: bool = False) -> str:
@@ -82,7 +90,7 @@ def _number(value: float, share: bool, decimals: int, signed: bool = False) -> s
 
 def _decimals(mean: Estimate, share: bool) -> int:
     """Return the decimals that show the larger of a mean and its half-width with three digits."""
-    half_width = 0.0 if mean.high is None else mean.high - mean.mean
+    half_width = 0.0 if mean.high is None or mean.low is None else max(mean.high - mean.mean, mean.mean - mean.low)
     size = max(abs(mean.mean), half_width) * (100 if share else 1)
     if not size:
         return 1

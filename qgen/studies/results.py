@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qgen.runs.rows import read_rows
+from qgen.studies.statistics import ANYTHING
 from qgen.studies.tasks import Cell, TrainTask, cell_run
 from qgen.training import metrics
 
@@ -34,6 +35,11 @@ class Metric:
     lower_is_better: bool
     share: bool
     meaning: str
+
+    @property
+    def within(self) -> tuple[float, float]:
+        """What a mean of it can be."""
+        return (0.0, 1.0) if self.share else ANYTHING
 
 
 METRICS = (

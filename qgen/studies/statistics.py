@@ -10,6 +10,9 @@ from typing import Literal
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+ANYTHING = (-math.inf, math.inf)
+#: Repetitions from which on charts show intervals; those of fewer fill the chart, and each one is shown instead.
+ENOUGH = 4
 #: Confidence level of intervals.
 CONFIDENCE = 0.95
 #: Differences with a smaller relative spread are equal up to rounding.
@@ -35,8 +38,13 @@ class Estimate:
     high: float | None
 
 
-def estimate(values: Sequence[float | None]) -> Estimate | None:
-    """Estimate the mean of repetitions, with its interval; None without any value."""
+def estimate(values: Sequence[float | None], within: tuple[float, float] = ANYTHING) -> Estimate | None:
+    """Estimate the mean of repetitions, with its interval; None without any value.
+
+    Args:
+        values: of each repetition; None where it is missing.
+        within: what the mean can be, as 0 to 1 of a share: the interval ends there, too.
+    """
     known = [value for value in values if value is not None]
     if not known:
         return None
@@ -44,7 +52,8 @@ def estimate(values: Sequence[float | None]) -> Estimate | None:
     if len(known) < 2:
         return Estimate(tuple(values), mean, None, None)
     half_width = float(stdtrit(len(known) - 1, (1 + CONFIDENCE) / 2)) * _standard_error(known)
-    return Estimate(tuple(values), mean, mean - half_width, mean + half_width)
+    low, high = max(mean - half_width, min(mean, within[0])), min(mean + half_width, max(mean, within[1]))
+    return Estimate(tuple(values), mean, low, high)
 
 
 def paired_p_value(differences: Sequence[float]) -> float | None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from qgen.studies.formatting import format_mean
 from qgen.studies.statistics import estimate, holm, paired_p_value, verdict
 
 numbers = st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-6)
@@ -43,6 +44,23 @@ def test_intervals_hold_the_mean_as_often_as_they_say(rng: np.random.Generator) 
         assert found.high is not None
         held += found.low < 1.5 < found.high
     assert 0.93 < held / 4000 < 0.97
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=5))
+def test_an_interval_ends_where_the_mean_cannot_be(values: list[float]) -> None:
+    free, share = estimate(values), estimate(values, (0.0, 1.0))
+    assert free is not None
+    assert share is not None
+    assert free.low is not None
+    assert free.high is not None
+    assert (share.low, share.high) == (min(max(free.low, 0.0), share.mean), max(min(free.high, 1.0), share.mean))
+    text = format_mean(share, share=True)
+    assert ("±" in text) != ("[" in text)
+
+
+def test_both_ends_are_told_where_one_was_moved() -> None:
+    assert format_mean(estimate([0.4, 0.5, 0.6], (0.0, 1.0)), share=True) == "50.0 ± 24.8"
+    assert format_mean(estimate([0.9, 1.0, 0.95], (0.0, 1.0)), share=True) == "95.0 [82.6, 100.0]"
 
 
 def test_one_value_has_no_interval_and_none_has_no_mean() -> None:

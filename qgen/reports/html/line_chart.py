@@ -22,12 +22,21 @@ _SCALE = 1000  # width and height of the view box
 
 
 class LinePoint(NamedTuple):
-    """A point of a line, and the ends of its band; None without a band."""
+    """A point of a line, and the ends of its band; None without a band.
+
+    Attributes:
+        x: along the horizontal axis.
+        y: along the vertical one.
+        low: lower end of the band.
+        high: upper end.
+        values: what `y` is the mean of, shown as dots.
+    """
 
     x: float
     y: float
     low: float | None = None
     high: float | None = None
+    values: Sequence[float] = ()
 
 
 class Line(NamedTuple):
@@ -40,7 +49,7 @@ class Line(NamedTuple):
 def line_chart(
     title: str, lines: Sequence[Line], across: str, percent: bool = False, like: Sequence[Line] | None = None
 ) -> Markup:
-    """Make a chart of lines with their bands, which are clipped at its edges.
+    """Make a chart of lines with their bands and dots.
 
     Args:
         title: of the vertical axis, above the chart.
@@ -50,13 +59,14 @@ def line_chart(
         like: lines that the axes have to hold as well, so that charts side by side share them.
     """
     points = [point for line in (*lines, *(like or ())) for point in line.points]
-    down = _Axis.of([point.y for point in points], percent)
+    down = _Axis.of(list(_heights_of(points)), percent)
     right = _Axis.from_zero(max(point.x for point in points))
     shapes = [_draw_line(line, number, right, down) for number, line in enumerate(lines) if line.points]
     paths = element(
         "svg",
         *(band for band, _ in shapes),
         *(path for _, path in shapes),
+        *_dots(lines, right, down),
         viewBox=f"0 0 {_SCALE} {_SCALE}",
         preserveAspectRatio="none",
         width="100%",
@@ -69,6 +79,31 @@ def line_chart(
     label = f"{title} against {across}. {'; '.join(_describe(line, down) for line in lines if line.points)}"
     drawing = element("div", heights, plot, class_="plot", role="img", aria_label=label)
     return element("figure", element("figcaption", title), drawing, element("p", across), class_="lines")
+
+
+def _heights_of(points: Sequence[LinePoint]) -> Iterator[float]:
+    """Yield all values that the vertical axis has to hold; what is not above 0 keeps no axis from being logarithmic."""
+    above = all(point.y > 0 for point in points)
+    for point in points:
+        yield point.y
+        further = (*point.values, *(end for end in (point.low, point.high) if end is not None))
+        yield from (value for value in further if value > 0 or not above or not _is_wide(points))
+
+
+def _is_wide(points: Sequence[LinePoint]) -> bool:
+    """Return whether an axis for the lines alone is logarithmic."""
+    return max(point.y for point in points) > _LOG_RATIO * min(point.y for point in points)
+
+
+def _dots(lines: Sequence[Line], right: _Axis, down: _Axis) -> Iterator[Markup]:
+    for number, line in enumerate(lines):
+        places = [
+            f"M{_SCALE * right.position(point.x):.1f},{_SCALE * (1 - down.position(value)):.1f}h0.01"
+            for point in line.points
+            for value in point.values
+        ]
+        if places:
+            yield element("path", d=" ".join(places), class_=f"dots {_colour(number)}")
 
 
 def legend(names: Sequence[str]) -> Markup:

@@ -173,24 +173,26 @@ def _arm_result(
         metric.key: [runs[seed].value(metric.key) if seed in runs else None for seed in study.seeds]
         for metric in metrics
     }
-    curves = {metric.key: _curve([run.curve(metric.key) for run in runs.values()]) for metric in metrics}
-    curves["discriminator_accuracy"] = _curve([run.accuracy for run in runs.values()])
+    curves = {metric.key: _curve([run.curve(metric.key) for run in runs.values()], metric.within) for metric in metrics}
+    curves["discriminator_accuracy"] = _curve([run.accuracy for run in runs.values()], (0.0, 1.0))
     return ArmResult(
         name=name,
         fraction=fraction,
         images=next((run.data.get("images") for run in runs.values()), None),
         runs=runs,
-        estimates={key: mean for key, values in final.items() if (mean := estimate(values)) is not None},
+        estimates={
+            metric.key: mean for metric in metrics if (mean := estimate(final[metric.key], metric.within)) is not None
+        },
         seconds=estimate([runs[seed].seconds if seed in runs else None for seed in study.seeds]),
         curves={key: points for key, points in curves.items() if points},
     )
 
 
-def _curve(runs: Sequence[Sequence[tuple[int, float]]]) -> tuple[Point, ...]:
+def _curve(runs: Sequence[Sequence[tuple[int, float]]], within: tuple[float, float]) -> tuple[Point, ...]:
     """Average curves at the points that all runs have."""
     curves = [dict(points) for points in runs]
     shared = sorted(set.intersection(*(set(curve) for curve in curves))) if curves else []
-    means = ((images, estimate([curve[images] for curve in curves])) for images in shared)
+    means = ((images, estimate([curve[images] for curve in curves], within)) for images in shared)
     return tuple(Point(images, mean) for images, mean in means if mean is not None)
 
 

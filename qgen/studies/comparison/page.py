@@ -8,6 +8,7 @@ from qgen.reports.html.document import asset, document
 from qgen.reports.html.images import embedded_png
 from qgen.reports.html.line_chart import Line, LinePoint, legend, line_chart
 from qgen.reports.html.markup import Markup, element, plural, scroller, table
+from qgen.studies.charts import line_point
 from qgen.studies.comparison import tables, text
 from qgen.studies.comparison.analysis import ArmResult, Comparison, Point
 from qgen.studies.formatting import UNKNOWN, heading
@@ -141,8 +142,7 @@ def _line(result: ArmResult, key: str) -> Line:
 
 
 def _point(point: Point) -> LinePoint:
-    mean = point.estimate
-    return LinePoint(point.images, mean.mean, mean.low, mean.high)
+    return line_point(point.images, point.estimate)
 
 
 def _grids(comparison: Comparison, fraction: float) -> Markup:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from qgen.studies.comparison.analysis import ArmResult, Comparison, Difference
 from qgen.studies.formatting import equals, format_difference, thousands
 from qgen.studies.results import Metric
+from qgen.studies.statistics import ENOUGH
 
 
 def fraction_label(fraction: float) -> str:
@@ -71,7 +72,8 @@ def method(comparison: Comparison) -> str:
     count = sum(difference.verdict is not None for difference in comparison.differences)
     seeds = len(comparison.study.seeds)
     intervals = (
-        f"Means over {seeds} seeds; ± and bands are 95 % intervals of the mean by Student's t."
+        f"Means over {seeds} seeds; ± and bands are 95 % intervals of the mean by Student's t; of fewer than "
+        f"{ENOUGH} seeds charts show each one as a dot."
         if seeds > 1
         else "One seed a model: there are no intervals, and nothing is said of differences."
     )

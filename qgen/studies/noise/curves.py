@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,9 @@ from qgen.studies.noise.cell_results import CHANGES, Cells, Values, differences,
 from qgen.studies.noise.conditions import Condition
 from qgen.studies.results import Metric
 from qgen.studies.statistics import Estimate, Verdict, estimate, holm, paired_p_value, verdict
+
+#: What a loss of quality can be: more than all of it is not lost.
+LOSSES = (-math.inf, 1.0)
 
 
 @dataclass(frozen=True)
@@ -187,8 +191,8 @@ def along_scales(scales: Sequence[float], like: Condition) -> Iterator[Condition
 
 def _point(cells: Cells, source: str, condition: Condition, metric: Metric) -> Point:
     values, ideal = (cells.values(source, each, metric.key) for each in (condition, Condition()))
-    lost = None if metric in CHANGES else estimate(losses(values, ideal, metric.lower_is_better))
-    return Point(condition, estimate(values), make_difference(differences(values, ideal)), lost)
+    lost = None if metric in CHANGES else estimate(losses(values, ideal, metric.lower_is_better), LOSSES)
+    return Point(condition, estimate(values, metric.within), make_difference(differences(values, ideal)), lost)
 
 
 def _half(cells: Cells, source: str, metric: Metric, points: Sequence[Point]) -> HalfScale | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qgen.figures import COLOURS, ENDINGS, WIDTH, add_legend, encoded, figure_style, make_panels
 from qgen.noise.model import KINDS
+from qgen.studies.charts import seeds_shown
 from qgen.studies.formatting import heading
 from qgen.studies.noise import text
 from qgen.studies.noise.analysis import NoiseResults
@@ -82,7 +83,10 @@ def _line(place: Axes, number: int, label: str, points: Sequence[tuple[float, An
         marker=_MARKERS[number % len(_MARKERS)],
         label=label,
     )
-    if all(mean.low is not None for _, mean in points):
+    few = [(x, factor * value) for x, mean in points for value in seeds_shown(mean)]
+    if few:
+        place.scatter([x for x, _ in few], [y for _, y in few], s=9, color=colour, alpha=0.55, linewidths=0)
+    elif all(mean.low is not None for _, mean in points):
         low, high = ([factor * getattr(mean, end) for _, mean in points] for end in ("low", "high"))
         place.fill_between(across, low, high, color=colour, alpha=0.15, linewidth=0)
 
@@ -93,7 +97,10 @@ def _rankings(rankings: Sequence[Ranking]) -> Figure:
     for place, ranking in zip(axes, rankings, strict=True):
         factor = 100 if ranking.measure == LOSS else 1
         for position, mean in enumerate(mean for _, mean in reversed(ranking.items)):
-            error = None if mean.high is None else factor * (mean.high - mean.mean)
+            seeds = [factor * value for value in seeds_shown(mean)]
+            place.scatter(seeds, [position] * len(seeds), s=9, color=COLOURS[0], alpha=0.55, linewidths=0)
+            ends = [] if seeds else [end for end in (mean.low, mean.high) if end is not None]
+            error = [[factor * abs(end - mean.mean)] for end in ends] or None
             place.errorbar(factor * mean.mean, position, xerr=error, fmt="o", color=COLOURS[0], capsize=2)
         place.set_yticks(range(len(ranking.items)), [name for name, _ in reversed(ranking.items)])
         place.margins(y=0.25)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from qgen.noise.model import KINDS
 from qgen.reports.html.document import asset, document
 from qgen.reports.html.images import embedded_png
-from qgen.reports.html.line_chart import Line, LinePoint, legend, line_chart
+from qgen.reports.html.line_chart import Line, legend, line_chart
 from qgen.reports.html.markup import Markup, element, plural, table
+from qgen.studies.charts import line_point
 from qgen.studies.formatting import UNKNOWN, heading
 from qgen.studies.noise import tables, text
 from qgen.studies.noise.analysis import NoiseResults
@@ -140,7 +141,7 @@ def _chart(
     lines = []
     for curve in _drawn(results, source, metric):
         means = [(point.condition.scale, mean) for point in curve.points if (mean := value(point)) is not None]
-        points = [LinePoint(scale, mean.mean, mean.low, mean.high) for scale, mean in means]
+        points = [line_point(scale, mean) for scale, mean in means]
         lines.append(Line(text.condition_label(curve.like), points))
     if any(point.y for line in lines for point in line.points):  # where nothing changes, tables say so
         yield line_chart(title, lines, _ACROSS, percent)

@@ -13,7 +13,7 @@ from qgen.studies.noise.curves import Curve, HalfScale
 from qgen.studies.noise.effects import Mitigated
 from qgen.studies.noise.ranking import LOSS, Ranking, base_conditions
 from qgen.studies.results import Metric
-from qgen.studies.statistics import estimate
+from qgen.studies.statistics import ENOUGH, estimate
 
 _MEASURES = {
     LOSS: "loss of quality",
@@ -288,8 +288,9 @@ def method(results: NoiseResults) -> Iterator[str]:
     )
     yield (
         f"Means over {len(study.seeds)} seeds, of training and images where the study trained a generator; \u00b1 and "
-        "bands are 95 % intervals of the mean by Student's t. Intervals of differences are each for itself. A verdict "
-        "stands only where the p-value of the paired t-test, corrected for all tests of its family, stays below 0.05. "
+        f"bands are 95 % intervals of the mean by Student's t; of fewer than {ENOUGH} seeds charts show each one "
+        "as a dot. Intervals of differences are each for itself. A verdict stands only where the p-value of the paired "
+        "t-test, corrected for all tests of its family, stays below 0.05. "
         "Changes from the ideal images are tested from the largest scale downwards, each only where those above it are "
         "resolved, and corrected for the number of generators and devices (Bonferroni), in each metric. Other families "
         "are corrected by Holm's procedure, each measure for itself: pairs in rankings, mitigation against none, shots "
