@@ -9,7 +9,9 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import grimp
 import pytest
+import rustworkx as rx
 
 from qgen.extras import DISTRIBUTION, install_command
 
@@ -48,6 +50,20 @@ def imported_names(path: Path) -> set[str]:
 def test_imports_only_point_down() -> None:
     report = run_python("import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))")
     assert "3 kept, 0 broken" in report
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    graph = grimp.build_graph("qgen", cache_dir=None)
+    names = sorted(graph.modules)
+    imports = rx.PyDiGraph()
+    number = dict(zip(names, imports.add_nodes_from(names), strict=True))
+    for name in names:
+        for imported in graph.find_modules_directly_imported_by(name):
+            imports.add_edge(number[name], number[imported], None)
+    circles = [
+        sorted(names[k] for k in circle) for circle in rx.strongly_connected_components(imports) if len(circle) > 1
+    ]
+    assert circles == []
 
 
 @pytest.mark.parametrize(("link", "target"), LINKS.items())

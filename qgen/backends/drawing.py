@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
 
-from qgen.backends.batch import BatchPlan
+from qgen.backends.batch import Batch, BatchPlan
 from qgen.backends.measurement import Basis, Outcomes
 from qgen.backends.measurement import Bits as Bits
 from qgen.circuits import LayerCircuit
@@ -16,15 +16,30 @@ from qgen.circuits.arguments import whole_number
 from qgen.errors import BackendError
 from qgen.randomness import Seed, Streams
 
-if TYPE_CHECKING:
-    from qgen.backends.api import Executable
-
 #: Beyond all numbers of bases, readings and calibrations: points of a mixture are drawn from a stream of their own.
 POINTS = 1 << 34
 
 
+class DrawsRows(Protocol):
+    """What of an `Executable` draws bits."""
+
+    circuit: LayerCircuit
+
+    def batch(self, inputs: torch.Tensor, weights: torch.Tensor) -> tuple[BatchPlan, Batch]:
+        """Return inputs and weights as one flat batch, and the plan that leads back."""
+        ...
+
+    def drawn_streams(self, plan: BatchPlan, seed: Seed | None) -> Streams:
+        """Return what the rows of a batch draw from."""
+        ...
+
+    def draw_rows(self, batch: Batch, shots: int, streams: Streams) -> Bits:
+        """Return bits (N, shots, n) of the conditional circuit, all qubits read along Z."""
+        ...
+
+
 def draw_bits(
-    executable: Executable, inputs: torch.Tensor, weights: torch.Tensor, shots: int, seed: Seed | None
+    executable: DrawsRows, inputs: torch.Tensor, weights: torch.Tensor, shots: int, seed: Seed | None
 ) -> torch.Tensor:
     """Return bits (..., shots, n), uint8; see `Executable.draw`, which has checked nothing yet."""
     count = whole_number("shots", shots, 1)

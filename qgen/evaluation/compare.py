@@ -2,37 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
 
-from qgen.evaluation.evaluate import Evaluation, Measurement
 from qgen.evaluation.measure import Measure
+from qgen.evaluation.results import Difference, Evaluation, Measurement, Verdict
 from qgen.metrics.bootstrap import Interval, interval
-
-Verdict = Literal["better", "worse", "not resolved"]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How much a value differs from that of the first evaluation.
-
-    Attributes:
-        value: the difference.
-        interval: its 95 % interval, for itself alone.
-        paired: whether sample k of both had the same seed.
-        verdict: what the interval supports; None for a measure without a better direction.
-    """
-
-    value: float
-    interval: Interval
-    paired: bool
-    verdict: Verdict | None
-
-    def plain(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        low, high = self.interval
-        return {"value": self.value, "low": low, "high": high, "paired": self.paired, "verdict": self.verdict}
 
 
 def differences(first: Evaluation, other: Evaluation) -> Mapping[str, Difference]:
@@ -53,16 +27,6 @@ def share_seeds(first: Evaluation, other: Evaluation) -> bool:
     """Return whether sample k of both evaluations has the same seed."""
     seeds = [evaluation.facts.get("seed") for evaluation in (first, other)]
     return seeds[0] is not None and seeds[0] == seeds[1] and len(first.images) == len(other.images)
-
-
-def plain(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
-    """Return plain values for JSON: those of the first, and under `compare` those of the others."""
-    first, *others = evaluations
-    compared = [
-        other.plain() | {"differences": {name: each.plain() for name, each in differences(first, other).items()}}
-        for other in others
-    ]
-    return first.plain() | ({"compare": compared} if compared else {})
 
 
 def _difference(measure: Measure, first: Measurement, other: Measurement, paired: bool) -> Difference:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from qgen.evaluation import text
-from qgen.evaluation.compare import Difference
-from qgen.evaluation.evaluate import Evaluation
-
-if TYPE_CHECKING:
-    from qgen.evaluation.controls import Control, ControlName, Controls, TrialResult
+from qgen.evaluation.results import Control, ControlName, Controls, Difference, Evaluation, TrialResult
 
 HEADINGS = {"mean": "mean outputs", "shuffled": "shuffled outputs"}
 _DONE = {

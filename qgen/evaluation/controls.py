@@ -6,23 +6,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from qgen.evaluation.compare import Difference, Verdict, differences
-from qgen.evaluation.evaluate import RESAMPLES, Evaluation
+from qgen.evaluation.compare import differences
+from qgen.evaluation.results import Control, ControlName, Difference, Evaluation, TrialResult, Verdict
 from qgen.generators import Generator, Trial, image_seeds
 from qgen.generators.protocols import HasTrials
 from qgen.generators.sampling import sample_in_batches
-from qgen.metrics.bootstrap import Interval, Resampling, interval
+from qgen.metrics.bootstrap import RESAMPLES, Interval, Resampling, interval
 from qgen.nn import OutputMeans, mean_outputs, output_means, quantum_layers, shuffled_outputs
 from qgen.randomness import derive
 
-#: What stands in the place of the circuits' outputs: their means, or those of other images.
-ControlName: TypeAlias = Literal["mean", "shuffled"]
-NAMES: tuple[ControlName, ...] = ("mean", "shuffled")
 #: Images of a trial at once, and in all, at most.
 BATCH, MAX_TRIED = 256, 1_000
 
@@ -40,91 +37,6 @@ class ControlImages:
     name: ControlName
     images: Tensor
     circuits: int
-
-
-@dataclass(frozen=True)
-class Control:
-    """A control beside the samples.
-
-    Attributes:
-        name: which.
-        evaluation: of its images.
-        differences: of its values from those of the samples, paired by seed.
-        reordered: whether its images are those of the samples in another order, as of a generator that is only
-            circuits: then it says nothing.
-    """
-
-    name: ControlName
-    evaluation: Evaluation
-    differences: Mapping[str, Difference]
-    reordered: bool
-
-    def plain(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        known = self.evaluation.plain()
-        return {
-            "circuits": self.evaluation.facts["control_circuits"],
-            "same_images_in_another_order": self.reordered,
-            "metrics": known["metrics"],
-            "differences": {name: each.plain() for name, each in self.differences.items()},
-            "collapse": known["collapse"],
-        }
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """What circuits that don't sample do, as they are and in each control.
-
-    Attributes:
-        trial: what was tried.
-        count: images.
-        value: the mean over images, with the circuits as they are.
-        interval: its 95 % interval.
-        differences: of each control from that, paired by image.
-    """
-
-    trial: Trial
-    count: int
-    value: float
-    interval: Interval
-    differences: Mapping[ControlName, Difference]
-
-    def plain(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        low, high = self.interval
-        return {
-            "label": self.trial.label,
-            "unit": self.trial.unit,
-            "better": "higher",
-            "images": self.count,
-            "value": self.value,
-            "low": low,
-            "high": high,
-            "differences": {name: each.plain() for name, each in self.differences.items()},
-        }
-
-
-@dataclass(frozen=True)
-class Controls:
-    """The controls of a hybrid.
-
-    Attributes:
-        samples: of its samples; none where sampling runs no circuits.
-        trials: of what other circuits do.
-    """
-
-    samples: tuple[Control, ...]
-    trials: tuple[TrialResult, ...]
-
-    def plain(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        from qgen.evaluation.control_text import sentences
-
-        return {
-            "samples": {each.name: each.plain() for each in self.samples},
-            "trials": {each.trial.name: each.plain() for each in self.trials},
-            "summary": sentences(self),
-        }
 
 
 def sample_controls(

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -18,124 +15,17 @@ from qgen.evaluation.asked import Requested, fulfilled
 from qgen.evaluation.measure import Compared, Found, Measure
 from qgen.evaluation.measures import MEASURES
 from qgen.evaluation.protocol import Protocol
-from qgen.metrics.bootstrap import Interval, Resampling, interval, wilson
+from qgen.evaluation.results import Evaluation, Measurement, Result
+from qgen.metrics.bootstrap import RESAMPLES, Resampling, interval, wilson
 from qgen.metrics.features import Features, FeatureSpace
 from qgen.metrics.neighbours import nearest
 from qgen.metrics.quality import compare_features, find_collapse
 from qgen.metrics.reference import Reference
 from qgen.progress import ProgressCallback
 
-if TYPE_CHECKING:
-    from qgen.evaluation.controls import Controls
-
-#: Sets that are drawn for an interval.
-RESAMPLES = 200
 #: Numbers in a set's features up to which one thread measures: more would wait for one another at every small matrix,
 #: where other programs take a core up to fifty times as long as they compute.
 SMALL = 2**18
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A value of a measure, with its 95 % interval.
-
-    Attributes:
-        value: of all images.
-        interval: its ends.
-        count: number of images that it is of.
-        resampled: of resampled images, (B,): differences of two measurements of equally many images are paired.
-        details: further plain values.
-    """
-
-    value: float
-    interval: Interval
-    count: int
-    resampled: NDArray[np.float64]
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    def plain(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {"value": self.value, "low": self.interval.low, "high": self.interval.high, "count": self.count}
-
-
-@dataclass(frozen=True)
-class Result:
-    """A measure of samples, and of real images in their place.
-
-    Attributes:
-        measure: what was measured.
-        samples: of the samples.
-        real: of as many real images as there are, at most as many as samples: what a perfect generator would reach.
-    """
-
-    measure: Measure
-    samples: Measurement
-    real: Measurement
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What is known of a set of samples.
-
-    Attributes:
-        images: the samples, (N, C, H, W), in [-1, 1].
-        name: what they are called.
-        facts: plain values that say where they came from.
-        space: the features that they were compared by.
-        reference: the real images that they were compared with.
-        real_count: number of reference images.
-        protocol: how.
-        results: by the name of the measure, in the order of MEASURES.
-        nearest: index of the nearest training image of each sample, (N,), and its distance, (N,).
-        collapse: the sign that the generator has collapsed; None without one.
-        controls: what becomes of them without what the circuits say; None where there are no circuits, or none ran.
-    """
-
-    images: Tensor
-    name: str
-    facts: Mapping[str, Any]
-    space: FeatureSpace
-    reference: Reference
-    real_count: int
-    protocol: Protocol
-    results: Mapping[str, Result]
-    nearest: tuple[NDArray[np.float64], NDArray[np.int64]]
-    collapse: str | None
-    controls: Controls | None = None
-
-    def plain(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {
-            "name": self.name,
-            "samples": dict(self.facts) | {"images": len(self.images)},
-            "protocol": {"name": self.protocol.name, "about": self.protocol.about},
-            "features": {
-                "name": self.space.name,
-                "description": self.space.description,
-                "image": list(self.space.shape),
-            },
-            "reference": {
-                "description": self.reference.description,
-                "images": self.real_count,
-                "sha256": self.reference.of.sha256,
-            },
-            "metrics": {name: self._plain(result) for name, result in self.results.items()},
-            "collapse": self.collapse,
-            **({} if self.controls is None else {"controls": self.controls.plain()}),
-        }
-
-    def _plain(self, result: Result) -> dict[str, Any]:
-        measure = result.measure
-        return {
-            **result.samples.plain(),
-            "features": "pixels" if measure.pixels else self.space.name,
-            "reference_count": self.real_count,
-            "label": measure.label,
-            "better": measure.better,
-            "bias": measure.bias,
-            **result.samples.details,
-            "real": result.real.plain(),
-        }
 
 
 class Evaluator:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from qgen.data import paired_rows, save_grid
 from qgen.evaluation import control_text, text
-from qgen.evaluation.compare import Difference, differences
-from qgen.evaluation.evaluate import Evaluation
+from qgen.evaluation.compare import differences
+from qgen.evaluation.results import Difference, Evaluation
 from qgen.reports.html.document import asset, document
 from qgen.reports.html.images import embedded_png
 from qgen.reports.html.markup import Markup, element, table

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from qgen.evaluation.compare import Difference, differences, share_seeds
-from qgen.evaluation.evaluate import Evaluation, Measurement
+from qgen.evaluation.compare import differences, share_seeds
 from qgen.evaluation.measure import Measure
+from qgen.evaluation.results import Difference, Evaluation, Measurement
 
 HEADINGS = ("samples", "95 % interval", "real", "95 % interval")
 INTERVALS = (

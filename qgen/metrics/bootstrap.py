@@ -12,6 +12,8 @@ from qgen.randomness import derive
 
 #: Confidence level of intervals.
 CONFIDENCE = 0.95
+#: Sets that are drawn for an interval.
+RESAMPLES = 200
 Who = Literal["samples", "reference"]
 
 

@@ -28,12 +28,13 @@ from qgen.evaluation import (
     TrialResult,
     compare_controls,
     control_text,
+    output,
     run_trials,
     sample_controls,
 )
-from qgen.evaluation.compare import Difference
 from qgen.evaluation.controls import _difference
 from qgen.evaluation.page import page
+from qgen.evaluation.results import Difference
 from qgen.generators import Generator, Trial, image_seeds
 from qgen.metrics import FeatureSpace
 from qgen.metrics.bootstrap import Interval
@@ -271,7 +272,7 @@ def test_json_and_page_have_the_controls(controlled, digits_reference, rng: np.r
     tried = TrialResult(trial, 30, 20.0, Interval(19.0, 21.0), {"mean": off, "shuffled": off})
     assert found.controls is not None
     found = replace(found, controls=replace(found.controls, trials=(tried,)))
-    plain = json.loads(json.dumps(found.plain(), allow_nan=False))["controls"]
+    plain = json.loads(json.dumps(output.plain([found]), allow_nan=False))["controls"]
     assert list(plain["samples"]) == ["mean", "shuffled"]
     assert plain["samples"]["shuffled"]["circuits"] == 9
     assert plain["samples"]["mean"]["differences"]["fid"]["verdict"] == "worse"

@@ -11,7 +11,8 @@ from qgen.backends import Backend, GradientMethod, open_backend
 from qgen.models.autoencoder.network import Autoencoder, Posterior, Shape, build_autoencoder
 from qgen.models.autoencoder.settings import AutoencoderDiscriminatorSettings, AutoencoderSettings
 from qgen.models.circuit_context import CircuitContext
-from qgen.models.gan import Discriminator, DiscriminatorSettings
+from qgen.models.gan.discriminator import Discriminator
+from qgen.models.gan.settings import DiscriminatorSettings
 from qgen.models.initialisation import initialise
 from qgen.models.quantum_branch import MOMENTUM
 from qgen.randomness import derive

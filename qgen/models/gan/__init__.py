@@ -6,8 +6,8 @@ from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
     from qgen.models.gan.describe import describe_gan as describe_gan
+    from qgen.models.gan.discriminator import Discriminator as Discriminator
     from qgen.models.gan.network import GAN as GAN
-    from qgen.models.gan.network import Discriminator as Discriminator
     from qgen.models.gan.network import build_gan as build_gan
     from qgen.models.gan.settings import BlockSettings as BlockSettings
     from qgen.models.gan.settings import ConvGeneratorSettings as ConvGeneratorSettings

@@ -8,9 +8,11 @@ from typing import Any
 
 from torch import nn
 
+from qgen.models.autoencoder.describe import autoencoder_rows, describe_parts
 from qgen.models.description import ModelDescription, Part, UsedCircuit, count
+from qgen.models.gan.discriminator import Discriminator
 from qgen.models.gan.generators import ConvGenerator, PatchGenerator
-from qgen.models.gan.network import GAN, Discriminator
+from qgen.models.gan.network import GAN
 from qgen.models.gan.settings import BlockSettings, PatchGeneratorSettings, StyleGeneratorSettings
 
 Row = tuple[str, tuple[int, ...], int]
@@ -18,8 +20,6 @@ Row = tuple[str, tuple[int, ...], int]
 
 def describe_gan(model: GAN) -> ModelDescription:
     """Describe a GAN; nothing is run."""
-    from qgen.models.autoencoder.describe import autoencoder_rows, describe_parts  # which knows discriminators
-
     circuits = tuple(_circuits(model))
     parts = [("generator", row) for row in _generator_rows(model)]
     parts += [("discriminator", row) for row in _discriminator_rows(model.discriminator)]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from qgen.models.autoencoder import Autoencoder, DiffusersAutoencoder
+from qgen.models.autoencoder.diffusers_kl import DiffusersAutoencoder
+from qgen.models.autoencoder.network import Autoencoder
 
 if TYPE_CHECKING:
     from qgen.conditioning import Conditioning
