@@ -27,6 +27,8 @@ _LAST_WIDTHS = (4, 16, 64)
 _CHANGES, _CHANGES_NEAR, _USUAL_BLOCKS = 1_500, 1_000, 42
 #: Blocks above which a circuit is left to Qiskit alone.
 MAX_BLOCKS = 2_000
+#: Times that a route near good places is written anew (`resynthesize`).
+_TRIES_NEAR = 4
 #: Rounds forwards and backwards from each first places.
 _ROUNDS = 2
 _SABRE_TRIALS = 4
@@ -89,9 +91,9 @@ def route_blocks(
         prices,
     )
     rng = random.Random(derive(seed, "route blocks"))
-    changes, temperature = _CHANGES, _TEMPERATURE
+    changes, temperature, tries = _CHANGES, _TEMPERATURE, 1
     if start is not None:
-        changes, temperature = _CHANGES_NEAR, _TEMPERATURE_NEAR
+        changes, temperature, tries = _CHANGES_NEAR, _TEMPERATURE_NEAR, _TRIES_NEAR
     elif seed % _SABRE_EVERY:
         start = _random_region(device, wires, rng)
     if start is None:
@@ -99,7 +101,10 @@ def route_blocks(
         start = _sabre_layout(blocks.circuit, coupling, derive(seed, "sabre layout") % 2**31)
     changes = max(1, changes * _USUAL_BLOCKS // max(len(pairs), _USUAL_BLOCKS))
     route = _LocalSearch(router, device, rng, temperature * prices.gate.min()).run(start, changes)
-    return None if route is None else _routed_circuit(blocks, route, target.num_qubits, derive(seed, "resynthesis"))
+    if route is None:
+        return None
+    routed = _routed_circuit(blocks, route, target.num_qubits)
+    return routed._replace(circuit=resynthesize(routed.circuit, derive(seed, "resynthesis"), tries))
 
 
 class _LocalSearch:
@@ -182,7 +187,7 @@ def _sabre_layout(circuit: QuantumCircuit, coupling: CouplingMap, seed: int) -> 
     return [found[qubit] for qubit in circuit.qubits]
 
 
-def _routed_circuit(blocks: BlockCircuit, route: Route, size: int, seed: int) -> RoutedCircuit:
+def _routed_circuit(blocks: BlockCircuit, route: Route, size: int) -> RoutedCircuit:
     circuit = QuantumCircuit(size, global_phase=blocks.circuit.global_phase, name=blocks.circuit.name)
     for operation, sites in absorb_steps(_steps(blocks, route)):
         if isinstance(operation, SwapGate):  # Qiskit would take it for a change of names
@@ -190,7 +195,6 @@ def _routed_circuit(blocks: BlockCircuit, route: Route, size: int, seed: int) ->
                 circuit.cx(*pair)
         else:
             circuit.append(operation, sites)
-    circuit = resynthesize(circuit, seed)
     return RoutedCircuit(circuit, route.start, tuple(route.end[wire] for wire in blocks.ends))
 
 

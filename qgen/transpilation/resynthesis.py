@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import rustworkx as rx
@@ -19,15 +19,18 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import CircuitInstruction
 from qiskit.quantum_info import PauliList
 
+from qgen.randomness import derive
 from qgen.transpilation.kernels.frames import BITS, find_gates
 from qgen.transpilation.pauli_frames import PauliProgram, emit, goals, pauli_program, phase_between, simplified
 
 #: Qubits of a part, and its two-qubit gates, at most; and at least.
 _QUBITS, _GATES, _FEWEST_GATES = 5, 30, 4
 #: States that the search keeps.
-_WIDTH = 150
+_WIDTH = 60
 #: Parts that are tried, and without success before the search ends.
 _MOST_PARTS, _PATIENCE = 400, 60
+#: Probability that a part takes in one more qubit where it could.
+_GROWTH = 0.8
 _PAULIS = "XZY"
 
 
@@ -37,10 +40,10 @@ class _Part(NamedTuple):
     before: list[int]
     part: list[int]
     after: list[int]
-    qubits: list[Any]
+    qubits: list[int]
 
 
-def resynthesize(circuit: QuantumCircuit, seed: int, patience: int = _PATIENCE) -> QuantumCircuit:
+def resynthesize(circuit: QuantumCircuit, seed: int, tries: int = 1) -> QuantumCircuit:
     """Write parts anew wherever that saves two-qubit gates.
 
     The unitary and its phase stay the same, and so do the angles, but for their signs.
@@ -48,45 +51,55 @@ def resynthesize(circuit: QuantumCircuit, seed: int, patience: int = _PATIENCE) 
     Args:
         circuit: in CX, CY, CZ and one-qubit gates.
         seed: of the choice of parts.
-        patience: parts that are tried without success before the search ends.
+        tries: times that it is done, with other parts; that with the fewest gates is taken.
     """
-    current = simplified(circuit)
-    if current is None:
+    simple = simplified(circuit)
+    if simple is None:
         return circuit
-    rng, failures, tried = random.Random(seed), 0, set[tuple[int, ...]]()
-    for _ in range(_MOST_PARTS if _two_qubit_gates(current.data) else 0):
-        part = _draw_part(current, rng)
-        shorter = None if tuple(part.part) in tried else _rewritten(current, part)
+    shorter = [_shortened(simple, random.Random(derive(seed, attempt))) for attempt in range(tries)]
+    return min([circuit, *shorter], key=lambda one: _two_qubit_gates(one.data))
+
+
+def _shortened(circuit: QuantumCircuit, rng: random.Random) -> QuantumCircuit:
+    wires, failures, tried = _wires(circuit), 0, set[tuple[int, ...]]()
+    for _ in range(_MOST_PARTS if _two_qubit_gates(circuit.data) else 0):
+        part = _draw_part(wires, rng)
+        shorter = None if tuple(part.part) in tried else _rewritten(circuit, part)
         tried.add(tuple(part.part))
         failures += 1
         if shorter is not None:
-            current, failures = shorter, 0
+            circuit, wires, failures = shorter, _wires(shorter), 0
             tried.clear()  # places of gates are others now
-        if failures == patience:
+        if failures == _PATIENCE:
             break
-    return current if _two_qubit_gates(current.data) < _two_qubit_gates(circuit.data) else circuit
+    return circuit
+
+
+def _wires(circuit: QuantumCircuit) -> list[tuple[int, ...]]:
+    """Return the qubits of each gate."""
+    index = {qubit: k for k, qubit in enumerate(circuit.qubits)}
+    return [tuple([index[qubit] for qubit in step.qubits]) for step in circuit.data]
 
 
 def _two_qubit_gates(steps: Sequence[CircuitInstruction]) -> int:
     return sum(len(step.qubits) == 2 for step in steps)
 
 
-def _draw_part(circuit: QuantumCircuit, rng: random.Random) -> _Part:
-    """Draw gates on few qubits that can run without others in between, from one of the circuit's gates on."""
-    pairs = [k for k, step in enumerate(circuit.data) if len(step.qubits) == 2]
-    first, size = rng.choice(pairs), rng.randint(3, _QUBITS)
+def _draw_part(wires: Sequence[tuple[int, ...]], rng: random.Random) -> _Part:
+    """Draw gates on few qubits that can run without others in between, from one of a circuit's gates on."""
+    first, size = rng.choice([k for k, some in enumerate(wires) if len(some) == 2]), rng.randint(3, _QUBITS)
     limit = rng.randint(_GATES // 2, _GATES)
     before, part, after = list(range(first)), [first], list[int]()
-    qubits, closed, gates = list(circuit.data[first].qubits), set[Any](), 1
-    for k in range(first + 1, len(circuit.data)):
-        some = circuit.data[k].qubits
+    qubits, closed, gates = list(wires[first]), set[int](), 1
+    for k in range(first + 1, len(wires)):
+        some = wires[k]
         new = [qubit for qubit in some if qubit not in qubits]
         if closed.intersection(some):
             closed.update(some)
             after.append(k)
         elif len(new) == len(some):
             before.append(k)
-        elif len(qubits) + len(new) <= size and gates < limit and (not new or rng.random() < 0.8):
+        elif len(qubits) + len(new) <= size and gates < limit and (not new or rng.random() < _GROWTH):
             part.append(k)
             qubits += new
             gates += len(some) == 2
@@ -102,7 +115,8 @@ def _rewritten(circuit: QuantumCircuit, part: _Part) -> QuantumCircuit | None:
     gates = _two_qubit_gates(steps)
     if gates < _FEWEST_GATES:
         return None
-    index = {qubit: k for k, qubit in enumerate(part.qubits)}
+    qubits = [circuit.qubits[k] for k in part.qubits]
+    index = {qubit: k for k, qubit in enumerate(qubits)}
     couplers = sorted({tuple(sorted(index[qubit] for qubit in step.qubits)) for step in steps if len(step.qubits) == 2})
     program = pauli_program(steps, index)
     found = _search(program, couplers, gates - 1)
@@ -118,7 +132,7 @@ def _rewritten(circuit: QuantumCircuit, part: _Part) -> QuantumCircuit | None:
     for k in part.before:
         shorter.append(circuit.data[k])
     for step in small.data:
-        shorter.append(step.operation, [part.qubits[small.find_bit(qubit).index] for qubit in step.qubits])
+        shorter.append(step.operation, [qubits[small.find_bit(qubit).index] for qubit in step.qubits])
     for k in part.after:
         shorter.append(circuit.data[k])
     return shorter

@@ -45,7 +45,7 @@ OTHER_METHODS = (
 #: qubits.
 MAX_MOVED = 12
 #: Of those routed by blocks, this many are routed anew near where they are.
-MAX_REROUTED = 12
+MAX_REROUTED = 8
 #: Seconds of a search. Level 3 takes that long for some circuits whose angles are numbers.
 MAX_SECONDS = 300.0
 _MAX_SEED = 2**63 - 1
