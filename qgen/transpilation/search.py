@@ -110,8 +110,9 @@ def search(
     """Transpile with all options of the grid, move the best to better qubits, and sort by success, the best first.
 
     Controlled rotations that share a pair of qubits are merged before (`merge_rotations`), and SWAPs absorbed after
-    routing (`absorb_swaps`); one of the routings counts them at that price (`block_search`). Qubits beside those of the
-    circuit have to start in their ground state, and end there.
+    routing (`absorb_swaps`); one of the routings counts them at that price (`block_search`), and writes what it routed
+    anew in parts (`resynthesis`). The best of those are routed again near where they are, by each qubit's own errors.
+    Qubits beside those of the circuit have to start in their ground state, and end there.
 
     Equal arguments give equal results (but for times), on any number of processes, within `max_seconds`. Level 3 with
     seed 0 is always among them, so that the first is never worse than Qiskit's own choice; with other seeds level 3
@@ -193,7 +194,9 @@ def _move(task: _Task, transpiled: TranspiledCircuit) -> TranspiledCircuit | Non
 
 
 def _reroute(task: _Task, transpiled: TranspiledCircuit) -> TranspiledCircuit | None:
-    """Look for a better route near that of a circuit; None if there is none."""
+    """Look for a better route near that of a circuit; None if there is none, or time is up."""
+    if time.time() > task.deadline:
+        return None
     began, options = time.perf_counter(), transpiled.result.options
     try:
         isa = run_block_routing(task.merged, task.blocks, task.target, options, transpiled.result.layout)
