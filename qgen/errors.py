@@ -5,7 +5,7 @@ traceback (`--debug` shows it).
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class QgenError(Exception):
@@ -26,6 +26,18 @@ class InputError(QgenError, ValueError):
 
 class ConfigError(QgenError, ValueError):
     """A configuration has an unknown key, a value that is not allowed, or contradictory values."""
+
+
+class SettingsError(ConfigError):
+    """Several values of a configuration may be wrong; the message is that of all.
+
+    Args:
+        lines: what is wrong with each.
+    """
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__("; ".join(lines))
+        self.lines = tuple(lines)
 
 
 class DataError(QgenError, ValueError):
@@ -71,6 +83,11 @@ def exact_text(number: float) -> str:
     """Return the shortest text that reads back as this number, as in names of files: `1`, `0.3`, `1.0000001`."""
     short = f"{number:g}"
     return short if float(short) == number else repr(number)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun: "1 image", "2,000 images"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def short_repr(value: object) -> str:

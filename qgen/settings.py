@@ -20,10 +20,19 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
-from qgen.errors import ConfigError, short_repr
+from qgen.errors import SettingsError, short_repr
 from qgen.yaml_values import coerce, is_union, mixed_up, takes_any_key
 
 _MAX_SHOWN = 100
+#: What YAML calls what pydantic has Python's names for, by the type of the error.
+_WORDS = {
+    "tuple_type": "input should be a list, as [1, 2]",
+    "dict_type": "input should be a group of keys, as {key: value}",
+    "model_type": "input should be a group of keys, as {key: value}",
+    "model_attributes_type": "input should be a group of keys, as {key: value}",
+    "string_type": "input should be text",
+    "string_unicode": "input should be text, in characters that UTF-8 has",
+}
 
 
 class Settings(BaseModel):
@@ -72,7 +81,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            raise ConfigError("; ".join(_lines(cls, error))) from error
+            raise SettingsError(_lines(cls, error)) from error
 
     def plain(self) -> dict[str, Any]:
         """Return plain values for YAML or JSON, from which `read` makes equal settings."""
@@ -136,7 +145,7 @@ def _lines(cls: type[BaseModel], error: ValidationError) -> list[str]:
         elif problem["type"] == "missing":
             lines.append(f"`{name}` is missing")
         else:
-            message = problem["msg"].removeprefix("Value error, ")
+            message = _WORDS.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
             given = "" if isinstance(problem["input"], dict) else f" (given: {_short(problem['input'])})"
             message = f"{message[:1].lower()}{message[1:]}" if path else message
             earlier = f"`{name}`: "

@@ -92,3 +92,16 @@ def test_examples_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     changed = read_config("my.yaml", words[1].replace("--set ", "").split())
     assert (changed.data.name, changed.data.classes, changed.training.learning_rate) == ("cats", (0, 1), 1e-3)
     assert parse_yaml(settings[0])["preset"] == "gan-quantum-g"
+
+
+def test_each_picture_of_the_gallery_has_a_command() -> None:
+    parts = (DOCS / "gallery.md").read_text(encoding="utf-8").split("<img ")[1:]
+    blocks = ["".join(parts[at:]).partition("```bash\n")[2].partition("```")[0] for at in range(len(parts))]
+    for part, block in zip(parts, blocks, strict=True):
+        assert (DOCS / re.findall(r'src="([^"]+)"', part)[0]).is_file()
+        commands = [line for line in block.splitlines() if line.startswith(("qgen ", "python "))]
+        assert len(commands) == 1
+        for name in re.findall(r"benchmarks/\w+\.py", commands[0]):
+            assert (DOCS.parent / name).is_file()
+        for name in re.findall(r"^qgen train ([a-z][\w-]*) ", commands[0]):
+            read_config(name)

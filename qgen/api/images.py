@@ -14,6 +14,7 @@ from torch import Tensor
 
 from qgen import storage
 from qgen.data import ImageSet, save_samples
+from qgen.errors import counted
 from qgen.runs import writing
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class Images:
 
     def __repr__(self) -> str:
         shape, backend = "x".join(map(str, self.values.shape[1:])), self.facts["backend"]["name"]
-        return f"<{len(self)} images of {shape} from {self.facts['run']} on {backend}, seed {self.facts['seed']}>"
+        what, seed = counted(len(self), "image"), self.facts["seed"]
+        return f"<{what} of {shape} from {self.facts['run']} on {backend}, seed {seed}>"
 
     def draw(self) -> Image:
         """Return the grid of all images, or the histograms of samples of a distribution, as a Pillow image."""

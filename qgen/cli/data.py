@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import typer
 
 from qgen.cli.output import check_outputs, make_console, print_json, print_rows
-from qgen.errors import DataError, QgenError
+from qgen.errors import DataError, QgenError, counted
 from qgen.figures import ENDINGS
 from qgen.progress import progress_bar
 
@@ -130,10 +130,10 @@ def _extent(status: SetStatus) -> str:
         numbers = "a number" if status.channels == 1 else f"{status.channels} numbers"
         return f"{status.train:,} samples and {status.test:,} for testing, of {numbers} in [-1, 1]"
     if status.kind == "captioned":
-        count = f"{status.train:,} images" if status.train else "images"
+        count = counted(status.train, "image") if status.train else "images"
         return f"{count} with captions, RGB, {status.size}x{status.size} unless data.size is set"
     form = f"{status.size}x{status.size}, grey, in {len(status.class_names)} classes"
-    return f"{status.train:,} images and {status.test:,} for testing, {form}"
+    return f"{counted(status.train, 'image')} and {status.test:,} for testing, {form}"
 
 
 def _whereabouts(status: SetStatus) -> str:

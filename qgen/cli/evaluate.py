@@ -12,6 +12,7 @@ import typer
 
 from qgen.cli import confirmation, evaluation_output, options
 from qgen.cli.output import check_outputs, make_console
+from qgen.errors import counted
 from qgen.progress import Bar, progress_bar
 
 if TYPE_CHECKING:
@@ -280,7 +281,7 @@ def _sample(
         check_count(count, generator.shape)
         circuits = generator.circuits_per_image * count
         if not as_json:
-            what = f"{count:,} images of {run.path} after {trained.step:,} steps"
+            what = f"{counted(count, 'image')} of {run.path} after {counted(trained.step, 'step')}"
             console.print(f"{what}: {describe_circuits(generator, count)}", soft_wrap=True)
             if request.controls and circuits and quantum_layers(generator.sampler):
                 console.print(_cost_of_controls(trained, circuits), soft_wrap=True)

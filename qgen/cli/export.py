@@ -9,6 +9,7 @@ import typer
 
 from qgen.cli import options
 from qgen.cli.output import check_folder, make_console, print_json
+from qgen.errors import counted
 
 EXAMPLES = """\b
 Examples:
@@ -57,7 +58,7 @@ def export(
     console = make_console()
     folder = made.run.path
     console.print(
-        f"exported: {folder}, the weights after {made.step:,} steps, {made.size / 1e6:.1f} MB", soft_wrap=True
+        f"exported: {folder}, the weights after {counted(made.step, 'step')}, {made.size / 1e6:.1f} MB", soft_wrap=True
     )
     for line in made.needs:
         console.print(f"it needs {line}", soft_wrap=True)

@@ -26,7 +26,7 @@ from qgen.cli import (
 )
 from qgen.cli.option_groups import flatten_groups
 from qgen.cli.output import print_error
-from qgen.errors import QgenError, user_message
+from qgen.errors import QgenError, SettingsError, user_message
 from qgen.figures import note_command
 from qgen.launchers import ALONE, Place, find_place
 from qgen.progress import on_compilation
@@ -34,7 +34,7 @@ from qgen.version import __version__
 
 
 class _ErrorBoundary(TyperGroup):
-    """Turns errors that the user can mend into one line and exit code 1; `--debug` lets the traceback through."""
+    """Turns errors that the user can mend into a line each and exit code 1; `--debug` lets the traceback through."""
 
     def main(self, args: Sequence[str] | None = None, *more: Any, **others: Any) -> Any:
         """Note the command, for the metadata of figures."""
@@ -51,7 +51,8 @@ class _ErrorBoundary(TyperGroup):
             line = None if ctx.params["debug"] else user_message(error)
             if line is None:
                 raise
-            _say(line)
+            for each in error.lines if isinstance(error, SettingsError) else (line,):
+                _say(each)
             raise typer.Exit(1) from error
 
 

@@ -11,6 +11,7 @@ import typer
 
 from qgen.cli import options
 from qgen.cli.output import check_outputs, make_console, print_json
+from qgen.errors import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -166,7 +167,7 @@ def _metric_rows(first: RunOverview, second: RunOverview) -> Iterator[tuple[str,
             yield name, *(_number(getattr(each, noted).get(name)) for each in pair)
     found = [each.evaluation for each in pair]
     if any(found):
-        yield "evaluated", *("" if one is None else f"{one.count:,} images, {one.features}" for one in found)
+        yield "evaluated", *("" if one is None else f"{counted(one.count, 'image')}, {one.features}" for one in found)
     for name in dict.fromkeys(name for one in found if one is not None for name in one.metrics):
         measured = [{} if one is None else one.metrics.get(name, {}) for one in found]
         label = next(str(each["label"]) for each in measured if each.get("label")) if any(measured) else name

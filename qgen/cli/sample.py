@@ -11,6 +11,7 @@ import typer
 from qgen.cli import confirmation, options
 from qgen.cli.output import check_outputs, make_console, print_json
 from qgen.cli.picture_options import PictureArgs
+from qgen.errors import counted
 from qgen.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def sample(
     console = make_console(as_json)
     trained = open_trained(trained_run, *changes)
     if not as_json:
-        what = f"{number} images of {trained.run.path} after {trained.step:,} steps"
+        what = f"{counted(number, 'image')} of {trained.run.path} after {counted(trained.step, 'step')}"
         console.print(f"{what}: {describe_circuits(trained.generator, number)}", soft_wrap=True)
     with closing(trained.backend):
         training = pictures.check(trained, data_dir)

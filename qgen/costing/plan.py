@@ -14,7 +14,7 @@ from qgen.backends.gradients import GradientMethod
 from qgen.backends.ibm.budget import expected_seconds
 from qgen.backends.statevector import StatevectorBackend
 from qgen.costing.circuit_use import CircuitUse, sampling_uses, training_uses
-from qgen.errors import BackendError, BudgetError
+from qgen.errors import BackendError, BudgetError, counted
 from qgen.generators import Generator, TrainableModel
 from qgen.generators.protocols import DrawsShots
 from qgen.nn.compiled import CompiledCircuit
@@ -188,7 +188,7 @@ def plan_sampling(
     else:
         uses = sampling_uses(_on_simulator(generator, config))
         layers = _plan_layers(generator, uses, backend, lambda compiled, use: count * use.circuits)
-    task = f"sampling {count} images of seed {seed} with {generator.sampling_info['words']}"
+    task = f"sampling {counted(count, 'image')} of seed {seed} with {generator.sampling_info['words']}"
     return _plan(task, _purpose(task, generator, config, backend), backend, layers, 1)
 
 
@@ -209,9 +209,8 @@ def plan_training(
         return config.training.batch * use.circuits * _evaluations(compiled, use.gradients)
 
     layers = _plan_layers(generator, training_uses(_on_simulator(generator, config)), backend, circuits)
-    return _plan(
-        f"{steps} steps of training on {config.training.batch} images", TRAINING, backend, layers, steps, since
-    )
+    task = f"{counted(steps, 'step')} of training on {counted(config.training.batch, 'image')}"
+    return _plan(task, TRAINING, backend, layers, steps, since)
 
 
 def place_anew(generator: TrainableModel, config: RunConfig, training: bool = False) -> None:

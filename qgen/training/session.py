@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from qgen.errors import counted
 from qgen.generators import Export
 from qgen.interrupts import on_forced_exit
 from qgen.launchers import ALONE, Place
@@ -77,7 +78,7 @@ class TrainingSession:
                 with self.bars("preparing"):
                     trainer = Trainer.build(run, config, images, fabric, reference)
                 with closing(trainer.generator.backend):
-                    what = f"{len(images):,} images of {images.name} ({images.source})"
+                    what = f"{counted(len(images), 'image')} of {images.name} ({images.source})"
                     where = describe_runs(trainer.generator.network, gradients=True)
                     circuits = f"circuits on {where}" if where else "no circuits"
                     self.message(f"training on {what}, {circuits}, into {run.path}")

@@ -127,3 +127,17 @@ def test_python_dash_m_is_the_same_command_with_the_same_exit_codes() -> None:
     code, out, err = run("describe", "--circuit", "hqcnv")
     assert (code, out) == (1, "")
     assert re.fullmatch(r"qgen: .*Did you mean 'hqconv'\?\n", err)
+
+
+def test_each_wrong_setting_has_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    changes = ("training.betas=3", "training.batch=-1", "training.stepz=2")
+    result = CliRunner().invoke(
+        command_line.app, ["train", *(word for change in changes for word in ("--set", change))]
+    )
+    assert result.exit_code == 1
+    assert sorted(result.stderr.splitlines()) == [
+        "qgen: `training.batch`: input should be greater than 0 (given: -1)",
+        "qgen: `training.betas`: input should be a list, as [1, 2] (given: '3')",
+        "qgen: unknown key `training.stepz`. Did you mean `training.steps`?",
+    ]

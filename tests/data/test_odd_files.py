@@ -121,7 +121,7 @@ def test_a_run_has_a_name_that_is_no_text(tmp_path: Path) -> None:
     run.start(read_config("gan-classical"), {"data": str(tmp_path / NOT_TEXT)})
     assert run.config() == read_config("gan-classical")
     assert run.provenance() == {"data": str(tmp_path / NOT_TEXT)}
-    with pytest.raises(ConfigError, match=r"`data\.name`: input should be a valid string"):
+    with pytest.raises(ConfigError, match=r"`data\.name`: input should be text"):
         read_config("gan-classical", [f"data.name={NOT_TEXT}"])
 
 

@@ -65,7 +65,7 @@ def test_unknown_keys_are_those_of_the_chosen_kind() -> None:
         ("model.generator.block.ansatz=nope", "the ansatz 'nope' does not exist"),
         ("model.generator.block.options={qubits: 4}", "set `width`, beside `options`"),
         ("model.generator={kind: patch, options: {layers: 4}}", "set `layers`, beside `options`"),
-        ("model.generator=conv", "`model.generator`: input should be a valid dictionary"),
+        ("model.generator=conv", "`model.generator`: input should be a group of keys, as {key: value}"),
         ("adversarial.loss=minimax", "`adversarial.loss`: input should be 'non-saturating'"),
         ("diffusion.steps=4", "`diffusion` is for models of kind `unet`, and this one is a `gan`"),
         ("sampling.steps=4", "`sampling` is for models of kind `unet`, and this one is a `gan`"),

@@ -12,7 +12,7 @@ from typing import Literal, Self
 from pydantic import Field, SerializeAsAny, model_validator
 
 from qgen.data import DataSettings
-from qgen.errors import ConfigError, exact_text
+from qgen.errors import ConfigError, counted, exact_text
 from qgen.runs import RunConfig, override_config, read_config, with_absolute_paths
 from qgen.settings import Settings
 from qgen.studies.models import count_model, images_per_step
@@ -114,7 +114,7 @@ class ComparisonStudy(Settings):
         """One line on what is run."""
         cells, tasks = len(list(self.cells())), len(list(self.tasks()))
         stages = f", and {tasks - cells} first stages before them" if tasks > cells else ""
-        return f"training {cells} runs of {self.images:,} images each{stages}"
+        return f"training {counted(cells, 'run')} of {counted(self.images, 'image')} each{stages}"
 
     def cells(self) -> Iterator[ComparisonCell]:
         """Yield every cell, seed by seed, so that an unfinished study can be compared already."""

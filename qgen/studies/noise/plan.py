@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from qgen.backends.settings import BackendSettings
 from qgen.data import DataSettings
 from qgen.devices.names import simulated
-from qgen.errors import ConfigError
+from qgen.errors import ConfigError, counted
 from qgen.settings import Settings
 from qgen.studies.noise.cells import Generation, NoiseCell
 from qgen.studies.noise.conditions import Condition, conditions, device_label
@@ -82,7 +82,7 @@ class NoiseStudy(Settings):
         """One line on what is run."""
         trained = sum(generation.source.run is None for generation in self.generations())
         training = f"training {trained} generators, and " if trained else ""
-        return f"{training}sampling {len(list(self.cells()))} cells of {self.count:,} images"
+        return f"{training}sampling {counted(len(list(self.cells())), 'cell')} of {counted(self.count, 'image')}"
 
     def generations(self) -> Iterator[Generation]:
         """Yield every generator, seed by seed, so that an unfinished study says something already."""
