@@ -127,7 +127,8 @@ def test_distributions_are_described_by_their_moments_and_drawn(tmp_path: Path) 
         assert f"x1, x3: {related[0, 2]:.3f}" in text
         assert part["sha256"] == samples.sha256
     with Image.open(tmp_path / "figure.png") as picture:
-        assert picture.mode == "RGB"
+        pixels = np.asarray(picture.convert("RGB"))
+    assert (pixels.max(axis=2) > pixels.min(axis=2)).any()  # it is in colour
 
 
 def test_a_figure_has_a_class_a_row(tmp_path: Path) -> None:
