@@ -36,7 +36,7 @@ Examples:
   qgen transpile --qasm circuit.qasm --backend fake_torino --seeds 5
   qgen transpile runs/first-try --backend fake_fez --seeds 5 --pin fez.json
   qgen transpile runs/first-try --backend fake_fez --weights bound --seeds 5
-  qgen transpile iqp-digits --backend fake_fez --seeds 2 --images 1000
+  qgen transpile iqp-digits --backend fake_fez --seeds 1 --levels 2
   qgen sample runs/first-try --backend aer:fake_fez --layout fez.json"""
 
 _LEVELS = re.compile(r"(?P<first>\d)(?:-(?P<last>\d))?")

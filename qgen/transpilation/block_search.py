@@ -29,6 +29,8 @@ _CHANGES, _CHANGES_NEAR, _USUAL_BLOCKS = 1_500, 1_000, 42
 MAX_BLOCKS = 2_000
 #: Times that a route near good places is written anew (`resynthesize`).
 _TRIES_NEAR = 4
+#: Steps of the search for places without a SWAP.
+_CALLS = 100_000
 #: Rounds forwards and backwards from each first places.
 _ROUNDS = 2
 _SABRE_TRIALS = 4
@@ -65,7 +67,10 @@ class _Device:
 def route_blocks(
     blocks: BlockCircuit, target: Target, seed: int, start: Sequence[int] | None = None
 ) -> RoutedCircuit | None:
-    """Route a circuit for a device; None if no route was found, or none is needed: all qubits are coupled.
+    """Route a circuit for a device; None if no route was found, or none is needed.
+
+    None is where all qubits are coupled, and where a large circuit fits onto the couplers as it is, as circuits made of
+    a device's couplers do: Qiskit finds that layout.
 
     Args:
         blocks: of the circuit.
@@ -80,6 +85,8 @@ def route_blocks(
         return None
     device = _device(coupling)
     if all(distance <= 1 for row in device.distances for distance in row):
+        return None
+    if len(pairs) > _USUAL_BLOCKS and _fits([block.wires for block in pairs], coupling):
         return None
     wires, prices = len(blocks.ends), route_prices(pairs, target, usual=start is None)
     router = BlockRouter(
@@ -105,6 +112,16 @@ def route_blocks(
         return None
     routed = _routed_circuit(blocks, route, target.num_qubits)
     return routed._replace(circuit=resynthesize(routed.circuit, derive(seed, "resynthesis"), tries))
+
+
+def _fits(pairs: Sequence[Sequence[int]], coupling: CouplingMap) -> bool:
+    """Whether places without a SWAP are found quickly."""
+    device, circuit = rx.PyGraph(multigraph=False), rx.PyGraph(multigraph=False)
+    device.extend_from_edge_list([tuple(edge) for edge in coupling.get_edges()])
+    number = {wire: k for k, wire in enumerate(dict.fromkeys(wire for pair in pairs for wire in pair))}
+    circuit.extend_from_edge_list([(number[a], number[b]) for a, b in pairs])
+    found = rx.vf2_mapping(device, circuit, subgraph=True, induced=False, id_order=False, call_limit=_CALLS)
+    return next(iter(found), None) is not None
 
 
 class _LocalSearch:
