@@ -183,19 +183,18 @@ def test_a_route_is_priced_as_a_schedule_of_its_gates(seed: int, coupling: str) 
     sites, steps = list(route.start), []
     for move in route.moves:
         first, second = (sites[wire] for wire in pairs[move.block]) if isinstance(move, Run) else move.sites
-        wires = [wire for wire, site in enumerate(sites) if site in (first, second)]
-        count = gates[move.block] + more[move.block] * move.swap if isinstance(move, Run) else 1 + len(wires)
-        after = {first: second, second: first} if not isinstance(move, Run) or move.swap else {}
-        waits = {wire: waiting[after.get(sites[wire], sites[wire])] for wire in wires}
-        steps.append((waits, count * gate[first, second], count * seconds[first, second]))
+        count = 1 + sum(site in (first, second) for site in sites)
+        if isinstance(move, Run):
+            count = gates[move.block] + more[move.block] * move.swap
         if not isinstance(move, Run) or move.swap:
             sites = [{first: second, second: first}.get(site, site) for site in sites]
-    clock, price = [0.0] * 4, sum(reading[site] for site in sites)
-    for waits, lost_here, length in reversed(steps):  # from the end
-        start = max(clock[wire] for wire in waits)
-        price += lost_here + sum((start - clock[wire]) * rate for wire, rate in waits.items())
-        for wire in waits:
-            clock[wire] = start + length
+        occupied = [site for site in (first, second) if site in sites]  # after it
+        steps.append((first, second, occupied, count))
+    clock, price = [0.0] * SITES, sum(reading[site] for site in sites)
+    for first, second, occupied, count in reversed(steps):  # from the end; a gate needs both of its sites
+        start = max(clock[first], clock[second])
+        price += count * gate[first, second] + sum((start - clock[site]) * waiting[site] for site in occupied)
+        clock[first] = clock[second] = start + count * seconds[first, second]
     assert route.price == pytest.approx(price, rel=1e-9)
 
 
