@@ -13,7 +13,6 @@ import torch
 from qgen.evaluation import (
     Baseline,
     ControlImages,
-    Controls,
     Evaluation,
     Evaluator,
     Reference,
@@ -24,6 +23,7 @@ from qgen.evaluation import (
     sample_controls,
 )
 from qgen.evaluation.asked import Requested
+from qgen.evaluation.control_text import summarised
 from qgen.nn import output_means
 from qgen.progress import ProgressCallback
 from qgen.sampling import Trained, sample_facts, sample_images
@@ -67,7 +67,7 @@ class SampledRun:
         found = measure(self.images, self.name, self.facts)
         if not self.controls and not self.trials:
             return found
-        return replace(found, controls=Controls(compare_controls(found, self.controls, measure), self.trials))
+        return replace(found, controls=summarised(compare_controls(found, self.controls, measure), self.trials))
 
     def evaluate_baselines(self, evaluator: Evaluator, open_bar: OpenBar, suffix: str = "") -> list[Evaluation]:
         """Return how good each baseline is; the suffix is added to its name."""

@@ -22,7 +22,7 @@ def write(evaluations: Sequence[Evaluation], page: Path) -> dict[str, str]:
     Raises:
         RunError: a file cannot be written.
     """
-    from qgen.evaluation.output import plain
+    from qgen.evaluation.compare import plain
     from qgen.evaluation.page import page as make_page
     from qgen.runs import writing
 
@@ -37,7 +37,7 @@ def write(evaluations: Sequence[Evaluation], page: Path) -> dict[str, str]:
 def show(console: Console, evaluations: Sequence[Evaluation], files: dict[str, str], as_json: bool) -> None:
     """Print the results: JSON, or tables with notes."""
     from qgen.evaluation import control_text, text
-    from qgen.evaluation.output import plain
+    from qgen.evaluation.compare import plain
 
     if as_json:
         print_json(plain(evaluations) | files)
@@ -53,7 +53,7 @@ def show(console: Console, evaluations: Sequence[Evaluation], files: dict[str, s
             if each.controls.samples:
                 console.print("controls: differences", style="bold")
                 _print_table(console, ("as they are", *control_text.headings(each.controls)), control_text.rows(each))
-            for line in control_text.sentences(each.controls):
+            for line in each.controls.summary:
                 console.print(line, soft_wrap=True)
             console.print()
     if others:

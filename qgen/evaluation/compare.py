@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from qgen.evaluation.measure import Measure
 from qgen.evaluation.results import Difference, Evaluation, Measurement, Verdict
@@ -27,6 +28,16 @@ def share_seeds(first: Evaluation, other: Evaluation) -> bool:
     """Return whether sample k of both evaluations has the same seed."""
     seeds = [evaluation.facts.get("seed") for evaluation in (first, other)]
     return seeds[0] is not None and seeds[0] == seeds[1] and len(first.images) == len(other.images)
+
+
+def plain(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    """Return plain values for JSON: those of the first, and under `compare` those of the others."""
+    first, *others = evaluations
+    compared = [
+        other.plain() | {"differences": {name: each.plain() for name, each in differences(first, other).items()}}
+        for other in others
+    ]
+    return first.plain() | ({"compare": compared} if compared else {})
 
 
 def _difference(measure: Measure, first: Measurement, other: Measurement, paired: bool) -> Difference:

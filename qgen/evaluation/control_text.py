@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from qgen.evaluation import text
 from qgen.evaluation.results import Control, ControlName, Controls, Difference, Evaluation, TrialResult
@@ -37,12 +37,16 @@ def headings(controls: Controls) -> tuple[str, ...]:
     return tuple(HEADINGS[each.name] for each in controls.samples)
 
 
-def sentences(controls: Controls) -> list[str]:
-    """Return what the controls say, a sentence each, and what they don't."""
-    said = [_of_samples(each) for each in controls.samples]
-    if controls.samples and not any(each.name == "shuffled" for each in controls.samples):
+def summarised(samples: tuple[Control, ...], trials: tuple[TrialResult, ...]) -> Controls:
+    """Return the controls of a hybrid with what they say in words."""
+    return Controls(samples, trials, tuple(_sentences(samples, trials)))
+
+
+def _sentences(samples: Sequence[Control], trials: Sequence[TrialResult]) -> list[str]:
+    said = [_of_samples(each) for each in samples]
+    if samples and not any(each.name == "shuffled" for each in samples):
         said.append("Outputs were not shuffled: that would have run as many circuits again, on a device.")
-    said += [_of_trial(each, name) for each in controls.trials for name in each.differences]
+    said += [_of_trial(each, name) for each in trials for name in each.differences]
     return [*said, LIMITS] if said else []
 
 

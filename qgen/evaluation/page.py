@@ -71,7 +71,7 @@ def _controlled(evaluations: Sequence[Evaluation]) -> Iterator[Markup]:
         caption = f"{each.name}: differences from the samples as they are, paired by seed, with their 95 % intervals"
         columns = ("", "as they are", *control_text.headings(each.controls))
         shown = [table(caption, columns, control_text.rows(each))] if each.controls.samples else []
-        lines = (element("p", line) for line in control_text.sentences(each.controls))
+        lines = (element("p", line) for line in each.controls.summary)
         yield element("section", *shown, *lines, class_="card results")
 
 

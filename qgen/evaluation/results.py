@@ -217,14 +217,17 @@ class Controls:
     Attributes:
         samples: of its samples; none where sampling runs no circuits.
         trials: of what other circuits do.
+        summary: what they say, a sentence each, and what they don't.
     """
 
     samples: tuple[Control, ...]
     trials: tuple[TrialResult, ...]
+    summary: tuple[str, ...]
 
     def plain(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return {
             "samples": {each.name: each.plain() for each in self.samples},
             "trials": {each.trial.name: each.plain() for each in self.trials},
+            "summary": list(self.summary),
         }

@@ -140,7 +140,8 @@ def search(
     grid = options_grid(levels, seeds, merged != circuit)
     read = range(circuit.num_qubits) if measured is None else measured
     task = _Task(circuit, merged, find_blocks(merged), target, tuple(read), two_qubit_bound, time.time() + max_seconds)
-    total = len(grid) + 2 * MAX_MOVED + sum(options.routing_method == BLOCKS for options in grid)
+    begun = len(grid) + 2 * MAX_MOVED + sum(options.routing_method == BLOCKS for options in grid)
+    total = begun + MAX_REROUTED
     with worker_processes(processes) as parallel_map:
         attempts = parallel_map(partial(_attempt, task), grid, _offset(progress, 0, total))
         if isinstance(attempts[0], BackendError):
@@ -149,7 +150,7 @@ def search(
         chosen = _worth_moving(results)
         moved = parallel_map(partial(_move, task), chosen, _offset(progress, len(grid), total))
         results += [result for result in moved if result is not None]
-        near = parallel_map(partial(_reroute, task), _worth_rerouting(results), _offset(progress, total, total))
+        near = parallel_map(partial(_reroute, task), _worth_rerouting(results), _offset(progress, begun, total))
     if progress:
         progress(total, total)
     return sorted(results + [result for result in near if result is not None], key=_rank)

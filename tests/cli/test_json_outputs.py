@@ -107,7 +107,12 @@ def test_records_are_described(heading: str, record: Any) -> None:
 
 def test_every_command_has_a_section() -> None:
     headings = " ".join(re.findall(r"^### (.*)$", PAGE, re.MULTILINE))
-    groups = {"study": ("compare", "noise"), "runs": ("", "diff", "plot"), "backends": ("", "show")}
+    groups = {
+        "study": ("compare", "noise"),
+        "runs": ("", "diff", "plot"),
+        "backends": ("", "show"),
+        "pool": ("draw", "show"),
+    }
     for command in app.registered_commands + app.registered_groups:
         name = command.name or command.callback.__name__
         for inner in groups.get(name, ("",)):

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from qgen.evaluation import PROTOCOLS, Evaluation, Evaluator, differences
-from qgen.evaluation.compare import share_seeds
-from qgen.evaluation.output import plain
+from qgen.evaluation.compare import plain, share_seeds
 from qgen.evaluation.text import pairing
 
 

@@ -21,14 +21,12 @@ from qgen.evaluation import (
     PROTOCOLS,
     Control,
     ControlImages,
-    Controls,
     Evaluation,
     Evaluator,
     Reference,
     TrialResult,
     compare_controls,
     control_text,
-    output,
     run_trials,
     sample_controls,
 )
@@ -239,7 +237,7 @@ def controlled(evaluator: Evaluator) -> Callable[..., Evaluation]:
         facts = {"seed": 1, "step": 5, "backend": {"name": "statevector"}}
         first = evaluator(own, "run", facts)
         made = [ControlImages(name, images, 9) for name, images in controls.items()]  # type: ignore[arg-type]
-        return replace(first, controls=Controls(compare_controls(first, made, evaluator), ()))
+        return replace(first, controls=control_text.summarised(compare_controls(first, made, evaluator), ()))
 
     return make
 
@@ -248,16 +246,16 @@ def test_what_is_claimed_follows_from_the_intervals(controlled, digits_reference
     good = digits_reference.whole.scaled(torch.from_numpy(digits_reference.control[-40:]))
     noise = torch.from_numpy(rng.uniform(-1, 1, good.shape)).float()
     worse = controlled(good, mean=noise, shuffled=good.flip(0))
-    said = control_text.sentences(worse.controls)
+    said = worse.controls.summary
     assert "worse without it, so they depend on how the circuits' outputs vary" in said[0]
     assert "the same in another order" in said[1]
     assert said[-1] == control_text.LIMITS
-    assert "better without" in control_text.sentences(controlled(noise, mean=good).controls)[0]
+    assert "better without" in controlled(noise, mean=good).controls.summary[0]
     same = controlled(good, mean=good, shuffled=good.clone())
-    assert "the same in another order" in control_text.sentences(same.controls)[0]
+    assert "the same in another order" in same.controls.summary[0]
     unresolved = controlled(noise, mean=noise.roll(1, 0) + 0.05 * torch.sign(noise)).controls.samples[0]
     verdict = unresolved.differences["fid"].verdict
-    assert ("has 0 in it" in control_text.sentences(Controls((unresolved,), ()))[0]) == (verdict == "not resolved")
+    assert ("has 0 in it" in control_text.summarised((unresolved,), ()).summary[0]) == (verdict == "not resolved")
     found = worse.controls.samples[0]
     assert isinstance(found, Control)
     assert all(each.paired for each in found.differences.values())
@@ -271,8 +269,8 @@ def test_json_and_page_have_the_controls(controlled, digits_reference, rng: np.r
     off = Difference(-1.5, Interval(-2.0, -1.0), True, "worse")
     tried = TrialResult(trial, 30, 20.0, Interval(19.0, 21.0), {"mean": off, "shuffled": off})
     assert found.controls is not None
-    found = replace(found, controls=replace(found.controls, trials=(tried,)))
-    plain = json.loads(json.dumps(output.plain([found]), allow_nan=False))["controls"]
+    found = replace(found, controls=control_text.summarised(found.controls.samples, (tried,)))
+    plain = json.loads(json.dumps(found.plain(), allow_nan=False))["controls"]
     assert list(plain["samples"]) == ["mean", "shuffled"]
     assert plain["samples"]["shuffled"]["circuits"] == 9
     assert plain["samples"]["mean"]["differences"]["fid"]["verdict"] == "worse"

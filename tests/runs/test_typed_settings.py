@@ -32,7 +32,7 @@ AWKWARD = [
 ]
 # fmt: on
 #: Text that names one of a list, checked by the group itself.
-CHECKED = ("ansatz", "extractor.name", "text.encoder")
+CHECKED = ("ansatz", "extractor.name", "generator.noise", "text.encoder")
 
 
 def kinds_of_settings() -> list[type[Settings]]:

@@ -70,7 +70,7 @@ def test_1000_images_of_64_bits_are_one_job_of_at_most_3_seconds(
         shown = CliRunner().invoke(app, command[:-1]).output
         assert not server.ledger.jobs
     assert "one circuit on ibm_fez, 1,000 shots" in " ".join(shown.split())
-    assert "are shots of one circuit" in " ".join(refused.output.split())
+    assert "all images are shots of this circuit" in " ".join(refused.output.split())
     plan = json.loads(result.stdout)["plan"]
     assert (plan["jobs"], plan["circuits"], plan["executions"]) == (1, 1, 1000)
     assert plan["qpu_seconds"] <= 3
