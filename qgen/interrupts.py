@@ -63,7 +63,7 @@ class Interrupts:
             with suppress(Exception):
                 cleanup()
         _print_line("ended at once; what was written before is whole")
-        os._exit(self.code or 1)
+        os._exit(self.code or 128 + signal.SIGINT)  # a KeyboardInterrupt may come before the thread has the signal
 
     def _hint(self) -> None:
         _print_line("Ctrl-C: ends after what is in hand; once more ends it at once")

@@ -97,6 +97,13 @@ def test_sigterm_ends_at_once_where_nothing_is_in_hand() -> None:
     assert ended(process)[0] == -signal.SIGTERM
 
 
+def test_ctrl_c_in_a_destructor_is_one_even_before_the_signal_is_recorded() -> None:
+    code = "from types import SimpleNamespace; from qgen.cli.process import _on_unraisable as hook; "
+    code += "hook(SimpleNamespace(exc_value=KeyboardInterrupt()))"
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    assert ended(process) == (130, "qgen: ended at once; what was written before is whole\n")
+
+
 WORKING = [["train", "--data-dir", "."], ["backends"], ["describe", "unet"]]
 
 

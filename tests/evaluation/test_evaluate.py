@@ -88,7 +88,7 @@ def test_the_extrapolated_distance_has_hardly_any_bias(rng, digits_reference):
         plain.append(frechet(x.features, y.features))
     error = np.std(infinite) / np.sqrt(30)
     assert abs(np.mean(infinite)) < 4 * error
-    assert np.mean(plain) > 10 * abs(np.mean(infinite))
+    assert np.mean(plain) > 10 * error  # some 20 of them
 
 
 def test_good_samples_are_as_good_as_real_ones_and_noise_is_not(near, pixel_space, digits_reference, good):
