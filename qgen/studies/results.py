@@ -115,7 +115,7 @@ def read_result(folder: Path, cell: Cell, images_per_step: int) -> RunResult | N
 
 
 def of_real(quality: Mapping[str, Any], key: str) -> float | None:
-    """Return what a row of quality.jsonl says of real images in place of samples; None in rows of before 0.2."""
+    """Return what a row of quality.jsonl says of real images in place of samples; None in rows of earlier versions."""
     return finite((quality.get("real") or {}).get(key))
 
 
