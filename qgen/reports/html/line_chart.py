@@ -18,6 +18,8 @@ _COLOURS = 8
 _DASHES = (None, "7 4", "2 3", "9 3 2 3")
 #: Ratio of the largest to the smallest value beyond which the axis is logarithmic.
 _LOG_RATIO = 30
+#: Length of the horizontal axis with dots at its end, in axes that end there.
+_ROOM = 1.02
 _SCALE = 1000  # width and height of the view box
 
 
@@ -60,7 +62,7 @@ def line_chart(
     """
     points = [point for line in (*lines, *(like or ())) for point in line.points]
     down = _Axis.of(list(_heights_of(points)), percent)
-    right = _Axis.from_zero(max(point.x for point in points))
+    right = _Axis.from_zero(max(point.x for point in points), room=any(len(point.values) > 0 for point in points))
     shapes = [_draw_line(line, number, right, down) for number, line in enumerate(lines) if line.points]
     paths = element(
         "svg",
@@ -134,10 +136,11 @@ class _Axis:
         self.marks, self._ends, self.logarithmic, self._percent = marks, ends, logarithmic, percent
 
     @classmethod
-    def from_zero(cls, high: float) -> _Axis:
-        """Make an axis from 0 to this value, which need not be round."""
+    def from_zero(cls, high: float, room: bool) -> _Axis:
+        """Make an axis from 0 to this value, which need not be round; with room for half a dot there."""
         step = round_step(high or 1.0)
-        return cls([k * step for k in range(math.floor(high / step + 1e-9) + 1)], (0.0, high or 1.0), False, False)
+        end = (high or 1.0) * (_ROOM if room else 1.0)
+        return cls([k * step for k in range(math.floor(high / step + 1e-9) + 1)], (0.0, end), False, False)
 
     @classmethod
     def of(cls, values: Sequence[float], percent: bool) -> _Axis:
@@ -164,7 +167,7 @@ class _Axis:
     def text(self, value: float) -> str:
         """Format a value for the axis."""
         if self._percent:
-            return f"{100 * value:.3g}\u202f%"
+            return f"{100 * value:.3g}\u202f%".replace("-", "\u2212")
         if value >= 1000:
             return f"{value / 1e6:.3g}\u202fM" if value >= 1e6 else f"{value / 1e3:.3g}\u202fk"
         return f"{value:.3g}".replace("-", "\u2212")

@@ -115,9 +115,10 @@ def _shots_answer(results: NoiseResults) -> str:
 
 def against_noise(results: NoiseResults) -> str:
     """Explain the charts against the scale of the noise."""
-    return (
-        "Changes from the ideal images of the same seeds: what seeds differ by in any case drops out. Bands are 95 % "
-        f"intervals over {len(results.study.seeds)} seeds."
+    seeds = len(results.study.seeds)
+    shown = f" Bands are 95 % intervals over {seeds} seeds." if seeds >= ENOUGH else " Dots are the seeds."
+    return "Changes from the ideal images of the same seeds: what seeds differ by in any case drops out." + (
+        shown if seeds > 1 else ""
     )
 
 

@@ -103,3 +103,12 @@ def test_names_are_escaped_and_twelve_lines_differ() -> None:
     assert "<b>" not in keys
     looks = re.findall(r'class="(line c\d)"(?: stroke-dasharray="([^"]*)")?', keys)
     assert len(set(looks)) == 12
+
+
+def test_a_dot_at_the_end_is_not_cut(rng: np.random.Generator) -> None:
+    points = [LinePoint(x, 2.0, values=(float(rng.uniform(1, 3)),)) for x in (0.0, float(rng.uniform(1, 9)))]
+    dots = re.search(r'<path d="([^"]*)"', line_chart("height", [Line("a", points)], "scale"))
+    assert dots is not None
+    xs = [float(x) for x in re.findall(r"M([^,]*),", dots.group(1))]
+    assert xs[0] == 0
+    assert 970 < xs[1] < 990
