@@ -6,6 +6,8 @@ import math
 import sys
 from unittest import mock
 
+import numpy as np
+
 from peers.registry import GPU, PENNYLANE, TORCH, apply_pennylane, peer, z_signs
 
 
@@ -38,6 +40,26 @@ def qgen(case, device):
     circuit = ansatz("hqconv", qubits=case.qubits, layers=case.layers)
     layer = QuantumLayer(circuit, backend="statevector").to(device)
     return autograd_step(lambda x, _: layer(x), device, layer.weight, unit=2 * math.pi)
+
+
+@peer("qgen, no graph", {**TORCH, "numba": "numba", "qgen.backends": "qgen", "qgen.circuits": "qgen"})
+def executable(case, device):
+    """The statevector engine by itself: it records no graph of torch, like a function that JAX compiled."""
+    import torch
+
+    from qgen.backends.registry import open_backend
+    from qgen.circuits import ansatz
+
+    compiled = open_backend("statevector").compile(ansatz("hqconv", qubits=case.qubits, layers=case.layers))
+    unit = np.float32(2 * math.pi)  # its weights count turns
+
+    def step(x, w, g):
+        inputs, weights, upstream = (torch.from_numpy(array) for array in (x, w / unit, g))
+        values, vjp = compiled.expectations_with_vjp(inputs, weights, (True, True))
+        grad_x, grad_w = vjp(upstream)
+        return values.numpy(), grad_x.numpy(), grad_w.numpy() / unit
+
+    return step
 
 
 def estimator_network(circuit, observables, inputs, weights):
