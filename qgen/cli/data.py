@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -166,24 +167,15 @@ def _show_set(
     if status.present:
         for split in ("train", "test"):
             parts[split] = open_images(DataSettings(name=known.name, split=split), data_dir, download=False)
-    if figure:
-        _draw(DataSettings(name=known.name, limit=min(_FIGURE_IMAGES, known.train)), data_dir, figure)
-    texts = _captions(DataSettings(name=known.name, captions=captions), data_dir) if captions else {}
-    if as_json:
+    rows = {f"classes, {split}": _format_counts(part.count_labels()) for split, part in parts.items()}
+    if status.present and known.idx:
+        rows = {"files": "each has the published SHA-256", **rows}
+
+    def facts() -> dict[str, Any]:
         counts = {split: {"counts": part.count_labels(), "sha256": part.sha256} for split, part in parts.items()}
-        print_json(dataclasses.asdict(status) | {"parts": counts, "figure": figure and str(figure), **texts})
-        return
-    rows = {
-        "data set": f"{status.name}: {status.about}",
-        "images": _extent(status),
-        "where": _whereabouts(status),
-        **({"files": "each has the published SHA-256"} if status.present and known.idx else {}),
-        **{f"classes, {split}": _format_counts(part.count_labels()) for split, part in parts.items()},
-        **_captions_row(texts),
-        "reference": status.reference,
-        "licence": status.licence,
-    }
-    print_rows(make_console(), rows | ({"drawn into": str(figure)} if figure else {}))
+        return {"parts": counts}
+
+    _show_images(status, rows, facts, data_dir, figure, captions, as_json)
 
 
 def _show_captioned(
@@ -195,17 +187,37 @@ def _show_captioned(
     status = describe_captioned(known, data_dir)
     if status.problem:
         raise DataError(status.problem)
-    if figure:
-        _draw(DataSettings(name=known.name, limit=min(_FIGURE_IMAGES, status.train) or None), data_dir, figure)
-    texts = _captions(DataSettings(name=known.name, captions=captions), data_dir) if captions else {}
-    if as_json:
+
+    def facts() -> dict[str, Any]:
         digest = open_images(DataSettings(name=known.name), data_dir).sha256 if status.present else None
-        print_json(dataclasses.asdict(status) | {"sha256": digest, "figure": figure and str(figure), **texts})
+        return {"sha256": digest}
+
+    _show_images(status, {}, facts, data_dir, figure, captions, as_json)
+
+
+def _show_images(
+    status: SetStatus,
+    rows: dict[str, str],
+    facts: Callable[[], dict[str, Any]],
+    data_dir: Path | None,
+    figure: Path | None,
+    captions: Kind | None,
+    as_json: bool,
+) -> None:
+    """Print what a set is, with these rows, or as JSON with these facts; draw its first images."""
+    from qgen.data import DataSettings
+
+    if figure:
+        _draw(DataSettings(name=status.name, limit=min(_FIGURE_IMAGES, status.train) or None), data_dir, figure)
+    texts = _captions(DataSettings(name=status.name, captions=captions), data_dir) if captions else {}
+    if as_json:
+        print_json(dataclasses.asdict(status) | facts() | {"figure": figure and str(figure), **texts})
         return
     rows = {
         "data set": f"{status.name}: {status.about}",
         "images": _extent(status),
         "where": _whereabouts(status),
+        **rows,
         **_captions_row(texts),
         "reference": status.reference,
         "licence": status.licence,
