@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from math import ceil
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -44,16 +45,18 @@ def save_prompt_grid(images: torch.Tensor, prompts: Sequence[str], path: str | o
     tile, gap = side * scale, tile_gap(scale)
     columns = max(len(places) for _, places in rows)
     font = ImageFont.load_default(_FONT_SIZE)
-    canvas = Image.new("RGB", (_MARGIN + columns * (tile + gap), len(rows) * (tile + gap) - gap), (_WHITE,) * 3)
+    texts = [_lines(text, font, tile) for text, _ in rows]
+    margin = min(_MARGIN, 12 + ceil(max(font.getlength(line) for lines in texts for line in lines or [""])))
+    canvas = Image.new("RGB", (margin + columns * (tile + gap), len(rows) * (tile + gap) - gap), (_WHITE,) * 3)
     pen = ImageDraw.Draw(canvas)
-    for row, (text, places) in enumerate(rows):
+    for row, ((_, places), lines) in enumerate(zip(rows, texts, strict=True)):
         top = row * (tile + gap)
         for column, place in enumerate(places):
             picture = to_pillow(tiles[place]).resize((tile, tile), Image.Resampling.NEAREST).convert("RGB")
-            left = _MARGIN + gap + column * (tile + gap)
+            left = margin + gap + column * (tile + gap)
             pen.rectangle((left - gap, top - gap, left + tile, top + tile), fill=(GAP_GREY,) * 3)
             canvas.paste(picture, (left, top))
-        for number, line in enumerate(_lines(text, font, tile)):
+        for number, line in enumerate(lines):
             pen.text((4, top + 2 + number * _LINE), line, fill=(_BLACK,) * 3, font=font)
     save_png(canvas, path)
 

@@ -17,6 +17,7 @@ from qgen.backends import Backend, open_settings
 from qgen.conditioning import TextConditioning
 from qgen.data import open_images, save_prompt_grid, save_samples, save_single
 from qgen.data.distributions import DISTRIBUTIONS
+from qgen.data.sets import KNOWN_SETS
 from qgen.errors import RunError, exact_text
 from qgen.generators import Generator, image_seeds
 from qgen.generators.denoising import DenoisingGenerator
@@ -179,7 +180,10 @@ def grid_prompts(trained: Trained, count: int) -> list[str] | None:
     if source is None:
         return None
     classes = source.examples(count).classes.tolist()
-    return [f"class {label}" for label in classes] if len(set(classes)) > 1 else None
+    if len(set(classes)) == 1:
+        return None
+    known = KNOWN_SETS.get(trained.config.data.name)
+    return [f"class {label}" if known is None else known.class_names[label] for label in classes]
 
 
 def check_count(count: int, shape: tuple[int, int, int]) -> None:

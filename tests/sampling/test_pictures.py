@@ -219,9 +219,12 @@ def test_classes_stand_beside_their_rows() -> None:
     from qgen.conditioning import LabelConditioning
     from qgen.sampling.sample import grid_prompts
 
-    def beside(source: LabelConditioning | None) -> list[str] | None:
-        return grid_prompts(SimpleNamespace(generator=SimpleNamespace(conditioning=source)), 3)  # type: ignore[arg-type]
+    def beside(source: LabelConditioning | None, name: str = "garments") -> list[str] | None:
+        config = SimpleNamespace(data=SimpleNamespace(name=name))
+        trained = SimpleNamespace(generator=SimpleNamespace(conditioning=source), config=config)
+        return grid_prompts(trained, 3)  # type: ignore[arg-type]
 
     assert beside(LabelConditioning(2, None)) == ["class 0", "class 1", "class 0"]
+    assert beside(LabelConditioning(10, (9, 3, 0)), "fashion-mnist") == ["Ankle boot", "Dress", "T-shirt/top"]
     assert beside(LabelConditioning(9, (3,))) is None  # all are of one
     assert beside(None) is None
