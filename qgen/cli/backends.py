@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,10 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qgen.cli.output import check_outputs, make_console, print_json, print_rows
+from qgen.cli.tables import print_pairs, print_table
 from qgen.errors import BackendError, HardwareError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from rich.console import Console
 
     from qgen.backends import Capabilities
     from qgen.backends.ibm.live_devices import LiveDevice
@@ -189,22 +193,21 @@ def _find_live(name: str) -> LiveDevice:
 
 
 def _print_live(live: list[LiveDevice], problem: str | None) -> None:
-    from rich.table import Table
-
     console = make_console()
     console.print()
     if problem is not None or not live:
         console.print(f"live devices: {problem or 'the account has none just now'}", soft_wrap=True)
         return
-    gap = 1 if console.width < _ROOMY else 2
-    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
-    for heading in ("live device", *_HEADINGS[1:-1], "jobs wait"):
-        table.add_column(heading, justify="right" if heading in (*_NUMBERS, "jobs wait") else "left", no_wrap=True)
+    rows = []
     for one in live:
         name, *values, _, _ = _table_row(one.device.summary)
-        waiting = f"{one.waiting:,}" if one.online else "offline"
-        table.add_row(name, *values, _since(one.device.calibrated), waiting)
-    console.print(table)
+        rows.append((name, *values, _since(one.device.calibrated), f"{one.waiting:,}" if one.online else "offline"))
+    _print_table(console, ("live device", *_HEADINGS[1:-1], "jobs wait"), rows)
+
+
+def _print_table(console: Console, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    gap = 1 if console.width < _ROOMY else 2
+    print_table(console, headings, rows, (*_NUMBERS, "jobs wait"), gap, whole=True)
 
 
 def _refuse_misspelt(name: str) -> None:
@@ -225,19 +228,11 @@ def _providers() -> dict[str, EntryPoint]:
 
 
 def _print_simulators(simulators: dict[str, Capabilities]) -> None:
-    from rich.table import Table
-
     from qgen.backends import FORMS
 
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, capabilities in simulators.items():
-        table.add_row(name, _describe_values(capabilities))
+    known = {name: _describe_values(capabilities) for name, capabilities in simulators.items()}
     installed = ", ".join(sorted(_providers())) or "none"
-    for form, about in (FORMS | {_PROVIDER: f"{FORMS[_PROVIDER]}: {installed}"}).items():
-        table.add_row(form, about)
-    make_console().print(table)
+    print_pairs(make_console(), (known | FORMS | {_PROVIDER: f"{FORMS[_PROVIDER]}: {installed}"}).items())
 
 
 def _describe_values(capabilities: Capabilities) -> str:
@@ -256,21 +251,13 @@ def _rank(facts: DeviceSummary) -> tuple[Any, ...]:
 
 
 def _print_devices(devices: list[DeviceSummary], show_all: bool) -> None:
-    from rich.table import Table
-
     console = make_console()
     console.print()
     if not devices:
         console.print("No device snapshots: they come with pip install qiskit-ibm-runtime.")
         return
     shown = [facts for facts in devices if show_all or facts.status == "live" or facts.qubits > _SMALL]
-    gap = 1 if console.width < _ROOMY else 2
-    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
-    for heading in _HEADINGS:
-        table.add_column(heading, justify="right" if heading in _NUMBERS else "left", no_wrap=True)
-    for facts in shown:
-        table.add_row(*_table_row(facts))
-    console.print(table)
+    _print_table(console, _HEADINGS, map(_table_row, shown))
     if len(shown) < len(devices):
         console.print(f"\n{len(devices) - len(shown)} small devices of former years more: qgen backends --all")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qgen.cli.tables import print_table
 from qgen.progress import Bar
 
 if TYPE_CHECKING:
@@ -168,20 +169,13 @@ def _ask(console: Console) -> None:
 
 def _print_plan(console: Console, plan: HardwarePlan) -> None:
     """Print what is to be submitted, layer by layer, and what it costs."""
-    from rich.table import Table
-
     console.print(f"\nplan: {plan.task} on {plan.device}", soft_wrap=True)
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("", no_wrap=True)
-    for heading in _COLUMNS:
-        table.add_column(heading, justify="right", no_wrap=True)
     groups: dict[tuple[object, ...], list[PlannedLayer]] = {}
     for layer in plan.layers:
         properties = layer.qubits, layer.success, layer.cost, layer.calibration, layer.success_then
         groups.setdefault((layer.layer.partition(".")[0], *properties), []).append(layer)
-    for group in groups.values():
-        table.add_row(*_row(group, plan.repeats))
-    console.print(table)
+    rows = [_row(group, plan.repeats) for group in groups.values()]
+    print_table(console, ("", *_COLUMNS), rows, _COLUMNS, whole=True)
     console.print(
         f"QPU s, at most, each job in whole seconds; the first call: {plan.layers[0].cost.formula}",
         style="dim",

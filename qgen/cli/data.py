@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import typer
 
 from qgen.cli.output import check_outputs, make_console, print_json, print_rows
+from qgen.cli.tables import print_pairs
 from qgen.errors import DataError, QgenError, counted
 from qgen.figures import ENDINGS
 from qgen.progress import progress_bar
@@ -106,7 +107,6 @@ def _check_ending(figure: Path, name: str | None) -> None:
 
 
 def _print_list(data_dir: Path | None, as_json: bool) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     from qgen.data import list_sets
@@ -115,15 +115,12 @@ def _print_list(data_dir: Path | None, as_json: bool) -> None:
     if as_json:
         print_json([dataclasses.asdict(status) for status in sets])
         return
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    rows: list[tuple[str, str | Text]] = []
     for status in sets:
         text = Text(f"{status.about}; {_extent(status)}\n")
         text.append(f"{status.reference}. {status.licence}\n", style="dim").append(f"{_whereabouts(status)}\n")
-        table.add_row(status.name, text)
-    table.add_row("FOLDER", "any folder of images")
-    make_console().print(table)
+        rows.append((status.name, text))
+    print_pairs(make_console(), [*rows, ("FOLDER", "any folder of images")])
 
 
 def _extent(status: SetStatus) -> str:

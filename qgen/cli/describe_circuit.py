@@ -8,6 +8,7 @@ import typer
 
 from qgen.cli import circuit_arguments, pictures
 from qgen.cli.output import make_console, print_json, print_rows
+from qgen.cli.tables import print_pairs
 
 if TYPE_CHECKING:
     from qgen.circuits import Description, Encoding, LayerCircuit
@@ -90,7 +91,6 @@ def _rows(facts: "Description") -> dict[str, str]:
 
 def print_list(as_json: bool) -> None:
     """The ansaetze, with what each is and what it offers."""
-    from rich.table import Table
     from rich.text import Text
 
     from qgen.circuits import ansatz_names, get_ansatz
@@ -105,13 +105,11 @@ def print_list(as_json: bool) -> None:
         ]
         print_json(rows)
         return
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column()
+    rows: list[tuple[str, str | Text]] = []
     for a in ansaetze:
         text = Text(f"{a.summary}\n").append(f"{a.reference}\n", style="dim")
         text.append(f"default: {a.qubits} qubits, {a.layers} layers")
         for option, meaning in a.options.items():
             text.append(f"\n--option {option}=...  {meaning}")
-        table.add_row(a.name, text.append("\n"))
-    make_console().print(table)
+        rows.append((a.name, text.append("\n")))
+    print_pairs(make_console(), rows)

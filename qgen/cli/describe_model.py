@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qgen.cli.output import make_console, print_json, print_rows
+from qgen.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Console
 
     from qgen.generators import Generator
     from qgen.models import ModelDescription
@@ -39,7 +40,7 @@ def print_model(what: str, changes: list[str], as_json: bool) -> None:
         print_json({"name": what} | facts.to_dict() | about)
         return
     console = make_console()
-    console.print(_layers(facts))
+    _print_layers(console, facts)
     print_rows(console, _rows(what, facts, about))
 
 
@@ -80,17 +81,12 @@ def _progress(run: "Run") -> dict[str, Any]:
     }
 
 
-def _layers(facts: "ModelDescription") -> "Table":
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("layer")
-    for column in ("output", "parameters", "circuits"):
-        table.add_column(column, justify="right")
+def _print_layers(console: "Console", facts: "ModelDescription") -> None:
+    numbers, rows = ("output", "parameters", "circuits"), []
     for row in facts.rows:
         shape = "x".join(map(str, row.shape))
-        table.add_row(row.name, shape, f"{row.parameters:,}", f"{row.circuits:,}" if row.circuits else "")
-    return table
+        rows.append((row.name, shape, f"{row.parameters:,}", f"{row.circuits:,}" if row.circuits else ""))
+    print_table(console, ("layer", *numbers), rows, numbers, gap=2)
 
 
 def _rows(what: str, facts: "ModelDescription", about: dict[str, Any]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from qgen import storage
 from qgen.cli.output import print_json
+from qgen.cli.tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,13 +68,5 @@ def show(console: Console, evaluations: Sequence[Evaluation], files: dict[str, s
 
 
 def _print_table(console: Console, headings: Sequence[str], rows: Iterable[tuple[str, ...]]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("", no_wrap=True)
-    for heading in headings:
-        table.add_column(heading, justify="right", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    print_table(console, ("", *headings), rows, headings)
     console.print()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qgen.cli.output import make_console
+from qgen.cli.tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -138,22 +139,15 @@ def _device(records: list[JobRecord]) -> str:
 
 
 def _print(console: Console, path: Path, records: list[JobRecord]) -> None:
-    from rich.table import Table
-
     from qgen.backends.ibm.responses import sanitize
 
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for heading in ("job", "device", "state", "created"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("circuits", "executions", "QPU s"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    counts, rows = ("circuits", "executions", "QPU s"), []
     for record in records:
         seconds = f"{record.seconds:,.1f}" if record.seconds is not None else f"~{record.estimate:,.0f}"
         numbers = f"{record.circuits:,}", f"{record.executions:,}", seconds
-        table.add_row(
-            record.job_id or "-", record.backend, record.state, record.created[:19].replace("T", " "), *numbers
-        )
-    console.print(table)
+        created = record.created[:19].replace("T", " ")
+        rows.append((record.job_id or "-", record.backend, record.state, created, *numbers))
+    print_table(console, ("job", "device", "state", "created", *counts), rows, counts, whole=True)
     for record in records:
         if record.reason:
             console.print(f"{record.job_id}: {sanitize(record.reason)}", style="dim", soft_wrap=True)

@@ -39,16 +39,10 @@ def print_json(value: object) -> None:
 
 def print_rows(console: Console, rows: dict[str, str]) -> None:
     """Print names and values, one pair a line."""
-    from rich.table import Table
-    from rich.text import Text
+    from qgen.cli.tables import print_pairs
 
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows.items():
-        table.add_row(name, Text(value))
     console.print()
-    console.print(table)
+    print_pairs(console, rows.items())
 
 
 def print_error(message: str) -> None:

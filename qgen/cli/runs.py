@@ -11,11 +11,10 @@ import typer
 
 from qgen.cli import options
 from qgen.cli.output import check_outputs, make_console, print_json
+from qgen.cli.tables import print_table
 from qgen.errors import counted
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from qgen.runs import Run
     from qgen.runs.overview import RunOverview
     from qgen.runs.rows import EvaluationValues
@@ -76,7 +75,7 @@ def runs(
     headings = ("run", "kind", "preset", "steps", "training", "evaluation")
     more = () if sort is None else (sort,)
     rows = ((*_cells(each), *(_number(each.values().get(name)) for name in more)) for each in found)
-    _print_table(console, (*headings, *more), rows)
+    print_table(console, (*headings, *more), rows)
     for each in found:
         if each.problem is not None:
             console.print(f"{each.run.path}: {each.problem}", soft_wrap=True, style="yellow")
@@ -103,11 +102,11 @@ def diff(
         return
     console, names = make_console(), _labels([each.run for each in pair])
     if settings:
-        _print_table(console, ("setting", *names), ((d.key, _plain(d.first), _plain(d.second)) for d in settings))
+        print_table(console, ("setting", *names), ((d.key, _plain(d.first), _plain(d.second)) for d in settings))
     else:
         console.print("no setting differs")
     console.print()
-    _print_table(console, ("metric", *names), _metric_rows(*pair))
+    print_table(console, ("metric", *names), _metric_rows(*pair))
     if warning is not None:
         console.print(f"warning: {warning}", soft_wrap=True, style="yellow")
     console.print(f"with intervals of the difference: qgen evaluate {first} --compare {second}", soft_wrap=True)
@@ -192,15 +191,3 @@ def _number(value: float | None) -> str:
 
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _print_table(console: Console, headings: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)

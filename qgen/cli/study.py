@@ -11,6 +11,7 @@ from qgen.cli import study_noise
 from qgen.cli.option_groups import flatten_groups
 from qgen.cli.output import make_console
 from qgen.cli.study_options import StudyArgs, run_and_report
+from qgen.cli.tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -100,15 +101,11 @@ def _print_comparison(console: Console, study: ComparisonStudy, as_json: bool) -
             )
         )
         return
-    from rich.table import Table
-
-    table = Table("model", box=None, pad_edge=False)
-    for column in ("parameters", "in circuits", "steps", "images a step"):
-        table.add_column(column, justify="right")
+    numbers, rows = ("parameters", "in circuits", "steps", "images a step"), []
     for arm in study.arms:
         counts = (arm.parameters, arm.quantum_parameters, arm.steps, arm.images_per_step)
-        table.add_row(arm.name, *(f"{count:,}" for count in counts))
-    console.print(table)
+        rows.append((arm.name, *(f"{count:,}" for count in counts)))
+    print_table(console, ("model", *numbers), rows, numbers, gap=2)
     stages = len(list(study.tasks())) - len(names)
     before = f"; before them {stages} first stages, each for all runs that share it" if stages else ""
     console.print(f"{len(names)} runs, each of {study.images:,} training images{before}", soft_wrap=True)

@@ -11,6 +11,7 @@ import typer
 
 from qgen.cli.output import make_console
 from qgen.cli.study_options import StudyArgs, run_and_report
+from qgen.cli.tables import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -161,15 +162,12 @@ def _print_plan(console: Console, study: NoiseStudy, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(study.plain() | {"runs": trained, "cells": cells}, indent=2))
         return
-    from rich.table import Table
-
-    table = Table("generator", box=None, pad_edge=False)
-    for column in ("in circuits", "circuits an image", "training images"):
-        table.add_column(column, justify="right")
+    numbers = ("in circuits", "circuits an image", "training images")
+    rows = []
     for source in study.sources:
         training = "as it is" if source.run is not None else f"{source.training_images:,}"
-        table.add_row(source.name, f"{source.quantum_parameters:,}", f"{source.circuits_per_image:,}", training)
-    console.print(table)
+        rows.append((source.name, f"{source.quantum_parameters:,}", f"{source.circuits_per_image:,}", training))
+    print_table(console, ("generator", *numbers), rows, numbers)
     for condition in study.conditions:
         console.print(condition.name, soft_wrap=True)
     circuits = sum(cell.generation.source.circuits_per_image for cell in study.cells()) * study.count

@@ -11,6 +11,7 @@ import typer
 
 from qgen.cli import options
 from qgen.cli.output import check_folder, print_json
+from qgen.cli.tables import print_table
 from qgen.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -153,16 +154,8 @@ def _cores() -> int:
 
 
 def _print_report(console: Console, report: Report, page: Path) -> None:
-    from rich.table import Table
-
     for each in report.tables:
-        table = Table(box=None, pad_edge=False)
-        table.add_column(each.head[0], no_wrap=True)
-        for name in each.head[1:]:
-            table.add_column(name, justify="right", overflow="fold")
-        for row in each.rows:
-            table.add_row(*row)
-        console.print(table)
+        print_table(console, each.head, each.rows, each.head[1:], gap=2)
         console.print()
     for warning in report.warnings:
         console.print(f"warning: {warning}", soft_wrap=True, style="yellow")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
 from qgen.cli import confirmation, options
 from qgen.cli.output import check_folder, make_console, print_json
+from qgen.cli.tables import print_pairs
 from qgen.launchers import find_place
 from qgen.progress import progress_bar
 
@@ -39,6 +40,13 @@ Examples:
   qgen train --keys  # all settings, as docs/settings.md has them"""
 
 
+class Trackers(NamedTuple):
+    """Which experiment trackers get the metrics too."""
+
+    tensorboard: bool
+    wandb: bool
+
+
 def train(
     *,
     config: Annotated[
@@ -62,7 +70,11 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run: CONFIG, or the latest.")] = False,
     from_: Annotated[
         Path | None,
-        typer.Option("--from", metavar="RUN", help="Take over weights of another run: all but a U-Net's vertex."),
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Take over weights of another run: all but a U-Net's vertex.",
+        ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The run's folder is runs/NAME.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The run's folder.")] = None,
@@ -70,6 +82,10 @@ def train(
     device: options.Device = "auto",
     devices: Annotated[int, typer.Option(min=1, help="How many devices train together.")] = 1,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write metrics for TensorBoard too.")] = False,
+    wandb: Annotated[
+        bool,
+        typer.Option("--wandb", help="Log metrics to Weights & Biases too; WANDB_MODE=offline needs no account."),
+    ] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the presets instead.")] = False,
     keys: Annotated[bool, typer.Option("--keys", help="List the settings instead.")] = False,
     as_json: options.AsJson = False,
@@ -104,7 +120,7 @@ def train(
 
         choose_device(device)  # before images are loaded, or downloaded
 
-    _train(run, settings, resume, data_dir, device, devices, tensorboard, spending, as_json)
+    _train(run, settings, resume, data_dir, device, devices, Trackers(tensorboard, wandb), spending, as_json)
 
 
 def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | None, changes: list[str]) -> RunConfig:
@@ -156,21 +172,26 @@ def _train(
     data_dir: Path | None,
     device: Literal["auto", "cpu", "cuda"],
     devices: int,
-    tensorboard: bool,
+    trackers: Trackers,
     spending: confirmation.SpendingArgs,
     as_json: bool,
 ) -> None:
     """Train a run, and before it those that it builds upon."""
     from qgen.runs.stages import pending_stages
-    from qgen.training import ConsoleReport, Report, TensorBoardReport, TrainingSession, train_stages
+    from qgen.training import ConsoleReport, Report, TensorBoardReport, TrainingSession, WandbReport, train_stages
+    from qgen.training.trackers import import_wandb
 
+    if trackers.wandb:
+        import_wandb()  # refused before images are loaded
     place = find_place()
     console = make_console(as_json)
     console.quiet = place.rank != 0
 
     def report(run: Run) -> Report:
-        shown = ConsoleReport(console)
-        return TensorBoardReport(run.path / "tensorboard", shown) if tensorboard else shown
+        shown: Report = ConsoleReport(console)
+        if trackers.tensorboard:
+            shown = TensorBoardReport(run.path / "tensorboard", shown)
+        return WandbReport(run, shown) if trackers.wandb else shown
 
     session = TrainingSession(
         report,
@@ -229,9 +250,13 @@ def _print_presets(as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    width = max(map(len, rows))
-    for name, summary in rows.items():
-        typer.echo(f"{name:<{width}} {summary}")
+    console = make_console()
+    if console.is_terminal:
+        print_pairs(console, rows.items())
+    else:  # a line each, for grep
+        width = max(map(len, rows))
+        for name, summary in rows.items():
+            typer.echo(f"{name:<{width}} {summary}")
 
 
 def _print_keys(config: str | None, as_json: bool) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from qgen.cli.tables import print_table
+
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from qgen.reports import DeviceReport, TranspilationReport
     from qgen.reports.transpilation.suitability import Suitability
@@ -30,10 +31,8 @@ def print_report(console: Console, report: TranspilationReport) -> None:
     )
     if report.simulability is not None:
         console.print(report.simulability.sentence, soft_wrap=True)
-    table = _table(("device", "level/seed"), _NUMBERS)
-    for device in report.devices:
-        table.add_row(device.device, *_row(device))
-    console.print(table)
+    rows = [(device.device, *_row(device)) for device in report.devices]
+    print_table(console, ("device", "level/seed", *_NUMBERS), rows, _NUMBERS, whole=True)
     console.print("\n".join(_LEGEND), style="dim", soft_wrap=True)
     for device in report.devices:
         _print_extras(console, device)
@@ -52,21 +51,21 @@ def print_suitability(console: Console, circuits: Sequence[Suitability]) -> None
     """Print success and two-qubit gates of circuits by devices, and the change that would help most."""
     devices = [device.device for device in circuits[0].report.devices]
     console.print("\nsuccess, and two-qubit gates, of each circuit on each device", soft_wrap=True)
-    table = _table(("circuit",), devices)
+    rows = []
     for circuit in circuits:
         cells = [
             f"{_probability(device.best.metrics.success.total)} ({device.best.metrics.two_qubit_gates})"
             for device in circuit.report.devices
         ]
-        table.add_row(circuit.report.circuit, *cells)
-    console.print(table)
+        rows.append((circuit.report.circuit, *cells))
+    print_table(console, ("circuit", *devices), rows, devices, whole=True)
     console.print("\nwhat would help most: by how many times success would grow (~: estimated)", soft_wrap=True)
-    changes = _table(("circuit", "device", "change"), ("gain",))
+    changes = []
     for circuit in circuits:
         for name, change in circuit.changes.items():
             gain = "-" if change is None else f"{'~' if change.estimated else ''}{change.gain:.2f}x"
-            changes.add_row(circuit.report.circuit, name, "nothing" if change is None else change.what, gain)
-    console.print(changes)
+            changes.append((circuit.report.circuit, name, "nothing" if change is None else change.what, gain))
+    print_table(console, ("circuit", "device", "change", "gain"), changes, ("gain",), whole=True)
 
 
 def _print_extras(console: Console, device: DeviceReport) -> None:
@@ -107,28 +106,14 @@ def _print_costs(console: Console, device: DeviceReport) -> None:
     phrases = {"sampling": "sampling {:,} images", "training step": "a step of training on {:,}, by its gradient"}
     what = ", and ".join(phrases[task].format(images) for task, images in tasks.items())
     console.print(f"\non {device.device}, {first.cost.shots:,} shots a circuit: {what}", soft_wrap=True)
-    table = _table(("",), ("circuits", "executions", "jobs", "QPU s", "of 10 min"))
+    numbers, rows = ("circuits", "executions", "jobs", "QPU s", "of 10 min"), []
     for workload in device.workloads:
         cost = workload.cost
-        table.add_row(
-            workload.gradient or workload.task,
-            *(f"{number:,}" for number in (cost.circuits, cost.executions, cost.jobs)),
-            f"{cost.seconds:,.0f}",
-            f"{_PERCENT * cost.share:,.1f} %",
-        )
-    console.print(table)
+        counts = (f"{number:,}" for number in (cost.circuits, cost.executions, cost.jobs))
+        seconds = f"{cost.seconds:,.0f}", f"{_PERCENT * cost.share:,.1f} %"
+        rows.append((workload.gradient or workload.task, *counts, *seconds))
+    print_table(console, ("", *numbers), rows, numbers, whole=True)
     console.print(f"QPU s: {first.cost.formula}", style="dim", soft_wrap=True)
-
-
-def _table(words: Sequence[str], numbers: Sequence[str]) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for heading in words:
-        table.add_column(heading, no_wrap=True)
-    for heading in numbers:
-        table.add_column(heading, justify="right", no_wrap=True)
-    return table
 
 
 def _row(device: DeviceReport) -> list[str]:

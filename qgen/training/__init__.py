@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from qgen.training.processes import terminate_workers as terminate_workers
     from qgen.training.report import ConsoleReport as ConsoleReport
     from qgen.training.report import Report as Report
-    from qgen.training.report import TensorBoardReport as TensorBoardReport
     from qgen.training.session import Trained as Trained
     from qgen.training.session import TrainingSession as TrainingSession
     from qgen.training.session import train_stages as train_stages
+    from qgen.training.trackers import TensorBoardReport as TensorBoardReport
+    from qgen.training.trackers import WandbReport as WandbReport
 else:
     __getattr__, __dir__ = lazy_imports(__name__)

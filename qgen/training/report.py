@@ -1,18 +1,14 @@
-"""Progress of a training: a bar on a terminal, a line per row of metrics elsewhere, TensorBoard if wanted."""
+"""Progress of a training: a bar on a terminal, a line per row of metrics elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
-from qgen.errors import RunError
-from qgen.extras import install_command
 from qgen.progress import ProgressCallback, progress_bars
 from qgen.training.metrics import Row
 
@@ -97,46 +93,6 @@ class ConsoleReport(Report):
             yield lambda done, total: progress.update(task, completed=done, total=total)
         finally:
             progress.remove_task(task)
-
-
-class TensorBoardReport(Report):
-    """Writes the metrics for TensorBoard too, and shows progress as another report does.
-
-    Raises:
-        RunError: tensorboard is not installed.
-    """
-
-    def __init__(self, folder: Path, beside: Report) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise RunError(f"--tensorboard needs an extra: {install_command('tensorboard')}") from error
-        self._open: Callable[..., Any] = partial(SummaryWriter, folder)
-        self._beside = beside
-
-    @contextmanager
-    def over(self, first: int, total: int) -> Iterator[None]:
-        self._writer = self._open(purge_step=first + 1)  # not before: the folder of a new run does not exist yet
-        try:
-            with self._beside.over(first, total):
-                yield
-        finally:
-            self._writer.close()
-
-    def step(self, done: int) -> None:
-        self._beside.step(done)
-
-    def row(self, row: Row) -> None:
-        for name, value in row.items():
-            if name != "step":
-                self._writer.add_scalar(name, value, row["step"])
-        self._beside.row(row)
-
-    def message(self, line: str) -> None:
-        self._beside.message(line)
-
-    def working(self, what: str) -> AbstractContextManager[ProgressCallback | None]:
-        return self._beside.working(what)
 
 
 def summary(row: Row) -> str:

@@ -1,0 +1,105 @@
+"""Tables of any terminal's width, or a pipe's: where a word would be cut, each row is a block of lines."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+#: Columns that a name and its text side by side take at least: on less, the text begins on a line of its own.
+_BESIDE = 60
+_INDENT = 2
+
+
+def print_table(
+    console: Console,
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    right: Collection[str] = (),
+    gap: int = 1,
+    whole: bool = False,
+) -> None:
+    """Print a table; or, where a word would be cut, its rows one below the other, with a line for each cell.
+
+    The cells of the first column are names, which stay whole.
+
+    Args:
+        console: with a width.
+        headings: of the columns.
+        rows: their cells.
+        right: headings of columns that are aligned at the right.
+        gap: spaces between columns.
+        whole: the other cells stay whole too.
+    """
+    from rich.cells import cell_len
+    from rich.table import Table
+    from rich.text import Text
+
+    kept = [list(row) for row in rows]
+    columns = [[heading, *(row[k] for row in kept)] for k, heading in enumerate(headings)]
+    stays = [whole or k == 0 for k in range(len(columns))]
+    words = [
+        [part for cell in column for part in ([cell] if keep else cell.split())]
+        for keep, column in zip(stays, columns, strict=True)
+    ]
+    needed = sum(max(map(cell_len, each), default=0) + gap for each in words) - gap
+    if needed > console.width:
+        _print_blocks(console, headings, kept)
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
+    for heading, keep in zip(headings, stays, strict=True):
+        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=keep, overflow="fold")
+    for row in kept:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def print_pairs(console: Console, rows: Iterable[tuple[str, str | Text]], room: int = _BESIDE) -> None:
+    """Print names and their texts, side by side, or in a narrow terminal each text below its name.
+
+    Args:
+        console: with a width.
+        rows: the pairs.
+        room: columns from which on they stand side by side.
+    """
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    if console.width < room:
+        for name, value in rows:
+            console.print(Text(name, "bold"), overflow="fold")
+            console.print(Padding(Text(value) if isinstance(value, str) else value, (0, 0, 0, 2)), overflow="fold")
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(Text(name), Text(value) if isinstance(value, str) else value)
+    console.print(table)
+
+
+def _print_blocks(console: Console, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print each row as its first cell, and below it each heading with its value."""
+    from rich.cells import cell_len
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    longest = max((cell_len(word) for row in rows for cell in row[1:] for word in cell.split()), default=0)
+    beside = _INDENT + max(map(cell_len, headings)) + 1 + longest <= console.width
+    for first, *others in rows:
+        console.print(Text(first or headings[0], "bold"), overflow="fold")
+        block = Table.grid(padding=(0, 1))
+        for heading, cell in zip(headings[1:], others, strict=True):
+            if not cell:
+                continue
+            if beside:
+                block.add_row(Text(heading, "dim"), Text(cell))
+            else:
+                block.add_row(Text(heading, "dim"))
+                block.add_row(Padding(Text(cell), (0, 0, 0, _INDENT)))
+        console.print(Padding(block, (0, 0, 0, _INDENT), expand=False))

@@ -1,0 +1,118 @@
+"""Weights & Biases, on a stand-in of its library: it gets what metrics.jsonl has, as one run, and nothing unasked."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from small_runs import SMALL
+from typer.testing import CliRunner
+
+import qgen
+from qgen.cli.main import app
+
+SETS = [word for change in SMALL for word in ("--set", change)]
+
+
+class UsageError(Exception):
+    """As the library's own, of several lines."""
+
+
+UsageError.__module__ = "wandb.errors.errors"
+
+
+class Wandb(ModuleType):
+    """Runs by identifier, as the service keeps them: the first values of a step stay."""
+
+    def __init__(self) -> None:
+        super().__init__("wandb")
+        self.inits: list[dict[str, Any]] = []
+        self.rows: dict[str, dict[int, dict[str, float]]] = {}
+        self.ends: list[int] = []
+        self.account = True
+        self.Settings = SimpleNamespace
+
+    def init(self, **options: Any) -> Any:
+        if not self.account:
+            raise UsageError("api_key not configured (no-tty). call wandb.login(key=[your_api_key])\nmore")
+        assert Path(options["dir"], "config.yaml").is_file()
+        self.inits.append(options)
+        rows = self.rows.setdefault(options["id"], {})
+
+        def log(values: dict[str, float], step: int) -> None:
+            rows.setdefault(step, values)
+
+        return SimpleNamespace(log=log, finish=lambda exit_code: self.ends.append(exit_code))
+
+
+@pytest.fixture
+def wandb(monkeypatch: pytest.MonkeyPatch) -> Wandb:
+    monkeypatch.delenv("WANDB_PROJECT", raising=False)
+    stand_in = Wandb()
+    monkeypatch.setitem(sys.modules, "wandb", stand_in)
+    return stand_in
+
+
+def train(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["train", "--device", "cpu", *arguments])
+
+
+def test_it_gets_the_metrics_and_a_run_that_goes_on_is_the_same(wandb: Wandb, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    result = train(*SETS, "--set", "training.steps=3", "--out", str(folder), "--wandb", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["steps"] == 3
+    result = train(str(folder), "--resume", "--set", "training.steps=5", "--wandb")
+    assert result.exit_code == 0, result.output
+    first, second = wandb.inits
+    assert (first["project"], first["name"], first["resume"]) == ("qgen", "mine", "allow")
+    assert first["id"] == second["id"]
+    assert second["config"] == qgen.load(folder).config.plain()
+    rows = [{**values, "step": step} for step, values in wandb.rows[first["id"]].items()]
+    assert rows == qgen.load(folder).metrics
+    assert wandb.ends == [0, 0]
+
+
+def test_two_runs_are_two_and_the_project_is_the_users(
+    wandb: Wandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_PROJECT", "theirs")
+    for name in ("a", "b"):
+        result = train(*SETS, "--set", "training.steps=1", "--out", str(tmp_path / name), "--wandb", "--tensorboard")
+        assert result.exit_code == 0, result.output
+        assert list((tmp_path / name / "tensorboard").glob("events*"))
+    assert {each["project"] for each in wandb.inits} == {"theirs"}
+    assert len({each["id"] for each in wandb.inits}) == 2
+
+
+def test_without_being_asked_nothing_is_logged(wandb: Wandb, tmp_path: Path) -> None:
+    assert train(*SETS, "--set", "training.steps=1", "--out", str(tmp_path / "run")).exit_code == 0
+    assert wandb.inits == []
+
+
+def test_without_an_account_it_says_what_to_do(wandb: Wandb, tmp_path: Path) -> None:
+    wandb.account = False
+    result = train(*SETS, "--set", "training.steps=1", "--out", str(tmp_path / "run"), "--wandb")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "api_key not configured" in result.stderr
+    assert "WANDB_MODE=offline" in result.stderr
+
+
+def test_an_error_of_the_training_ends_it_as_failed(
+    wandb: Wandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qgen.training.report.ConsoleReport.row", lambda self, row: 1 / 0)
+    assert train(*SETS, "--set", "training.steps=1", "--out", str(tmp_path / "run"), "--wandb").exit_code == 1
+    assert wandb.ends == [1]
+
+
+def test_without_the_extra_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    result = train(*SETS, "--out", str(tmp_path / "run"), "--wandb")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert 'pip install "qgen-torch[wandb]"' in result.stderr
+    assert not (tmp_path / "run").exists()
