@@ -105,11 +105,11 @@ def print_list(as_json: bool) -> None:
         ]
         print_json(rows)
         return
-    rows: list[tuple[str, str | Text]] = []
+    listed: list[tuple[str, str | Text]] = []
     for a in ansaetze:
         text = Text(f"{a.summary}\n").append(f"{a.reference}\n", style="dim")
         text.append(f"default: {a.qubits} qubits, {a.layers} layers")
         for option, meaning in a.options.items():
             text.append(f"\n--option {option}=...  {meaning}")
-        rows.append((a.name, text.append("\n")))
-    print_pairs(make_console(), rows)
+        listed.append((a.name, text.append("\n")))
+    print_pairs(make_console(), listed)
