@@ -41,20 +41,30 @@ def print_table(
     kept = [list(row) for row in rows]
     columns = [[heading, *(row[k] for row in kept)] for k, heading in enumerate(headings)]
     stays = [whole or k == 0 for k in range(len(columns))]
-    words = [
-        [part for cell in column for part in ([cell] if keep else cell.split())]
-        for keep, column in zip(stays, columns, strict=True)
+    natural = [max(map(cell_len, column)) for column in columns]
+    least = [
+        widest if keep else max((cell_len(word) for cell in column for word in cell.split()), default=0)
+        for keep, widest, column in zip(stays, natural, columns, strict=True)
     ]
-    needed = sum(max(map(cell_len, each), default=0) + gap for each in words) - gap
-    if needed > console.width:
+    spare = console.width - sum(least) - gap * (len(columns) - 1)
+    if spare < 0:
         _print_blocks(console, headings, kept)
         return
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
-    for heading, keep in zip(headings, stays, strict=True):
-        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=keep, overflow="fold")
+    for heading, width in zip(headings, _shared(least, natural, spare), strict=True):
+        table.add_column(heading, justify="right" if heading in right else "left", width=width)
     for row in kept:
         table.add_row(*map(Text, row))
     console.print(table)
+
+
+def _shared(least: Sequence[int], natural: Sequence[int], spare: int) -> list[int]:
+    """Give spare columns of the terminal to the columns that lack most."""
+    widths = list(least)
+    for _ in range(min(spare, sum(natural) - sum(least))):
+        lacking = [want - has for want, has in zip(natural, widths, strict=True)]
+        widths[lacking.index(max(lacking))] += 1
+    return widths
 
 
 def print_pairs(console: Console, rows: Iterable[tuple[str, str | Text]], room: int = _BESIDE) -> None:
