@@ -14,8 +14,10 @@ from numba.core import event
 
 from qgen.progress import tell_compilation
 
+#: By its true place: an editable install imports this file through a link.
+_HERE = Path(__file__).resolve()
 #: Kernels of any package may call those of this one.
-_SHARED = Path(__file__).parent / "backends" / "statevector"
+_SHARED = _HERE.parent / "backends" / "statevector"
 
 
 def kernel(function: Any) -> Any:
@@ -64,7 +66,7 @@ def _cache_folder(package: Path) -> Path | None:
     Args:
         package: the folder of the file that holds the kernel; it may call kernels of its package and of `_SHARED`.
     """
-    sources = sorted({Path(__file__), *_SHARED.glob("*.py"), *package.glob("*.py")})
+    sources = sorted({_HERE, *_SHARED.glob("*.py"), *package.glob("*.py")})
     digest = sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
     bases = [Path(config.CACHE_DIR)] if config.CACHE_DIR else []
     bases.append(package / "__pycache__")

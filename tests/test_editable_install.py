@@ -70,8 +70,11 @@ def test_mypy_sees_its_types(python: Path, tmp_path: Path) -> None:
 
 def test_kernels_are_kept_once_however_their_source_is_reached(tmp_path: Path) -> None:
     """The link of an editable install and the tree itself share them: to compile them takes a minute."""
+    from qgen import compilation
     from qgen.backends.statevector.lanes import kernel
 
+    assert ROOT.resolve() / "qgen" / "compilation.py" == compilation._HERE  # as its digest of sources has it
+    assert ROOT.resolve() / "qgen" / "backends" / "statevector" == compilation._SHARED
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "real" / "sums.py").write_text("def twice(x):\n    return 2 * x\n", encoding="utf-8")
