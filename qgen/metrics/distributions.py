@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import wasserstein_distance
 from torch import Tensor
 
 from qgen.errors import DataError
@@ -149,6 +148,8 @@ def _jensen_shannon(p: Points, q: Points) -> float:
 
 
 def _wasserstein(x: Points, y: Points) -> float:
+    from scipy.stats import wasserstein_distance  # it takes most of a second to import
+
     return float(wasserstein_distance(x, y))
 
 

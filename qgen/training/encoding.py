@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from math import prod
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from qgen.data import ImageSet
 from qgen.diffusion import Codec
 from qgen.memory import free_memory
 from qgen.progress import ProgressCallback
+from qgen.training.fabric import Fabric
 
 #: Images that are encoded together, and the part of the free memory that codes may take.
 BATCH, MAX_MEMORY_SHARE = 256, 0.5

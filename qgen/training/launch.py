@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 
 from qgen.data import ImageSet, open_images
 from qgen.errors import ConfigError, RunError
@@ -20,6 +19,7 @@ from qgen.progress import MessageCallback, ProgressCallback
 from qgen.runs import RunConfig, provenance
 from qgen.runs.folder import writing
 from qgen.training.device import Device, choose_device
+from qgen.training.fabric import Fabric
 from qgen.training.loop import Finished, Trainer, train
 from qgen.training.memory import keep_memory
 from qgen.training.optimization import decay_change

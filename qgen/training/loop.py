@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from lightning_fabric import Fabric
 
 from qgen.backends import open_settings
 from qgen.conditioning import Conditioning
@@ -34,6 +33,7 @@ from qgen.training.checkpointing import CheckpointThrottle
 from qgen.training.ema import MovingAverage, averaged_estimates
 from qgen.training.encoding import Codes, encode_images, fits
 from qgen.training.evaluation import SampleEvaluator, quality_line
+from qgen.training.fabric import Fabric
 from qgen.training.interrupt import StopRequest
 from qgen.training.memory import check_batch, check_step, switch_checkpointing_on, weights_kept
 from qgen.training.metrics import MetricWindow

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from qgen.conditioning import Conditioning
@@ -15,6 +14,7 @@ from qgen.errors import InputError, RunError
 from qgen.generators import Draws, Player, Shape
 from qgen.nn.processes import training_together
 from qgen.runs.config import TrainingSettings
+from qgen.training.fabric import Fabric
 
 
 class StepResult(NamedTuple):

@@ -16,14 +16,11 @@ from subprocess import Popen
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning_fabric.strategies.ddp import DDPStrategy
 
 from qgen.errors import ConfigError, QgenError, RunError
 from qgen.launchers import Place, adopt_srun
 from qgen.training.device import Device, choose_device
+from qgen.training.fabric import DDPStrategy, Fabric, LightningEnvironment, TorchElasticEnvironment
 
 #: The others wait while the first process draws samples, and that may take long.
 _TIMEOUT = timedelta(days=1)
