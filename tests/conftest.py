@@ -54,12 +54,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 MANY = 1000  # tests of a run that will need all kernels
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    if worker and len(session.items) > MANY:
-        from compiled_kernels import compile_share
+@pytest.fixture(scope="session", autouse=True)
+def _kernels(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ and len(request.session.items) > MANY:
+        from compiled_kernels import compile_together
 
-        compile_share(int(worker.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+        compile_together(tmp_path_factory.getbasetemp().parent)
     # What was imported stays until the end: to look through it for garbage takes half a second, again and again.
     gc.collect()
     gc.freeze()
