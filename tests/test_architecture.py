@@ -17,6 +17,8 @@ from qgen.extras import DISTRIBUTION, install_command
 
 ROOT = Path(__file__).parents[1]
 LINKS = {"circuits": "qgen/circuits", "backends": "qgen/backends", "cli": "qgen/cli"}
+#: Lines that may import something by these names; those that do are told by the syntax tree.
+MAYBE_IMPORTED = re.compile(rf"(?:^|[:;])\s*(?:from|import)\s.*?(?<![.\w])(?:{'|'.join(LINKS)})\b", flags=re.MULTILINE)
 LONGEST_FILE = 400
 COMMANDS = ("train", "sample", "evaluate", "describe", "data", "backends", "transpile", "study", "schema")
 HEAVY = {"torch", "qiskit", "qiskit_machine_learning", "numba", "numpy", "scipy", "sympy", "rich", "matplotlib"} | {
@@ -36,10 +38,10 @@ def run_python(code: str) -> str:
     return done.stdout
 
 
-def imported_names(path: Path) -> set[str]:
-    """The first part of every absolute import in the file, wherever it stands."""
+def imported_names(text: str) -> set[str]:
+    """The first part of every absolute import in the source of a file, wherever it stands."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -75,8 +77,10 @@ def test_root_links_are_relative_and_point_into_the_package(link: str, target: s
 
 
 def test_nothing_is_imported_through_the_links() -> None:
-    guilty = [str(path.relative_to(ROOT)) for path in sources() if imported_names(path) & LINKS.keys()]
-    assert not guilty
+    texts = {path: path.read_text(encoding="utf-8") for path in sources()}
+    maybe = {path: text for path, text in texts.items() if MAYBE_IMPORTED.search(text)}
+    assert ROOT / "tests" / "test_editable_install.py" in maybe  # inside a text
+    assert not [str(path.relative_to(ROOT)) for path, text in maybe.items() if imported_names(text) & LINKS.keys()]
 
 
 def test_files_are_short() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,18 @@ def whole_model(name: str) -> NoiseModel:
     return NoiseModel.from_backend(device(name))
 
 
+def model_among(name: str, qubits: Collection[int]) -> NoiseModel:
+    """Aer's model of the device without the gates and readout of other qubits: that of the whole takes seconds."""
+    whole = device(name).target
+    target = Target(num_qubits=whole.num_qubits, dt=whole.dt, qubit_properties=whole.qubit_properties)
+    for operation in whole.operation_names:
+        places = {place: what for place, what in whole[operation].items() if place and set(place) <= set(qubits)}
+        if places:
+            target.add_instruction(whole.operation_from_name(operation), places, name=operation)
+    backend = SimpleNamespace(version=2, operation_names=list(target.operation_names), target=target, dt=whole.dt)
+    return NoiseModel.from_backend(backend)
+
+
 def noise_of(name: str) -> DeviceNoise:
     return DeviceNoise(device(name).target, name)
 
@@ -67,9 +80,9 @@ def walk(name: str, length: int, rng: np.random.Generator) -> list[int]:
     return [int(qubit) for qubit in rng.permutation(qubits)]
 
 
-def check_as_in_whole_model(name: str, qubits: list[int]) -> None:
+def check_as_in_aers_model(name: str, qubits: list[int], whole: NoiseModel) -> None:
     local = noise_of(name).local(qubits)
-    actual, whole = channels(local.model), whole_model(name)
+    actual = channels(local.model)
     wire = {qubit: k for k, qubit in enumerate(qubits)}
     wanted = {
         (gate, tuple(wire[qubit] for qubit in place)): channel
@@ -83,22 +96,23 @@ def check_as_in_whole_model(name: str, qubits: list[int]) -> None:
     assert not local.model._local_readout_errors
 
 
-# Aer's model of a device with more than a hundred qubits takes seconds: one of the two, and both where it may be slow.
-def test_cut_down_it_is_aers_model_of_a_large_device(rng: np.random.Generator) -> None:
-    check_cut_down(str(rng.choice([name for name in DEVICES if DEVICES[name]])), rng)
+@pytest.mark.parametrize("name", DEVICES)
+def test_cut_down_it_is_aers_model_of_its_part_of_the_device(name: str, rng: np.random.Generator) -> None:
+    for qubits in chosen(name, rng):
+        check_as_in_aers_model(name, qubits, model_among(name, qubits))
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if places else ()) for name, places in DEVICES.items()]
 )
 def test_cut_down_it_is_aers_model_of_the_whole_device(name: str, rng: np.random.Generator) -> None:
-    check_cut_down(name, rng)
+    for qubits in chosen(name, rng):
+        check_as_in_aers_model(name, qubits, whole_model(name))
 
 
-def check_cut_down(name: str, rng: np.random.Generator) -> None:
-    check_as_in_whole_model(name, walk(name, 5, rng))
-    if DEVICES[name]:
-        check_as_in_whole_model(name, list(DEVICES[name]))
+def chosen(name: str, rng: np.random.Generator) -> list[list[int]]:
+    """Qubits side by side, and those with something out of order."""
+    return [walk(name, 5, rng), *([list(DEVICES[name])] if DEVICES[name] else [])]
 
 
 def test_aer_runs_a_circuit_of_all_instructions_as_on_the_whole_device(rng: np.random.Generator) -> None:

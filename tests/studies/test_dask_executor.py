@@ -94,7 +94,10 @@ def test_an_interruption_ends_each_task_after_its_step(tmp_path: Path, study: Tr
     assert found_values(tmp_path, study) == expected_values(study)
 
 
-def test_a_scheduler_that_goes_away_is_one_line(tmp_path: Path, study: TrivialStudy) -> None:
+def test_a_scheduler_that_goes_away_is_one_line(
+    tmp_path: Path, study: TrivialStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_CONNECTING", 3)  # also the time for which Dask looks for one that it has lost
     set_faults(tmp_path, a=(1, "wait"), b=(0, "wait"))
     workers = start_cluster(1)
     closing = threading.Thread(target=workers.close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,16 @@ def test_what_was_made_twice_runs_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: np.ndarray
 ) -> None:
     """A job that was made twice behind our back, and a crash right after: the first is kept, the second never runs."""
-    with cloud(tmp_path, monkeypatch, queue_seconds=3.0) as server:
+    with cloud(tmp_path, monkeypatch, queue_seconds=60.0) as server:
+        cancel = Client.cancel
+
+        def cancel_and_run(client: Client, job_id: str) -> None:
+            cancel(client, job_id)
+            with server.service.changed:  # what is left need not wait any more
+                server._worker._queue = timedelta(0)
+                server.service.changed.notify_all()
+
+        monkeypatch.setattr(Client, "cancel", cancel_and_run)
         with hardware(tmp_path, shots=SHOTS) as backend:
             client, submit = backend.runner.client, backend.runner.client.submit
 

@@ -68,12 +68,12 @@ def test_it_is_the_inverse_of_what_is_read(rng: np.random.Generator) -> None:
     circuit = ansatz("hardware-efficient", qubits=3, layers=1)
     inputs, weights = numbers(circuit, rng)
     body, roles = circuit.circuit, (circuit.inputs, circuit.weights)
+    parts = list(product((0, 1), repeat=3))  # XZY on three qubits, multiplied out
+    labels = ["".join(axis if is_in else "I" for axis, is_in in zip("XZY", part, strict=True)) for part in parts]
+    shares = torch.tensor([(A - B) ** (3 - sum(part)) for part in parts]).double()
     for simulator in ("noisy", "aer"):
-        read: Any = 0.0
-        for chosen in product((0, 1), repeat=3):  # XZY on three qubits, multiplied out
-            label = "".join(axis if is_in else "I" for axis, is_in in zip("XZY", chosen, strict=True))
-            values = opened(f"{simulator}:noise.yaml").compile(LayerCircuit(body, *roles, [label]))
-            read = read + (A - B) ** (3 - sum(chosen)) * values.expectations(inputs, weights)
+        values = opened(f"{simulator}:noise.yaml").compile(LayerCircuit(body, *roles, labels))
+        read = (shares * values.expectations(inputs, weights)).sum(dim=1, keepdim=True)
         executable = opened(f"{simulator}:noise.yaml", mitigation="readout").compile(
             LayerCircuit(body, *roles, ["XZY"])
         )

@@ -125,6 +125,7 @@ def test_a_batch_with_several_rows_of_weights_is_its_parts(circuit: LayerCircuit
     assert slopes == pytest.approx(parts, abs=1e-10)
 
 
+@pytest.mark.slow  # no backend asks for it, and its kernels take eight seconds to compile
 @given(circuit=CIRCUITS, seed=SEEDS)
 @examples(10)
 def test_float32_is_near(circuit: LayerCircuit, seed: int) -> None:
