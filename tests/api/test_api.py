@@ -78,7 +78,7 @@ def test_an_evaluation_is_the_command_s(tmp_path: Path, trained_once: Callable[.
     assert own["metrics"] == printed["metrics"]
     assert own["controls"] == printed["controls"]
     assert set(own["controls"]["samples"]) == {"mean", "shuffled"}
-    alone = qgen.load(folder).evaluate(20, seed=3, controls=False, features="digits", progress=False)
+    alone = qgen.load(folder).evaluate(8, seed=3, controls=False, features="digits", progress=False)
     assert alone.controls is None
 
 

@@ -27,7 +27,7 @@ from qgen.studies.noise.probes import chosen_inputs, layer_values, recorded_inpu
 from qgen.studies.noise.tasks import CellTask, cell_file
 from qgen.studies.tasks import TaskContext
 
-COUNT = 24
+COUNT = 12
 
 
 @pytest.fixture(scope="module")
