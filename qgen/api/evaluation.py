@@ -46,7 +46,7 @@ class SampledRun:
         requested: what was asked of each; None: nothing that can be checked.
         controls: samples with the circuits' outputs replaced.
         trials: of circuits that do not sample.
-        baselines: samples of Gaussians.
+        baselines: reconstructions, and samples of Gaussians.
     """
 
     name: str
@@ -74,7 +74,8 @@ class SampledRun:
         found = []
         for each in self.baselines:
             with open_bar("measuring") as bar:
-                found.append(evaluator(each.images, each.name + suffix, each.facts, bar, self.requested))
+                requested = self.requested if each.requested is None or self.requested is None else each.requested
+                found.append(evaluator(each.images, each.name + suffix, each.facts, bar, requested))
         return found
 
 
@@ -100,7 +101,8 @@ def sample_for_evaluation(
         open_bar: shows a bar.
         controls: also sample with the circuits' outputs replaced by their mean and, on simulators, shuffled; and try
             circuits that do not sample.
-        baselines: also fit Gaussians to the codes of training images, see `check_baselines`.
+        baselines: also bring real images back, and fit Gaussians to the codes of training images; see
+            `sample_baselines`.
     """
     generator = trained.generator
     with open_bar("sampling") as bar, output_means(generator.sampler) as means:
@@ -120,6 +122,6 @@ def sample_for_evaluation(
             sampled = replace(sampled, controls=made, trials=trials)
     if baselines:
         with open_bar("fitting baselines") as bar:
-            fitted = tuple(sample_baselines(generator, reference.train, count, seed, device, bar))
+            fitted = tuple(sample_baselines(generator, reference, count, seed, device, bar))
             sampled = replace(sampled, baselines=fitted)
     return sampled

@@ -114,7 +114,8 @@ def evaluate(
         bool,
         typer.Option(
             "--baselines",
-            help="Also Gaussians of the model's codes (of pixels, without an autoencoder), decoded as its samples are.",
+            help="Also reconstructions of real images, and Gaussians of the model's codes (of pixels, without an "
+            "autoencoder), decoded as its samples are.",
         ),
     ] = False,
     controls: Annotated[

@@ -1,4 +1,4 @@
-"""Baselines of generators that work in the space of a codec: codes of Gaussians, from the same decoder."""
+"""Baselines of generators that work in the space of a codec: reconstructions, and decoded codes of Gaussians."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from torch import Tensor
 from qgen.conditioning import Labels
 from qgen.data import ImageSet
 from qgen.data.subset import fixed_permutation
-from qgen.diffusion import Codec
+from qgen.diffusion import Codec, IdentityCodec
 from qgen.errors import ConfigError, DataError
 from qgen.evaluation import gaussians
+from qgen.evaluation.asked import Requested
 from qgen.evaluation.gaussians import Gaussians
 from qgen.generators import Generator
 from qgen.generators.protocols import HasCodec
 from qgen.generators.sampling import eval_mode, image_seeds
+from qgen.metrics.reference import Reference
 from qgen.progress import ProgressCallback
 from qgen.randomness import derive, image_streams
 
@@ -36,11 +38,13 @@ class Baseline:
         name: what it is.
         images: (N, C, H, W), in [-1, 1].
         facts: plain values that say where they came from.
+        requested: what the images ought to be, where that is not what the samples are asked for; None: it is.
     """
 
     name: str
     images: Tensor
     facts: dict[str, Any]
+    requested: Requested | None = None
 
 
 def check_baselines(generator: Generator, train: ImageSet) -> HasCodec:
@@ -68,25 +72,28 @@ def check_baselines(generator: Generator, train: ImageSet) -> HasCodec:
 
 def sample_baselines(
     generator: Generator,
-    train: ImageSet,
+    reference: Reference,
     count: int,
     seed: int = 0,
     device: torch.device | str = "cpu",
     progress: ProgressCallback | None = None,
 ) -> Iterator[Baseline]:
-    """Yield each baseline: Gaussians that are fitted to the codes of training images, decoded as the samples are.
+    """Yield each baseline: reconstructions of real images, and Gaussians fitted to the codes of training images.
 
-    An independent Gaussian, one with covariance, one with covariance for each class where images have labels, and a
-    mixture. Of a model with labels, image k of the third has the class that image k of the samples was asked for.
+    Reconstructions are of the images that stand for a perfect generator, so what is lost in them no model of codes can
+    have; codes that are the images themselves have none. The Gaussians are decoded as the samples are: an independent
+    one, one with covariance, one with covariance for each class where images have labels, and a mixture. Of a model
+    with labels, image k of the third has the class that image k of the samples was asked for.
 
     Args:
         generator: see `check_baselines`; its network is on `device`.
-        train: the images that it learned from.
-        count: images of each baseline.
+        reference: real images.
+        count: images of each baseline; of reconstructions fewer, where there are fewer real images.
         seed: of all images.
         device: where images are encoded and decoded.
         progress: called with the baselines that are done, and all of them.
     """
+    train = reference.train
     codec = check_baselines(generator, train).codec
     seeds, fitted = image_seeds(seed, count), _fitted(train)
     shape = codec.state_shape(train.shape)
@@ -94,6 +101,8 @@ def sample_baselines(
         codes = _encoded(codec, train, fitted, device)
         labels = None if train.labels is None else train.labels[fitted].numpy()
         models = _models(codes, labels, train)
+        if not isinstance(codec, IdentityCodec):
+            yield _reconstructions(codec, reference, seeds, device)
         for done, (name, fit) in enumerate(models):
             if progress is not None:
                 progress(done, len(models))
@@ -101,6 +110,15 @@ def sample_baselines(
             drawn = fit().sample(seeds, asked).view(count, *shape)
             facts = {"baseline": name, "codes": list(shape), "fitted_to": len(fitted), "baseline_seed": seed}
             yield Baseline(name, _decoded(codec, drawn, seeds, device), facts)
+
+
+def _reconstructions(codec: Codec, reference: Reference, seeds: Sequence[int], device: torch.device | str) -> Baseline:
+    index = reference.control[: len(seeds)]
+    codes = _encoded(codec, reference.controls, torch.from_numpy(index), device)
+    shape = codec.state_shape(reference.controls.shape)
+    images = _decoded(codec, torch.from_numpy(codes).float().view(-1, *shape), seeds[: len(index)], device)
+    facts = {"baseline": "reconstructions", "codes": list(shape), "of": reference.controls.name}
+    return Baseline("reconstructions", images, facts, Requested.of_images(reference.controls, index))
 
 
 PER_CLASS = "a Gaussian a class"

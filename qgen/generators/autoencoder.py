@@ -146,6 +146,10 @@ class AutoencoderGenerator:
         return (Trial("reconstruction", label, "dB", own, lambda real, _: psnr(own(real).float(), real)),)
 
     @property
+    def codec(self) -> VAEGAN:
+        return self.network
+
+    @property
     def sampler(self) -> nn.Module:
         return self.network.autoencoder.decoder
 
@@ -187,8 +191,7 @@ class AutoencoderGenerator:
         batch = max(1, len(seeds)) if self.backend.capabilities.remote else BATCH
 
         def decode(rows: slice) -> Tensor:
-            images: Tensor = self.network(self.network.codes(normal[rows].to(device)))
-            return images.clamp(-1, 1)
+            return self.network.decode(normal[rows].to(device))
 
         return sample_in_batches(self.network, seeds, batch, decode, progress)
 

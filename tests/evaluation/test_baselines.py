@@ -12,6 +12,7 @@ from qgen.backends import open_backend
 from qgen.data import DataSettings, open_images
 from qgen.errors import ConfigError, DataError
 from qgen.evaluation import check_baselines, gaussians, sample_baselines
+from qgen.metrics.reference import open_reference
 from qgen.runs import build_generator, read_config
 
 COUNT = 20_000
@@ -86,9 +87,10 @@ def test_a_code_follows_from_its_seed(rng: np.random.Generator) -> None:
 
 def test_baselines_of_a_diffusion_of_pixels() -> None:
     config = small_config("model.conditioning=label", "data.limit=null")
-    train = open_images(config.data)
+    reference = open_reference(config.data)
+    train = reference.train
     generator = build_generator(config, (1, 8, 8), open_backend("statevector"), num_classes=10)
-    made = {each.name: each for each in sample_baselines(generator, train, 40, seed=3)}
+    made = {each.name: each for each in sample_baselines(generator, reference, 40, seed=3)}
     assert list(made) == ["independent Gaussian", "Gaussian", "a Gaussian a class", "Gaussian mixture"]
     for each in made.values():
         assert each.images.shape == (40, 1, 8, 8)
@@ -98,7 +100,7 @@ def test_baselines_of_a_diffusion_of_pixels() -> None:
     means = torch.stack([train.scaled((train.labels == label).nonzero().flatten()).mean(0) for label in range(10)])
     nearest = torch.cdist(made["a Gaussian a class"].images.flatten(1), means.flatten(1)).argmin(1)
     assert (nearest == torch.arange(40) % 10).double().mean() > 0.6  # the classes of the samples, in turn
-    again = list(sample_baselines(generator, train, 40, seed=3))
+    again = list(sample_baselines(generator, reference, 40, seed=3))
     assert torch.equal(again[1].images, made["Gaussian"].images)
 
 

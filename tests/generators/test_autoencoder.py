@@ -18,8 +18,11 @@ from qgen.backends import open_backend
 from qgen.cli.main import app
 from qgen.costing.circuit_use import sampling_uses, training_uses
 from qgen.data import open_images
+from qgen.evaluation import sample_baselines
 from qgen.generators import Generator, can_sample
+from qgen.generators.autoencoder import AutoencoderGenerator
 from qgen.interpolation import draw_each
+from qgen.metrics.reference import open_reference
 from qgen.models.autoencoder import build_autoencoder, read_autoencoder
 from qgen.runs import Run, build_generator, load_checkpoint, new_run, override_config, save_checkpoint
 from qgen.sampling import open_trained
@@ -152,6 +155,19 @@ def test_it_decodes_normal_codes_of_the_moments_of_images(vector: int | None, tm
         deviation = (network.code_square - network.code_mean**2) ** 0.5
         expected = network.autoencoder.decode(network.code_mean + deviation * first).clamp(-1, 1)
     torch.testing.assert_close(made.sample([5]), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_its_reconstructions_stand_beside_its_samples(tmp_path: Path) -> None:
+    config = small_autoencoder()
+    run, _ = train_config(tmp_path / "run", config)
+    made, reference = open_trained(run).generator, open_reference(config.data)
+    assert isinstance(made, AutoencoderGenerator)
+    baselines = {each.name: each for each in sample_baselines(made, reference, 9, seed=1)}
+    assert len(baselines) == 5
+    network = made.network.autoencoder.eval()
+    with torch.no_grad():
+        back = network.decode(network.encode(reference.control_images(9)).mean).clamp(-1, 1)
+    torch.testing.assert_close(baselines["reconstructions"].images, back, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -24,6 +24,7 @@ from qgen.errors import ConfigError
 from qgen.evaluation import gaussians, sample_baselines
 from qgen.generators.latent_diffusion import LatentDiffusionGenerator
 from qgen.generators.sampling import image_seeds
+from qgen.metrics.reference import open_reference
 from qgen.models.autoencoder import read_autoencoder
 from qgen.runs import Run, build_generator, build_model, load_checkpoint, override_config, read_config
 from qgen.runs.checkpoint import model_fingerprint
@@ -165,8 +166,9 @@ def test_baselines_are_gaussians_of_its_codes_from_its_decoder(vector: int | Non
     assert isinstance(made, LatentDiffusionGenerator)
     with torch.no_grad():
         codes = made.codec.encode(images.scaled(torch.arange(64))).flatten(1)
-    baselines = {each.name: each for each in sample_baselines(made, images, 6, seed=2)}
-    assert len(baselines) == 4
+    reference = open_reference(config.data)
+    baselines = {each.name: each for each in sample_baselines(made, reference, 6, seed=2)}
+    assert len(baselines) == 5
     for each in baselines.values():
         assert each.images.shape == (6, 1, 8, 8)
         assert each.facts["codes"] == list(made.codec.state_shape(images.shape))
@@ -174,6 +176,14 @@ def test_baselines_are_gaussians_of_its_codes_from_its_decoder(vector: int | Non
     with torch.no_grad():
         decoded = made.codec.decode(drawn.view(6, *made.codec.state_shape(images.shape)))
     torch.testing.assert_close(baselines["independent Gaussian"].images, decoded, rtol=0, atol=1e-4)
+    real = reference.control_images(6)
+    with torch.no_grad():
+        back = made.codec.decode(made.codec.encode(real))
+    torch.testing.assert_close(baselines["reconstructions"].images, back, rtol=0, atol=1e-4)
+    asked = baselines["reconstructions"].requested
+    assert asked is not None
+    assert reference.whole.labels is not None
+    assert asked.labels.tolist() == reference.whole.labels[reference.control[:6]].tolist()
 
 
 def test_what_is_wrong_with_a_first_stage_is_one_line(first_stage: FirstStage, tmp_path: Path) -> None:

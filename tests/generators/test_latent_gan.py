@@ -17,6 +17,7 @@ from qgen.data import open_images
 from qgen.errors import ConfigError
 from qgen.evaluation import sample_baselines
 from qgen.generators.gan import LatentAdversarialGenerator
+from qgen.metrics.reference import open_reference
 from qgen.models import GANSettings, build_gan
 from qgen.runs import Run, RunConfig, build_generator, build_model, load_checkpoint, override_config, read_config
 from qgen.sampling import open_trained
@@ -81,7 +82,7 @@ def test_players_see_codes_and_samples_are_decoded(first_stage: Path) -> None:
         )
     assert made.sample([1, 2, 3]).shape == (3, 1, 8, 8)
     assert (made.circuits_per_image, made.num_calls) == (2, 1)  # the generator's and the decoder's
-    assert len(list(sample_baselines(made, images, 3))) == 4
+    assert len(list(sample_baselines(made, open_reference(config.data), 3))) == 5
     facts = made.describe()
     assert sum(row.parameters for row in facts.rows) == facts.parameters
     assert facts.circuits_per_call == sum(row.circuits for row in facts.rows) == 2

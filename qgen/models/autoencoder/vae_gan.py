@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -21,7 +22,8 @@ from qgen.randomness import derive
 class VAEGAN(nn.Module):
     """A variational autoencoder with a discriminator, or without (Larsen et al. 2015, arXiv:1512.09300).
 
-    `build_vae_gan` makes one. The names of its parameters begin with `autoencoder` or `discriminator`.
+    `build_vae_gan` makes one. The names of its parameters begin with `autoencoder` or `discriminator`. It is a `Codec`,
+    whose states are the means of codes, standardised by the moments that it has observed; they have no range.
 
     Attributes:
         updates: (), int64: steps that were taken, so that a resumed run knows when the discriminator joins.
@@ -30,6 +32,7 @@ class VAEGAN(nn.Module):
         observed: (), int64: batches that are part of both.
     """
 
+    range: tuple[float, float] | None = None
     averaged_buffers: ClassVar = ("code_mean", "code_square")
 
     updates: Tensor
@@ -70,8 +73,24 @@ class VAEGAN(nn.Module):
         Codes are standard normal by themselves only where the KL divergence weighs as much as in a bound on the
         likelihood (`reconstruction.kl_weight=1`).
         """
-        deviation = (self.code_square - self.code_mean.square()).clamp_min(1e-12).sqrt()
-        return self.code_mean + deviation * normal
+        return self.code_mean + self._deviation * normal
+
+    @property
+    def _deviation(self) -> Tensor:
+        return (self.code_square - self.code_mean.square()).clamp_min(1e-12).sqrt()
+
+    def state_shape(self, image_shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape of a code."""
+        return self.autoencoder.code_shape
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Return the states (B, *code) of images (B, C, H, W) in [-1, 1]."""
+        means: Tensor = self.autoencoder.encode(images).mean.to(self.code_mean.dtype)
+        return (means - self.code_mean) / self._deviation
+
+    def decode(self, states: Tensor) -> Tensor:
+        """Return the images (B, C, H, W) in [-1, 1] of states (B, *code)."""
+        return self.autoencoder.decode(self.codes(states)).clamp(-1, 1)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *others: Any) -> None:
         # Runs of before had no moments: they decode standard normal codes, as they did.
