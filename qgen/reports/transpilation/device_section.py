@@ -215,4 +215,4 @@ def _costs(device: DeviceReport) -> Markup:
 def _drawings(device: DeviceReport, circuit: QuantumCircuit | None) -> Iterator[Markup]:
     if circuit is not None:
         yield _part("Schedule", schedule_drawing(circuit, device.device))
-        yield _part("Routed circuit", circuit_drawing(circuit, device.device))
+        yield _part("Routed circuit", circuit_drawing(circuit))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from io import StringIO
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -16,10 +15,10 @@ from qgen.figures import plain_svg
 from qgen.reports.html.charts import round_step
 from qgen.reports.html.images import inline_svg
 from qgen.reports.html.markup import Markup, element, join, plural, scroller
+from qgen.reports.transpilation.circuit_svg import draw_gates, place_gates
 from qgen.transpilation.schedule import MICROSECONDS, alap_ends, device_instructions
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from qiskit import QuantumCircuit
     from qiskit.transpiler import Target
 
@@ -30,7 +29,6 @@ MAX_GATES = 300
 _EMPTY = ("delay", "barrier")
 #: Pixels of the timeline: a row, a box in it, the axis, and the least width of a typical gate of the widest kind.
 _ROW, _BOX, _AXIS, _MIN_GATE = 22, 14, 26, 14
-_COLUMNS = 24
 
 
 def device_map(name: str, qubits: Collection[int], couplers: Collection[tuple[int, int]] | None) -> Markup:
@@ -51,19 +49,20 @@ def device_map(name: str, qubits: Collection[int], couplers: Collection[tuple[in
         return element("p", f"There is no map of {name}: {error}", class_="soft")
 
 
-def circuit_drawing(circuit: QuantumCircuit, name: str) -> Markup:
-    """Draw the circuit on the qubits that it uses, by Qiskit.
+def circuit_drawing(circuit: QuantumCircuit) -> Markup:
+    """Draw the circuit on the qubits that it uses.
 
     Args:
         circuit: in the device's gates, on its physical qubits.
-        name: of the device, which makes ids in the drawing unique.
     """
     bare = _without_empty(circuit)
     size = plural(bare.size(), "gate")
     if bare.size() > MAX_GATES:
         return element("p", f"It has {size}; up to {MAX_GATES} are drawn.", class_="soft")
+    if not bare.size():
+        return element("p", "It has no gates.", class_="soft")
     label = f"The routed circuit of {size}, a wire for each physical qubit."
-    return scroller(_draw_circuit(bare, name, label), label)
+    return scroller(draw_gates(place_gates(bare), label), label)
 
 
 def schedule_drawing(circuit: QuantumCircuit, name: str) -> Markup:
@@ -142,14 +141,6 @@ def _without_empty(circuit: QuantumCircuit) -> QuantumCircuit:
         if instruction.operation.name not in _EMPTY:
             bare.append(instruction)
     return bare
-
-
-def _draw_circuit(circuit: QuantumCircuit, name: str, label: str) -> Markup:
-    with plain_svg(f"circuit on {name}"):
-        figure: Figure = circuit.draw("mpl", idle_wires=False, fold=_COLUMNS, scale=0.6)
-        buffer = StringIO()
-        figure.savefig(buffer, format="svg", bbox_inches="tight")
-    return inline_svg(buffer.getvalue(), label, "circuit")
 
 
 def _legend() -> Markup:

@@ -279,8 +279,8 @@ def test_the_map_is_of_the_device() -> None:
 
 
 def test_large_circuits_are_not_drawn(routed: Callable[[int], QuantumCircuit]) -> None:
-    assert "up to 300 are drawn" in circuit_drawing(routed(40), "fake_fez")
-    assert "<svg" in circuit_drawing(routed(2), "fake_fez")
+    assert "up to 300 are drawn" in circuit_drawing(routed(40))
+    assert "<svg" in circuit_drawing(routed(2))
 
 
 def test_the_file_is_written_or_its_name_is_in_the_error(tmp_path: Path) -> None:
