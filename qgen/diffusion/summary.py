@@ -8,7 +8,7 @@ from typing import Any
 from qgen.diffusion.levels import NoiseSchedule
 from qgen.diffusion.sampling import evaluations_by_rows, num_steps
 from qgen.diffusion.settings import SamplingSettings
-from qgen.errors import exact_text, short_repr
+from qgen.errors import counted, exact_text, short_repr
 
 #: Prompts that are named to people, at most.
 _SHOWN = 3
@@ -17,7 +17,7 @@ _SHOWN = 3
 def sampling_summary(settings: SamplingSettings, schedule: NoiseSchedule) -> dict[str, Any]:
     """Return the settings as plain values, with `label` for names of files and `words` for people."""
     steps, by_rows = num_steps(settings, schedule), evaluations_by_rows(settings, schedule)
-    label, words = f"{settings.sampler}{steps}", f"{settings.sampler} in {steps} steps"
+    label, words = f"{settings.sampler}{steps}", f"{settings.sampler} in {counted(steps, 'step')}"
     if by_rows.total() != steps:
         words += f" of {by_rows.total()} evaluations"
     if settings.eta:

@@ -172,7 +172,7 @@ def _measures() -> Iterator[Measure]:
         _share(_CLASS),
         "higher",
         "samples whose most probable class, by the classifier, is the one that label or prompt asks for",
-        "none by the number of images; real ones show how often the classifier is right",
+        "not biased by the number of images; real ones show how often the classifier is right",
         share=True,
     )
     for name, attribute in ATTRIBUTES.items():
@@ -183,7 +183,7 @@ def _measures() -> Iterator[Measure]:
             "higher",
             f"samples as {attribute.low} or {attribute.high} as the prompt asks, of those of which it does: measured, "
             "against the lowest and highest thirds of real images of their class",
-            "none by the number of images; a third by chance, and all of the real ones, by which words are defined",
+            "not biased by the number of images; a third by chance, and all real ones, by which words are defined",
             share=True,
         )
     yield Measure(
@@ -202,7 +202,7 @@ def _measures() -> Iterator[Measure]:
         _share(COLOUR),
         "higher",
         "samples of which most has the colour that the caption names, of those of which it does; white ground apart",
-        "none by the number of images; real ones show how often the measure is right",
+        "not biased by the number of images; real ones show how often the measure is right",
         share=True,
         pixels=True,
     )
@@ -212,7 +212,7 @@ def _measures() -> Iterator[Measure]:
         _share(_ALL),
         "higher",
         "samples that have the class and every attribute of their prompt",
-        "none by the number of images; the more a prompt asks for, the smaller",
+        "not biased by the number of images; the more a prompt asks for, the smaller",
         share=True,
     )
 

@@ -47,7 +47,16 @@ def _sentences(samples: Sequence[Control], trials: Sequence[TrialResult]) -> lis
     if samples and not any(each.name == "shuffled" for each in samples):
         said.append("Outputs were not shuffled: that would have run as many circuits again, on a device.")
     said += [_of_trial(each, name) for each in trials for name in each.differences]
-    return [*said, LIMITS] if said else []
+    return [*said, LIMITS] if any(_resolved(samples, trials)) else said
+
+
+def _resolved(samples: Sequence[Control], trials: Sequence[TrialResult]) -> Iterator[bool]:
+    """Yield whether each difference that is told of has an interval without 0."""
+    found = [each.differences["fid"] for each in samples if not each.reordered]
+    found += [difference for each in trials for difference in each.differences.values()]
+    for difference in found:
+        low, high = difference.interval
+        yield low > 0 or high < 0
 
 
 def _of_samples(control: Control) -> str:

@@ -203,7 +203,7 @@ MEASURES = (
         "lower",
         "the same, extrapolated in 1/N to infinitely many images (Chong and Forsyth 2020, arXiv:1911.07023), from all "
         "and from halves",
-        "unbiased as far as the bias goes as 1/N: not where halves have fewer images than there are features",
+        "unbiased as far as the bias goes as 1/N: not valid where half of the images are fewer than the features",
         least=None,
     ),
     Measure(
@@ -274,7 +274,7 @@ MEASURES = (
         _confident,
         "higher",
         "samples that the classifier assigns to a class by more than 90 %",
-        "none by the number of images",
+        "not biased by the number of images",
         share=True,
     ),
     Measure(

@@ -119,7 +119,10 @@ class QuantumLayer(TorchConnector):
         if input_data is None:
             input_data = weight.new_zeros(*weight.shape[:-1], 0)
         if not isinstance(input_data, torch.Tensor):
-            raise InputError(f"a quantum layer takes a tensor {self._expected_shape()}, not {short_repr(input_data)}")
+            raise InputError(
+                f"a quantum layer takes a tensor {self._expected_shape()}, not {short_repr(input_data)}: "
+                "torch.as_tensor(x, dtype=torch.float32) makes one"
+            )
         if input_data.layout is not torch.strided:
             raise InputError(f"a quantum layer takes a dense tensor, not {input_data.layout}: give inputs.to_dense()")
         if self.copies is not None and input_data.shape[-2:] != (self.copies, self.circuit.num_inputs):

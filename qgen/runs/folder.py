@@ -208,6 +208,8 @@ def find_run(path: Path | None = None) -> Run:
     """
     if path is not None:
         if not os.path.isfile(path / "config.yaml"):
+            if not os.path.exists(path):
+                raise RunError(f"there is no folder {printable(path)}; `qgen runs` lists the runs here")
             raise RunError(f"{printable(path)} is not the folder of a run: it has no config.yaml")
         return Run(path)
     runs = [Run(config.parent) for config in HOME.glob("*/config.yaml")]

@@ -9,7 +9,7 @@ from qgen.studies.statistics import ENOUGH, Estimate
 def seeds_shown(mean: Estimate) -> tuple[float, ...]:
     """Return the values that a chart shows in place of the interval of so few; none where it shows the interval."""
     known = tuple(value for value in mean.values if value is not None)
-    return known if 1 < len(known) < ENOUGH else ()
+    return known if len(known) < ENOUGH else ()
 
 
 def line_point(x: float, mean: Estimate) -> LinePoint:

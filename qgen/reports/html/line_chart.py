@@ -18,8 +18,6 @@ _COLOURS = 8
 _DASHES = (None, "7 4", "2 3", "9 3 2 3")
 #: Ratio of the largest to the smallest value beyond which the axis is logarithmic.
 _LOG_RATIO = 30
-#: Length of the horizontal axis with dots at its end, in axes that end there.
-_ROOM = 1.02
 _SCALE = 1000  # width and height of the view box
 
 
@@ -62,22 +60,14 @@ def line_chart(
     """
     points = [point for line in (*lines, *(like or ())) for point in line.points]
     down = _Axis.of(list(_heights_of(points)), percent)
-    right = _Axis.from_zero(max(point.x for point in points), room=any(len(point.values) > 0 for point in points))
+    right = _Axis.from_zero(max(point.x for point in points))
     shapes = [_draw_line(line, number, right, down) for number, line in enumerate(lines) if line.points]
-    paths = element(
-        "svg",
-        *(band for band, _ in shapes),
-        *(path for _, path in shapes),
-        *_dots(lines, right, down),
-        viewBox=f"0 0 {_SCALE} {_SCALE}",
-        preserveAspectRatio="none",
-        width="100%",
-        y=_TOP,
-        height=_PLOT,
-        class_="clip",
-    )
+    inside = {"viewBox": f"0 0 {_SCALE} {_SCALE}", "preserveAspectRatio": "none", "width": "100%"}
+    bands, curves = [band for band, _ in shapes], [path for _, path in shapes]
+    paths = element("svg", *bands, *curves, **inside, y=_TOP, height=_PLOT, class_="clip")
+    dots = element("svg", *_dots(lines, right, down), **inside, y=_TOP, height=_PLOT)  # those on the border are whole
     heights = element("svg", *_heights(down), width=_LEFT, height=_HEIGHT, aria_hidden="true")
-    plot = element("svg", *_grid(right, down), paths, width="100%", height=_HEIGHT, aria_hidden="true")
+    plot = element("svg", *_grid(right, down), paths, dots, width="100%", height=_HEIGHT, aria_hidden="true")
     label = f"{title} against {across}. {'; '.join(_describe(line, down) for line in lines if line.points)}"
     drawing = element("div", heights, plot, class_="plot", role="img", aria_label=label)
     return element("figure", element("figcaption", title), drawing, element("p", across), class_="lines")
@@ -103,6 +93,7 @@ def _dots(lines: Sequence[Line], right: _Axis, down: _Axis) -> Iterator[Markup]:
             f"M{_SCALE * right.position(point.x):.1f},{_SCALE * (1 - down.position(value)):.1f}h0.01"
             for point in line.points
             for value in point.values
+            if 0 <= down.position(value) <= 1  # what is not above 0 is not on a logarithmic axis
         ]
         if places:
             yield element("path", d=" ".join(places), class_=f"dots {_colour(number)}")
@@ -136,11 +127,10 @@ class _Axis:
         self.marks, self._ends, self.logarithmic, self._percent = marks, ends, logarithmic, percent
 
     @classmethod
-    def from_zero(cls, high: float, room: bool) -> _Axis:
-        """Make an axis from 0 to this value, which need not be round; with room for half a dot there."""
+    def from_zero(cls, high: float) -> _Axis:
+        """Make an axis from 0 to this value, which need not be round."""
         step = round_step(high or 1.0)
-        end = (high or 1.0) * (_ROOM if room else 1.0)
-        return cls([k * step for k in range(math.floor(high / step + 1e-9) + 1)], (0.0, end), False, False)
+        return cls([k * step for k in range(math.floor(high / step + 1e-9) + 1)], (0.0, high or 1.0), False, False)
 
     @classmethod
     def of(cls, values: Sequence[float], percent: bool) -> _Axis:

@@ -272,9 +272,10 @@ def warnings(results: NoiseResults) -> Iterator[str]:
             others = f", and so {len(signs) - 1} more of this generator's ideal cells" if len(signs) > 1 else ""
             yield f"{name}: {sign}{others}."
     if runs := [source.name for source in results.study.sources if source.run is not None]:
+        intervals = "intervals are over seeds of images, and " if len(results.study.seeds) > 1 else "results "
         yield (
-            f"{_list(runs)} {'is' if len(runs) == 1 else 'are'} sampled as trained: intervals are over seeds of "
-            "images, and say nothing of other trainings."
+            f"{_list(runs)} {'is' if len(runs) == 1 else 'are'} sampled as trained: {intervals}say nothing of other "
+            "trainings."
         )
 
 
@@ -287,8 +288,10 @@ def method(results: NoiseResults) -> Iterator[str]:
         "drops out. Noise is that of a device's published calibration, or of a file, multiplied by the scale; scale 0 "
         "is the ideal circuit."
     )
+    seeds = len(study.seeds)
     yield (
-        f"Means over {len(study.seeds)} seeds, of training and images where the study trained a generator; \u00b1 and "
+        f"{f'Means over {seeds} seeds' if seeds > 1 else 'One seed'}, of training and images where the study trained a "
+        "generator; \u00b1 and "
         f"bands are 95 % intervals of the mean by Student's t; of fewer than {ENOUGH} seeds charts show each one "
         "as a dot. Intervals of differences are each for itself. A verdict stands only where the p-value of the paired "
         "t-test, corrected for all tests of its family, stays below 0.05. "

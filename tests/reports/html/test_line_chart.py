@@ -105,10 +105,14 @@ def test_names_are_escaped_and_twelve_lines_differ() -> None:
     assert len(set(looks)) == 12
 
 
-def test_a_dot_at_the_end_is_not_cut(rng: np.random.Generator) -> None:
-    points = [LinePoint(x, 2.0, values=(float(rng.uniform(1, 3)),)) for x in (0.0, float(rng.uniform(1, 9)))]
-    dots = re.search(r'<path d="([^"]*)"', line_chart("height", [Line("a", points)], "scale"))
+def test_dots_on_the_border_are_not_cut(rng: np.random.Generator) -> None:
+    points = [LinePoint(x, 2.0, values=(1.0, 3.0)) for x in (0.0, float(rng.uniform(1, 9)))]
+    chart = line_chart("height", [Line("a", points)], "scale")
+    clipped = chart[chart.index('class="clip"') :].partition("</svg>")[0]
+    assert 'class="line c0"' in clipped
+    assert "dots" not in clipped
+    dots = re.search(r'<path d="([^"]*)"', chart)
     assert dots is not None
-    xs = [float(x) for x in re.findall(r"M([^,]*),", dots.group(1))]
-    assert xs[0] == 0
-    assert 970 < xs[1] < 990
+    xs, ys = np.array(re.findall(r"M([\d.]+),([\d.]+)h", dots.group(1)), float).T
+    assert xs.tolist() == [0, 0, 1000, 1000]
+    assert set(ys) == {0, 1000}
