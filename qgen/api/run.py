@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -19,7 +20,9 @@ from qgen.data.distributions import DISTRIBUTIONS
 from qgen.errors import BudgetError
 from qgen.progress import make_console, progress_bar
 from qgen.runs import Run, RunConfig, find_run
-from qgen.runs.hub import SCHEME, pull_folder
+from qgen.runs.hub import SCHEME as HUB
+from qgen.runs.hub import pull_folder
+from qgen.runs.pretrained import SCHEME, hides_pretrained
 from qgen.sampling import (
     Trained,
     asking_captions,
@@ -42,15 +45,21 @@ def load(run: str | Path | None = None) -> TrainedRun:
     """Return a run.
 
     Args:
-        run: its folder; or `hf://user/name` on the Hugging Face hub, perhaps with `@revision`, which is downloaded into
-            the hub's cache (extra `hub`); None: the one under `runs` that was trained last.
+        run: its folder, or its name under `runs`; a preset whose trained weights come with qgen, as "digits", or
+            "pretrained:digits" where a run has this name too; or `hf://user/name` on the Hugging Face hub, perhaps with
+            `@revision`, which is downloaded into the hub's cache (extra `hub`); None: the one under `runs` that was
+            trained last.
 
     Raises:
         RunError: there is none.
     """
-    if isinstance(run, str) and run.startswith(SCHEME):
+    if isinstance(run, str) and run.startswith(HUB):
         run = pull_folder(run)
-    return TrainedRun(find_run(None if run is None else Path(run)))
+    given = None if run is None else Path(run)
+    found = find_run(given)
+    if hides_pretrained(given, found.preset):
+        warnings.warn(f"{given} is the run {found.path}; {SCHEME}{given} has the weights of qgen", stacklevel=2)
+    return TrainedRun(found)
 
 
 class TrainedRun:
@@ -64,11 +73,11 @@ class TrainedRun:
         self._run = run
 
     def __repr__(self) -> str:
-        return f"<run {self.path}: {self.config.model.kind}, {self.steps:,} steps>"
+        return f"<run {self._run.address}: {self.config.model.kind}, {self.steps:,} steps>"
 
     @property
     def path(self) -> Path:
-        """The folder."""
+        """The folder; that of weights which come with qgen lies in the package, and nothing is written into it."""
         return self._run.path
 
     @property
@@ -209,16 +218,19 @@ class TrainedRun:
         with closing(trained.backend):
             return trained.generator.describe()
 
-    def export(self, out: str | Path | None = None, push: str | None = None, public: bool = False) -> TrainedRun:
+    def export(
+        self, out: str | Path | None = None, push: str | None = None, public: bool = False, half: bool = False
+    ) -> TrainedRun:
         """Write its averaged weights, its settings and a model card into a new folder, as `qgen export` does.
 
         Args:
             out: the folder; None: `exports/` and its name.
             push: a repository of the Hugging Face hub to upload it to, as `user/name` (extra `hub`); None: none.
             public: whether that repository, if it is a new one, can be seen by everybody.
+            half: round weights to float16, for half the size and slightly other samples.
 
         Returns:
-            The export, which gives the same samples.
+            The export, which gives the same samples unless it is rounded.
 
         Raises:
             RunError: it has no checkpoint, there is something at `out`, or it cannot be written; the hub refuses it.
@@ -228,7 +240,7 @@ class TrainedRun:
 
         if push is not None:
             check_push(push)
-        made = export_run(self._run, None if out is None else Path(out)).run
+        made = export_run(self._run, None if out is None else Path(out), half).run
         if push is not None:
             push_folder(made.path, push, public)
         return TrainedRun(made)
@@ -244,7 +256,7 @@ class TrainedRun:
             yield trained
 
     def _repr_html_(self) -> str:
-        rows = {"run": str(self.path), "kind": self.config.model.kind, "steps": f"{self.steps:,}"}
+        rows = {"run": self._run.address, "kind": self.config.model.kind, "steps": f"{self.steps:,}"}
         rows |= {name: f"{value:.4g}" for name, value in (self.metrics or [{}])[-1].items() if name != "step"}
         cells = "".join(
             f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>" for name, text in rows.items()

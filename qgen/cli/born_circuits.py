@@ -25,9 +25,10 @@ def find_born_circuit(path: Path | None, bound: bool) -> tuple[str, LayerCircuit
     from qgen.models.born.network import prior_circuit
     from qgen.models.born.settings import BornSettings
     from qgen.runs import find_run, preset_names, read_config
+    from qgen.runs.folder import is_run
 
     run: Run | None = None
-    if path is not None and not path.exists() and str(path) in preset_names():
+    if path is not None and str(path) in preset_names() and not is_run(path):
         name, config = str(path), read_config(str(path))
         if not isinstance(config.model, BornSettings):
             raise RunError(

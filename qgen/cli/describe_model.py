@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 def is_model(what: str) -> bool:
     """Return whether this names a preset, a file of settings or a folder, rather than a circuit."""
     presets = {entry.name for entry in (resources.files("qgen") / "runs" / "presets").iterdir()}
-    return what.endswith((".yaml", ".yml")) or os.path.isdir(what) or f"{what}.yaml" in presets
+    return what.endswith((".yaml", ".yml")) or is_run(what) or f"{what}.yaml" in presets
+
+
+def is_run(what: str) -> bool:
+    """Return whether this names a folder, or weights that come with qgen, as `pretrained:digits`."""
+    from qgen.runs.pretrained import SCHEME
+
+    return os.path.isdir(what) or what.startswith(SCHEME)
 
 
 def print_model(what: str, changes: list[str], as_json: bool) -> None:
@@ -27,7 +34,7 @@ def print_model(what: str, changes: list[str], as_json: bool) -> None:
     from qgen.runs import Run, build_generator, build_without_weights, find_run, override_config, read_config
 
     run: Run | None = None
-    if os.path.isdir(what):
+    if is_run(what):
         run = find_run(Path(what))
         config = override_config(run.config(), changes)
     else:
@@ -75,7 +82,7 @@ def _progress(run: "Run") -> dict[str, Any]:
 
     saved = run.checkpoints()
     return {
-        "run": str(run.path),
+        "run": run.address,
         "steps_done": load_checkpoint(saved[-1]).step if saved else 0,
         "provenance": run.provenance(),
     }

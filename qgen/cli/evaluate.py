@@ -12,6 +12,7 @@ import typer
 
 from qgen.cli import confirmation, evaluation_output, options
 from qgen.cli.output import check_outputs, make_console
+from qgen.cli.run_argument import named_run
 from qgen.errors import counted
 from qgen.progress import Bar, progress_bar
 
@@ -29,6 +30,7 @@ EXAMPLES = """\b
 Examples:
   qgen evaluate  # the latest run
   qgen evaluate runs/first-try --count 256 --seed 7
+  qgen evaluate digits --count 64  # weights that come with qgen
   qgen evaluate runs/first-try --count 64 --backend aer --shots 1024
   qgen evaluate --count 64 --features digits --json
   qgen evaluate runs/first-try --compare runs/first-try --count 64
@@ -86,7 +88,10 @@ def evaluate(
     *,
     what: Annotated[
         Path | None,
-        typer.Argument(metavar="[RUN|FOLDER]", help="A run, or a folder of images; default: the latest run."),
+        typer.Argument(
+            metavar="[RUN|FOLDER]",
+            help="A run, a preset that comes with weights, or a folder of images; default: the latest run.",
+        ),
     ] = None,
     count: Annotated[
         int | None, typer.Option(min=2, help="Images; default: as many as real ones, at most 1,000.")
@@ -177,9 +182,7 @@ def evaluate(
     else:
         if reference is not None or size is not None:
             raise typer.BadParameter("--reference and --size are for folders: a run is compared with its own data.")
-        from qgen.runs import find_run
-
-        runs = [find_run(what), *map(find_run, compare or ())]
+        runs = [named_run(each) for each in (what, *(compare or ()))]
         evaluations, path = _of_runs(console, runs, request, sampling, out, as_json)
     if evaluations:
         files = evaluation_output.write(evaluations, path)
@@ -216,6 +219,7 @@ def _of_runs(
     console: Console, runs: list[Run], request: Request, sampling: Sampling, out: Path | None, as_json: bool
 ) -> tuple[list[Evaluation], Path]:
     """Sample runs and evaluate the images; none after a dry run. All that can be refused is refused first."""
+    from qgen.runs.rows import EVALUATIONS
     from qgen.sampling import check_request, sampling_config
 
     configs = [sampling_config(run, sampling.backend, sampling.sampler) for run in runs]
@@ -225,7 +229,7 @@ def _of_runs(
         confirmation.check_args(sampling.spending, config.backend.name)
     if len(runs) > 1 and sampling.spending.dry_run:
         raise typer.BadParameter("plan one run at a time: leave --compare out.", param_hint="--dry-run")
-    folder = runs[0].path / "evaluation"
+    folder = runs[0].home / EVALUATIONS
     check_outputs(out or (None if sampling.spending.dry_run else folder / "x.html"), makes_folders=True)
     evaluators = _open(console, [config.data for config in configs], request)
 
@@ -282,7 +286,7 @@ def _sample(
         check_count(count, generator.shape)
         circuits = generator.circuits_per_image * count
         if not as_json:
-            what = f"{counted(count, 'image')} of {run.path} after {counted(trained.step, 'step')}"
+            what = f"{counted(count, 'image')} of {run.address} after {counted(trained.step, 'step')}"
             console.print(f"{what}: {describe_circuits(generator, count)}", soft_wrap=True)
             if request.controls and circuits and quantum_layers(generator.sampler):
                 console.print(_cost_of_controls(trained, circuits), soft_wrap=True)

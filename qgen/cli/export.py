@@ -9,6 +9,7 @@ import typer
 
 from qgen.cli import options
 from qgen.cli.output import check_folder, make_console, print_json
+from qgen.cli.run_argument import RunArgument, named_run
 from qgen.errors import counted
 
 EXAMPLES = """\b
@@ -19,10 +20,11 @@ Examples:
 
 
 def export(
-    run: Annotated[
-        Path | None, typer.Argument(metavar="[RUN]", help="The folder of a run; default: the latest.")
-    ] = None,
+    run: RunArgument = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="A new folder; default: exports/NAME.")] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Round weights to float16: half the size, and slightly other samples.")
+    ] = False,
     push: Annotated[
         str | None,
         typer.Option(
@@ -37,11 +39,9 @@ def export(
     The folder is sampled, evaluated and described as the run is, to the same
     images; training does not go on from it, but can begin from it (--from).
     """
-    from qgen.runs import find_run
-
     if public and push is None:
         raise typer.BadParameter("it is about a repository of --push.", param_hint="--public")
-    found = find_run(run)
+    found = named_run(run)
     if out is not None:
         check_folder(out)
 
@@ -50,15 +50,16 @@ def export(
 
     if push is not None:
         check_push(push)
-    made = export_run(found, out)
+    made = export_run(found, out, half)
     pushed = None if push is None else push_folder(made.run.path, push, public)
     if as_json:
-        print_json({"run": str(found.path)} | made.plain() | ({"pushed": pushed} if pushed else {}))
+        print_json({"run": found.address} | made.plain() | ({"pushed": pushed} if pushed else {}))
         return
     console = make_console()
     folder = made.run.path
     console.print(
-        f"exported: {folder}, the weights after {counted(made.step, 'step')}, {made.size / 1e6:.1f} MB", soft_wrap=True
+        f"exported: {folder}, the weights after {counted(made.step, 'step')}, {made.size / 1e6:.1f} MB of {made.dtype}",
+        soft_wrap=True,
     )
     for line in made.needs:
         console.print(f"it needs {line}", soft_wrap=True)

@@ -11,6 +11,7 @@ import typer
 from qgen.cli import confirmation, options
 from qgen.cli.option_groups import flatten_groups
 from qgen.cli.output import check_outputs, make_console, print_json
+from qgen.cli.run_argument import RunArgument, named_run
 from qgen.progress import progress_bar
 
 EXAMPLES = """\b
@@ -55,9 +56,7 @@ def _count(text: str) -> int:
 
 def draw(
     *,
-    run: Annotated[
-        Path | None, typer.Argument(metavar="[RUN]", help="The folder of a run; default: the latest.")
-    ] = None,
+    run: RunArgument = None,
     backend: options.BackendArgs,
     spending: confirmation.SpendingArgs,
     count: Annotated[int, typer.Option(parser=_count, metavar="NUMBER", help="How many codes: 100000, 1e6, ...")],
@@ -66,9 +65,7 @@ def draw(
     as_json: options.AsJson = False,
 ) -> None:
     """Draw codes of a run's prior, on any backend: all are shots of one circuit."""
-    from qgen.runs import find_run
-
-    trained_run = find_run(run)
+    trained_run = named_run(run)
     check_outputs(None if spending.dry_run else out, makes_folders=True)
     changes = backend.settings()
 

@@ -11,6 +11,7 @@ import typer
 from qgen.cli import confirmation, options
 from qgen.cli.output import check_outputs, make_console, print_json
 from qgen.cli.picture_options import PictureArgs
+from qgen.cli.run_argument import RunArgument, named_run
 from qgen.errors import counted
 from qgen.progress import progress_bar
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   qgen sample  # 64 images from the latest run
+  qgen sample digits  # of weights that come with qgen: nothing is trained
   qgen sample runs/first-try --count 256 --seed 7
   qgen sample --backend aer --steps 10
   qgen sample --backend aer --shots 1024 --count 16 --steps 5
@@ -39,9 +41,7 @@ Examples:
 
 def sample(
     *,
-    run: Annotated[
-        Path | None, typer.Argument(metavar="[RUN]", help="The folder of a run; default: the latest.")
-    ] = None,
+    run: RunArgument = None,
     backend: options.BackendArgs,
     spending: confirmation.SpendingArgs,
     count: Annotated[
@@ -71,14 +71,12 @@ def sample(
     as_json: options.AsJson = False,
 ) -> None:
     """Sample images from a trained run: a grid, and a JSON file beside it that says where it came from."""
-    from qgen.runs import find_run
-
     number = pictures.count(count, single)
     # All that can be refused without the model is refused first: building it takes seconds.
     if out is not None and out.suffix.lower() not in pictures.endings:
         raise typer.BadParameter(f"{str(out)!r} does not end in {pictures.suffix}.", param_hint="--out")
     changes = backend.settings(), sampler.settings(label, prompt, negative_prompt)
-    trained_run = find_run(run)
+    trained_run = named_run(run)
     check_outputs(out or (None if spending.dry_run else trained_run.samples / "samples.png"), makes_folders=True)
 
     from qgen.data.distributions import DISTRIBUTIONS
@@ -101,7 +99,7 @@ def sample(
     console = make_console(as_json)
     trained = open_trained(trained_run, *changes)
     if not as_json:
-        what = f"{counted(number, 'image')} of {trained.run.path} after {counted(trained.step, 'step')}"
+        what = f"{counted(number, 'image')} of {trained.run.address} after {counted(trained.step, 'step')}"
         console.print(f"{what}: {describe_circuits(trained.generator, number)}", soft_wrap=True)
     with closing(trained.backend):
         training = pictures.check(trained, data_dir)

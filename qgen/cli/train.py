@@ -11,6 +11,7 @@ import typer
 
 from qgen.cli import confirmation, options
 from qgen.cli.output import check_folder, make_console, print_json
+from qgen.cli.run_argument import named_run
 from qgen.cli.tables import print_pairs
 from qgen.launchers import find_place
 from qgen.progress import progress_bar
@@ -73,7 +74,7 @@ def train(
         typer.Option(
             "--from",
             metavar="RUN",
-            help="Take over weights of another run: all but a U-Net's vertex.",
+            help="Take over weights of another run, or those that come with a preset: all but a U-Net's vertex.",
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The run's folder is runs/NAME.")] = None,
@@ -124,12 +125,12 @@ def train(
 
 
 def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | None, changes: list[str]) -> RunConfig:
-    from qgen.runs import find_run, read_config, with_absolute_paths
+    from qgen.runs import read_config, with_absolute_paths
 
     before: list[dict[str, Any]] = []
     if source is not None:
-        find_run(source)
-        before = [{"start": {"run": str(source.resolve())}}]
+        found = named_run(source)
+        before = [{"start": {"run": str(found.path.resolve()) if found.preset is None else found.address}}]
     return with_absolute_paths(read_config(config, [*before, *changes, {"backend": circuits}]))
 
 
@@ -245,6 +246,7 @@ def _conclude(console: Console, trained: Trained, whole: Run, as_json: bool) -> 
 
 def _print_presets(as_json: bool) -> None:
     from qgen.runs import preset_names, preset_summary
+    from qgen.runs.pretrained import pretrained_names
 
     rows = {name: preset_summary(name) for name in preset_names()}
     if as_json:
@@ -257,6 +259,8 @@ def _print_presets(as_json: bool) -> None:
         width = max(map(len, rows))
         for name, summary in rows.items():
             typer.echo(f"{name:<{width}} {summary}")
+    having = pretrained_names()
+    typer.echo(f"\ntrained weights come with {', '.join(having)}: qgen sample {having[0]}")
 
 
 def _print_keys(config: str | None, as_json: bool) -> None:

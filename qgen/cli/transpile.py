@@ -15,6 +15,7 @@ import typer
 from qgen.cli import circuit_arguments
 from qgen.cli.born_circuits import find_born_circuit
 from qgen.cli.output import check_outputs, make_console, print_json
+from qgen.cli.run_argument import named_run
 from qgen.cli.transpile_tables import print_report, print_suitability, print_warnings
 from qgen.progress import progress_bar
 
@@ -70,7 +71,8 @@ def transpile(
         Path | None,
         typer.Argument(
             metavar="[RUN]",
-            help="The folder of a trained run: its circuits; or a preset of a Born machine. Default: the latest run.",
+            help="The folder of a trained run: its circuits; or a preset of a Born machine, or one that comes with "
+            "weights. Default: the latest run.",
         ),
     ] = None,
     circuit: Annotated[
@@ -254,10 +256,9 @@ def _run_jobs(path: Path | None, workload: WorkloadSpec) -> list[_Job]:
     """Collect the distinct circuits in the model of a run, with the calls of all layers that share one."""
     from qgen.costing.circuit_use import sampling_uses, training_uses
     from qgen.errors import RunError
-    from qgen.runs import find_run
     from qgen.sampling import open_trained
 
-    run = find_run(path)
+    run = named_run(path)
     generator = open_trained(run, {"name": "statevector"}).generator
     groups: dict[str, list[CircuitUse]] = {}
     for use in training_uses(generator):
@@ -282,10 +283,9 @@ def _bound_jobs(path: Path | None, workload: WorkloadSpec) -> list[_Job]:
     from qgen.circuits.bound import bind_weights
     from qgen.costing.circuit_use import sampling_uses
     from qgen.errors import RunError
-    from qgen.runs import find_run
     from qgen.sampling import open_trained
 
-    run = find_run(path)
+    run = named_run(path)
     generator = open_trained(run, {"name": "statevector"}).generator
     groups: dict[str, list[CircuitUse]] = {}
     for use in sampling_uses(generator):

@@ -11,6 +11,7 @@ from qgen.devices import simulated
 from qgen.noise.settings import ENDINGS
 from qgen.runs.config import RunConfig
 from qgen.runs.config_files import nested, override_config
+from qgen.runs.pretrained import SCHEME
 from qgen.runs.stages import pending_stages
 
 
@@ -22,7 +23,7 @@ def with_absolute_paths(settings: RunConfig) -> RunConfig:
         changes.append(nested("data.name", str(images.resolve())))
     if settings.backend.layout is not None:
         changes.append(nested("backend.layout", os.path.abspath(expand_home(settings.backend.layout))))
-    if settings.start is not None:
+    if settings.start is not None and not settings.start.run.startswith(SCHEME):
         changes.append(nested("start.run", os.path.abspath(expand_home(settings.start.run))))
     backend = absolute_backend_name(settings.backend.name)
     if backend != settings.backend.name:

@@ -83,8 +83,8 @@ def resume_config(
     before = run.config()
     if run.is_export:
         raise RunError(
-            f"{run.path} is an export: it has no optimiser state to go on with. Resume the run that it was made of, or "
-            f"begin a new one from its weights: `qgen train CONFIG --from {run.path}`"
+            f"{run.address} is an export: it has no optimiser state to go on with. Resume the run that it was made of, "
+            f"or begin a new one from its weights: `qgen train CONFIG --from {run.address}`"
         )
     changes = dict(backend or {})
     renamed = "name" in changes or any(map(_names_backend, overrides))

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from qgen import storage
 from qgen.backends import open_settings
 from qgen.backends.registry import is_billed
@@ -31,7 +33,7 @@ from qgen.version import __version__
 EXPORTS = Path("exports")
 CARD = "README.md"
 #: What of a run's provenance says something to others; its machine and its files do not.
-_PROVENANCE = ("created", "backend", "seed", "frozen", "judge")
+_PROVENANCE = ("created", "backend", "seed", "frozen", "judge", "made")
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,14 @@ class Export:
         run: the folder, which is sampled, evaluated and described as a run.
         step: training steps of the weights.
         size: of the weights' file, in bytes.
+        dtype: of the weights, as float32, or as float16 where they were rounded.
         needs: what it needs of a machine beside qgen, a line each.
     """
 
     run: Run
     step: int
     size: int
+    dtype: str
     needs: tuple[str, ...]
 
     def plain(self) -> dict[str, Any]:
@@ -58,22 +62,26 @@ class Export:
             "card": str(self.run.path / CARD),
             "step": self.step,
             "bytes": self.size,
+            "dtype": self.dtype,
             "needs": list(self.needs),
         }
 
 
-def export_run(run: Run, out: Path | None = None) -> Export:
+def export_run(run: Run, out: Path | None = None, half: bool = False) -> Export:
     """Write a run's averaged weights, settings, metrics and a model card into a new folder.
 
     The folder is a run whose checkpoint holds weights alone: it gives the same samples, bit for bit, and cannot go on.
-    A latent model's autoencoder is among its weights.
+    A latent model's autoencoder is among its weights. Weights that are rounded to float16 are computed with in float32,
+    as others are, and give other samples than the run does.
 
     Args:
         run: a run with a checkpoint; the last one is taken.
         out: the new folder; None: `exports/` and the name of the run.
+        half: round the weights to float16, for half the size.
 
     Raises:
-        RunError: the run has no checkpoint, or a damaged one; there is something at `out`, or it cannot be written.
+        RunError: the run has no checkpoint, or a damaged one; there is something at `out`, or it cannot be written; a
+            weight is beyond float16.
         ConfigError: its model makes no images.
     """
     saved = run.checkpoints()
@@ -87,6 +95,9 @@ def export_run(run: Run, out: Path | None = None) -> Export:
     if checkpoint.model != model_fingerprint(config, shape):
         raise RunError(f"{saved[-1]} was made by a model with other settings than its config.yaml says")
     settings, step = _settings_for_others(config, shape), checkpoint.step
+    weights = _weights_alone(checkpoint, half)
+    dtype = "float16" if any(each.dtype == torch.float16 for each in weights.tensors["weights"].values()) else "float32"
+    facts = run.provenance()
     described = _describe(settings, checkpoint, shape)
     grid = run.grid(step) if run.grid(step).is_file() else None
     needs = tuple(_needs(settings, run))
@@ -96,17 +107,19 @@ def export_run(run: Run, out: Path | None = None) -> Export:
         shape=shape,
         step=step,
         rows=read_rows(run.metrics),
-        evaluation=last_evaluation(run.path, step),
+        evaluation=last_evaluation(run.home, step),
         described=described,
         grid=None if grid is None else grid.relative_to(run.path).as_posix(),
         needs=needs,
-        data=run.provenance().get("data", {}),
+        data=facts.get("data", {}),
+        dtype=dtype,
+        made=facts.get("made", {}),
     )
     with writing(target.path):
         target.path.mkdir(parents=True)
         target.samples.mkdir()
         target.checkpoint(step).parent.mkdir()
-        save_checkpoint(target.checkpoint(step), _weights_alone(checkpoint))
+        save_checkpoint(target.checkpoint(step), weights)
         # Files beside the checkpoints are what a run left for others: an autoencoder that a diffusion builds upon.
         for file in (run.metrics, run.quality, *run.path.glob("*.safetensors"), *([grid] if grid else [])):
             if file.is_file():
@@ -114,12 +127,25 @@ def export_run(run: Run, out: Path | None = None) -> Export:
         storage.write_text(target.path / CARD, card.text())
         target.write_provenance(_provenance(run, step))
         target.write_config(settings)  # last: a folder with settings is a run
-    return Export(target, step, target.checkpoint(step).stat().st_size, needs)
+    return Export(target, step, target.checkpoint(step).stat().st_size, dtype, needs)
 
 
-def _weights_alone(checkpoint: Checkpoint) -> Checkpoint:
+def _weights_alone(checkpoint: Checkpoint, half: bool) -> Checkpoint:
     numbers = {name: value for name, value in checkpoint.numbers.items() if name != "window"}
-    return replace(checkpoint, tensors={"weights": averaged_weights(checkpoint)}, numbers=numbers)
+    weights = averaged_weights(checkpoint)
+    if half:
+        weights = {name: _rounded(name, tensor) for name, tensor in weights.items()}
+    return replace(checkpoint, tensors={"weights": weights}, numbers=numbers)
+
+
+def _rounded(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """Round float32 to float16; integers, and angles in float64, stay as they are."""
+    if tensor.dtype != torch.float32:
+        return tensor
+    rounded = tensor.half()
+    if not rounded.isfinite().all() and tensor.isfinite().all():
+        raise RunError(f"a weight of {name} is beyond float16: leave --half out")
+    return rounded
 
 
 def _settings_for_others(config: RunConfig, shape: tuple[int, int, int]) -> RunConfig:

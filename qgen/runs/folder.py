@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from qgen import storage
 from qgen.backends.ibm.journal import JOURNAL
 from qgen.errors import ConfigError, RunError
+from qgen.runs.pretrained import SCHEME, pretrained_folder, pretrained_names
+from qgen.runs.shipped import preset_names
 from qgen.user_files import MAX_GENERATED_BYTES, printable, read_text
 from qgen.yaml_values import dump_yaml, parse_yaml
 
@@ -27,9 +29,15 @@ _CHECKPOINT = re.compile(r"step-(\d+)\.safetensors")
 
 @dataclass(frozen=True)
 class Run:
-    """The folder of a run, new or old. Only `start`, `alone` and the `write_...` methods write."""
+    """The folder of a run, new or old. Only `start`, `alone` and the `write_...` methods write.
+
+    Attributes:
+        path: the folder.
+        preset: whose trained weights these are, which come with the package; None: they do not.
+    """
 
     path: Path
+    preset: str | None = None
 
     @property
     def name(self) -> str:
@@ -37,9 +45,19 @@ class Run:
         return self.path.name
 
     @property
+    def address(self) -> str:
+        """What `find_run` finds it by."""
+        return str(self.path) if self.preset is None else f"{SCHEME}{self.preset}"
+
+    @property
+    def home(self) -> Path:
+        """Folder of what is made of it: samples, evaluations, jobs. Nothing is written among the package's files."""
+        return self.path if self.preset is None else HOME / "pretrained" / self.preset
+
+    @property
     def samples(self) -> Path:
         """Folder of the grids of samples."""
-        return self.path / "samples"
+        return self.home / "samples"
 
     @property
     def metrics(self) -> Path:
@@ -53,7 +71,7 @@ class Run:
 
     def grid(self, step: int) -> Path:
         """Return the PNG file of the samples after `step` steps."""
-        return self.samples / f"step-{step:08d}.png"
+        return self.path / "samples" / f"step-{step:08d}.png"
 
     def checkpoint(self, step: int) -> Path:
         """Return the file of the checkpoint after `step` steps."""
@@ -69,7 +87,7 @@ class Run:
     @property
     def journal(self) -> Path:
         """File of the jobs on hardware."""
-        return self.path / JOURNAL
+        return self.home / JOURNAL
 
     @property
     def steps_taken(self) -> int:
@@ -201,24 +219,50 @@ def new_run(name: str, out: Path | None = None) -> Run:
 
 
 def find_run(path: Path | None = None) -> Run:
-    """Return the run in this folder; None: the one under `runs/` whose last checkpoint is the newest.
+    """Return a run.
+
+    Args:
+        path: its folder, or its name under `runs/`; a preset whose trained weights come with qgen, where no run has
+            this name, or in any case as `pretrained:digits`; None: the one under `runs/` with the newest checkpoint.
 
     Raises:
         RunError: there is none.
     """
-    if path is not None:
-        if not os.path.isfile(path / "config.yaml"):
-            if not os.path.exists(path):
-                raise RunError(f"there is no folder {printable(path)}; `qgen runs` lists the runs here")
-            raise RunError(f"{printable(path)} is not the folder of a run: it has no config.yaml")
+    if path is None:
+        return _latest_run()
+    if os.path.isfile(path / "config.yaml"):
         return Run(path)
+    name = str(path)
+    if name.startswith(SCHEME):
+        name = name.removeprefix(SCHEME)
+        return Run(pretrained_folder(name), name)
+    if path.name == name and os.path.isfile(HOME / name / "config.yaml"):
+        return Run(HOME / name)
+    if name in preset_names() and not os.path.lexists(path):
+        return Run(pretrained_folder(name), name)
+    if not os.path.exists(path):
+        raise RunError(f"there is no folder {printable(path)}; `qgen runs` lists the runs here")
+    hint = f"; the weights that come with qgen are {SCHEME}{name}" if name in pretrained_names() else ""
+    raise RunError(f"{printable(path)} is not the folder of a run: it has no config.yaml{hint}")
+
+
+def is_run(path: Path) -> bool:
+    """Return whether `find_run` finds a run."""
+    try:
+        find_run(path)
+    except RunError:
+        return False
+    return True
+
+
+def _latest_run() -> Run:
     runs = [Run(config.parent) for config in HOME.glob("*/config.yaml")]
     trained = [(run.checkpoints()[-1].stat().st_mtime, run.name, run) for run in runs if run.checkpoints()]
     if not trained:
         raise RunError(
             f"there is no run with a checkpoint under {HOME.resolve()}: train one with `qgen train`, or name the folder"
         )
-    return max(trained)[2]
+    return max(trained, key=lambda each: each[:2])[2]
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from qgen.data.distributions import DISTRIBUTIONS
@@ -33,6 +33,8 @@ class ModelCard:
         grid: the picture of samples, relative to the card; None: there is none.
         needs: what the folder does not hold.
         data: the provenance of the images.
+        dtype: of the weights in the file.
+        made: how the weights were made, where that is noted: `commands`, the `revision` of qgen's sources, `licence`.
     """
 
     name: str
@@ -45,16 +47,19 @@ class ModelCard:
     grid: str | None
     needs: Sequence[str]
     data: Mapping[str, Any]
+    dtype: str = "float32"
+    made: Mapping[str, Any] = field(default_factory=dict)
 
     def text(self) -> str:
         """Return the card."""
         kind = self.config.model.kind
         front = dump_yaml({"library_name": "qgen", "tags": ["qgen", "quantum", "image-generation", kind]})
-        grid = [f"![Samples]({self.grid})"] if self.grid else []
+        shown = "Samples" if self.dtype == "float32" else "Samples, before the weights were rounded"
+        grid = [f"![{shown}]({self.grid})"] if self.grid else []
         blocks = [
             f"# {self.name}",
             f"A generator of kind `{kind}`, trained for {self.step:,} steps and exported by qgen {__version__}. The "
-            "weights are the moving average that sampling uses.",
+            f"weights are the moving average that sampling uses{self._rounding()}.",
             *grid,
             "## Use",
             self._use(),
@@ -64,13 +69,13 @@ class ModelCard:
             "## Data",
             *self._data(),
             "## Training",
+            *self._made(),
             "The last row of `metrics.jsonl`:" if self.rows else "No metrics were written.",
             *([_table(("metric", "value"), self._metrics())] if self.rows else []),
             "## Evaluation",
             *self._evaluation(),
             "## Licence",
-            "This card does not license the weights: whoever shares them says under what terms, which those of the "
-            "data have to allow.",
+            self._licence(),
         ]
         return f"---\n{front}---\n\n" + "\n\n".join(blocks) + "\n"
 
@@ -82,8 +87,29 @@ class ModelCard:
             "```\n\n"
             f"```bash\nqgen sample {self.name} --seed 7\nqgen evaluate {self.name}\nqgen describe {self.name}\n"
             f"qgen train CONFIG --from {self.name}  # a new run begins from these weights\n```\n\n"
-            "Equal seeds give the images of the run that was exported. Training does not go on from here: the state of "
-            "the optimiser is left out."
+            f"{self._samples()} Training does not go on from here: the state of the optimiser is left out."
+        )
+
+    def _samples(self) -> str:
+        if self.dtype == "float32":
+            return "Equal seeds give the images of the run that was exported."
+        return "Equal seeds give equal images, though not quite those of the run, whose weights were not rounded."
+
+    def _rounding(self) -> str:
+        return "" if self.dtype == "float32" else f", rounded to {self.dtype}; they are computed with in float32"
+
+    def _made(self) -> Iterator[str]:
+        if self.made:
+            commands = "\n".join(map(str, self.made["commands"]))
+            yield f"Made with revision `{self.made['revision']}` of qgen by"
+            yield f"```bash\n{commands}\n```"
+
+    def _licence(self) -> str:
+        if "licence" in self.made:
+            return f"The weights: {self.made['licence']}. The data: see above."
+        return (
+            "This card does not license the weights: whoever shares them says under what terms, which those of the "
+            "data have to allow."
         )
 
     def _model(self) -> Iterator[tuple[str, str]]:

@@ -50,7 +50,7 @@ class RunOverview:
         except QgenError as error:
             config, problem = None, str(error)
         metrics, quality = _last_numbers(run.metrics), _last_numbers(run.quality)
-        return cls(run, config, problem, metrics, quality, last_evaluation(run.path))
+        return cls(run, config, problem, metrics, quality, last_evaluation(run.home))
 
     @property
     def kind(self) -> str | None:
@@ -87,7 +87,7 @@ class RunOverview:
         """Return plain values for JSON."""
         saved, preset, found = self.run.last_saved, self.preset, self.evaluation
         return {
-            "run": str(self.run.path),
+            "run": self.run.address,
             "kind": self.kind,
             "preset": None if preset is None else {"nearest": preset[0], "changed": preset[1]},
             "steps": self.run.steps_taken,

@@ -31,7 +31,7 @@ def transfer(network: nn.Module, settings: TransferSettings, parts: Sequence[str
     run = find_run(Path(settings.run))
     saved = run.checkpoints()
     if not saved:
-        raise RunError(f"{run.path} has no checkpoint to start from")
+        raise RunError(f"{run.address} has no checkpoint to start from")
     tensors = load_checkpoint(saved[-1]).tensors
     averages = tensors.get("ema", {}) | tensors.get("estimates", {})
     source = tensors["weights"] | (averages if settings.weights == "ema" else {})
@@ -46,7 +46,7 @@ def transfer(network: nn.Module, settings: TransferSettings, parts: Sequence[str
         other = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != _shape(theirs.get(name)))
         if other:
             raise RunError(
-                f"the {part} of {run.path} has other weights than this model's ({other[0]} for one): "
+                f"the {part} of {run.address} has other weights than this model's ({other[0]} for one): "
                 "give both runs the same settings of this part, and images of the same size"
             )
         module.load_state_dict(theirs)

@@ -86,7 +86,7 @@ def _facts(trained: Trained, count: int, seed: int) -> dict[str, Any]:
     for name, values in sorted(prior.state_dict().items()):
         digest.update(name.encode() + values.detach().cpu().contiguous().numpy().tobytes())
     return {
-        "run": str(trained.run.path),
+        "run": trained.run.address,
         "step": trained.step,
         "prior": generator.network.settings.prior.name,
         "circuit": None if circuit is None else circuit.circuit.digest,

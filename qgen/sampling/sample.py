@@ -253,12 +253,21 @@ def _weights_facts(trained: Trained) -> dict[str, Any]:
     return {"weights": "bound" if any(kinds) else "open"} if kinds else {}
 
 
+def _pretrained_facts(run: Run) -> dict[str, Any]:
+    """Return which weights that come with qgen were used; nothing of a run of the user's own."""
+    if run.preset is None:
+        return {}
+    weights = sha256(run.checkpoints()[-1].read_bytes()).hexdigest()
+    return {"pretrained": {"preset": run.preset, "sha256": weights, **run.provenance().get("made", {})}}
+
+
 def sample_facts(trained: Trained, count: int, seed: int, device: torch.device) -> dict[str, Any]:
     """Return where samples came from, in plain values."""
     generator, source = trained.generator, trained.generator.conditioning
     prompts = {"prompts": source.asked(count)} if isinstance(source, TextConditioning) else {}
     return {
-        "run": str(trained.run.path),
+        "run": trained.run.address,
+        **_pretrained_facts(trained.run),
         "step": trained.step,
         "created": provenance.now(),
         "images": count,

@@ -21,6 +21,7 @@ import qgen
 from qgen.cli.main import app
 from qgen.errors import ConfigError, RunError
 from qgen.runs import Run, override_config, read_config, with_absolute_paths
+from qgen.runs.checkpoint import load_checkpoint, save_checkpoint
 from qgen.training import Trainer
 from qgen.training.launch import export as leave_for_others
 
@@ -154,6 +155,42 @@ def test_the_card_says_what_it_is(tmp_path: Path, trained_once: Callable[..., Pa
     assert compile(code, "card", "exec")
     (picture,) = re.findall(r"!\[.*?\]\((.*?)\)", body)
     assert (folder / picture).is_file()
+
+
+def test_half_precision_is_what_it_says(tmp_path: Path, trained_once: Callable[..., Path]) -> None:
+    run = trained_once()
+    made = json.loads(invoke("export", str(run), "--out", str(tmp_path / "half"), "--half", "--json").stdout)
+    whole = qgen.load(run).export(tmp_path / "whole")
+    files = Path(made["weights"]), whole._run.checkpoints()[-1]
+    assert made["dtype"] == "float16"
+    assert made["bytes"] < 0.6 * files[1].stat().st_size
+    half, full = map(load_file, files)
+    for name, tensor in full.items():
+        expected = tensor.numpy().astype(np.float16) if tensor.dtype == torch.float32 else tensor.numpy()
+        np.testing.assert_array_equal(half[name].numpy(), expected)
+    card = (tmp_path / "half" / "README.md").read_text("utf-8")
+    assert "rounded to float16" in card
+    assert "rounded to float16" not in (tmp_path / "whole" / "README.md").read_text("utf-8")
+    ours, theirs = images(tmp_path / "half", 3), images(tmp_path / "whole", 3)
+    assert ours.dtype == torch.float32
+    assert not torch.equal(ours, theirs)
+    assert (ours - theirs).abs().mean() < 0.05
+    again = qgen.load(tmp_path / "half").export(tmp_path / "again")
+    assert torch.equal(images(again.path, 3), ours)  # rounded once is rounded
+    assert "rounded to float16" in (again.path / "README.md").read_text("utf-8")
+
+
+def test_what_float16_cannot_hold_is_refused(tmp_path: Path, trained_once: Callable[..., Path]) -> None:
+    run = Run(Path(shutil.copytree(trained_once(), tmp_path / "run")))
+    checkpoint = load_checkpoint(run.checkpoints()[-1])
+    for tensors in checkpoint.tensors.values():
+        for name in list(tensors)[:1]:
+            tensors[name] = tensors[name] * 0 + 1e5
+    save_checkpoint(run.checkpoints()[-1], checkpoint)
+    result = invoke("export", str(run.path), "--out", str(tmp_path / "export"), "--half")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "beyond float16: leave --half out" in result.stderr
+    assert not (tmp_path / "export").exists()
 
 
 def test_what_is_not_in_the_folder_is_said(tmp_path: Path, trained_once: Callable[..., Path]) -> None:

@@ -12,6 +12,7 @@ from pydantic import SerializeAsAny
 from qgen.data import DataSettings
 from qgen.errors import ConfigError, RunError
 from qgen.runs import Run, RunConfig, find_run, override_config, read_config, with_absolute_paths
+from qgen.runs.pretrained import SCHEME
 from qgen.settings import Settings
 from qgen.studies.models import count_model, images_per_step
 
@@ -92,9 +93,9 @@ def read_source(text: str, images: int | None, changes: Sequence[str]) -> Source
         ConfigError, RunError, DataError: there is no such source, it cannot be trained so, or it runs no circuits.
     """
     folder = Path(text)
-    if os.path.isfile(folder / "config.yaml"):
+    if os.path.isfile(folder / "config.yaml") or text.startswith(SCHEME):
         run = find_run(folder)
-        return _source(folder.resolve().name, run.config(), TrainedRun.of(run))
+        return _source(run.path.resolve().name, run.config(), TrainedRun.of(run))
     for change in changes:
         if (key := change.partition("=")[0].strip()) in _OWN:
             raise ConfigError(f"`{key}` is the study's own to choose: say it by --seeds, --images and --backend")
