@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,7 +83,7 @@ class ModelCard:
     def _use(self) -> str:
         return (
             "```python\nimport qgen\n\n"
-            f"run = qgen.load({self.name!r})  # this folder\n"
+            f"run = qgen.load({json.dumps(self.name, ensure_ascii=False)})  # this folder\n"
             "images = run.sample(16, seed=7)  # images.values: (16, C, H, W), in [-1, 1]\n"
             "```\n\n"
             f"```bash\nqgen sample {self.name} --seed 7\nqgen evaluate {self.name}\nqgen describe {self.name}\n"
