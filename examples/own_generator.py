@@ -57,15 +57,13 @@ class MomentMatchingGenerator(OnePassGenerator):
     def build(cls, settings: Settings, context: BuildContext) -> MomentMatchingGenerator:
         pixels = torch.Size(context.shape).numel()
         circuit = ansatz("basic", qubits=settings.qubits, layers=settings.layers)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(context.seed)
-            network = nn.Sequential(
-                QuantumLayer(circuit, context.backend, context.gradient, seed=context.seed),
-                nn.Linear(circuit.num_observables, settings.hidden),
-                nn.SiLU(),
-                nn.Linear(settings.hidden, pixels),
-                nn.Tanh(),
-            )
+        network = nn.Sequential(
+            QuantumLayer(circuit, context.backend, context.gradient, seed=context.seed),
+            nn.Linear(circuit.num_observables, settings.hidden),
+            nn.SiLU(),
+            nn.Linear(settings.hidden, pixels),
+            nn.Tanh(),
+        )
         return cls(network, circuit.num_inputs, context)
 
     def players(self) -> tuple[Player, ...]:

@@ -297,7 +297,7 @@ class BuildContext:
         shape: (C, H, W) of the images.
         backend: where its circuits run.
         gradient: how they are differentiated, by name.
-        seed: of its initial weights.
+        seed: of its initial weights; torch's own generator has it while `build` runs.
         groups: the settings of its kind's groups, by name.
         num_classes: classes of the data set; None: it has no labels.
         captions: what is to be known of the captions of the data set; None: it has none.

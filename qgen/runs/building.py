@@ -106,7 +106,9 @@ def _build(
 ) -> TrainableModel:
     seed = derive(config.training.seed, "weights")
     context = BuildContext(shape, backend, gradient, seed, config.groups, num_classes, captions, data_name, purpose)
-    model = config.kind.build(config.model, context)
+    with torch.random.fork_rng(devices=[]):  # a user's modules draw their initial weights from torch's own generator
+        torch.default_generator.manual_seed(seed)
+        model = config.kind.build(config.model, context)
     missing = [name for name in _MEMBERS if inspect.getattr_static(model, name, _ABSENT) is _ABSENT]
     if config.kind.name not in BUILT_IN and missing:
         raise ConfigError(

@@ -96,6 +96,20 @@ def test_code_that_changed_is_noticed(here: Path) -> None:
     assert resumed["sha256"] == sha256((here / "own_generator.py").read_bytes()).hexdigest() != before["sha256"]
 
 
+def test_initial_weights_follow_from_the_seed_of_the_run(here: Path) -> None:
+    def weights(seed: int) -> dict[str, torch.Tensor]:
+        torch.rand(3)  # the state of torch's own generator does not matter, and stays what it is
+        before = torch.random.get_rng_state()
+        config = read_config("own_generator.yaml", (*NARROW, f"training.seed={seed}"))
+        found = build_generator(config, (1, 8, 8)).network.state_dict()
+        assert torch.equal(torch.random.get_rng_state(), before)
+        return found
+
+    one, again, other = weights(1), weights(1), weights(2)
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    assert not any(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_an_image_follows_from_its_seed_alone(here: Path) -> None:
     generator = build_generator(read_config("own_generator.yaml", NARROW), (1, 8, 8))
     together, alone = generator.sample([3, 1, 2]), generator.sample([1])
