@@ -13,6 +13,7 @@ from qiskit.transpiler import Target
 
 from qgen.backends.device.layout_file import not_a_layout_file, read_layout_file, write_layout_file
 from qgen.circuits import LayerCircuit
+from qgen.circuits.expressions import with_parameters_of
 from qgen.circuits.serialization import decode_qpy, encode_qpy
 from qgen.devices import simulated
 from qgen.errors import BackendError, CircuitError
@@ -53,11 +54,12 @@ class SavedLayouts:
             device_instructions(isa, target)
         except BackendError as error:
             raise BackendError(f"{self.source} does not fit the device any more: {error}. Pin again") from error
-        own = {parameter.name: parameter for parameter in circuit.conditional.circuit.parameters}
-        strange = [parameter.name for parameter in isa.parameters if parameter.name not in own]
+        own = circuit.conditional.circuit.parameters
+        names = {parameter.name for parameter in own}
+        strange = [parameter.name for parameter in isa.parameters if parameter.name not in names]
         if strange:
             raise BackendError(f"{self.source} is damaged: its circuit has a parameter {strange[0]!r} of its own")
-        return isa.assign_parameters({parameter: own[parameter.name] for parameter in isa.parameters})
+        return with_parameters_of(isa, own)
 
     def bind(self, circuit: LayerCircuit, weights: npt.NDArray[np.float64], bound: LayerCircuit) -> None:
         """Take the routed circuit of open weights for these numbers, where none was saved for them.

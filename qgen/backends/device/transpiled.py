@@ -12,6 +12,7 @@ from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
 
 from qgen.circuits import LayerCircuit
+from qgen.circuits.expressions import with_parameters_of
 from qgen.errors import CircuitError
 from qgen.transpilation.transpile import BACKEND_DEFAULT, TranspileOptions, transpile
 
@@ -45,8 +46,7 @@ def transpiled(circuit: LayerCircuit, target: Target, options: TranspileOptions 
             _known[key] = found
             while len(_known) > MOST:
                 _known.popitem(last=False)
-    names = {parameter.name: parameter for parameter in own.parameters}
-    return found.assign_parameters({parameter: names[parameter.name] for parameter in found.parameters})
+    return with_parameters_of(found, own.parameters)
 
 
 def _key(digest: str, circuit: QuantumCircuit, target: Target, options: TranspileOptions) -> str:

@@ -91,6 +91,22 @@ def test_what_does_not_fit_is_refused(file: Path, tmp_path: Path) -> None:
         open_backend(DEVICE, layout=str(tmp_path / "none.json"))
 
 
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_phase_of_several_weights_is_no_hindrance(saved: bool, tmp_path: Path, rng: np.random.Generator) -> None:
+    """A device of U1, U2 and U3 gates: the transpiler leaves the sum of the weights of RZ gates in the global phase."""
+    device = "fake_london"
+    circuits = [ansatz("hardware-efficient", qubits=3, layers=1) for _ in range(2)]
+    isa = search(circuits[0].circuit, open_device(device).target, [1], [0])[0].isa
+    assert len(isa.global_phase.parameters) > 1
+    write_layouts(tmp_path / "pins.json", device, [(circuits[0], isa)])
+    options = {"layout": str(tmp_path / "pins.json")} if saved else {}
+    inputs, weights = rng.uniform(-3, 3, (2, 3)), rng.uniform(-3, 3, circuits[0].num_weights)
+    exact = open_backend("reference").compile(circuits[0]).expectations(inputs, weights)
+    for circuit in circuits:  # each with parameters of its own
+        ideal = open_backend(f"aer:{device}", noise_scale=0.0, **options).compile(circuit)
+        assert np.allclose(ideal.expectations(inputs, weights), exact, atol=1e-9)
+
+
 def changed(file: Path, **fields: object) -> str:
     return json.dumps(json.loads(file.read_text()) | fields)
 
