@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from qgen.evaluation import text
 from qgen.evaluation.results import Control, ControlName, Controls, Difference, Evaluation, TrialResult
+from qgen.number_text import fixed
 
 HEADINGS = {"mean": "mean outputs", "shuffled": "shuffled outputs"}
 _DONE = {
@@ -89,18 +90,18 @@ def _of_trial(result: TrialResult, name: ControlName) -> str:
 
 
 def _changed(result: TrialResult, found: Difference) -> str:
-    sign = "+" if found.value > 0 else ""
-    return f"{sign}{_shown(result, found.value)} ({_ends(result, found.interval.low, found.interval.high)})"
+    shown = _shown(result, found.value, signed=True)
+    return f"{shown} ({_ends(result, found.interval.low, found.interval.high)})"
 
 
 def _ends(result: TrialResult, low: float, high: float) -> str:
     return f"{_number(result, low)} to {_shown(result, high)}"
 
 
-def _shown(result: TrialResult, value: float) -> str:
-    return f"{_number(result, value)} {result.trial.unit}"
+def _shown(result: TrialResult, value: float, signed: bool = False) -> str:
+    return f"{_number(result, value, signed)} {result.trial.unit}"
 
 
-def _number(result: TrialResult, value: float) -> str:
-    scaled = 100 * value if result.trial.unit == "%" else value
-    return f"{scaled:.{1 if result.trial.unit == '%' else 2}f}".replace("-", "\u2212")
+def _number(result: TrialResult, value: float, signed: bool = False) -> str:
+    percent = result.trial.unit == "%"
+    return fixed(100 * value, 1, signed) if percent else fixed(value, 2, signed)

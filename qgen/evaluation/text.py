@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from qgen.evaluation.compare import differences, share_seeds
 from qgen.evaluation.measure import Measure
 from qgen.evaluation.results import Difference, Evaluation, Measurement
+from qgen.number_text import fixed
 
 HEADINGS = ("samples", "95 % interval", "real", "95 % interval")
 INTERVALS = (
@@ -26,7 +27,8 @@ _HAVE = {
     "all_asked": "all that was asked for",
     "caption_asked": "the caption that was asked for",
 }
-_MINUS = "\u2212"
+#: Decimals at most: what is zero with all of them is shown as 0.
+_MAX_DECIMALS = 6
 
 
 def rows(evaluation: Evaluation) -> Iterator[tuple[str, ...]]:
@@ -124,7 +126,8 @@ def pairing(evaluations: Sequence[Evaluation]) -> str:
 def difference(measure: Measure, found: Difference) -> str:
     """Format a difference with its interval."""
     shown = number(found.value, measure)
-    return f"{'+' if found.value > 0 else ''}{shown} ({ends(*found.interval, measure)})"
+    signed = found.value > 0 and shown.strip("0. %")
+    return f"{'+' if signed else ''}{shown} ({ends(*found.interval, measure)})"
 
 
 def sentence(words: str) -> str:
@@ -135,24 +138,24 @@ def sentence(words: str) -> str:
 def number(value: float, measure: Measure) -> str:
     """Format a value with three digits, shares in percent."""
     if measure.share:
-        return f"{100 * value:.1f} %".replace("-", _MINUS)
+        return f"{fixed(100 * value, 1)} %"
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{min(digits, 4)}f}".replace("-", _MINUS)
+    return _shown(value, 2 - math.floor(math.log10(abs(value))))
 
 
 def ends(low: float, high: float, measure: Measure) -> str:
-    """Format an interval."""
+    """Format an interval: its ends with as many decimals as show its width by two digits."""
     if measure.share:
-        return f"{100 * low:.1f} to {100 * high:.1f} %".replace("-", _MINUS)
-    digits = _digits(high - low)
-    return f"{low:,.{digits}f} to {high:,.{digits}f}".replace("-", _MINUS)
+        return f"{fixed(100 * low, 1)} to {fixed(100 * high, 1)} %"
+    decimals = 1 - math.floor(math.log10(high - low)) if high > low else 2
+    return f"{_shown(low, decimals)} to {_shown(high, decimals)}"
 
 
-def _digits(width: float) -> int:
-    """Return the decimals that show a width by two digits, at most four."""
-    return min(4, max(0, 1 - math.floor(math.log10(width)))) if width > 0 else 2
+def _shown(value: float, decimals: int) -> str:
+    """Return a number with so many decimals, as far as they are shown; "0" where none of them is more than 0."""
+    text = fixed(value, min(_MAX_DECIMALS, max(0, decimals)))
+    return "0" if not text.strip("0.") else text
 
 
 def _with_ends(measure: Measure, measurement: Measurement) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from qgen.number_text import fixed
 from qgen.studies.results import Metric
 from qgen.studies.statistics import Estimate
 from qgen.studies.study import Row
 
 #: Stands for a missing value.
 UNKNOWN = "\u2013"
-_MINUS = "\u2212"
 _MAX_DECIMALS = 6
 
 
@@ -84,8 +84,7 @@ def markdown_table(head: Row, rows: Iterable[Sequence[str]], text_columns: int) 
 
 
 def _number(value: float, share: bool, decimals: int, signed: bool = False) -> str:
-    text = f"{100 * value if share else value:{'+' if signed else ''}.{decimals}f}"
-    return text.replace("-", _MINUS)
+    return fixed(100 * value if share else value, decimals, signed)
 
 
 def _decimals(mean: Estimate, share: bool) -> int:
