@@ -17,9 +17,9 @@ from qgen.backends.billing import as_billed
 from qgen.backends.registry import check_settings
 from qgen.data import open_images
 from qgen.data.distributions import DISTRIBUTIONS
-from qgen.errors import BudgetError
+from qgen.errors import BudgetError, ConfigError, short_repr
 from qgen.progress import make_console, progress_bar
-from qgen.runs import Run, RunConfig, find_run
+from qgen.runs import Run, RunConfig, find_run, writing
 from qgen.runs.hub import SCHEME as HUB
 from qgen.runs.hub import pull_folder
 from qgen.runs.pretrained import SCHEME, hides_pretrained
@@ -30,6 +30,7 @@ from qgen.sampling import (
     open_trained,
     sample_facts,
     sample_images,
+    sample_name,
     sampling_config,
 )
 from qgen.training import choose_device
@@ -168,12 +169,15 @@ class TrainedRun:
         backend: str | None = None,
         shots: int | None = None,
         backend_options: Mapping[str, Any] | None = None,
+        out: str | Path | None = None,
         data_dir: str | Path | None = None,
         device: Device = "auto",
         max_qpu_seconds: float | None = None,
         progress: bool = True,
     ) -> Evaluation:
         """Measure how good samples are, as `qgen evaluate` does: with intervals, beside real images.
+
+        The same files are left: a page, and the results as JSON beside it, which `qgen runs` reads.
 
         Args:
             count: number of images; None: as many as real ones, at most 1,000.
@@ -186,31 +190,43 @@ class TrainedRun:
             backend: where circuits run, see `sample`.
             shots: measurements of each circuit.
             backend_options: further settings of the backend.
+            out: the page, an HTML file; None: in the run's folder `evaluation`, named after what it depends on.
             data_dir: where data sets lie.
             device: where classical layers run.
             max_qpu_seconds: on hardware, the limit of all that this run submits.
             progress: show a bar on a terminal.
 
         Raises:
-            QgenError: see `sample`; or real images or weights are missing.
+            QgenError: see `sample`; or real images or weights are missing, or the files cannot be written.
         """
         from qgen.api.evaluation import MAX_COUNT, sample_for_evaluation
-        from qgen.evaluation import PROTOCOLS, Evaluator, open_reference
+        from qgen.evaluation import PROTOCOLS, Evaluator, evaluation_page, open_reference, write_evaluations
         from qgen.metrics import open_feature_space
 
+        page, file = None if out is None else Path(out), None if weights is None else Path(weights)
+        if page is not None and page.suffix.lower() != ".html":
+            raise ConfigError(f"`out` is the page, a file that ends in .html, not {short_repr(str(page))}")
         open_bar = partial(progress_bar, make_console(quiet=not progress))
         with open_bar("fetching images") as bar:
             folder = None if data_dir is None else Path(data_dir)
             reference = open_reference(self.config.data, folder, progress=bar, held_out=held_out)
-        space = open_feature_space(features, reference.whole, None if weights is None else Path(weights))
+        space = open_feature_space(features, reference.whole, file)
         wanted = count or min(MAX_COUNT, len(reference.real))
         circuits = {"name": backend, "shots": shots, **(backend_options or {})}
         where = choose_device(device)
         with self._opened(_given(circuits), {}, reference.captions(wanted)) as trained:
             check_count(wanted, trained.generator.shape)
             _authorize(trained, wanted, seed, max_qpu_seconds)
+            named = sample_name(trained, wanted, seed)
+            page = page or evaluation_page(
+                self._run, named, features, controls=controls, held_out=held_out, weights=file
+            )
+            with writing(page):
+                page.parent.mkdir(parents=True, exist_ok=True)  # refused before anything runs
             sampled = sample_for_evaluation(trained, reference, wanted, seed, where, open_bar, controls=controls)
-        return sampled.evaluate(Evaluator(space, reference, PROTOCOLS["default"]), open_bar)
+        found = sampled.evaluate(Evaluator(space, reference, PROTOCOLS["default"]), open_bar)
+        write_evaluations([found], page)
+        return found
 
     def describe(self) -> ModelDescription:
         """Return its layers, parameters and circuits."""

@@ -185,8 +185,9 @@ def evaluate(
         runs = [named_run(each) for each in (what, *(compare or ()))]
         evaluations, path = _of_runs(console, runs, request, sampling, out, as_json)
     if evaluations:
-        files = evaluation_output.write(evaluations, path)
-        evaluation_output.show(console, evaluations, files, as_json)
+        from qgen.evaluation import write_evaluations
+
+        evaluation_output.show(console, evaluations, write_evaluations(evaluations, path), as_json)
 
 
 def _request(
@@ -219,6 +220,7 @@ def _of_runs(
     console: Console, runs: list[Run], request: Request, sampling: Sampling, out: Path | None, as_json: bool
 ) -> tuple[list[Evaluation], Path]:
     """Sample runs and evaluate the images; none after a dry run. All that can be refused is refused first."""
+    from qgen.evaluation import evaluation_page
     from qgen.runs.rows import EVALUATIONS
     from qgen.sampling import check_request, sampling_config
 
@@ -243,18 +245,18 @@ def _of_runs(
         names.append(file_name)
         evaluations.append(sampled.evaluate(evaluator, open_bar))
         evaluations += sampled.evaluate_baselines(evaluator, open_bar, f" of {run.name}" if len(runs) > 1 else "")
-    name = "-".join([names[0], request.features, *(run.name for run in runs[1:])])
-    if request.baselines:
-        name += "-baselines"
-    if not request.controls:
-        name += "-no-controls"
-    if request.held_out:
-        name += "-held-out"
-    if request.weights is not None:
-        name += f"-{request.weights.stem}"
-    if request.protocol.name != "default":
-        name += f"-{request.protocol.name}"
-    return evaluations, out or folder / f"{name.replace(':', '-').replace('/', '-')}.html"
+    path = out or evaluation_page(
+        runs[0],
+        names[0],
+        request.features,
+        runs[1:],
+        baselines=request.baselines,
+        controls=request.controls,
+        held_out=request.held_out,
+        weights=request.weights,
+        protocol=request.protocol.name,
+    )
+    return evaluations, path
 
 
 def _sample(

@@ -1,13 +1,10 @@
-"""Evaluations as files and on the terminal."""
+"""Evaluations on the terminal."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qgen import storage
 from qgen.cli.output import print_json
 from qgen.cli.tables import print_table
 
@@ -15,24 +12,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from qgen.evaluation import Evaluation
-
-
-def write(evaluations: Sequence[Evaluation], page: Path) -> dict[str, str]:
-    """Write the page, and the results as JSON beside it; return both paths.
-
-    Raises:
-        RunError: a file cannot be written.
-    """
-    from qgen.evaluation.compare import plain
-    from qgen.evaluation.page import page as make_page
-    from qgen.runs import writing
-
-    results = page.with_suffix(".json")
-    with writing(page):
-        page.parent.mkdir(parents=True, exist_ok=True)
-        storage.write_text(results, json.dumps(plain(evaluations), indent=2, ensure_ascii=False) + "\n")
-        storage.write_text(page, make_page(evaluations))
-    return {"page": str(page), "file": str(results)}
 
 
 def show(console: Console, evaluations: Sequence[Evaluation], files: dict[str, str], as_json: bool) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from qgen.evaluation.controls import run_trials as run_trials
     from qgen.evaluation.controls import sample_controls as sample_controls
     from qgen.evaluation.evaluate import Evaluator as Evaluator
+    from qgen.evaluation.files import evaluation_page as evaluation_page
+    from qgen.evaluation.files import write_evaluations as write_evaluations
     from qgen.evaluation.measure import Compared as Compared
     from qgen.evaluation.measure import Found as Found
     from qgen.evaluation.measure import Measure as Measure

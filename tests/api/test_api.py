@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,12 +19,17 @@ from typer.testing import CliRunner
 import qgen
 from qgen.cli.main import app
 from qgen.errors import BackendError, BudgetError, ConfigError, RunError
+from qgen.evaluation.text import number
 from qgen.runs import load_checkpoint
 from qgen.sampling import open_trained, sample_images
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_checkpoint(qgen.load(folder)._run.checkpoints()[-1]).tensors["weights"]
+
+
+def without_times(evaluation: dict[str, Any]) -> dict[str, Any]:
+    return evaluation | {"samples": evaluation["samples"] | {"created": ""}}
 
 
 def test_train_is_the_command(tmp_path: Path, trained_once: Callable[..., Path]) -> None:
@@ -72,14 +78,24 @@ def test_options_of_backend_and_sampler_reach_them(trained_once: Callable[..., P
 def test_an_evaluation_is_the_command_s(tmp_path: Path, trained_once: Callable[..., Path]) -> None:
     folder = Path(shutil.copytree(trained_once(), tmp_path / "run"))  # the command writes into it
     found = qgen.load(folder).evaluate(20, seed=3, features="digits", progress=False)
+    left = sorted((folder / "evaluation").iterdir())
+    stored = without_times(json.loads(left[1].read_text()))
     command = ["evaluate", str(folder), "--count", "20", "--seed", "3", "--features", "digits", "--json"]
     printed = json.loads(CliRunner().invoke(app, command).stdout)
     own = json.loads(json.dumps(found.plain()))
     assert own["metrics"] == printed["metrics"]
     assert own["controls"] == printed["controls"]
     assert set(own["controls"]["samples"]) == {"mean", "shuffled"}
-    alone = qgen.load(folder).evaluate(8, seed=3, controls=False, features="digits", progress=False)
+    assert left == [Path(printed.pop("page")), Path(printed.pop("file"))] == sorted((folder / "evaluation").iterdir())
+    assert stored == without_times(printed)
+    distance = found.results["fid"]
+    assert number(distance.samples.value, distance.measure) in left[0].read_text()
+    page = tmp_path / "new" / "alone.html"
+    alone = qgen.load(folder).evaluate(8, seed=3, controls=False, features="digits", out=page, progress=False)
     assert alone.controls is None
+    assert json.loads(page.with_suffix(".json").read_text()) == json.loads(json.dumps(alone.plain()))
+    with pytest.raises(ConfigError, match=r"ends in \.html, not 'page\.json'"):
+        qgen.load(folder).evaluate(8, out="page.json")
 
 
 def test_a_prompt_is_refused_without_text(trained_once: Callable[..., Path]) -> None:
