@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from functools import cache
@@ -11,8 +12,6 @@ from typing import Any
 
 from numba import config, njit, types
 from numba.core import event
-
-from qgen.progress import tell_compilation
 
 #: By its true place: an editable install imports this file through a link.
 _HERE = Path(__file__).resolve()
@@ -83,15 +82,23 @@ def _cache_folder(package: Path) -> Path | None:
     return None
 
 
-class _CompilationListener(event.Listener):
-    """Tells that a kernel is compiled, which numba does only where it has kept none."""
+class _FirstCompilation(event.Listener):
+    """Says once in a process that kernels are compiled, which numba does only where it has kept none."""
+
+    said = False
 
     def on_start(self, compilation: Any) -> None:
-        if compilation.data["dispatcher"].py_func.__module__.startswith("qgen."):
-            tell_compilation()
+        function = compilation.data["dispatcher"].py_func
+        if not self.said and function.__module__.startswith("qgen."):
+            self.said = True
+            kept = _cache_folder(Path(function.__code__.co_filename).parent) is not None
+            logging.getLogger("qgen").warning(
+                "compiling kernels for this processor: up to a minute, %s",
+                "once; they are kept" if kept else "in each process, as there is no folder to keep them in",
+            )
 
     def on_end(self, compilation: Any) -> None:
         pass
 
 
-event.register("numba:compile", _CompilationListener())
+event.register("numba:compile", _FirstCompilation())

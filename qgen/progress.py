@@ -18,9 +18,6 @@ ProgressCallback = Callable[[int, int], None]
 #: Called with a line for people.
 MessageCallback = Callable[[str], None]
 
-#: Functions that are called once kernels are compiled, which takes a while: `on_compilation`.
-_compilation_listeners: list[Callable[[], None]] = []
-
 #: Width of a bar, in columns. Its description has the rest of the line, and is cut where it is longer.
 _BAR_COLUMNS = 12
 
@@ -86,17 +83,3 @@ def _clear(progress: Progress) -> None:
     if progress.console.is_terminal and above > 0:
         progress.console.file.write(f"\r\x1b[{above}A")
         progress.console.file.flush()
-
-
-def on_compilation(tell: Callable[[], None]) -> None:
-    """Call `tell` before kernels are compiled, the first time that this happens in this process.
-
-    What is compiled is kept: most processes compile nothing.
-    """
-    _compilation_listeners.append(tell)
-
-
-def tell_compilation() -> None:
-    """Tell those who listen, once, that kernels are compiled now."""
-    while _compilation_listeners:
-        _compilation_listeners.pop()()

@@ -1,6 +1,7 @@
 """What every test shares: hypothesis' profiles, a budget of minutes, random numbers whose seed a failure prints."""
 
 import gc
+import logging
 import os
 import secrets
 import sys
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 if "PYTEST_XDIST_WORKER" in os.environ:
     # pytest-randomly imports NumPy before this file is read: its BLAS has made its threads, and does not look again.
     threadpool_limits(1, user_api="blas")
+
+# Which test compiles kernels, and says so on the standard error, is chance.
+logging.getLogger("qgen").setLevel(logging.ERROR)
 
 # A first call may compile; that says nothing about the test.
 settings.register_profile(

@@ -1,5 +1,6 @@
 """The `qgen` command: its subcommands, and how errors are shown."""
 
+import logging
 import shlex
 import sys
 from collections.abc import Sequence
@@ -29,7 +30,6 @@ from qgen.cli.output import print_error
 from qgen.errors import QgenError, SettingsError, user_message
 from qgen.figures import note_command
 from qgen.launchers import ALONE, Place, find_place
-from qgen.progress import on_compilation
 from qgen.version import __version__
 
 
@@ -37,9 +37,17 @@ class _ErrorBoundary(TyperGroup):
     """Turns errors that the user can mend into a line each and exit code 1; `--debug` lets the traceback through."""
 
     def main(self, args: Sequence[str] | None = None, *more: Any, **others: Any) -> Any:
-        """Note the command, for the metadata of figures."""
-        note_command(shlex.join(["qgen", *(sys.argv[1:] if args is None else args)]))
-        return super().main(args, *more, **others)
+        """Note the command, for the metadata of figures; with --json nothing is logged but errors."""
+        words = list(sys.argv[1:] if args is None else args)
+        note_command(shlex.join(["qgen", *words]))
+        logger = logging.getLogger("qgen")
+        before = logger.level
+        if "--json" in words:
+            logger.setLevel(logging.ERROR)
+        try:
+            return super().main(args, *more, **others)
+        finally:
+            logger.setLevel(before)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -104,8 +112,6 @@ def options(
     ] = False,
 ) -> None:
     """Hybrid quantum-classical image generators on Qiskit."""
-    if sys.stderr.isatty():
-        on_compilation(lambda: typer.echo("compiling kernels for this processor: a minute or two, once", err=True))
 
 
 app.command(epilog=train.EXAMPLES)(flatten_groups(train.train))

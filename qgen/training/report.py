@@ -36,7 +36,7 @@ class Report:
 
 
 class ConsoleReport(Report):
-    """A bar with loss, rates and time left on a terminal; elsewhere a line of fixed width for each tenth row or so.
+    """A bar with loss, rates and time left on a terminal; elsewhere a line of fixed width for some of the rows.
 
     Args:
         console: where to print.
@@ -78,7 +78,8 @@ class ConsoleReport(Report):
             self._print_row(row)
 
     def _print_row(self, row: Row) -> None:
-        self._console.print(f"step {row['step']:>7} of {self._total}  {summary(row)}", soft_wrap=True)
+        left = time_left(row, self._total)
+        self._console.print(f"step {row['step']:>7} of {self._total}  {summary(row)}{left}", soft_wrap=True)
 
     def message(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)
@@ -103,3 +104,16 @@ def summary(row: Row) -> str:
     if row["circuits_per_second"]:
         rates += f"  {row['circuits_per_second']:>7,.0f} circuits/s"
     return f"{losses}  {rates}"
+
+
+def time_left(row: Row, total: int) -> str:
+    """Return the time that steps up to `total` take at the rate of a row, as "  2:05 left"; nothing after the last.
+
+    Pictures and tests of samples on the way are not counted.
+    """
+    steps, rate = total - row["step"], row["images_per_second"]
+    if steps <= 0 or rate <= 0:
+        return ""
+    minutes, seconds = divmod(round(steps * row["images"] / row["step"] / rate), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"  {hours}:{minutes:02}:{seconds:02} left" if hours else f"  {minutes}:{seconds:02} left"

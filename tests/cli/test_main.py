@@ -1,11 +1,12 @@
 """The command line as such: help, version, what an error looks like, exit codes."""
 
+import logging
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
@@ -100,6 +101,23 @@ def test_an_unknown_command_is_wrong_usage() -> None:
 def test_an_error_is_one_line_and_exit_code_1() -> None:
     result = CliRunner().invoke(failing_app(QgenError("No such thing.\n  Give another.")), ["fail"])
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", "qgen: No such thing. Give another.\n")
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_what_is_logged_is_on_the_standard_error_unless_json_is_printed(
+    options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = failing_app(QgenError("unused"))
+
+    @app.command()
+    def log(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+        logging.getLogger("qgen").warning("compiling kernels")
+        typer.echo("{}")
+
+    caplog.set_level(logging.NOTSET, "qgen")
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own: Python's last resort is what users have
+    result = CliRunner().invoke(app, ["log", *options])
+    assert (result.stdout, result.stderr) == ("{}\n", "" if options else "compiling kernels\n")
 
 
 def test_debug_lets_the_traceback_through() -> None:
