@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -129,15 +129,15 @@ class PictureArgs:
         training: ImageSet | None = None,
     ) -> Samples | None:
         """Make and write the picture, with what `check` returned; None where a grid of samples is asked for."""
-        from qgen.sampling import save_denoising, save_interpolation, save_nearest, save_trajectory
+        from qgen.sampling import PictureRequest, save_denoising, save_interpolation, save_nearest, save_trajectory
 
+        request = PictureRequest(trained, out, count, seed, device, progress)
         if self.interpolate:
-            rows = count // self.interpolate
-            return save_interpolation(trained, out, rows, self.interpolate, seed, device, progress)
+            return save_interpolation(replace(request, count=count // self.interpolate), self.interpolate)
         if self.trajectory:
-            return save_trajectory(trained, out, count, self.trajectory, seed, device, progress)
+            return save_trajectory(request, self.trajectory)
         if self.gif:
-            return save_denoising(trained, out, count, self.gif, seed, device, progress)
+            return save_denoising(request, self.gif)
         if training is not None:
-            return save_nearest(trained, training, out, count, seed, device, progress)
+            return save_nearest(request, training)
         return None

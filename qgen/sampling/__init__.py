@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from qgen.lazy import lazy_imports
 
 if TYPE_CHECKING:
+    from qgen.sampling.pictures import PictureRequest as PictureRequest
     from qgen.sampling.pictures import check_images as check_images
     from qgen.sampling.pictures import check_interpolation as check_interpolation
     from qgen.sampling.pictures import check_steps as check_steps
