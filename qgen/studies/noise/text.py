@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from qgen.data.distributions import DISTRIBUTIONS
 from qgen.noise.model import KINDS
 from qgen.studies.formatting import format_mean, thousands
 from qgen.studies.noise.analysis import NoiseResults
-from qgen.studies.noise.cell_results import EXPECTATIONS, PIXELS
+from qgen.studies.noise.cell_results import EXPECTATIONS, PIXELS, known
 from qgen.studies.noise.conditions import Condition, kinds_label
 from qgen.studies.noise.curves import Curve, HalfScale
 from qgen.studies.noise.effects import Mitigated
@@ -15,6 +16,8 @@ from qgen.studies.noise.ranking import LOSS, Ranking, base_conditions
 from qgen.studies.results import Metric
 from qgen.studies.statistics import ENOUGH, estimate
 
+#: Of images in [-1, 1] with 8 bits: pixels that change by less look the same.
+GREY_LEVEL = 2 / 255
 _MEASURES = {
     LOSS: "loss of quality",
     PIXELS.key: PIXELS.name,
@@ -258,7 +261,7 @@ def _aware_lines(results: NoiseResults) -> Iterator[str]:
 
 
 def warnings(results: NoiseResults) -> Iterator[str]:
-    """Yield warnings: unfinished cells, and generators that had collapsed before any noise."""
+    """Yield warnings: unfinished cells, generators that had collapsed before any noise, and those that ignore it."""
     if results.cells.missing:
         total = len(results.cells.missing) + len(results.cells.results)
         yield (
@@ -271,12 +274,28 @@ def warnings(results: NoiseResults) -> Iterator[str]:
             name, sign = signs[0]
             others = f", and so {len(signs) - 1} more of this generator's ideal cells" if len(signs) > 1 else ""
             yield f"{name}: {sign}{others}."
+    for source in results.study.sources:
+        change = _largest_pixel_change(results, source.name)
+        if source.judged_by.name not in DISTRIBUTIONS and change is not None and change < GREY_LEVEL:
+            yield (
+                f"{source.name}: noise changes the pixels of its images by less than one of 256 grey levels "
+                f"(root mean square; {change:.2g} of a range of 2 at most). Images that hardly depend on circuits lose "
+                "nothing with them: this is no robustness of the circuits. The controls of `qgen evaluate` tell how "
+                "much the images depend on them."
+            )
     if runs := [source.name for source in results.study.sources if source.run is not None]:
         intervals = "intervals are over seeds of images, and " if len(results.study.seeds) > 1 else "results "
         yield (
             f"{_list(runs)} {'is' if len(runs) == 1 else 'are'} sampled as trained: {intervals}say nothing of other "
             "trainings."
         )
+
+
+def _largest_pixel_change(results: NoiseResults, source: str) -> float | None:
+    """Return the largest change of pixels of a source in any cell with noise; None where there is none."""
+    own = [cell for cell in results.cells.results.values() if cell.cell.generation.source.name == source]
+    changes = [cell.value(PIXELS.key) for cell in own if cell.cell.condition.scale > 0]
+    return max(known(changes), default=None)
 
 
 def method(results: NoiseResults) -> Iterator[str]:
