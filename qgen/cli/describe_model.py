@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 def is_model(what: str) -> bool:
     """Return whether this names a preset, a file of settings or a folder, rather than a circuit."""
     presets = {entry.name for entry in (resources.files("qgen") / "runs" / "presets").iterdir()}
-    return what.endswith((".yaml", ".yml")) or is_run(what) or f"{what}.yaml" in presets
+    return what.endswith((".yaml", ".yml")) or _means_run(what) or f"{what}.yaml" in presets
 
 
-def is_run(what: str) -> bool:
-    """Return whether this names a folder, or weights that come with qgen, as `pretrained:digits`."""
+def _means_run(what: str) -> bool:
+    """Return whether this is a folder, which has to be a run, or weights that come with qgen (`pretrained:digits`)."""
     from qgen.runs.pretrained import SCHEME
 
     return os.path.isdir(what) or what.startswith(SCHEME)
@@ -34,7 +34,7 @@ def print_model(what: str, changes: list[str], as_json: bool) -> None:
     from qgen.runs import Run, build_generator, build_without_weights, find_run, override_config, read_config
 
     run: Run | None = None
-    if is_run(what):
+    if _means_run(what):
         run = find_run(Path(what))
         config = override_config(run.config(), changes)
     else:

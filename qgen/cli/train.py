@@ -248,9 +248,9 @@ def _print_presets(as_json: bool) -> None:
     from qgen.runs import preset_names, preset_summary
     from qgen.runs.pretrained import pretrained_names
 
-    rows = {name: preset_summary(name) for name in preset_names()}
+    rows, having = {name: preset_summary(name) for name in preset_names()}, pretrained_names()
     if as_json:
-        print_json(rows)
+        print_json({name: {"summary": summary, "weights": name in having} for name, summary in rows.items()})
         return
     console = make_console()
     if console.is_terminal:
@@ -259,7 +259,6 @@ def _print_presets(as_json: bool) -> None:
         width = max(map(len, rows))
         for name, summary in rows.items():
             typer.echo(f"{name:<{width}} {summary}")
-    having = pretrained_names()
     typer.echo(f"\ntrained weights come with {', '.join(having)}: qgen sample {having[0]}")
 
 

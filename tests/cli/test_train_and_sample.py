@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from qgen.cli.main import app
 from qgen.runs import Run, find_run, preset_names
+from qgen.runs.pretrained import pretrained_names
+from qgen.runs.shipped import preset_text
 
 SETS = [word for change in SMALL for word in ("--set", change)]
 
@@ -235,7 +237,10 @@ def test_a_taken_folder_is_left_alone(trained: Run) -> None:
 
 
 def test_the_presets_are_listed() -> None:
-    assert set(json.loads(invoke("train", "--list", "--json").stdout)) == set(preset_names())
+    listed = json.loads(invoke("train", "--list", "--json").stdout)
+    assert set(listed) == set(preset_names())
+    assert {name for name, facts in listed.items() if facts["weights"]} == set(pretrained_names())
+    assert all(f"# {facts['summary']}\n" in preset_text(name) for name, facts in listed.items())
     shown = invoke("train", "--list").stdout
     assert all(name in shown for name in preset_names())
 

@@ -17,6 +17,8 @@ from qgen.circuits.mixture import Mixture
 from qgen.circuits.observables import z_observables
 from qgen.errors import CircuitError, suggestion
 
+#: What every ansatz takes.
+_ARGUMENTS = ("qubits", "layers", "encoding", "mirrored")
 MAX_QUBITS, MAX_WEIGHTS, MAX_GATES = 1_000, 100_000, 30_000
 
 #: Append one layer to a circuit, given that layer's weights (or angles made of them) and its index from 0.
@@ -148,8 +150,8 @@ class Ansatz:
         for option in options:
             if option not in self.options:
                 raise CircuitError(
-                    f"The ansatz {self.name!r} has no option {option!r}. "
-                    f"It has: {', '.join(self.options) or 'none'}.{suggestion(option, self.options)}"
+                    f"The ansatz {self.name!r} has no option {option!r}. It has: {', '.join(self.options) or 'none'}, "
+                    f"beside {', '.join(_ARGUMENTS)}.{suggestion(option, (*self.options, *_ARGUMENTS))}"
                 )
         return self.layer(self._check_qubits(qubits), **options)
 
