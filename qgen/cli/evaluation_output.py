@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ def show(console: Console, evaluations: Sequence[Evaluation], files: dict[str, s
         if each.controls:
             if each.controls.samples:
                 console.print("controls: differences", style="bold")
-                _print_table(console, ("as they are", *control_text.headings(each.controls)), control_text.rows(each))
+                _print_table(console, ("samples", *control_text.headings(each.controls)), control_text.rows(each))
             for line in each.controls.summary:
                 console.print(line, soft_wrap=True)
             console.print()
@@ -47,5 +48,10 @@ def show(console: Console, evaluations: Sequence[Evaluation], files: dict[str, s
 
 
 def _print_table(console: Console, headings: Sequence[str], rows: Iterable[tuple[str, ...]]) -> None:
-    print_table(console, ("", *headings), rows, headings)
+    print_table(console, ("", *headings), ([name, *map(_unbroken, cells)] for name, *cells in rows), headings)
     console.print()
+
+
+def _unbroken(cell: str) -> str:
+    """Return a cell whose lines break before an interval in parentheses, and nowhere else."""
+    return re.sub(r" (?!\()", "\u00a0", cell)

@@ -162,12 +162,12 @@ def _print_plan(console: Console, study: NoiseStudy, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(study.plain() | {"runs": trained, "cells": cells}, indent=2))
         return
-    numbers = ("in circuits", "circuits an image", "training images")
+    numbers = ("parameters in circuits", "circuits an image", "training images")
     rows = []
     for source in study.sources:
         training = "as it is" if source.run is not None else f"{source.training_images:,}"
         rows.append((source.name, f"{source.quantum_parameters:,}", f"{source.circuits_per_image:,}", training))
-    print_table(console, ("generator", *numbers), rows, numbers)
+    print_table(console, ("generator", *numbers), rows, numbers, gap=2)
     for condition in study.conditions:
         console.print(condition.name, soft_wrap=True)
     circuits = sum(cell.generation.source.circuits_per_image for cell in study.cells()) * study.count

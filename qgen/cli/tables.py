@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -24,12 +26,13 @@ def print_table(
 ) -> None:
     """Print a table; or, where a word would be cut, its rows one below the other, with a line for each cell.
 
-    The cells of the first column are names, which stay whole.
+    The cells of the first column are names, which stay whole. Below one another they need no heading, unless it has
+    several words: that is a title, and stands above them.
 
     Args:
         console: with a width.
         headings: of the columns.
-        rows: their cells.
+        rows: their cells; lines are not broken at a no-break space, which is printed as a space.
         right: headings of columns that are aligned at the right.
         gap: spaces between columns.
         whole: the other cells stay whole too.
@@ -43,7 +46,7 @@ def print_table(
     stays = [whole or k == 0 for k in range(len(columns))]
     natural = [max(map(cell_len, column)) for column in columns]
     least = [
-        widest if keep else max((cell_len(word) for cell in column for word in cell.split()), default=0)
+        widest if keep else max((cell_len(word) for cell in column for word in _words(cell)), default=0)
         for keep, widest, column in zip(stays, natural, columns, strict=True)
     ]
     spare = console.width - sum(least) - gap * (len(columns) - 1)
@@ -51,11 +54,22 @@ def print_table(
         _print_blocks(console, headings, kept)
         return
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
-    for heading, width in zip(headings, _shared(least, natural, spare), strict=True):
-        table.add_column(heading, justify="right" if heading in right else "left", width=width)
+    widths = _shared(least, natural, spare)
+    for heading, width in zip(headings, widths, strict=True):
+        table.add_column(_fill(heading, width), justify="right" if heading in right else "left", width=width)
     for row in kept:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(_fill(cell, width)) for cell, width in zip(row, widths, strict=True)))
     console.print(table)
+
+
+def _words(cell: str) -> list[str]:
+    """Return the parts of a cell that stay whole."""
+    return re.split(r"[ \n]+", cell)
+
+
+def _fill(cell: str, width: int) -> str:
+    """Return the lines of a cell: rich itself would break them at a no-break space too."""
+    return textwrap.fill(cell, width, break_long_words=False, break_on_hyphens=False).replace("\u00a0", " ")
 
 
 def _shared(least: Sequence[int], natural: Sequence[int], spare: int) -> list[int]:
@@ -99,17 +113,22 @@ def _print_blocks(console: Console, headings: Sequence[str], rows: Sequence[Sequ
     from rich.table import Table
     from rich.text import Text
 
-    longest = max((cell_len(word) for row in rows for cell in row[1:] for word in cell.split()), default=0)
-    beside = _INDENT + max(map(cell_len, headings)) + 1 + longest <= console.width
+    if " " in headings[0].strip():
+        console.print(Text(headings[0].replace("\u00a0", " "), "dim"), overflow="fold")
+    longest = max((cell_len(word) for row in rows for cell in row[1:] for word in _words(cell)), default=0)
+    name = max(map(cell_len, headings))
+    beside = _INDENT + name + 1 + longest <= console.width
+    room = console.width - _INDENT - (name + 1 if beside else _INDENT)
     for first, *others in rows:
         console.print(Text(first or headings[0], "bold"), overflow="fold")
         block = Table.grid(padding=(0, 1))
         for heading, cell in zip(headings[1:], others, strict=True):
             if not cell:
                 continue
+            shown = Text(_fill(cell, room))
             if beside:
-                block.add_row(Text(heading, "dim"), Text(cell))
+                block.add_row(Text(heading, "dim"), shown)
             else:
                 block.add_row(Text(heading, "dim"))
-                block.add_row(Padding(Text(cell), (0, 0, 0, _INDENT)))
+                block.add_row(Padding(shown, (0, 0, 0, _INDENT)))
         console.print(Padding(block, (0, 0, 0, _INDENT), expand=False))

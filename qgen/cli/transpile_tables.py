@@ -92,8 +92,9 @@ def _print_extras(console: Console, device: DeviceReport) -> None:
 def _print_tiles(console: Console, device: DeviceReport) -> None:
     if device.tiles is not None:
         tiles = device.tiles
+        copies = "1 copy fits" if tiles.count == 1 else f"{tiles.count} copies fit"
         console.print(
-            f"\n{device.device}: {tiles.count} copies fit side by side, and as many settings of the angles run in one "
+            f"\n{device.device}: {copies} side by side, and as many settings of the angles run in one "
             f"execution; success {tiles.worst:.3f} to {tiles.best:.3f}, {tiles.mean:.3f} on average",
             soft_wrap=True,
         )

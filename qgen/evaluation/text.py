@@ -141,7 +141,8 @@ def number(value: float, measure: Measure) -> str:
         return f"{fixed(100 * value, 1)} %"
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    return _shown(value, 2 - math.floor(math.log10(abs(value))))
+    shown = _fixed(value, 2 - math.floor(math.log10(abs(value))))
+    return "0" if _is_zero(shown) else shown
 
 
 def ends(low: float, high: float, measure: Measure) -> str:
@@ -149,13 +150,16 @@ def ends(low: float, high: float, measure: Measure) -> str:
     if measure.share:
         return f"{fixed(100 * low, 1)} to {fixed(100 * high, 1)} %"
     decimals = 1 - math.floor(math.log10(high - low)) if high > low else 2
-    return f"{_shown(low, decimals)} to {_shown(high, decimals)}"
+    texts = [_fixed(end, decimals) for end in (low, high)]
+    return "0 to 0" if all(map(_is_zero, texts)) else " to ".join(texts)
 
 
-def _shown(value: float, decimals: int) -> str:
-    """Return a number with so many decimals, as far as they are shown; "0" where none of them is more than 0."""
-    text = fixed(value, min(_MAX_DECIMALS, max(0, decimals)))
-    return "0" if not text.strip("0.") else text
+def _fixed(value: float, decimals: int) -> str:
+    return fixed(value, min(_MAX_DECIMALS, max(0, decimals)))
+
+
+def _is_zero(text: str) -> bool:
+    return not text.strip("0.")
 
 
 def _with_ends(measure: Measure, measurement: Measurement) -> str:

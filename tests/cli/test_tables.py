@@ -53,6 +53,26 @@ def test_a_table_that_fits_is_one_and_another_is_blocks() -> None:
     assert lines == [["fake_fez"], ["qubits", "156"], ["gate", "cz"], ["fake_torino"], ["qubits", "133"]]
 
 
+@given(st.lists(st.tuples(WORD, WORD, WORD, WORD), min_size=1, max_size=4), st.integers(40, 120))
+@examples(30)
+def test_no_line_breaks_at_a_no_break_space(rows: list[tuple[str, str, str, str]], width: int) -> None:
+    console = printed(width)
+    kept = [(name, f"{value} ({low}\u00a0to\u00a0{high})", value) for name, value, low, high in rows]
+    print_table(console, ("", "a value", "another"), kept, ("a value",))
+    shown = text(console)
+    assert "\u00a0" not in shown
+    assert all(f"({low} to {high})" in shown for _, _, low, high in rows)
+    assert all(len(line) <= width for line in shown.splitlines())
+
+
+def test_a_title_stays_where_rows_are_blocks() -> None:
+    rows = [("fake_fez", "5.4 ± 12.0", "not reached")]
+    for title, first in (("device", "fake_fez"), ("gan: loss, %", "gan: loss, %")):
+        console = printed(24)
+        print_table(console, (title, "scale 1", "half lost at scale"), rows, whole=True)
+        assert text(console).splitlines()[0] == first
+
+
 @given(st.lists(st.tuples(WORD, CELL), min_size=1, max_size=4), st.integers(20, 100))
 @examples(30)
 def test_pairs_are_whole_too(rows: list[tuple[str, str]], width: int) -> None:
