@@ -35,7 +35,7 @@ def probabilities(component: Component, table: Doubles, channels: ErrorChannels 
 
 def _run_rows(component: Component, table: Doubles, channels: ErrorChannels | None) -> Doubles:
     leg, qubits = 4 if channels else 2, len(component.qubits)
-    gates = list(_merge_gates(component, table, channels))
+    gates = list(merge_gates(component, table, channels))
     measured = [wire for wire, _ in component.measurements]
     batch = max(1, STATE_BYTES // (NUMBER_BYTES * leg**qubits))
     parts = []
@@ -48,7 +48,7 @@ def _run_rows(component: Component, table: Doubles, channels: ErrorChannels | No
     return np.concatenate(parts)
 
 
-def _merge_gates(
+def merge_gates(
     component: Component, table: Doubles, channels: ErrorChannels | None
 ) -> Iterator[tuple[tuple[int, ...], Complexes]]:
     """Yield wires and matrices, in order: one-qubit gates are merged into two-qubit ones, runs on one pair into one."""

@@ -16,6 +16,7 @@ from qgen.backends.parameters import Doubles
 from qgen.devserver.components import Bits, Component, connected_components, group_by_register, parse_circuit
 from qgen.devserver.noise import ErrorChannels
 from qgen.devserver.probabilities import probabilities
+from qgen.devserver.wide import sample_wide
 from qgen.errors import BackendError
 from qgen.noise import LocalNoise, apply_readout_error
 
@@ -51,7 +52,8 @@ def simulate(
 
     Raises:
         CircuitError: see `parse_circuit`.
-        BackendError: a component of the circuit has more than 24 qubits, or Aer failed.
+        BackendError: a component of more than 24 qubits goes on after measurements, or has too many gates across a cut;
+            or Aer failed.
     """
     steps, table = parse_circuit(circuit, values)
     bits: dict[int, Bits] = {}
@@ -63,18 +65,22 @@ def simulate(
 def _sample(
     component: Component, table: Doubles, shots: int, noise: Noise | None, rng: np.random.Generator
 ) -> dict[int, Bits]:
-    if len(component.qubits) > MAX_WIRES:
+    wires = len(component.qubits)
+    if wires > MAX_WIRES and not component.is_terminal:
         raise BackendError(
-            f"{len(component.qubits)} qubits of the circuit are connected by gates; the devserver simulates "
-            f"up to {MAX_WIRES}"
+            f"{wires} qubits of the circuit are connected by gates, and it resets qubits or goes on after it measured "
+            f"them; the devserver simulates up to {MAX_WIRES} then. Measure at the end only, or take fewer qubits"
         )
     channels = noise.channels(component.qubits) if noise else None
+    if wires > MAX_WIRES:
+        bits = sample_wide(component, table, shots, channels, rng)
+        return {clbit: bits[..., k] for k, (_, clbit) in enumerate(component.measurements)}
     if not component.is_terminal or not _is_exact(component, shots, noise):
         return _sample_states(component, table, shots, channels.noise if channels else None, rng)
-    wires, clbits = [wire for wire, _ in component.measurements], [clbit for _, clbit in component.measurements]
+    measured, clbits = [wire for wire, _ in component.measurements], [clbit for _, clbit in component.measurements]
     outcomes = probabilities(component, table, channels)
     if channels:
-        outcomes = apply_readout_error(outcomes, channels.noise.confusion[wires])
+        outcomes = apply_readout_error(outcomes, channels.noise.confusion[measured])
     return _split_bits(sample_bitstrings(outcomes, shots, repeat(rng)), clbits)
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from aer_density import noisy_probabilities
 from qiskit import QuantumCircuit, generate_preset_pass_manager, transpile
 from qiskit.circuit import Parameter
-from qiskit.quantum_info import DensityMatrix, SparsePauliOp, Statevector
+from qiskit.quantum_info import SparsePauliOp, Statevector
 from qiskit_aer import AerSimulator
-from qiskit_aer.noise import NoiseModel
 from qiskit_ibm_runtime.executor_estimator import Estimator
 from qiskit_ibm_runtime.executor_sampler import Sampler
 
@@ -70,30 +70,12 @@ def test_noisy_samples_follow_the_density_matrix_under_aers_noise(
         circuit = drawn(rng, 3)
         values = rng.normal(size=(2, len(circuit.parameters)))
         measured = isa(circuit.measure_all(inplace=False), backend)
-        wanted = [reference(measured, row) for row in values]
+        wanted = [noisy_probabilities(measured, row) for row in values]
         ideal = [Statevector(circuit.assign_parameters(row)).probabilities() for row in values]
         noticed = np.abs(np.array(wanted) - ideal).max() > 0.01
     read = Sampler(backend).run([(measured, values)], shots=SHOTS).result(poll_interval=POLL)[0].data.meas
     for index in range(2):
         assert_close(frequencies(read, (index,)), wanted[index], SHOTS)
-
-
-def reference(measured: QuantumCircuit, values: np.ndarray) -> np.ndarray:
-    """Outcome probabilities of a circuit on fake_manila, by Aer alone: its noise, its density matrix, its readout."""
-    model = NoiseModel.from_backend(open_device("fake_manila").backend)
-    circuit = measured.assign_parameters(values)
-    reads = circuit.get_instructions("measure")
-    qubits = {circuit.find_bit(one.clbits[0]).index: circuit.find_bit(one.qubits[0]).index for one in reads}
-    circuit.remove_final_measurements()
-    circuit.save_density_matrix()
-    state = AerSimulator(method="density_matrix", noise_model=model).run(circuit).result().data()["density_matrix"]
-    chances = DensityMatrix(state).probabilities([qubits[clbit] for clbit in sorted(qubits)])
-    errors = [error for error in model.to_dict()["errors"] if error["type"] == "roerror"]
-    confusion = {error["gate_qubits"][0]: np.array(error["probabilities"]) for error in errors}
-    for clbit in sorted(qubits):
-        split = chances.reshape(-1, 2, 2**clbit)
-        chances = np.einsum("aib,ij->ajb", split, confusion[qubits[clbit],]).reshape(-1)
-    return chances
 
 
 @pytest.mark.slow
