@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from cloud import no_account
 
 import qgen
 
@@ -19,6 +20,8 @@ PACKAGES = [
 ]
 #: Commands that are done, or refuse, without a tensor; and what they may not load.
 LIGHT = {
+    "backends --help": {"torch", "qiskit", "numpy", "rich", "matplotlib"},
+    "backends show --help": {"torch", "qiskit", "numpy", "rich", "matplotlib"},
     "--help": {"torch", "qiskit", "numpy"},
     "train --help": {"torch", "qiskit", "numpy"},
     "train --list": {"torch", "qiskit", "numpy"},
@@ -40,30 +43,45 @@ LIGHT = {
     "describe --circuit hqconv": {"torch"},
     "describe not-there": {"torch"},
     "backends login": {"torch", "qiskit"},
+    "backends": {"qiskit_ibm_runtime"},
 }
-#: What most commands load that may load as many of torch, qiskit and NumPy: no child has to load it anew.
-SHARED = {0: ["pydantic"], 1: ["yaml", "qgen.runs.folder", "rich.console"], 2: ["qgen.runs.config"]}
-#: A process that forks one for each command, those first that may load least: then it loads what the others may.
-#: Reads a JSON list of (command, what is loaded beforehand, more of that); prints one of (command, what was loaded in
-#: the end).
+#: Modules that may come late: what loads none of the first ones is tried first.
+LATE = ("numpy", "qiskit", "torch")
+#: What most commands load that may load as many of LATE: no child has to load it anew.
+SHARED = {0: ["pydantic"], 1: ["yaml", "qgen.runs.folder", "rich.console"], 2: ["qgen.runs.config"], 3: []}
+#: Noise without Aer. A snapshot is tried too: qiskit-ibm-runtime imports Aer where it can.
+WITHOUT_AER = """
+import sys; sys.modules["qiskit_aer"] = None
+import torch
+from pathlib import Path
+from qgen.backends import open_backend
+from qgen.circuits import ansatz
+Path("noise.yaml").write_text("basis: [rz, sx, x, cx]\\ndepolarizing: {two_qubit: 0.01}\\n")
+circuit = ansatz("basic", qubits=2, layers=1)
+for name in ("noisy:fake_lagos", "noisy:noise.yaml"):
+    open_backend(name).compile(circuit).expectations(torch.zeros(1, 2), torch.zeros(circuit.num_weights))
+"""
+#: A process that forks one for each piece of code, those first that may load least: then it loads what the others may.
+#: Reads a JSON list of (code, what is loaded beforehand); prints one of (code, what was loaded in the end).
 WATCHED = """
 import json, os, sys
 from importlib import import_module
 from qgen.cli.main import app
-for words, before, shared in json.load(sys.stdin):
-    for name in (*before, *shared):
+for code, before in json.load(sys.stdin):
+    for name in before:
         import_module(name)
     sys.stdout.flush()
     child = os.fork()
     if child:
-        assert os.waitpid(child, 0)[1] == 0
+        assert os.waitpid(child, 0)[1] == 0, code
         continue
     sys.stdin = open(os.devnull)
     try:
-        app(words.split(), prog_name="qgen")
+        exec(code)
     except SystemExit:
         pass
-    print("\\nloaded:", json.dumps([words, sorted(sys.modules.keys() & {"torch", "qiskit", "numpy"})]), flush=True)
+    found = [name for name, module in sys.modules.items() if module and "." not in name]
+    print("\\nloaded:", json.dumps([code, found]), flush=True)
     os._exit(0)
 """
 
@@ -98,12 +116,11 @@ def _is_module(package: str, name: str) -> bool:
     return getattr(value, "__name__", "") == f"{package}.{name}"
 
 
-def loaded(folder: Path) -> dict[str, set[str]]:
-    """What is loaded at the end of each command of LIGHT."""
-    names = {"numpy", "qiskit", "torch"}
+def loaded(codes: dict[str, set[str]], folder: Path) -> dict[str, set[str]]:
+    """What is loaded at the end of each piece of code, by what it may not load."""
+    late = {code: [name for name in LATE if name not in codes[code]] for code in codes}
     asked = [
-        (words, sorted(names - LIGHT[words]), SHARED[len(names - LIGHT[words])])
-        for words in sorted(LIGHT, key=lambda words: -len(LIGHT[words]))
+        (code, [*late[code], *SHARED[len(late[code])]]) for code in sorted(codes, key=lambda code: len(late[code]))
     ]
     done = subprocess.run(
         [sys.executable, "-c", WATCHED],
@@ -115,11 +132,14 @@ def loaded(folder: Path) -> dict[str, set[str]]:
     )
     assert done.returncode == 0, done.stderr
     lines = [line.partition(": ")[2] for line in done.stdout.splitlines() if line.startswith("loaded: ")]
-    return {words: set(found) for words, found in map(json.loads, lines)}
+    return {code: set(found) for code, found in map(json.loads, lines)}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
-def test_commands_that_need_no_torch_do_not_load_it(tmp_path: Path) -> None:
-    found = loaded(tmp_path)
-    assert found.keys() == LIGHT.keys()
-    assert {words: LIGHT[words] & found[words] for words in LIGHT if LIGHT[words] & found[words]} == {}
+def test_nothing_heavy_is_loaded_where_it_is_not_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_account(tmp_path, monkeypatch)
+    light = {f"app({words.split()}, prog_name='qgen')": unwanted for words, unwanted in LIGHT.items()}
+    codes = light | {WITHOUT_AER: {"qiskit_aer"}}
+    found = loaded(codes, tmp_path)
+    assert found.keys() == codes.keys()
+    assert {code: codes[code] & found[code] for code in codes if codes[code] & found[code]} == {}

@@ -1,8 +1,6 @@
 """`qgen backends`: every place where circuits run, every device with its errors, and the map of one."""
 
 import json
-import subprocess
-import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -165,20 +163,3 @@ def test_errors_name_what_is_wrong(
     assert named in " ".join(result.stderr.split())
     assert not result.stdout
     assert not any(tmp_path.iterdir())
-
-
-IMPORTED = """
-import sys
-from qgen.cli.main import app
-for words in (["--help"], ["show", "--help"], []):
-    app(["backends", *words], standalone_mode=False)
-    print("loaded:", *sorted({name.split(".")[0] for name in sys.modules}))
-"""
-
-
-def test_help_and_list_do_not_import_the_runtime() -> None:
-    done = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True)
-    lines = [set(line.split()) for line in done.stdout.splitlines() if line.startswith("loaded:")]
-    helped, helped_to_show, listed = lines
-    assert not (helped | helped_to_show) & {"torch", "qiskit", "numpy", "rich", "matplotlib"}
-    assert "qiskit_ibm_runtime" not in listed

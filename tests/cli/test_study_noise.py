@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from in_this_process import InThisProcess
 from small_runs import small_gan, train_config
 from typer.testing import CliRunner
 
@@ -72,7 +73,8 @@ def test_a_dry_run_lists_the_cells(place: Path) -> None:
     assert not Path("studies").exists()
 
 
-def test_a_study_is_run_printed_and_written_and_goes_on(place: Path) -> None:
+def test_a_study_is_run_printed_and_written_and_goes_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qgen.studies.LocalExecutor", lambda workers, data_dir, device: InThisProcess())
     command = ("noise", "runs/my-gan", "--scales", "0,1", "--seeds", "2", "--count", "20", "--jobs", "1")
     done = invoke(*command, "--out", "study", "--json")
     assert done.exit_code == 0, done.output

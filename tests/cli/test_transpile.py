@@ -84,7 +84,7 @@ def test_the_circuits_of_a_run_once_and_pinned_for_sampling(tmp_path: Path) -> N
 
 def test_which_ansatz_suits_which_device(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     others = sorted(set(ansatz_names()) - {"hqconv"})
-    monkeypatch.setattr(suitability, "ansatz_names", lambda: ("hqconv", *rng.permutation(others)[:3]))
+    monkeypatch.setattr(suitability, "ansatz_names", lambda: ("hqconv", str(rng.choice(others))))
     suits("4,1", "1")
 
 

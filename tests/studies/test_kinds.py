@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
 import pytest
+from in_this_process import InThisProcess
 from trivial_study import Cell, TrivialStudy
 
 from qgen.data import DataSettings
@@ -22,9 +23,7 @@ from qgen.studies import (
     Failure,
     Outcome,
     Report,
-    Status,
     StudyKind,
-    Task,
     TaskContext,
     make_report,
     read_study,
@@ -32,8 +31,6 @@ from qgen.studies import (
     write_report,
     write_study,
 )
-from qgen.studies.executor import StatusCallback
-from qgen.studies.layout import log_file
 from qgen.studies.study import Table
 
 
@@ -85,27 +82,6 @@ def analyse(folder: Path, study: ShotsStudy) -> Report:
     lines = (f"{len(values)} of {len(study.shots)} are done",)
     tables = (Table(("shots", "value"), rows),)
     return Report(values, f"# {values}\n", f"<p>{values}</p>", tables, (), lines, {"values.svg": b"<svg/>"})
-
-
-class InThisProcess:
-    """An executor without processes, which fails at one task."""
-
-    def __init__(self, fails_at: str) -> None:
-        self.fails_at = fails_at
-
-    def run(
-        self, folder: Path, tasks: Sequence[Task], progress: StatusCallback, message: Callable[[str], None]
-    ) -> Outcome:
-        for task in tasks:
-            if task.name != self.fails_at:
-                task.run(folder, TaskContext())
-            work = sum(each.progress(folder) for each in tasks)
-            progress(Status(work, sum(each.size for each in tasks), work, 0, len(tasks)))
-            message(task.name)
-        failures = tuple(
-            Failure(task.name, "why", log_file(folder, task.name)) for task in tasks if not task.is_done(folder)
-        )
-        return Outcome(sum(task.is_done(folder) for task in tasks), failures)
 
 
 @pytest.fixture

@@ -136,10 +136,16 @@ def test_what_is_damaged_is_one_line(damage: Any, tmp_path: Path) -> None:
         use(path)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The content of a journal of 20 jobs."""
+    return filled(tmp_path_factory.mktemp("whole") / "jobs.sqlite", 20).read_bytes()
+
+
 @given(places=st.lists(st.tuples(st.integers(0, 30_000), st.integers(0, 255)), min_size=1, max_size=40))
-def test_random_damage_is_one_line_or_none(places: list[tuple[int, int]], tmp_path_factory: Any) -> None:
-    path = filled(tmp_path_factory.mktemp("damage") / "jobs.sqlite", 20)
-    content = bytearray(path.read_bytes())
+def test_random_damage_is_one_line_or_none(whole: bytes, places: list[tuple[int, int]], tmp_path_factory: Any) -> None:
+    path = tmp_path_factory.mktemp("damage") / "jobs.sqlite"
+    content = bytearray(whole)
     for place, value in places:
         content[place % len(content)] = value
     path.write_bytes(content)

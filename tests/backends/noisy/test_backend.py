@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import pickle
-import subprocess
-import sys
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -216,18 +214,6 @@ def test_second_derivatives_beyond_are_refused(qubits: int, method: str) -> None
     (slope,) = torch.autograd.grad(layer(inputs).sum(), inputs, create_graph=True)
     with pytest.raises(BackendError, match=f"up to 6 wires, and this circuit runs on {qubits} by method `{method}`"):
         slope.square().sum().backward()
-
-
-def test_aer_is_not_needed() -> None:
-    """Beside it a snapshot is: qiskit-ibm-runtime imports Aer where it can."""
-    code = (
-        "import sys; sys.modules['qiskit_aer'] = None\n"
-        "import torch; from qgen.backends import open_backend; from qgen.circuits import ansatz\n"
-        "circuit = ansatz('basic', qubits=2, layers=1)\n"
-        "for name in ('noisy:fake_lagos', 'noisy:noise.yaml'):\n"
-        "    open_backend(name).compile(circuit).expectations(torch.zeros(1, 2), torch.zeros(circuit.num_weights))\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_pickled_executable_runs_again(rng: np.random.Generator) -> None:
