@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -32,12 +33,12 @@ def test_the_reference_of_the_benchmark_is_right(monkeypatch: pytest.MonkeyPatch
     np.testing.assert_allclose(values[0], wanted, rtol=0, atol=1e-12)
 
 
-def test_a_run_with_qgen_alone(tmp_path: Path) -> None:
-    command = [sys.executable, str(BENCHMARKS / "layer.py"), "--qubits", "4", "--batch", "2", "--peers", "qgen"]
+def test_a_run_with_qgen_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script in this process, qgen in one of its own."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    main = runpy.run_path(str(BENCHMARKS / "layer.py"))["main"]
     out = tmp_path / "result"
-    command += ["--rounds", "1", "--threads", "1", "--out", str(out)]  # two threads spin where cores are busy
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
+    main("4", "2", rounds=1, peers="qgen", threads=1, out=out)  # two threads spin where cores are busy
     (row,) = json.loads(out.with_suffix(".json").read_text())["rows"]
     assert row["right"], row
     assert out.with_suffix(".png").stat().st_size > 1000

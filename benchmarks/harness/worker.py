@@ -70,8 +70,8 @@ class Worker(contextlib.AbstractContextManager["Worker"]):
 
     def __exit__(self, *_: object) -> None:
         """Ends the process."""
-        self.process.kill()
-        self.process.wait()
+        with self.process:  # its pipes are closed
+            self.process.kill()
 
     def ask(self, do: str = "__call__", timeout: float | None = None, **request: Any) -> Answer:
         """Wakes the process, has one method called, and puts it to sleep again.

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
@@ -140,7 +141,9 @@ def _missing(name: str, idx: IdxSource, file: IdxFile, data_dir: Path | None, re
     )
 
 
+@cache
 def _load_digits(split: Split) -> Published:
+    """Parse the package's table, once in a process: a run, its reference and its captions all read it."""
     import sklearn
     from sklearn.datasets import load_digits
 
@@ -148,7 +151,10 @@ def _load_digits(split: Split) -> Published:
     labels = digits.target.astype(np.int64)
     indices = _split_digits(labels, split)
     images = np.rint(digits.images[indices] * (255 / 16)).astype(np.uint8)
-    return Published(images, labels[indices], f"scikit-learn {sklearn.__version__}, load_digits")
+    found = Published(images, labels[indices], f"scikit-learn {sklearn.__version__}, load_digits")
+    for array in (found.images, found.labels):
+        array.setflags(write=False)
+    return found
 
 
 def _split_digits(labels: NDArray[np.int64], split: Split) -> NDArray[np.int64]:

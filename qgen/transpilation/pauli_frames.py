@@ -122,7 +122,7 @@ def pauli_program(steps: Iterable[CircuitInstruction], index: dict[Any, int]) ->
 def goals(clifford: Clifford) -> PauliList:
     """For each qubit the operators that a Clifford operator makes its X and its Z of."""
     labels = ["I" * (clifford.num_qubits - 1 - k) + axis + "I" * k for k in range(clifford.num_qubits) for axis in "XZ"]
-    return PauliList([Pauli(label).evolve(clifford, frame="h") for label in labels])
+    return PauliList(labels).evolve(clifford, frame="h")
 
 
 def emit(

@@ -215,13 +215,16 @@ def test_every_name_can_be_printed_in_every_encoding(encoding: str, tmp_path: Pa
 DEVSERVER = """
 import sys
 from qgen.cli import process
-sys.argv = ["qgen", "devserver", "--device", "fake_manila", "--", sys.executable, "-c", sys.argv[1]]
+sys.argv = ["qgen", "devserver", "--device", "fake_manila=ibm_here", "--ideal", "--", sys.executable, "-c", sys.argv[1]]
 sys.exit(process.run())
 """
 PATIENT = """
-import signal, time
+import os, signal, socket, time
+from urllib.parse import urlsplit
 seen = []
 signal.signal(signal.SIGINT, lambda *_: seen.append(1))
+service = urlsplit(os.environ["QISKIT_IBM_URL"])
+socket.create_connection((service.hostname, service.port)).close()
 print("begun", flush=True)
 while len(seen) < 3:
     time.sleep(0.01)

@@ -31,6 +31,7 @@ raise SystemExit(3)
 """
 
 
+@pytest.mark.slow
 def test_a_command_runs_with_the_service(tmp_path: Path) -> None:
     command = [*COMMAND, "--device", "fake_manila=ibm_here", "--ideal", "--", sys.executable, "-c", SCRIPT]
     ran = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"HOME": str(tmp_path)}, check=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, get_type_hints
 
 from pydantic import create_model
@@ -71,15 +72,17 @@ def parse_gradient(text: str) -> GradientMethod:
     if options and not fields(_METHODS[name]):
         raise BackendError(f"gradient `{name}` has no options")
     try:
-        chosen = _as_settings(_METHODS[name]).read(options)
+        chosen = _as_settings(name).read(options)
     except ConfigError as error:
         raise BackendError(f"gradient `{text}`: {error} (options are written {_EXAMPLE})") from error
     method: GradientMethod = _METHODS[name](**dict(chosen))
     return method
 
 
-def _as_settings(method: type[Any]) -> type[Settings]:
+@cache
+def _as_settings(name: str) -> type[Settings]:
     """The options of a method, so that their types and what is said of mistakes are those of all settings."""
+    method = _METHODS[name]
     types = get_type_hints(method)
     options: dict[str, Any] = {field.name: (types[field.name], field.default) for field in fields(method)}
     return create_model(method.__name__, __base__=Settings, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -142,21 +143,36 @@ def quantum_gradients(model: UNet) -> dict[str, torch.Tensor]:
     return {name: result.get(name, torch.zeros_like(item)) for name, item in named.items()}
 
 
-@pytest.mark.parametrize("preset", EFFECTIVE)
-def test_in_the_paper_all_circuits_learn(presets: Any, preset: str) -> None:
-    gradients = quantum_gradients(presets.built(preset))
-    assert all((gradient != 0).all() for gradient in gradients.values())
+def check_all_learn(model: UNet) -> None:
+    assert all((gradient != 0).all() for gradient in quantum_gradients(model).values())
 
 
-@pytest.mark.parametrize("preset", EFFECTIVE)
-def test_in_the_published_code_few_circuits_learn(presets: Any, preset: str) -> None:
-    model = presets.built(preset, "published")
+def check_few_learn(model: UNet, preset: str) -> None:
     gradients = quantum_gradients(model)
     assert sum(int((gradient != 0).sum()) for gradient in gradients.values()) == EFFECTIVE[preset]
     for name, gradient in gradients.items():
         # The second stage reads neither the first one's values nor, with a norm for each channel, anything they change.
         idle = name.startswith("encoder") and ".sets.0." in name
         assert (gradient != 0).all() == (model.get_parameter(name).requires_grad and not idle), name
+
+
+def test_in_the_paper_all_circuits_learn_and_in_the_published_code_few(presets: Any, rng: np.random.Generator) -> None:
+    """Of one preset; `slow` has them all."""
+    preset = str(rng.choice([*EFFECTIVE]))
+    check_all_learn(presets.built(preset))
+    check_few_learn(presets.built(preset, "published"), preset)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", EFFECTIVE)
+def test_in_the_paper_all_circuits_of_a_preset_learn(presets: Any, preset: str) -> None:
+    check_all_learn(presets.built(preset))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", EFFECTIVE)
+def test_in_the_published_code_few_circuits_of_a_preset_learn(presets: Any, preset: str) -> None:
+    check_few_learn(presets.built(preset, "published"), preset)
 
 
 @pytest.mark.parametrize("preset", ["1hq", "1fq", "full-hq", "quanvunet"])
@@ -218,7 +234,7 @@ def test_one_call_of_the_engine_a_stage(presets: Any, preset: str, variant: str,
 @pytest.mark.parametrize("variant", ["paper", "published"])
 @pytest.mark.parametrize("preset", ["full-hq", "quanvunet"])
 def test_no_two_circuits_start_equal(presets: Any, preset: str, variant: str) -> None:
-    model = presets.built(preset, variant)
+    model = build_unet(presets.small(preset, variant), 1, 8)
     circuits = [item.circuits for item in model.modules() if isinstance(item, QuantumConv2d)]
     rows = [tuple(row.tolist()) for item in circuits for row in item.weight[:, :12]]
     assert len({row[0] for row in rows}) == len(rows)
@@ -228,7 +244,7 @@ def test_weights_of_the_published_code_are_fractions(presets: Any) -> None:
     """Also where they are angles: single channels start within [0, 1) radian there, over the whole turn otherwise."""
     highest = {}
     for variant in ("paper", "published"):
-        model = presets.built("full-hq", variant)
+        model = build_unet(presets.small("full-hq", variant), 1, 8)
         singles = [item for item in model.modules() if isinstance(item, QuantumConv2d) and item.spec.ansatz == "basic"]
         weights = torch.cat([item.circuits.weight.detach().flatten() for item in singles])
         assert weights.min() >= 0

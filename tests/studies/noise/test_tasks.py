@@ -19,7 +19,8 @@ from qgen.errors import ConfigError, RunError
 from qgen.generators import image_seeds
 from qgen.runs import Run
 from qgen.sampling import open_trained
-from qgen.studies import make_report, write_study
+from qgen.studies import write_study
+from qgen.studies.noise import analyse
 from qgen.studies.noise.conditions import KINDS
 from qgen.studies.noise.measure import layer_values_of
 from qgen.studies.noise.plan import NoiseStudy, make_noise_study
@@ -87,8 +88,7 @@ def test_values_at_scale_1_are_aers(gans: dict[str, Path], tmp_path: Path) -> No
             assert layer["largest"] == pytest.approx(float(difference.abs().max()))
         assert facts["backend"]["noise"]["scale"] == 1
         assert facts["rms_pixel_change"] > 0
-    report = make_report(tmp_path)
-    assert report.data["missing"] == []
+    assert analyse(tmp_path, study).cells.missing == ()
 
 
 def test_images_are_those_of_sampling(gans: dict[str, Path], tmp_path: Path) -> None:
