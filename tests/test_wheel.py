@@ -26,8 +26,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_it_has_presets_and_weights(wheel: Path) -> None:
+def test_it_has_presets_weights_and_templates(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
+    sources = [path for ending in ("html", "css") for path in (ROOT / "qgen").rglob(f"*.{ending}")]
+    assert {path.relative_to(ROOT).as_posix() for path in sources} <= set(names)
     assert all(f"qgen/runs/presets/{name}.yaml" in names for name in preset_names())
     for name in pretrained_names():
         own = [each.removeprefix(f"qgen/runs/weights/{name}/") for each in names if f"runs/weights/{name}/" in each]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -272,12 +271,11 @@ class TrainedRun:
             yield trained
 
     def _repr_html_(self) -> str:
+        from qgen.reports.html.templates import part
+
         rows = {"run": self._run.address, "kind": self.config.model.kind, "steps": f"{self.steps:,}"}
         rows |= {name: f"{value:.4g}" for name, value in (self.metrics or [{}])[-1].items() if name != "step"}
-        cells = "".join(
-            f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>" for name, text in rows.items()
-        )
-        return f"<table>{cells}</table>"
+        return str(part("facts", rows.items()))
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:

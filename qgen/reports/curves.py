@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from qgen import figures, storage
 from qgen.reports.html import line_chart as chart
-from qgen.reports.html.document import asset, document
-from qgen.reports.html.markup import element
+from qgen.reports.html.templates import render
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 ENDINGS = (*figures.ENDINGS, ".html")
 #: By metric, by run: (step, value), rising in steps.
 Curves = Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]
-_GRID = ".curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 2rem }"
 _ACROSS = "step"
 _DASHES = ("-", "--", ":", "-.")
 
@@ -43,13 +41,7 @@ def page(curves: Curves) -> str:
     for metric, by_run in curves.items():
         lines = [chart.Line(run, [chart.LinePoint(*point) for point in by_run.get(run, ())]) for run in runs]
         charts.append(chart.line_chart(metric, lines, _ACROSS))
-    card = element("section", chart.legend(runs), element("div", *charts, class_="curves"), class_="card")
-    names = ", ".join(runs)
-    header = element("header", element("p", "Training", class_="eyebrow"), element("h1", names))
-    grid = (
-        ".curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 2rem; }"
-    )
-    return document(f"{names}: training", header, element("main", card), asset("line_chart.css"), grid)
+    return render("qgen.reports/curves.html", names=", ".join(runs), legend=chart.legend(runs), charts=charts)
 
 
 def _figure(curves: Curves) -> Figure:

@@ -5,26 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from qgen.reports.html.markup import Markup, element, table
+from markupsafe import Markup
 
-
-def bars(caption: str, head: tuple[str, str], rows: Iterable[tuple[str, float, str]]) -> Markup:
-    """Make a table with a bar beside each value.
-
-    Args:
-        caption: of the table.
-        head: headings of the names and of the values.
-        rows: name, value and formatted value.
-    """
-    listed = list(rows)
-    largest = max((value for _, value, _ in listed), default=0) or 1
-    cells = ((name, _bar(value / largest, text)) for name, value, text in listed)
-    return element("div", table(caption, head, cells, wide=False), class_="bars")
-
-
-def _bar(share: float, text: str) -> Markup:
-    line = element("span", element("i", style=f"width:{100 * share:.1f}%"), aria_hidden="true")
-    return element("div", line, text, class_="bar")
+from qgen.reports.html.markup import element
 
 
 class PercentAxis:

@@ -6,7 +6,10 @@ import base64
 import re
 from pathlib import Path
 
-from qgen.reports.html.markup import Markup, element
+from markupsafe import Markup
+
+from qgen.reports.html.markup import element
+from qgen.reports.html.templates import part
 
 
 def inline_svg(svg: str, label: str, kind: str) -> Markup:
@@ -33,6 +36,4 @@ def embedded_png(path: Path, alt: str) -> Markup:
         path: of the file.
         alt: text in place of the image.
     """
-    content = base64.b64encode(path.read_bytes()).decode("ascii")
-    image = element("img", src=f"data:image/png;base64,{content}", alt=alt, loading="lazy")
-    return Markup(image.removesuffix("</img>"))
+    return part("picture", base64.b64encode(path.read_bytes()).decode("ascii"), alt)

@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from markupsafe import Markup
+
 from qgen.reports.html.charts import round_step
-from qgen.reports.html.markup import Markup, element
+from qgen.reports.html.markup import element
 
 _TOP, _PLOT, _FOOT = 8, 200, 22
 _HEIGHT = _TOP + _PLOT + _FOOT

@@ -1,27 +1,23 @@
-"""HTML and SVG from Python values: text is escaped, and numbers are formatted for people."""
+"""SVG from Python values, and numbers for people: text is escaped. HTML is made by templates (`templates.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 from itertools import count
 from math import isfinite
 
+from markupsafe import Markup
+
 #: Stands for an unknown value.
 UNKNOWN = "\u2013"
-
-
-class Markup(str):
-    """Text that is HTML; all other text is escaped within an element."""
-
-    __slots__ = ()
 
 
 Attribute = str | float | bool | None
 
 
 def element(name: str, *content: str | float, **attributes: Attribute) -> Markup:
-    """Make an element of HTML or SVG.
+    """Make an element of SVG, or of HTML around it.
 
     Args:
         name: such as "p".
@@ -44,46 +40,6 @@ def _attribute(key: str, value: Attribute) -> str:
     if value is True:
         return f" {name}"
     return f' {name}="{escape(value if isinstance(value, str) else f"{value:g}")}"'
-
-
-def table(
-    caption: str,
-    head: Sequence[str],
-    rows: Iterable[Sequence[str | float]],
-    words: Collection[int] = (),
-    wide: bool = True,
-) -> Markup:
-    """Make a table whose first column heads its rows.
-
-    Args:
-        caption: above it.
-        head: heading of each column.
-        rows: as long as the head.
-        words: columns of words, aligned left; numbers are aligned right.
-        wide: let it scroll by itself if the page is narrower.
-    """
-
-    def cells(row: Sequence[str | float]) -> Markup:
-        first = element("th", row[0], scope="row")
-        return join([first, *(element("td", cell, class_=_kind(k, words)) for k, cell in enumerate(row[1:], 1))])
-
-    heads = (element("th", text, scope="col", class_=_kind(k, {0, *words})) for k, text in enumerate(head))
-    content = element(
-        "table",
-        element("caption", element("span", caption)),
-        element("thead", element("tr", *heads)),
-        element("tbody", *(element("tr", cells(row)) for row in rows)),
-    )
-    return scroller(content, caption) if wide else content
-
-
-def _kind(column: int, words: Collection[int]) -> str | None:
-    return "words" if column in words else None
-
-
-def scroller(content: Markup, label: str, **attributes: Attribute) -> Markup:
-    """Put what may be wider than the page in a frame that scrolls by itself, with the keyboard too."""
-    return element("div", content, class_="scroll", role="region", aria_label=label, tabindex=0, **attributes)
 
 
 def plural(number: int, noun: str) -> str:

@@ -6,8 +6,11 @@ import math
 from collections.abc import Sequence
 from statistics import median, quantiles
 
+from markupsafe import Markup
+
 from qgen.reports.html.charts import PercentAxis, axis_label, vertical_line
-from qgen.reports.html.markup import Markup, element, join, percent, plural
+from qgen.reports.html.markup import element, join, percent, plural
+from qgen.reports.html.templates import fragment
 from qgen.reports.transpilation.result import DeviceReport
 from qgen.transpilation import Success, TranspileResult
 
@@ -33,27 +36,22 @@ def losses(success: Success) -> dict[str, float]:
 
 def success_chart(devices: Sequence[tuple[str, Success]]) -> Markup:
     """Make a bar for each device: the success, then the losses to gates, readout and idling."""
+    titles = {"success": "success"} | {part: f"lost to {part}" for part in PARTS}
+    rows = []
+    for name, success in devices:
+        shares = {"success": success.total} | losses(success)
+        segments = [
+            {"kind": kind, "percent": 100 * share, "title": f"{titles[kind]}: {percent(share)}"}
+            for kind, share in shares.items()
+        ]
+        rows.append({"name": name, "segments": segments, "total": percent(success.total)})
     label = "; ".join(f"{name}: {_describe(success)}" for name, success in devices)
-    rows = (join((element("b", name), _stack(s), element("span", percent(s.total)))) for name, s in devices)
-    bars = element("div", *(element("div", row, class_="row") for row in rows), role="img", aria_label=label)
-    keys = ("success", *(f"lost to {part}" for part in PARTS))
-    legend = (element("li", key, class_=kind) for key, kind in zip(keys, ("success", *PARTS), strict=True))
-    return element("figure", bars, element("ul", *legend, class_="legend"), class_="stacks")
+    return fragment("qgen.reports.transpilation/stacks.html", devices=rows, keys=list(titles.items()), label=label)
 
 
 def _describe(success: Success) -> str:
     lost = ", ".join(f"{percent(share)} lost to {part}" for part, share in losses(success).items())
     return f"{percent(success.total)} success, {lost}"
-
-
-def _stack(success: Success) -> Markup:
-    shares = {"success": success.total} | losses(success)
-    return element("span", *(_segment(kind, share) for kind, share in shares.items()), class_="stack")
-
-
-def _segment(kind: str, share: float) -> Markup:
-    label = "success" if kind == "success" else f"lost to {kind}"
-    return element("i", class_=kind, style=f"width:{100 * share:.3f}%", title=f"{label}: {percent(share)}")
 
 
 def strip_chart(device: DeviceReport) -> Markup:

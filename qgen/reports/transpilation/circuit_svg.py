@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from markupsafe import Markup
 from qiskit.circuit.tools import pi_check
 
-from qgen.reports.html.markup import Markup, element
+from qgen.reports.html.markup import element
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from qgen.reports.html.charts import bars
-from qgen.reports.html.markup import (
-    UNKNOWN,
-    Markup,
-    element,
-    join,
-    microseconds,
-    percent,
-    plural,
-    signed,
-    table,
-    times,
-)
+from markupsafe import Markup
+
+from qgen.reports.html.markup import UNKNOWN, microseconds, percent, plural, signed, times
+from qgen.reports.html.templates import fragment
 from qgen.reports.transpilation.charts import strip_chart
 from qgen.reports.transpilation.drawings import circuit_drawing, device_map, schedule_drawing, used_couplers
 from qgen.reports.transpilation.result import DeviceReport
@@ -27,6 +18,8 @@ from qgen.transpilation import CircuitMetrics, TranspileResult
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
+#: What a template gets for a table.
+_Values = Mapping[str, Any]
 #: Candidates that are listed.
 _MAX_LISTED = 10
 _COST_HEAD = ("", "circuits", "executions", "jobs", "QPU seconds", "of the Open Plan")
@@ -40,24 +33,26 @@ def device_section(device: DeviceReport, circuit: QuantumCircuit | None, unfolde
         circuit: of the best candidate, in the device's gates on its physical qubits; None: no drawings.
         unfolded: whether the section is open at first.
     """
-    total = device.best.metrics.success.total
-    summary = element(
-        "summary", element("h3", device.device), element("span", f"{percent(total)} success", class_="soft")
+    best = device.best
+    used = {*best.layout, *best.metrics.idle_us}
+    return fragment(
+        "qgen.reports.transpilation/device.html",
+        name=device.device,
+        success=percent(best.metrics.success.total),
+        unfolded=unfolded,
+        facts=list(_facts(device).items()),
+        map=device_map(device.device, used, None if circuit is None else used_couplers(circuit)),
+        layout=best.layout,
+        strips=strip_chart(device),
+        levels=_levels(device),
+        candidates=_candidates(device),
+        gain=_gain(device),
+        gates=_gates(best.metrics),
+        idle=_idle(best.metrics),
+        costs=_costs(device),
+        schedule=None if circuit is None else schedule_drawing(circuit, device.device),
+        drawing=None if circuit is None else circuit_drawing(circuit),
     )
-    parts = (
-        element("dl", *_facts(device), class_="facts"),
-        _layout(device, circuit),
-        _distribution(device),
-        _candidates(device),
-        element("div", _gain(device), _gates_and_idle(device.best.metrics), class_="pair"),
-        _costs(device),
-        *_drawings(device, circuit),
-    )
-    return element("details", summary, element("div", *parts, class_="parts"), class_="card", open=unfolded)
-
-
-def _part(title: str, *content: Markup) -> Markup:
-    return element("section", element("h4", title), *content)
 
 
 def describe_result(result: TranspileResult) -> str:
@@ -69,7 +64,7 @@ def describe_result(result: TranspileResult) -> str:
     return f"{merged}level {options.level}, seed {options.seed}, {methods}{moved}"
 
 
-def _facts(device: DeviceReport) -> Iterator[Markup]:
+def _facts(device: DeviceReport) -> Mapping[str, str]:
     metrics = device.best.metrics
     seconds = sum(candidate.seconds for candidate in device.candidates)
     facts = {
@@ -92,8 +87,7 @@ def _facts(device: DeviceReport) -> Iterator[Markup]:
         tiles = device.tiles
         spread = f"{percent(tiles.worst)} to {percent(tiles.best)}"
         facts["Copies side by side"] = f"{tiles.count}, success {spread}, {percent(tiles.mean)} on average"
-    for name, fact in facts.items():
-        yield element("div", element("dt", name), element("dd", fact))
+    return facts
 
 
 def _worst(worst: tuple[tuple[int, int] | int, float] | None) -> str:
@@ -104,33 +98,18 @@ def _worst(worst: tuple[tuple[int, int] | int, float] | None) -> str:
     return f"{label}, error {percent(error)}"
 
 
-def _layout(device: DeviceReport, circuit: QuantumCircuit | None) -> Markup:
-    best = device.best
-    used = {*best.layout, *best.metrics.idle_us}
-    picture = device_map(device.device, used, None if circuit is None else used_couplers(circuit))
-    layout = element("code", f"[{', '.join(map(str, best.layout))}]")
-    text = join(("Logical qubits 0, 1, … start on the physical qubits ", layout, "."))
-    return _part("Layout", element("figure", picture), element("p", text))
-
-
-def _distribution(device: DeviceReport) -> Markup:
-    keys = (("point", "as transpiled"), ("replaced", "moved afterwards to better qubits"))
-    legend = element("ul", *(element("li", label, class_=kind) for kind, label in keys), class_="legend")
-    note = "Ring: the best. Box: half of the candidates. Dashed: Qiskit's level 3 as it comes."
-    head = ("level", "tried", "worst", "median", "best", "seconds each")
-    rows = table("Success probability and time by optimisation level", head, _levels(device))
-    chart = element("figure", strip_chart(device), legend, element("p", note, class_="soft"))
-    return _part("Success over seeds and methods", chart, rows)
-
-
-def _levels(device: DeviceReport) -> Iterator[tuple[str, ...]]:
+def _levels(device: DeviceReport) -> _Values:
+    rows = []
     for level, group in device.by_level.items():
         values = [candidate.metrics.success.total for candidate in group]
         spread = (percent(value) for value in (min(values), median(values), max(values)))
-        yield str(level), str(len(group)), *spread, f"{median(candidate.seconds for candidate in group):.2f}"
+        seconds = f"{median(candidate.seconds for candidate in group):.2f}"
+        rows.append((str(level), str(len(group)), *spread, seconds))
+    head = ("level", "tried", "worst", "median", "best", "seconds each")
+    return {"caption": "Success probability and time by optimisation level", "head": head, "rows": rows}
 
 
-def _candidates(device: DeviceReport) -> Markup:
+def _candidates(device: DeviceReport) -> _Values:
     head = (
         "",
         "success",
@@ -144,10 +123,9 @@ def _candidates(device: DeviceReport) -> Markup:
         "depth",
         "time",
     )
-    rows = (_candidate(rank, candidate) for rank, candidate in enumerate(device.candidates[:_MAX_LISTED], 1))
-    return _part(
-        "The best candidates", table(f"Of {len(device.candidates)} that were tried", head, rows, words=(4, 5, 6))
-    )
+    rows = [_candidate(rank, candidate) for rank, candidate in enumerate(device.candidates[:_MAX_LISTED], 1)]
+    caption = f"Of {len(device.candidates)} that were tried"
+    return {"caption": caption, "head": head, "rows": rows, "words": (4, 5, 6)}
 
 
 def _candidate(rank: int, result: TranspileResult) -> tuple[str | int, ...]:
@@ -157,7 +135,7 @@ def _candidate(rank: int, result: TranspileResult) -> tuple[str | int, ...]:
     return rank, percent(metrics.success.total), options.level, options.seed, *methods, *counts
 
 
-def _gain(device: DeviceReport) -> Markup:
+def _gain(device: DeviceReport) -> _Values:
     best, default = device.best.metrics, device.default.metrics
     rows = []
     for part in ("total", "gates", "readout", "idle"):
@@ -167,7 +145,7 @@ def _gain(device: DeviceReport) -> Markup:
         before, after = getattr(default, field), getattr(best, field)
         rows.append((name, str(before), str(after), signed(after - before)))
     rows.append(("duration", microseconds(default.duration_us), microseconds(best.duration_us), _ratio(best, default)))
-    return _part("Gain over Qiskit's level 3", table("With seed 0", ("", "level 3", "chosen", "change"), rows))
+    return {"caption": "With seed 0", "head": ("", "level 3", "chosen", "change"), "rows": rows}
 
 
 def _ratio(best: CircuitMetrics, default: CircuitMetrics) -> str:
@@ -176,24 +154,32 @@ def _ratio(best: CircuitMetrics, default: CircuitMetrics) -> str:
     return times(best.duration_us, default.duration_us)
 
 
-def _gates_and_idle(metrics: CircuitMetrics) -> Markup:
+def _gates(metrics: CircuitMetrics) -> _Values:
     ranked = sorted(metrics.gates.items(), key=lambda item: -item[1])
-    names = ((name, float(number), str(number)) for name, number in ranked)
-    gates = _part("Gates", bars(f"{plural(sum(metrics.gates.values()), 'gate')} by name", ("gate", "number"), names))
-    return element("div", gates, _part("Idle time", _idle(metrics)), class_="parts")
+    rows = [(name, float(number), str(number)) for name, number in ranked]
+    return _bars(f"{plural(sum(metrics.gates.values()), 'gate')} by name", ("gate", "number"), rows)
 
 
-def _idle(metrics: CircuitMetrics) -> Markup:
-    if not metrics.idle_us:
-        return element("p", "The device gives no times of its gates.", class_="soft")
-    rows = ((str(qubit), time, microseconds(time)) for qubit, time in sorted(metrics.idle_us.items()))
-    return bars("Between first gate and measurement, by physical qubit", ("qubit", "idle time"), rows)
+def _idle(metrics: CircuitMetrics) -> _Values | None:
+    rows = [(str(qubit), time, microseconds(time)) for qubit, time in sorted(metrics.idle_us.items())]
+    caption = "Between first gate and measurement, by physical qubit"
+    return _bars(caption, ("qubit", "idle time"), rows) if rows else None
 
 
-def _costs(device: DeviceReport) -> Markup:
-    """Make the table of workloads and their costs; empty without workloads."""
+def _bars(caption: str, head: tuple[str, str], rows: Sequence[tuple[str, float, str]]) -> _Values:
+    """Return a table of names and formatted values whose bars are in percent of the largest value."""
+    largest = max((value for _, value, _ in rows), default=0) or 1
+    return {
+        "caption": caption,
+        "head": head,
+        "rows": [(name, 100 * value / largest, text) for name, value, text in rows],
+    }
+
+
+def _costs(device: DeviceReport) -> _Values | None:
+    """Return the table of workloads and their costs; None without workloads."""
     if not device.workloads:
-        return Markup()
+        return None
     first, tasks = device.workloads[0], {workload.task: workload.images for workload in device.workloads}
     rows = (
         (
@@ -208,11 +194,5 @@ def _costs(device: DeviceReport) -> Markup:
     phrases = {"sampling": "sampling {}", "training step": "a step of training on {}, by its gradient"}
     what = ", and ".join(phrases[task].format(plural(images, "image")) for task, images in tasks.items())
     caption = f"{what[0].upper()}{what[1:]}; {plural(first.cost.shots, 'shot')} a circuit"
-    formula = element("p", f"{first.task.capitalize()}: {first.cost.formula}.", class_="soft")
-    return element("section", element("h4", "Cost"), table(caption, _COST_HEAD, rows), formula)
-
-
-def _drawings(device: DeviceReport, circuit: QuantumCircuit | None) -> Iterator[Markup]:
-    if circuit is not None:
-        yield _part("Schedule", schedule_drawing(circuit, device.device))
-        yield _part("Routed circuit", circuit_drawing(circuit))
+    formula = f"{first.task.capitalize()}: {first.cost.formula}."
+    return {"caption": caption, "head": _COST_HEAD, "rows": rows, "formula": formula}

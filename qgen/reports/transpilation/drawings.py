@@ -8,13 +8,16 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
+from markupsafe import Markup
+
 from qgen.backends.ibm.live_devices import find_device
 from qgen.devices import draw_device
 from qgen.errors import QgenError
 from qgen.figures import plain_svg
 from qgen.reports.html.charts import round_step
 from qgen.reports.html.images import inline_svg
-from qgen.reports.html.markup import Markup, element, join, plural, scroller
+from qgen.reports.html.markup import element, plural
+from qgen.reports.html.templates import fragment, part
 from qgen.reports.transpilation.circuit_svg import draw_gates, place_gates
 from qgen.transpilation.schedule import MICROSECONDS, alap_ends, device_instructions
 
@@ -44,9 +47,9 @@ def device_map(name: str, qubits: Collection[int], couplers: Collection[tuple[in
         with TemporaryDirectory() as folder, plain_svg(name):
             path = Path(folder) / "map.svg"
             draw_device(find_device(name), path, sorted(qubits), couplers)
-            return scroller(inline_svg(path.read_text(encoding="utf-8"), label, "map"), label)
+            return part("scroller", inline_svg(path.read_text(encoding="utf-8"), label, "map"), label)
     except QgenError as error:
-        return element("p", f"There is no map of {name}: {error}", class_="soft")
+        return part("note", f"There is no map of {name}: {error}")
 
 
 def circuit_drawing(circuit: QuantumCircuit) -> Markup:
@@ -58,11 +61,11 @@ def circuit_drawing(circuit: QuantumCircuit) -> Markup:
     bare = _without_empty(circuit)
     size = plural(bare.size(), "gate")
     if bare.size() > MAX_GATES:
-        return element("p", f"It has {size}; up to {MAX_GATES} are drawn.", class_="soft")
+        return part("note", f"It has {size}; up to {MAX_GATES} are drawn.")
     if not bare.size():
-        return element("p", "It has no gates.", class_="soft")
+        return part("note", "It has no gates.")
     label = f"The routed circuit of {size}, a wire for each physical qubit."
-    return scroller(draw_gates(place_gates(bare), label), label)
+    return part("scroller", draw_gates(place_gates(bare), label), label)
 
 
 def schedule_drawing(circuit: QuantumCircuit, name: str) -> Markup:
@@ -70,8 +73,8 @@ def schedule_drawing(circuit: QuantumCircuit, name: str) -> Markup:
     try:
         gates = timed_gates(circuit, find_device(name).target)
     except QgenError as error:
-        return element("p", f"There is no timeline: {error}", class_="soft")
-    return timeline(gates) if gates else element("p", "The device gives no times of its gates.", class_="soft")
+        return part("note", f"There is no timeline: {error}")
+    return timeline(gates) if gates else part("note", "The device gives no times of its gates.")
 
 
 def used_couplers(circuit: QuantumCircuit) -> set[tuple[int, int]]:
@@ -130,8 +133,8 @@ def timeline(gates: Sequence[TimedGate]) -> Markup:
     typical = median(gate.end - gate.start for gate in gates if len(gate.qubits) == widest)
     style = f"min-width:{_MIN_GATE * last / typical:.0f}px"
     drawing = element("svg", *content, width="100%", height=height, style=style, role="img", aria_label=label)
-    names = element("div", *(element("span", str(qubit)) for qubit in qubits), class_="names", aria_hidden="true")
-    return join((_legend(), element("div", names, scroller(drawing, label), class_="timeline")))
+    keys = [("one", "one-qubit gate"), ("two", "two-qubit gate")]
+    return fragment("qgen.reports.transpilation/timeline.html", keys=keys, qubits=qubits, drawing=drawing, label=label)
 
 
 def _without_empty(circuit: QuantumCircuit) -> QuantumCircuit:
@@ -141,11 +144,6 @@ def _without_empty(circuit: QuantumCircuit) -> QuantumCircuit:
         if instruction.operation.name not in _EMPTY:
             bare.append(instruction)
     return bare
-
-
-def _legend() -> Markup:
-    keys = (("one", "one-qubit gate"), ("two", "two-qubit gate"))
-    return element("ul", *(element("li", label, class_=kind) for kind, label in keys), class_="legend")
 
 
 def _grid_lines(rows: int) -> Iterator[Markup]:

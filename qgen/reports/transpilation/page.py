@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qgen.errors import QgenError
-from qgen.reports.html.document import asset, document
-from qgen.reports.html.markup import Markup, element, microseconds, percent, plural, signed, table, times
+from qgen.reports.html.markup import microseconds, percent, plural, signed, times
+from qgen.reports.html.templates import render
 from qgen.reports.transpilation.charts import PARTS, losses, success_chart
 from qgen.reports.transpilation.device_section import describe_result, device_section
 from qgen.reports.transpilation.result import DeviceReport, TranspilationReport
@@ -20,7 +20,6 @@ from qgen.transpilation import CircuitMetrics
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
-_PACKAGE = "qgen.reports.transpilation"
 _NONE: Mapping[str, QuantumCircuit] = MappingProxyType({})
 
 
@@ -47,51 +46,40 @@ def write_page(report: TranspilationReport, path: str | Path, circuits: Mapping[
 def page(report: TranspilationReport, circuits: Mapping[str, QuantumCircuit] = _NONE) -> str:
     """Return the page of `write_page` as text."""
     ranked = sorted(report.devices, key=lambda device: -device.best.metrics.success.total)
-    sections = (device_section(device, circuits.get(device.device), device is ranked[0]) for device in ranked)
-    main = element(
-        "main",
-        _answer(report, ranked),
-        _warnings(report),
-        element("h2", "Devices" if len(ranked) > 1 else "Success"),
-        _comparison(ranked),
-        element("h2", "Device by device" if len(ranked) > 1 else "In detail"),
-        *sections,
-        element("h2", "How the numbers are computed"),
-        element("section", Markup(asset("formulas.html", _PACKAGE)), class_="card"),
+    bound = plural(report.two_qubit_bound, "two-qubit gate")
+    return render(
+        "qgen.reports.transpilation/page.html",
+        circuit=report.circuit,
+        facts=(
+            plural(report.qubits, "qubit"),
+            plural(report.parameters, "open angle"),
+            f"{bound} where every qubit is coupled to every other",
+        ),
+        simulability=None if report.simulability is None else report.simulability.sentence.capitalize(),
+        best=_best(ranked),
+        warnings=[
+            warning if device.device in warning else f"{device.device}: {warning}"
+            for device in report.devices
+            for warning in device.warnings
+        ],
+        comparison=_comparison(ranked),
+        devices=[device_section(device, circuits.get(device.device), device is ranked[0]) for device in ranked],
     )
-    return document(f"{report.circuit}: transpilation report", _header(report), main, asset("report.css", _PACKAGE))
 
 
-def _header(report: TranspilationReport) -> Markup:
-    facts = (
-        plural(report.qubits, "qubit"),
-        plural(report.parameters, "open angle"),
-        f"{plural(report.two_qubit_bound, 'two-qubit gate')} where every qubit is coupled to every other",
-    )
-    lines = (element("p", "Transpilation report", class_="eyebrow"), element("h1", report.circuit))
-    said = "" if report.simulability is None else element("p", report.simulability.sentence.capitalize(), class_="soft")
-    return element("header", *lines, element("p", " · ".join(facts), class_="soft"), said)
-
-
-def _answer(report: TranspilationReport, ranked: Sequence[DeviceReport]) -> Markup:
+def _best(ranked: Sequence[DeviceReport]) -> Mapping[str, Any]:
+    """Return what is said of the best device."""
     best = ranked[0]
     metrics = best.best.metrics
-    success = element("strong", f"{percent(metrics.success.total)} of executions")
-    start = (
-        ("Run it on ", element("strong", best.device), ": ")
-        if len(ranked) > 1
-        else ("On ", element("strong", best.device), ", ")
-    )
     time = "" if metrics.duration_us is None else f" in {microseconds(metrics.duration_us)}"
-    gates = plural(metrics.two_qubit_gates, "two-qubit gate")
-    sentence = element("p", *start, success, f" should pass without an error, with {gates}{time}.")
-    reason = element("p", _versus(best, ranked[1]) if len(ranked) > 1 else f"{_loss(metrics)}.")
-    chosen = element(
-        "p", f"Chosen among {plural(len(best.candidates), 'candidate')}: {describe_result(best.best)}.", class_="soft"
-    )
-    return element(
-        "section", sentence, reason, chosen, element("dl", *_key_figures(best), class_="tiles"), class_="answer"
-    )
+    return {
+        "device": best.device,
+        "success": percent(metrics.success.total),
+        "gates_and_time": f"{plural(metrics.two_qubit_gates, 'two-qubit gate')}{time}",
+        "reason": _versus(best, ranked[1]) if len(ranked) > 1 else f"{_loss(metrics)}.",
+        "chosen": f"Chosen among {plural(len(best.candidates), 'candidate')}: {describe_result(best.best)}.",
+        "figures": _key_figures(best),
+    }
 
 
 def _loss(metrics: CircuitMetrics) -> str:
@@ -115,9 +103,9 @@ def _log(share: float) -> float:
     return math.log(max(share, 1e-300))
 
 
-def _key_figures(device: DeviceReport) -> Iterator[Markup]:
+def _key_figures(device: DeviceReport) -> tuple[tuple[str, str, str], ...]:
     metrics, default = device.best.metrics, device.default.metrics
-    rows = (
+    return (
         ("Success", percent(metrics.success.total), _loss(metrics)),
         (
             "Two-qubit gates",
@@ -131,20 +119,9 @@ def _key_figures(device: DeviceReport) -> Iterator[Markup]:
             f"level 3 reaches {percent(default.success.total)}",
         ),
     )
-    for name, value, note in rows:
-        yield element("div", element("dt", name), element("dd", value), element("dd", note))
 
 
-def _warnings(report: TranspilationReport) -> Markup:
-    items = [
-        element("li", warning if device.device in warning else f"{device.device}: {warning}")
-        for device in report.devices
-        for warning in device.warnings
-    ]
-    return element("ul", *items, class_="warnings", aria_label="Warnings") if items else Markup()
-
-
-def _comparison(ranked: Sequence[DeviceReport]) -> Markup:
+def _comparison(ranked: Sequence[DeviceReport]) -> Mapping[str, Any]:
     head = (
         "device",
         "success",
@@ -157,8 +134,8 @@ def _comparison(ranked: Sequence[DeviceReport]) -> Markup:
         "gain",
     )
     chart = success_chart([(device.device, device.best.metrics.success) for device in ranked])
-    rows = table("The best candidate on each device", head, map(_comparison_row, ranked))
-    return element("section", chart, rows, class_="card")
+    caption = "The best candidate on each device"
+    return {"chart": chart, "caption": caption, "head": head, "rows": map(_comparison_row, ranked)}
 
 
 def _comparison_row(device: DeviceReport) -> tuple[str | int, ...]:

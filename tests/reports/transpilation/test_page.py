@@ -14,7 +14,8 @@ from qiskit import QuantumCircuit, generate_preset_pass_manager
 
 from qgen.devices import open_device
 from qgen.errors import QgenError
-from qgen.reports.html.markup import element, percent, signed, table, times
+from qgen.reports.html.markup import element, percent, signed, times
+from qgen.reports.html.templates import part
 from qgen.reports.transpilation.charts import losses, strip_chart, success_chart
 from qgen.reports.transpilation.drawings import circuit_drawing, device_map, timed_gates, timeline
 from qgen.reports.transpilation.page import page, write_page
@@ -311,4 +312,4 @@ def test_text_is_escaped_and_markup_is_not() -> None:
     assert element("p", inner, 1.5, class_="x", hidden=True, title='"', lang=None) == (
         f'<p class="x" hidden title="&quot;">{inner}1.5</p>'
     )
-    assert "<td>a&lt;b</td>" in table("caption", ("one", "two"), [("x", "a<b")])
+    assert "<td>a&lt;b</td>" in part("table", "caption", ("one", "two"), [("x", "a<b")])
