@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
+# Importing all tests makes millions of objects that stay: to look through them for garbage is a quarter of the time.
+gc.disable()  # until the first test
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # there is a worker for each core: more threads would only wait for one another
     os.environ.update(dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"], "1"))
 
@@ -64,9 +67,9 @@ def _kernels(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         from compiled_kernels import compile_together
 
         compile_together(tmp_path_factory.getbasetemp().parent)
-    # What was imported stays until the end: to look through it for garbage takes half a second, again and again.
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # what was imported stays until the end
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before any fixture is set up

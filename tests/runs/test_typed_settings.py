@@ -41,7 +41,7 @@ def kinds_of_settings() -> list[type[Settings]]:
             yield each
             yield from below(each)
 
-    methods = [gradients._as_settings(method) for method in gradients._METHODS.values()]
+    methods = [gradients._as_settings(name) for name in gradients._METHODS]
     return list(dict.fromkeys([*below(Settings), *methods]))
 
 
