@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
-# Importing all tests makes millions of objects that stay: to look through them for garbage is a quarter of the time.
-gc.disable()  # until the first test
-
 if "PYTEST_XDIST_WORKER" in os.environ:  # there is a worker for each core: more threads would only wait for one another
     os.environ.update(dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"], "1"))
 
@@ -22,6 +19,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
+
+# Importing all tests makes millions of objects that stay: to look through them for garbage is a quarter of the time.
+gc.disable()  # until the first test
 
 if TYPE_CHECKING:
     from qgen.metrics.reference import Reference
