@@ -108,7 +108,10 @@ class BornGenerator:
     def sampling_info(self) -> Mapping[str, Any]:
         if self.drawn is None:
             return {"label": "one-pass", "words": "one pass of the decoder"}
-        return {"label": "one-circuit", "words": "one circuit, a shot an image", "image": "the shot of its number"}
+        image = "the shot of its number"
+        if "mitigation" in self.backend.facts():
+            image = "a string that was read, as often as without errors of reading (M3)"
+        return {"label": "one-circuit", "words": "one circuit, a shot an image", "image": image}
 
     @property
     def num_calls(self) -> int:

@@ -84,8 +84,8 @@ def test_what_cannot_be_drawn_is_said(file: Path) -> None:
         with pytest.raises(BackendError, match=what):
             executable.draw(*numbers, 3, 1)
 
-    mitigated = open_backend(f"noisy:{file}", mitigation="readout")
-    refused(mitigated.compile(circuit), "mitigation `readout` combines values, and mends no single shot: leave it out")
+    mitigated = open_backend(f"noisy:{file}", mitigation="readout+zne:1,3")
+    refused(mitigated.compile(circuit), "mitigation `readout.zne:1,3` extrapolates values, of which no bits are drawn")
     wide = ansatz("basic", qubits=11, layers=1)
     numbers = np.zeros(11), np.zeros(wide.num_weights)
     refused(open_backend(f"noisy:{file}").compile(wide), "draws the shots of 10 qubits at most, and 11 are read")

@@ -12,6 +12,7 @@ from small_runs import resume_small, train_config
 from qgen.backends.device.bound import BoundExecutable
 from qgen.costing import plan_sampling
 from qgen.errors import InputError
+from qgen.generators import image_seeds
 from qgen.randomness import derive
 from qgen.runs import Run, RunConfig, read_config
 from qgen.runs.building import build_generator
@@ -56,6 +57,19 @@ def test_all_images_are_shots_of_one_circuit(tmp_path: Path) -> None:
         torch.testing.assert_close(images, network(bits.float()))
     assert trained.generator.sample([]).shape == (0, 1, 8, 8)
     assert trained.generator.describe().circuits[0].ansatz == "iqp"
+
+
+def test_images_of_mended_shots_are_decoded_strings_that_were_read(tmp_path: Path) -> None:
+    run, _ = train_config(tmp_path / "run", small("iqp"))
+    trained = open_trained(run, {"name": "aer:fake_manila", "mitigation": "readout"})
+    samples = sample_run(trained, tmp_path / "grid.png", count=50, seed=3)
+    assert samples.facts["sampling"]["image"].startswith("a string that was read")
+    assert samples.facts["backend"]["mitigation"] == "readout"
+    seed = derive(image_seeds(3, 50)[0], "shots of all images")
+    unmended = open_trained(run, {"name": "aer:fake_manila"}).generator.network.prior.draw(50, seed)
+    mended = trained.generator.network.prior.draw(50, seed)
+    assert mended.shape == unmended.shape
+    assert {tuple(row) for row in mended.tolist()} <= {tuple(row) for row in unmended.tolist()}
 
 
 def test_images_on_hardware_are_one_job_that_costs_what_was_planned(

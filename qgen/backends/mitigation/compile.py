@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from qgen.backends.api import Backend, Executable
 from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.noisy_device import NoisyDevice, Placed
-from qgen.backends.mitigation.executable import MitigatedExecutable
+from qgen.backends.drawing import along_z
+from qgen.backends.mitigation.executable import MitigatedExecutable, Read
 from qgen.backends.mitigation.method import Mitigation
 from qgen.backends.mitigation.readout import Calibration, check_invertible, logical_confusion, without_readout
 from qgen.circuits import LayerCircuit
@@ -56,7 +57,19 @@ def compile_mitigated(
     if mitigation is None:
         return compile_part(circuit, Part(device.place(circuit), shots))
     parts = [compile_part(circuit, part) for part in _parts(circuit, device, mitigation, shots)]
-    return MitigatedExecutable(circuit, backend, mitigation, parts)
+    return MitigatedExecutable(circuit, backend, mitigation, parts, lambda: _read(circuit, device, shots, compile_part))
+
+
+def _read(
+    circuit: LayerCircuit,
+    device: NoisyDevice,
+    shots: int | None,
+    compile_part: Callable[[LayerCircuit, Part], DeviceExecutable],
+) -> Read:
+    """Compile a circuit with its errors of reading, all qubits read along Z."""
+    placed = device.place(whole := along_z(circuit))
+    check_invertible(placed)
+    return Read(compile_part(whole, Part(placed, shots)), logical_confusion(placed))
 
 
 def _parts(circuit: LayerCircuit, device: NoisyDevice, mitigation: Mitigation, shots: int | None) -> Iterator[Part]:

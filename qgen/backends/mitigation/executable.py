@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.routing import RoutedCircuit
 from qgen.backends.drawing import Bits
 from qgen.backends.mitigation.method import Mitigation
+from qgen.backends.mitigation.readout import MENDING, Calibration
+from qgen.backends.mitigation.shots import mend_shots
 from qgen.backends.parameters import Doubles
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError
@@ -24,6 +26,18 @@ from qgen.randomness import Streams
 from qgen.transpilation.folding import is_folded
 
 Columns = npt.NDArray[np.int64]
+
+
+class Read(NamedTuple):
+    """A circuit whose qubits are all read along Z, with the errors of that.
+
+    Attributes:
+        executable: the circuit.
+        confusion: of its qubits, (n, 2, 2); see `Calibration`.
+    """
+
+    executable: DeviceExecutable
+    confusion: Doubles
 
 
 class MitigatedExecutable(Executable):
@@ -37,13 +51,19 @@ class MitigatedExecutable(Executable):
         backend: that it was compiled for.
         mitigation: says what each part counts.
         parts: the circuit at each of the noise factors.
+        read: returns what bits are drawn from.
     """
 
     def __init__(
-        self, circuit: LayerCircuit, backend: Backend, mitigation: Mitigation, parts: Sequence[DeviceExecutable]
+        self,
+        circuit: LayerCircuit,
+        backend: Backend,
+        mitigation: Mitigation,
+        parts: Sequence[DeviceExecutable],
+        read: Callable[[], Read],
     ) -> None:
         super().__init__(circuit, backend)
-        self.mitigation, self.parts = mitigation, tuple(parts)
+        self.mitigation, self.parts, self._open = mitigation, tuple(parts), read
         self.draws = any(part.draws for part in parts)
         self.second_derivatives = all(part.second_derivatives for part in parts)
 
@@ -59,9 +79,15 @@ class MitigatedExecutable(Executable):
         return self._combined(lambda part, own: part.evaluate(batch, own), streams)
 
     def draw_rows(self, batch: Batch, shots: int, streams: Streams) -> Bits:
-        raise BackendError(
-            f"mitigation `{self.mitigation}` combines values, and mends no single shot: leave it out to draw bits"
-        )
+        if len(self.parts) > 1:
+            raise BackendError(
+                f"mitigation `{self.mitigation}` extrapolates values, of which no bits are drawn: take `readout` "
+                "alone, or leave it out"
+            )
+        read = self._read
+        bits = read.executable.draw_rows(batch, shots, streams)
+        errors, rngs = Calibration(read.confusion, shots).errors(streams), streams.generators(MENDING)
+        return np.array([mend_shots(*row) for row in zip(bits, errors, rngs, strict=True)])
 
     def evaluate_vjp(
         self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool], streams: Streams
@@ -90,6 +116,10 @@ class MitigatedExecutable(Executable):
             return reduce(torch.add, values)
 
         return ShiftForm(forms[-1].parameter_map, forms[-1].frequencies, evaluate)
+
+    @cached_property
+    def _read(self) -> Read:
+        return self._open()
 
     def _combined(self, call: Callable[[DeviceExecutable, Streams], torch.Tensor], streams: Streams) -> torch.Tensor:
         return reduce(torch.add, [coefficient * call(part, own) for coefficient, part, own in self._terms(streams)])

@@ -22,7 +22,8 @@ from qgen.randomness import Streams
 
 #: 1 - a - b below which a reading says next to nothing of a qubit, and its inversion is all noise.
 LEAST = 0.05
-CALIBRATION = 1 << 33  # beyond all numbers of bases and of readings: calibrations draw from streams of their own
+# Beyond all numbers of bases and of readings: calibrations, and what mends shots, draw from streams of their own.
+CALIBRATION, MENDING = 1 << 33, 1 << 35
 
 
 class Calibration:
@@ -39,11 +40,15 @@ class Calibration:
     def __init__(self, confusion: Doubles, shots: int) -> None:
         self._wrong, self._shots = confusion[:, [0, 1], [1, 0]], shots
 
-    def weights(self, streams: Streams) -> Doubles:
-        """Return what a reading of 0 and of 1 counts for each qubit and row, (N, n, 2): 1 and -1 without errors."""
+    def errors(self, streams: Streams) -> Doubles:
+        """Return the errors that each row finds of reading a prepared 0 and 1, (N, n, 2)."""
         rngs = streams.generators(CALIBRATION)
         found = np.array([rng.binomial(self._shots, self._wrong) for rng in rngs]).reshape(-1, *self._wrong.shape)
-        return reading_weights(found / self._shots)
+        return found / self._shots
+
+    def weights(self, streams: Streams) -> Doubles:
+        """Return what a reading of 0 and of 1 counts for each qubit and row, (N, n, 2): 1 and -1 without errors."""
+        return reading_weights(self.errors(streams))
 
 
 def reading_weights(errors: Doubles) -> Doubles:
