@@ -20,6 +20,10 @@ _COLOURS = 8
 _DASHES = (None, "7 4", "2 3", "9 3 2 3")
 #: Ratio of the largest to the smallest value beyond which the axis is logarithmic.
 _LOG_RATIO = 30
+#: Of marks of an axis that ends beyond.
+_UNITS = ((1e6, "\u202fM"), (1e3, "\u202fk"))
+#: Decimals for which the labels of the vertical axis have room.
+_MAX_DECIMALS = 5
 _SCALE = 1000  # width and height of the view box
 
 
@@ -156,8 +160,19 @@ class _Axis:
             low, high, value = math.log(low), math.log(high), math.log(max(value, low * 1e-3))
         return min(2.0, max(-1.0, (value - low) / (high - low)))
 
+    def label(self, mark: float) -> str:
+        """Format a mark with as many decimals as the step between marks has."""
+        step = self.marks[1] - self.marks[0] if len(self.marks) > 1 else self._ends[1]
+        largest = max(abs(self.marks[0]), abs(self.marks[-1]))
+        unit, sign = next(((unit, sign) for unit, sign in _UNITS if largest >= unit), (1.0, ""))
+        unit, sign = (0.01, "\u202f%") if self._percent else (unit, sign)
+        decimals = max(0, -math.floor(math.log10(step / unit) + 1e-9))
+        if self.logarithmic or decimals > _MAX_DECIMALS:
+            return self.text(mark)
+        return f"{mark / unit:z.{decimals}f}{sign if mark or self._percent else ''}".replace("-", "\u2212")
+
     def text(self, value: float) -> str:
-        """Format a value for the axis."""
+        """Format any value with three digits."""
         if self._percent:
             return f"{100 * value:.3g}\u202f%".replace("-", "\u2212")
         if value >= 1000:
@@ -171,7 +186,7 @@ def _y(axis: _Axis, value: float) -> float:
 
 def _heights(down: _Axis) -> Iterator[Markup]:
     for mark in down.marks:
-        yield element("text", down.text(mark), x=_LEFT - 8, y=_y(down, mark) + 4, text_anchor="end", class_="tick")
+        yield element("text", down.label(mark), x=_LEFT - 8, y=_y(down, mark) + 4, text_anchor="end", class_="tick")
 
 
 def _grid(right: _Axis, down: _Axis) -> Iterator[Markup]:
@@ -180,7 +195,7 @@ def _grid(right: _Axis, down: _Axis) -> Iterator[Markup]:
     for mark in right.marks:
         x, share = f"{100 * right.position(mark):.2f}%", right.position(mark)
         anchor = "start" if share < 0.04 else "end" if share > 0.96 else "middle"
-        yield element("text", right.text(mark), x=x, y=_HEIGHT - 4, text_anchor=anchor, class_="tick")
+        yield element("text", right.label(mark), x=x, y=_HEIGHT - 4, text_anchor=anchor, class_="tick")
 
 
 def _draw_line(line: Line, number: int, right: _Axis, down: _Axis) -> tuple[Markup, Markup]:

@@ -75,6 +75,21 @@ def test_an_end_below_zero_keeps_an_axis_logarithmic() -> None:
     assert steps[0] == pytest.approx(steps[1], abs=0.2)
 
 
+@pytest.mark.parametrize("percent", [False, True])
+def test_marks_differ_and_are_evenly_spaced_however_narrow_the_range(percent: bool, rng: np.random.Generator) -> None:
+    low = rng.uniform(0.9, 1.1) * 10.0 ** rng.uniform(-1, 0 if percent else 7)
+    ys = low * (1 + np.array([0, 10.0 ** rng.uniform(-3, -1)]))
+    chart = line_chart("height", [line("a", np.arange(1.0, 3.0), ys)], "images", percent=percent)
+    labels = re.findall(r'text-anchor="end" class="tick">([^<]*)</text>', chart.partition("</svg>")[0])
+    factors = {"": 1.0, "k": 1e3, "M": 1e6, "%": 0.01}
+    read = [(number, factors[unit]) for number, _, unit in (label.partition("\u202f") for label in labels)]
+    marks = np.array([float(number) * factor for number, factor in read])
+    assert len(set(labels)) == len(labels) >= 3
+    np.testing.assert_allclose(np.diff(marks), (marks[-1] - marks[0]) / (len(marks) - 1), rtol=1e-6)
+    assert marks[0] <= ys[0] * (1 + 1e-9)
+    assert marks[-1] >= ys[1] * (1 - 1e-9)
+
+
 def test_charts_side_by_side_have_the_same_axes() -> None:
     xs = np.arange(1.0, 4.0)
     low, high = line("a", xs, np.array([1.0, 2.0, 3.0])), line("a", xs, np.array([4.0, 5.0, 6.0]))
