@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import import_module
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -137,13 +137,7 @@ class Device:
     @cached_property
     def backend(self) -> Any:
         """The live backend, or the snapshot's `FakeBackendV2`, whose package takes a second to import."""
-        if self.machine is not None:
-            return self.machine
-        module = import_module(f"qiskit_ibm_runtime.fake_provider.backends.{self.city}")
-        kinds = [kind for kind in vars(module).values() if getattr(kind, "backend_name", None) == self.name]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # FakeNighthawk warns that it is no machine, as its note says
-            return kinds[0]()
+        return _fake_backend(self.name) if self.machine is None else self.machine
 
     @cached_property
     def target(self) -> Target:
@@ -152,7 +146,8 @@ class Device:
         Two-qubit gates that could not be calibrated (error 1) are left out: routing ignores errors, and one such gate
         turns a circuit's values into noise.
         """
-        return without_faulty_gates(self.backend.target)
+        given = _snapshot_target(self.name) if self.machine is None else self.machine.target
+        return without_faulty_gates(given)
 
     @cached_property
     def summary(self) -> DeviceSummary:
@@ -176,6 +171,21 @@ class Device:
             retired=self.machine_status.retired,
             note=self.machine_status.note,
         )
+
+
+def _fake_backend(name: str) -> Any:
+    module = import_module(f"qiskit_ibm_runtime.fake_provider.backends.{name.removeprefix(PREFIX)}")
+    kinds = [kind for kind in vars(module).values() if getattr(kind, "backend_name", None) == name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # FakeNighthawk warns that it is no machine, as its note says
+        return kinds[0]()
+
+
+@lru_cache(maxsize=32)
+def _snapshot_target(name: str) -> Target:
+    """Return a snapshot's gates, converted once in a process: of 156 qubits that takes tenths of a second."""
+    target: Target = _fake_backend(name).target
+    return target
 
 
 def without_faulty_gates(target: Target, leave_out: Collection[str] = ()) -> Target:

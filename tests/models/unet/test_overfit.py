@@ -14,13 +14,11 @@ from qgen.models import build_unet
 @pytest.mark.parametrize(
     ("preset", "variant"),
     [
-        ("unet", "paper"),
         ("1hq", "paper"),
-        ("full-hq", "paper"),
         ("quanvunet", "published"),
         *(
             pytest.param(preset, "paper", marks=pytest.mark.slow)
-            for preset in ("1fq", "7hq", "7fq", "full-fq", "quanvunet")
+            for preset in ("unet", "full-hq", "1fq", "7hq", "7fq", "full-fq", "quanvunet")
         ),
         *(pytest.param(preset, "published", marks=pytest.mark.slow) for preset in ("1hq", "full-hq")),
     ],
