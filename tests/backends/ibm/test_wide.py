@@ -20,11 +20,11 @@ from qgen.runs import read_config
 QUBITS, SHOTS = 100, 300
 
 
-def small_run(folder: Path) -> Path:
+def small_run(folder: Path, *changes: str) -> Path:
     """A run of the preset `iqp-digits` after two steps."""
     steps = ("training.steps=2", "model.encoder_steps=1", "training.batch=8", "data.limit=16", "training.decay=none")
     fewer = ("model.prior.strings=8", "model.prior.samples=8", "training.judged=0", "training.sample_every=null")
-    run, _ = train_config(folder / "run", read_config("iqp-digits", [*steps, *fewer]))
+    run, _ = train_config(folder / "run", read_config("iqp-digits", [*steps, *fewer, *changes]))
     return run.path
 
 
@@ -77,6 +77,22 @@ def test_1000_images_of_64_bits_are_one_job_of_at_most_3_seconds(
     assert plan["qpu_seconds"] <= 3
     (layer,) = plan["layers"]
     assert (layer["qubits"], layer["weights"]) == (64, "bound")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [64, 156])
+def test_1000_images_are_drawn_for_what_was_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: int) -> None:
+    path = small_run(tmp_path, f"model.bits={bits}")
+    with cloud(tmp_path, monkeypatch, "fake_fez") as server:
+        command = ["sample", str(path), "--backend", "ibm_fez", "--count", "1000", "--json"]
+        planned = CliRunner().invoke(app, [*command, "--dry-run"])
+        drawn = CliRunner().invoke(app, [*command, "--max-qpu-seconds", "3", "--yes"])
+        assert drawn.exit_code == 0, drawn.output
+        (job,) = server.ledger.jobs
+    plan, facts = json.loads(planned.stdout)["plan"], json.loads(drawn.stdout)
+    assert (job.circuits, job.executions) == (plan["circuits"], plan["executions"]) == (1, 1000)
+    assert job.seconds <= plan["qpu_seconds"] <= 3
+    assert (facts["images"], facts["circuits"]) == (1000, 1)
 
 
 @pytest.mark.slow
