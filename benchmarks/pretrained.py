@@ -19,7 +19,7 @@ import qgen
 ROOT = Path(__file__).parents[1]
 WEIGHTS = ROOT / "qgen" / "runs" / "weights"
 #: Presets whose weights come with qgen, and whether they are rounded: all together stay below 2 MB.
-ROUNDED = {"digits": True, "born-digits": False}
+ROUNDED = {"digits": True, "born-digits": False, "gan-quantum-g": True}
 LICENCE = "Apache-2.0, as qgen"
 
 
