@@ -45,7 +45,7 @@ def read(circuit: LayerCircuit, file: Path, numbers: tuple[npt.NDArray[np.float6
 @pytest.mark.parametrize(
     ("name", "shots"), [("aer", None), ("aer", 100), ("aer", 1), ("noisy", None), ("noisy", 100)], ids=str
 )
-@examples(4)
+@examples(2)
 @given(circuit=layer_circuits(most_qubits=3, most_gates=8), seed=st.integers(0, 2**31))
 def test_bits_have_a_device_s_errors(
     name: str, shots: int | None, circuit: LayerCircuit, seed: int, file: Path

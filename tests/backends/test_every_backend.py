@@ -122,7 +122,7 @@ def tolerance(circuit: LayerCircuit, inputs: torch.Tensor, weights: torch.Tensor
 
 
 @cases
-@examples(8)
+@examples(5)
 @given(circuit=layer_circuits(most_qubits=6), shape=shapes, seed=st.integers(0, 2**31))
 def test_values_are_those_of_qiskit(
     case: Case, circuit: LayerCircuit, shape: tuple[tuple[int, ...], tuple[int, ...]], seed: int
@@ -165,7 +165,7 @@ def test_gradients_are_differences_of_its_own_values(case: Case, name: str) -> N
 
 
 @cases
-@examples(4)
+@examples(2)
 @given(circuit=layer_circuits(most_qubits=5), seed=st.integers(0, 2**31))
 def test_bits_follow_the_probabilities(case: Case, circuit: LayerCircuit, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -98,7 +98,7 @@ def test_100_qubits_are_read_with_a_device_s_errors(name: str, rng: np.random.Ge
     """Fez's errors flip a bit in a hundred, on the average."""
     case = known(rng)
     certain = np.abs(case.ones - 0.5) > 0.5 - 1e-9
-    executable = open_backend(name, 20).compile(case.layer, case.angles)
+    executable = open_backend(name, 5).compile(case.layer, case.angles)
     bits = executable.draw(NOTHING, case.angles, 20, 1)
     assert 0 < np.abs(bits - case.ones)[:, certain].mean() < 0.05
     values = executable.expectations(NOTHING, case.angles, 1)
