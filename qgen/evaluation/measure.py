@@ -27,6 +27,7 @@ class Compared:
         usual_nearest: the same of real images that nothing was trained on, (M,).
         fulfilled: for each thing that may have been asked for, by name, whether each image is so, (N,): 1 or 0; NaN
             where it was not asked for. See `Requested`.
+        distances: Frechet distances of resampled images by their number, once they are computed: two metrics take them.
     """
 
     samples: Features
@@ -34,6 +35,7 @@ class Compared:
     nearest: Cloud
     usual_nearest: Cloud
     fulfilled: Mapping[str, Cloud] = field(default_factory=dict)
+    distances: dict[int, Cloud] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,8 @@ COPY_SHARE = 0.01
 
 def _fid(compared: Compared, _: Protocol, resampling: Resampling) -> Found:
     real, generated = compared.reference.features, compared.samples.features
-    drawn = list(_drawn(real, generated, resampling))
-    resampled = np.array([frechet(x, y) for x, y in drawn])
-    return Found(max(0.0, fid(real, generated)), resampled, {"resamples": len(drawn)})
+    resampled = _resampled_distances(compared, resampling)
+    return Found(max(0.0, fid(real, generated)), resampled, {"resamples": len(resampled)})
 
 
 def _fid_infinite(compared: Compared, _: Protocol, resampling: Resampling) -> Found | None:
@@ -43,10 +42,19 @@ def _fid_infinite(compared: Compared, _: Protocol, resampling: Resampling) -> Fo
     if min(len(real), len(generated)) < 4:
         return None
     value = 2 * frechet(real, generated) - _mean_of_halves(real, generated, HALVES)
-    drawn = _drawn(real, generated, resampling)
-    resampled = np.array([2 * frechet(x, y) - _mean_of_halves(x, y, 1) for x, y in drawn])
+    whole, drawn = _resampled_distances(compared, resampling), _drawn(real, generated, resampling)
+    halves = [_mean_of_halves(x, y, 1) for x, y in drawn]
+    resampled = 2 * whole - np.array(halves)
     few = min(len(real), len(generated)) // 2 <= real.shape[1]
     return Found(value, resampled, {"resamples": len(resampled), "extrapolated_below_features": few})
+
+
+def _resampled_distances(compared: Compared, resampling: Resampling) -> Cloud:
+    """Return Frechet distances of resampled images, (B,), computed once."""
+    if resampling.repeats not in compared.distances:
+        drawn = _drawn(compared.reference.features, compared.samples.features, resampling)
+        compared.distances[resampling.repeats] = np.array([frechet(x, y) for x, y in drawn])
+    return compared.distances[resampling.repeats]
 
 
 def _drawn(real: Cloud, generated: Cloud, resampling: Resampling) -> list[tuple[Cloud, Cloud]]:

@@ -83,7 +83,7 @@ def open_rotations(circuit: QuantumCircuit) -> int:
     return sum(any(getattr(angle, "parameters", ()) for angle in step.operation.params) for step in circuit.data)
 
 
-@examples(40)
+@examples(25)
 @given(
     circuit=circuits(),
     coupling=st.sampled_from(sorted(COUPLINGS)),
