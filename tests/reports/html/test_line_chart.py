@@ -80,7 +80,7 @@ def test_marks_differ_and_are_evenly_spaced_however_narrow_the_range(percent: bo
     low = rng.uniform(0.9, 1.1) * 10.0 ** rng.uniform(-1, 0 if percent else 7)
     ys = low * (1 + np.array([0, 10.0 ** rng.uniform(-3, -1)]))
     chart = line_chart("height", [line("a", np.arange(1.0, 3.0), ys)], "images", percent=percent)
-    labels = re.findall(r'text-anchor="end" class="tick">([^<]*)</text>', chart.partition("</svg>")[0])
+    labels = re.findall(r'text-anchor="end" class="tick">([^<]*)</text>', str(chart).partition("</svg>")[0])
     factors = {"": 1.0, "k": 1e3, "M": 1e6, "%": 0.01}
     read = [(number, factors[unit]) for number, _, unit in (label.partition("\u202f") for label in labels)]
     marks = np.array([float(number) * factor for number, factor in read])
@@ -122,7 +122,7 @@ def test_names_are_escaped_and_twelve_lines_differ() -> None:
 
 def test_dots_on_the_border_are_not_cut(rng: np.random.Generator) -> None:
     points = [LinePoint(x, 2.0, values=(1.0, 3.0)) for x in (0.0, float(rng.uniform(1, 9)))]
-    chart = line_chart("height", [Line("a", points)], "scale")
+    chart = str(line_chart("height", [Line("a", points)], "scale"))
     clipped = chart[chart.index('class="clip"') :].partition("</svg>")[0]
     assert 'class="line c0"' in clipped
     assert "dots" not in clipped
