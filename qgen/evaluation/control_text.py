@@ -17,6 +17,8 @@ ABOUT = (
     "Controls: the same seeds with the outputs of all circuits replaced by their mean, an observable and circuit at a "
     "time, and with each image given the outputs of another one."
 )
+#: Of a distance: a smaller change is told with its share.
+HARDLY = 0.05
 LIMITS = (
     "That results depend on circuits is no advantage over a classical network: for that, train one in their place (or "
     "none), with several seeds, and --compare."
@@ -72,10 +74,20 @@ def _of_samples(control: Control) -> str:
     count = len(control.evaluation.images)
     if found.verdict == "worse":
         of = "how the circuits' outputs vary" if control.name == "mean" else "what the circuits say of each image"
-        return f"{shown}: samples are worse without it, so they depend on {of}."
+        return f"{shown}: samples are worse without it, so they depend on {of}{_hardly(control)}."
     if found.verdict == "better":
-        return f"{shown}: samples are better without it; the circuits' outputs do harm here."
+        return f"{shown}: samples are better without it; the circuits' outputs do harm here{_hardly(control)}."
     return f"{shown}: the interval has 0 in it, so {count:,} images don't show that the circuits make them any better."
+
+
+def _hardly(control: Control) -> str:
+    """Return what makes clear that a difference is resolved and small all the same; else nothing."""
+    found = control.differences["fid"]
+    as_they_are = control.evaluation.results["fid"].samples.value - found.value
+    largest = max(abs(end) for end in found.interval)
+    if largest >= HARDLY * as_they_are:
+        return ""
+    return f", if hardly: the distance changes by at most {100 * largest / as_they_are:.2g} % of its value"
 
 
 def _of_trial(result: TrialResult, name: ControlName) -> str:

@@ -262,6 +262,19 @@ def test_what_is_claimed_follows_from_the_intervals(controlled, digits_reference
     assert all(each.paired for each in found.differences.values())
 
 
+@examples(30)
+@given(st.floats(0.01, 100), st.floats(-0.2, 0.2), st.floats(0.001, 0.1))
+def test_a_change_that_is_resolved_and_small_is_told_with_its_share(value: float, share: float, width: float) -> None:
+    change = Difference(share * value, Interval((share - width) * value, (share + width) * value), True, "worse")
+    after = SimpleNamespace(results={"fid": SimpleNamespace(samples=SimpleNamespace(value=(1 + share) * value))})
+    said = control_text._hardly(Control("mean", after, {"fid": change}, False))  # type: ignore[arg-type]
+    largest = abs(share) + width
+    if abs(largest - control_text.HARDLY) > 1e-9:
+        assert bool(said) == (largest < control_text.HARDLY)
+    if said:
+        assert float(said.split()[-5]) == pytest.approx(100 * largest, rel=0.06)  # it has two digits
+
+
 def test_json_and_page_have_the_controls(controlled, digits_reference, rng: np.random.Generator) -> None:
     good = digits_reference.whole.scaled(torch.from_numpy(digits_reference.control[-30:]))
     noise = torch.from_numpy(rng.uniform(-1, 1, good.shape)).float()
