@@ -29,7 +29,14 @@ ROW: dict[str, Any] = {
 
 
 def terminal(width: int) -> Console:
-    return Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None, legacy_windows=False)
+    """Return a terminal that can move its cursor, whatever the one is in which the tests run (TERM=dumb cannot)."""
+    options: Any = {
+        "force_terminal": True,
+        "color_system": None,
+        "legacy_windows": False,
+        "_environ": {"TERM": "xterm"},
+    }
+    return Console(file=io.StringIO(), width=width, **options)
 
 
 def written(console: Console) -> str:
