@@ -14,7 +14,7 @@ from effort import examples
 from hypothesis import given, reject
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit, generate_preset_pass_manager
-from qiskit.circuit import Gate, Parameter
+from qiskit.circuit import Gate, Parameter, ParameterVector
 from qiskit.circuit.library import CXGate, CZGate, RXGate, RZGate, SXGate, UGate, UnitaryGate
 from qiskit.primitives import StatevectorSampler
 from qiskit.providers.fake_provider import GenericBackendV2
@@ -24,6 +24,7 @@ from qiskit_aer import AerSimulator
 from qiskit_ibm_runtime.fake_provider import FakeBrisbane, FakeFez, FakeLagosV2, FakeManilaV2
 
 from qgen import LayerCircuit
+from qgen.backends import open_backend
 from qgen.backends.device.routing import RoutedCircuit, route
 from qgen.backends.measurement import Basis, Measurement, permute_probabilities, sample_bitstrings
 from qgen.circuits import ansatz
@@ -253,3 +254,25 @@ def test_what_the_transpiler_cannot_do_is_said_in_its_words() -> None:
         route(circuit, [], target_of([RZGate(ANGLE)], 2), [Basis("ZZ")])
     with pytest.raises(BackendError, match="Unable to translate"):
         route(QuantumCircuit(2), [], target_of([RZGate(ANGLE), CZGate()], 2), [Basis("XI")])
+
+
+@pytest.mark.parametrize("name", ["aer:fake_fez", "noisy:fake_fez", "aer:fake_london", "noisy:fake_london"])
+def test_a_circuit_is_compiled_again_whatever_its_global_phase(name: str, rng: np.random.Generator) -> None:
+    """P, CP and U gates leave weights and inputs in it, which each circuit has of its own, under the same names."""
+
+    def build() -> LayerCircuit:
+        x, w = ParameterVector("x", 2), ParameterVector("w", 4)
+        circuit = QuantumCircuit(2, global_phase=w[0] + coefficients[0] * w[1] - coefficients[1] * x[0])
+        circuit.h([0, 1])
+        circuit.p(w[0] + coefficients[2] * w[1], 0)
+        circuit.u(x[0], w[3], x[1] + w[0], 1)
+        circuit.cp(w[2], 0, 1)
+        circuit.h(0)
+        return LayerCircuit(circuit, x, w)
+
+    coefficients = rng.uniform(0.5, 2, 3)
+    inputs, weights = rng.uniform(-3, 3, (3, 2)), rng.uniform(-3, 3, 4)
+    exact = open_backend("reference").compile(build()).expectations(inputs, weights)
+    backend = open_backend(name, noise_scale=0.0)
+    for circuit in (build(), build()):
+        assert np.allclose(backend.compile(circuit).expectations(inputs, weights), exact, atol=1e-9)
