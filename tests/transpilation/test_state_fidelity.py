@@ -149,8 +149,10 @@ def test_open_angles_are_averaged(rng: np.random.Generator) -> None:
 
 
 DEVICES = ("fake_brisbane", "fake_torino", "fake_fez", "fake_kingston", "fake_boston", "fake_miami", "fake_guadalupe")
-#: How far a predicted part is from the simulated one, as a factor.
-CLOSE = 0.1
+#: By at most this factor a predicted loss is above the simulated one: see `qgen.reports.transpilation.simulation`.
+TOO_MIXED = 2.0
+#: A twentieth, and what is lost a second time (a loss of a loss), is left to the simulation's own means.
+CLOSE, SMALL = 0.05, 0.005
 
 
 def compare(rng: np.random.Generator, of: str, name: str) -> None:
@@ -166,9 +168,10 @@ def compare(rng: np.random.Generator, of: str, name: str) -> None:
             break
     measured = [final_layout(isa)[qubit] for qubit in support(circuit.observables)]
     found = predicted(isa, opened.target, measured)
-    simulated = simulated_fidelity(isa, opened.target, measured, random_angles(circuit, isa, seed, 4))
-    assert found.gates == pytest.approx(simulated.gates, rel=CLOSE)
-    assert found.idle == pytest.approx(simulated.idle, rel=CLOSE)
+    simulated = simulated_fidelity(isa, opened.target, measured, random_angles(circuit, isa, seed, 16))
+    for ours, wanted in ((found.gates, simulated.gates), (found.idle, simulated.idle)):
+        lost, least = -np.log(ours), -np.log(wanted)
+        assert (1 - CLOSE) * least - SMALL <= lost <= TOO_MIXED * least + SMALL
 
 
 def test_one_of_the_catalogue(rng: np.random.Generator) -> None:
