@@ -92,9 +92,9 @@ def _gate_errors(one: DeviceInstruction, rates: Sequence[Rates]) -> _GateErrors 
 
 def relaxed_fidelity(moments: BlochMoments, qubit: int, left: Relaxation) -> float:
     """Return what relaxation leaves of a state in which a qubit has these moments."""
-    (e1, e2), (_, x, y, z) = left, moments.square[qubit]
+    (e1, e2), (_, x, y, z) = left, moments.square(qubit)
     even = (1 + e1 + 2 * e2) + (1 - e1) * (x + y) + (1 + e1 - 2 * e2) * z
-    return min(1.0, even / 4 + (1 - e1) * moments.mean[qubit][3] / 2)
+    return min(1.0, even / 4 + (1 - e1) * moments.mean(qubit)[3] / 2)
 
 
 def entangled_fidelity(rates: Rates, seconds: float) -> float:

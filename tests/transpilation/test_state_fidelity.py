@@ -100,59 +100,95 @@ def test_what_cannot_reach_a_measured_qubit_does_not_count() -> None:
     assert predicted(circuit, target, []) == (1.0, 1.0)
 
 
+def followed(circuit: QuantumCircuit) -> BlochMoments:
+    moments = BlochMoments(range(circuit.num_qubits))
+    for step in circuit.data:
+        moments.apply(step.name, step.params, [circuit.find_bit(qubit).index for qubit in step.qubits])
+    return moments
+
+
+def bloch_vector(state: Statevector, qubit: int) -> list[float]:
+    return [state.expectation_value(Operator.from_label(label), [qubit]).real for label in "XYZ"]
+
+
 @given(st.data(), st.integers(1, 4))
 @examples(20)
 def test_moments_of_a_product_state_are_those_of_its_state(data: st.DataObject, gates: int) -> None:
-    moments, circuit = BlochMoments([0, 1]), QuantumCircuit(2)
+    circuit = QuantumCircuit(2)
     for _ in range(gates):
         for qubit in (0, 1):
             name = data.draw(st.sampled_from(["rz", "rx", "ry", "p", "sx", "x", "h", "s", "sxdg", "u"]))
             turns = data.draw(st.tuples(*[angles] * {"u": 3, "rz": 1, "rx": 1, "ry": 1, "p": 1}.get(name, 0)))
             getattr(circuit, name)(*turns, qubit)
     circuit.swap(0, 1)
-    for step in circuit.data:
-        moments.apply(step.name, step.params, [circuit.find_bit(qubit).index for qubit in step.qubits])
+    moments = followed(circuit)
     state = Statevector(circuit)
     for qubit in (0, 1):
-        wanted = [state.expectation_value(Operator.from_label(label), [qubit]).real for label in "XYZ"]
-        assert moments.mean[qubit][1:] == pytest.approx(wanted, abs=1e-9)
-        assert moments.square[qubit][1:] == pytest.approx(np.square(wanted), abs=1e-9)
+        wanted = bloch_vector(state, qubit)
+        assert moments.mean(qubit)[1:] == pytest.approx(wanted, abs=1e-9)
+        assert moments.square(qubit)[1:] == pytest.approx(np.square(wanted), abs=1e-9)
     assert moments.purity([0, 1]) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("name", ["cx", "cz", "ecr", "iswap", "rzz", "cry", "rxx"])
-def test_two_qubits_after_a_gate(name: str, rng: np.random.Generator) -> None:
-    """The first gate on two qubits is exact: they know nothing of each other before."""
-    circuit, moments = QuantumCircuit(2), BlochMoments([0, 1])
+@given(st.data(), st.integers(1, 6))
+@examples(20)
+def test_two_qubits_are_followed_as_they_are(data: st.DataObject, gates: int) -> None:
+    """Whatever a block of gates does, and undoes, as long as no third qubit comes in between."""
+    circuit = QuantumCircuit(2)
+    for _ in range(gates):
+        for qubit in (0, 1):
+            circuit.u(*(data.draw(angles) for _ in range(3)), qubit)
+        name = data.draw(st.sampled_from(["cx", "cz", "ecr", "iswap", "swap", "rzz", "cry", "rxx", "cu"]))
+        turns = [data.draw(angles) for _ in range({"rzz": 1, "cry": 1, "rxx": 1, "cu": 4}.get(name, 0))]
+        getattr(circuit, name)(*turns, *data.draw(st.permutations([0, 1])))
+    moments = followed(circuit)
+    state = Statevector(circuit)
+    for qubit in (0, 1):
+        wanted = bloch_vector(state, qubit)
+        assert moments.mean(qubit)[1:] == pytest.approx(wanted, abs=1e-9)
+        assert moments.square(qubit)[1:] == pytest.approx(np.square(wanted), abs=1e-9)
+    assert moments.purity([1, 0]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("open_gate", ["rz", "rzz"])
+def test_open_angles_are_averaged(open_gate: str, rng: np.random.Generator) -> None:
+    """A mean over eight equally spaced angles is exact for squares, which have frequencies up to two."""
+    free, circuit = Parameter("a"), QuantumCircuit(2)
     for qubit in (0, 1):
         circuit.u(*rng.uniform(-3, 3, 3), qubit)
-    getattr(circuit, name)(*rng.uniform(-3, 3, int(name in ("rzz", "cry", "rxx"))), 0, 1)
-    for step in circuit.data:
-        moments.apply(step.name, step.params, [circuit.find_bit(qubit).index for qubit in step.qubits])
-    for qubit in (0, 1):
-        state = Statevector(circuit)
-        wanted = [state.expectation_value(Operator.from_label(label), [qubit]).real for label in "XYZ"]
-        assert moments.mean[qubit][1:] == pytest.approx(wanted, abs=1e-9)
-
-
-def test_open_angles_are_averaged(rng: np.random.Generator) -> None:
-    free, circuit, moments = Parameter("a"), QuantumCircuit(1), BlochMoments([0])
+    circuit.cx(0, 1)
+    getattr(circuit, open_gate)(free, *([1] if open_gate == "rz" else [0, 1]))
     circuit.u(*rng.uniform(-3, 3, 3), 0)
-    circuit.rz(free, 0)
-    circuit.sx(0)
-    for step in circuit.data:
-        moments.apply(step.name, step.params, [0])
+    circuit.cx(1, 0)
+    moments = followed(circuit)
     states = [Statevector(circuit.assign_parameters([angle])) for angle in np.arange(8) * np.pi / 4]
-    values = np.array([[one.expectation_value(Operator.from_label(label)).real for label in "XYZ"] for one in states])
-    assert moments.mean[0][1:] == pytest.approx(values.mean(axis=0), abs=1e-9)
-    assert moments.square[0][1:] == pytest.approx((values**2).mean(axis=0), abs=1e-9)
+    for qubit in (0, 1):
+        values = np.array([bloch_vector(state, qubit) for state in states])
+        assert moments.mean(qubit)[1:] == pytest.approx(values.mean(axis=0), abs=1e-9)
+
+
+def test_squares_of_open_angles(rng: np.random.Generator) -> None:
+    """Where fixed gates that follow take Paulis to Paulis."""
+    free, circuit = Parameter("a"), QuantumCircuit(2)
+    for qubit in (0, 1):
+        circuit.u(*rng.uniform(-3, 3, 3), qubit)
+    circuit.cx(0, 1)
+    circuit.rz(free, 1)
+    circuit.sx(1)
+    circuit.cx(0, 1)
+    moments = followed(circuit)
+    states = [Statevector(circuit.assign_parameters([angle])) for angle in np.arange(8) * np.pi / 4]
+    for qubit in (0, 1):
+        values = np.array([bloch_vector(state, qubit) for state in states])
+        assert moments.square(qubit)[1:] == pytest.approx((values**2).mean(axis=0), abs=1e-9)
+    assert moments.purity([0, 1]) == pytest.approx(1)
 
 
 DEVICES = ("fake_brisbane", "fake_torino", "fake_fez", "fake_kingston", "fake_boston", "fake_miami", "fake_guadalupe")
-#: By at most this factor a predicted loss is above the simulated one: see `qgen.reports.transpilation.simulation`.
-TOO_MIXED = 2.0
-#: A twentieth, and what is lost a second time (a loss of a loss), is left to the simulation's own means.
-CLOSE, SMALL = 0.05, 0.005
+#: By at most this factor a predicted loss is above the simulated one, which has some settings of the angles only.
+TOO_LARGE = 1.25
+#: How far it may be below, as a factor, and beyond either.
+TOO_SMALL, SMALL = 0.95, 0.005
 
 
 def compare(rng: np.random.Generator, of: str, name: str) -> None:
@@ -171,7 +207,7 @@ def compare(rng: np.random.Generator, of: str, name: str) -> None:
     simulated = simulated_fidelity(isa, opened.target, measured, random_angles(circuit, isa, seed, 16))
     for ours, wanted in ((found.gates, simulated.gates), (found.idle, simulated.idle)):
         lost, least = -np.log(ours), -np.log(wanted)
-        assert (1 - CLOSE) * least - SMALL <= lost <= TOO_MIXED * least + SMALL
+        assert TOO_SMALL * least - SMALL <= lost <= TOO_LARGE * least + SMALL
 
 
 def test_one_of_the_catalogue(rng: np.random.Generator) -> None:

@@ -3,8 +3,9 @@
 A prediction (`predict_fidelity`) multiplies what single gates and waits leave of the state; the simulation runs the
 circuit. Both have the same model of errors. They differ as follows:
 
-- The prediction follows how mixed each qubit is without what qubits know of each other: after a gate that is undone
-  later it takes a qubit for more mixed than it is, and its losses for up to 3/2 to 2 times as large.
+- The prediction follows what two qubits know of each other only until one of them has a gate with a third: where a gate
+  is undone after that, it takes qubits for more mixed than they are. Over the catalogue of ansaetze it takes losses for
+  up to an eighth too large by this and the next point.
 - Losses of losses: with more and more gates the prediction falls to 0, while the simulation reaches the fidelity of the
   maximally mixed state, 2^-k on k qubits.
 - Only what can reach a measured qubit counts in the prediction; the simulation has the state of all qubits.
