@@ -1,87 +1,159 @@
-"""What the search gains over Qiskit's level 3, by ansatz and device: `python benchmarks/transpilation.py`.
+"""Circuits on devices by the search, by Qiskit and by other transpilers: `python benchmarks/transpilation.py`.
 
-Every search takes all levels and 20 seeds. Seconds are those of one search, in this process alone.
+All are judged by the same figures of the same snapshot, and checked: outcomes have the probabilities of the original.
+A transpiler that is not installed has no row; `peers/on_devices.py` says what to install.
 """
 
 from __future__ import annotations
 
-import time
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from harness.machine import machine
 from harness.tables import make_table, markdown, save
+from peers.on_devices import WAYS, measurements
 from qiskit import QuantumCircuit
-from qiskit.circuit import ParameterVector
+from qiskit.transpiler import Target
+from qiskit_aer import AerSimulator
 
-from qgen.circuits import LayerCircuit, ansatz
-from qgen.reports import DeviceReport, transpile_report
-from qgen.reports.transpilation.report import SEEDS
+from qgen.circuits import ansatz
+from qgen.circuits.observables import support
+from qgen.devices import open_device
+from qgen.transpilation import search
+from qgen.transpilation.circuit_metrics import compute_metrics
+from qgen.transpilation.relayout import final_layout
 
+Row = dict[str, Any]
 DEVICES = ("fake_brisbane", "fake_torino", "fake_fez", "fake_kingston", "fake_boston", "fake_miami")
-QUBITS, LAYERS, RING_LAYERS = 12, 3, 6
-ANSAETZE = ("hqconv", "fqconv", "hardware-efficient")
-HEAD = ("circuit", "device", "two-qubit gates", "level 3", "success", "level 3", "gain", "seconds")
+ANSAETZE = ("hqconv", "fqconv", "strongly-entangling", "hardware-efficient", "masked")
+QUBITS, LAYERS, SEEDS = 12, 3, 20
+HEAD = ("circuit", "device", "by", "two-qubit gates", "in layers", "success", "of the best of others", "CPU s")
+OURS = "qgen, "
+#: Largest difference of a probability to that of the original.
+SAME = 1e-8
 
 
-def ring() -> LayerCircuit:
-    """CNOTs in a ring of 12 qubits, six times, with a rotation of each qubit before: it fits a hexagon."""
-    weights = ParameterVector("w", QUBITS * RING_LAYERS)
-    circuit = QuantumCircuit(QUBITS)
-    for layer in range(RING_LAYERS):
-        for qubit in range(QUBITS):
-            circuit.ry(weights[QUBITS * layer + qubit], qubit)
-        for qubit in range(QUBITS):
-            circuit.cx(qubit, (qubit + 1) % QUBITS)
-    return LayerCircuit(circuit, [], weights)
+class Subject:
+    """An ansatz with measurements, and angles for it.
+
+    Args:
+        name: of the ansatz, with 12 qubits and 3 layers.
+    """
+
+    def __init__(self, name: str) -> None:
+        layer = ansatz(name, qubits=QUBITS, layers=LAYERS).conditional
+        read, angles = support(layer.observables), np.random.default_rng(0)
+        self.circuit = QuantumCircuit(QUBITS, len(read))
+        self.circuit.compose(layer.circuit, inplace=True)
+        self.circuit.measure(read, range(len(read)))
+        self.angles = {one: float(angles.uniform(0, 2 * np.pi)) for one in (*layer.inputs, *layer.weights)}
+        self.weights = set(layer.weights)
+
+    def bind(self, angles: str) -> QuantumCircuit:
+        """Return the circuit with its angles "open", "bound" as when sampling (inputs stay open), or "all bound"."""
+        numbers = {one: a for one, a in self.angles.items() if angles == "all bound" or one in self.weights}
+        return self.circuit if angles == "open" else self.circuit.assign_parameters(numbers)
+
+    def probabilities(self, circuit: QuantumCircuit) -> np.ndarray:
+        """Return those of the outcomes, with the angles that are open bound."""
+        left = {one: self.angles[one] for one in circuit.parameters}
+        bits = {bit: qubit for qubit, bit in measurements(circuit)}
+        used = sorted(
+            {circuit.find_bit(q).index for step in circuit.data for q in step.qubits if step.name != "barrier"}
+        )
+        small = QuantumCircuit(len(used))
+        for step in circuit.assign_parameters(left).data:
+            if step.name not in ("barrier", "measure"):
+                small.append(step.operation, [used.index(circuit.find_bit(qubit).index) for qubit in step.qubits])
+        small.save_probabilities([used.index(bits[bit]) for bit in sorted(bits)])
+        result = AerSimulator(method="statevector").run(small, shots=1).result()
+        return np.asarray(result.data()["probabilities"])
 
 
-def plain(name: str, device: DeviceReport, seconds: float) -> dict[str, Any]:
-    """One circuit on one device, as plain values."""
-    best, default = device.best, device.default
-    parts = {part: getattr(best.metrics.success, part) for part in ("gates", "readout", "idle", "total")}
-    return {
-        "circuit": name,
-        "device": device.device,
-        "calibrated": device.calibrated and device.calibrated.date().isoformat(),
-        "two_qubit_gates": best.metrics.two_qubit_gates,
-        "two_qubit_gates_level_3": default.metrics.two_qubit_gates,
-        "duration_us": best.metrics.duration_us,
-        "success": parts,
-        "success_level_3": default.metrics.success.total,
-        "gain": device.gain,
-        "joined": best.options.merge_rotations,
-        "moved": best.moved,
-        "layout": best.layout,
-        "seconds": seconds,
+def searched(circuit: QuantumCircuit, target: Target, seeds: int) -> list[QuantumCircuit]:
+    """Return what the search finds best, with measurements."""
+    bare = circuit.remove_final_measurements(inplace=False)
+    read = [qubit for qubit, _ in sorted(measurements(circuit), key=lambda pair: pair[1])]
+    isa = search(bare, target, seeds=range(seeds), measured=read)[0].isa
+    ends, found = final_layout(isa), QuantumCircuit(isa.num_qubits, len(read))
+    found.compose(isa, inplace=True)
+    found.measure([ends[qubit] for qubit in read], range(len(read)))
+    return [found]
+
+
+def cpu_seconds() -> float:
+    """Return those of this process and of those that it started and that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def judge(circuit: QuantumCircuit, target: Target) -> Row:
+    """Return the figures of a circuit on a device."""
+    bare = circuit.copy_empty_like()
+    for step in circuit.data:
+        if step.name not in ("barrier", "measure"):
+            bare.append(step)
+    metrics = compute_metrics(bare, target, [qubit for qubit, _ in measurements(circuit)])
+    success = {part: getattr(metrics.success, part) for part in ("gates", "readout", "idle", "total")}
+    gates, layers = metrics.two_qubit_gates, metrics.two_qubit_depth
+    return {"two_qubit_gates": gates, "two_qubit_depth": layers, "depth": metrics.depth, "success": success}
+
+
+def measure(subject: Subject, target: Target, seeds: int) -> Iterator[Row]:
+    """Yield a row for each way that is installed: the best of its circuits."""
+    ours: dict[str, tuple[str, Callable[[QuantumCircuit, Target], list[QuantumCircuit]]]] = {
+        OURS + angles: (angles, lambda circuit, target: searched(circuit, target, seeds))
+        for angles in ("open", "bound")
     }
+    wanted = subject.probabilities(subject.circuit)
+    for name, (angles, way) in (WAYS | ours).items():
+        began = cpu_seconds()
+        try:
+            circuits = way(subject.bind(angles), target)
+        except ImportError as missing:
+            typer.echo(f"{name}: {missing.name} is not installed")
+            continue
+        seconds = cpu_seconds() - began
+        best = max(circuits, key=lambda circuit: judge(circuit, target)["success"]["total"])
+        difference = float(abs(subject.probabilities(best) - wanted).max())
+        if difference > SAME:
+            typer.echo(f"{name}: a probability is off by {difference:.1e}: another circuit, and no row")
+            continue
+        yield {"by": name, **judge(best, target), "cpu_seconds": seconds, "difference": difference}
 
 
-def cells(row: dict[str, Any]) -> tuple[str, ...]:
+def cells(row: Row) -> tuple[str, ...]:
     """A row for people."""
-    gates = f"{row['two_qubit_gates']}", f"{row['two_qubit_gates_level_3']}"
-    success = f"{row['success']['total']:.3g}", f"{row['success_level_3']:.3g}", f"{row['gain']:.2f}x"
-    return (row["circuit"], row["device"], *gates, *success, f"{row['seconds']:.0f}")
+    gain = f"{row['gain']:.2f}x" if row["by"].startswith(OURS) else ""
+    figures = f"{row['two_qubit_gates']}", f"{row['two_qubit_depth']}", f"{row['success']['total']:.3g}", gain
+    return (row["circuit"], row["device"], row["by"], *figures, f"{row['cpu_seconds']:.0f}")
 
 
 def main(
     out: Annotated[Path, typer.Option(help="The results, without ending.")] = Path("benchmarks/results/transpilation"),
+    name: Annotated[list[str], typer.Option("--ansatz", help="An ansatz; several times for several.")] = list(ANSAETZE),  # noqa: B006
     device: Annotated[list[str], typer.Option(help="A device; several times for several.")] = list(DEVICES),  # noqa: B006
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds of the transpiler.")] = SEEDS,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of the search.")] = SEEDS,
 ) -> None:
     """Measure every circuit on every device."""
-    circuits = {name: ansatz(name, qubits=QUBITS, layers=LAYERS) for name in ANSAETZE} | {"ring": ring()}
-    rows, table = [], make_table("", HEAD, labels=2)
-    for name, circuit in circuits.items():
+    rows, table = [], make_table("", HEAD, labels=3)
+    for one in name:
+        subject = Subject(one)
         for snapshot in device:
-            began = time.perf_counter()
-            report = transpile_report(circuit, [snapshot], seeds=seeds)
-            rows.append(plain(name, report.devices[0], time.perf_counter() - began))
-            table.add_row(*cells(rows[-1]))
-            typer.echo("  ".join(cells(rows[-1])))
-    save({"machine": machine(1), "qubits": QUBITS, "layers": LAYERS, "seeds": seeds, "rows": rows}, out)
-    out.with_suffix(".md").write_text(markdown(table))
+            target = open_device(snapshot).target
+            found = [{"circuit": one, "device": snapshot, **row} for row in measure(subject, target, seeds)]
+            others = max(row["success"]["total"] for row in found if not row["by"].startswith(OURS))
+            for row in found:
+                row["gain"] = row["success"]["total"] / others
+                table.add_row(*cells(row))
+                typer.echo("  ".join(cells(row)))
+            rows += found
+            save({"machine": machine(1), "qubits": QUBITS, "layers": LAYERS, "seeds": seeds, "rows": rows}, out)
+    out.with_suffix(".md").write_text(markdown(table), encoding="utf-8")
 
 
 if __name__ == "__main__":
