@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -13,7 +12,7 @@ from qgen.errors import ConfigError, QgenError
 from qgen.runs.config import RunConfig
 from qgen.runs.config_files import changed_keys, read_config
 from qgen.runs.folder import HOME, Run
-from qgen.runs.rows import EvaluationValues, last_evaluation, read_rows
+from qgen.runs.rows import EvaluationValues, last_evaluation, numbers, read_rows
 from qgen.runs.shipped import preset_names
 
 #: What is better where it is larger, of the values that a run notes of itself.
@@ -177,7 +176,7 @@ def curves(run: Run) -> dict[str, list[tuple[int, float]]]:
     found: dict[str, list[tuple[int, float]]] = {}
     for path in (run.metrics, run.quality):
         for row in read_rows(path):
-            for name, value in _numbers(row).items():
+            for name, value in numbers(row).items():
                 found.setdefault(name, []).append((int(row["step"]), value))
     return found
 
@@ -210,19 +209,7 @@ def _presets() -> dict[str, dict[str, Any]]:
 
 def _last_numbers(path: Path) -> dict[str, float]:
     rows = read_rows(path)
-    return _numbers(rows[-1]) if rows else {}
-
-
-def _numbers(row: Mapping[str, Any]) -> dict[str, float]:
-    """Return what a row says of the model: numbers, without its place and what counts images."""
-    return dict(_number_items(row))
-
-
-def _number_items(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    for name, value in row.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if number and name not in ("step", "images", "seen"):
-            yield name, value
+    return numbers(rows[-1]) if rows else {}
 
 
 def _at(plain: Any, key: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,16 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         if isinstance(row, dict) and "step" in row:
             rows.append(row)
     return rows
+
+
+def numbers(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return what a row says of the model: finite numbers, without its place and what counts images."""
+
+    def tells(name: str, value: object) -> bool:
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return number and name not in ("step", "images", "seen")
+
+    return {name: value for name, value in row.items() if tells(name, value)}
 
 
 @dataclass(frozen=True)

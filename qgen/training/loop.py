@@ -32,7 +32,7 @@ from qgen.training.centring import BATCHES, branch_means
 from qgen.training.checkpointing import CheckpointThrottle
 from qgen.training.ema import MovingAverage, averaged_estimates
 from qgen.training.encoding import Codes, encode_images, fits
-from qgen.training.evaluation import SampleEvaluator, quality_line
+from qgen.training.evaluation import SampleEvaluator
 from qgen.training.fabric import Fabric
 from qgen.training.interrupt import StopRequest
 from qgen.training.memory import check_batch, check_step, switch_checkpointing_on, weights_kept
@@ -315,9 +315,10 @@ class Trainer:
                 row |= self.evaluator.evaluate(drawn[:num_eval_samples])
                 metrics.cut(self.run.quality, done - 1)  # a crash may have come before the picture
                 metrics.append(self.run.quality, row)
-                report.message(quality_line(row))
+                report.quality(row)
             if shown:
                 save_samples(drawn[:shown], self.run.grid(done), self.images)
+                report.picture(done, self.run.grid(done))
 
     def restore(self) -> int:
         """Restore the last checkpoint, if there is one; return its step.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
 from qgen.progress import ProgressCallback, progress_bars
+from qgen.training.evaluation import quality_line
 from qgen.training.metrics import Row
 
 
@@ -26,6 +28,13 @@ class Report:
 
     def row(self, row: Row) -> None:
         """Show a row of metrics."""
+
+    def quality(self, row: Row) -> None:
+        """Show how good samples are: a row of quality.jsonl."""
+        self.message(quality_line(row))
+
+    def picture(self, step: int, grid: Path) -> None:
+        """Show the PNG file of the samples after `step` steps."""
 
     def message(self, line: str) -> None:
         """Show a message of one line."""

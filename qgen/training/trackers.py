@@ -1,4 +1,4 @@
-"""Experiment trackers that get the metrics of a training too, if wanted: TensorBoard, Weights & Biases."""
+"""Experiment trackers that get the metrics and samples of a training too, if wanted: TensorBoard, Weights & Biases."""
 
 from __future__ import annotations
 
@@ -11,20 +11,26 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
+from PIL import Image
+
 from qgen import storage
 from qgen.errors import RunError
 from qgen.extras import install_command
 from qgen.progress import ProgressCallback
 from qgen.runs.folder import Run, writing
+from qgen.runs.rows import numbers
 from qgen.training.metrics import Row
 from qgen.training.report import Report
 
 #: Project of Weights & Biases, unless its own variable WANDB_PROJECT names one.
 PROJECT = "qgen"
+#: Name of the grids of samples.
+SAMPLES = "samples"
 
 
 class _TrackedReport(Report):
-    """Gives the metrics to a tracker, and shows progress as another report does."""
+    """Gives metrics and grids of samples to a tracker, and shows progress as another report does."""
 
     def __init__(self, beside: Report) -> None:
         self._beside = beside
@@ -35,7 +41,11 @@ class _TrackedReport(Report):
 
     @abstractmethod
     def _write(self, values: Row, step: int) -> None:
-        """Write the metrics after a step."""
+        """Write metrics after a step."""
+
+    @abstractmethod
+    def _draw(self, grid: Path, step: int) -> None:
+        """Copy a PNG file of samples after a step."""
 
     @abstractmethod
     def _close(self, failed: bool) -> None:
@@ -59,6 +69,14 @@ class _TrackedReport(Report):
         self._write({name: value for name, value in row.items() if name != "step"}, int(row["step"]))
         self._beside.row(row)
 
+    def quality(self, row: Row) -> None:
+        self._write(numbers(row), int(row["step"]))
+        self._beside.quality(row)
+
+    def picture(self, step: int, grid: Path) -> None:
+        self._draw(grid, step)
+        self._beside.picture(step, grid)
+
     def message(self, line: str) -> None:
         self._beside.message(line)
 
@@ -67,7 +85,7 @@ class _TrackedReport(Report):
 
 
 class TensorBoardReport(_TrackedReport):
-    """Writes the metrics for TensorBoard too.
+    """Writes the metrics and the grids of samples for TensorBoard too.
 
     Args:
         folder: for its files.
@@ -92,12 +110,16 @@ class TensorBoardReport(_TrackedReport):
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
+    def _draw(self, grid: Path, step: int) -> None:
+        with Image.open(grid) as picture:
+            self._writer.add_image(SAMPLES, np.asarray(picture.convert("RGB")), step, dataformats="HWC")
+
     def _close(self, failed: bool) -> None:
         self._writer.close()
 
 
 class WandbReport(_TrackedReport):
-    """Gives the metrics and the settings to Weights & Biases too, whose own variables (WANDB_MODE, ...) say how.
+    """Gives metrics, samples and settings to Weights & Biases too, whose own variables (WANDB_MODE, ...) say how.
 
     A run that goes on is the same run there: its identifier lies beside the files that the library keeps in the run's
     folder. Rows that it has already are sent again with the same values, and it keeps the first.
@@ -136,6 +158,9 @@ class WandbReport(_TrackedReport):
 
     def _write(self, values: Row, step: int) -> None:
         self._tracked.log(values, step=step)
+
+    def _draw(self, grid: Path, step: int) -> None:
+        self._tracked.log({SAMPLES: self._library.Image(str(grid))}, step=step)
 
     def _close(self, failed: bool) -> None:
         self._tracked.finish(exit_code=int(failed))

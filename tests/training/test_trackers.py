@@ -1,7 +1,8 @@
-"""Weights & Biases, on a stand-in of its library: it gets what metrics.jsonl has, as one run, and nothing unasked."""
+"""Trackers get what a run notes of itself, as one run, and nothing unasked: TensorBoard; a stand-in of W&B's."""
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from PIL import Image, ImageChops
 from small_runs import SMALL
 from typer.testing import CliRunner
 
@@ -26,15 +28,16 @@ UsageError.__module__ = "wandb.errors.errors"
 
 
 class Wandb(ModuleType):
-    """Runs by identifier, as the service keeps them: the first values of a step stay."""
+    """Runs by identifier, as the service keeps them: of a step the first value of a name stays."""
 
     def __init__(self) -> None:
         super().__init__("wandb")
         self.inits: list[dict[str, Any]] = []
-        self.rows: dict[str, dict[int, dict[str, float]]] = {}
+        self.rows: dict[str, dict[int, dict[str, Any]]] = {}
         self.ends: list[int] = []
         self.account = True
         self.Settings = SimpleNamespace
+        self.Image = Path
 
     def init(self, **options: Any) -> Any:
         if not self.account:
@@ -43,8 +46,9 @@ class Wandb(ModuleType):
         self.inits.append(options)
         rows = self.rows.setdefault(options["id"], {})
 
-        def log(values: dict[str, float], step: int) -> None:
-            rows.setdefault(step, values)
+        def log(values: dict[str, Any], step: int) -> None:
+            assert step >= max(rows, default=0)  # the library drops what comes late
+            rows[step] = values | rows.get(step, {})
 
         return SimpleNamespace(log=log, finish=lambda exit_code: self.ends.append(exit_code))
 
@@ -73,8 +77,31 @@ def test_it_gets_the_metrics_and_a_run_that_goes_on_is_the_same(wandb: Wandb, tm
     assert first["id"] == second["id"]
     assert second["config"] == qgen.load(folder).config.plain()
     rows = [{**values, "step": step} for step, values in wandb.rows[first["id"]].items()]
+    assert [row.pop("samples") for row in rows] == [folder / f"samples/step-{step:08}.png" for step in (3, 5)]
     assert rows == qgen.load(folder).metrics
     assert wandb.ends == [0, 0]
+
+
+def test_trackers_get_each_grid_of_samples_and_how_good_they_are(wandb: Wandb, tmp_path: Path) -> None:
+    """TensorBoard's files are read by its own reader; the figures are those of quality.jsonl."""
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    changes = ("training.sample_every=2", "training.judged=4", "training.log_every=3", "training.steps=4")
+    given = [word for change in changes for word in ("--set", change)]
+    result = train(*SETS, *given, "--out", str(tmp_path / "run"), "--wandb", "--tensorboard")
+    assert result.exit_code == 0, result.output
+    run = qgen.load(tmp_path / "run")
+    events = accumulator.EventAccumulator(str(run.path / "tensorboard")).Reload()
+    quality = [json.loads(line) for line in (run.path / "quality.jsonl").read_text().splitlines()]
+    (rows,) = wandb.rows.values()
+    assert [row["step"] for row in quality] == [event.step for event in events.Images("samples")] == [2, 4]
+    for row, event in zip(quality, events.Images("samples"), strict=True):
+        grid = run.path / f"samples/step-{row['step']:08}.png"
+        assert rows[row["step"]]["samples"] == grid
+        assert rows[row["step"]]["frechet"] == row["frechet"]
+        with Image.open(grid) as drawn, Image.open(io.BytesIO(event.encoded_image_string)) as shown:
+            assert ImageChops.difference(drawn.convert("RGB"), shown.convert("RGB")).getbbox() is None
+    assert [event.value for event in events.Scalars("frechet")] == pytest.approx([row["frechet"] for row in quality])
+    assert [event.step for event in events.Scalars("loss")] == [3, 4]
 
 
 def test_two_runs_are_two_and_the_project_is_the_users(
