@@ -61,10 +61,10 @@ class Bar:
 
 
 def make_console(quiet: bool = False) -> Console:
-    """Return a console that prints names literally, `[x]` and `:x:` too; a quiet one prints nothing."""
-    from rich.console import Console
+    """Return a console; a quiet one prints nothing."""
+    from qgen.console import LiteralConsole
 
-    return Console(highlight=False, markup=False, emoji=False, quiet=quiet)
+    return LiteralConsole(quiet=quiet)
 
 
 @contextmanager

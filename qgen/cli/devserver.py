@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qgen.cli.output import print_note
 from qgen.errors import ConfigError, InputError
 from qgen.interrupts import leave_signals_to_child
 
@@ -97,10 +98,7 @@ def _print(server: DevServer, as_json: bool) -> None:
         typer.echo(json.dumps({"url": server.url, "devices": server.devices, "environment": environment}))
     else:
         typer.echo("\n".join(f"export {name}={shlex.quote(value)}" for name, value in environment.items()))
-        typer.echo(
-            f"{', '.join(server.devices)} at {server.url}, until Ctrl-C; ledger: {server.url}/devserver/ledger",
-            err=True,
-        )
+        print_note(f"{', '.join(server.devices)} at {server.url}, until Ctrl-C; ledger: {server.url}/devserver/ledger")
     sys.stdout.flush()
 
 

@@ -26,7 +26,7 @@ from qgen.cli import (
     transpile,
 )
 from qgen.cli.option_groups import flatten_groups
-from qgen.cli.output import print_error
+from qgen.cli.output import NoteFormatter, on_terminal, print_error
 from qgen.errors import QgenError, SettingsError, user_message
 from qgen.figures import note_command
 from qgen.launchers import ALONE, Place, find_place
@@ -40,6 +40,8 @@ class _ErrorBoundary(TyperGroup):
         """Note the command, for the metadata of figures; with --json nothing is logged but errors."""
         words = list(sys.argv[1:] if args is None else args)
         note_command(shlex.join(["qgen", *words]))
+        if logging.lastResort is not None:  # where nobody else shows what is logged
+            logging.lastResort.setFormatter(NoteFormatter())
         logger = logging.getLogger("qgen")
         before = logger.level
         if "--json" in words:
@@ -58,10 +60,18 @@ class _ErrorBoundary(TyperGroup):
         except BaseException as error:
             line = None if ctx.params["debug"] else user_message(error)
             if line is None:
+                _keep_words(error)
                 raise
             for each in error.lines if isinstance(error, SettingsError) else (line,):
                 _say(each)
             raise typer.Exit(1) from error
+
+
+def _keep_words(error: BaseException) -> None:
+    """Make what typer is to show of wrong usage, which it does by this method, fit for a terminal."""
+    if hasattr(error, "format_message"):
+        said = on_terminal(f"Error: {error.format_message()}").removeprefix("Error: ")
+        vars(error)["format_message"] = lambda: said
 
 
 def _say(line: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -21,10 +22,10 @@ _MAX_LENGTH = 2000
 
 
 def make_console(stderr: bool = False) -> Console:
-    """Return a console that prints names literally: `[x]` is no markup, and `:x:` no emoji."""
-    from rich.console import Console
+    """Return the console of a command."""
+    from qgen.console import LiteralConsole
 
-    return Console(highlight=False, markup=False, emoji=False, stderr=stderr)
+    return LiteralConsole(stderr=stderr)
 
 
 def print_json(value: object) -> None:
@@ -50,8 +51,29 @@ def print_error(message: str) -> None:
     line = " ".join(message.split())
     line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
     cut = f"{line[:_MAX_LENGTH]}... ({len(line):,} characters)" if len(line) > _MAX_LENGTH else line
-    with suppress(OSError):  # nobody can be told; the exit code says that it failed
-        sys.stderr.write(f"qgen: {cut}\n")
+    print_note(f"qgen: {cut}")
+
+
+def print_note(line: str) -> None:
+    """Print a line on the standard error."""
+    with suppress(OSError):  # nobody can be told; of an error, the exit code says it
+        sys.stderr.write(f"{on_terminal(line)}\n")
+
+
+class NoteFormatter(logging.Formatter):
+    """Formats what is logged as a note."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return on_terminal(super().format(record))
+
+
+def on_terminal(line: str) -> str:
+    """Return a line for the standard error; what takes long to import is imported for a terminal only."""
+    if not sys.stderr.isatty():
+        return line
+    from qgen import console
+
+    return console.on_terminal(line, sys.stderr)
 
 
 def check_outputs(*paths: Path | None, makes_folders: bool = False) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qgen.cli.output import print_note
+
 if TYPE_CHECKING:
     from qgen.runs import Run
 
@@ -28,5 +30,5 @@ def named_run(given: Path | None) -> Run:
 
     run = find_run(given)
     if hides_pretrained(given, run.preset):
-        typer.echo(f"{given} is a run here, {run.path}; the weights that come with qgen are {SCHEME}{given}", err=True)
+        print_note(f"{given} is a run here, {run.path}; the weights that come with qgen are {SCHEME}{given}")
     return run
