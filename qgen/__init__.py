@@ -26,6 +26,7 @@ else:
         "QuantumLayer": "qgen.nn",
         "QuantumProbabilities": "qgen.nn",
     }
+    __all__ = ["QgenError", *_HOME]
 
     def __getattr__(name: str) -> object:
         from importlib import import_module

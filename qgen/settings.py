@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar, Self, get_args
@@ -24,6 +24,8 @@ from qgen.errors import SettingsError, short_repr
 from qgen.yaml_values import coerce, is_union, mixed_up, takes_any_key
 
 _MAX_SHOWN = 100
+#: Keys that a message suggests, at most.
+_MAX_MEANT = 3
 #: What YAML calls what pydantic has Python's names for, by the type of the error.
 _WORDS = {
     "tuple_type": "input should be a list, as [1, 2]",
@@ -135,10 +137,7 @@ def _lines(cls: type[BaseModel], error: ValidationError) -> list[str]:
         path, groups = _resolve(cls, [str(part) for part in problem["loc"]])
         name = ".".join(path) or "the settings"
         if problem["type"] == "extra_forbidden":
-            known = sorted({key for group in groups for key in group.model_fields})
-            near = get_close_matches(path[-1], known, 1, cutoff=0.5)
-            hint = f" Did you mean `{'.'.join([*path[:-1], near[0]])}`?" if near else f" Known: {', '.join(known)}."
-            lines.append(f"unknown key `{name}`.{hint}")
+            lines.append(f"unknown key `{name}`. {_hint(path, groups)}")
         elif problem["type"] == "union_tag_invalid":
             given, known = problem["ctx"]["tag"], problem["ctx"]["expected_tags"]
             lines.append(f"`{name}.kind`: input should be {known.replace(', ', ' or ')} (given: {given!r})")
@@ -154,6 +153,28 @@ def _lines(cls: type[BaseModel], error: ValidationError) -> list[str]:
             else:
                 lines.append(f"{earlier if path else ''}{message}{given if path else ''}")
     return lines
+
+
+def _hint(path: Sequence[str], groups: Sequence[type[BaseModel]]) -> str:
+    """Return what an unknown key may have meant: one of its name further down, a near name, or one of its words."""
+    known = sorted({key for group in groups for key in group.model_fields})
+    below = sorted(set(_below(groups)), key=lambda keys: (len(keys), keys))
+    same = [keys for keys in below if keys[-1] == path[-1]]
+    near = [(key,) for key in get_close_matches(path[-1], known, 1, cutoff=0.5)]
+    meant = same or near or [keys for keys in below if keys[-1] in path[-1].split("_")]  # batch of batch_size
+    if not meant:
+        return f"Known: {', '.join(known)}."
+    listed = [f"`{'.'.join([*path[:-1], *keys])}`" for keys in meant[:_MAX_MEANT]]
+    return f"Did you mean {', '.join(listed[:-1])}{' or ' * (len(listed) > 1)}{listed[-1]}?"
+
+
+def _below(groups: Iterable[type[BaseModel]]) -> Iterator[tuple[str, ...]]:
+    """Yield the keys that lie in groups of these groups; a choice of several groups is passed over."""
+    for name, field in ((name, field) for group in groups for name, field in group.model_fields.items()):
+        inner = _groups(field.annotation)
+        if len(inner) == 1:
+            yield from ((name, key) for key in inner[0].model_fields)
+            yield from ((name, *keys) for keys in _below(inner))
 
 
 def _short(given: Any) -> str:

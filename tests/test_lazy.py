@@ -2,6 +2,7 @@
 
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -143,3 +144,11 @@ def test_nothing_heavy_is_loaded_where_it_is_not_needed(tmp_path: Path, monkeypa
     found = loaded(codes, tmp_path)
     assert found.keys() == codes.keys()
     assert {code: codes[code] & found[code] for code in codes if codes[code] & found[code]} == {}
+
+
+def test_a_star_import_has_what_the_reference_lists() -> None:
+    found: dict[str, object] = {}
+    exec("from qgen import *", found)
+    page = Path(__file__).resolve().parents[1] / "docs" / "api" / "qgen.md"
+    listed = re.findall(r"^::: qgen\.(\w+)$", page.read_text("utf-8"), re.MULTILINE)
+    assert {*listed, "LayerCircuit"} == set(qgen.__all__) == found.keys() - {"__builtins__"}
