@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from contextlib import suppress
@@ -10,8 +11,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from llvmlite import ir
+from llvmlite.binding import Linkage, parse_assembly
 from numba import config, njit, types
-from numba.core import event
+from numba.core import cgutils, event
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 
 #: By its true place: an editable install imports this file through a link.
 _HERE = Path(__file__).resolve()
@@ -20,28 +25,68 @@ _SHARED = _HERE.parent / "backends" / "statevector"
 
 
 def kernel(function: Any) -> Any:
-    """Compile without the GIL, once for all processes; in each of them where there is nowhere to keep the result."""
-    return _compiled(function)
+    """Compile without the GIL, once for all processes; in each of them where there is nowhere to keep the result.
+
+    Other kernels call a part (`internal`) of the same source: machine code of its own has only what Python calls.
+    """
+    dispatcher, part = _compiled(function, "kernels"), internal(function)
+    dispatcher.get_call_template, dispatcher.get_overload = part.get_call_template, part.get_overload
+    return dispatcher
 
 
 def internal(function: Any) -> Any:
-    """The same for what other kernels call and Python never does: no time goes into taking Python's objects apart."""
-    return _compiled(function, no_cpython_wrapper=True)
+    """Compile what other kernels call and Python never does: a part of theirs, without machine code of its own."""
+    return _compiled(function, "parts", pipeline_class=_PartCompiler, no_cpython_wrapper=True, forceinline=False)
 
 
 def inlined(function: Any) -> Any:
-    """Compile into its callers: constants among the arguments are constants inside, and no references are counted."""
-    return njit(nogil=True, inline="always")(function)
+    """Compile a part that LLVM puts into every place that calls it: a constant argument is a constant inside."""
+    return _compiled(function, "parts", pipeline_class=_PartCompiler, no_cpython_wrapper=True, forceinline=True)
 
 
-def _compiled(function: Any, **options: bool) -> Any:
+class _Part(JITCodeLibrary):
+    """The code of a function that only kernels call, for LLVM to link into them.
+
+    numba by itself optimises a function and all that it calls, and makes machine code of them, before it looks at the
+    caller: at each level the same code again, which nobody runs. Here both are left to the kernel at the top.
+    """
+
+    def _optimize_final_module(self) -> None:
+        """Leave the module as it is."""
+
+    def _finalize_final_module(self) -> None:
+        """Keep the module for callers, and make machine code of one that has only the functions' environments.
+
+        numba writes to their addresses, and keeps this small code and the module as it keeps a kernel.
+        """
+        self._finalize_dynamic_globals()
+        rest = self.create_ir_module(self.name)
+        self._finalized = True  # or nothing could be taken from it
+        code = self._get_module_for_linking()
+        for variable in code.global_variables:
+            if variable.linkage == Linkage.common:
+                place = ir.GlobalVariable(rest, cgutils.voidptr_t, name=variable.name)
+                place.linkage, place.initializer = "common", cgutils.get_null_value(cgutils.voidptr_t)
+        self._final_module = parse_assembly(str(rest))
+        self._final_module.name = rest.name
+        super()._finalize_final_module()
+
+
+class _PartCompiler(Compiler):
+    def compile_extra(self, function: Any) -> Any:
+        self.state.library = _Part(self.state.targetctx.codegen(), function.__qualname__)
+        self.state.library.enable_object_caching()
+        return super().compile_extra(function)
+
+
+def _compiled(function: Any, kind: str, **options: Any) -> Any:
     # numba keeps a set of kernels for each way to the file, and an editable install is a link to what tests import.
     source = Path(function.__code__.co_filename).resolve()
     function.__code__ = function.__code__.replace(co_filename=str(source))
     folder = _cache_folder(source.parent)
     before = config.CACHE_DIR
     try:
-        config.CACHE_DIR = before if folder is None else str(folder)
+        config.CACHE_DIR = before if folder is None else str(folder / kind)
         dispatcher = njit(nogil=True, cache=folder is not None, no_cfunc_wrapper=True, **options)(function)
     finally:
         config.CACHE_DIR = before
@@ -82,12 +127,21 @@ def _cache_folder(package: Path) -> Path | None:
     return None
 
 
-class _FirstCompilation(event.Listener):
-    """Says once in a process that kernels are compiled, which numba does only where it has kept none."""
+class _Compilations(event.Listener):
+    """Says once in a process that kernels are compiled, which numba does only where it has kept none.
+
+    Meanwhile Python searches for no garbage: the compiler makes millions of objects that stay.
+    """
 
     said = False
+    depth = 0
+    collects = True
 
     def on_start(self, compilation: Any) -> None:
+        if self.depth == 0:
+            self.collects = gc.isenabled()
+            gc.disable()
+        self.depth += 1
         function = compilation.data["dispatcher"].py_func
         if not self.said and function.__module__.startswith("qgen."):
             self.said = True
@@ -98,7 +152,9 @@ class _FirstCompilation(event.Listener):
             )
 
     def on_end(self, compilation: Any) -> None:
-        pass
+        self.depth -= 1
+        if self.depth == 0 and self.collects:
+            gc.enable()
 
 
-event.register("numba:compile", _FirstCompilation())
+event.register("numba:compile", _Compilations())
