@@ -69,7 +69,8 @@ def _words(cell: str) -> list[str]:
 
 def _fill(cell: str, width: int) -> str:
     """Return the lines of a cell: rich itself would break them at a no-break space too."""
-    return textwrap.fill(cell, width, break_long_words=False, break_on_hyphens=False).replace("\u00a0", " ")
+    lines = textwrap.fill(cell, max(1, width), break_long_words=False, break_on_hyphens=False)
+    return lines.replace("\u00a0", " ")
 
 
 def _shared(least: Sequence[int], natural: Sequence[int], spare: int) -> list[int]:

@@ -16,7 +16,6 @@ Losses multiply. Only what can still reach a measured qubit counts, and a wait e
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -54,7 +53,7 @@ def predict_fidelity(
     reached, waits = light_cone(instructions, measured)
     qubits = {qubit for one in instructions for qubit in one.qubits}
     rates = {qubit: target_rates(target, qubit) for qubit in qubits}
-    moments, gates, idle = BlochMoments(sorted(qubits)), 1.0, 0.0
+    moments, gates, idle = BlochMoments(sorted(qubits)), 1.0, 1.0
     errors: dict[tuple[str, tuple[int, ...]], _GateErrors | None] = {}
     for step, one, counts, after in zip(isa.data, instructions, reached, waits, strict=True):
         if not counts:
@@ -70,9 +69,9 @@ def predict_fidelity(
             for qubit, left in zip(one.qubits, here.left, strict=True):
                 gates *= relaxed_fidelity(moments, qubit, left)
         for qubit, seconds in after:
-            idle += math.log(relaxed_fidelity(moments, qubit, relaxation(rates[qubit], seconds)))
+            idle *= relaxed_fidelity(moments, qubit, relaxation(rates[qubit], seconds))
     broken = any(counts and one.error == 1 for one, counts in zip(instructions, reached, strict=True))
-    return StateFidelity(0.0 if broken else gates, math.exp(idle))
+    return StateFidelity(0.0 if broken else gates, idle)
 
 
 class _GateErrors(NamedTuple):
@@ -94,7 +93,7 @@ def relaxed_fidelity(moments: BlochMoments, qubit: int, left: Relaxation) -> flo
     """Return what relaxation leaves of a state in which a qubit has these moments."""
     (e1, e2), (_, x, y, z) = left, moments.square(qubit)
     even = (1 + e1 + 2 * e2) + (1 - e1) * (x + y) + (1 + e1 - 2 * e2) * z
-    return min(1.0, even / 4 + (1 - e1) * moments.mean(qubit)[3] / 2)
+    return min(1.0, max(0.0, even / 4 + (1 - e1) * moments.mean(qubit)[3] / 2))
 
 
 def entangled_fidelity(rates: Rates, seconds: float) -> float:

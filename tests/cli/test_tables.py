@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,6 +64,14 @@ def test_no_line_breaks_at_a_no_break_space(rows: list[tuple[str, str, str, str]
     assert "\u00a0" not in shown
     assert all(f"({low} to {high})" in shown for _, _, low, high in rows)
     assert all(len(line) <= width for line in shown.splitlines())
+
+
+@pytest.mark.parametrize("rows", [[], [("", "5")]])
+def test_an_empty_column_and_a_terminal_without_room_are_no_errors(rows: list[tuple[str, str]]) -> None:
+    for width in (80, 4, 1):
+        console = printed(width)
+        print_table(console, ("", "value"), rows)
+        assert width < 80 or text(console).split() == ["value", *(cell for _, cell in rows)]
 
 
 def test_a_title_stays_where_rows_are_blocks() -> None:

@@ -67,6 +67,17 @@ def test_a_qubit_that_waits_alone(first: float, second: float, t1: float, ratio:
     assert predicted(circuit, device(t1, ratio * t1, 1), [0]).idle == pytest.approx(wanted, abs=1e-9)
 
 
+@given(st.floats(0.001, 1), st.floats(0.1, 1.9))
+@examples(10)
+def test_of_an_excited_qubit_that_waits_for_ever_nothing_is_left(t1: float, ratio: float) -> None:
+    """Snapshots have such qubits: T1 is 0.8 microseconds on one of fake_kawasaki's, and circuits take tens of these."""
+    circuit = QuantumCircuit(1)
+    circuit.sx(0)
+    circuit.sx(0)
+    circuit.delay(100, 0, "us")
+    assert predicted(circuit, device(t1, ratio * t1, 1), [0]).idle == pytest.approx(0, abs=1e-15)
+
+
 @given(st.floats(5, 200), st.floats(0.1, 1.9), waits)
 @examples(10)
 def test_half_of_a_bell_pair_waits(t1: float, ratio: float, wait: float) -> None:
