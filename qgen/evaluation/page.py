@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,12 +16,10 @@ from qgen.evaluation import control_text, text
 from qgen.evaluation.compare import differences
 from qgen.evaluation.results import Difference, Evaluation
 from qgen.reports.html.images import embedded_png
-from qgen.reports.html.templates import part, render
+from qgen.reports.html.templates import Values, part, render, table
 
 #: Samples in a grid; pairs of samples and training images, and how many in a row.
 _SHOWN, _PAIRS, _COLUMNS = 64, 24, 12
-#: What a template gets for a table, or for a picture.
-_Values = Mapping[str, Any]
 
 
 def page(evaluations: Sequence[Evaluation]) -> str:
@@ -56,37 +53,30 @@ def _warnings(evaluations: Sequence[Evaluation]) -> Iterator[str]:
             yield f"{each.name}: {each.collapse}." if len(evaluations) > 1 else text.sentence(each.collapse)
 
 
-def _results(evaluation: Evaluation, named: bool) -> _Values:
+def _results(evaluation: Evaluation, named: bool) -> Values:
     what = f"{len(evaluation.images):,} samples and as many real images, each against {evaluation.real_count:,} others"
     caption = f"{evaluation.name}: {what}" if named else f"{what[0].upper()}{what[1:]}"
-    return {"caption": caption, "head": ("", *text.HEADINGS), "rows": text.rows(evaluation)}
+    return table(caption, ("", *text.HEADINGS), list(text.rows(evaluation)))
 
 
-def _controlled(evaluation: Evaluation) -> _Values:
+def _controlled(evaluation: Evaluation) -> Values:
     controls = evaluation.controls
     assert controls is not None
-    return {
-        "caption": f"{evaluation.name}: differences from the samples as they are, paired by seed, with their 95 % "
-        "intervals",
-        "head": ("", "as they are", *control_text.headings(controls)),
-        "rows": list(control_text.rows(evaluation)) if controls.samples else [],
-        "summary": controls.summary,
-    }
+    caption = f"{evaluation.name}: differences from the samples, paired by seed, with their 95 % intervals"
+    rows = list(control_text.rows(evaluation)) if controls.samples else []
+    head = ("", "samples", *control_text.headings(controls))
+    return table(caption, head, rows) | {"summary": controls.summary}
 
 
-def _compared(evaluations: Sequence[Evaluation]) -> _Values:
+def _compared(evaluations: Sequence[Evaluation]) -> Values:
     first, *others = evaluations
     found = [differences(first, other) for other in others]
     rows = (
         (text.label(first, result.measure), *(_difference(first, name, each.get(name)) for each in found))
         for name, result in first.results.items()
     )
-    return {
-        "caption": "Differences with their 95 % intervals, each for itself",
-        "head": ("", *(other.name for other in others)),
-        "rows": rows,
-        "pairing": text.pairing(evaluations),
-    }
+    caption, head = "Differences with their 95 % intervals, each for itself", ("", *(other.name for other in others))
+    return table(caption, head, rows) | {"pairing": text.pairing(evaluations)}
 
 
 def _difference(evaluation: Evaluation, name: str, difference: Difference | None) -> Markup | str:
@@ -100,12 +90,12 @@ def _with_controls(evaluation: Evaluation) -> list[Evaluation]:
     return [evaluation, *(each.evaluation for each in controls)]
 
 
-def _samples(evaluation: Evaluation) -> _Values:
+def _samples(evaluation: Evaluation) -> Values:
     shown = evaluation.images[:_SHOWN]
     return _figure(shown, f"{evaluation.name}: the first {len(shown)}; none was chosen", 8)
 
 
-def _nearest(evaluation: Evaluation, named: bool) -> _Values:
+def _nearest(evaluation: Evaluation, named: bool) -> Values:
     """Make a picture of the samples that are nearest to a training image, each above that image."""
     distances, indices = evaluation.nearest
     chosen = np.argsort(distances, kind="stable")[:_PAIRS]
@@ -117,7 +107,7 @@ def _nearest(evaluation: Evaluation, named: bool) -> _Values:
     return _figure(images, caption, _COLUMNS)
 
 
-def _figure(images: Tensor, caption: str, columns: int) -> _Values:
+def _figure(images: Tensor, caption: str, columns: int) -> Values:
     with TemporaryDirectory() as folder:
         path = Path(folder, "grid.png")
         save_grid(images, path, columns)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from markupsafe import Markup
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+#: What a template gets for a table, a picture or charts.
+Values: TypeAlias = Mapping[str, Any]
 _PARTS = "qgen.reports.html/parts.html"
 
 
@@ -33,6 +36,13 @@ def part(name: str, /, *values: Any, **named: Any) -> Markup:
     """Return what a macro of `parts.html` makes of values, for what Python puts together."""
     made: Markup = getattr(_environment().get_template(_PARTS).module, name)(*values, **named)
     return made
+
+
+def table(
+    caption: str, head: Sequence[str], rows: Iterable[Sequence[object]], words: Sequence[int] = ()
+) -> dict[str, Any]:
+    """Return what the macro `table` of `parts.html` takes, which says what each is."""
+    return {"caption": caption, "head": head, "rows": rows, "words": words}
 
 
 @cache

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from qgen.reports.html.markup import UNKNOWN, microseconds, percent, plural, signed, times
-from qgen.reports.html.templates import fragment
+from qgen.reports.html.templates import Values, fragment, table
 from qgen.reports.transpilation.charts import strip_chart
 from qgen.reports.transpilation.drawings import circuit_drawing, device_map, schedule_drawing, used_couplers
 from qgen.reports.transpilation.result import DeviceReport
@@ -18,8 +18,6 @@ from qgen.transpilation import CircuitMetrics, TranspileResult
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
-#: What a template gets for a table.
-_Values = Mapping[str, Any]
 #: Candidates that are listed.
 _MAX_LISTED = 10
 _COST_HEAD = ("", "circuits", "executions", "jobs", "QPU seconds", "of the Open Plan")
@@ -98,7 +96,7 @@ def _worst(worst: tuple[tuple[int, int] | int, float] | None) -> str:
     return f"{label}, error {percent(error)}"
 
 
-def _levels(device: DeviceReport) -> _Values:
+def _levels(device: DeviceReport) -> Values:
     rows = []
     for level, group in device.by_level.items():
         values = [candidate.metrics.success.total for candidate in group]
@@ -106,10 +104,10 @@ def _levels(device: DeviceReport) -> _Values:
         seconds = f"{median(candidate.seconds for candidate in group):.2f}"
         rows.append((str(level), str(len(group)), *spread, seconds))
     head = ("level", "tried", "worst", "median", "best", "seconds each")
-    return {"caption": "Success probability and time by optimisation level", "head": head, "rows": rows}
+    return table("Success probability and time by optimisation level", head, rows)
 
 
-def _candidates(device: DeviceReport) -> _Values:
+def _candidates(device: DeviceReport) -> Values:
     head = (
         "",
         "success",
@@ -124,8 +122,7 @@ def _candidates(device: DeviceReport) -> _Values:
         "time",
     )
     rows = [_candidate(rank, candidate) for rank, candidate in enumerate(device.candidates[:_MAX_LISTED], 1)]
-    caption = f"Of {len(device.candidates)} that were tried"
-    return {"caption": caption, "head": head, "rows": rows, "words": (4, 5, 6)}
+    return table(f"Of {len(device.candidates)} that were tried", head, rows, (4, 5, 6))
 
 
 def _candidate(rank: int, result: TranspileResult) -> tuple[str | int, ...]:
@@ -135,7 +132,7 @@ def _candidate(rank: int, result: TranspileResult) -> tuple[str | int, ...]:
     return rank, percent(metrics.success.total), options.level, options.seed, *methods, *counts
 
 
-def _gain(device: DeviceReport) -> _Values:
+def _gain(device: DeviceReport) -> Values:
     best, default = device.best.metrics, device.default.metrics
     rows = []
     for part in ("total", "gates", "readout", "idle"):
@@ -145,7 +142,7 @@ def _gain(device: DeviceReport) -> _Values:
         before, after = getattr(default, field), getattr(best, field)
         rows.append((name, str(before), str(after), signed(after - before)))
     rows.append(("duration", microseconds(default.duration_us), microseconds(best.duration_us), _ratio(best, default)))
-    return {"caption": "With seed 0", "head": ("", "level 3", "chosen", "change"), "rows": rows}
+    return table("With seed 0", ("", "level 3", "chosen", "change"), rows)
 
 
 def _ratio(best: CircuitMetrics, default: CircuitMetrics) -> str:
@@ -154,29 +151,26 @@ def _ratio(best: CircuitMetrics, default: CircuitMetrics) -> str:
     return times(best.duration_us, default.duration_us)
 
 
-def _gates(metrics: CircuitMetrics) -> _Values:
+def _gates(metrics: CircuitMetrics) -> Values:
     ranked = sorted(metrics.gates.items(), key=lambda item: -item[1])
     rows = [(name, float(number), str(number)) for name, number in ranked]
     return _bars(f"{plural(sum(metrics.gates.values()), 'gate')} by name", ("gate", "number"), rows)
 
 
-def _idle(metrics: CircuitMetrics) -> _Values | None:
+def _idle(metrics: CircuitMetrics) -> Values | None:
     rows = [(str(qubit), time, microseconds(time)) for qubit, time in sorted(metrics.idle_us.items())]
     caption = "Between first gate and measurement, by physical qubit"
     return _bars(caption, ("qubit", "idle time"), rows) if rows else None
 
 
-def _bars(caption: str, head: tuple[str, str], rows: Sequence[tuple[str, float, str]]) -> _Values:
+def _bars(caption: str, head: tuple[str, str], rows: Sequence[tuple[str, float, str]]) -> Values:
     """Return a table of names and formatted values whose bars are in percent of the largest value."""
     largest = max((value for _, value, _ in rows), default=0) or 1
-    return {
-        "caption": caption,
-        "head": head,
-        "rows": [(name, 100 * value / largest, text) for name, value, text in rows],
-    }
+    bars = [(name, 100 * value / largest, text) for name, value, text in rows]
+    return {"caption": caption, "head": head, "rows": bars}
 
 
-def _costs(device: DeviceReport) -> _Values | None:
+def _costs(device: DeviceReport) -> Values | None:
     """Return the table of workloads and their costs; None without workloads."""
     if not device.workloads:
         return None
@@ -195,4 +189,4 @@ def _costs(device: DeviceReport) -> _Values | None:
     what = ", and ".join(phrases[task].format(plural(images, "image")) for task, images in tasks.items())
     caption = f"{what[0].upper()}{what[1:]}; {plural(first.cost.shots, 'shot')} a circuit"
     formula = f"{first.task.capitalize()}: {first.cost.formula}."
-    return {"caption": caption, "head": _COST_HEAD, "rows": rows, "formula": formula}
+    return table(caption, _COST_HEAD, rows) | {"formula": formula}

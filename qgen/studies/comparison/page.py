@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from markupsafe import Markup
 
 from qgen.reports.html.images import embedded_png
 from qgen.reports.html.line_chart import Line, LinePoint, legend, line_chart
 from qgen.reports.html.markup import plural
-from qgen.reports.html.templates import part, render
+from qgen.reports.html.templates import Values, part, render, table
 from qgen.studies.charts import line_point
 from qgen.studies.comparison import tables, text
 from qgen.studies.comparison.analysis import ArmResult, Comparison, Point
@@ -20,8 +19,6 @@ _ACROSS = "training images seen"
 #: Metrics that are shown as curves.
 _CURVES = ("frechet", "coverage", "sliced_wasserstein")
 _BALANCE = "discriminator_accuracy"
-#: What a template gets for a table, or for charts.
-_Values = Mapping[str, Any]
 
 
 def page(comparison: Comparison) -> str:
@@ -48,42 +45,38 @@ def page(comparison: Comparison) -> str:
     )
 
 
-def _table(caption: str, head: Any, rows: Any, words: tuple[int, ...] = ()) -> _Values:
-    return {"caption": caption, "head": head, "rows": rows, "words": words}
-
-
-def _results(comparison: Comparison, fraction: float) -> _Values:
+def _results(comparison: Comparison, fraction: float) -> Values:
     where = f"On {text.images_label(comparison.result(comparison.study.baseline, fraction))}"
-    means = _table(
+    means = table(
         f"{where}: means over seeds ± 95 % intervals",
         tables.results_head(comparison),
         tables.results(comparison, fraction),
     )
     differences = list(tables.differences(comparison, fraction))
-    tested = _table("Each difference", tables.differences_head(comparison), differences, (1, 5))
+    tested = table("Each difference", tables.differences_head(comparison), differences, (1, 5))
     return {
         "means": means,
         "verdicts": _verdicts(comparison, fraction, where) if differences else None,
-        "seeds": _table("The value of every seed", tables.values_head(comparison), tables.values(comparison, fraction)),
+        "seeds": table("The value of every seed", tables.values_head(comparison), tables.values(comparison, fraction)),
         "tests": tested if differences else None,
     }
 
 
-def _verdicts(comparison: Comparison, fraction: float, where: str) -> _Values:
+def _verdicts(comparison: Comparison, fraction: float, where: str) -> Values:
     rows = (
         (name, *(part("verdict", *cell) for cell in cells)) for name, cells in tables.verdicts(comparison, fraction)
     )
     caption = f"{where}: differences from {comparison.study.baseline}, paired by seed"
-    return _table(caption, tables.verdicts_head(comparison), rows)
+    return table(caption, tables.verdicts_head(comparison), rows)
 
 
-def _curves(comparison: Comparison) -> _Values | None:
+def _curves(comparison: Comparison) -> Values | None:
     shown = [metric for metric in comparison.metrics if metric.key in _CURVES]
     charts = [chart for metric in shown for chart in _charts(comparison, metric.key, heading(metric), metric.share)]
     return _card(comparison, charts)
 
 
-def _card(comparison: Comparison, charts: list[Markup]) -> _Values | None:
+def _card(comparison: Comparison, charts: list[Markup]) -> Values | None:
     """Return charts with their legend; None without any."""
     return {"legend": legend([arm.name for arm in comparison.study.arms]), "charts": charts} if charts else None
 
@@ -109,10 +102,10 @@ def _point(point: Point) -> LinePoint:
     return line_point(point.images, point.estimate)
 
 
-def _grids(comparison: Comparison, fraction: float) -> _Values:
+def _grids(comparison: Comparison, fraction: float) -> Values:
     head = ("", *(f"seed {seed}" for seed in comparison.study.seeds))
     rows = ((arm.name, *_pictures(comparison, comparison.result(arm.name, fraction))) for arm in comparison.study.arms)
-    return _table(f"The last samples of each run, on {text.fraction_label(fraction)}; none was chosen", head, rows)
+    return table(f"The last samples of each run, on {text.fraction_label(fraction)}; none was chosen", head, rows)
 
 
 def _pictures(comparison: Comparison, result: ArmResult) -> Iterator[Markup | str]:
@@ -121,9 +114,9 @@ def _pictures(comparison: Comparison, result: ArmResult) -> Iterator[Markup | st
         yield embedded_png(run.grid, f"Samples of {run.name}") if run else UNKNOWN
 
 
-def _settings(comparison: Comparison) -> _Values:
+def _settings(comparison: Comparison) -> Values:
     rows = (
         (arm.name, f"{arm.steps:,}", f"{arm.images_per_step:,}", arm.settings.backend.name)
         for arm in comparison.study.arms
     )
-    return _table("What each was given", ("model", "steps", "images a step", "circuits on"), rows, (3,))
+    return table("What each was given", ("model", "steps", "images a step", "circuits on"), rows, (3,))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 from markupsafe import Markup
 
@@ -11,7 +10,7 @@ from qgen.noise.model import KINDS
 from qgen.reports.html.images import embedded_png
 from qgen.reports.html.line_chart import Line, legend, line_chart
 from qgen.reports.html.markup import plural
-from qgen.reports.html.templates import part, render
+from qgen.reports.html.templates import Values, part, render, table
 from qgen.studies.charts import line_point
 from qgen.studies.formatting import UNKNOWN, heading
 from qgen.studies.noise import tables, text
@@ -27,8 +26,6 @@ _ACROSS = "scale of the noise"
 _MEANS = "Means over seeds ± 95 % intervals"
 #: Metrics of images that are shown as curves.
 _CURVES = ("coverage", "confident", "correlation")
-#: What a template gets for a table, or for charts.
-_Values = Mapping[str, Any]
 
 
 def page(results: NoiseResults) -> str:
@@ -62,11 +59,7 @@ def page(results: NoiseResults) -> str:
     )
 
 
-def _table(caption: str, head: Any, rows: Any, words: tuple[int, ...] = ()) -> _Values:
-    return {"caption": caption, "head": head, "rows": rows, "words": words}
-
-
-def _against_noise(results: NoiseResults) -> list[_Values] | None:
+def _against_noise(results: NoiseResults) -> list[Values] | None:
     """Return charts and a table of what is lost against the scale of the noise, for each source; None of one scale."""
     if not any(len(curve.points) > 1 for curve in results.curves):
         return None
@@ -82,14 +75,14 @@ def _against_noise(results: NoiseResults) -> list[_Values] | None:
     ]
 
 
-def _losses(results: NoiseResults, source: str) -> _Values:
+def _losses(results: NoiseResults, source: str) -> Values:
     rows = (
         (name, *(part("verdict", *cell) for cell in cells), *half)
         for name, cells, half in tables.quality(results, source)
     )
     main = results.cells.main(source)
     caption = f"Loss of quality by the {main.name}, paired by seed{text.beside_real(results, source, main)}"
-    return _table(caption, tables.quality_head(results, source), rows)
+    return table(caption, tables.quality_head(results, source), rows)
 
 
 def _drawn(results: NoiseResults, source: str, metric: Metric) -> list[Curve]:
@@ -128,7 +121,7 @@ def _chart(
         yield line_chart(title, lines, _ACROSS, percent)
 
 
-def _grid(results: NoiseResults, source: str) -> _Values:
+def _grid(results: NoiseResults, source: str) -> Values:
     study, seed = results.study, results.study.seeds[0]
     columns = dict.fromkeys(
         (each.device, each.kinds, each.shots, each.mitigation)
@@ -159,7 +152,7 @@ def _grid(results: NoiseResults, source: str) -> _Values:
         if any(found):
             pictures = (_picture(results, source, each, seed) if each else "" for each in found)
             rows.append((f"scale {scale:g}", *pictures))
-    return _table(f"{source}, seed {seed}: the first images of each cell; none was chosen", head, rows)
+    return table(f"{source}, seed {seed}: the first images of each cell; none was chosen", head, rows)
 
 
 def _picture(results: NoiseResults, source: str, condition: Condition, seed: int) -> Markup | str:
@@ -169,27 +162,27 @@ def _picture(results: NoiseResults, source: str, condition: Condition, seed: int
     return embedded_png(cell.picture, f"Images of {cell.cell.name}")
 
 
-def _ranking(ranking: Ranking) -> _Values:
+def _ranking(ranking: Ranking) -> Values:
     title = f"{ranking.question.capitalize()}, by {text.measure_name(ranking.measure)}"
-    return _table(title, tables.ranking_head(ranking), tables.ranking_rows(ranking), (2,))
+    return table(title, tables.ranking_head(ranking), tables.ranking_rows(ranking), (2,))
 
 
-def _effects(results: NoiseResults) -> Iterator[tuple[str, list[_Values]]]:
+def _effects(results: NoiseResults) -> Iterator[tuple[str, list[Values]]]:
     """Yield a title and tables for each thing but the scale that changes something."""
     along = [found for source in results.study.sources if (found := tables.along_shots(results, source.name))]
     if along:
-        yield "Quality against shots", [_table(_MEANS, found.head, found.rows) for found in along]
+        yield "Quality against shots", [table(_MEANS, found.head, found.rows) for found in along]
     for title, caption, head, rows, words in (
         ("Mitigation", "What mitigation changes", tables.mitigation_head(), tables.mitigation(results), (1, 2, 9)),
         ("Shots", "What shots change", tables.shots_head(), tables.shots(results), (1, 3, 8)),
         ("Training under noise", "What it changes", tables.aware_head(), tables.aware(results), (1, 2, 3, 9)),
     ):
         if listed := list(rows):
-            yield title, [_table(caption, head, listed, words)]
+            yield title, [table(caption, head, listed, words)]
 
 
-def _details(results: NoiseResults, source: str) -> Iterator[_Values]:
+def _details(results: NoiseResults, source: str) -> Iterator[Values]:
     """Yield every measure and every test of a source."""
-    yield from (_table(_MEANS, each.head, each.rows) for each in tables.measures(results, source))
-    yield _table("Each change", tables.changes_head(), tables.changes(results, source), (2, 6))
-    yield _table("Expectation values by layer", tables.layers_head(), tables.layers(results, source), (3,))
+    yield from (table(_MEANS, each.head, each.rows) for each in tables.measures(results, source))
+    yield table("Each change", tables.changes_head(), tables.changes(results, source), (2, 6))
+    yield table("Expectation values by layer", tables.layers_head(), tables.layers(results, source), (3,))
