@@ -56,7 +56,7 @@ def sample_wide(
 
 
 class _Maps(NamedTuple):
-    """What happens to the wires, as real matrices of Pauli coefficients.
+    """What happens to the wires, as Pauli transfer matrices.
 
     Attributes:
         of_wire: of each wire, in order: matrices (4, 4), and halves (products, 4, 4) of blocks on two wires.
@@ -97,7 +97,7 @@ class _Maps(NamedTuple):
 
 
 def _of_paulis(matrices: Complexes) -> Doubles:
-    """Return the first of superoperators (1, 4^n, 4^n) on legs, for Pauli coefficients: a real matrix."""
+    """Return the Pauli transfer matrix (4^n, 4^n) of the first of superoperators (1, 4^n, 4^n) on legs."""
     basis, matrix = _PAULI, matrices[0]
     if len(matrix) == 16:
         basis = np.kron(basis, basis)
@@ -105,7 +105,7 @@ def _of_paulis(matrices: Complexes) -> Doubles:
 
 
 def _split(matrix: Doubles) -> tuple[Doubles, Doubles]:
-    """Return a matrix (16, 16) as halves (products, 4, 4) on its low and its high leg: the sum of their products."""
+    """Return the operator-Schmidt decomposition of a matrix (16, 16): (products, 4, 4) on each of its legs, low and high."""
     legs = matrix.reshape(4, 4, 4, 4).transpose(1, 3, 0, 2)  # low out and in, high out and in
     left, sizes, right = np.linalg.svd(legs.reshape(16, 16))
     kept = sizes > ROUNDING * sizes[0]

@@ -59,17 +59,17 @@ def test_all_images_are_shots_of_one_circuit(tmp_path: Path) -> None:
     assert trained.generator.describe().circuits[0].ansatz == "iqp"
 
 
-def test_images_of_mended_shots_are_decoded_strings_that_were_read(tmp_path: Path) -> None:
+def test_images_of_mitigated_shots_are_decoded_strings_that_were_read(tmp_path: Path) -> None:
     run, _ = train_config(tmp_path / "run", small("iqp"))
     trained = open_trained(run, {"name": "aer:fake_manila", "mitigation": "readout"})
     samples = sample_run(trained, tmp_path / "grid.png", count=50, seed=3)
     assert samples.facts["sampling"]["image"].startswith("a string that was read")
     assert samples.facts["backend"]["mitigation"] == "readout"
     seed = derive(image_seeds(3, 50)[0], "shots of all images")
-    unmended = open_trained(run, {"name": "aer:fake_manila"}).generator.network.prior.draw(50, seed)
-    mended = trained.generator.network.prior.draw(50, seed)
-    assert mended.shape == unmended.shape
-    assert {tuple(row) for row in mended.tolist()} <= {tuple(row) for row in unmended.tolist()}
+    unmitigated = open_trained(run, {"name": "aer:fake_manila"}).generator.network.prior.draw(50, seed)
+    mitigated = trained.generator.network.prior.draw(50, seed)
+    assert mitigated.shape == unmitigated.shape
+    assert {tuple(row) for row in mitigated.tolist()} <= {tuple(row) for row in unmitigated.tolist()}
 
 
 def test_images_on_hardware_are_one_job_that_costs_what_was_planned(

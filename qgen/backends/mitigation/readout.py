@@ -22,8 +22,8 @@ from qgen.randomness import Streams
 
 #: 1 - a - b below which a reading says next to nothing of a qubit, and its inversion is all noise.
 LEAST = 0.05
-# Beyond all numbers of bases and of readings: calibrations, and what mends shots, draw from streams of their own.
-CALIBRATION, MENDING = 1 << 33, 1 << 35
+# Beyond all numbers of bases and of readings: calibrations, and shots that are drawn anew, have streams of their own.
+CALIBRATION, RESAMPLING = 1 << 33, 1 << 35
 
 
 class Calibration:

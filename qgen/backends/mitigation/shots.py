@@ -1,10 +1,10 @@
-"""Shots mended of errors of reading: drawn anew from what was read, as often as it would have been read without them.
+"""Readout error mitigation of shots: strings that were read, each as often as it would have been without the errors.
 
 Source: Nation, Kang, Sundaresan and Gambetta, "Scalable mitigation of measurement errors on quantum computers", PRX
-Quantum 2, 040326, 2021, arXiv:2108.12518 (M3). Of all 2^n strings only those count that were read: the matrix of their
-confusions, its columns normalised, times quasi-probabilities is how often each was read. Where all 2^n were read, this
-is the inverse of the tensor product of all qubits' confusions, and means over the quasi-probabilities are unbiased.
-Where not, they are biased by what was never read, and the more so the rarer a string is read twice.
+Quantum 2, 040326, 2021, arXiv:2108.12518 (M3). Of all 2^n strings only those count that were read: their assignment
+matrix, its columns normalised, times quasi-probabilities is how often each was read. Where all 2^n were read, this
+inverts the tensor product of all qubits' confusion matrices, and given these, means over the quasi-probabilities are
+unbiased. Where not, they are biased by what was never read, and the more so the rarer a string is read twice.
 
 Quasi-probabilities are of no single shot, and may be negative. So the nearest probabilities are taken (Smolin, Gambetta
 and Smith, 2012, arXiv:1106.5458), which is a bias again where some are negative, and each string is kept as often as
@@ -50,8 +50,8 @@ class Readings(NamedTuple):
         return cls(strings, counts / len(bits))
 
 
-def mend_shots(bits: Bits, errors: Doubles, rng: np.random.Generator) -> Bits:
-    """Return as many shots (shots, n) as were read, of the strings among them, in random order.
+def mitigate_shots(bits: Bits, errors: Doubles, rng: np.random.Generator) -> Bits:
+    """Return as many shots (shots, n) as were read, of the same strings, in random order.
 
     Args:
         bits: what was read, (shots, n).
@@ -59,7 +59,7 @@ def mend_shots(bits: Bits, errors: Doubles, rng: np.random.Generator) -> Bits:
         rng: source of randomness.
 
     Raises:
-        BackendError: nearly all strings are different, and far apart: nothing can be mended.
+        BackendError: nearly all strings are different, and far apart: nothing can be corrected.
     """
     readings = Readings.of(bits)
     sums = errors.sum(axis=1, keepdims=True)
@@ -77,7 +77,7 @@ def mend_shots(bits: Bits, errors: Doubles, rng: np.random.Generator) -> Bits:
 
 
 class Confusion:
-    """The matrix of confusions among some strings, its columns normalised: [read, prepared].
+    """The assignment matrix [read, prepared] among some strings, its columns normalised.
 
     Args:
         strings: (K, n), different ones.
@@ -114,10 +114,10 @@ class Confusion:
         return self._iterate(shares)
 
     def _iterate(self, shares: Doubles) -> Doubles:
-        """Solve without holding the matrix; its diagonal is what precedes."""
+        """Solve by GMRES without holding the matrix, preconditioned by its diagonal."""
         size = len(shares), len(shares)
-        operator, before = LinearOperator(size, self._times), LinearOperator(size, lambda of: of / self.diagonal)
-        found, failed = gmres(operator, shares, x0=shares, rtol=TOLERANCE, M=before)
+        operator, inverse = LinearOperator(size, self._times), LinearOperator(size, lambda of: of / self.diagonal)
+        found, failed = gmres(operator, shares, x0=shares, rtol=TOLERANCE, M=inverse)
         if failed:
             raise BackendError(
                 f"the errors of reading {len(shares):,} strings could not be inverted: take fewer shots, or leave "
@@ -147,7 +147,7 @@ def nearest_probabilities(quasi: Doubles) -> Doubles:
 
 
 def _systematic(probabilities: Doubles, count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return indices (count,): each as often as its probability says, rounded up or down at random."""
+    """Return indices (count,) by systematic sampling: each as often as its probability says, rounded up or down."""
     marks = (rng.random() + np.arange(count)) / count
     places = np.searchsorted(np.cumsum(probabilities), marks * probabilities.sum(), side="right")
     indices: npt.NDArray[np.int64] = np.minimum(places, len(probabilities) - 1)

@@ -1,4 +1,4 @@
-"""Shots mended of errors of reading: against dense inversion, without bias where all strings are read, and refusals."""
+"""Readout error mitigation of shots: against dense inversion, without bias where all strings are read, and refusals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from qgen.backends import open_backend
 from qgen.backends.mitigation import shots as module
-from qgen.backends.mitigation.shots import Confusion, Readings, mend_shots, nearest_probabilities
+from qgen.backends.mitigation.shots import Confusion, Readings, mitigate_shots, nearest_probabilities
 from qgen.circuits import ansatz
 from qgen.errors import BackendError
 
@@ -64,16 +64,16 @@ def test_the_nearest_probabilities(rng: np.random.Generator) -> None:
     assert ((others - found) @ (quasi - found) <= 1e-12).all()
 
 
-def test_means_over_mended_shots_are_without_bias_where_all_strings_are_read(rng: np.random.Generator) -> None:
+def test_means_over_mitigated_shots_are_without_bias_where_all_strings_are_read(rng: np.random.Generator) -> None:
     """Of 3 bits in 2,000 shots none is negative; over 400 batches the mean of each string is the true one."""
     errors, true = rng.uniform(0.02, 0.15, size=(3, 2)), rng.dirichlet(np.full(8, 30.0))
     read = dense(errors) @ true
     means = []
     for _ in range(400):
         bits = all_strings(3)[rng.choice(8, size=2000, p=read)]
-        mended = mend_shots(bits, errors, rng)
-        assert mended.shape == bits.shape
-        means.append(np.bincount(mended @ [1, 2, 4], minlength=8) / 2000)
+        mitigated = mitigate_shots(bits, errors, rng)
+        assert mitigated.shape == bits.shape
+        means.append(np.bincount(mitigated @ [1, 2, 4], minlength=8) / 2000)
     error = np.std(means, axis=0, ddof=1) / 20
     assert (np.abs(np.mean(means, axis=0) - true) < 5 * error).all()
     assert (np.abs(read - true) > 5 * error).any()  # what was read is not
@@ -84,14 +84,14 @@ def test_means_over_mended_shots_are_without_bias_where_all_strings_are_read(rng
 
 
 @pytest.mark.parametrize("count", [16, 156])
-def test_what_cannot_be_mended_is_said(rng: np.random.Generator, count: int) -> None:
+def test_what_cannot_be_corrected_is_said(rng: np.random.Generator, count: int) -> None:
     errors = np.full((count, 2), 0.01)
     bits = rng.integers(2, size=(1000, count), dtype=np.uint8)
     with pytest.raises(BackendError, match=rf"1,000 shots of {count} bits read \S+, too far .* leave it out"):
-        mend_shots(bits, errors, rng)
-    assert (mend_shots(bits[:1], errors, rng) == bits[:1]).all()
-    np.testing.assert_array_equal(np.sort(mend_shots(bits, 0 * errors, rng), axis=0), np.sort(bits, axis=0))
-    useless = mend_shots(np.array([[0], [1]], dtype=np.uint8), np.array([[0.5, 0.5]]), rng)
+        mitigate_shots(bits, errors, rng)
+    assert (mitigate_shots(bits[:1], errors, rng) == bits[:1]).all()
+    np.testing.assert_array_equal(np.sort(mitigate_shots(bits, 0 * errors, rng), axis=0), np.sort(bits, axis=0))
+    useless = mitigate_shots(np.array([[0], [1]], dtype=np.uint8), np.array([[0.5, 0.5]]), rng)
     assert useless.shape == (2, 1)
 
 
@@ -113,10 +113,10 @@ def test_drawn_bits_lose_their_errors_of_reading(
     assert drawn["readout"].shape == (2, 20_000, 3)
     ideal = open_backend("statevector").compile(circuit).draw(inputs, weights, 200_000, 4)
     for row in range(2):
-        wanted, mended, read = (
+        wanted, mitigated, read = (
             np.bincount(bits[row].numpy() @ [1, 2, 4], minlength=8) / bits.shape[1]
             for bits in (ideal, drawn["readout"], drawn[None])
         )
         # Each mean of a bit has the errors of 20,000 shots and of their calibrations, over 1 - a - b = 0.75.
-        assert np.abs(mended - wanted).max() < 5 * 2 * 0.5 / 0.75**3 / 20_000**0.5
-        assert np.abs(mended - wanted).sum() < np.abs(read - wanted).sum()
+        assert np.abs(mitigated - wanted).max() < 5 * 2 * 0.5 / 0.75**3 / 20_000**0.5
+        assert np.abs(mitigated - wanted).sum() < np.abs(read - wanted).sum()
