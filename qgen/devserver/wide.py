@@ -105,7 +105,7 @@ def _of_paulis(matrices: Complexes) -> Doubles:
 
 
 def _split(matrix: Doubles) -> tuple[Doubles, Doubles]:
-    """Return the operator-Schmidt decomposition of a matrix (16, 16): (products, 4, 4) on each of its legs, low and high."""
+    """Return the operator-Schmidt decomposition of a matrix (16, 16): (products, 4, 4) on its low and its high leg."""
     legs = matrix.reshape(4, 4, 4, 4).transpose(1, 3, 0, 2)  # low out and in, high out and in
     left, sizes, right = np.linalg.svd(legs.reshape(16, 16))
     kept = sizes > ROUNDING * sizes[0]
