@@ -43,6 +43,18 @@ def test_cells_of_an_evaluation_say_something_or_0(size: float, width: float, si
     assert (ends == ["0", "0"]) == (not any(map(read, ends)))
 
 
+def test_values_of_nothing_and_without_bounds_are_words_too() -> None:
+    (measure,) = [each for each in MEASURES if each.name == "kid"]
+    assert [text.number(value, measure) for value in (-0.0, np.inf, -np.inf, np.nan)] == [
+        "0",
+        "inf",
+        f"{MINUS}inf",
+        "nan",
+    ]
+    assert text.ends(-np.inf, np.inf, measure) == f"{MINUS}inf to inf"
+    assert text.ends(-0.0, 0.0, measure) == "0 to 0"
+
+
 def test_shares_that_round_to_zero_have_no_sign(rng: np.random.Generator) -> None:
     (measure,) = [each for each in MEASURES if each.name == "precision"]
     little = float(rng.uniform(0, 0.0005))

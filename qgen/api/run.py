@@ -14,6 +14,7 @@ import torch
 
 from qgen.backends.billing import as_billed
 from qgen.backends.registry import check_settings
+from qgen.circuits.arguments import whole_number
 from qgen.data import open_images
 from qgen.data.distributions import DISTRIBUTIONS
 from qgen.errors import BudgetError, ConfigError, short_repr
@@ -179,7 +180,7 @@ class TrainedRun:
         The same files are left: a page, and the results as JSON beside it, which `qgen runs` reads.
 
         Args:
-            count: number of images; None: as many as real ones, at most 1,000.
+            count: number of images, at least 2; None: as many as real ones, at most 1,000.
             seed: of the images, see `sample`.
             controls: of a hybrid, also measure samples with the circuits' outputs replaced by their mean (no circuits)
                 and shuffled (as many circuits again; not on devices).
@@ -205,12 +206,14 @@ class TrainedRun:
         page, file = None if out is None else Path(out), None if weights is None else Path(weights)
         if page is not None and page.suffix.lower() != ".html":
             raise ConfigError(f"`out` is the page, a file that ends in .html, not {short_repr(str(page))}")
+        if count is not None:
+            whole_number("count", count, 2)
         open_bar = partial(progress_bar, make_console(quiet=not progress))
         with open_bar("fetching images") as bar:
             folder = None if data_dir is None else Path(data_dir)
             reference = open_reference(self.config.data, folder, progress=bar, held_out=held_out)
         space = open_feature_space(features, reference.whole, file)
-        wanted = count or min(MAX_COUNT, len(reference.real))
+        wanted = min(MAX_COUNT, len(reference.real)) if count is None else count
         circuits = {"name": backend, "shots": shots, **(backend_options or {})}
         where = choose_device(device)
         with self._opened(_given(circuits), {}, reference.captions(wanted)) as trained:

@@ -139,8 +139,10 @@ def number(value: float, measure: Measure) -> str:
     """Format a value with three digits, shares in percent."""
     if measure.share:
         return f"{fixed(100 * value, 1)} %"
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
+    if value == 0:
+        return "0"
+    if not math.isfinite(value):
+        return fixed(value, 0)
     shown = _fixed(value, 2 - math.floor(math.log10(abs(value))))
     return "0" if _is_zero(shown) else shown
 
@@ -149,7 +151,7 @@ def ends(low: float, high: float, measure: Measure) -> str:
     """Format an interval: its ends with as many decimals as show its width by two digits."""
     if measure.share:
         return f"{fixed(100 * low, 1)} to {fixed(100 * high, 1)} %"
-    decimals = 1 - math.floor(math.log10(high - low)) if high > low else 2
+    decimals = 1 - math.floor(math.log10(high - low)) if 0 < high - low < math.inf else 2
     texts = [_fixed(end, decimals) for end in (low, high)]
     return "0 to 0" if all(map(_is_zero, texts)) else " to ".join(texts)
 

@@ -14,6 +14,7 @@ import torch
 
 from qgen import storage
 from qgen.backends import Backend, open_settings
+from qgen.circuits.arguments import whole_number
 from qgen.conditioning import TextConditioning
 from qgen.data import open_images, save_prompt_grid, save_samples, save_single
 from qgen.data.distributions import DISTRIBUTIONS
@@ -187,11 +188,13 @@ def grid_prompts(trained: Trained, count: int) -> list[str] | None:
 
 
 def check_count(count: int, shape: tuple[int, int, int]) -> None:
-    """Check that so many images of this shape fit into memory.
+    """Check that this is a number of images, and that so many of this shape fit into memory.
 
     Raises:
-        RunError: they do not.
+        CircuitError: it is not a whole number of at least 1.
+        RunError: they do not fit.
     """
+    whole_number("count", count)
     needed, free = count * (prod(shape) * _VALUE_BYTES + _SEED_BYTES), free_memory()
     if needed > free:
         raise RunError(

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import qgen
 from qgen.cli.main import app
-from qgen.errors import BackendError, BudgetError, ConfigError, RunError
+from qgen.errors import BackendError, BudgetError, CircuitError, ConfigError, RunError
 from qgen.evaluation.text import number
 from qgen.runs import load_checkpoint
 from qgen.sampling import open_trained, sample_images
@@ -73,6 +73,16 @@ def test_options_of_backend_and_sampler_reach_them(trained_once: Callable[..., P
     assert made.facts["sampling"]["steps"] == 2
     with pytest.raises(BackendError, match="noise_scale"):
         run.sample(2, backend="aer", backend_options={"noise_scale": 2.0}, progress=False)
+
+
+@pytest.mark.parametrize("count", [0, -3, 2.5, "8", True])
+def test_a_number_of_images_is_one(count: Any, trained_once: Callable[..., Path]) -> None:
+    run = qgen.load(trained_once())
+    with pytest.raises(CircuitError, match=r"count must be .*at least 1, not"):
+        run.sample(count, progress=False)
+    for few in (count, 1):  # refused before anything is sampled, and paid for
+        with pytest.raises(CircuitError, match=r"count must be .*at least 2, not"):
+            run.evaluate(few, progress=False)
 
 
 def test_an_evaluation_is_the_command_s(tmp_path: Path, trained_once: Callable[..., Path]) -> None:
