@@ -84,7 +84,7 @@ def markdown_table(head: Row, rows: Iterable[Sequence[str]], text_columns: int) 
 
 
 def _number(value: float, share: bool, decimals: int, signed: bool = False) -> str:
-    return fixed(100 * value if share else value, decimals, signed)
+    return fixed(100 * value if share else value, decimals, signed).replace(",", "\u202f")  # as `thousands`
 
 
 def _decimals(mean: Estimate, share: bool) -> int:

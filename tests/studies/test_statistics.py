@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from qgen.studies.formatting import format_mean
+from qgen.studies.formatting import format_difference, format_mean, format_values
 from qgen.studies.statistics import estimate, holm, paired_p_value, verdict
 
 numbers = st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-6)
@@ -61,6 +61,13 @@ def test_an_interval_ends_where_the_mean_cannot_be(values: list[float]) -> None:
 def test_both_ends_are_told_where_one_was_moved() -> None:
     assert format_mean(estimate([0.4, 0.5, 0.6], (0.0, 1.0)), share=True) == "50.0 ± 24.8"
     assert format_mean(estimate([0.9, 1.0, 0.95], (0.0, 1.0)), share=True) == "95.0 [82.6, 100.0]"
+
+
+def test_commas_are_between_numbers_only() -> None:
+    found = estimate([1234.0, 2345.0, 3456.0])
+    assert found is not None
+    assert format_values(found) == "1\u202f234, 2\u202f345, 3\u202f456"
+    assert format_difference(found) == "+2\u202f345 [\u2212415, +5\u202f105]"  # 1111 times 4.302653 / sqrt(3)
 
 
 def test_one_value_has_no_interval_and_none_has_no_mean() -> None:
