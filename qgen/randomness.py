@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from qgen.errors import InputError
+from qgen.errors import InputError, short_repr
 
 if TYPE_CHECKING:
     import torch
@@ -27,10 +27,10 @@ def derive(seed: int, *purpose: str | int) -> int:
     Different purposes give independent streams; equal ones give the same seed on every machine.
 
     Raises:
-        InputError: the seed is negative.
+        InputError: the seed is negative, or no whole number.
     """
-    if seed < 0:
-        raise InputError(f"a seed is a whole number from 0 on, not {seed}")
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"a seed is a whole number from 0 on, not {short_repr(seed)}")
     words = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in purpose]
     # The number and the types of the parts are included, so that no two purposes have the same entropy.
     entropy = [seed, len(words)]

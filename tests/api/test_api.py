@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import qgen
 from qgen.cli.main import app
-from qgen.errors import BackendError, BudgetError, CircuitError, ConfigError, RunError
+from qgen.errors import BackendError, BudgetError, CircuitError, ConfigError, InputError, RunError
 from qgen.evaluation.text import number
 from qgen.runs import load_checkpoint
 from qgen.sampling import open_trained, sample_images
@@ -83,6 +83,18 @@ def test_a_number_of_images_is_one(count: Any, trained_once: Callable[..., Path]
     for few in (count, 1):  # refused before anything is sampled, and paid for
         with pytest.raises(CircuitError, match=r"count must be .*at least 2, not"):
             run.evaluate(few, progress=False)
+
+
+@pytest.mark.parametrize("seed", [1.5, -1, True, "7", None])
+def test_a_seed_is_a_whole_number(seed: Any, trained_once: Callable[..., Path]) -> None:
+    with pytest.raises(InputError, match=rf"a seed is a whole number from 0 on, not {seed!r}"):
+        qgen.load(trained_once()).sample(2, seed=seed, progress=False)
+
+
+def test_a_device_is_one_of_three(trained_once: Callable[..., Path]) -> None:
+    for device in ("tpu", torch.device("cpu")):
+        with pytest.raises(ConfigError, match=r"there is no device .*: give 'auto', 'cpu' or 'cuda'"):
+            qgen.load(trained_once()).sample(2, device=device, progress=False)  # type: ignore[arg-type]
 
 
 def test_an_evaluation_is_the_command_s(tmp_path: Path, trained_once: Callable[..., Path]) -> None:

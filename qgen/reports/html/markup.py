@@ -11,8 +11,7 @@ from markupsafe import Markup
 
 #: Stands for an unknown value.
 UNKNOWN = "\u2013"
-
-
+#: What the value of an attribute is written from.
 Attribute = str | float | bool | None
 
 

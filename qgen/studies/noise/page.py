@@ -31,13 +31,13 @@ _CURVES = ("coverage", "confident", "correlation")
 def page(results: NoiseResults) -> str:
     """Return the page as text."""
     study = results.study
-    shots = "shots" if study.kind == "shots" else "noise"
+    varied = "shots" if study.kind == "shots" else "noise"
     listed: Sequence[Metric] = (*results.cells.metrics, *CHANGES)
     return render(
         "qgen.studies.noise/page.html",
         names=", ".join(source.name for source in study.sources),
         kind=study.kind,
-        heading=f"{plural(len(study.sources), 'generator')} under {shots}",
+        heading=f"{plural(len(study.sources), 'generator')} under {varied}",
         facts=(
             plural(len(study.seeds), "seed"),
             plural(len(study.devices), "device"),
