@@ -1,13 +1,18 @@
-"""A console whose lines end between words on a terminal, and stay one line for whoever copies them."""
+"""Output for terminals: lines that end between words there, and stay one line to copy; bars that leave nothing."""
 
 from __future__ import annotations
 
 import os
 import re
-from typing import IO, Any
+from collections.abc import Iterable
+from typing import IO, Any, NamedTuple
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.progress import Progress
+
+#: Columns of what a terminal shows of Ctrl-C, pressed twice.
+ECHO = 4
 
 
 class LiteralConsole(Console):
@@ -26,6 +31,23 @@ class LiteralConsole(Console):
         if soft_wrap:
             objects = tuple(on_terminal(each, self.file) if isinstance(each, str) else each for each in objects)
         super().print(*objects, soft_wrap=soft_wrap, **options)
+
+
+class Bars(Progress):
+    """Progress bars that leave the end of a row free, for `^C`: shown on the next row, the bar would stay for good."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Yield what is shown, see `rich`."""
+        yield _Narrower(self.make_tasks_table(self.tasks))
+
+
+class _Narrower(NamedTuple):
+    """A renderable without the last columns of a row."""
+
+    renderable: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from console.render(self.renderable, options.update_width(max(1, options.max_width - ECHO)))
 
 
 def on_terminal(text: str, stream: IO[str]) -> str:

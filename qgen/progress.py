@@ -25,12 +25,14 @@ _BAR_COLUMNS = 12
 @contextmanager
 def progress_bars(console: Console) -> Iterator[Progress]:
     """Show progress bars within this block: one line a task, with its step, its remaining time and its description."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
     from rich.table import Column
+
+    from qgen.console import Bars
 
     rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
     fixed = [Column(no_wrap=True) for _ in range(3)]
-    progress = Progress(
+    progress = Bars(
         SpinnerColumn(),
         MofNCompleteColumn(table_column=fixed[0]),
         BarColumn(_BAR_COLUMNS, table_column=fixed[1]),

@@ -20,7 +20,6 @@ from qiskit.circuit import (
 from qiskit.circuit.library import (
     HamiltonianGate,
     PauliEvolutionGate,
-    PauliProductRotationGate,
     RVGate,
     UnitaryGate,
     pauli_feature_map,
@@ -146,7 +145,9 @@ def meanings() -> list[Meaning]:
     add("rv", 1, lambda t: RVGate(t, -0.4 * t, 0.8 * t), lambda t: expm(-1j * t * axis))
     add("rv-x", 1, lambda t: RVGate(t, 0, 0), lambda t: expm(-0.5j * t * np.array([[0, 1], [1, 0]])))
     pauli = Pauli("XYZ").to_matrix()
-    add("product-rotation", 3, lambda t: PauliProductRotationGate(Pauli("XYZ"), t), lambda t: expm(-0.5j * t * pauli))
+    if hasattr(library, "PauliProductRotationGate"):  # not in Qiskit 2.3
+        rotation = library.PauliProductRotationGate
+        add("product-rotation", 3, lambda t: rotation(Pauli("XYZ"), t), lambda t: expm(-0.5j * t * pauli))
     clifford: Clifford = random_clifford(3, seed=4)
     add("clifford", 3, lambda _: clifford, lambda _: Operator(clifford).data)
     # Qiskit's own synthesis takes this for the identity: its fidelity with it is within 1e-9 of 1.
