@@ -15,10 +15,12 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
-from qiskit.circuit import Gate, ParameterExpression
+from qiskit.circuit import Gate
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Operator, Pauli
+
+from qgen.circuits.expressions import is_unbound
 
 #: Means of I, X, Y and Z.
 Four: TypeAlias = tuple[float, float, float, float]
@@ -67,11 +69,12 @@ class BlochMoments:
             self._groups[qubits[0]].turn(name, angles, qubits[0])
             return
         if len(qubits) > 2:
+            self._part(qubits)
             for qubit in qubits:
                 self._groups[qubit].mix(qubit)
             return
         group = self._pair(qubits[0], qubits[1])
-        if any(map(_is_open, angles)):
+        if any(map(is_unbound, angles)):
             group.turn_by_zz() if name == "rzz" else group.scramble()
         elif (images := _images(name, tuple(map(float, angles)))) is None:
             group.scramble()
@@ -85,10 +88,7 @@ class BlochMoments:
             if one.qubits[0] != first:
                 one.swap()
             return one
-        for group in (one, other):
-            for qubit in group.qubits:
-                mean, square = group.of(qubit)
-                self._groups[qubit] = _Group((qubit,), list(mean), list(square))
+        self._part((first, second))
         one, other = self._groups[first], self._groups[second]
         joined = _Group(
             (first, second),
@@ -97,6 +97,13 @@ class BlochMoments:
         )
         self._groups[first] = self._groups[second] = joined
         return joined
+
+    def _part(self, qubits: Sequence[int]) -> None:
+        """Forget what these qubits know of others."""
+        for group in [self._groups[qubit] for qubit in qubits]:
+            for qubit in group.qubits:
+                mean, square = group.of(qubit)
+                self._groups[qubit] = _Group((qubit,), list(mean), list(square))
 
 
 class _Group:
@@ -138,7 +145,7 @@ class _Group:
         if name == "sx":  # the most frequent ones, which are the rest of this function at once
             for _, _, y, z in places:
                 mean[y], mean[z], square[y], square[z] = -mean[z], mean[y], square[z], square[y]
-        elif name in _FRAMES and _is_open(angles[0]):  # any angle
+        elif name in _FRAMES and is_unbound(angles[0]):  # any angle
             for _, x, y, _ in places:
                 mean[x] = mean[y] = 0.0
                 square[x] = square[y] = (square[x] + square[y]) / 2
@@ -151,7 +158,7 @@ class _Group:
                 mean[x], mean[y] = new_x, new_y
                 square[x] = new_x * new_x + c * c * more_x + s * s * more_y
                 square[y] = new_y * new_y + s * s * more_x + c * c * more_y
-        elif any(map(_is_open, angles)) or (rows := _rotation(name, tuple(map(float, angles)))) is None:
+        elif any(map(is_unbound, angles)) or (rows := _rotation(name, tuple(map(float, angles)))) is None:
             self.mix(qubit)
         else:
             for _, *xyz in places:
@@ -196,10 +203,6 @@ class _Group:
 
 _FIRST = tuple((b, 4 + b, 8 + b, 12 + b) for b in range(4))
 _SECOND = tuple((4 * a, 4 * a + 1, 4 * a + 2, 4 * a + 3) for a in range(4))
-
-
-def _is_open(angle: Any) -> bool:
-    return isinstance(angle, ParameterExpression)
 
 
 @lru_cache(maxsize=4096)
