@@ -24,6 +24,7 @@ from qiskit.circuit.library import (
     UnitaryGate,
     pauli_feature_map,
 )
+from qiskit.circuit.library.data_preparation.state_preparation import UniformSuperpositionGate
 from qiskit.quantum_info import (
     Clifford,
     Operator,
@@ -189,7 +190,7 @@ def library_table() -> list[Meaning]:
         "isometry": lambda _: library.Isometry(random_unitary(8, seed=9).data[:, :4], 0, 0),
         "preparation": lambda _: library.StatePreparation(state),
         "preparation-inverse": lambda _: library.StatePreparation(state).inverse(),
-        "superposition": lambda _: library.UniformSuperpositionGate(5, 3),
+        "superposition": lambda _: UniformSuperpositionGate(5, 3),
         "unitary-1": lambda _: UnitaryGate(unitaries[0]),
         "unitary-2": lambda _: UnitaryGate(random_unitary(4, seed=2)),
         "unitary-3": lambda _: UnitaryGate(random_unitary(8, seed=3)),
