@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qgen.compilation import internal, kernel
+from qgen.transpilation.kernels.arrays import copy, hashed
 
 #: Two-qubit gates of a SWAP alone, and of one with an empty site, which is in its ground state.
 SWAP_GATES, EMPTY_GATES = 3, 2
@@ -118,7 +119,9 @@ def find_route(problem: Any, start: Any, width: int, seed: int, moves: Any, end:
                 return -1, 0
             tries += 1
             parents[count], node_moves[count] = pool.node[now, index], pool.move[now, index]
-            sites[:], last[:], done[:] = pool.sites[now, index], pool.last[now, index], pool.done[now, index]
+            copy(pool.sites[now, index], sites)
+            copy(pool.last[now, index], last)
+            copy(pool.done[now, index], done)
             gates = pool.gates[now, index]
             block = _look_ahead(problem, ahead, sites, done)
             if block >= 0:
@@ -133,7 +136,7 @@ def find_route(problem: Any, start: Any, width: int, seed: int, moves: Any, end:
             best = k
     if best < 0:
         return -1, 0
-    end[:] = pool.sites[level, best]
+    copy(pool.sites[level, best], end)
     moves[0], length, node = pool.move[level, best], 1, pool.node[level, best]
     while node >= 0:
         if node_moves[node] != NONE:
@@ -166,7 +169,8 @@ def _look_ahead(problem: Any, ahead: Any, sites: Any, done: Any) -> int:
             if found < 0 and distances[sites[pairs[block, 0]], sites[pairs[block, 1]]] == 1:
                 found = block
         if depth <= AHEAD:
-            ahead.pairs[terms], ahead.weights[terms] = pairs[block], DISTANCE * DECAY**depth
+            ahead.pairs[terms, 0], ahead.pairs[terms, 1] = pairs[block, 0], pairs[block, 1]
+            ahead.weights[terms] = DISTANCE * DECAY**depth
             terms += 1
         looked += 1
         if looked >= AHEAD_PER_WIRE * wires:
@@ -332,7 +336,7 @@ def _push(
     pool: Any, level: int, sites: Any, last: Any, done: Any, gates: int, ahead: float, node: int, move: int
 ) -> None:
     """Add a state, unless an equal one has no more gates; of a level that is full nothing more is kept."""
-    slot = _hash(sites, last, done) & np.uint64(pool.table.shape[1] - 1)
+    slot = hashed(sites, last, done) & np.uint64(pool.table.shape[1] - 1)
     while pool.table[level, slot] >= 0:
         other = pool.table[level, slot]
         if pool.move[level, other] != REPLACED and _equal(pool, level, other, sites, last, done):
@@ -344,7 +348,9 @@ def _push(
     if index == pool.gates.shape[1]:
         return
     pool.size[level] += 1
-    pool.sites[level, index], pool.last[level, index], pool.done[level, index] = sites, last, done
+    copy(sites, pool.sites[level, index])
+    copy(last, pool.last[level, index])
+    copy(done, pool.done[level, index])
     pool.gates[level, index], pool.priority[level, index] = gates, gates + ahead
     pool.node[level, index], pool.move[level, index], pool.slot[level, index] = node, move, slot
     pool.table[level, slot] = index
@@ -379,22 +385,11 @@ def _pop(pool: Any, level: int) -> int:
 
 
 @internal
-def _hash(sites: Any, last: Any, done: Any) -> Any:
-    """Mix as FNV-1a does (Fowler, Noll and Vo, 1991), a number at a time."""
-    prime, mixed = np.uint64(1099511628211), np.uint64(14695981039346656037)
-    for k in range(len(sites)):
-        mixed = (mixed ^ np.uint64(sites[k])) * prime
-        mixed = (mixed ^ np.uint64(last[k] + 1)) * prime
-        mixed ^= mixed >> np.uint64(29)
-    for word in done:
-        mixed = (mixed ^ word) * prime
-        mixed ^= mixed >> np.uint64(32)
-    return mixed
-
-
-@internal
 def _equal(pool: Any, level: int, other: int, sites: Any, last: Any, done: Any) -> bool:
     for k in range(len(sites)):
         if pool.sites[level, other, k] != sites[k] or pool.last[level, other, k] != last[k]:
             return False
-    return bool(np.all(pool.done[level, other] == done))
+    differ = np.uint64(0)
+    for k in range(len(done)):
+        differ |= pool.done[level, other, k] ^ done[k]
+    return bool(differ == 0)
