@@ -69,6 +69,7 @@ def _kernels(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         compile_together(tmp_path_factory.getbasetemp().parent)
     gc.collect()
     gc.freeze()  # what was imported stays until the end
+    gc.set_threshold(50_000, 20, 20)  # what tests leave behind is small: a search takes longer than it is worth
     gc.enable()
 
 
