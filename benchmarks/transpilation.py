@@ -112,10 +112,11 @@ def measure(subject: Subject, target: Target, seeds: int) -> Iterator[Row]:
         for angles in ("open", "bound")
     }
     wanted = subject.probabilities(subject.circuit)
+    circuits_of = {angles: subject.bind(angles) for angles in ("open", "bound", "all bound")}
     for name, (angles, way) in (WAYS | ours).items():
         began = cpu_seconds()
         try:
-            circuits = way(subject.bind(angles), target)
+            circuits = way(circuits_of[angles], target)
         except ImportError as missing:
             typer.echo(f"{name}: {missing.name} is not installed")
             continue

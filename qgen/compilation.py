@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numba
 from llvmlite import ir
 from llvmlite.binding import Linkage, parse_assembly
 from numba import config, njit, types
@@ -22,6 +23,8 @@ from numba.core.compiler import Compiler
 _HERE = Path(__file__).resolve()
 #: Kernels of any package may call those of this one.
 _SHARED = _HERE.parent / "backends" / "statevector"
+#: `_Part` overrides what numba keeps to itself. Other versions compile parts in their own way, which takes longer.
+_LINKS_PARTS = (0, 61) <= numba.version_info[:2] <= (0, 68)
 
 
 def kernel(function: Any) -> Any:
@@ -36,12 +39,12 @@ def kernel(function: Any) -> Any:
 
 def internal(function: Any) -> Any:
     """Compile what other kernels call and Python never does: a part of theirs, without machine code of its own."""
-    return _compiled(function, "parts", pipeline_class=_PartCompiler, no_cpython_wrapper=True, forceinline=False)
+    return _part(function, forceinline=False)
 
 
 def inlined(function: Any) -> Any:
     """Compile a part that LLVM puts into every place that calls it: a constant argument is a constant inside."""
-    return _compiled(function, "parts", pipeline_class=_PartCompiler, no_cpython_wrapper=True, forceinline=True)
+    return _part(function, forceinline=True)
 
 
 class _Part(JITCodeLibrary):
@@ -77,6 +80,11 @@ class _PartCompiler(Compiler):
         self.state.library = _Part(self.state.targetctx.codegen(), function.__qualname__)
         self.state.library.enable_object_caching()
         return super().compile_extra(function)
+
+
+def _part(function: Any, forceinline: bool) -> Any:
+    own = {"pipeline_class": _PartCompiler} if _LINKS_PARTS else {}
+    return _compiled(function, "parts", no_cpython_wrapper=True, forceinline=forceinline, **own)
 
 
 def _compiled(function: Any, kind: str, **options: Any) -> Any:

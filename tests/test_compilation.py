@@ -60,10 +60,13 @@ else:
 """
 
 
+@pytest.mark.parametrize("links", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_kernels_call_one_another_and_are_compiled_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
     (tmp_path / "some_kernels.py").write_text(SOURCE)
+    monkeypatch.setattr("qgen.compilation._LINKS_PARTS", links)
+    monkeypatch.delitem(sys.modules, "some_kernels", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     import some_kernels

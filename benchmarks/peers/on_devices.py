@@ -15,21 +15,27 @@ from qiskit import QuantumCircuit, transpile
 from qiskit.transpiler import Target
 
 STOCK_SEEDS = 60
+#: The last circuit and device of `level_3`, and what came of it: it may take minutes.
+_last: tuple[QuantumCircuit, Target, list[QuantumCircuit]] | None = None
 #: Of BQSKit, which compiles a circuit of 12 qubits for minutes.
 BQSKIT_LEVEL = 1
 
 
 def level_3(circuit: QuantumCircuit, target: Target) -> list[QuantumCircuit]:
     """Return what Qiskit's level 3 makes of a circuit with 60 seeds."""
-    seeds = range(STOCK_SEEDS)
-    return [transpile(circuit, target=target, optimization_level=3, seed_transpiler=seed) for seed in seeds]
+    global _last
+    if _last is None or _last[0] is not circuit or _last[1] is not target:
+        seeds = range(STOCK_SEEDS)
+        routed = [transpile(circuit, target=target, optimization_level=3, seed_transpiler=seed) for seed in seeds]
+        _last = circuit, target, routed
+    return _last[2]
 
 
 def mapomatic(circuit: QuantumCircuit, target: Target) -> list[QuantumCircuit]:
     """Return those of 60 circuits of level 3 with the fewest two-qubit gates, moved where mapomatic would.
 
     Its own evaluation asks for a `BackendV1`, which Qiskit 2 has no more; its cost, the product of what gates and
-    readout leave, is written here for a `Target`.
+    readout leave, is written here for a `Target`. The time of level 3 is not counted again.
     """
     from mapomatic import deflate_circuit, matching_layouts
 
