@@ -45,7 +45,7 @@ def mapomatic(circuit: QuantumCircuit, target: Target) -> list[QuantumCircuit]:
     moved = []
     for one in {_key(one): one for one in routed if _two_qubit_gates(one) == fewest}.values():
         small = deflate_circuit(one)
-        layouts = matching_layouts(small, coupling, strict_direction=True, call_limit=3_000_000)
+        layouts = matching_layouts(small, coupling, strict_direction=True, call_limit=200_000)
         best = max(layouts, key=lambda layout: _kept(small, layout, target))
         placed = QuantumCircuit(target.num_qubits, small.num_clbits)
         placed.compose(small, best, range(small.num_clbits), inplace=True)
