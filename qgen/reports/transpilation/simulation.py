@@ -4,8 +4,9 @@ A prediction (`predict_fidelity`) multiplies what single gates and waits leave o
 circuit. Both have the same model of errors. They differ as follows:
 
 - The prediction follows what two qubits know of each other only until one of them has a gate with a third: where a gate
-  is undone after that, it takes qubits for more mixed than they are. Over the catalogue of ansaetze it takes losses for
-  up to an eighth too large by this and the next point.
+  is undone after that, it takes qubits for more mixed than they are. Over the catalogue of ansaetze, losses come out
+  an eighth too large at most by this and the next point, and up to a third where four qubits lose a third of their
+  state.
 - Losses of losses: with more and more gates the prediction falls to 0, while the simulation reaches the fidelity of the
   maximally mixed state, 2^-k on k qubits.
 - Only what can reach a measured qubit counts in the prediction; the simulation has the state of all qubits.
