@@ -15,10 +15,10 @@ from qiskit import QuantumCircuit, transpile
 from qiskit.transpiler import Target
 
 STOCK_SEEDS = 60
+#: Of BQSKit, whose higher levels take minutes for a circuit of 12 qubits.
+BQSKIT_LEVEL = 1
 #: The last circuit and device of `level_3`, and what came of it: it may take minutes.
 _last: tuple[QuantumCircuit, Target, list[QuantumCircuit]] | None = None
-#: Of BQSKit, which compiles a circuit of 12 qubits for minutes.
-BQSKIT_LEVEL = 1
 
 
 def level_3(circuit: QuantumCircuit, target: Target) -> list[QuantumCircuit]:

@@ -163,7 +163,7 @@ def test_two_qubits_are_followed_as_they_are(data: st.DataObject, gates: int) ->
 
 @pytest.mark.parametrize("open_gate", ["rz", "rzz"])
 def test_open_angles_are_averaged(open_gate: str, rng: np.random.Generator) -> None:
-    """A mean over eight equally spaced angles is exact for squares, which have frequencies up to two."""
+    """A mean over eight equally spaced angles is exact: values have frequency one, and their squares two."""
     free, circuit = Parameter("a"), QuantumCircuit(2)
     for qubit in (0, 1):
         circuit.u(*rng.uniform(-3, 3, 3), qubit)
