@@ -7,13 +7,17 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
+import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Delay
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.quantum_info import DensityMatrix, Kraus, SuperOp
 from qiskit.transpiler import Target
 
+from qgen.backends import Executable
+from qgen.backends.batch import parameter_rows
 from qgen.backends.device.routing import RoutedCircuit, route_layer
+from qgen.backends.gradients.parameter_shift import shift_rule
 from qgen.backends.measurement import Measurement, permute_probabilities
 from qgen.circuits import LayerCircuit
 from qgen.noise.channels import GateNoise, Relaxation
@@ -34,6 +38,23 @@ DIRECTED = ("cx", "ecr", "rzx")
 #: density matrix with Aer's own errors agrees with ours to 3e-15 (`test_values_are_those_of_aers_errors`).
 AER_ACCURACY = 5e-8
 _SECONDS = 1e-6
+
+
+def aer_gradient_accuracy(
+    executable: Executable, inputs: torch.Tensor, weights: torch.Tensor, upstream: torch.Tensor
+) -> float:
+    """How far a derivative may be off that shift rules take of Aer's values, for upstream (samples, observables).
+
+    Each angle's rule weighs that many values, each off by as much as any; samples may share their weights.
+    """
+    form = executable.shift_form
+    rules = [float(np.abs(shift_rule(one).coefficients).sum()) if one else 0.0 for one in form.frequencies]
+    plan, batch = executable.batch(inputs.detach(), weights.detach())
+    total: Any = 0.0
+    for row, of_values in zip(parameter_rows(batch), plan.upstream(upstream), strict=True):
+        rows = row[None].repeat(len(rules), axis=0)
+        total += float(of_values.abs().sum()) * np.abs(form.parameter_map.vjp(rows, np.diag(rules))).sum(axis=0)
+    return AER_ACCURACY * float(total.max())
 
 
 @dataclass

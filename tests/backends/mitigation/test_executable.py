@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dense_noise import AER_ACCURACY
+from dense_noise import AER_ACCURACY, aer_gradient_accuracy
 from drawn import layer_circuits
 from effort import examples
 from hypothesis import given
@@ -115,7 +115,9 @@ def test_values_are_those_of_aer(mitigation: str, idle: bool, rng: np.random.Gen
         .expectations(inputs, weights)
         for simulator in ("noisy", "aer")
     )
-    torch.testing.assert_close(found, wanted, rtol=0, atol=AER_ACCURACY)
+    coefficients = sum(abs(factor) for factor in FACTORS[mitigation.removeprefix("readout+")])
+    worse = coefficients / (0.89**3 if "readout" in mitigation else 1)  # the last by what undoes errors of readout
+    torch.testing.assert_close(found, wanted, rtol=0, atol=worse * AER_ACCURACY)
 
 
 def test_qubits_wait_longer_in_folded_circuits() -> None:
@@ -142,9 +144,11 @@ def test_gradients_are_those_of_shift_rules_on_aer(place: str, rng: np.random.Ge
         )
         for where, method in methods.items()
     )
-    torch.testing.assert_close(found.values, wanted.values, rtol=0, atol=2 * AER_ACCURACY)
+    worse = 2 / 0.89**3  # by the extrapolation's coefficients, and by what undoes errors of readout
+    torch.testing.assert_close(found.values, wanted.values, rtol=0, atol=worse * AER_ACCURACY)
+    accuracy = worse * aer_gradient_accuracy(opened(f"aer:{place}").compile(circuit), inputs, weights, upstream)
     for one, other in zip(found.vjp(upstream), wanted.vjp(upstream), strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=2e-7)
+        torch.testing.assert_close(one, other, rtol=0, atol=accuracy)
     some = (
         found.vjp(upstream),
         Adjoint()

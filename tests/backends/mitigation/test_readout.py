@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from dense_noise import AER_ACCURACY
 from drawn import layer_circuits
 from effort import examples
 from hypothesis import given
@@ -78,7 +79,8 @@ def test_it_is_the_inverse_of_what_is_read(rng: np.random.Generator) -> None:
             LayerCircuit(body, *roles, ["XZY"])
         )
         found = executable.expectations(inputs, weights)
-        torch.testing.assert_close(found, read / (1 - A - B) ** 3, rtol=0, atol=1e-7)
+        worse = (1 + abs(A - B)) ** 3 / (1 - A - B) ** 3  # than Aer's values, which both sides combine
+        torch.testing.assert_close(found, read / (1 - A - B) ** 3, rtol=0, atol=2 * worse * AER_ACCURACY)
 
 
 @pytest.mark.parametrize("simulator", ["noisy", "aer"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from dense_noise import AER_ACCURACY
+from dense_noise import AER_ACCURACY, aer_gradient_accuracy
 from noisy_points import at
 
 from qgen.backends import ParameterShift, open_backend
@@ -45,12 +45,13 @@ def check(device: str, rng: np.random.Generator, gradients: bool) -> None:
     if not gradients:
         return
     upstream = rng.normal(size=(SAMPLES, qubits))
+    accuracy = aer_gradient_accuracy(compiled, inputs, weights, torch.from_numpy(upstream))
     shared, own = exact.gradients(point, upstream, True, True)
     found = routed.parameter_map.vjp(parameters, own)
     found[0] += routed.parameter_map.vjp(parameters[:1], shared)[0]
     shifted = ParameterShift().value_and_vjp(compiled, inputs, weights, (True, True)).vjp(torch.from_numpy(upstream))
-    assert found[:, : circuit.num_inputs] == pytest.approx(shifted[0].numpy(), abs=1e-7), said
-    assert found[:, circuit.num_inputs :].sum(axis=0) == pytest.approx(shifted[1].numpy(), abs=1e-7), said
+    assert found[:, : circuit.num_inputs] == pytest.approx(shifted[0].numpy(), abs=accuracy), said
+    assert found[:, circuit.num_inputs :].sum(axis=0) == pytest.approx(shifted[1].numpy(), abs=accuracy), said
 
 
 def test_values_and_gradients_on_a_device(rng: np.random.Generator) -> None:
