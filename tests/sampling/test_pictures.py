@@ -28,8 +28,10 @@ from qgen.runs import Run, RunConfig, build_generator
 from qgen.sampling import check_interpolation, check_steps, open_trained, sample_images
 
 PLAIN = ("model.vertex.groups=0",)
+STEPS = (*PLAIN, "sampling.sampler=ancestral", "sampling.eta=0", "sampling.steps=4")
 KINDS: dict[str, Callable[[], RunConfig]] = {
-    "diffusion": partial(small_config, *PLAIN, "sampling.sampler=ancestral", "sampling.eta=0", "sampling.steps=4"),
+    # v: of what rounding leaves in a prediction of the noise, the first step makes over 150 times as much
+    "diffusion": partial(small_config, *STEPS, "diffusion.prediction=v"),
     "by class": partial(small_config, *PLAIN, "model.conditioning=label", "sampling.guidance=2"),
     "gan": partial(small_gan, "gan-classical"),
     "patches": partial(small_gan, "patch-gan"),
