@@ -35,6 +35,7 @@ class Row:
         names: further names, without the prefix.
         billed: whether running costs money.
         find: refuses a name of which there is no device or file, without importing the backend.
+        combine: likewise refuses options that do not go together.
     """
 
     prefix: str
@@ -45,13 +46,14 @@ class Row:
     names: tuple[str, ...] = ()
     billed: bool = False
     find: Callable[[str], object] | None = None
+    combine: Callable[[BackendSettings], None] | None = None
 
     def has(self, name: str) -> bool:
         """Whether a backend of this name is one of these."""
         return name in (self.prefix, *self.names) or (bool(self.forms) and name.startswith(self.prefix))
 
     def check(self, settings: BackendSettings) -> None:
-        """Refuse options that these backends have no use for.
+        """Refuse options that these backends have no use for, or that do not go together.
 
         Raises:
             BackendError: one of them was given.
@@ -62,6 +64,8 @@ class Row:
                 raise BackendError(
                     f"backend `{settings.name}` {why}: {option} = {short_repr(value)} would change nothing. {instead}"
                 )
+        if self.combine is not None:
+            self.combine(settings)
 
 
 _NO_NOISE = ("has no noise of its own to change", "`noisy:fake_brisbane` and `aer:fake_brisbane`, say, have")
@@ -78,7 +82,6 @@ _USELESS = {
     "paths": _ONE_METHOD,
     "tolerance": _ONE_METHOD,
 }
-_ON_HARDWARE = ("mitigates by an option of hardware", "`hardware.resilience` is 1 (readout) or 2 (also extrapolation)")
 _REHEARSAL = ("returns bits as hardware does", "`aer:fake_brisbane` and `noisy:fake_brisbane`, say, mitigate")
 
 
@@ -99,6 +102,12 @@ def _find_snapshot(name: str) -> None:
     from qgen.devices import open_device
 
     open_device(name)
+
+
+def _check_hardware(settings: BackendSettings) -> None:
+    from qgen.backends.ibm.options import check_mitigation
+
+    check_mitigation(settings.name, settings.mitigated(), settings.hardware)
 
 
 _NOISY_FORMS = {
@@ -145,11 +154,11 @@ _ROWS = (
     Row(
         "ibm_",
         "qgen.backends.ibm.backend:open_ibm",
-        ("shots", "layout"),
+        ("shots", "mitigation", "layout"),
         _HARDWARE_FORMS,
-        {"mitigation": _ON_HARDWARE},
-        ("least_busy",),
+        names=("least_busy",),
         billed=True,
+        combine=_check_hardware,
     ),
     _PROVIDER,
 )

@@ -40,7 +40,8 @@ class BackendSettings(Settings):
     """What is done against a device's errors: `readout` (errors of reading are inverted), `zne:1,3`, `zne:1,3,5`, ...
     (extrapolated from circuits with so many times as many gates on two qubits, which share the shots), or both, as in
     `readout+zne:1,3`; None or `none`: nothing. Images that are shots take `readout` alone: strings that were read, as
-    often as without errors of reading."""
+    often as without errors of reading. IBM's hardware takes `readout` alone: one more job for each call finds the
+    errors."""
     layout: str | None = None
     """A file of `qgen transpile --pin`: circuits put on that device before; None: the transpiler puts them there."""
     hardware: HardwareOptions = HardwareOptions()

@@ -188,6 +188,8 @@ def _print_plan(console: Console, plan: HardwarePlan) -> None:
         f"{plan.queue:,} jobs wait for the device",
         soft_wrap=True,
     )
+    if any(layer.cost.parts for layer in plan.layers):
+        console.print("the last job of each call calibrates readout", soft_wrap=True)
     bound = [layer.bound for layer in plan.layers]
     if any(bound):
         which = "circuits are" if all(bound) else "some circuits are"

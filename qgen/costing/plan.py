@@ -59,10 +59,11 @@ class PlannedLayer:
     @property
     def seconds(self) -> float:
         """QPU seconds of all calls, each job in whole seconds, as IBM's time limits are."""
-        jobs = self.cost.jobs
-        if not jobs:
-            return 0.0
-        return self.submissions * jobs * expected_seconds(ceil(self.cost.seconds / jobs), self.overrun)
+        parts = [part for part in self.cost.parts or (self.cost,) if part.jobs]
+        return float(
+            self.submissions
+            * sum(part.jobs * expected_seconds(ceil(part.seconds / part.jobs), self.overrun) for part in parts)
+        )
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -108,12 +109,18 @@ def _same(file: Path, facts: dict[str, Any], count: int) -> PriorPool:
     wanted = {
         "number": count,
         **{name: facts[name] for name in (*IDENTITY, "seed")},
-        "backend": facts["backend"]["name"],
+        **_how(facts),
     }
-    has = {**found.facts, "number": len(found.bits), "backend": found.facts["backend"]["name"]}
+    has = {**found.facts, "number": len(found.bits), **_how(found.facts)}
     for name, value in wanted.items():
         if has.get(name) != value:
             raise RunError(
                 f"{file} has codes of another {name} than those to be drawn: give another --out, or remove it"
             )
     return found
+
+
+def _how(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a pool's backend its codes depend on most."""
+    backend = facts["backend"]
+    return {"backend": backend["name"], "mitigation": backend.get("mitigation")}

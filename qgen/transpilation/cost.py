@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qgen.errors import BackendError
@@ -31,6 +32,7 @@ class WorkloadCost:
         quick_seconds: QPU seconds by IBM's rule of thumb, which does not depend on the circuit.
         share: `seconds` over the Open Plan's 600 s; above 1 if it is more than the plan has.
         formula: of `seconds`, with the numbers.
+        parts: what it is the sum of, where its jobs are of several sizes; see `total_cost`.
     """
 
     circuits: int
@@ -41,6 +43,7 @@ class WorkloadCost:
     quick_seconds: float
     share: float
     formula: str
+    parts: tuple[WorkloadCost, ...] = ()
 
 
 def workload_cost(
@@ -77,3 +80,17 @@ def workload_cost(
     formula = f"{jobs_time} + {time_per_execution} x {executions:,} executions = {seconds:,.1f} s"
     quick_seconds = JOB_SECONDS * jobs + QUICK_SECONDS * executions
     return WorkloadCost(circuits, shots, jobs, executions, seconds, quick_seconds, seconds / OPEN_PLAN_SECONDS, formula)
+
+
+def total_cost(parts: Sequence[WorkloadCost]) -> WorkloadCost:
+    """Return the cost of several workloads, from one on; `shots` are those of the first."""
+    circuits, jobs, executions = (
+        sum(getattr(part, name) for part in parts) for name in ("circuits", "jobs", "executions")
+    )
+    seconds, quick_seconds, share = (
+        sum(getattr(part, name) for part in parts) for name in ("seconds", "quick_seconds", "share")
+    )
+    formula = "; and ".join(part.formula for part in parts)
+    return WorkloadCost(
+        circuits, parts[0].shots, jobs, executions, seconds, quick_seconds, share, formula, tuple(parts)
+    )

@@ -55,7 +55,15 @@ def test_on_hardware_it_is_priced_first(tmp_path: Path, monkeypatch: pytest.Monk
         assert result.exit_code == 0, result.output
         (job,) = server.ledger.jobs
         assert job.seconds <= plan["qpu_seconds"]
-    assert out.exists()
+        assert out.exists()
+        refused = run(*asked, "--mitigation", "readout", "--yes")
+        assert "codes of another mitigation than those to be drawn" in " ".join(refused.output.split())
+        out.unlink()
+        result = run(*asked, "--mitigation", "readout", "--yes", "--json")
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["backend"]["mitigation"] == "readout"
+        assert "the last job of each call calibrates readout" in result.output
+        assert [one.executions for one in server.ledger.jobs] == [300, 600]  # what was drawn is not paid for again
 
 
 @pytest.mark.parametrize("count", ["0", "1.5", "many", "1e12", "nan"])

@@ -72,6 +72,23 @@ def test_images_of_mitigated_shots_are_decoded_strings_that_were_read(tmp_path: 
     assert {tuple(row) for row in mitigated.tolist()} <= {tuple(row) for row in unmitigated.tolist()}
 
 
+def test_mitigated_images_on_hardware_are_planned_with_their_calibration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = train_config(tmp_path / "run", small("iqp"))
+    with cloud(tmp_path, monkeypatch, noisy=True) as server:
+        trained = open_trained(run, {"name": "ibm_guadalupe", "mitigation": "readout"})
+        plan = plan_sampling(trained.generator, trained.config, trained.backend, 200, 3)
+        trained.backend.authorize(plan.seconds)
+        samples = sample_run(trained, tmp_path / "grid.png", count=200, seed=3)
+        assert [job.executions for job in server.ledger.jobs] == [200, 400]
+        assert (plan.jobs, plan.executions) == (2, 600)
+        assert server.ledger.seconds <= plan.seconds < server.ledger.seconds + 2  # each job in whole seconds
+    assert samples.facts["sampling"]["image"].startswith("a string that was read")
+    assert samples.facts["backend"]["mitigation"] == "readout"
+    assert len(samples.facts["backend"]["jobs"]) == 2
+
+
 def test_images_on_hardware_are_one_job_that_costs_what_was_planned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from qgen.backends.ibm import HardwareOptions, IBMBackend, open_hardware
+from qgen.backends.mitigation.method import Mitigation
 from qgen.circuits import ansatz
 from qgen.devserver import DeviceModel, DevServer
 
@@ -55,10 +56,11 @@ def no_usage_data(monkeypatch: pytest.MonkeyPatch) -> None:
 def hardware(
     folder: Path, name: str = "ibm_guadalupe", allow: float | None = 10_000.0, **options: Any
 ) -> Iterator[IBMBackend]:
-    """The device of a server, its journal in this folder; `shots` beside the fields of `HardwareOptions`."""
-    shots = options.pop("shots", None)
+    """The device of a server, its journal here; `shots` and `mitigation` beside the fields of `HardwareOptions`."""
+    shots, mitigation = options.pop("shots", None), options.pop("mitigation", None)
+    mitigates = None if mitigation is None else Mitigation.parse(mitigation)
     chosen = HardwareOptions(**options)
-    backend = open_hardware(name, shots, chosen, folder / "jobs.sqlite", pace=PACE)
+    backend = open_hardware(name, shots, chosen, folder / "jobs.sqlite", pace=PACE, mitigation=mitigates)
     try:
         if allow is not None:
             backend.allow(allow)

@@ -84,18 +84,20 @@ class SampledSubmitter:
     def values(self, angles: Doubles, streams: Streams) -> Doubles:
         if self._tiled is None:
             return self._measurement.from_outcomes([])
-        results = self._run(self._tiled, angles, self._shots, streams)
+        results = self._sampler.sample(*self._job(self._tiled, angles), self._shots, streams)
         return self._measurement.from_outcomes(self._tiled.outcomes(results, len(angles)))
 
     def bits(self, angles: Doubles, shots: int, streams: Streams) -> Bits:
         if self._tiled is None:
             raise BackendError("no qubit of this circuit is read: there are no bits to draw")
-        (bits,) = self._tiled.bits(self._run(self._tiled, angles, shots, streams), len(angles))
+        results = self._sampler.sample(*self._job(self._tiled, angles), shots, streams)
+        (bits,) = self._tiled.bits(results, len(angles))
         return bits
 
-    def _run(self, tiled: TiledCircuits, angles: Doubles, shots: int, streams: Streams) -> Sequence[Any]:
+    def _job(self, tiled: TiledCircuits, angles: Doubles) -> tuple[Sequence[Any], int]:
+        """Return the pubs and the number of rows that run for these angles; see `Sampler.sample`."""
         pubs: list[Any] = list(tiled.circuits)  # the same circuit for every sample, each with shots of its own
         if self._has_angles:  # in Qiskit's order of names, which is that of columns
             table = tiled.scatter(angles)
             pubs = [(circuit, table) for circuit in tiled.circuits]
-        return self._sampler.sample(pubs, tiled.rows(len(angles)), shots, streams)
+        return pubs, tiled.rows(len(angles))

@@ -130,6 +130,34 @@ class TiledCircuits:
             for result in results
         ]
 
+    def tile_of(self, samples: int) -> Outcomes:
+        """Return the number of the tile (N,) that each of the bindings runs on."""
+        return np.arange(samples) // max(1, self.rows(samples))
+
+    @property
+    def read(self) -> tuple[int, ...]:
+        """The logical qubits that some basis reads, ascending."""
+        return tuple(sorted({qubit for basis in self._routed.bases for qubit in _read(basis)}))
+
+    def places(self, qubit: int) -> list[int]:
+        """Return the physical qubit that a logical one is read on, for each tile."""
+        return [tile.mapping[self._routed.physical[self._routed.wires[qubit]]] for tile in self._tiles]
+
+    def calibrations(self) -> tuple[QuantumCircuit, QuantumCircuit]:
+        """Return two circuits that do nothing but prepare all qubits of `read` as 0, or as 1, and read them.
+
+        On all tiles at once, by the names of their registers as `circuits`: `bits` reads their results, with a binding
+        for each tile.
+        """
+        basis = Basis("".join("Z" if qubit in self.read else "I" for qubit in range(len(self._routed.wires))))
+        zeros, ones = (QuantumCircuit(self._routed.device_qubits) for _ in range(2))
+        ones.x([place for qubit in self.read for place in self.places(qubit)])
+        for wide in (zeros, ones):
+            wide.barrier([qubit for tile in self._tiles for qubit in tile.qubits])
+            for name, tile in zip(self._names, self._tiles, strict=True):
+                self._measure(wide, name, tile, basis)
+        return zeros, ones
+
     def _bindings(self, samples: int) -> Outcomes:
         """(ceil(N / T), T): which binding each tile runs in each row."""
         rows = self.rows(samples)

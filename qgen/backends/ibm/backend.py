@@ -25,8 +25,9 @@ from qgen.backends.ibm.hardware import Hardware
 from qgen.backends.ibm.journal import JOURNAL, Journal
 from qgen.backends.ibm.journal_file import exclusive_lock
 from qgen.backends.ibm.layouts import PendingNotes, load_layouts, save_layout
-from qgen.backends.ibm.options import HardwareOptions
+from qgen.backends.ibm.options import HardwareOptions, check_mitigation
 from qgen.backends.ibm.runner import JobRunner
+from qgen.backends.mitigation.method import Mitigation
 from qgen.backends.settings import BackendSettings
 from qgen.circuits import LayerCircuit
 from qgen.devices import device_names
@@ -53,6 +54,7 @@ class IBMBackend(Hardware):
         journal: the file of the journal.
         shots: shots per circuit; None: 1,024.
         saved: layouts that the user chose; None: the best ones by today's calibration.
+        mitigation: what is done against errors of the bits, as `check_mitigation` allows; None: nothing.
 
     Raises:
         HardwareError: another process works with this journal.
@@ -60,9 +62,14 @@ class IBMBackend(Hardware):
     """
 
     def __init__(
-        self, client: Client, journal: Path, shots: int | None = None, saved: SavedLayouts | None = None
+        self,
+        client: Client,
+        journal: Path,
+        shots: int | None = None,
+        saved: SavedLayouts | None = None,
+        mitigation: Mitigation | None = None,
     ) -> None:
-        self._saved, self.options = saved, client.options
+        self._saved, self.options, self.mitigation = saved, client.options, mitigation
         self.shots = _round_shots(shots or DEFAULT_SHOTS, client.options)
         self.tiles = None if self.options.tiles == "auto" else self.options.tiles
         with ExitStack() as stack:
@@ -105,12 +112,13 @@ class IBMBackend(Hardware):
     def facts(self) -> dict[str, Any]:
         purpose = self.runner.purpose
         records = [one for one in self.runner.journal.records() if one.purpose == purpose and one.job_id]
-        return {
+        facts: dict[str, Any] = {
             "calibrated": None if self.calibrated is None else self.calibrated.partition(" ")[0],
             "options": self.options.plain(),
             "jobs": [record.job_id for record in records],
             "qpu_seconds": sum(record.cost for record in records),
         }
+        return facts if self.mitigation is None else facts | {"mitigation": str(self.mitigation)}
 
     def allow(self, seconds: float | None) -> None:
         """Limit the QPU seconds that may be spent over all jobs of the journal; None: the limit noted there."""
@@ -199,6 +207,7 @@ def open_hardware(
     max_qpu_seconds: float | None = None,
     saved: SavedLayouts | None = None,
     pace: float | None = None,
+    mitigation: Mitigation | None = None,
 ) -> IBMBackend:
     """Open IBM's device of that name, with the user's account.
 
@@ -211,10 +220,13 @@ def open_hardware(
             none.
         saved: layouts that the user chose; None: the best ones by today's calibration.
         pace: seconds to wait after a first failure, see `Client`; None: the default.
+        mitigation: what is done against errors of the bits; None: nothing.
 
     Raises:
+        BackendError: mitigation that there is not, see `check_mitigation`.
         HardwareError: no account, no such device, or one that was retired; what to do instead is in the message.
     """
+    check_mitigation(name, mitigation, options or HardwareOptions())
     if not has_account():
         raise HardwareError(f"{_retirement(name)}there is no IBM account here: {LOGIN}. {_alternatives(name)}")
     try:
@@ -225,7 +237,7 @@ def open_hardware(
             f"{_retirement(name)}{error}. {_alternatives(name)}" if _retirement(name) else str(error)
         ) from None
     try:
-        backend = IBMBackend(client, journal or default_journal(), shots, saved)
+        backend = IBMBackend(client, journal or default_journal(), shots, saved, mitigation)
     except NoDeviceError as error:
         raise HardwareError(
             f"{_retirement(name)}the account has no device {name}; it has {error.available}. {_alternatives(name)}"
@@ -238,7 +250,8 @@ def open_hardware(
 def open_ibm(settings: BackendSettings, journal: Path | None) -> IBMBackend:
     """Open the device that these settings name; see `qgen.backends.registry` and `open_hardware`."""
     saved = settings.saved_layouts()
-    return open_hardware(settings.name, settings.shots, settings.hardware, journal, saved=saved)
+    given = settings.name, settings.shots, settings.hardware, journal
+    return open_hardware(*given, saved=saved, mitigation=settings.mitigated())
 
 
 def default_journal() -> Path:

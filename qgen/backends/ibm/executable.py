@@ -58,6 +58,10 @@ class HardwareExecutable(Executable):
         return HardwareExecutable, (self.circuit, self._hardware, self._stored_only)
 
     @property
+    def method(self) -> str:
+        return self._used.executable.method
+
+    @property
     def shift_form(self) -> ShiftForm:
         return self._used.executable.shift_form
 

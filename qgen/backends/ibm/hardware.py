@@ -13,6 +13,7 @@ from qgen.backends.device.saved_layouts import SavedLayouts
 from qgen.backends.ibm.layouts import PendingNotes
 from qgen.backends.ibm.options import HardwareOptions
 from qgen.backends.ibm.runner import JobRunner
+from qgen.backends.mitigation.method import Mitigation
 from qgen.circuits import LayerCircuit
 from qgen.transpilation.cost import WorkloadCost
 from qgen.transpilation.tiling import Tiling
@@ -25,6 +26,7 @@ class Hardware(Backend):
         shots: per circuit.
         tiles: copies of a circuit that run side by side; None: as many as are worth it.
         options: how circuits run.
+        mitigation: what is done against errors here, beside `options`: readout; None: nothing.
         machine: the device, as IBM's client has it.
         target: what circuits are transpiled for.
         runner: runs circuits, each paid for once.
@@ -35,6 +37,7 @@ class Hardware(Backend):
     shots: int
     tiles: int | None
     options: HardwareOptions
+    mitigation: Mitigation | None
     machine: Any
     target: Target
     runner: JobRunner

@@ -6,6 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from qgen.backends.mitigation.method import Mitigation
+from qgen.errors import BackendError
 from qgen.settings import Settings
 
 
@@ -18,7 +20,7 @@ class HardwareOptions(Settings):
     """`batch` keeps jobs together. Sessions are not offered: they bill by the clock, also while nothing runs."""
     resilience: int = Field(0, ge=0, le=2)
     """Error mitigation by the Estimator: 0 none (the Sampler's bits), 1 readout (TREX), 2 also zero-noise extrapolation
-    with twirled gates. Each costs further executions."""
+    with twirled gates. Each costs further executions. Bits are corrected by `backend.mitigation`."""
     decoupling: Literal["XX", "XpXm", "XY4"] | None = None
     """Dynamical decoupling: pulses on qubits that wait."""
     twirling: bool = False
@@ -38,3 +40,29 @@ class HardwareOptions(Settings):
                 "tiles need the bits that the Sampler reads; resilience above 0 has the Estimator's values"
             )
         return self
+
+
+def check_mitigation(name: str, mitigation: Mitigation | None, options: HardwareOptions) -> None:
+    """Refuse mitigation that is not done on hardware, or by the Estimator already.
+
+    Args:
+        name: of the device.
+        mitigation: what is to be done against errors of the Sampler's bits; None: nothing.
+        options: how circuits run.
+
+    Raises:
+        BackendError: it extrapolates, or values are the Estimator's.
+    """
+    if mitigation is None:
+        return
+    if len(mitigation.factors) > 1:
+        raise BackendError(
+            f"backend `{name}` extrapolates by an option of hardware, not by mitigation = '{mitigation}': "
+            "`hardware.resilience` is 2 for it, or mitigation `readout` alone"
+        )
+    if options.resilience:
+        raise BackendError(
+            f"mitigation = '{mitigation}' corrects the Sampler's bits, and with hardware.resilience = "
+            f"{options.resilience} backend `{name}` returns values that the Estimator has mitigated: leave out one of "
+            "the two"
+        )

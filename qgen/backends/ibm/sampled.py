@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,16 +17,22 @@ from qgen.backends.device.tiles import TiledCircuits, tiling_now
 from qgen.backends.ibm.cost import CostModel
 from qgen.backends.ibm.hardware import Hardware, HardwareLayout
 from qgen.backends.ibm.layouts import Layout, load_tiling, save_tiling
+from qgen.backends.ibm.readout_jobs import ReadoutJobs
 from qgen.backends.ibm.results import ExpectedResult, unpack
 from qgen.backends.ibm.runner import Request
+from qgen.backends.mitigation.sampled import Calibrated, MitigatedSubmitter
 from qgen.circuits import LayerCircuit
 from qgen.randomness import Streams
-from qgen.transpilation.cost import MAX_EXECUTIONS, WorkloadCost
+from qgen.transpilation.cost import MAX_EXECUTIONS, WorkloadCost, total_cost
 from qgen.transpilation.tiling import Tiling
+
+#: Time between circuits and their calibration that is worth a word: devices are calibrated anew about every day.
+MOST_APART = timedelta(days=1)
+_log = logging.getLogger(__name__)
 
 
 def sampled_layout(circuit: LayerCircuit, backend: Hardware, layout: Layout) -> HardwareLayout:
-    """Compile a circuit for the Sampler, in this layout.
+    """Compile a circuit for the Sampler, in this layout; by a backend that mitigates, with calibrations of readout.
 
     Raises:
         BackendError: the circuit does not fit on the device, or uses what the device does not have or what is faulty.
@@ -32,8 +40,12 @@ def sampled_layout(circuit: LayerCircuit, backend: Hardware, layout: Layout) -> 
     routed, measurement = route_layer(circuit, layout.target, saved=layout.saved)
     refuse_open_delays(routed, backend.name)
     tiled = _tiled(circuit, backend, layout, routed)
-    jobs = SamplerJobs(backend, layout, routed, tiled)
-    submitter = SampledSubmitter(routed, measurement, tiled, backend.shots, jobs)
+    if backend.mitigation is None or tiled is None:
+        jobs = SamplerJobs(backend, layout, routed, tiled)
+        submitter = SampledSubmitter(routed, measurement, tiled, backend.shots, jobs)
+    else:
+        jobs = calibrated = CalibratedJobs(backend, layout, routed, tiled)
+        submitter = MitigatedSubmitter(routed, measurement, tiled, backend.shots, calibrated)
     return HardwareLayout(DeviceExecutable(circuit, backend, routed, submitter), jobs)
 
 
@@ -88,13 +100,16 @@ class SamplerJobs:
         return self._costs.cost(rows * len(self._circuits), each, jobs)
 
     def sample(self, pubs: Sequence[Any], rows: int, shots: int, streams: Streams) -> Sequence[Any]:
+        return _results(self._run(self._requests(pubs, rows, shots, streams)))
+
+    def _run(self, requests: Sequence[Request]) -> list[bytes]:
+        return self._hardware.runner.run(requests, self.stored_only)
+
+    def _requests(self, pubs: Sequence[Any], rows: int, shots: int, streams: Streams) -> list[Request]:
         seed = streams.joint_seed  # a device has no seeds: this one tells equal requests apart
         if self._routed.parameters:
-            requests = self._by_rows(pubs, shots, seed)
-        else:
-            requests = self._by_shots(pubs, rows * shots, seed)
-        parts = [unpack(result) for result in self._hardware.runner.run(requests, self.stored_only)]
-        return parts[0] if len(parts) == 1 else [_joined(results) for results in zip(*parts, strict=True)]
+            return self._by_rows(pubs, shots, seed)
+        return self._by_shots(pubs, rows * shots, seed)
 
     def _by_rows(self, pubs: Sequence[Any], shots: int, seed: int) -> list[Request]:
         """Split rows into as many jobs as the limits of the service ask for."""
@@ -121,6 +136,54 @@ class SamplerJobs:
     def _most_shots(self) -> int:
         """How many shots of circuits without angles fit into one job."""
         return MAX_EXECUTIONS // max(1, len(self._circuits))
+
+
+class CalibratedJobs(SamplerJobs):
+    """The same with the jobs that find the errors of reading: one for each call, beside those of its circuits.
+
+    Args:
+        backend, layout, routed, tiled: see `SamplerJobs`.
+
+    Raises:
+        BackendError: see `SamplerJobs` and `ReadoutJobs`.
+    """
+
+    def __init__(self, backend: Hardware, layout: Layout, routed: RoutedCircuit, tiled: TiledCircuits) -> None:
+        super().__init__(backend, layout, routed, tiled)
+        self._readout = ReadoutJobs(backend, layout, tiled)
+
+    def cost(self, samples: int, shots: int | None = None) -> WorkloadCost:
+        plain = super().cost(samples, shots)
+        return total_cost([plain, self._readout.cost(shots or self._hardware.shots)]) if plain.jobs else plain
+
+    def sample_calibrated(self, pubs: Sequence[Any], rows: int, shots: int, streams: Streams) -> Calibrated:
+        """See `CalibratedSampler`; all jobs are submitted before any is waited for."""
+        requests = self._requests(pubs, rows, shots, streams)
+        calibration = self._readout.request(shots, streams.joint_seed)
+        *packed, found = self._run([*requests, calibration])
+        self._warn_of_age(requests, calibration)
+        return Calibrated(_results(packed), self._readout.errors(found))
+
+    def _warn_of_age(self, requests: Sequence[Request], calibration: Request) -> None:
+        """Say so where the journal had the circuits long before they were calibrated."""
+        then, now = min(map(self._submitted, requests)), self._submitted(calibration)
+        if now - then > MOST_APART:
+            _log.warning(
+                "readout on %s was calibrated on %s for bits that were read on %s: errors may have changed in between",
+                self._hardware.name,
+                now.date(),
+                then.date(),
+            )
+
+    def _submitted(self, request: Request) -> datetime:
+        record = self._hardware.runner.journal.last_attempt(request.key)
+        return datetime.now(UTC) if record is None else datetime.fromisoformat(record.created)
+
+
+def _results(packed: Sequence[bytes]) -> Sequence[SimpleNamespace]:
+    """Return the results of the circuits, one for each, from those of their jobs."""
+    parts = [unpack(result) for result in packed]
+    return parts[0] if len(parts) == 1 else [_joined(results) for results in zip(*parts, strict=True)]
 
 
 def _joined(parts: Sequence[SimpleNamespace]) -> SimpleNamespace:

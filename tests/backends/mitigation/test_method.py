@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from qgen.backends import BackendSettings, open_backend
 from qgen.backends.mitigation.method import Mitigation, richardson
+from qgen.backends.registry import check_settings
 from qgen.errors import BackendError, ConfigError
 
 factors = st.lists(st.integers(1, 12), min_size=1, max_size=5, unique=True).map(
@@ -87,9 +89,23 @@ def test_too_few_shots_are_refused() -> None:
         ("statevector", "has no noise of its own to change: mitigation = 'readout' would change nothing"),
         ("aer", "has no noise of its own"),
         ("fake_fez", "returns bits as hardware does: .* `aer:fake_brisbane` and `noisy:fake_brisbane`, say, mitigate"),
-        ("ibm_fez", "mitigates by an option of hardware: .* `hardware.resilience` is 1"),
     ],
 )
 def test_other_backends_say_what_they_have(name: str, message: str) -> None:
     with pytest.raises(BackendError, match=message):
         open_backend(name, mitigation="readout")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mitigation": "zne:1,3"}, r"`ibm_fez` extrapolates by an option of hardware, .* 'zne:1,3': .* is 2 for it"),
+        ({"mitigation": "readout+zne:1,3"}, "or mitigation `readout` alone"),
+        ({"mitigation": "readout", "hardware": {"resilience": 2}}, r"hardware\.resilience = 2 .* leave out one of the"),
+    ],
+)
+def test_hardware_says_what_it_has_before_it_is_asked(options: dict[str, Any], message: str) -> None:
+    settings = BackendSettings.read({"name": "ibm_fez", **options})
+    with pytest.raises(BackendError, match=message):
+        check_settings(settings)
+    check_settings(BackendSettings.read({"name": "least_busy", "mitigation": "readout"}))

@@ -1,0 +1,89 @@
+"""Calibrations of readout on IBM's hardware: two circuits in a job of their own, beside those that they correct.
+
+Beside, and not in their job, so that circuits are the same requests with and without mitigation: what was paid for
+without it is corrected for the price of a calibration, and what cannot be corrected is kept.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qgen.backends.device.tiles import TiledCircuits
+from qgen.backends.ibm.cost import CostModel
+from qgen.backends.ibm.hardware import Hardware
+from qgen.backends.ibm.layouts import Layout
+from qgen.backends.ibm.results import ExpectedResult, unpack
+from qgen.backends.ibm.runner import Request
+from qgen.backends.mitigation.readout import LEAST
+from qgen.backends.parameters import Doubles
+from qgen.errors import BackendError
+from qgen.transpilation.cost import WorkloadCost
+
+#: Shots of a calibration circuit at most, however many its circuits have: those of M3 (`mthree`) by default.
+MOST_SHOTS = 10_000
+
+
+class ReadoutJobs:
+    """Calibrations of the qubits that a circuit is read on: all prepared as 0, and all as 1, on all of its tiles.
+
+    Source: Nation, Kang, Sundaresan and Gambetta, "Scalable mitigation of measurement errors on quantum computers", PRX
+    Quantum 2, 040326, 2021, arXiv:2108.12518. The prepared states are taken to be free of errors.
+
+    Args:
+        backend: the device.
+        layout: the circuit's layout.
+        tiled: its copies.
+
+    Raises:
+        BackendError: by what the device reports the readings of a qubit are hardly better than chance.
+    """
+
+    def __init__(self, backend: Hardware, layout: Layout, tiled: TiledCircuits) -> None:
+        self._hardware, self._tiled, self._tiles = backend, tiled, len(tiled.tiling.tiles)
+        if not layout.faulty:
+            _check_invertible(backend, tiled)
+        self._circuits = tiled.calibrations()
+        self._costs = CostModel(self._circuits, backend, faulty=layout.faulty)
+
+    def cost(self, shots: int) -> WorkloadCost:
+        """Return what calibrating for circuits of so many shots costs."""
+        return self._costs.cost(len(self._circuits), self._shots(shots), 1)
+
+    def request(self, shots: int, seed: int) -> Request:
+        """Return the request for one job.
+
+        Args:
+            shots: of the circuits that it is for.
+            seed: tells it from the calibrations for another call.
+        """
+        size = len(self._circuits), self._shots(shots)
+        expected = ExpectedResult.bits(self._circuits, (), self._shots(shots))
+        return self._costs.request("sampler", list(self._circuits), None, *size, (seed, 0), expected)
+
+    def errors(self, packed: bytes) -> Doubles:
+        """Return the errors of reading a prepared 0 and 1, (T, n, 2), by the result of the job; 0 of what is not read.
+
+        Args:
+            packed: the result, as the journal has it.
+        """
+        zeros, ones = (bits.mean(axis=1) for bits in self._tiled.bits(unpack(packed), self._tiles))
+        found = np.zeros((*zeros.shape, 2))
+        read = list(self._tiled.read)
+        found[:, read, 0], found[:, read, 1] = zeros[:, read], 1 - ones[:, read]
+        return found
+
+    def _shots(self, shots: int) -> int:
+        return self._hardware.round_shots(min(shots, MOST_SHOTS))
+
+
+def _check_invertible(backend: Hardware, tiled: TiledCircuits) -> None:
+    """Refuse to pay for what cannot be inverted; a device reports the mean of both errors."""
+    for qubit in sorted(place for logical in tiled.read for place in tiled.places(logical)):
+        entry = backend.target["measure"].get((qubit,))
+        error = entry.error if entry is not None and entry.error is not None else 0.0
+        if 1 - 2 * error < LEAST:
+            raise BackendError(
+                f"qubit {qubit} of {backend.name} is read wrongly with a probability of {error:.2g}, hardly better "
+                "than chance: its readout cannot be inverted. Take other qubits (--layout), or leave `readout` out of "
+                "the mitigation"
+            )
