@@ -14,6 +14,7 @@ import torch
 
 from qgen import storage
 from qgen.backends import Backend, open_settings
+from qgen.backends.registry import is_billed
 from qgen.circuits.arguments import whole_number
 from qgen.conditioning import TextConditioning
 from qgen.data import open_images, save_prompt_grid, save_samples, save_single
@@ -88,6 +89,9 @@ def open_trained(run: Run, backend: dict[str, Any] | None = None, sampling: dict
     path = run.checkpoints()[-1]
     checkpoint = load_checkpoint(path)
     shape, known = tuple(checkpoint.numbers["shape"]), data_facts(checkpoint.numbers)
+    if is_billed(config.backend.name):
+        with writing(run.journal):
+            run.home.mkdir(parents=True, exist_ok=True)  # of weights that come with qgen: nothing was sampled yet
     opened = open_settings(config.backend, run.journal)
     with closing_on_error(opened):
         with compiled_later():

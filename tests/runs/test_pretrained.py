@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cloud import cloud
 from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -168,3 +169,12 @@ def test_other_commands_take_them(here: Path) -> None:
     assert (exported["run"], exported["folder"]) == ("pretrained:digits", str(Path("exports", "digits")))
     assert "Made with revision" in Path("exports/digits/README.md").read_text("utf-8")
     assert "nothing of" in invoke("jobs", "digits").stderr
+
+
+def test_they_have_a_journal_on_hardware(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with cloud(here, monkeypatch) as server:
+        result = invoke("sample", "born-digits", "--backend", "ibm_guadalupe", "--count", "4", "--dry-run", "--json")
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["plan"]["executions"] == 4
+        assert not server.ledger.jobs
+    assert (here / "runs" / "pretrained" / "born-digits" / "jobs.sqlite").is_file()
