@@ -58,6 +58,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.stash[_START] = time.monotonic()  # each process of xdist counts its own session
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.option.keyword and any(item.get_closest_marker("rows") for item in items):
+        from few_rows import choose_rows
+
+        choose_rows(items, config.getoption("randomly_seed", None), some="not slow" in config.option.markexpr)
+
+
 MANY = 1000  # tests of a run that will need all kernels
 
 

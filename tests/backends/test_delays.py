@@ -67,6 +67,7 @@ def test_nothing_happens_without_noise(name: str, nested: bool, rng: np.random.G
         np.testing.assert_allclose(found, wanted(angle, 0.0), rtol=0, atol=1e-10)
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 @pytest.mark.parametrize("unit", ["us", "ns", "s"])
 def test_relaxation_of_a_file(simulated: str, unit: str, scale: float, rng: np.random.Generator) -> None:

@@ -42,6 +42,7 @@ def read(circuit: LayerCircuit, file: Path, numbers: tuple[npt.NDArray[np.float6
     return walsh_hadamard_rows(np.asarray(values)[None], circuit.qubits)[0] / values.shape[-1]
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     ("name", "shots"), [("aer", None), ("aer", 100), ("aer", 1), ("noisy", None), ("noisy", 100)], ids=str
 )

@@ -164,6 +164,7 @@ def test_gradients_are_differences_of_its_own_values(case: Case, name: str) -> N
     torch.testing.assert_close(torch.cat(found), (values[0] - values[1]) / 2e-5, rtol=0, atol=1e-6)
 
 
+@pytest.mark.rows(4)
 @cases
 @examples(2)
 @given(circuit=layer_circuits(most_qubits=5), seed=st.integers(0, 2**31))

@@ -79,6 +79,7 @@ def test_a_gate_called_crx_that_turns_about_y(backend: str) -> None:
     assert np.allclose(runs.compile(LayerCircuit(made, [], [], "ZI")).expectations(np.zeros(0), np.zeros(0)), right)
 
 
+@pytest.mark.rows(6)
 @pytest.mark.parametrize("backend", ["statevector", "aer:fake_manila"])
 @pytest.mark.parametrize("kind", range(KINDS))
 def test_shift_rules_follow_what_a_gate_is_made_of(backend: str, kind: int, rng: np.random.Generator) -> None:

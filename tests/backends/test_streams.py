@@ -142,6 +142,7 @@ def test_chunks_change_nothing(case: Case, monkeypatch: pytest.MonkeyPatch) -> N
     np.testing.assert_array_equal(executable.expectations(inputs, weights[0], 5), whole)
 
 
+@pytest.mark.rows(4)
 @cases
 def test_rows_and_bases_are_independent(case: Case) -> None:
     """Equal circuits with neighbouring seeds, and rows of one seed: all deviations scatter as independent ones do."""

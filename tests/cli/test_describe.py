@@ -35,6 +35,7 @@ def test_numbers_of_hqconv_are_those_of_the_paper() -> None:
     assert facts["reference"] == get_ansatz("hqconv").reference
 
 
+@pytest.mark.rows(3)
 @pytest.mark.parametrize("name", ansatz_names())
 def test_every_ansatz_is_described(name: str) -> None:
     result = describe("--circuit", name)

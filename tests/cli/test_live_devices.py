@@ -106,6 +106,7 @@ PATHS = ["/identity/token", "/backends", *(f"/backends/*/{one}" for one in ASKED
 FAULTS = [{"status": 503}, {"status": 429, "retry_after": 86_400}, {"drop": True}, {"body": "[]"}]
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("path", PATHS)
 def test_a_service_that_fails_is_said_in_a_line(path: str, rng: np.random.Generator, server: DevServer) -> None:
     fail(FAULTS[rng.integers(len(FAULTS))], path, server)
@@ -152,6 +153,7 @@ def test_hostile_words_do_not_reach_the_terminal(status: int, server: DevServer)
 STATUSES = [401, 403, 404, 429, 503]
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("path", PATHS[:4])
 def test_a_command_that_needs_the_device_ends_with_one_line(
     path: str, rng: np.random.Generator, server: DevServer

@@ -158,6 +158,7 @@ STREAMS = [
 ]
 
 
+@pytest.mark.rows(3)
 @pytest.mark.parametrize(("line", "code", "said"), STREAMS)
 def test_streams_that_cannot_be_written_to(
     line: str, code: int, said: bytes, tmp_path: Path, rng: np.random.Generator

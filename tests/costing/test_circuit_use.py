@@ -25,6 +25,7 @@ def train_step(generator: Generator, batch: int) -> None:
             player.objective(torch.zeros(batch, *generator.shape), draws)
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -48,6 +49,7 @@ def test_the_counts_are_those_of_the_rows_that_reach_the_backend(
     assert sum(batches) == 3 * generator.circuits_per_image
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -80,6 +82,7 @@ def test_a_classical_model_has_none() -> None:
     assert training_uses(build_generator(config, (1, 28, 28))) == ()
 
 
+@pytest.mark.rows(5)
 @pytest.mark.parametrize("preset", GANS)
 @pytest.mark.parametrize(
     "changes",

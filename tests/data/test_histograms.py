@@ -86,6 +86,7 @@ def test_a_map_is_dark_where_the_samples_are() -> None:
         assert place.get_xlim() == place.get_ylim() == (-1, 1)
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(("numbers", "histograms", "maps"), [(1, 1, 0), (2, 2, 1), (3, 3, 3), (7, 7, 0)])
 @pytest.mark.parametrize("compared", [True, False])
 def test_there_is_a_panel_for_each_number_and_each_two(
@@ -99,6 +100,7 @@ def test_there_is_a_panel_for_each_number_and_each_two(
     assert names == ([f"$x_{{{k + 1}}}$" for k in range(numbers)] if numbers > 1 else ["$x$"])
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("ending", [".png", ".svg", ".pdf"])
 def test_files_have_the_command_that_drew_them(
     ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator

@@ -125,6 +125,7 @@ def test_a_run_has_a_name_that_is_no_text(tmp_path: Path) -> None:
         read_config("gan-classical", [f"data.name={NOT_TEXT}"])
 
 
+@pytest.mark.rows(12)
 @pytest.mark.parametrize(
     "place", ["a\0b", "x" * 5000, "~nobody-of-this-name/x", "pipe", "/dev/zero", "folder"], ids=ascii
 )

@@ -101,6 +101,7 @@ READ_TIFF = {
 }
 
 
+@pytest.mark.rows(12)
 @pytest.mark.parametrize(("photometric", "bits"), sorted(GREY_TIFF))
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_grey_tiff(order: str, photometric: int, bits: int, tmp_path: Path, rng: np.random.Generator) -> None:
@@ -130,6 +131,7 @@ def test_signed_and_real_tiff_are_refused(
         read(tmp_path / "a.tif", content, 1)
 
 
+@pytest.mark.rows(12)
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize(("photometric", "colours"), [(0, 1), (1, 1), (2, 3)])
@@ -228,6 +230,7 @@ def test_bmp(top_down: bool, tmp_path: Path, rng: np.random.Generator) -> None:
         np.testing.assert_allclose(found, levels(samples, each), atol=CUT * (each < 8))
 
 
+@pytest.mark.rows(10)
 @pytest.mark.parametrize("plain", [False, True])
 @pytest.mark.parametrize("most", [1, 3, 100, 254, 255, 256, 1000, 4095, 65534, 65535])
 @pytest.mark.parametrize("count", [1, 3])

@@ -59,6 +59,7 @@ def test_a_shape_that_nobody_knows_is_laid_out_by_springs() -> None:
     assert places == qubit_coordinates(device)
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("name", ["fake_berlin", "fake_kyoto", "fake_prague", "fake_yorktown", "fake_armonk"])
 def test_a_map_is_drawn_as_png(name: str, tmp_path: Path) -> None:
     draw_device(open_device(name), tmp_path / "map.png")

@@ -78,6 +78,7 @@ def test_the_target_gives_back_what_it_was_made_of(prediction: Prediction, angle
     torch.testing.assert_close(kind.target(clean, noise, alpha, sigma), wrong, rtol=0, atol=1e-11)
 
 
+@pytest.mark.rows(8)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("schedule", [cosine(1000), linear(1000)], ids=["cosine", "linear"])
 @pytest.mark.parametrize("name", ["ancestral", "ddim", "dpm_solver", "unipc"])
@@ -100,6 +101,7 @@ def test_all_parametrisations_of_one_denoiser_make_the_same_samples(
         torch.testing.assert_close(second, result[0], rtol=0, atol=1e-8)
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 def test_inversion_works_with_every_parametrisation(prediction: Prediction) -> None:
     schedule = cosine(1000)

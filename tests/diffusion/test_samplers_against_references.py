@@ -94,6 +94,7 @@ def test_ancestral_sampling_is_the_published_one(name: str) -> None:
     np.testing.assert_allclose(result.numpy(), x0, rtol=0, atol=1e-8)
 
 
+@pytest.mark.rows(3)
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("clip", [True, False])
 @pytest.mark.parametrize("times", [tuple(range(999, -2, -1)), (999, 640, 411, 200, 87, 21, 0, CLEAN)])

@@ -49,6 +49,7 @@ def equal(one: Run, other: Run) -> bool:
     )
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(
     "changes",
     [(), ("model.quantum.place=decoder", "model.vector=3"), ("model.gan=false", "model.quantum.kind=classical")],

@@ -33,6 +33,7 @@ def tensors(run: Run) -> dict[str, torch.Tensor]:
     return load_checkpoint(run.checkpoints()[-1]).tensors["weights"]
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("prior", PRIORS)
 def test_a_resumed_run_comes_to_the_same_bits(prior: str, tmp_path: Path) -> None:
     whole, _ = train_config(tmp_path / "whole", small(prior))

@@ -75,6 +75,7 @@ def is_one_clear_line(text: str) -> bool:
     return "\n" not in text and len(text) < 500 and " object at 0x" not in text
 
 
+@pytest.mark.rows(100)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("argument", ARGUMENTS)
 @pytest.mark.parametrize("layer", [QuantumLayer, QuantumProbabilities])

@@ -13,6 +13,7 @@ from qgen.nn import describe_runs
 from qgen.runs import load_checkpoint
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(
     ("backend", "options", "gradient", "steps"),
     [

@@ -51,6 +51,7 @@ def compare(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> Non
     assert [key for key, value in one.items() if not torch.equal(value, other[key])] == []
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradients_draws_and_buffers_are_the_same_to_the_bit(name: str) -> None:
     made = network(name)

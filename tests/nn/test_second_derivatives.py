@@ -162,6 +162,7 @@ def test_a_gpu_gives_the_numbers_of_the_processor() -> None:
         torch.testing.assert_close(first, second, rtol=0, atol=1e-10)
 
 
+@pytest.mark.rows(3)
 @pytest.mark.parametrize("name", ansatz_names())
 def test_all_of_it_stays_on_one_device(name: str) -> None:
     """On torch's device without numbers, where any tensor of another device would be refused."""

@@ -142,11 +142,13 @@ SECOND: dict[str, Callable[[Function], Any]] = {
 OTHERS = [("aer", "adjoint"), ("statevector", "parameter-shift"), ("reference", "parameter-shift")]
 
 
+@pytest.mark.rows(10)
 @pytest.mark.parametrize("transform", FIRST.values(), ids=FIRST)
 def test_first_derivatives(transform: Callable[[Function], Any]) -> None:
     check_transform(transform, "statevector", "adjoint")
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(("backend", "gradient"), OTHERS)
 def test_first_derivatives_elsewhere(backend: str, gradient: str, rng: np.random.Generator) -> None:
     """By some of the transforms; `slow` has them all."""
@@ -166,6 +168,7 @@ def check_transform(transform: Callable[[Function], Any], backend: str, gradient
     torch.testing.assert_close(transform(calls(layer)), transform(closed_form), rtol=0, atol=1e-9)
 
 
+@pytest.mark.rows(12)
 @pytest.mark.parametrize("backend", ["statevector", "aer"])
 @pytest.mark.parametrize("transform", SECOND.values(), ids=SECOND)
 def test_derivatives_of_derivatives(transform: Callable[[Function], Any], backend: str) -> None:
@@ -173,6 +176,7 @@ def test_derivatives_of_derivatives(transform: Callable[[Function], Any], backen
     torch.testing.assert_close(transform(calls(layer)), transform(closed_form), rtol=0, atol=1e-9)
 
 
+@pytest.mark.rows(6)
 @pytest.mark.parametrize("transform", SECOND.values(), ids=SECOND)
 def test_are_refused_where_there_are_none(transform: Callable[[Function], Any]) -> None:
     layer = QuantumLayer(circuit(), gradient="parameter-shift").double()
@@ -272,6 +276,7 @@ def test_many_observables_take_the_other_way_forward() -> None:
     torch.testing.assert_close(vmap(lambda t: jvp(several, (x,), (t,))[1])(t.expand(3, 7)), tangent.expand(3, -1))
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("copies", [None, 3])
 @pytest.mark.parametrize("ancillas", [(), (1,)])
 def test_probabilities_and_copies(copies: int | None, ancillas: tuple[int, ...]) -> None:

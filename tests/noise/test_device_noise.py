@@ -96,6 +96,7 @@ def check_as_in_aers_model(name: str, qubits: list[int], whole: NoiseModel) -> N
     assert not local.model._local_readout_errors
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("name", DEVICES)
 def test_cut_down_it_is_aers_model_of_its_part_of_the_device(name: str, rng: np.random.Generator) -> None:
     for qubits in chosen(name, rng):
@@ -177,6 +178,7 @@ def test_a_gate_of_one_direction_keeps_it() -> None:
     assert not any(name == "rz" for name, _ in actual)
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(("name", "scale"), [("FakeBrisbane", 1.0), ("FakeBrisbane", 4.0), ("FakeTorino", 0.3)])
 def test_gates_and_then_relaxation_are_both(name: str, scale: float, rng: np.random.Generator) -> None:
     noise, qubits = noise_of(name), [*walk(name, 3, rng), *DEVICES[name]]

@@ -124,6 +124,7 @@ def read_text(folder: Path, text: str) -> FileNoise:
     return read_noise(folder / "noise.yaml")
 
 
+@pytest.mark.rows(10)
 @pytest.mark.parametrize("scale", [0.0, 1.0, 2.0, 30.0])
 @pytest.mark.parametrize("kinds", [KINDS[:1], KINDS[1:2], KINDS[2:], KINDS])
 @pytest.mark.parametrize(("text", "t2"), [(NOISE, 15.0), (KRAUS, 35.0)])

@@ -133,6 +133,7 @@ def test_there_is_something_to_look_at() -> None:
     assert {"SPSA.shared", "SamplingSettings.clip", "QuanvolutionSettings.shared"} <= BOOLEANS.keys()
 
 
+@pytest.mark.rows(6)
 @pytest.mark.parametrize("key", text_keys())
 def test_text_is_text_to_the_last_letter(key: str) -> None:
     base = base_of(key)

@@ -45,6 +45,7 @@ def images(run: Run, count: int = 5, **backend: object) -> torch.Tensor:
     return made.generator.sample(image_seeds(3, count))
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("preset", SHAPES)
 def test_every_backend_makes_them(preset: str, trained: Trained) -> None:
     run = trained(preset)

@@ -39,6 +39,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.rows(3)
 @pytest.mark.parametrize(("preset", "backend"), ROWS)
 def test_an_image_follows_from_its_seed_alone(
     preset: str, backend: str, exactness: float, monkeypatch: pytest.MonkeyPatch

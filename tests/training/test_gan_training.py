@@ -75,6 +75,7 @@ def assert_equal(run: Run, other: Run) -> None:
     ]
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("preset", SMALL_PLAYERS)
 def test_a_broken_run_goes_on_to_the_same_bits(preset: str, tmp_path: Path) -> None:
     config = small_gan(preset, *WATCHED)
@@ -95,6 +96,7 @@ def test_a_broken_run_goes_on_to_the_same_bits(preset: str, tmp_path: Path) -> N
     assert trained == {"generator"}
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("method", ["exact", "propagate", "paths"])
 def test_a_broken_run_under_noise_goes_on_to_the_same_bits(method: str, tmp_path: Path) -> None:
     noise = ("backend.name=noisy:fake_fez", f"backend.method={method}")
@@ -258,6 +260,7 @@ def test_quality_rows_tell_the_images_learned_from_and_those_that_were_judged(tm
     assert (row["seen"], row["images"]) == (same["images"], 8) == (16, 8)
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("preset", ["gan-quantum-both", "patch-gan", "style-gan"])
 def test_bfloat16_trains_all_kinds_with_a_penalty(preset: str, tmp_path: Path) -> None:
     changes = ("training.precision=bf16", "adversarial.loss=wasserstein", "training.steps=2")

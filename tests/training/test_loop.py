@@ -76,6 +76,7 @@ def test_a_run_leaves_what_is_promised(unbroken: Run) -> None:
     assert len(list(unbroken.path.rglob("*.tmp*"))) == 0
 
 
+@pytest.mark.rows(1)
 @pytest.mark.skipif(os.name == "nt", reason="there is no umask")
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
 def test_every_file_of_a_run_is_as_readable_as_the_umask_says(umask: int, tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def test_a_step_that_does_not_fit_is_refused_with_the_batch_that_does(
     memory.check_step(model, settings, 1000, CPU)
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("preset", ["digits", "gan-quantum-both", "patch-gan", "style-gan", "classifier"])
 def test_a_model_fits_to_the_byte_or_is_refused_before_it_is_made(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config = read_config(preset)

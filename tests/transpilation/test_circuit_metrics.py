@@ -106,6 +106,7 @@ def test_a_circuit_of_another_device_is_refused() -> None:
         compute_metrics(circuit, line(), [0], 0)
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("name", ["hqconv", "hardware-efficient"])
 @pytest.mark.parametrize("device", ["fake_lagos", "fake_fez"])
 def test_counts_and_times_are_those_of_qiskit(name: str, device: str, rng: np.random.Generator) -> None:
@@ -136,6 +137,7 @@ def qiskit_idle(isa: QuantumCircuit, target: Target) -> dict[int, float]:
     return idle
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("device", ["fake_lagos", "fake_brisbane", "fake_fez"])
 def test_success_is_what_the_files_of_the_snapshot_say(device: str, rng: np.random.Generator) -> None:
     opened = open_device(device)

@@ -38,6 +38,7 @@ def timeless(results: list[TranspiledCircuit]) -> list[TranspileResult]:
     return [dataclasses.replace(one.result, seconds=0.0) for one in results]
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("device", [LAGOS, BRISBANE, FEZ])
 def test_it_is_never_worse_than_level_3_of_qiskit(device: str, rng: np.random.Generator) -> None:
     known = [name for name in ansatz_names() if get_ansatz(name).min_qubits <= 4]

@@ -93,6 +93,7 @@ def check(tiling: Tiling, isa: QuantumCircuit, target: Target, measured: list[in
     assert set(tiling.idle) == set(graph) - near
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(
     ("name", "qubits", "closed", "fewest"),
     [
@@ -114,6 +115,7 @@ def test_tiles_of_a_device(name: str, qubits: int, closed: bool, fewest: int, rn
     assert tiling.expected >= alone
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("margin", [0, 1, 2])
 @pytest.mark.parametrize("one_way", [False, True])
 def test_tiles_of_random_devices(margin: int, one_way: bool, rng: np.random.Generator) -> None:

@@ -62,6 +62,7 @@ def check(circuit: LayerCircuit, inputs: torch.Tensor, weights: torch.Tensor) ->
     torch.testing.assert_close(found, wanted, rtol=0, atol=EXACT)
 
 
+@pytest.mark.rows(20)
 @pytest.mark.parametrize("name", GATES)
 @pytest.mark.parametrize("copies", [1, 2])
 def test_each_parameterised_gate_is_bound_right(name: str, copies: int, monkeypatch: pytest.MonkeyPatch) -> None:

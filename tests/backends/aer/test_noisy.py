@@ -63,6 +63,7 @@ def test_local_mode_draws_what_the_whole_device_draws() -> None:
             assert found.get_memory(k) == wanted.get_memory()
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("name", ["aer:fake_brisbane", "aer:fake_torino", "aer:fake_lagos"])
 def test_without_strength_or_kinds_the_circuit_is_ideal(name: str) -> None:
     circuit, inputs, weights = case()

@@ -191,6 +191,7 @@ def test_a_layer(copies: int | None, rng: np.random.Generator) -> None:
         assert torch.allclose(layer(inputs), exact(inputs), atol=1e-6)
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("name", ["aer:fake_lagos", "noisy:fake_lagos", "fake_lagos"])
 def test_bits_of_single_shots(name: str, rng: np.random.Generator) -> None:
     circuit, shots = small(), 2000
@@ -205,6 +206,7 @@ def test_bits_of_single_shots(name: str, rng: np.random.Generator) -> None:
         bound.draw(inputs, weights + 1, shots, 3)
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("name", ["aer:fake_lagos", "noisy:fake_lagos", "fake_lagos"])
 def test_a_row_of_several_draws_the_same_in_any_batch(name: str, rng: np.random.Generator) -> None:
     circuit, backend = small(), open_backend(name, shots=30)

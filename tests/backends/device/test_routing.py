@@ -90,6 +90,7 @@ def numbers_for(circuit: LayerCircuit, seed: int) -> Doubles:
     return np.random.default_rng(seed).normal(size=(1, circuit.num_inputs + circuit.num_weights))
 
 
+@pytest.mark.rows(3)
 @pytest.mark.parametrize("name", TARGETS)
 @given(circuit=layer_circuits(most_qubits=5, most_gates=8), seed=st.integers(0, 2**62), level=st.integers(0, 3))
 @examples(4)

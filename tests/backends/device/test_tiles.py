@@ -138,6 +138,7 @@ def check_gates(wide: QuantumCircuit, target: Target) -> None:
     assert names[first - 1] == "barrier"
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("name", TARGETS)
 @given(circuit=layer_circuits(most_qubits=3, most_gates=8), margin=st.integers(0, 1), seed=st.integers(0, 2**62))
 @examples(5)

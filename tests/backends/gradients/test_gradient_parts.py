@@ -85,6 +85,7 @@ def check_parts(name: str, shots: int | None, method: GradientMethod, monkeypatc
             assert torch.equal(one, other)
 
 
+@pytest.mark.rows(10)
 @pytest.mark.parametrize("method", METHODS, ids=str)
 @pytest.mark.parametrize("circuit", [ansatz("hqconv", qubits=4, layers=2), ansatz("masked")], ids=["plain", "mixture"])
 @pytest.mark.parametrize("most", [1 << 10, 1 << 14, 1 << 30])

@@ -145,6 +145,7 @@ def meet(endpoint: str, kind: str, server: DevServer, folder: Path, capture: Any
     check(server, endpoint, Fault(method=method, path=path, times=None, **FAULTS[kind]), folder, capture, logs)
 
 
+@pytest.mark.rows(5)
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_a_lasting_fault_is_one_line(
     endpoint: str, rng: np.random.Generator, server: DevServer, tmp_path: Path, capfd: Any, caplog: Any

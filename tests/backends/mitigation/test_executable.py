@@ -69,6 +69,7 @@ def controlled() -> LayerCircuit:
     return LayerCircuit(circuit, x, w, ["ZII", "IZX"])
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("mitigation", FACTORS)
 @examples(8)
 @given(circuit=layer_circuits(most_qubits=2, most_gates=8), seed=st.integers(0, 2**32 - 1))

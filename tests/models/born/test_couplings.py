@@ -15,6 +15,7 @@ from qgen.models.born.machine import BornMachine
 from qgen.transpilation.transpile import BACKEND_DEFAULT, transpile
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(("device", "qubits"), [("fake_fez", 156), ("ibm_fez", 64), ("fake_brisbane", 27)])
 def test_no_swap_is_needed(device: str, qubits: int, rng: np.random.Generator) -> None:
     pairs = find_coupling(f"device:{device}", qubits)

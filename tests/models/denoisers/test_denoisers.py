@@ -167,6 +167,7 @@ def test_gradients_reach_every_weight(name: str, shape: tuple[int, ...], circuit
 # Batches and conditions
 
 
+@pytest.mark.rows(7)
 @pytest.mark.parametrize(("name", "shape"), CODES)
 @pytest.mark.parametrize("quantum", [{}, CIRCUIT, {"kind": "classical", "qubits": 3, "layers": 1}])
 def test_rows_of_a_batch_do_not_see_one_another(name: str, shape: tuple[int, ...], quantum: dict[str, Any]) -> None:
@@ -261,6 +262,7 @@ class Codes(nn.Module):
         )
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(
     ("name", "shape", "width", "diffusion", "sampler"),
     [

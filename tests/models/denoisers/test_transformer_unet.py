@@ -98,6 +98,7 @@ def test_the_published_network_has_the_published_numbers(published: TransformerU
     assert count(published.conditions.time) == 128 * 512 + 512 + 512 * 512 + 512
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(("blocks", "expected"), [("middle", 4), ("all", 4 + 3 * 12)])
 @pytest.mark.parametrize("kind", ["circuit", "classical", "none"])
 def test_circuits_are_those_that_run(kind: str, blocks: str, expected: int) -> None:

@@ -55,6 +55,7 @@ def convolved(conv: torch.nn.Conv2d, maps: torch.Tensor) -> torch.Tensor:
     return functional.conv2d(maps, (conv.weight - mean) / (variance + 1e-5).sqrt(), conv.bias, padding=1)
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("name", ["hqconv", "fqconv"])
 @pytest.mark.parametrize("variant", ["paper", "published"])
 def test_one_call_is_a_circuit_on_each_group_and_patch(presets: Any, name: str, variant: str) -> None:
@@ -91,6 +92,7 @@ def test_a_permuted_channel_or_pixel_is_a_permuted_wire(presets: Any, swapped: l
     assert (result - circuits(maps).flatten(1)[:, wires]).abs().max() > 1e-3  # wires are not alike
 
 
+@pytest.mark.rows(3)
 @pytest.mark.parametrize("preset", ["1hq", "7fq", "full-hq", "full-fq"])
 @pytest.mark.parametrize("variant", ["paper", "published"])
 def test_stages_of_the_vertex(presets: Any, preset: str, variant: str) -> None:
@@ -175,6 +177,7 @@ def test_in_the_published_code_few_circuits_of_a_preset_learn(presets: Any, pres
     check_few_learn(presets.built(preset, "published"), preset)
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("preset", ["1hq", "1fq", "full-hq", "quanvunet"])
 def test_circuits_of_the_paper_are_no_cosines(presets: Any, preset: str) -> None:
     model = build_unet(presets.small(preset), 1, 8).double()
@@ -210,6 +213,7 @@ class Counting(Backend):
         return executable
 
 
+@pytest.mark.rows(3)
 @pytest.mark.parametrize(
     ("preset", "variant", "per_image"),
     [
@@ -252,6 +256,7 @@ def test_weights_of_the_published_code_are_fractions(presets: Any) -> None:
     assert highest["published"] < 1 < 5 < highest["paper"] < 2 * torch.pi
 
 
+@pytest.mark.rows(3)
 @pytest.mark.parametrize(
     ("ansatz", "options", "channels"),
     [

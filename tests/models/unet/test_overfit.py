@@ -11,6 +11,7 @@ import torch
 from qgen.models import build_unet
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize(
     ("preset", "variant"),
     [

@@ -171,6 +171,7 @@ def test_the_published_numbers_of_parameters(
     assert model.circuits_per_call == circuits
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize(
     ("given", "channels", "size"),
     [
@@ -253,6 +254,7 @@ def test_weights_start_as_in_flax(presets: Any) -> None:
             assert torch.equal(parameter, torch.full_like(parameter, 0 if name.endswith("bias") else 1)), name
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("preset", ["unet", "1hq", "full-fq", "quanvunet"])
 def test_bfloat16_is_close(presets: Any, preset: str) -> None:
     model = build_unet(presets.small(preset), 1, 8)
