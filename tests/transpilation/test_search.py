@@ -2,7 +2,12 @@
 
 import dataclasses
 import math
+import pickle
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise, permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +21,7 @@ from qgen.circuits import LayerCircuit, ansatz, ansatz_names, get_ansatz
 from qgen.devices import open_device
 from qgen.errors import BackendError
 from qgen.transpilation import TranspiledCircuit, TranspileResult, compute_metrics, search
+from qgen.transpilation.parallel import ParallelMap
 from qgen.transpilation.relayout import final_layout, relayout
 from qgen.transpilation.schedule import device_instructions
 from qgen.transpilation.search import qiskit_default
@@ -110,15 +116,44 @@ def test_places_are_the_best_there_are(rng: np.random.Generator) -> None:
     assert success(tuple(places[q] for q in (0, 1, 3, 5))) == pytest.approx(best, rel=0.01)
 
 
-def test_equal_arguments_give_equal_results_on_any_number_of_processes() -> None:
+@contextmanager
+def elsewhere(_: int) -> Iterator[ParallelMap]:
+    """As worker processes, in this one: what they take and give is pickled, and the last items come first."""
+
+    def parallel_map(
+        function: Callable[[Any], Any], items: Sequence[Any], progress: Callable[[int], None]
+    ) -> list[Any]:
+        sent = [pickle.dumps((function, item)) for item in items]
+        results = []
+        for one in reversed(sent):
+            copied, item = pickle.loads(one)
+            results.append(pickle.dumps(copied(item)))
+            progress(len(results))
+        return [pickle.loads(result) for result in reversed(results)]
+
+    yield parallel_map
+
+
+def check_equal_results(processes: int) -> None:
     circuit, target = ansatz("hqconv", qubits=4, layers=1).circuit, open_device(LAGOS).target
     calls: list[tuple[int, int]] = []
     alone = search(circuit, target, [2], range(2), progress=lambda done, total: calls.append((done, total)))
-    both = search(circuit, target, [2], range(2), processes=2)
+    both = search(circuit, target, [2], range(2), processes=processes)
     assert timeless(alone) == timeless(both)
     assert [one.isa for one in alone] == [one.isa for one in both]
     assert calls == sorted(calls)
     assert calls[-1][0] == calls[-1][1]
+
+
+def test_equal_arguments_give_equal_results_in_any_order_and_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes by themselves are in tests/cli/test_process.py."""
+    monkeypatch.setattr(sys.modules[search.__module__], "worker_processes", elsewhere)
+    check_equal_results(2)
+
+
+@pytest.mark.slow
+def test_equal_arguments_give_equal_results_on_any_number_of_processes() -> None:
+    check_equal_results(2)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def central_differences(
 
 @engines
 @pytest.mark.usefixtures("use_engine")
-@examples(10)
+@examples(5)
 @given(circuit=layer_circuits(), shape=shapes, seed=st.integers(0, 2**31))
 def test_values_are_those_of_the_reference(
     circuit: LayerCircuit, shape: tuple[tuple[int, ...], tuple[int, ...]], seed: int
@@ -106,7 +106,7 @@ def test_values_are_those_of_the_reference(
 
 @engines
 @pytest.mark.usefixtures("use_engine")
-@examples(10)
+@examples(5)
 @given(circuit=layer_circuits(most_qubits=5, most_gates=10), seed=st.integers(0, 2**31))
 def test_gradients_are_central_differences_of_the_reference(circuit: LayerCircuit, seed: int) -> None:
     inputs, weights = drawn_numbers(circuit, ((2,), ()), seed)
@@ -122,7 +122,7 @@ def test_gradients_are_central_differences_of_the_reference(circuit: LayerCircui
 
 @engines
 @pytest.mark.usefixtures("use_engine")
-@examples(10)
+@examples(5)
 @given(circuit=layer_circuits(most_qubits=7), shape=shapes, seed=st.integers(0, 2**31))
 def test_float32_gradients_agree_with_float64(
     circuit: LayerCircuit, shape: tuple[tuple[int, ...], tuple[int, ...]], seed: int
