@@ -7,6 +7,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,6 +80,14 @@ def _kernels(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     gc.freeze()  # what was imported stays until the end
     gc.set_threshold(50_000, 20, 20)  # what tests leave behind is small: a search takes longer than it is worth
     gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_once() -> Iterator[None]:
+    """Make the commands of an application once: typer's runner makes them for each that it invokes, in 20 ms."""
+    runner = sys.modules.get("typer.testing")
+    with nullcontext() if runner is None else patch.object(runner, "_get_command", cache(runner._get_command)):
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)  # before any fixture is set up
