@@ -30,12 +30,12 @@ JOBS = 8
 class Command:
     """Runs `qgen sample` in processes that can be killed."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
+    def __init__(self, process: subprocess.Popen[str], options: tuple[str, ...]) -> None:
+        self._process, self._options = process, options
 
     def run(self, run: Path, seed: int, kill_after: float | None = None) -> int:
         """The exit code; -9 where it was killed."""
-        given = ["--count", "2", "--steps", "2", "--shots", "20", "--seed", str(seed), "--yes"]
+        given = ["--count", "2", "--steps", "2", "--shots", "20", "--seed", str(seed), "--yes", *self._options]
         self._say(["sample", str(run), "--backend", "ibm_guadalupe", *given])
         child = int(self._read())
         if kill_after is not None:
@@ -55,13 +55,13 @@ class Command:
 
 
 @contextmanager
-def commands() -> Iterator[Command]:
+def commands(options: tuple[str, ...]) -> Iterator[Command]:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, zygote.__file__], text=True, env=environment, **pipes) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        yield Command(process)
+        yield Command(process, options)
         assert process.stdin is not None
         process.stdin.close()
 
@@ -71,16 +71,16 @@ def picture(run: Path, seed: int) -> np.ndarray:
     return np.asarray(Image.open(grid))
 
 
-def kill_often(folder: Path, kills: int, rng: np.random.Generator) -> None:
+def kill_often(folder: Path, kills: int, options: tuple[str, ...], rng: np.random.Generator) -> None:
     """Images of as many seeds as it takes, undisturbed in one run, killed at random moments in the other."""
     trained, _ = train_small(folder / "trained", "training.steps=1", "training.samples=0", CIRCUITS)
     calm, rough = (Path(shutil.copytree(trained.path, folder / name)) for name in ("calm", "rough"))
     context = pytest.MonkeyPatch.context()
-    with context as patch, cloud(folder, patch, queue_seconds=QUEUE) as server, commands() as command:
+    with context as patch, cloud(folder, patch, queue_seconds=QUEUE) as server, commands(options) as command:
         began = time.monotonic()
         assert command.run(calm, 0) == 0
         length, struck, seed = time.monotonic() - began, 0, 0
-        each = server.ledger.executions
+        each, jobs = server.ledger.executions, JOBS * (2 if "readout" in options else 1)
         while struck < kills:
             # After the last kill a run is left alone: on a machine that has become slower, none might end otherwise.
             while code := command.run(rough, seed, float(rng.uniform(0, length)) if struck < kills else None):
@@ -88,13 +88,15 @@ def kill_often(folder: Path, kills: int, rng: np.random.Generator) -> None:
                 struck += 1
             seed += 1
         assert server.ledger.executions == (1 + seed) * each
-        assert sum(job.executions > 0 for job in server.ledger.jobs) == (1 + seed) * JOBS
+        assert sum(job.executions > 0 for job in server.ledger.jobs) == (1 + seed) * jobs
         for k in range(seed):
             assert command.run(calm, k) == 0
             assert np.array_equal(picture(calm, k), picture(rough, k))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kills", [1, 20])
-def test_killed_at_random_moments(kills: int, tmp_path: Path, rng: np.random.Generator) -> None:
-    kill_often(tmp_path, kills, rng)
+@pytest.mark.parametrize(("kills", "options"), [(1, ()), (20, ()), (8, ("--mitigation", "readout"))])
+def test_killed_at_random_moments(
+    kills: int, options: tuple[str, ...], tmp_path: Path, rng: np.random.Generator
+) -> None:
+    kill_often(tmp_path, kills, options, rng)
