@@ -1,8 +1,8 @@
 """What readout mitigation is worth to bits drawn on hardware: `python benchmarks/readout.py --help`.
 
-Chains of RY and CX of random angles, of which a third make superpositions: few strings, so that they are read more than
-once. Drawn over the loopback service from devices with all errors of their snapshots, with and without mitigation, which
-corrects the same readings, beside as many shots without any error. Judged by the total variation distance from the ideal
+Chains of RY and CX of random angles, of which a third make superpositions: few strings, each read more than once. Drawn
+over the loopback service from devices with all errors of their snapshots, with and without mitigation, which corrects
+the same readings, beside as many shots without any error. Judged by the total variation distance from the ideal
 distribution.
 """
 
