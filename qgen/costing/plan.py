@@ -60,10 +60,8 @@ class PlannedLayer:
     def seconds(self) -> float:
         """QPU seconds of all calls, each job in whole seconds, as IBM's time limits are."""
         parts = [part for part in self.cost.parts or (self.cost,) if part.jobs]
-        return float(
-            self.submissions
-            * sum(part.jobs * expected_seconds(ceil(part.seconds / part.jobs), self.overrun) for part in parts)
-        )
+        seconds = (part.jobs * expected_seconds(ceil(part.seconds / part.jobs), self.overrun) for part in parts)
+        return self.submissions * sum(seconds)
 
 
 @dataclass(frozen=True)

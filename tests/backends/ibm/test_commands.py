@@ -47,13 +47,15 @@ def qgen(*arguments: str, fails: bool = False, given: str | None = None) -> Any:
     return result
 
 
-def test_the_plan_is_what_is_billed(server: DevServer, folder: Path) -> None:
-    plan = json.loads(qgen("sample", str(folder), *SAMPLE, "--dry-run", "--json").stdout)["plan"]
+@pytest.mark.parametrize("options", [(), pytest.param(("--mitigation", "readout"), marks=pytest.mark.slow)])
+def test_the_plan_is_what_is_billed(options: tuple[str, ...], server: DevServer, folder: Path) -> None:
+    jobs = 2 * CALLS if options else CALLS  # each call has its calibration, of two circuits
+    plan = json.loads(qgen("sample", str(folder), *SAMPLE, *options, "--dry-run", "--json").stdout)["plan"]
     assert not server.ledger.jobs
-    result = json.loads(qgen("sample", str(folder), *SAMPLE, "--yes", "--json").stdout)
-    assert plan["jobs"] == len(server.ledger.jobs) == CALLS
-    assert plan["executions"] == server.ledger.executions == CALLS * 2 * 40
-    assert server.ledger.seconds <= plan["qpu_seconds"] < server.ledger.seconds + CALLS
+    result = json.loads(qgen("sample", str(folder), *SAMPLE, *options, "--yes", "--json").stdout)
+    assert plan["jobs"] == len(server.ledger.jobs) == jobs
+    assert plan["executions"] == server.ledger.executions == jobs * 2 * 40
+    assert server.ledger.seconds <= plan["qpu_seconds"] < server.ledger.seconds + jobs
     assert result["backend"]["name"] == "ibm_guadalupe"
     assert result["backend"]["jobs"] == [job.id for job in server.ledger.jobs]
     assert result["backend"]["qpu_seconds"] == pytest.approx(server.ledger.seconds)
