@@ -2,7 +2,8 @@
 
 12 qubits, 84 weights, 12 observables, a batch of 16. How long the client takes to prepare the job and how large it is,
 in qgen and with the stock way: one PUB for each sample, observable and shift, as `EstimatorQNN` and its parameter-shift
-gradient submit them. The stock way is measured on some PUBs and scaled up.
+gradient submit them. The stock way is measured on some PUBs and scaled up. And by how many copies side by side (tiles)
+the QPU seconds of the plan fall, on three devices.
 """
 
 from __future__ import annotations
@@ -25,11 +26,19 @@ from qiskit import generate_preset_pass_manager
 from requests.adapters import HTTPAdapter
 
 from qgen import QuantumLayer
-from qgen.backends.ibm import open_hardware
+from qgen.backends import ParameterShift
+from qgen.backends.device.saved_layouts import SavedLayouts
+from qgen.backends.ibm import HardwareOptions, open_hardware
 from qgen.circuits import ansatz
+from qgen.devices import open_device
 from qgen.devserver import DeviceModel, DevServer
+from qgen.transpilation import search
 
 QUBITS, LAYERS, BATCH, SHOTS = 12, 3, 16, 256
+DEVICES = ("brisbane", "torino", "fez")
+TILES: tuple[int | str, ...] = (1, 2, 4, "auto")
+#: Seconds for a search: results shall not depend on what else the machine does.
+LONG = 3600.0
 #: By Qiskit's parameter-shift gradient: CRZ and CRX take four values a weight.
 STOCK_SHIFTS = 4
 
@@ -81,6 +90,25 @@ def stock(pubs: int) -> dict[str, Any]:
     return {**counts, "seconds": scale * (sent - began), "megabytes": scale * size / 1e6}
 
 
+def searched(device: str) -> SavedLayouts:
+    """The circuit with open weights as the search routes it for the device."""
+    layer = ansatz("hqconv", qubits=QUBITS, layers=LAYERS)
+    best = search(layer.circuit, open_device(f"fake_{device}").target, max_seconds=LONG)[0]
+    return SavedLayouts(f"ibm_{device}", {layer.digest: best.isa})
+
+
+def tiled(layouts: SavedLayouts, tiles: Any, folder: Path) -> dict[str, Any]:
+    """The plan of the same step with copies side by side."""
+    options, journal = HardwareOptions(tiles=tiles), folder / f"{layouts.device}-{tiles}.sqlite"
+    backend = open_hardware(layouts.device, SHOTS, options, journal, saved=layouts)
+    executable: Any = backend.compile(ansatz("hqconv", qubits=QUBITS, layers=LAYERS))
+    circuits = BATCH * ParameterShift().evaluations(executable, (False, True))
+    cost, successes = executable.cost(circuits), executable.tiling.successes
+    backend.close()
+    facts = {"device": layouts.device, "tiles": len(successes), "of": tiles, "circuits": circuits}
+    return facts | {"success_best": max(successes), "success_worst": min(successes), "qpu_seconds": cost.seconds}
+
+
 def main(
     out: Annotated[Path, typer.Option(help="The results.")] = Path("benchmarks/results/hardware.json"),
     pubs: Annotated[int, typer.Option(min=1, help="PUBs of the stock way that are measured.")] = 24,
@@ -89,10 +117,16 @@ def main(
     with tempfile.TemporaryDirectory() as name, DevServer([DeviceModel("fake_fez", "ibm_fez", noisy=False)]) as server:
         os.environ |= server.environment() | {"HOME": name}
         ways = {"qgen": ours(Path(name)), "one PUB a value": stock(pubs)}
+    models = [DeviceModel(f"fake_{one}", f"ibm_{one}", noisy=False) for one in DEVICES]
+    with tempfile.TemporaryDirectory() as name, DevServer(models) as server:
+        os.environ |= server.environment() | {"HOME": name}
+        layouts = [searched(device) for device in DEVICES]
+        tiles = [tiled(of_device, count, Path(name)) for of_device in layouts for count in TILES]
     ratios = {key: ways["one PUB a value"][key] / ways["qgen"][key] for key in ("seconds", "megabytes")}
     sizes = {"qubits": QUBITS, "batch": BATCH, "shots": SHOTS}
-    save({"machine": machine(1), **sizes, "ways": ways, "ratios": ratios}, out)
-    typer.echo(json.dumps({"ways": ways, "ratios": ratios}, indent=1))
+    results = {"ways": ways, "ratios": ratios, "tiles": tiles}
+    save({"machine": machine(1), **sizes, **results}, out)
+    typer.echo(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":
