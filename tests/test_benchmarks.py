@@ -33,6 +33,7 @@ def test_the_reference_of_the_benchmark_is_right(monkeypatch: pytest.MonkeyPatch
     np.testing.assert_allclose(values[0], wanted, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_run_with_qgen_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The script in this process, qgen in one of its own."""
     monkeypatch.syspath_prepend(BENCHMARKS)

@@ -1,5 +1,7 @@
 """Scales of weights: what an initialisation over one turn must divide by."""
 
+from functools import lru_cache
+
 from qiskit.circuit import ParameterExpression
 
 from qgen.circuits.describe import flatten
@@ -7,6 +9,7 @@ from qgen.circuits.expressions import constant_derivative
 from qgen.circuits.layer_circuit import LayerCircuit
 
 
+@lru_cache(maxsize=64)  # a network has the same circuit many times, and each copy asks for it
 def angle_scales(circuit: LayerCircuit) -> tuple[float, ...]:
     """Return for each weight the largest |d angle / d weight| over the gates that it appears in: W positive floats.
 

@@ -15,7 +15,7 @@ from small_runs import SMALL, resume_small, small_config, train_small
 from qgen.runs import Run, load_checkpoint
 from qgen.training import metrics
 
-STEPS = 30
+STEPS = 20
 
 
 CHANGES = (f"training.steps={STEPS}", "training.checkpoint_every=null", "training.log_every=1")
