@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cloud import cloud
+from quick import quick_evaluation
 from readme_session import PAGES, all_steps, arguments, read, shorten_training, write_file
 from typer.testing import CliRunner
 
@@ -32,6 +33,7 @@ def test_the_readme_has_examples() -> None:
 def test_python_blocks_run(page: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shorten_training(monkeypatch)
+    quick_evaluation(monkeypatch)
     # Classifiers that learn nothing, in a moment, are kept apart from the user's own.
     monkeypatch.setattr(storage, "user_folder", lambda platform, environ: tmp_path / "user")
     monkeypatch.setattr(networks, "_MIN_STEPS", 2)

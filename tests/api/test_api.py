@@ -13,6 +13,7 @@ import pytest
 import torch
 from cloud import cloud
 from PIL import Image
+from quick import quick_evaluation
 from small_runs import SMALL
 from typer.testing import CliRunner
 
@@ -97,7 +98,10 @@ def test_a_device_is_one_of_three(trained_once: Callable[..., Path]) -> None:
             qgen.load(trained_once()).sample(2, device=device, progress=False)  # type: ignore[arg-type]
 
 
-def test_an_evaluation_is_the_command_s(tmp_path: Path, trained_once: Callable[..., Path]) -> None:
+def test_an_evaluation_is_the_command_s(
+    tmp_path: Path, trained_once: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick_evaluation(monkeypatch)
     folder = Path(shutil.copytree(trained_once(), tmp_path / "run"))  # the command writes into it
     found = qgen.load(folder).evaluate(20, seed=3, features="digits", progress=False)
     left = sorted((folder / "evaluation").iterdir())

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from quick import quick_evaluation
 from typer.testing import CliRunner
 
 from qgen import storage
@@ -27,6 +28,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "user_folder", lambda platform, environ: tmp_path / "user")
     monkeypatch.setattr(networks, "_MIN_STEPS", 2)
     monkeypatch.setattr(networks, "_MIN_EPOCHS", 0)
+    quick_evaluation(monkeypatch)
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
     monkeypatch.chdir(tmp_path)
 

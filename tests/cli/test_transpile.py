@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from quick import quick_search
 from small_runs import train_config, train_small
 from typer.testing import CliRunner
 
@@ -21,6 +22,11 @@ from qgen.sampling import open_trained
 
 app = typer.Typer(rich_markup_mode=None)
 app.command()(transpile)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick_search(monkeypatch)
 
 
 def run(*arguments: str) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from quick import quick_evaluation
 from small_runs import resume_small, small_autoencoder, small_latent, train_config, trainer
 from typer.testing import CliRunner
 
@@ -126,6 +127,7 @@ def test_evaluation_counts_what_is_as_its_prompt_asks(trained: Run, tmp_path: Pa
     monkeypatch.setattr(storage, "user_folder", lambda platform, environ: tmp_path / "user")
     monkeypatch.setattr(networks, "_MIN_STEPS", 2)
     monkeypatch.setattr(networks, "_MIN_EPOCHS", 0)
+    quick_evaluation(monkeypatch)
     run = str(shutil.copytree(trained.path, tmp_path / "run"))
     shown = CliRunner().invoke(app, ["evaluate", run, "--count", "12", "--device", "cpu", "--no-controls", "--json"])
     assert shown.exit_code == 0, shown.output

@@ -15,7 +15,7 @@ from small_runs import SMALL_PLAYERS
 
 from qgen.data.sets import KNOWN_SETS, KnownSet
 from qgen.data.sources import Published
-from qgen.runs import RunConfig
+from qgen.runs import Run, RunConfig, resume_config
 
 ROOT = Path(__file__).parents[2]
 #: The README, and the pages that go on from it, in the order of the site.
@@ -113,8 +113,12 @@ def shorten_training(monkeypatch: pytest.MonkeyPatch) -> None:
         return Published(images, digits.labels, f"digits in place of {known.name}")
 
     # The function of `qgen.runs` comes last: a module that is imported after it would keep the short one for ever.
+    def resumed(run: Run, overrides: Sequence[Any], *others: Any) -> RunConfig:
+        return resume_config(run, [*overrides, "training.steps=3"], *others)
+
     for module in ("training.session", "api.training", "studies.stages", "studies.noise.sources"):
         monkeypatch.setattr(f"qgen.{module}.read_config", short)
+    monkeypatch.setattr("qgen.api.training.resume_config", resumed)
     monkeypatch.setattr("qgen.studies.comparison.plan.read_config", short_for_study)
     monkeypatch.setattr(runs, "read_config", short)
     monkeypatch.setattr(loading, "load_published", load)

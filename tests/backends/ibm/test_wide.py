@@ -10,6 +10,7 @@ import pytest
 from cloud import cloud, hardware
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
+from quick import quick_search
 from small_runs import train_config
 from typer.testing import CliRunner
 
@@ -62,6 +63,7 @@ def test_1000_images_of_64_bits_are_one_job_of_at_most_3_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = small_run(tmp_path)
+    quick_search(monkeypatch)
     with cloud(tmp_path, monkeypatch, "fake_fez") as server:
         command = ["sample", str(path), "--backend", "ibm_fez", "--count", "1000", "--dry-run", "--json"]
         result = CliRunner().invoke(app, command)
