@@ -46,6 +46,7 @@ def trained(request: pytest.FixtureRequest, first_stage: Path, tmp_path_factory:
     return train_config(path, small_latent(first_stage, *TEXT, f"model.denoiser.name={request.param}"))[0]
 
 
+@pytest.mark.rows(1)
 def test_a_resumed_run_comes_to_the_same_bits(trained: Run, first_stage: Path, tmp_path: Path) -> None:
     name = f"model.denoiser.name={trained.config().model.denoiser.name}"
     part, _ = train_config(tmp_path / "part", small_latent(first_stage, *TEXT, name, "training.steps=2"))
@@ -59,6 +60,7 @@ def test_a_resumed_run_comes_to_the_same_bits(trained: Run, first_stage: Path, t
     assert one.numbers["captions"] == two.numbers["captions"]
 
 
+@pytest.mark.rows(1)
 def test_other_captions_are_not_gone_on_with(trained: Run, tmp_path: Path) -> None:
     run = Run(shutil.copytree(trained.path, tmp_path / "run"))
     facts = run.provenance()
@@ -67,6 +69,7 @@ def test_other_captions_are_not_gone_on_with(trained: Run, tmp_path: Path) -> No
         resume_small(run, ["training.steps=5"])
 
 
+@pytest.mark.rows(1)
 def test_prompts_make_their_images_whatever_else_is_asked(trained: Run) -> None:
     opened = open_trained(trained, None, {"prompts": ["thin 3", "7", "thick 1"]})
     assert isinstance(opened.generator.conditioning, TextConditioning)
@@ -80,12 +83,14 @@ def test_prompts_make_their_images_whatever_else_is_asked(trained: Run) -> None:
     assert not torch.allclose(away, alone)
 
 
+@pytest.mark.rows(1)
 def test_a_prompt_of_unknown_words_is_refused_before_anything_runs(trained: Run) -> None:
     for wrong in ({"prompts": ["thim 7"]}, {"negative_prompt": "thim"}):
         with pytest.raises(InputError, match=r"`thim` \(nearest: `thin`\)"):
             open_trained(trained, None, wrong)
 
 
+@pytest.mark.rows(1)
 def test_the_command_line_keeps_the_prompts(trained: Run, tmp_path: Path) -> None:
     asked = ["--prompt", "thick 8", "--prompt", "2", "--negative-prompt", "thin", "--guidance", "3", "--count", "3"]
     result = CliRunner().invoke(app, ["sample", str(trained.path), *asked, "--out", str(tmp_path / "g.png"), "--json"])

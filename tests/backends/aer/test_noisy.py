@@ -48,7 +48,7 @@ def test_local_mode_draws_what_the_whole_device_draws() -> None:
     """Noise on the qubits in use alone, against Aer's simulator of all: the same bits for the same seeds."""
     circuit, inputs, weights = case()
     device = open_device("fake_guadalupe")
-    executable = open_backend("fake_guadalupe", 200).compile(circuit)
+    executable = open_backend("fake_guadalupe", 50).compile(circuit)
     whole = AerSimulator.from_backend(device.backend)
     table = executable.routed.parameter_map.values(np.concatenate([inputs, weights.expand(len(inputs), -1)], axis=1))
     part = RowSimulator.of(device.backend.target, executable.routed.physical)
@@ -56,10 +56,10 @@ def test_local_mode_draws_what_the_whole_device_draws() -> None:
     for wide in executable.submitter.circuits:
         bound = dict(zip(executable.routed.parameters, table.T.tolist(), strict=True))
         named = {parameter: bound[own] for parameter, own in zip(wide.parameters, bound, strict=True)}
-        found = part.run([wide], [named], shots=200, memory=True).result()
+        found = part.run([wide], [named], shots=50, memory=True).result()
         for (k,), seed in part.runs:
             row = [{parameter: [numbers[k]] for parameter, numbers in named.items()}]
-            wanted = whole.run([wide], row, shots=200, memory=True, seed_simulator=seed).result()
+            wanted = whole.run([wide], row, shots=50, memory=True, seed_simulator=seed).result()
             assert found.get_memory(k) == wanted.get_memory()
 
 

@@ -43,7 +43,7 @@ def differences(exact: Exact, point: Point, upstream: np.ndarray) -> np.ndarray:
 
 
 @given(circuit=CIRCUITS, seed=SEEDS)
-@examples(12)
+@examples(8)
 def test_values_are_those_of_the_density_matrix(circuit: LayerCircuit, seed: int) -> None:
     program, routed, measurement, noise, rng = drawn(circuit, seed)
     point = random_point(program, int(rng.integers(1, 4)), 1, rng)
@@ -52,7 +52,7 @@ def test_values_are_those_of_the_density_matrix(circuit: LayerCircuit, seed: int
 
 
 @given(circuit=CIRCUITS, seed=SEEDS)
-@examples(15)
+@examples(9)
 def test_gradients_are_differences_of_values(circuit: LayerCircuit, seed: int) -> None:
     program, *_, rng = drawn(circuit, seed)
     rows = int(rng.integers(1, 4))
@@ -70,7 +70,7 @@ def test_gradients_are_differences_of_values(circuit: LayerCircuit, seed: int) -
 
 
 @given(circuit=CIRCUITS, seed=SEEDS, data=st.data())
-@examples(15)
+@examples(9)
 def test_all_divisions_agree_undone_or_kept_in_parts_or_whole_split_or_not(
     circuit: LayerCircuit, seed: int, data: st.DataObject
 ) -> None:
@@ -91,7 +91,7 @@ def test_all_divisions_agree_undone_or_kept_in_parts_or_whole_split_or_not(
 
 
 @given(circuit=CIRCUITS, seed=SEEDS)
-@examples(15)
+@examples(9)
 def test_a_gradient_is_the_same_whatever_was_evaluated_before(circuit: LayerCircuit, seed: int) -> None:
     """Values leave observables to the gradient at the same weights; the next one, and others, find none."""
     program, *_, rng = drawn(circuit, seed)
@@ -110,7 +110,7 @@ def test_a_gradient_is_the_same_whatever_was_evaluated_before(circuit: LayerCirc
 
 
 @given(circuit=CIRCUITS, seed=SEEDS)
-@examples(15)
+@examples(9)
 def test_a_batch_with_several_rows_of_weights_is_its_parts(circuit: LayerCircuit, seed: int) -> None:
     program, *_, rng = drawn(circuit, seed)
     samples = int(rng.integers(1, 20))
@@ -127,7 +127,7 @@ def test_a_batch_with_several_rows_of_weights_is_its_parts(circuit: LayerCircuit
 
 @pytest.mark.slow  # no backend asks for it, and its kernels take eight seconds to compile
 @given(circuit=CIRCUITS, seed=SEEDS)
-@examples(10)
+@examples(6)
 def test_float32_is_near(circuit: LayerCircuit, seed: int) -> None:
     program, *_, rng = drawn(circuit, seed, strength=0.05)
     point = random_point(program, 5, 1, rng)
@@ -140,7 +140,7 @@ def test_float32_is_near(circuit: LayerCircuit, seed: int) -> None:
 
 
 @given(circuit=CIRCUITS, seed=SEEDS)
-@examples(10)
+@examples(6)
 def test_singular_channels(circuit: LayerCircuit, seed: int) -> None:
     """Where nothing is left of a state, blocks cannot be undone."""
     program, *_, rng = drawn(circuit, seed)

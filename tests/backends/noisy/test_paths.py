@@ -61,7 +61,7 @@ def moved(point: Point, program: NoisyProgram, sample: int, column: int, step: f
 
 
 @given(key=st.lists(st.integers(0, 2**64 - 1), min_size=4, max_size=4), block=st.integers(1, 2**62))
-@examples(20)
+@examples(12)
 def test_random_words_are_those_of_numpy(key: list[int], block: int) -> None:
     words = np.empty(4, dtype=np.uint64)
     philox(np.array(key, dtype=np.uint64), block, words)
@@ -80,7 +80,7 @@ def test_every_row_seed_and_evaluation_has_a_stream_of_its_own() -> None:
 
 
 @given(seed=st.integers(0, 2**32), strength=st.sampled_from([0.0, 0.05, 0.3, 1.0]))
-@examples(10)
+@examples(6)
 def test_each_channel_is_the_average_of_what_can_happen(seed: int, strength: float) -> None:
     circuit = QuantumCircuit(2)
     circuit.h(0)
@@ -147,7 +147,7 @@ def test_events_fire_as_often_as_they_should(rng: np.random.Generator) -> None:
 
 
 @given(circuit=layer_circuits(most_qubits=5, most_gates=12), seed=st.integers(0, 2**32))
-@examples(15)
+@examples(9)
 def test_without_noise_the_one_path_is_the_ideal_state(circuit: LayerCircuit, seed: int) -> None:
     rng = np.random.default_rng(seed)
     routed, _, noise = random_routed(circuit, BASES[seed % len(BASES)], rng)
@@ -186,7 +186,7 @@ class _LostAtTwo(RandomNoise):
 
 
 @given(circuit=layer_circuits(most_qubits=4, most_gates=12), seed=st.integers(0, 2**32))
-@examples(12)
+@examples(8)
 def test_gradients_are_differences_of_values_with_the_same_streams(circuit: LayerCircuit, seed: int) -> None:
     program, _ = compiled(circuit, seed, strength=(0.02, 0.2, 1.0)[seed % 3])
     if program.has_open_delays:

@@ -63,7 +63,7 @@ def delay_columns(program: NoisyProgram) -> set[int]:
 
 
 @given(circuit=layer_circuits(most_qubits=4, most_gates=10), seed=st.integers(0, 2**32))
-@examples(12)
+@examples(8)
 def test_values_are_those_of_the_density_matrix(circuit: LayerCircuit, seed: int) -> None:
     program, angles, routed, measurement, noise = compiled(circuit, seed)
     wanted = dense_values(routed, measurement, noise, angles)
@@ -71,7 +71,7 @@ def test_values_are_those_of_the_density_matrix(circuit: LayerCircuit, seed: int
 
 
 @given(circuit=layer_circuits(most_qubits=3, most_gates=8), seed=st.integers(0, 2**32))
-@examples(15)
+@examples(9)
 def test_slopes_of_blocks_and_prefix_are_differences(circuit: LayerCircuit, seed: int) -> None:
     program, angles, *_ = compiled(circuit, seed)
     rng, blocks = np.random.default_rng(seed), np.arange(len(program.blocks.wires))
@@ -96,7 +96,7 @@ def test_slopes_of_blocks_and_prefix_are_differences(circuit: LayerCircuit, seed
 
 
 @given(circuit=layer_circuits(most_qubits=3, most_gates=8), seed=st.integers(0, 2**32))
-@examples(15)
+@examples(9)
 def test_each_gate_and_noise_of_its_own_make_the_same_circuit(circuit: LayerCircuit, seed: int) -> None:
     program, angles, routed, measurement, noise = compiled(circuit, seed, prefix=False)
     assert not len(program.prefix.ops.kind)

@@ -74,7 +74,7 @@ def total_gradient(found: tuple[np.ndarray, np.ndarray], point: Point) -> np.nda
 
 
 @given(circuit=encoded_circuits(), seed=st.integers(0, 2**32))
-@examples(10)
+@examples(6)
 def test_without_a_threshold_values_are_those_of_the_density_matrix(circuit: LayerCircuit, seed: int) -> None:
     program, routed, measurement, noise = shared_program(circuit, seed)
     assume(program.shared)
@@ -87,7 +87,7 @@ def test_without_a_threshold_values_are_those_of_the_density_matrix(circuit: Lay
 
 
 @given(circuit=encoded_circuits(), seed=st.integers(0, 2**32))
-@examples(20)
+@examples(12)
 def test_gradients_are_differences_of_values(circuit: LayerCircuit, seed: int) -> None:
     program, *_ = shared_program(circuit, seed)
     assume(program.shared)
