@@ -69,7 +69,8 @@ class IBMBackend(Hardware):
         saved: SavedLayouts | None = None,
         mitigation: Mitigation | None = None,
     ) -> None:
-        self._saved, self.options, self.mitigation = saved, client.options, mitigation
+        self._saved, self.options = saved, client.options
+        self.mitigation = None if mitigation == Mitigation() else mitigation
         self.shots = _round_shots(shots or DEFAULT_SHOTS, client.options)
         self.tiles = None if self.options.tiles == "auto" else self.options.tiles
         with ExitStack() as stack:

@@ -100,7 +100,7 @@ class CostModel:
         table: Doubles | None,
         circuits: int,
         shots: int,
-        seed: tuple[int, int],
+        seed: tuple[int | str, ...],
         expected: ExpectedResult,
     ) -> Request:
         """Return the request for one job.

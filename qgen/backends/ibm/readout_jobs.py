@@ -6,6 +6,8 @@ without it is corrected for the price of a calibration, and what cannot be corre
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from qgen.backends.device.tiles import TiledCircuits
@@ -49,16 +51,16 @@ class ReadoutJobs:
         """Return what calibrating for circuits of so many shots costs."""
         return self._costs.cost(len(self._circuits), self._shots(shots), 1)
 
-    def request(self, shots: int, seed: int) -> Request:
-        """Return the request for one job.
+    def request(self, shots: int, requests: Sequence[Request]) -> Request:
+        """Return the request for one job, another one for every call: errors change from day to day.
 
         Args:
             shots: of the circuits that it is for.
-            seed: tells it from the calibrations for another call.
+            requests: these circuits.
         """
-        size = len(self._circuits), self._shots(shots)
+        size, keys = (len(self._circuits), self._shots(shots)), tuple(request.key for request in requests)
         expected = ExpectedResult.bits(self._circuits, (), self._shots(shots))
-        return self._costs.request("sampler", list(self._circuits), None, *size, (seed, 0), expected)
+        return self._costs.request("sampler", list(self._circuits), None, *size, keys, expected)
 
     def errors(self, packed: bytes) -> Doubles:
         """Return the errors of reading a prepared 0 and 1, (T, n, 2), by the result of the job; 0 of what is not read.

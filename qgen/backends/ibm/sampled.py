@@ -159,15 +159,16 @@ class CalibratedJobs(SamplerJobs):
     def sample_calibrated(self, pubs: Sequence[Any], rows: int, shots: int, streams: Streams) -> Calibrated:
         """See `CalibratedSampler`; all jobs are submitted before any is waited for."""
         requests = self._requests(pubs, rows, shots, streams)
-        calibration = self._readout.request(shots, streams.joint_seed)
+        calibration = self._readout.request(shots, requests)
         *packed, found = self._run([*requests, calibration])
         self._warn_of_age(requests, calibration)
         return Calibrated(_results(packed), self._readout.errors(found))
 
     def _warn_of_age(self, requests: Sequence[Request], calibration: Request) -> None:
-        """Say so where the journal had the circuits long before they were calibrated."""
-        then, now = min(map(self._submitted, requests)), self._submitted(calibration)
-        if now - then > MOST_APART:
+        """Say so where the journal had either long before the other."""
+        now = self._submitted(calibration)
+        then = max(map(self._submitted, requests), key=lambda time: abs(now - time))
+        if abs(now - then) > MOST_APART:
             _log.warning(
                 "readout on %s was calibrated on %s for bits that were read on %s: errors may have changed in between",
                 self._hardware.name,

@@ -182,6 +182,28 @@ def test_what_was_read_without_it_is_corrected_for_the_price_of_a_calibration(
         )
     requests("readout")
     assert "for bits that were read on 2026-01-02: errors may have changed" in caplog.text
+    with hardware(tmp_path) as backend:
+        backend.runner.journal._execute("update jobs set created = '2026-01-01T03:04:04+00:00' where circuits = 2")
+    requests("readout")
+    assert "was calibrated on 2026-01-01 for bits that were read on 2026-01-02" in caplog.text
+
+
+def test_other_bits_of_the_same_seed_have_a_calibration_of_their_own(
+    server: DevServer, layer: LayerCircuit, weights: np.ndarray, tmp_path: Path
+) -> None:
+    """It may be made long after the first one."""
+    for _ in range(2):
+        for shift in (0.0, 0.1):
+            with hardware(tmp_path, shots=700, mitigation="readout") as backend:
+                backend.compile(layer).draw(NONE, weights + shift, 1000, 1)
+        assert [job.executions for job in server.ledger.jobs] == 2 * [1000, 2000]
+
+
+def test_none_is_no_calibration(server: DevServer, layer: LayerCircuit, weights: np.ndarray, tmp_path: Path) -> None:
+    with hardware(tmp_path, mitigation="none") as backend:
+        backend.compile(layer, weights).draw(NONE, weights, 1000, 1)
+        assert "mitigation" not in backend.facts()
+    assert [job.executions for job in server.ledger.jobs] == [1000]
 
 
 @pytest.mark.parametrize("tiles", [1, pytest.param(2, marks=pytest.mark.slow)])
