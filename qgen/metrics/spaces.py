@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from qgen.data import ImageSet
-from qgen.errors import ConfigError, suggestion
+from qgen.errors import ConfigError, short_repr, suggestion
 from qgen.metrics.clip import check_folder, open_clip
 from qgen.metrics.features import Features, FeatureSpace
 from qgen.metrics.fitted import open_fitted_space
@@ -74,6 +74,8 @@ def check_name(name: str) -> None:
     Raises:
         ConfigError: there is none.
     """
+    if not isinstance(name, str):
+        raise ConfigError(f"features are named, not {short_repr(name)}; allowed: {', '.join(NAMES)}")
     family, _, member = name.partition(":")
     if (family in NAMES and not member) or (family == "classifier" and member):
         return

@@ -65,6 +65,12 @@ def test_unknown_names_are_refused(name, said, digits):
         open_feature_space(name, digits)
 
 
+@pytest.mark.parametrize("name", [None, 3, Path("digits")])
+def test_what_is_no_name_is_refused(name, digits):
+    with pytest.raises(ConfigError, match=r"features are named, not .*; allowed: fitted, inception, "):
+        open_feature_space(name, digits)
+
+
 def test_weights_belong_to_inception(digits):
     with pytest.raises(ConfigError, match="take none"):
         open_feature_space("digits", digits, Path("x.pth"))

@@ -13,8 +13,8 @@ from qgen.reports.html.markup import element
 
 _TOP, _PLOT, _FOOT = 8, 200, 22
 _HEIGHT = _TOP + _PLOT + _FOOT
-#: Width of the labels of the vertical axis.
-_LEFT = 52
+#: Width of the labels of the vertical axis, at least; of a character of theirs, at most; and of what keeps them from the plot.
+_LEFT, _CHARACTER, _GAP = 52, 7, 8
 #: Number of colours; further lines repeat them with other dashes.
 _COLOURS = 8
 _DASHES = (None, "7 4", "2 3", "9 3 2 3")
@@ -22,8 +22,10 @@ _DASHES = (None, "7 4", "2 3", "9 3 2 3")
 _LOG_RATIO = 30
 #: Of marks of an axis that ends beyond.
 _UNITS = ((1e6, "\u202fM"), (1e3, "\u202fk"))
-#: Decimals for which the labels of the vertical axis have room.
+#: Decimals beyond which marks are written with three digits where those are exact.
 _MAX_DECIMALS = 5
+#: Share of values below which their differences are those of rounding.
+_ROUNDING = 1e-9
 _SCALE = 1000  # width and height of the view box
 
 
@@ -72,7 +74,8 @@ def line_chart(
     bands, curves = [band for band, _ in shapes], [path for _, path in shapes]
     paths = element("svg", *bands, *curves, **inside, y=_TOP, height=_PLOT, class_="clip")
     dots = element("svg", *_dots(lines, right, down), **inside, y=_TOP, height=_PLOT)  # those on the border are whole
-    heights = element("svg", *_heights(down), width=_LEFT, height=_HEIGHT, aria_hidden="true")
+    left = max(_LEFT, _GAP + _CHARACTER * max(len(down.label(mark)) for mark in down.marks))
+    heights = element("svg", *_heights(down, left - _GAP), width=left, height=_HEIGHT, aria_hidden="true")
     plot = element("svg", *_grid(right, down), paths, dots, width="100%", height=_HEIGHT, aria_hidden="true")
     label = f"{title} against {across}. {'; '.join(_describe(line, down) for line in lines if line.points)}"
     drawing = element("div", heights, plot, class_="plot", role="img", aria_label=label)
@@ -148,7 +151,8 @@ class _Axis:
             below = max(mark for mark in marks if mark <= low * (1 + 1e-9))
             above = min(mark for mark in marks if mark >= high * (1 - 1e-9))
             return cls([mark for mark in marks if below <= mark <= above], (below, above), True, percent)
-        step = round_step((high - low) or abs(high) or 1.0)
+        largest = max(abs(low), abs(high))
+        step = round_step(high - low if high - low > _ROUNDING * largest else largest or 1.0)
         start, stop = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
         stop = max(stop, start + 1)
         return cls([k * step for k in range(start, stop + 1)], (start * step, stop * step), False, percent)
@@ -161,13 +165,14 @@ class _Axis:
         return min(2.0, max(-1.0, (value - low) / (high - low)))
 
     def label(self, mark: float) -> str:
-        """Format a mark with as many decimals as the step between marks has."""
+        """Format a mark with as many decimals as the step between marks has, or with three digits where those are exact."""
         step = self.marks[1] - self.marks[0] if len(self.marks) > 1 else self._ends[1]
         largest = max(abs(self.marks[0]), abs(self.marks[-1]))
         unit, sign = next(((unit, sign) for unit, sign in _UNITS if largest >= unit), (1.0, ""))
         unit, sign = (0.01, "\u202f%") if self._percent else (unit, sign)
         decimals = max(0, -math.floor(math.log10(step / unit) + 1e-9))
-        if self.logarithmic or decimals > _MAX_DECIMALS:
+        short = decimals > _MAX_DECIMALS and all(abs(float(f"{each:.3g}") - each) < step / 10 for each in self.marks)
+        if self.logarithmic or short:
             return self.text(mark)
         return f"{mark / unit:z.{decimals}f}{sign if mark or self._percent else ''}".replace("-", "\u2212")
 
@@ -184,9 +189,9 @@ def _y(axis: _Axis, value: float) -> float:
     return round(_TOP + _PLOT * (1 - axis.position(value)), 1)
 
 
-def _heights(down: _Axis) -> Iterator[Markup]:
+def _heights(down: _Axis, end: float) -> Iterator[Markup]:
     for mark in down.marks:
-        yield element("text", down.label(mark), x=_LEFT - 8, y=_y(down, mark) + 4, text_anchor="end", class_="tick")
+        yield element("text", down.label(mark), x=end, y=_y(down, mark) + 4, text_anchor="end", class_="tick")
 
 
 def _grid(right: _Axis, down: _Axis) -> Iterator[Markup]:

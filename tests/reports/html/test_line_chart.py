@@ -15,6 +15,11 @@ def places(chart: str, kind: str = "polyline") -> list[np.ndarray]:
     return [np.array([[float(x) for x in pair.split(",")] for pair in points.split()]) for points in found]
 
 
+def height_labels(chart: str) -> list[str]:
+    """The labels of the vertical axis, from below."""
+    return re.findall(r'text-anchor="end" class="tick">([^<]*)</text>', str(chart).partition("</svg>")[0])
+
+
 def line(name: str, xs: np.ndarray, ys: np.ndarray, reach: float | None = None) -> Line:
     ends = (None, None) if reach is None else (-reach, reach)
     points = [LinePoint(x, y, *(None if end is None else y + end for end in ends)) for x, y in zip(xs, ys, strict=True)]
@@ -78,16 +83,28 @@ def test_an_end_below_zero_keeps_an_axis_logarithmic() -> None:
 @pytest.mark.parametrize("percent", [False, True])
 def test_marks_differ_and_are_evenly_spaced_however_narrow_the_range(percent: bool, rng: np.random.Generator) -> None:
     low = rng.uniform(0.9, 1.1) * 10.0 ** rng.uniform(-1, 0 if percent else 7)
-    ys = low * (1 + np.array([0, 10.0 ** rng.uniform(-3, -1)]))
+    ys = low * (1 + np.array([0, 10.0 ** rng.uniform(-8, -1)]))
     chart = line_chart("height", [line("a", np.arange(1.0, 3.0), ys)], "images", percent=percent)
-    labels = re.findall(r'text-anchor="end" class="tick">([^<]*)</text>', str(chart).partition("</svg>")[0])
+    labels = height_labels(chart)
     factors = {"": 1.0, "k": 1e3, "M": 1e6, "%": 0.01}
     read = [(number, factors[unit]) for number, _, unit in (label.partition("\u202f") for label in labels)]
     marks = np.array([float(number) * factor for number, factor in read])
     assert len(set(labels)) == len(labels) >= 3
-    np.testing.assert_allclose(np.diff(marks), (marks[-1] - marks[0]) / (len(marks) - 1), rtol=1e-6)
+    np.testing.assert_allclose(np.diff(marks), (marks[-1] - marks[0]) / (len(marks) - 1), rtol=1e-5)
+    width = re.search(r'<svg[^>]* width="([\d.]+)"', str(chart))
+    assert width is not None
+    assert float(width.group(1)) >= 8 + 6.5 * max(map(len, labels))  # 12 pixels high, a digit is up to 6.5 wide
     assert marks[0] <= ys[0] * (1 + 1e-9)
     assert marks[-1] >= ys[1] * (1 - 1e-9)
+
+
+def test_differences_of_rounding_are_none() -> None:
+    low = 0.3
+    labels = height_labels(
+        line_chart("height", [line("a", np.arange(1.0, 3.0), np.array([low, np.nextafter(low, 1)]))], "images")
+    )
+    equal = height_labels(line_chart("height", [line("a", np.arange(1.0, 3.0), np.array([low, low]))], "images"))
+    assert labels == equal
 
 
 def test_charts_side_by_side_have_the_same_axes() -> None:
