@@ -13,7 +13,7 @@ from qgen.reports.html.markup import element
 
 _TOP, _PLOT, _FOOT = 8, 200, 22
 _HEIGHT = _TOP + _PLOT + _FOOT
-#: Width of the labels of the vertical axis, at least; of a character of theirs, at most; and of what keeps them from the plot.
+#: Least width of the labels of the vertical axis, largest width of a character, and the gap between labels and plot.
 _LEFT, _CHARACTER, _GAP = 52, 7, 8
 #: Number of colours; further lines repeat them with other dashes.
 _COLOURS = 8
@@ -165,7 +165,7 @@ class _Axis:
         return min(2.0, max(-1.0, (value - low) / (high - low)))
 
     def label(self, mark: float) -> str:
-        """Format a mark with as many decimals as the step between marks has, or with three digits where those are exact."""
+        """Format a mark with the decimals of the step between marks, or with three digits where those are exact."""
         step = self.marks[1] - self.marks[0] if len(self.marks) > 1 else self._ends[1]
         largest = max(abs(self.marks[0]), abs(self.marks[-1]))
         unit, sign = next(((unit, sign) for unit, sign in _UNITS if largest >= unit), (1.0, ""))
