@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cloud import no_account
 
@@ -62,6 +63,9 @@ circuit = ansatz("basic", qubits=2, layers=1)
 for name in ("noisy:fake_lagos", "noisy:noise.yaml"):
     open_backend(name).compile(circuit).expectations(torch.zeros(1, 2), torch.zeros(circuit.num_weights))
 """
+#: All that is tried, and what it may not load.
+CODES = {f"app({words.split()}, prog_name='qgen')": unwanted for words, unwanted in LIGHT.items()}
+CODES[WITHOUT_AER] = {"qiskit_aer"}
 #: A process that forks one for each piece of code, those first that may load least: then it loads what the others may.
 #: Reads a JSON list of (code, what is loaded beforehand); prints one of (code, what was loaded in the end).
 WATCHED = """
@@ -137,10 +141,12 @@ def loaded(codes: dict[str, set[str]], folder: Path) -> dict[str, set[str]]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
-def test_nothing_heavy_is_loaded_where_it_is_not_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", [5, pytest.param(len(CODES), marks=pytest.mark.slow)])
+def test_nothing_heavy_is_loaded_where_it_is_not_needed(
+    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
     no_account(tmp_path, monkeypatch)
-    light = {f"app({words.split()}, prog_name='qgen')": unwanted for words, unwanted in LIGHT.items()}
-    codes = light | {WITHOUT_AER: {"qiskit_aer"}}
+    codes = {code: CODES[code] for code in map(str, rng.choice(list(CODES), count, replace=False))}
     found = loaded(codes, tmp_path)
     assert found.keys() == codes.keys()
     assert {code: codes[code] & found[code] for code in codes if codes[code] & found[code]} == {}

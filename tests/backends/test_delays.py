@@ -57,6 +57,7 @@ def simulated(request: pytest.FixtureRequest, file: str) -> str:
     return f"{request.param}:{file.removeprefix('aer:')}"
 
 
+@pytest.mark.rows(4)
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("name", ["reference", "statevector", "aer", "ideal aer:fake_lagos", "ideal noisy:fake_lagos"])
 def test_nothing_happens_without_noise(name: str, nested: bool, rng: np.random.Generator) -> None:

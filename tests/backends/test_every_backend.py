@@ -150,6 +150,7 @@ def test_values_are_those_of_qiskit(
     torch.testing.assert_close(found.double(), wanted, rtol=0, atol=SINGLE * norm)
 
 
+@pytest.mark.rows(9)
 @pytest.mark.parametrize("case", ADJOINT, ids=str)
 @pytest.mark.parametrize("name", ansatz_names())
 def test_gradients_are_differences_of_its_own_values(case: Case, name: str) -> None:
@@ -219,6 +220,7 @@ def test_no_samples_give_no_values(case: Case) -> None:
     assert executable.expectations(torch.zeros(0, 4), torch.zeros(16)).shape == (0, 4)
 
 
+@pytest.mark.rows(4)
 @cases
 def test_a_copy_of_a_layer_gives_the_same_values(case: Case) -> None:
     layer = QuantumLayer(ansatz("basic"), backend=case.open())

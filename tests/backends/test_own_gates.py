@@ -40,6 +40,7 @@ def expected(meaning: QuantumCircuit) -> np.ndarray:
     )
 
 
+@pytest.mark.rows(2)
 @examples(6)
 @given(name=st.sampled_from(NAMES), kind=st.integers(0, KINDS - 1), seed=st.integers(0, 2**32 - 1))
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -110,6 +110,7 @@ def test_every_process_finds_the_same() -> None:
     assert done.stdout.count("'") == 2 * (len(ansatz_names()) + 20)
 
 
+@pytest.mark.rows(3)
 @pytest.mark.parametrize("name", ansatz_names())
 def test_two_equal_calls_of_an_ansatz_are_equal(name: str) -> None:
     one, other = ansatz(name), ansatz(name)

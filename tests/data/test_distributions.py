@@ -23,6 +23,7 @@ def values(samples: ImageSet) -> np.ndarray:
     return samples.images.flatten(1).double().numpy()
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(("name", "split"), PARTS)
 def test_samples_are_images_of_one_pixel(name: str, split: str) -> None:
     samples = opened(name, split=split)

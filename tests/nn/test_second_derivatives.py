@@ -60,6 +60,7 @@ def test_what_is_traced_is_what_is_evaluated(circuit: LayerCircuit, shape: tuple
         torch.testing.assert_close(traced, executable.expectations(*arguments), rtol=0, atol=tolerance)
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(
     "circuit",
     [

@@ -132,6 +132,7 @@ def test_presets_are_valid_as_files_and_as_runs() -> None:
     assert problems(as_editors_read("preset: digits\nmodel: {vertex: {layers: 3}}\ntraining: {steps: 200}\n")) == []
 
 
+@pytest.mark.rows(3)
 @pytest.mark.parametrize("name", [*PRESETS, "noise"])
 @examples(12)
 @given(st.data())

@@ -134,6 +134,7 @@ def test_a_stopped_run_with_a_penalty_and_several_moves_goes_on_to_the_same_bits
     assert metrics.read(whole.metrics)[-1]["images"] == 4 * 2 * 4  # steps, moves, batch
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("optimizer", ["sgd", "adadelta", "adam"])
 def test_optimisers_go_on_from_checkpoints(optimizer: str, tmp_path: Path) -> None:
     config = small_gan("patch-gan", f"training.optimizer={optimizer}", "training.samples=0")

@@ -115,6 +115,7 @@ def test_a_wait_that_is_too_short_is_left_alone() -> None:
     assert made.coverage == 0
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("sequence", NAMES)
 @pytest.mark.parametrize("device", ["fake_manila", "fake_lagos"])
 def test_the_circuit_does_what_it_did(sequence: str, device: str, rng: np.random.Generator) -> None:

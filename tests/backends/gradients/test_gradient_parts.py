@@ -57,6 +57,7 @@ def recorded(
 PLACES = [("statevector", None), ("aer", None), ("aer", 30), ("aer:fake_lagos", 100), ("fake_manila", 60)]
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize(("name", "shots"), PLACES)
 def test_parts_change_no_bit(
     name: str, shots: int | None, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator

@@ -137,6 +137,7 @@ def test_a_circuit_without_angles_has_shots_of_its_own_for_every_sample(
     assert len(set(values[:, 2])) > 1
 
 
+@pytest.mark.rows(1)
 @pytest.mark.parametrize("level", [1, 2])
 def test_mitigated_values_are_closer_to_the_ideal_ones(
     level: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator

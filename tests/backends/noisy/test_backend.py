@@ -60,6 +60,7 @@ def point(circuit: LayerCircuit, rng: np.random.Generator, lead: int = 3, rows: 
     return tuple(torch.from_numpy(rng.uniform(-3, 3, size)) for size in sizes)
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("place", PLACES)
 @examples(2)
 @given(circuit=layer_circuits(most_qubits=5, most_gates=10), seed=st.integers(0, 2**32 - 1))

@@ -65,6 +65,7 @@ def batch(shape: tuple[int, ...], size: int = 4) -> tuple[Tensor, Tensor, Labels
 # Shapes and sizes
 
 
+@pytest.mark.rows(3)
 @pytest.mark.parametrize(("name", "shape"), CODES)
 def test_it_begins_by_predicting_zero_and_keeps_the_shape(name: str, shape: tuple[int, ...]) -> None:
     states, times, labels = batch(shape)
@@ -154,6 +155,7 @@ def test_weights_follow_from_the_seed_alone(name: str, shape: tuple[int, ...]) -
     assert all(torch.equal(weights[0][key], value) for key, value in classical.items())
 
 
+@pytest.mark.rows(3)
 @pytest.mark.parametrize(("name", "shape"), CODES[::2])
 @pytest.mark.parametrize("circuits", ["image", "token"])
 def test_gradients_reach_every_weight(name: str, shape: tuple[int, ...], circuits: str) -> None:
@@ -232,6 +234,7 @@ def test_circuits_of_a_call_are_counted(name: str, shape: tuple[int, ...], circu
     assert sum(isinstance(module, QuantumLayer) for module in network.modules()) == 1
 
 
+@pytest.mark.rows(3)
 @pytest.mark.parametrize(("name", "shape"), CODES[::2])
 @pytest.mark.parametrize("circuits", ["image", "token"])
 def test_the_circuit_has_a_say(name: str, shape: tuple[int, ...], circuits: str) -> None:

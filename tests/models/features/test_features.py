@@ -85,6 +85,7 @@ def test_channels_that_a_network_does_not_know_are_refused() -> None:
 # Frozen and thawed
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("thaw", [None, 0, 1, 3])
 def test_only_the_last_stages_are_trained(thaw: int | None) -> None:
     extractor = build(LITE, thaw=thaw)

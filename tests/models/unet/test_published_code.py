@@ -59,6 +59,7 @@ def probed(model: UNet) -> npt.NDArray[np.float64]:
     return ((2 * numbers("probes", (4, 2, 1, 28, 28)) - 1) * result).sum(axis=(1, 2, 3, 4))
 
 
+@pytest.mark.rows(2)
 @pytest.mark.parametrize("preset", RECORDED)
 def test_values_of_the_published_code(presets: Any, preset: str) -> None:
     result = probed(build_unet(presets(preset, "published"), 1, 28))
