@@ -315,7 +315,8 @@ class Executable(ABC):
 
         Raises:
             InputError: see `expectations`.
-            BackendError: the backend cannot draw from this circuit; nothing was spent.
+            BackendError: the backend cannot draw from this circuit, and nothing was spent; or mitigation can correct
+                nothing of what was read, which hardware's journal keeps.
         """
         if not (isinstance(inputs, torch.Tensor) or isinstance(weights, torch.Tensor)):
             return self.draw(as_tensor(inputs), as_tensor(weights), shots, seed).numpy()

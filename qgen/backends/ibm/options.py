@@ -53,7 +53,7 @@ def check_mitigation(name: str, mitigation: Mitigation | None, options: Hardware
     Raises:
         BackendError: it extrapolates, or values are the Estimator's.
     """
-    if mitigation is None:
+    if mitigation in (None, Mitigation()):
         return
     if len(mitigation.factors) > 1:
         raise BackendError(

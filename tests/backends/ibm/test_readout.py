@@ -204,6 +204,8 @@ def test_none_is_no_calibration(server: DevServer, layer: LayerCircuit, weights:
         backend.compile(layer, weights).draw(NONE, weights, 1000, 1)
         assert "mitigation" not in backend.facts()
     assert [job.executions for job in server.ledger.jobs] == [1000]
+    with hardware(tmp_path, mitigation="none", resilience=1) as backend:
+        assert backend.mitigation is None
 
 
 @pytest.mark.parametrize("tiles", [1, pytest.param(2, marks=pytest.mark.slow)])
