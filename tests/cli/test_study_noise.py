@@ -75,6 +75,7 @@ def test_a_dry_run_lists_the_cells(place: Path) -> None:
 
 def test_a_study_is_run_printed_and_written_and_goes_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qgen.studies.LocalExecutor", lambda workers, data_dir, device: InThisProcess())
+    monkeypatch.setattr("qgen.studies.noise.figures.ENDINGS", (".png",))  # tests/studies/noise looks at them
     command = ("noise", "runs/my-gan", "--scales", "0,1", "--seeds", "2", "--count", "20", "--jobs", "1")
     done = invoke(*command, "--out", "study", "--json")
     assert done.exit_code == 0, done.output
