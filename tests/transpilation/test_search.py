@@ -25,7 +25,7 @@ from qgen.transpilation.parallel import ParallelMap
 from qgen.transpilation.relayout import final_layout, relayout
 from qgen.transpilation.schedule import device_instructions
 from qgen.transpilation.search import qiskit_default
-from qgen.transpilation.subgraph_isomorphism import post_layout
+from qgen.transpilation.subgraph_isomorphism import LayoutCosts, post_layout
 
 LAGOS, BRISBANE, FEZ = "fake_lagos", "fake_brisbane", "fake_fez"
 
@@ -110,10 +110,18 @@ def test_places_are_the_best_there_are(rng: np.random.Generator) -> None:
         moved = relayout(isa, dict(zip([0, 1, 3, 5], order, strict=True)), target)
         return compute_metrics(moved, target, final_layout(moved), 0).success.total
 
-    best = max(success(order) for order in permutations(range(7), 4) if coupled.issuperset(pairwise(order)))
+    def cost(order: tuple[int, ...]) -> float:
+        at = dict(zip([0, 1, 3, 5], order, strict=True))
+        edges = (of_pair[at[first], at[second]] for (first, second), of_pair in costs.edge.items())
+        return sum(costs.node[wire][site] for wire, site in at.items()) + sum(edges)
+
+    costs = LayoutCosts(isa, target, final_layout(isa))
+    orders = [order for order in permutations(range(7), 4) if coupled.issuperset(pairwise(order))]
     places = post_layout(isa, target, final_layout(isa)) or {q: q for q in range(7)}
-    # Couplers differ in speed; the search takes the times of waiting for those of the first place.
-    assert success(tuple(places[q] for q in (0, 1, 3, 5))) == pytest.approx(best, rel=0.01)
+    found = tuple(places[q] for q in (0, 1, 3, 5))
+    assert cost(found) == pytest.approx(min(map(cost, orders)), abs=1e-8)
+    # Couplers differ in speed, and costs have the times of waiting of the first place: 1.4 % at most in 1,300 circuits.
+    assert success(found) == pytest.approx(max(map(success, orders)), rel=0.03)
 
 
 @contextmanager
