@@ -86,6 +86,18 @@ def test_what_a_training_bar_said_last_is_a_line_when_it_is_gone() -> None:
     assert last.endswith(f"step    1234 of 3000  {summary(ROW)}  1:32 left")
 
 
+def test_the_first_line_promises_nothing() -> None:
+    """Its rate counts what is done once, as kernels that are compiled."""
+    console = Console(file=io.StringIO(), width=300)
+    report = ConsoleReport(console)
+    with report.over(0, 3000):
+        for step in (100, 1234):
+            report.row(ROW | {"step": step})
+    first, second = written(console).splitlines()
+    assert first == f"step     100 of 3000  {summary(ROW)}"
+    assert second.endswith("  1:32 left")
+
+
 def test_time_left_is_that_of_the_steps_to_come(rng: np.random.Generator) -> None:
     total, batch, seconds = (int(number) for number in rng.integers(2, 100_000, 3))
     step = int(rng.integers(1, total))

@@ -37,14 +37,14 @@ class _ErrorBoundary(TyperGroup):
     """Turns errors that the user can mend into a line each and exit code 1; `--debug` lets the traceback through."""
 
     def main(self, args: Sequence[str] | None = None, *more: Any, **others: Any) -> Any:
-        """Note the command, for the metadata of figures; with --json nothing is logged but errors."""
+        """Note the command, for the metadata of figures; with --json or --quiet nothing is logged but errors."""
         words = list(sys.argv[1:] if args is None else args)
         note_command(shlex.join(["qgen", *words]))
         if logging.lastResort is not None:  # where nobody else shows what is logged
             logging.lastResort.setFormatter(NoteFormatter())
         logger = logging.getLogger("qgen")
         before = logger.level
-        if "--json" in words:
+        if not {"--json", "--quiet"}.isdisjoint(words):
             logger.setLevel(logging.ERROR)
         try:
             return super().main(args, *more, **others)
@@ -101,7 +101,6 @@ app = typer.Typer(
     cls=_ErrorBoundary,
     no_args_is_help=True,
     rich_markup_mode=None,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\nExamples:\n  qgen train --backend aer\n  qgen sample\n  qgen describe qvunet-1hq\n  qgen train --help",

@@ -65,6 +65,10 @@ NegativePrompt = Annotated[
 DataDir = Annotated[Path | None, typer.Option(envvar="QGEN_DATA", metavar="FOLDER", help="Where data sets lie.")]
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the classical layers run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", help="Print errors only, and what --json asks for; a plan for hardware is still shown."),
+]
 
 
 @dataclass(frozen=True)

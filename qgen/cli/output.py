@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 _MAX_LENGTH = 2000
 
 
-def make_console(stderr: bool = False) -> Console:
-    """Return the console of a command."""
+def make_console(stderr: bool = False, quiet: bool = False) -> Console:
+    """Return the console of a command; a quiet one prints nothing."""
     from qgen.console import LiteralConsole
 
-    return LiteralConsole(stderr=stderr)
+    return LiteralConsole(stderr=stderr, quiet=quiet)
 
 
 def print_json(value: object) -> None:

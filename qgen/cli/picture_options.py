@@ -66,12 +66,13 @@ class PictureArgs:
         """The options that are given, for messages."""
         return [f"--{name}" for name, given in vars(self).items() if given]
 
-    def count(self, given: int | None, single: bool) -> int:
+    def count(self, given: int | None, single: bool, columns: int | None = None) -> int:
         """Return how many images are sampled.
 
         Args:
             given: by --count.
             single: whether each is to be a file too.
+            columns: in a row of a grid, by --columns.
 
         Raises:
             typer.BadParameter: options contradict one another.
@@ -80,6 +81,8 @@ class PictureArgs:
             raise typer.BadParameter(f"one picture at a time: give one of {', '.join(self._wanted)}.")
         if single and self._wanted:
             raise typer.BadParameter("single images are those of a plain grid: leave it out.", param_hint="--single")
+        if columns is not None and self._wanted:
+            raise typer.BadParameter(f"{self._wanted[0]} has columns of its own: leave it out.", param_hint="--columns")
         if self.interpolate:
             count = given or max(1, COUNT // self.interpolate) * self.interpolate
             if count % self.interpolate:

@@ -65,13 +65,18 @@ def sample(
         typer.Option(metavar="FILE", help="The grid, .png (histograms also .svg, .pdf); default: in the run's folder."),
     ] = None,
     single: Annotated[bool, typer.Option("--single", help="Write every image as a file too.")] = False,
+    columns: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Images in a row of the grid; default: about as many as rows."),
+    ] = None,
     pictures: PictureArgs,
     data_dir: options.DataDir = None,
     device: options.Device = "auto",
+    quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Sample images from a trained run: a grid, and a JSON file beside it that says where it came from."""
-    number = pictures.count(count, single)
+    number = pictures.count(count, single, columns)
     # All that can be refused without the model is refused first: building it takes seconds.
     if out is not None and out.suffix.lower() not in pictures.endings:
         raise typer.BadParameter(f"{str(out)!r} does not end in {pictures.suffix}.", param_hint="--out")
@@ -85,6 +90,8 @@ def sample(
     config = sampling_config(trained_run, *changes)
     if out is not None and out.suffix.lower() != pictures.suffix and config.data.name not in DISTRIBUTIONS:
         raise typer.BadParameter(f"{str(out)!r} is for histograms; images are a .png.", param_hint="--out")
+    if columns is not None and config.data.name in DISTRIBUTIONS:
+        raise typer.BadParameter(f"samples of {config.data.name} are drawn as histograms.", param_hint="--columns")
     check_request(trained_run, config, out, single)
     options.check_backend(config.backend)
     confirmation.check_args(spending, config.backend.name)
@@ -96,19 +103,19 @@ def sample(
     from qgen.generators.inspection import describe_circuits
     from qgen.sampling import open_trained, sample_run
 
-    console = make_console(as_json)
+    console, asking = make_console(as_json, quiet=quiet), make_console(as_json)
     trained = open_trained(trained_run, *changes)
     if not as_json:
         what = f"{counted(number, 'image')} of {trained.run.address} after {counted(trained.step, 'step')}"
         console.print(f"{what}: {describe_circuits(trained.generator, number)}", soft_wrap=True)
     with closing(trained.backend):
         training = pictures.check(trained, data_dir)
-        if not confirmation.confirm_sampling(console, trained, number, seed, spending, as_json):
+        if not confirmation.confirm_sampling(asking, trained, number, seed, spending, as_json):
             return
         with progress_bar(console, "sampling") as bar:
             confirmation.show_job_status(console, trained.backend, bar)
             samples = pictures.save(trained, out, number, seed, torch_device, bar, training)
-            samples = samples or sample_run(trained, out, number, seed, single, torch_device, bar)
+            samples = samples or sample_run(trained, out, number, seed, single, torch_device, bar, columns)
     _print_result(console, samples, as_json)
 
 

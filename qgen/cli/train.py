@@ -77,6 +77,9 @@ def train(
             help="Take over weights of another run, or those that come with a preset: all but a U-Net's vertex.",
         ),
     ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of weights, batches, noise and samples: short for --set training.seed=N.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The run's folder is runs/NAME.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The run's folder.")] = None,
     data_dir: options.DataDir = None,
@@ -89,6 +92,7 @@ def train(
     ] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the presets instead.")] = False,
     keys: Annotated[bool, typer.Option("--keys", help="List the settings instead.")] = False,
+    quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Train a generator of images. Ctrl-C ends it after the step in hand; --resume goes on.
@@ -104,10 +108,10 @@ def train(
     if name is not None and out is not None:
         raise typer.BadParameter("Give --name or --out, not both.")
     circuits = backend.settings(gradient)
-    new_only: dict[str, Any] = {"--from": from_, "--name": name, "--out": out}
+    new_only: dict[str, Any] = {"--from": from_, "--name": name, "--out": out, "--seed": seed}
     if resume and any(value is not None for value in new_only.values()):
         raise typer.BadParameter(f"--resume goes on with a run as it is; it takes none of {', '.join(new_only)}.")
-    changes = set_ or []
+    changes = [*(set_ or []), *([] if seed is None else [f"training.seed={seed}"])]
     if resume:
         run, settings = _old_run(config, changes, circuits)
     else:
@@ -121,7 +125,8 @@ def train(
 
         choose_device(device)  # before images are loaded, or downloaded
 
-    _train(run, settings, resume, data_dir, device, devices, Trackers(tensorboard, wandb), spending, as_json)
+    trackers = Trackers(tensorboard, wandb)
+    _train(run, settings, resume, data_dir, device, devices, trackers, spending, as_json, quiet)
 
 
 def _new_settings(config: str | None, circuits: dict[str, Any], source: Path | None, changes: list[str]) -> RunConfig:
@@ -176,6 +181,7 @@ def _train(
     trackers: Trackers,
     spending: confirmation.SpendingArgs,
     as_json: bool,
+    quiet: bool,
 ) -> None:
     """Train a run, and before it those that it builds upon."""
     from qgen.runs.stages import pending_stages
@@ -185,8 +191,8 @@ def _train(
     if trackers.wandb:
         import_wandb()  # refused before images are loaded
     place = find_place()
-    console = make_console(as_json)
-    console.quiet = place.rank != 0
+    console = make_console(as_json, quiet=quiet or place.rank != 0)
+    asking = make_console(as_json, quiet=place.rank != 0)
 
     def report(run: Run) -> Report:
         shown: Report = ConsoleReport(console)
@@ -198,7 +204,7 @@ def _train(
         report,
         partial(progress_bar, console),
         partial(console.print, soft_wrap=True),
-        lambda trainer: confirmation.confirm_training(console, trainer, spending, as_json),
+        lambda trainer: confirmation.confirm_training(asking, trainer, spending, as_json),
         data_dir,
         device,
         devices,

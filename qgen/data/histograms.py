@@ -43,7 +43,9 @@ class _Samples:
         return f"{self.name} ({len(self.values):,}{note})"
 
 
-def save_samples(images: torch.Tensor, path: str | os.PathLike[str], real: ImageSet | None = None) -> None:
+def save_samples(
+    images: torch.Tensor, path: str | os.PathLike[str], real: ImageSet | None = None, columns: int | None = None
+) -> None:
     """Draw images as a grid (see `save_grid`), and samples of a distribution as histograms.
 
     Samples have a histogram for each of their D dimensions, and for D = 2 or 3 a density map for each pair of
@@ -53,13 +55,14 @@ def save_samples(images: torch.Tensor, path: str | os.PathLike[str], real: Image
         images: (N, C, H, W) as for `save_grid`; or (N, D, 1, 1), for histograms.
         path: the file; its folder must exist. Histograms may be .svg and .pdf, too.
         real: samples to compare with, drawn as outlines and second maps.
+        columns: images in a row of a grid; None: nearly a square.
 
     Raises:
         DataError: there are no images, their shape or type cannot be drawn, or the real ones have another shape.
         OSError: the file cannot be written.
     """
     if images.ndim != 4 or images.shape[2:] != (1, 1):
-        save_grid(images, path)
+        save_grid(images, path, columns)
         return
     with figures.figure_style("qgen-samples"):
         figures.save_figure(draw_samples(images, real), Path(path))

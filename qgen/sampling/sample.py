@@ -109,6 +109,7 @@ def sample_run(
     single: bool = False,
     device: torch.device | str = "cpu",
     progress: ProgressCallback | None = None,
+    columns: int | None = None,
 ) -> Samples:
     """Sample images, and write a grid, a provenance file and, if requested, each image.
 
@@ -120,6 +121,8 @@ def sample_run(
         single: also write each image as a PNG file, into a folder beside the grid.
         device: the device of the classical layers.
         progress: called with the steps done and in total.
+        columns: images in a row of the grid, without what was asked for beside them; None: nearly a square, or a row
+            for each prompt or class.
 
     Raises:
         RunError: the files cannot be written, or the images do not fit into memory.
@@ -133,9 +136,9 @@ def sample_run(
     images = sample_images(trained, count, seed, device, progress)
     distribution = trained.config.data.name in DISTRIBUTIONS
     with writing(grid):
-        prompts = grid_prompts(trained, count)
+        prompts = None if columns is not None else grid_prompts(trained, count)
         if prompts is None:
-            save_samples(images, grid, open_images(trained.config.data) if distribution else None)
+            save_samples(images, grid, open_images(trained.config.data) if distribution else None, columns)
         else:
             save_prompt_grid(images, prompts, grid)
         singles: list[Path] = []

@@ -79,15 +79,15 @@ class ConsoleReport(Report):
             self._progress.update(self._task, completed=done)
 
     def row(self, row: Row) -> None:
-        self._last = row
+        is_first, self._last = self._last is None, row
         if self._progress is not None:
             self._progress.update(self._task, description=summary(row))
         elif row["step"] >= min(self._next, self._total):
             self._next = int(row["step"]) + self._total // self._lines
-            self._print_row(row)
+            self._print_row(row, is_first)
 
-    def _print_row(self, row: Row) -> None:
-        left = time_left(row, self._total)
+    def _print_row(self, row: Row, is_first: bool = False) -> None:
+        left = "" if is_first else time_left(row, self._total)  # the first rate counts what is done once, as compiling
         self._console.print(f"step {row['step']:>7} of {self._total}  {summary(row)}{left}", soft_wrap=True)
 
     def message(self, line: str) -> None:

@@ -60,6 +60,14 @@ def test_train_reports_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert find_run().name == "first"
 
 
+def test_a_seed_and_nothing_printed(tmp_path: Path, rng: np.random.Generator) -> None:
+    seed = int(rng.integers(1, 2**63 - 1))
+    result = train("--out", str(tmp_path / "run"), "--seed", str(seed), "--quiet")
+    assert (result.exit_code, result.output) == (0, "")
+    assert Run(tmp_path / "run").config().training.seed == seed
+    assert "--seed" in failure(invoke("train", str(tmp_path / "run"), "--resume", "--seed", str(seed)), 2)
+
+
 def test_train_goes_on(tmp_path: Path) -> None:
     out = str(tmp_path / "run")
     assert train("--out", out).exit_code == 0
@@ -86,6 +94,22 @@ def test_samples_and_their_provenance(trained: Run, tmp_path: Path) -> None:
     assert facts["circuits"] == 5 * facts["circuits_per_image"] == 5 * 2 * 4
     assert [pixels(Path(path)).shape for path in facts["singles"]] == [(8, 8)] * 5
     assert pixels(grid).shape[0] >= 100
+
+
+def test_a_grid_has_the_columns_that_are_asked_for(trained: Run, tmp_path: Path, rng: np.random.Generator) -> None:
+    columns, rows = (int(number) for number in rng.integers(1, 5, 2))
+    count, out = columns * rows, tmp_path / "grid.png"
+    words = ("--count", str(count), "--steps", "1", "--columns", str(columns), "--single", "--out", str(out), "--quiet")
+    result = invoke("sample", str(trained.path), *words)
+    assert (result.exit_code, result.output) == (0, "")
+    height, width = pixels(out).shape
+    assert abs(width / columns - height / rows) <= width / columns / 7  # images are square, a gap is a pixel at most
+    across, down = (np.arange(number) + 0.5 for number in (columns, rows))
+    centres = pixels(out)[np.ix_((down * height / rows).astype(int), (across * width / columns).astype(int))]
+    singles = [pixels(tmp_path / "grid" / f"{number:05d}.png") for number in range(count)]
+    for centre, image in zip(centres.ravel(), singles, strict=True):
+        assert image[3:5, 3:5].min() <= centre <= image[3:5, 3:5].max()
+    assert "columns of its own" in failure(invoke("sample", str(trained.path), "--nearest", "--columns", "2"), 2)
 
 
 def test_image_number_k_is_the_same_whatever_is_sampled_beside_it(trained: Run, tmp_path: Path) -> None:
