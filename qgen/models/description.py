@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import Any, final
 
 from torch import nn
+
+from qgen.errors import counted
 
 
 @final
@@ -45,9 +49,9 @@ class UsedCircuit:
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ModelDescription:
-    """Description of a model in numbers.
+    """Description of a model in numbers. A notebook shows its parts as a table.
 
     Attributes:
         rows: its parts, in the order in which they run.
@@ -69,6 +73,29 @@ class ModelDescription:
     qubits: int
     circuits: tuple[UsedCircuit, ...]
     branch_parameters: int = 0
+
+    def __repr__(self) -> str:
+        """Return its parts as a table of text, and the sums below it."""
+        names = max(len(row.name) for row in self.rows)
+        lines = [
+            f"{name:<{names}}  {shape:>10}  {count:>11}  {circuits}" for name, shape, count, circuits in self._cells()
+        ]
+        return "\n".join([*(line.rstrip() for line in lines), self._sums])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{name}</th>" for name in ("part", "output", "parameters", "circuits"))
+        rows = ("".join(f"<td>{escape(cell)}</td>" for cell in cells) for cells in self._cells())
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{self._sums}</p>"
+
+    def _cells(self) -> Iterator[tuple[str, str, str, str]]:
+        for row in self.rows:
+            yield row.name, "x".join(map(str, row.shape)), f"{row.parameters:,}", f"{row.circuits or ''}"
+
+    @property
+    def _sums(self) -> str:
+        circuits = f"{counted(self.circuits_per_call, 'circuit')} for an image in each call"
+        return f"{counted(self.parameters, 'parameter')}, of which {self.quantum_parameters:,} in circuits; {circuits}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, dicts, numbers and text, ready for JSON."""

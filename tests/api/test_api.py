@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from cloud import cloud
@@ -21,6 +24,7 @@ import qgen
 from qgen.cli.main import app
 from qgen.errors import BackendError, BudgetError, CircuitError, ConfigError, InputError, RunError
 from qgen.evaluation.text import number
+from qgen.models.description import ModelDescription, Part
 from qgen.runs import load_checkpoint
 from qgen.sampling import open_trained, sample_images
 
@@ -115,7 +119,13 @@ def test_an_evaluation_is_the_command_s(
     assert left == [Path(printed.pop("page")), Path(printed.pop("file"))] == sorted((folder / "evaluation").iterdir())
     assert stored == without_times(printed)
     distance = found.results["fid"]
-    assert number(distance.samples.value, distance.measure) in left[0].read_text()
+    value = number(distance.samples.value, distance.measure)
+    assert value in left[0].read_text()
+    assert value in repr(found)
+    assert len(repr(found)) < 300  # no tensors
+    shown = unescape(found._repr_html_())
+    assert f"<td>{value}</td>" in shown
+    assert all(sentence in shown for sentence in found.controls.summary)
     page = tmp_path / "new" / "alone.html"
     alone = qgen.load(folder).evaluate(8, seed=3, controls=False, features="digits", out=page, progress=False)
     assert alone.controls is None
@@ -134,6 +144,17 @@ def test_a_description_counts_what_the_command_does(trained_once: Callable[..., 
     told = json.loads(CliRunner().invoke(app, ["describe", str(run.path), "--json"]).stdout)
     assert run.describe().to_dict()["parameters"] == told["parameters"]
     assert run.path.name in run._repr_html_()
+
+
+def test_a_description_is_shown_as_a_table(rng: np.random.Generator) -> None:
+    counts = [int(count) for count in rng.integers(1_000, 1_000_000, 3)]
+    parts = tuple(Part(f"part<{k}>", (k + 1, 8, 8), count, k) for k, count in enumerate(counts))
+    found = ModelDescription(parts, sum(counts), 7, sum(counts), 1, 4, ())
+    for shown in (repr(found), unescape(re.sub("</?(table|thead|tbody|t[rhd]|p)>", " ", found._repr_html_()))):
+        for part in parts:
+            assert re.search(rf"{part.name}\s+{part.shape[0]}x8x8\s+{part.parameters:,}\s", shown)
+        assert f"{sum(counts):,} parameters, of which 7 in circuits; 1 circuit for an image in each call" in shown
+    assert "<0>" not in found._repr_html_()
 
 
 def test_hardware_needs_a_limit(
