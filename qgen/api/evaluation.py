@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import torch
 
+from qgen.errors import counted
 from qgen.evaluation import (
     Baseline,
     ControlImages,
@@ -21,11 +22,13 @@ from qgen.evaluation import (
     run_trials,
     sample_baselines,
     sample_controls,
+    text,
 )
 from qgen.evaluation.asked import Requested
 from qgen.evaluation.control_text import summarised
 from qgen.nn import output_means
 from qgen.progress import ProgressCallback
+from qgen.reports.html.templates import part, table
 from qgen.sampling import Trained, sample_facts, sample_images
 
 #: Opens a progress bar with a description.
@@ -33,6 +36,26 @@ OpenBar = Callable[[str], AbstractContextManager[ProgressCallback | None]]
 
 #: Samples of a run that are evaluated, unless a number is given, at most.
 MAX_COUNT = 1_000
+
+
+class ShownEvaluation(Evaluation):
+    """An evaluation that a notebook shows as a table."""
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> Self:
+        """Return the same evaluation."""
+        return cls(**vars(evaluation))
+
+    def __repr__(self) -> str:
+        name, value, interval, *_ = next(text.rows(self))
+        what = f"{counted(len(self.images), 'image')} by features {self.space.name}"
+        return f"<evaluation of {self.name}, {what}: {name} {value} ({interval}) and more>"
+
+    def _repr_html_(self) -> str:
+        caption = f"{self.name}: {counted(len(self.images), 'sample')}"
+        shown = part("table", **table(caption, ("", *text.HEADINGS), list(text.rows(self))))
+        said = () if self.controls is None else self.controls.summary
+        return str(shown) + "".join(str(part("note", line)) for line in said)
 
 
 @dataclass(frozen=True)

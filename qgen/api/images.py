@@ -14,6 +14,7 @@ from torch import Tensor
 
 from qgen import storage
 from qgen.data import ImageSet, save_samples
+from qgen.data.image_files import as_bytes, to_pillow
 from qgen.errors import counted
 from qgen.runs import writing
 
@@ -43,6 +44,15 @@ class Images:
         shape, backend = "x".join(map(str, self.values.shape[1:])), self.facts["backend"]["name"]
         what, seed = counted(len(self), "image"), self.facts["seed"]
         return f"<{what} of {shape} from {self.facts['run']} on {backend}, seed {seed}>"
+
+    @property
+    def images(self) -> list[Image]:
+        """The N images as Pillow images of their own size, grey or RGB.
+
+        Raises:
+            DataError: they have neither one channel nor three.
+        """
+        return [to_pillow(pixels) for pixels in as_bytes(self.values)]
 
     def draw(self) -> Image:
         """Return the grid of all images, or the histograms of samples of a distribution, as a Pillow image."""

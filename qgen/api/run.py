@@ -199,7 +199,7 @@ class TrainedRun:
         Raises:
             QgenError: see `sample`; or real images or weights are missing, or the files cannot be written.
         """
-        from qgen.api.evaluation import MAX_COUNT, sample_for_evaluation
+        from qgen.api.evaluation import MAX_COUNT, ShownEvaluation, sample_for_evaluation
         from qgen.evaluation import PROTOCOLS, Evaluator, evaluation_page, open_reference, write_evaluations
         from qgen.metrics import open_feature_space
 
@@ -228,7 +228,7 @@ class TrainedRun:
             sampled = sample_for_evaluation(trained, reference, wanted, seed, where, open_bar, controls=controls)
         found = sampled.evaluate(Evaluator(space, reference, PROTOCOLS["default"]), open_bar)
         write_evaluations([found], page)
-        return found
+        return ShownEvaluation.of(found)
 
     def describe(self) -> ModelDescription:
         """Return its layers, parameters and circuits."""

@@ -7,9 +7,9 @@ from qiskit.circuit import ParameterExpression
 from qgen.circuits.describe import flatten
 from qgen.circuits.expressions import constant_derivative
 from qgen.circuits.layer_circuit import LayerCircuit
+from qgen.errors import CircuitError
 
 
-@lru_cache(maxsize=64)  # a network has the same circuit many times, and each copy asks for it
 def angle_scales(circuit: LayerCircuit) -> tuple[float, ...]:
     """Return for each weight the largest |d angle / d weight| over the gates that it appears in: W positive floats.
 
@@ -18,6 +18,14 @@ def angle_scales(circuit: LayerCircuit) -> tuple[float, ...]:
     One turn is a period of a rotation, up to the global phase -1; of a controlled rotation it is half a period, because
     its control sees that phase.
     """
+    try:
+        hash(circuit)
+    except CircuitError:  # a circuit without an identity is equal to itself alone
+        return _scales(circuit)
+    return _known_scales(circuit)
+
+
+def _scales(circuit: LayerCircuit) -> tuple[float, ...]:
     scales = dict.fromkeys(circuit.weights, 0.0)
     flat = flatten(circuit.circuit)
     for angle in (flat.global_phase, *(value for gate in flat.data for value in gate.operation.params)):
@@ -27,3 +35,6 @@ def angle_scales(circuit: LayerCircuit) -> tuple[float, ...]:
                 scales[weight] = max(scales[weight], 1.0 if derivative is None else float(abs(derivative)))
     # A scale of zero (from w - w, or a barrier) says nothing about a turn.
     return tuple(scale or 1.0 for scale in scales.values())
+
+
+_known_scales = lru_cache(maxsize=64)(_scales)  # a network has the same circuit many times, and each copy asks for it

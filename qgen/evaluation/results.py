@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qgen.errors import counted
 from qgen.evaluation.measure import Measure
 from qgen.evaluation.protocol import Protocol
 from qgen.generators import Trial
@@ -62,9 +61,9 @@ class Result:
     real: Measurement
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Evaluation:
-    """What is known of a set of samples. A notebook shows it as a table.
+    """What is known of a set of samples.
 
     Attributes:
         images: the samples, (N, C, H, W), in [-1, 1].
@@ -91,22 +90,6 @@ class Evaluation:
     nearest: tuple[NDArray[np.float64], NDArray[np.int64]]
     collapse: str | None
     controls: Controls | None = None
-
-    def __repr__(self) -> str:
-        from qgen.evaluation import text  # which is made of results
-
-        name, value, interval, *_ = next(text.rows(self))
-        what = f"{counted(len(self.images), 'image')} by features {self.space.name}"
-        return f"<evaluation of {self.name}, {what}: {name} {value} ({interval}) and more>"
-
-    def _repr_html_(self) -> str:
-        from qgen.evaluation import text
-        from qgen.reports.html.templates import part, table
-
-        caption = f"{self.name}: {counted(len(self.images), 'sample')}"
-        shown = part("table", **table(caption, ("", *text.HEADINGS), list(text.rows(self))))
-        said = () if self.controls is None else self.controls.summary
-        return str(shown) + "".join(str(part("note", line)) for line in said)
 
     def plain(self) -> dict[str, Any]:
         """Return plain values for JSON."""

@@ -68,6 +68,8 @@ def test_samples_are_those_of_the_command(tmp_path: Path, trained_once: Callable
     others = json.loads((tmp_path / "other.json").read_text())
     assert {**facts, "created": ""} == {**others, "created": ""}
     assert Image.open(io.BytesIO(made._repr_png_())).size == made.draw().size
+    pixels = np.array([np.asarray(one) for one in made.images])  # grey: (N, H, W)
+    np.testing.assert_allclose(pixels, (made.values[:, 0].numpy() + 1) * 127.5, rtol=0, atol=0.51)
     assert repr(made) == f"<5 images of 1x8x8 from {folder} on statevector, seed 3>"
 
 

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import AnnotatedOperation, ControlModifier, Parameter, ParameterVector
-from qiskit.circuit.library import RXGate, real_amplitudes
+from qiskit.circuit.library import PauliEvolutionGate, RXGate, real_amplitudes
 from qiskit.quantum_info import Clifford, Operator, SparsePauliOp
+from qiskit.synthesis import QDrift
 
 from qgen.circuits import LayerCircuit, ansatz, describe
 from qgen.circuits.angle_scales import angle_scales
 from qgen.circuits.describe import flatten
+from qgen.errors import CircuitError
 
 
 @pytest.mark.parametrize(
@@ -113,3 +115,14 @@ def test_the_largest_slope_counts() -> None:
     circuit.rx(x * w[4], 1)
     circuit.rz(w[5], 0)
     assert angle_scales(LayerCircuit(circuit, [x], w)) == (3.0, 1.0, 1.0, 7.0, 1.0, 1.0)
+
+
+def test_a_circuit_without_an_identity_has_scales() -> None:
+    """As an evolution by QDrift, whose formula is drawn anew each time."""
+    w, circuit = Parameter("w"), QuantumCircuit(2)
+    circuit.append(PauliEvolutionGate(SparsePauliOp(["ZZ", "XI"]), 2 * w, synthesis=QDrift()), [0, 1])
+    layer = LayerCircuit(circuit, [], [w])
+    with pytest.raises(CircuitError, match="has no identity"):
+        hash(layer)
+    (scale,) = angle_scales(layer)
+    assert scale >= 2
