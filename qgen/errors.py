@@ -64,6 +64,8 @@ class ProductFormulaWarning(UserWarning):
 MAX_REPR_LENGTH = 80
 #: Messages of torch when memory runs out, on a CPU and on a GPU.
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|CUDA out of memory")
+#: Message of `Path.resolve` until Python 3.12; later ones leave such a path as it is.
+_LOOP = re.compile(r"Symlink loop from (.*)")
 
 
 def user_message(error: BaseException) -> str | None:
@@ -74,6 +76,8 @@ def user_message(error: BaseException) -> str | None:
         return (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error))
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))):
         return f"out of memory ({str(error) or 'no more is to be had'}): take a smaller model, batch or circuit"
+    if isinstance(error, RuntimeError) and (loop := _LOOP.match(str(error))):
+        return f"{loop[1]} is a link that leads back to itself: there is no file or folder behind it"
     if type(error).__name__ == "PanicException":  # of Qiskit's Rust code; not a subclass of Exception
         return f"Qiskit broke off with an internal error: {error}"
     return None

@@ -172,3 +172,29 @@ def test_each_wrong_setting_has_a_line(tmp_path: Path, monkeypatch: pytest.Monke
         "qgen: `training.betas`: input should be a list, as [1, 2] (given: '3')",
         "qgen: unknown key `training.stepz`. Did you mean `training.steps`?",
     ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "runs --in loop",
+        "runs plot loop",
+        "sample loop",
+        "describe loop",
+        "export loop",
+        "evaluate loop --no-page",
+        "evaluate --images loop --data digits",
+        "transpile loop --backend fake_manila",
+        "train digits --from loop",
+        "train vae-gan --set data.name=loop",
+        "study noise loop --backend fake_manila",
+    ],
+)
+def test_a_link_that_leads_back_to_itself_is_a_line(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    result = CliRunner().invoke(command_line.app, words.split())
+    assert result.exit_code in (0, 1, 2)  # 0 where there are no runs in it, as later Pythons see it
+    assert result.exception is None or isinstance(result.exception, SystemExit)
