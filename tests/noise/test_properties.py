@@ -52,7 +52,7 @@ def test_circuits_run_with_it(tmp_path: Path, rng: np.random.Generator) -> None:
         open_backend(name).compile(circuit).expectations(inputs, weights)
         for name in (f"aer:{tmp_path / 'mine.json'}", "statevector")
     )
-    assert 1e-4 < np.abs(with_file - exact).max() < 0.3
+    assert 1e-6 < np.abs(with_file - exact).max() < 0.3
 
 
 def spoilt(**changes: Any) -> dict[str, Any]:

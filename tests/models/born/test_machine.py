@@ -59,7 +59,7 @@ def test_draws_follow_the_probabilities_of_visible_bits(backend: str) -> None:
 @pytest.mark.parametrize("kind", ["iqp", "ansatz", "boltzmann", "product"])
 def test_each_learns_what_it_can(kind: str, rng: np.random.Generator) -> None:
     """All but the product find that the first two bits are opposite to the third."""
-    layered = without_inputs(ansatz("hardware-efficient", qubits=FEW, layers=2))
+    layered = without_inputs(ansatz("hardware-efficient", qubits=FEW, layers=3))  # of two, one run in 75 gets stuck
     machines = {
         "iqp": lambda: BornMachine(iqp(FEW, "all", hidden=2), samples=256, strings=64),
         "ansatz": lambda: BornMachine(layered, scales=(0.8,)),
@@ -70,7 +70,7 @@ def test_each_learns_what_it_can(kind: str, rng: np.random.Generator) -> None:
     data = bits_of(2000, rng)
     machine.start(data.mean(0), data.T @ data / len(data))
     optimizer = torch.optim.Adam(machine.parameters(), 0.1 if kind == "ansatz" else 0.05)
-    for _ in range(100 if kind == "ansatz" else 250):
+    for _ in range({"ansatz": 150, "iqp": 250, "boltzmann": 400, "product": 250}[kind]):
         loss = machine.loss(data[torch.randint(len(data), (500,), generator=source)], source)
         optimizer.zero_grad()
         loss.backward()

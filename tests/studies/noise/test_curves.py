@@ -144,4 +144,6 @@ def test_noise_alone_is_seldom_called_a_change(rng: np.random.Generator) -> None
         chances = [change.p_value for change in changes]
         adjusted = [p for part in (chances[:4], chances[4:]) for p in in_sequence(part, 2)]
         wrong["sequence"] += any(p is not None and p < 0.05 for p in adjusted)
-    assert max(wrong.values()) <= 35  # 20 are expected at most; 36 has a probability below 0.001
+    assert (
+        max(wrong.values()) < 50
+    )  # 20 are expected at most, 50 with a probability of 4e-9; uncorrected it would be 134
