@@ -14,15 +14,14 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Annotated, Any
 
 import torch
 import typer
 from harness.machine import cores_of_others, machine
-from harness.tables import make_table, markdown, save
+from harness.tables import make_table, markdown, mean_and_interval, save
 from rich.console import Console
-from scipy.stats import t as student
 from torch import Tensor
 
 import qgen
@@ -70,6 +69,7 @@ CASES = (
             "**Boltzmann**, 7 units": {"name": "boltzmann", "units": 7},
             "**IQP**, all pairs": {"name": "iqp", "coupling": "all"},
             "IQP, all pairs, 4 hidden qubits": {"name": "iqp", "coupling": "all", "hidden": 4},
+            "IQP, all pairs, adaptive kernel": {"name": "iqp", "coupling": "all", "kernel": "adaptive"},
         },
     ),
     Case(
@@ -80,6 +80,11 @@ CASES = (
             "**Boltzmann**, 1 unit": {"name": "boltzmann", "units": 1},
             "**IQP**, couplers of Fez": {"name": "iqp", "coupling": f"device:{DEVICE}"},
             "Boltzmann, 31 units": {"name": "boltzmann", "units": 31},
+            "IQP, couplers of Fez, adaptive kernel": {
+                "name": "iqp",
+                "coupling": f"device:{DEVICE}",
+                "kernel": "adaptive",
+            },
         },
     ),
 )
@@ -220,10 +225,11 @@ def judged(
     """A row of one distribution, and of what a device's errors make of it."""
     prior, seconds = fitted(case, name, codes, steps, rate, seed)
     bits = prior.draw(judge.count, seed)
-    size = sum(weights.numel() for weights in prior.parameters())
+    size = sum(weights.numel() for key, weights in prior.named_parameters() if not key.startswith("kernel"))
     row = judge.row(name, bits, seed) | {"cpu_seconds": seconds, "parameters": size}
     settings = case.priors[name]
-    noisy = on_device(name, prior, bits, shots, seed) if "coupling" in settings and "hidden" not in settings else {}
+    alone = "coupling" in settings and not settings.keys() & {"hidden", "kernel"}
+    noisy = on_device(name, prior, bits, shots, seed) if alone else {}
     return [row, *(judge.row(*pair, seed) for pair in noisy.items())]
 
 
@@ -260,11 +266,6 @@ def flip_rates(prior: BornMachine) -> list[float]:
     return [(1 - share) / 2 for share in kept]
 
 
-def interval(numbers: list[float]) -> tuple[float, float]:
-    """Mean, and half the width of its 95 % interval by Student's t."""
-    return mean(numbers), float(student.ppf(0.975, len(numbers) - 1)) * stdev(numbers) / len(numbers) ** 0.5
-
-
 def keep(rows: list[Row], facts: Row, out: Path, steps: int) -> None:
     """Write OUT.json and OUT.md."""
     where = machine(1, ("torch", "qiskit-aer", "scipy"))
@@ -289,7 +290,10 @@ def tables(rows: list[Row]) -> str:
                 values, product = _values(own, name, measure), _values(own, "product", measure)
                 gains = [scale * (one - value) for one, value in zip(product, values, strict=True)]
                 alike = name != "product" and some["images"] == own[0]["images"]
-                cells += [_shown([scale * value for value in values]), _shown(gains) if alike else ""]
+                cells += [
+                    mean_and_interval([scale * value for value in values], 2),
+                    mean_and_interval(gains, 2) if alike else "",
+                ]
             seconds = _values(own, name, "cpu_seconds") if "cpu_seconds" in some else []
             spent = f"{mean(seconds):.1f}" if seconds else ""
             table.add_row(name, str(some.get("parameters", "")), str(some["images"]), *cells, spent)
@@ -299,11 +303,6 @@ def tables(rows: list[Row]) -> str:
 
 def _values(rows: list[Row], name: str, measure: str) -> list[float]:
     return [row[measure] for row in rows if row["prior"] == name]
-
-
-def _shown(values: list[float]) -> str:
-    middle, half = interval(values)
-    return f"{middle:.2f} ± {half:.2f}"
 
 
 if __name__ == "__main__":

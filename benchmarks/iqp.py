@@ -23,8 +23,9 @@ from rich.console import Console
 from sklearn.datasets import load_digits
 
 from qgen.circuits.iqp import iqp
+from qgen.models.born.kernels import GaussianKernels
 from qgen.models.born.machine import BornMachine
-from qgen.models.born.strings import data_values, draw_strings, mmd, phases
+from qgen.models.born.strings import data_values, phases, squared_differences
 
 SCALES = (2.0, 3.0, 4.0)
 console = Console(highlight=False)
@@ -69,11 +70,10 @@ def judged(weights: np.ndarray, bits: np.ndarray) -> dict[str, float]:
     source, masks = torch.Generator().manual_seed(1), torch.from_numpy(iqp(64, "grid").masks).float()
     theta, found = torch.from_numpy(weights).float(), []
     for _ in range(20):
-        strings = draw_strings(300, 64, SCALES, source)
+        strings = GaussianKernels(64, SCALES).draw(300, source)
         uniform = torch.rand(1000, 64, generator=source).round()
-        found.append(
-            float(mmd(phases(theta, masks, strings, uniform).cos(), data_values(torch.from_numpy(bits), strings)))
-        )
+        cosines = phases(theta, masks, strings, uniform).cos()
+        found.append(float(squared_differences(cosines, data_values(torch.from_numpy(bits), strings)).mean()))
     return {"value": float(np.mean(found)), "standard_error": float(np.std(found, ddof=1) / 20**0.5)}
 
 

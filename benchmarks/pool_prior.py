@@ -12,15 +12,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Annotated, Any
 
 import torch
 import typer
 from harness.machine import cores_of_others, machine
-from harness.tables import make_table, markdown, save
+from harness.tables import make_table, markdown, mean_and_interval, save
 from rich.console import Console
-from scipy.stats import t as student
 from torch import Tensor
 
 import qgen
@@ -112,13 +110,8 @@ def table(rows: list[Row]) -> str:
     made = make_table(f"{len(distances['pool'])} seeds", ("latent numbers", "Frechet distance", "less with the pool"))
     for prior, own in distances.items():
         gains = [one - pool for one, pool in zip(own, distances["pool"], strict=True)]
-        made.add_row(prior, shown(own), "" if prior == "pool" else shown(gains))
+        made.add_row(prior, mean_and_interval(own, 2), "" if prior == "pool" else mean_and_interval(gains, 2))
     return markdown(made)
-
-
-def shown(values: list[float]) -> str:
-    half = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
-    return f"{mean(values):.2f} ± {half:.2f}"
 
 
 if __name__ == "__main__":

@@ -11,18 +11,16 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 from harness.machine import machine
-from harness.tables import make_table, markdown, save
+from harness.tables import make_table, markdown, mean_and_interval, save
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import Statevector
 from rich.console import Console
-from scipy.stats import t as student
 
 from qgen.backends.ibm import open_hardware
 from qgen.backends.mitigation.method import Mitigation
@@ -105,14 +103,13 @@ def table(rows: list[Row], qubits: int) -> str:
     for device, shots in dict.fromkeys((row["device"], row["shots"]) for row in rows):
         own = [row for row in rows if (row["device"], row["shots"]) == (device, shots)]
         gains = [row["as read"] - row["mitigated"] for row in own]
-        made.add_row(device, f"{shots:,}", *(shown([row[way] for row in own]) for way in WAYS), shown(gains))
+        made.add_row(
+            device,
+            f"{shots:,}",
+            *(mean_and_interval([row[way] for row in own], 3) for way in WAYS),
+            mean_and_interval(gains, 3),
+        )
     return markdown(made)
-
-
-def shown(values: list[float]) -> str:
-    """A mean and its interval."""
-    half = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
-    return f"{mean(values):.3f} ± {half:.3f}"
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import numpy as np
 import typer
 from harness.machine import machine
 from harness.tables import make_table, markdown, save
-from peers.on_devices import WAYS, measurements
+from peers.on_devices import STOCK_SEEDS, measurements, ways
 from qiskit import QuantumCircuit
 from qiskit.transpiler import Target
 from qiskit_aer import AerSimulator
@@ -105,7 +105,7 @@ def judge(circuit: QuantumCircuit, target: Target) -> Row:
     return {"two_qubit_gates": gates, "two_qubit_depth": layers, "depth": metrics.depth, "success": success}
 
 
-def measure(subject: Subject, target: Target, seeds: int) -> Iterator[Row]:
+def measure(subject: Subject, target: Target, seeds: int, stock_seeds: int) -> Iterator[Row]:
     """Yield a row for each way that is installed: the best of its circuits."""
     ours: dict[str, tuple[str, Callable[[QuantumCircuit, Target], list[QuantumCircuit]]]] = {
         OURS + angles: (angles, lambda circuit, target: searched(circuit, target, seeds))
@@ -113,7 +113,7 @@ def measure(subject: Subject, target: Target, seeds: int) -> Iterator[Row]:
     }
     wanted = subject.probabilities(subject.circuit)
     circuits_of = {angles: subject.bind(angles) for angles in ("open", "bound", "all bound")}
-    for name, (angles, way) in (WAYS | ours).items():
+    for name, (angles, way) in (ways(stock_seeds) | ours).items():
         began = cpu_seconds()
         try:
             circuits = way(circuits_of[angles], target)
@@ -141,6 +141,7 @@ def main(
     name: Annotated[list[str], typer.Option("--ansatz", help="An ansatz; several times for several.")] = list(ANSAETZE),  # noqa: B006
     device: Annotated[list[str], typer.Option(help="A device; several times for several.")] = list(DEVICES),  # noqa: B006
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of the search.")] = SEEDS,
+    stock_seeds: Annotated[int, typer.Option(min=1, help="Seeds of Qiskit's level 3.")] = STOCK_SEEDS,
 ) -> None:
     """Measure every circuit on every device."""
     rows, table = [], make_table("", HEAD, labels=3)
@@ -148,14 +149,17 @@ def main(
         subject = Subject(one)
         for snapshot in device:
             target = open_device(snapshot).target
-            found = [{"circuit": one, "device": snapshot, **row} for row in measure(subject, target, seeds)]
+            found = [
+                {"circuit": one, "device": snapshot, **row} for row in measure(subject, target, seeds, stock_seeds)
+            ]
             others = max(row["success"]["total"] for row in found if not row["by"].startswith(OURS))
             for row in found:
                 row["gain"] = row["success"]["total"] / others
                 table.add_row(*cells(row))
                 typer.echo("  ".join(cells(row)))
             rows += found
-            save({"machine": machine(1), "qubits": QUBITS, "layers": LAYERS, "seeds": seeds, "rows": rows}, out)
+            size = {"qubits": QUBITS, "layers": LAYERS, "seeds": seeds, "stock_seeds": stock_seeds}
+            save({"machine": machine(1), **size, "rows": rows}, out)
     out.with_suffix(".md").write_text(markdown(table), encoding="utf-8")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from rich.table import Table
@@ -43,3 +45,11 @@ def duration(seconds: float) -> str:
 def spread(times: list[float]) -> str:
     """The shortest and the longest of several times."""
     return f"{duration(min(times))} - {duration(max(times))}"
+
+
+def mean_and_interval(values: Sequence[float], digits: int) -> str:
+    """The mean of two numbers or more, and half the width of its 95 % interval by Student's t."""
+    from scipy.stats import t as student
+
+    half = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
+    return f"{mean(values):.{digits}f} ± {half:.{digits}f}"

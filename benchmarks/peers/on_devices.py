@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from qiskit import QuantumCircuit, transpile
@@ -21,25 +22,25 @@ BQSKIT_LEVEL = 1
 _last: tuple[QuantumCircuit, Target, list[QuantumCircuit]] | None = None
 
 
-def level_3(circuit: QuantumCircuit, target: Target) -> list[QuantumCircuit]:
-    """Return what Qiskit's level 3 makes of a circuit with 60 seeds."""
+def level_3(circuit: QuantumCircuit, target: Target, seeds: int = STOCK_SEEDS) -> list[QuantumCircuit]:
+    """Return what Qiskit's level 3 makes of a circuit with so many seeds."""
     global _last
     if _last is None or _last[0] is not circuit or _last[1] is not target:
-        seeds = range(STOCK_SEEDS)
-        routed = [transpile(circuit, target=target, optimization_level=3, seed_transpiler=seed) for seed in seeds]
+        numbers = range(seeds)
+        routed = [transpile(circuit, target=target, optimization_level=3, seed_transpiler=seed) for seed in numbers]
         _last = circuit, target, routed
     return _last[2]
 
 
-def mapomatic(circuit: QuantumCircuit, target: Target) -> list[QuantumCircuit]:
-    """Return those of 60 circuits of level 3 with the fewest two-qubit gates, moved where mapomatic would.
+def mapomatic(circuit: QuantumCircuit, target: Target, seeds: int = STOCK_SEEDS) -> list[QuantumCircuit]:
+    """Return those of so many circuits of level 3 with the fewest two-qubit gates, moved where mapomatic would.
 
     Its own evaluation asks for a `BackendV1`, which Qiskit 2 has no more; its cost, the product of what gates and
     readout leave, is written here for a `Target`. The time of level 3 is not counted again.
     """
     from mapomatic import deflate_circuit, matching_layouts
 
-    routed = level_3(circuit, target)
+    routed = level_3(circuit, target, seeds)
     fewest = min(map(_two_qubit_gates, routed))
     coupling = target.build_coupling_map()
     moved = []
@@ -104,13 +105,15 @@ def bqskit(circuit: QuantumCircuit, target: Target) -> list[QuantumCircuit]:
 
 
 #: Name -> (the angles that are open or bound, how).
-WAYS: dict[str, tuple[str, Callable[[QuantumCircuit, Target], list[QuantumCircuit]]]] = {
-    "level 3, open": ("open", level_3),
-    "level 3, bound": ("bound", level_3),
-    "mapomatic, bound": ("bound", mapomatic),
-    "TKET, all bound": ("all bound", tket),
-    "BQSKit, all bound": ("all bound", bqskit),
-}
+def ways(stock_seeds: int) -> dict[str, tuple[str, Callable[[QuantumCircuit, Target], list[QuantumCircuit]]]]:
+    """Return all ways by their names, with the angles that each is given; Qiskit's own tries so many seeds."""
+    return {
+        "level 3, open": ("open", partial(level_3, seeds=stock_seeds)),
+        "level 3, bound": ("bound", partial(level_3, seeds=stock_seeds)),
+        "mapomatic, bound": ("bound", partial(mapomatic, seeds=stock_seeds)),
+        "TKET, all bound": ("all bound", tket),
+        "BQSKit, all bound": ("all bound", bqskit),
+    }
 
 
 def _in_place(circuit: QuantumCircuit, target: Target) -> QuantumCircuit:

@@ -33,15 +33,27 @@ def tensors(run: Run) -> dict[str, torch.Tensor]:
     return load_checkpoint(run.checkpoints()[-1]).tensors["weights"]
 
 
-@pytest.mark.rows(1)
-@pytest.mark.parametrize("prior", PRIORS)
-def test_a_resumed_run_comes_to_the_same_bits(prior: str, tmp_path: Path) -> None:
-    whole, _ = train_config(tmp_path / "whole", small(prior))
-    first, _ = train_config(tmp_path / "first", small(prior, "training.steps=4"))
+@pytest.mark.rows(2)
+@pytest.mark.parametrize(
+    ("prior", "kernel"), [*((prior, "gaussian") for prior in PRIORS), ("iqp", "adaptive"), ("ansatz", "adaptive")]
+)
+def test_a_resumed_run_comes_to_the_same_bits(prior: str, kernel: str, tmp_path: Path) -> None:
+    changes = [f"model.prior.kernel={kernel}"]
+    whole, _ = train_config(tmp_path / "whole", small(prior, *changes))
+    first, _ = train_config(tmp_path / "first", small(prior, *changes, "training.steps=4"))
     resume_small(first, ["training.steps=6"])
     one, other = tensors(whole), tensors(first)
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_an_adaptive_kernel_learns_with_the_circuit(tmp_path: Path) -> None:
+    config = small("iqp", "model.prior.kernel=adaptive")
+    run, _ = train_config(tmp_path / "run", config)
+    after, before = tensors(run), build_generator(config, (1, 8, 8)).network.state_dict()
+    assert {name for name in after if "kernel" in name} == {"prior.kernel.logits", "prior.kernel.mixture"}
+    assert not any(torch.equal(after[name], before[name]) for name in after if "kernel" in name)
+    assert open_trained(run).generator.describe().quantum_parameters == len(after["prior.weight"])
 
 
 def test_all_images_are_shots_of_one_circuit(tmp_path: Path) -> None:

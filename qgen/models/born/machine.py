@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Literal, cast
 from zlib import crc32
 
 import torch
@@ -15,9 +15,11 @@ from qgen.backends.statevector.outcomes import OutcomeProbabilities
 from qgen.circuits import LayerCircuit
 from qgen.circuits.iqp import IQP
 from qgen.errors import CircuitError
+from qgen.models.born.kernels import make_kernel
 from qgen.models.born.moments import fit_moments
-from qgen.models.born.strings import data_values, draw_strings, exact_mmd, mmd, phases
+from qgen.models.born.strings import data_values, exact_squared_differences, phases, squared_differences
 from qgen.nn.compiled import CompiledCircuit
+from qgen.randomness import derive
 
 #: Qubits of exact probabilities: their gradients hold two states.
 MOST_EXACT = 20
@@ -36,9 +38,10 @@ class BornMachine(nn.Module):
         circuit: an IQP circuit, or a circuit without inputs.
         backend: where bits are drawn.
         hidden: the last qubits of a circuit that are not drawn; an IQP circuit has its own number.
-        scales: of the kernel of the loss, in bits.
+        scales: of the Gaussian kernels of the loss, in bits.
         strings, samples: how many Z strings, and how many phases for each, a loss of an IQP circuit takes.
         seed: of the initial weights, which are small.
+        kernel: `gaussian`, or `adaptive`: half of the strings go where the distributions differ; see `AdaptiveKernel`.
 
     Attributes:
         weight: (W,), the angles.
@@ -48,6 +51,7 @@ class BornMachine(nn.Module):
 
     Raises:
         CircuitError: the circuit has inputs, or more qubits than its loss allows.
+        InputError: a scale is not above zero.
         BackendError: the backend cannot serve it.
     """
 
@@ -63,6 +67,7 @@ class BornMachine(nn.Module):
         strings: int = 512,
         samples: int = 512,
         seed: int = 0,
+        kernel: Literal["gaussian", "adaptive"] = "gaussian",
     ) -> None:
         super().__init__()
         self.iqp = circuit if isinstance(circuit, IQP) else None
@@ -75,8 +80,9 @@ class BornMachine(nn.Module):
                 f"a circuit of {self.circuit.qubits} qubits is learned from all its probabilities, which "
                 f"{MOST_EXACT} qubits allow at most: take fewer, or an IQP circuit, of any width"
             )
-        self.scales, self.strings, self.samples = scales, strings, samples
+        self.strings, self.samples = strings, samples
         self.bits = self.circuit.qubits - self.hidden
+        self.kernel = make_kernel(kernel, self.bits, scales, derive(seed, "kernel"))
         self.compiled = CompiledCircuit.build(self.circuit, backend)
         self.outcomes = None if self.circuit.qubits > MOST_EXACT else OutcomeProbabilities(self.circuit)
         source = torch.Generator().manual_seed(seed)
@@ -119,20 +125,23 @@ class BornMachine(nn.Module):
         return joint.reshape(1 << self.hidden, -1).sum(0)
 
     def loss(self, bits: Tensor, source: torch.Generator) -> Tensor:
-        """Return the squared MMD, averaged over scales, between these bits (B, n) and what is drawn.
+        """Return an estimate of the squared MMD between the distribution of these bits and that of what is drawn.
+
+        Unbiased: it may be negative, where it is zero within its error.
 
         Args:
-            bits: float, 0 or 1; of an IQP circuit an unbiased estimate follows.
-            source: of strings and phases, on the CPU.
+            bits: (B, n), float, 0 or 1: samples.
+            source: of the strings and phases of an IQP circuit, on the CPU.
         """
         if self.iqp is None:
             codes = (bits.long() << torch.arange(self.bits, device=bits.device)).sum(1)
             data = torch.bincount(codes, minlength=1 << self.bits) / len(bits)
-            return exact_mmd(self.probabilities(), data, self.scales)
-        own = draw_strings(self.strings, self.bits, self.scales, source).to(bits.device)
+            return self.kernel.exact_mmd(exact_squared_differences(self.probabilities(), data, len(bits)))
+        own = self.kernel.draw(self.strings, source).to(bits.device)
         uniform = torch.rand(self.samples, self.iqp.qubits, generator=source).round().to(bits.device)
         padded = nn.functional.pad(own, (0, self.hidden))
-        return mmd(phases(self.weight, self.masks, padded, uniform).cos(), data_values(bits, own))
+        cosines = phases(self.weight, self.masks, padded, uniform).cos()
+        return self.kernel.mmd(squared_differences(cosines, data_values(bits, own), len(bits)), own)
 
     @torch.no_grad()
     def start(self, mean: Tensor, second: Tensor) -> None:

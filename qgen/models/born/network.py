@@ -82,7 +82,15 @@ def build_prior(
         return BoltzmannPrior(bits, settings.units, seed)
     circuit = prior_circuit(settings, bits)
     assert circuit is not None
-    return BornMachine(circuit, backend, 0, settings.scales, settings.strings, settings.samples, derive(seed, "angles"))
+    return BornMachine(
+        circuit,
+        backend,
+        scales=settings.scales,
+        strings=settings.strings,
+        samples=settings.samples,
+        seed=derive(seed, "angles"),
+        kernel=settings.kernel,
+    )
 
 
 def prior_circuit(settings: BornPriorSettings, bits: int) -> IQP | LayerCircuit | None:

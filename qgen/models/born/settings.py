@@ -36,8 +36,10 @@ class BornPriorSettings(Settings):
     """of `ansatz`"""
     units: PositiveInt = 16
     """of `boltzmann`: hidden ones"""
+    kernel: Literal["gaussian", "adaptive"] = "gaussian"
+    """of a Born machine's loss; `adaptive`: half of it learns to compare what the circuit has not learned yet"""
     scales: tuple[PositiveFloat, ...] = Field((1.0, 2.0, 4.0), min_length=1)
-    """of the Gaussian kernel of a Born machine's loss, in bits: small ones see details, large ones marginals"""
+    """of its Gaussian kernels, in bits: small ones see details, large ones marginals"""
     strings: PositiveInt = 512
     """of `iqp`: how many expectation values a loss compares"""
     samples: int = Field(512, ge=2)
@@ -46,6 +48,12 @@ class BornPriorSettings(Settings):
     """of `iqp`: angles that come near to the means and correlations of the data, or small ones"""
     learning_rate: PositiveFloat = 0.01
     """its own"""
+
+    @model_validator(mode="after")
+    def _check_strings(self) -> Self:
+        if self.kernel == "adaptive" and self.strings < 4:
+            raise ValueError(f"strings of an adaptive kernel: 4 or more, as half of them are fixed, not {self.strings}")
+        return self
 
     @field_validator("ansatz")
     @classmethod

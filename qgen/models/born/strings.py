@@ -7,12 +7,8 @@ arXiv:2503.02934, after den Nest, "Simulating quantum computers with probabilist
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
-
-from qgen.errors import InputError
 
 
 def phases(theta: Tensor, masks: Tensor, strings: Tensor, samples: Tensor) -> Tensor:
@@ -35,26 +31,6 @@ def z_values(theta: Tensor, masks: Tensor, strings: Tensor, samples: Tensor) -> 
     return cosines.mean(0), cosines.std(0) / len(samples) ** 0.5
 
 
-def string_rates(scales: Sequence[float]) -> Tensor:
-    """Return the probabilities with which a string has a Z on a qubit, one for each scale of the kernel.
-
-    The kernel exp(-d / (2 s^2)) of the Hamming distance d is the mean of (-1)^(a.(x + y)) over strings a whose bits are
-    1 with probability (1 - exp(-1 / (2 s^2))) / 2.
-
-    Raises:
-        InputError: a scale that is not above zero.
-    """
-    if not scales or not all(scale > 0 for scale in scales):
-        raise InputError(f"scales of an MMD's kernel are numbers above 0, not {list(scales)}: give one at least")
-    return torch.tensor([(1 - torch.exp(torch.tensor(-0.5 / scale**2, dtype=torch.float64))) / 2 for scale in scales])
-
-
-def draw_strings(count: int, qubits: int, scales: Sequence[float], source: torch.Generator) -> Tensor:
-    """Draw strings (count, n), float32, each by one of the scales."""
-    rates = string_rates(scales).float()[torch.randint(len(scales), (count,), generator=source)]
-    return (torch.rand(count, qubits, generator=source) < rates[:, None]).float()
-
-
 def data_values(bits: Tensor, strings: Tensor) -> Tensor:
     """Return the means (A,) of (-1)^(a.x) over bits x (B, n)."""
     return 1 - 2 * (bits @ strings.T).remainder(2).mean(0)
@@ -66,30 +42,32 @@ def squared_mean(cosines: Tensor) -> Tensor:
     return (many * mean.square() - cosines.square().mean(0)) / (many - 1)
 
 
-def mmd(cosines: Tensor, data: Tensor, data_squares: Tensor | None = None) -> Tensor:
-    """Return an unbiased estimate of the squared maximum mean discrepancy, averaged over scales.
-
-    MMD^2 is the mean of (<Z_a> - d_a)^2 over strings a; may be negative, where it is zero within its error.
+def squared_differences(cosines: Tensor, data: Tensor, count: int | None = None) -> Tensor:
+    """Return unbiased estimates (A,) of (<Z_a> - d_a)^2; may be negative, where it is zero within its error.
 
     Args:
         cosines: (M, A), see `phases`.
-        data: (A,), d: unbiased, or exact.
-        data_squares: (A,), unbiased estimates of the squares of d; None: d is exact.
+        data: (A,), d: exact, or means of samples.
+        count: of the samples; None: d is exact.
     """
-    squares = data.square() if data_squares is None else data_squares
-    return (squared_mean(cosines) - 2 * cosines.mean(0) * data + squares).mean()
+    return squared_mean(cosines) - 2 * cosines.mean(0) * data + data.square() - _variance(data, count)
 
 
-def exact_mmd(model: Tensor, data: Tensor, scales: Sequence[float]) -> Tensor:
-    """Return the squared MMD of two distributions (2^n,), averaged over scales: all 2^n strings, weighted."""
-    qubits = (len(model) - 1).bit_length()
-    difference = (model - data).double()
-    for qubit in range(qubits):
-        pairs = difference.reshape(-1, 2, 1 << qubit)
-        difference = torch.stack([pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]], 1).reshape(-1)
-    ones = torch.zeros(1, dtype=torch.float64, device=model.device)
-    for _ in range(qubits):
-        ones = torch.cat([ones, ones + 1])
-    weights = sum(rate**ones * (1 - rate) ** (qubits - ones) for rate in string_rates(scales)) / len(scales)
-    total: Tensor = (weights * difference.square()).sum()
-    return total
+def exact_squared_differences(model: Tensor, data: Tensor, count: int | None = None) -> Tensor:
+    """Return (<Z_a> - d_a)^2 of all 2^n strings of two distributions (2^n,); bit q of a string's number is Z on q.
+
+    Args:
+        model: its probabilities.
+        data: those of the data: exact, or frequencies in samples.
+        count: of the samples, whose variance is taken off; None: the data are exact.
+    """
+    both = torch.stack([model.double(), data.double()])
+    for qubit in range((len(model) - 1).bit_length()):
+        pairs = both.reshape(2, -1, 2, 1 << qubit)
+        both = torch.stack([pairs[:, :, 0] + pairs[:, :, 1], pairs[:, :, 0] - pairs[:, :, 1]], 2).reshape(2, -1)
+    return (both[0] - both[1]).square() - _variance(both[1], count)
+
+
+def _variance(values: Tensor, count: int | None) -> Tensor | float:
+    """Unbiased estimates of the variances of means of numbers of 1 or -1; zero of exact ones, and of single ones."""
+    return 0.0 if count is None else (1 - values.square()) / max(count - 1, 1)

@@ -179,7 +179,7 @@ def test_gradients_are_right_where_strings_count_for_nothing_in_values(rng: np.r
     program, *_ = shared_program(ansatz(name, qubits=4, layers=2), len(BASES) * int(rng.integers(1000)), 0.005)
     drawn = draw_point(program, rng, samples=8, rows=1)
     upstream = rng.normal(size=(8, program.observables))
-    # A tolerance of values leaves one gradient in a hundred near quarters off by up to a tenth: a finer threshold there.
+    # By a tolerance of values one gradient in a hundred near quarters is off by up to a tenth: a finer threshold.
     for weights, threshold in ((0.0, None), (near_quarters(drawn, rng).angles, 1e-5)):
         point = drawn._replace(angles=np.where(program.own_columns, drawn.angles, weights))
         exact = Propagation(program, threshold=0, dtype=np.float64)

@@ -10,8 +10,15 @@ import torch
 from qiskit.quantum_info import Pauli, Statevector
 
 from qgen.circuits.iqp import IQP, iqp
-from qgen.errors import InputError
-from qgen.models.born.strings import data_values, draw_strings, exact_mmd, mmd, phases, squared_mean, z_values
+from qgen.models.born.kernels import GaussianKernels
+from qgen.models.born.strings import (
+    data_values,
+    exact_squared_differences,
+    phases,
+    squared_differences,
+    squared_mean,
+    z_values,
+)
 
 SCALES = (0.7, 1.5, 4.0)
 
@@ -84,14 +91,15 @@ def test_the_estimate_of_the_loss_has_no_bias(rng: np.random.Generator) -> None:
     theta, bits = numbers(circuit, rng), torch.from_numpy(rng.integers(0, 2, (50, 10))).double()
     data = np.bincount((bits.numpy() @ (1 << np.arange(10))).astype(int), minlength=1024) / len(bits)
     wanted = kernel_mmd(circuit.probabilities(theta), data)
-    exact = exact_mmd(torch.from_numpy(circuit.probabilities(theta)), torch.from_numpy(data), SCALES)
-    assert float(exact) == pytest.approx(wanted, rel=1e-9)
+    kernels = GaussianKernels(10, SCALES)
+    squares = exact_squared_differences(torch.from_numpy(circuit.probabilities(theta)), torch.from_numpy(data))
+    assert float(kernels.exact_mmd(squares)) == pytest.approx(wanted, rel=1e-9)
     found = []
     for _ in range(800):
-        strings = draw_strings(20, 10, SCALES, source).double()
+        strings = kernels.draw(20, source).double()
         samples = torch.rand(6, 10, generator=source).round().double()
         cosines = phases(theta, masks_of(circuit), strings, samples).cos()
-        found.append(float(mmd(cosines, data_values(bits, strings))))
+        found.append(float(squared_differences(cosines, data_values(bits, strings)).mean()))
     assert abs(np.mean(found) - wanted) <= 6 * np.std(found) / len(found) ** 0.5
     assert 20 * np.std(found) / len(found) ** 0.5 < 1 / 6  # a biased one would be seen
 
@@ -103,6 +111,17 @@ def test_squares_of_means_have_no_bias() -> None:
     torch.testing.assert_close(torch.stack(estimates).mean(), values.mean().square())
 
 
-def test_scales_are_above_zero() -> None:
-    with pytest.raises(InputError, match=r"above 0, not \[1.0, 0.0\]"):
-        draw_strings(3, 4, (1.0, 0.0), torch.Generator())
+def test_the_variance_of_samples_is_taken_off() -> None:
+    """Three samples of two bits, all 64 cases by their probabilities: the mean is that of the exact distribution."""
+    truth, model = torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.4, 0.1, 0.35, 0.15]], dtype=torch.float64)
+    strings, mean, mean_of_all = all_bits(2), torch.zeros(4).double(), torch.zeros(4).double()
+    values = model @ (1 - 2 * (all_bits(2) @ strings.T).remainder(2))
+    for codes in product(range(4), repeat=3):
+        chance = truth[list(codes)].prod()
+        data = data_values(all_bits(2)[list(codes)], strings)
+        mean += chance * squared_differences(values.expand(2, 4), data, 3)
+        frequencies = torch.bincount(torch.tensor(codes), minlength=4).double() / 3
+        mean_of_all += chance * exact_squared_differences(model, frequencies, 3)
+    wanted = exact_squared_differences(model, truth)
+    torch.testing.assert_close(mean, wanted, rtol=0, atol=1e-14)
+    torch.testing.assert_close(mean_of_all, wanted, rtol=0, atol=1e-14)
