@@ -110,7 +110,7 @@ def test_the_answer_comes_first_and_names_the_best_device_and_why() -> None:
     worse = device("fake_quito", candidate(readout=0.45))
     read = Page(page(report(worse, device("fake_lima", candidate()))))
     answer = read.text("main")
-    assert answer.startswith("Run it on fake_lima : 43.2 % of executions should pass without an error")
+    assert answer.startswith("Run it on fake_lima : one execution should leave 43.2 % of the ideal result , with")
     assert "with 31 two-qubit gates in 3.21 µs" in answer
     assert "fake_quito comes next with 21.6 %" in answer
     assert "What sets them apart most is readout: 90.0 % against 45.0 %" in answer
@@ -119,7 +119,7 @@ def test_the_answer_comes_first_and_names_the_best_device_and_why() -> None:
 
 def test_one_device_is_not_compared() -> None:
     answer = Page(page(report(device("fake_lima", candidate())))).text("main")
-    assert answer.startswith("On fake_lima , 43.2 % of executions")
+    assert answer.startswith("On fake_lima , one execution should leave 43.2 % of the ideal result")
     assert "comes next" not in answer
     assert "Most of the rest is lost to gates" in answer
 
