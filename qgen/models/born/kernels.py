@@ -89,7 +89,7 @@ class AdaptiveKernel(nn.Module):
 
     The mixture is fitted to all strings that were drawn, each as often as its squared difference says, which makes
     the MMD larger (the cross-entropy method); its gradient is part of that of the loss, whose value is the MMD alone.
-    Strings of which one alone differs are found by the fixed half, or by chance: beyond some 12 bits, rarely.
+    A string with many Zs that differs alone is found by chance only: beyond some 12 bits, rarely.
 
     Args:
         gaussian: the fixed half, from whose rates the mixture starts.
@@ -132,7 +132,7 @@ class AdaptiveKernel(nn.Module):
         """Return the logarithms (A,) of the mixture's probabilities of strings (A, n)."""
         rates = self.rates
         joint = strings @ rates.log().T + (1 - strings) @ (1 - rates).log().T
-        return torch.logsumexp(joint + self.shares.log(), 1)
+        return torch.logsumexp(joint + (PACE * self.mixture).log_softmax(0), 1)
 
     def mmd(self, squares: Tensor, strings: Tensor) -> Tensor:
         return squares.mean() - self._fit(squares, self.log_probabilities(strings))

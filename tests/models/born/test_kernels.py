@@ -106,6 +106,17 @@ def test_what_is_not_above_zero_is_not_looked_for(kernel: AdaptiveKernel) -> Non
     assert all((part == 0).all() for part in torch.autograd.grad(loss, [kernel.logits, kernel.mixture]))
 
 
+def test_components_that_nothing_needs_do_no_harm(kernel: AdaptiveKernel) -> None:
+    with torch.no_grad():
+        kernel.mixture[:] = torch.linspace(-1e3, 0, len(kernel.mixture))  # shares of zero in float32
+        kernel.logits[0] = 1e3
+    drawn = kernel.draw(50, torch.Generator().manual_seed(1))
+    for loss in (kernel.mmd(torch.ones(50), drawn), kernel.exact_mmd(torch.ones(1 << BITS).double())):
+        assert loss.item() == pytest.approx(1, abs=1e-5)
+        found = torch.autograd.grad(loss, [kernel.logits, kernel.mixture])
+        assert all(part.isfinite().all() for part in found)
+
+
 def test_it_finds_the_string_that_differs(rng: np.random.Generator) -> None:
     """Of 8 bits, uniform but for one parity of four of them: Gaussian kernels draw its string once in 3,000."""
     secret = np.zeros(8, dtype=int)
