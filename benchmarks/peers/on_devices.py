@@ -104,7 +104,6 @@ def bqskit(circuit: QuantumCircuit, target: Target) -> list[QuantumCircuit]:
     return [_in_place(placed, target)]
 
 
-#: Name -> (the angles that are open or bound, how).
 def ways(stock_seeds: int) -> dict[str, tuple[str, Callable[[QuantumCircuit, Target], list[QuantumCircuit]]]]:
     """Return all ways by their names, with the angles that each is given; Qiskit's own tries so many seeds."""
     return {
