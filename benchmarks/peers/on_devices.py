@@ -106,10 +106,12 @@ def bqskit(circuit: QuantumCircuit, target: Target) -> list[QuantumCircuit]:
 
 def ways(stock_seeds: int) -> dict[str, tuple[str, Callable[[QuantumCircuit, Target], list[QuantumCircuit]]]]:
     """Return all ways by their names, with the angles that each is given; Qiskit's own tries so many seeds."""
+    few = "" if stock_seeds == STOCK_SEEDS else f", {stock_seeds} seeds"
+    stock, moved = partial(level_3, seeds=stock_seeds), partial(mapomatic, seeds=stock_seeds)
     return {
-        "level 3, open": ("open", partial(level_3, seeds=stock_seeds)),
-        "level 3, bound": ("bound", partial(level_3, seeds=stock_seeds)),
-        "mapomatic, bound": ("bound", partial(mapomatic, seeds=stock_seeds)),
+        f"level 3{few}, open": ("open", stock),
+        f"level 3{few}, bound": ("bound", stock),
+        f"mapomatic{few}, bound": ("bound", moved),
         "TKET, all bound": ("all bound", tket),
         "BQSKit, all bound": ("all bound", bqskit),
     }

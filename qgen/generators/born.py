@@ -54,6 +54,14 @@ class BornGenerator:
 
         return cls(BornNetwork(settings, context.shape, context.backend, context.seed), context.shape, context.backend)
 
+    @staticmethod
+    def identity(settings: BornSettings) -> Mapping[str, Any]:
+        """All, but for Gaussian kernels, which runs of before there were others do not name."""
+        plain = settings.plain()
+        if settings.prior.kernel == "gaussian":
+            del plain["prior"]["kernel"]
+        return plain
+
     @property
     def averaged(self) -> dict[str, nn.Parameter]:
         return dict(self.network.named_parameters())

@@ -16,7 +16,7 @@ from qgen.generators import image_seeds
 from qgen.randomness import derive
 from qgen.runs import Run, RunConfig, read_config
 from qgen.runs.building import build_generator
-from qgen.runs.checkpoint import load_checkpoint
+from qgen.runs.checkpoint import fingerprint, load_checkpoint, model_fingerprint
 from qgen.sampling import open_trained, sample_run
 
 PRIORS = ("iqp", "ansatz", "product", "boltzmann")
@@ -54,6 +54,16 @@ def test_an_adaptive_kernel_learns_with_the_circuit(tmp_path: Path) -> None:
     assert {name for name in after if "kernel" in name} == {"prior.kernel.logits", "prior.kernel.mixture"}
     assert not any(torch.equal(after[name], before[name]) for name in after if "kernel" in name)
     assert open_trained(run).generator.describe().quantum_parameters == len(after["prior.weight"])
+
+
+def test_runs_of_before_kernels_had_names_are_known() -> None:
+    """The weights that ship are of such a run. One with the other kernel is another model, with more weights."""
+    config, shape = read_config("born-digits", ["model.prior.kernel=gaussian"]), (1, 8, 8)
+    plain = config.model.plain()
+    del plain["prior"]["kernel"]
+    assert model_fingerprint(config, shape) == fingerprint({**plain, "shape": [1, 8, 8]})
+    other = read_config("born-digits", ["model.prior.kernel=adaptive"])
+    assert model_fingerprint(other, shape) != model_fingerprint(config, shape)
 
 
 def test_all_images_are_shots_of_one_circuit(tmp_path: Path) -> None:
