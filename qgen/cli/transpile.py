@@ -42,8 +42,8 @@ Examples:
 
 _LEVELS = re.compile(r"(?P<first>\d)(?:-(?P<last>\d))?")
 _CATALOGUE = re.compile(r"(?P<qubits>\d{1,4}),(?P<layers>\d{1,4})")
-#: Seeds per worker process: starting one and returning its circuits takes as long as many of them.
-_SEEDS_PER_PROCESS = 30
+#: Seeds per worker process: starting one and returning its circuits takes as long as a few of them.
+_SEEDS_PER_PROCESS = 4
 #: Bindings of the parameters in a simulation.
 _BINDINGS = 8
 
