@@ -87,9 +87,9 @@ class GaussianKernels:
 class AdaptiveKernel(nn.Module):
     """Half Gaussian kernels, half a mixture of products of Bernoulli distributions that goes where the data differ.
 
-    The mixture is fitted to all strings that were drawn, each as often as its squared difference says, which makes
-    the MMD larger (the cross-entropy method); its gradient is part of that of the loss, whose value is the MMD alone.
-    A string with many Zs that differs alone is found by chance only: beyond some 12 bits, rarely.
+    The mixture is fitted to all strings that were drawn, each as often as its squared difference says (the
+    cross-entropy method for a larger MMD); its gradient is part of that of the loss, whose value is the MMD alone. A
+    string with many Zs that differs alone is found by chance only, the more rarely the more bits there are.
 
     Args:
         gaussian: the fixed half, from whose rates the mixture starts.

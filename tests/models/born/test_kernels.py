@@ -57,9 +57,9 @@ def test_strings_are_drawn_by_their_probabilities(kernel: AdaptiveKernel, rng: n
     np.testing.assert_allclose(logarithms.exp(), 2 * whole - gaussian, rtol=1e-4)
 
 
-def likelihood(kernel: AdaptiveKernel, squares: np.ndarray) -> float:
-    """Of the mixture, of strings in proportion to weight and squared difference; weights are those of the fixture."""
-    return float((squares / squares.sum()) @ kernel.log_probabilities(all_strings().to(kernel.logits)).detach().numpy())
+def likelihood(kernel: AdaptiveKernel, shares: np.ndarray) -> float:
+    """Of the mixture, of all strings in proportion to these numbers (2^n,)."""
+    return float((shares / shares.sum()) @ kernel.log_probabilities(all_strings().to(kernel.logits)).detach().numpy())
 
 
 def test_the_mixture_is_fitted_to_what_differs(kernel: AdaptiveKernel, rng: np.random.Generator) -> None:
