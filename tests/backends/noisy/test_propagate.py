@@ -28,6 +28,7 @@ from qgen.errors import BackendError
 from qgen.randomness import Streams
 
 STEP = 1e-5
+ROWS = 16  # of weights, where errors that are estimated for each are asserted for all
 
 
 @st.composite
@@ -209,9 +210,9 @@ def test_the_error_falls_with_the_threshold(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("tolerance", [0.05, 0.01, 0.002])
 def test_the_tolerance_is_kept(rng: np.random.Generator, tolerance: float) -> None:
     program = layered(6, rng)
-    point = draw_point(program, rng, samples=64, rows=2)
+    point = draw_point(program, rng, samples=256, rows=16)
     error = Propagation(program, tolerance).values(point) - Propagation(program, threshold=0).values(point)
-    assert np.sqrt(np.square(error).mean()) < 1.5 * tolerance  # an estimate, of other inputs
+    assert np.sqrt(np.square(error).mean()) < tolerance
 
 
 @pytest.mark.slow
@@ -234,14 +235,16 @@ def test_the_tolerance_is_kept_on_devices(
     program = compile_program(routed, noise, circuit)
     exact = Exact(program)
     for spread in (0.5, 3.0):
-        weights = rng.uniform(-spread, spread, circuit.num_weights)
-        inputs = rng.uniform(0, np.pi, (64, circuit.num_inputs))
-        rows = np.concatenate([inputs, np.broadcast_to(weights, (64, len(weights)))], axis=1)
-        point = point_of(routed.parameter_map.values(rows), np.zeros(64, dtype=np.int64), 1)
-        wanted, upstream = exact.values(point), rng.normal(size=(64, program.observables))
+        # The error is estimated for each row of weights: of 22,284 rows three in a thousand exceeded the tolerance, by
+        # up to 58 %. Of 16 rows together it was never above 0.81 of it, in 20,000 drawings from those.
+        weights = rng.uniform(-spread, spread, (ROWS, 1, circuit.num_weights)).repeat(16, axis=1)
+        inputs = rng.uniform(-np.pi, np.pi, (ROWS, 16, circuit.num_inputs))
+        angles = routed.parameter_map.values(np.concatenate([inputs, weights], axis=2).reshape(16 * ROWS, -1))
+        point = point_of(angles, np.arange(ROWS).repeat(16), ROWS)
+        wanted, upstream = exact.values(point), rng.normal(size=(16 * ROWS, program.observables))
         for tolerance in (0.05, 0.01, 0.003):
             error = Propagation(program, tolerance).values(point) - wanted
-            assert np.sqrt(np.square(error).mean()) < 1.2 * tolerance
+            assert np.sqrt(np.square(error).mean()) < tolerance
         # Fewer strings are left out than a tolerance of values would ask for: the gradient by a single angle may be off
         # by more than values are (4 % of the whole gradient at 1e-7 was seen).
         found = total_gradient(Propagation(program, threshold=1e-9).gradients(point, upstream, True, True), point)
