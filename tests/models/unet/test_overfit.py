@@ -32,7 +32,7 @@ def test_one_batch_is_learned(presets: Any, preset: str, variant: str) -> None:
     noisy = kept * images + (1 - kept**2).sqrt() * noises
     optimiser = torch.optim.Adam((element for element in model.parameters() if element.requires_grad), lr=0.01)
     losses: list[float] = []
-    while len(losses) < 100 and (not losses or losses[-1] > losses[0] / 10):
+    while len(losses) < 400 and (not losses or losses[-1] > losses[0] / 10):
         loss = (model(noisy, times) - noises).square().mean()
         optimiser.zero_grad()
         loss.backward()
