@@ -45,6 +45,15 @@ def table(
     return {"caption": caption, "head": head, "rows": rows, "words": words}
 
 
+def prose(text: str) -> Markup:
+    """Return text, escaped, with what stands between two backticks as code, as a terminal's lines have it."""
+    plain, *rest = text.split("`")
+    if len(rest) % 2:  # one of them is a plain backtick
+        return Markup.escape(text)
+    pairs = zip(rest[::2], rest[1::2], strict=True)
+    return Markup.escape(plain) + Markup("").join(Markup("<code>{}</code>{}").format(*pair) for pair in pairs)
+
+
 @cache
 def _environment() -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -60,6 +69,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.globals["version"] = __version__
+    environment.filters["prose"] = prose
     return environment
 
 

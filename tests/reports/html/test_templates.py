@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from qgen.reports.html.templates import part, render
 
@@ -50,6 +50,18 @@ def test_cells_are_text(caption: str, rows: list[tuple[str, str]]) -> None:
 
 def test_markup_stays_markup() -> None:
     assert "<td><i>a</i></td>" in part("table", "", ("", ""), [("", Markup("<i>a</i>"))])
+
+
+@given(TEXT, st.lists(st.tuples(TEXT, TEXT), max_size=3))
+def test_what_stands_between_backticks_is_code(plain: str, pairs: list[tuple[str, str]]) -> None:
+    text = plain + "".join(f"`{code}`{after}" for code, after in pairs)
+    lines = list_items(part("warnings", [text, text + "`"]))
+    expected = escape(plain) + Markup("").join(Markup("<code>%s</code>%s") % pair for pair in pairs)
+    assert lines == [expected, escape(text + "`")]
+
+
+def list_items(html: str) -> list[str]:
+    return [line[len("<li>") : -len("</li>")] for line in html.split("\n") if line.startswith("<li>")]
 
 
 def test_a_missing_value_is_an_error() -> None:
