@@ -52,7 +52,8 @@ def scouts_matrices(blocks: Blocks, angles: Doubles) -> Doubles:
     draws = np.random.default_rng(1)
     distance = draws.uniform(*NUDGES, len(ops.column))
     signs = draws.choice([-1.0, 1.0], len(ops.column))
-    angle = ops.factor * angles[np.where(turns, ops.column, 0)] + ops.offset
+    angle = ops.offset.astype(np.float64)
+    angle[turns] += ops.factor[turns] * angles[ops.column[turns]]
     nearest = np.round(angle / QUARTER) * QUARTER
     off = angle - nearest
     side = np.where(np.abs(off) < 1e-3, signs, np.sign(off))

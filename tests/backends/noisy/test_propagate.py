@@ -323,6 +323,20 @@ def test_constants_and_one_qubit(rng: np.random.Generator) -> None:
     assert values[:, 1] == pytest.approx(np.full(3, -3.0))
 
 
+def test_circuits_without_parameters(rng: np.random.Generator) -> None:
+    circuit = QuantumCircuit(3)
+    for a, b in ((0, 1), (1, 2), (0, 2)):
+        circuit.u(*rng.uniform(-3, 3, 3), a)
+        circuit.cx(a, b)
+    layer = LayerCircuit(circuit, [], [], ["ZII", "XYZ"])
+    program, routed, measurement, noise = shared_program(layer, int(rng.integers(1000)))
+    point = point_of(np.zeros((2, 0)), np.zeros(2, dtype=np.int64), 1)
+    propagation = Propagation(program, threshold=0, dtype=np.float64)
+    assert propagation.values(point) == pytest.approx(dense_values(routed, measurement, noise, point.angles), abs=1e-9)
+    rows, samples = propagation.gradients(point, np.ones((2, 2)), True, True)
+    assert (rows.shape, samples.shape) == ((1, 0), (2, 0))
+
+
 def test_a_list_that_is_full(rng: np.random.Generator) -> None:
     program = layered(6, rng)
     point = draw_point(program, rng, samples=2, rows=1)
