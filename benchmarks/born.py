@@ -33,7 +33,7 @@ from qgen.metrics.fitted import FittedFeatureSpace, open_fitted_space
 from qgen.models.autoencoder.binary import BinaryAutoencoder
 from qgen.models.born.couplings import choose_qubits, find_coupling
 from qgen.models.born.machine import BornMachine
-from qgen.models.born.network import build_prior
+from qgen.models.born.network import build_kernel, build_prior
 from qgen.models.born.settings import BornPriorSettings
 from qgen.runs import find_run
 from qgen.sampling import open_trained
@@ -160,11 +160,13 @@ def fitted(case: Case, name: str, codes: Codes, steps: int, rate: float, seed: i
     source, started = torch.Generator().manual_seed(seed), time.process_time()
     bits = drawn(codes.train, source)
     prior.start(bits.mean(0), bits.T @ bits / len(bits))
-    optimizer = torch.optim.Adam(prior.parameters(), rate)
+    kernel = build_kernel(settings, prior, seed)
+    compared = () if kernel is None else (kernel,)
+    optimizer = torch.optim.Adam([weights for module in (prior, *compared) for weights in module.parameters()], rate)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
         optimizer.zero_grad()
-        prior.loss(codes.batch(source), source).backward()
+        prior.loss(codes.batch(source), source, *compared).backward()
         optimizer.step()
         decay.step()
     return prior, time.process_time() - started
@@ -225,7 +227,7 @@ def judged(
     """A row of one distribution, and of what a device's errors make of it."""
     prior, seconds = fitted(case, name, codes, steps, rate, seed)
     bits = prior.draw(judge.count, seed)
-    size = sum(weights.numel() for key, weights in prior.named_parameters() if not key.startswith("kernel"))
+    size = sum(weights.numel() for weights in prior.parameters())
     row = judge.row(name, bits, seed) | {"cpu_seconds": seconds, "parameters": size}
     settings = case.priors[name]
     alone = "coupling" in settings and not settings.keys() & {"hidden", "kernel"}

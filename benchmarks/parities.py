@@ -20,7 +20,9 @@ from rich.console import Console
 from torch import Tensor
 
 from qgen.circuits.iqp import iqp
+from qgen.models.born.kernels import AdaptiveKernel
 from qgen.models.born.machine import BornMachine
+from qgen.randomness import derive
 
 CASES = {8: 2, 10: 2, 12: 3}  # bits: parities
 BATCH, RATE = 500, 0.02
@@ -65,16 +67,18 @@ def uniform_where_even(bits: int, parities: int, seed: int) -> Tensor:
 def learned(data: Tensor, kernel: str, steps: int, seed: int) -> dict[str, Any]:
     """Train on samples of the data; the distance from it, and CPU seconds."""
     strings = all_bits((len(data) - 1).bit_length())
-    machine = BornMachine(iqp(strings.shape[1], "all"), seed=seed, kernel=kernel)
+    machine = BornMachine(iqp(strings.shape[1], "all"), seed=seed)
+    compared = [AdaptiveKernel(machine.kernel, derive(seed, "kernel"))] if kernel == "adaptive" else []
     source, started = torch.Generator().manual_seed(seed), time.process_time()
     machine.start(data.float() @ strings, strings.T * data.float() @ strings)
     with torch.no_grad():  # of fair coins without correlations there is no gradient
         machine.weight += 0.05 * torch.randn(machine.weight.shape, generator=source)
-    optimizer = torch.optim.Adam(machine.parameters(), RATE)
+    optimizer = torch.optim.Adam([weights for one in (machine, *compared) for weights in one.parameters()], RATE)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
         optimizer.zero_grad()
-        machine.loss(strings[torch.multinomial(data, BATCH, replacement=True, generator=source)], source).backward()
+        batch = strings[torch.multinomial(data, BATCH, replacement=True, generator=source)]
+        machine.loss(batch, source, *compared).backward()
         optimizer.step()
         decay.step()
     distance = float((machine.probabilities().detach() - data).abs().sum() / 2)

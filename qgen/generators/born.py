@@ -64,15 +64,16 @@ class BornGenerator:
 
     @property
     def averaged(self) -> dict[str, nn.Parameter]:
-        return dict(self.network.named_parameters())
+        return {name: weight for name, weight in self.network.named_parameters() if not name.startswith("kernel.")}
 
     def players(self) -> tuple[Player, ...]:
         from qgen.models.born.network import CodeObjective, PriorObjective
 
         rate = self.network.settings.prior.learning_rate
+        prior = learned(self.network, "prior") | learned(self.network, "kernel")
         return (
             Player("autoencoder", CodeObjective(self.network), learned(self.network, "autoencoder")),
-            Player("prior", PriorObjective(self.network), learned(self.network, "prior"), rate),
+            Player("prior", PriorObjective(self.network), prior, rate),
         )
 
     @property

@@ -51,9 +51,28 @@ def test_an_adaptive_kernel_learns_with_the_circuit(tmp_path: Path) -> None:
     config = small("iqp", "model.prior.kernel=adaptive")
     run, _ = train_config(tmp_path / "run", config)
     after, before = tensors(run), build_generator(config, (1, 8, 8)).network.state_dict()
-    assert {name for name in after if "kernel" in name} == {"prior.kernel.logits", "prior.kernel.mixture"}
+    assert {name for name in after if "kernel" in name} == {"kernel.logits", "kernel.mixture"}
     assert not any(torch.equal(after[name], before[name]) for name in after if "kernel" in name)
-    assert open_trained(run).generator.describe().quantum_parameters == len(after["prior.weight"])
+    described = open_trained(run).generator.describe()
+    assert described.quantum_parameters == len(after["prior.weight"])
+    assert [row.name for row in described.rows if row.parameters] == ["autoencoder", "prior", "kernel"]
+    assert next(row for row in described.rows if row.name == "prior").parameters == len(after["prior.weight"])
+
+
+def test_nothing_is_drawn_with_an_adaptive_kernel(tmp_path: Path) -> None:
+    """Its weights are not averaged, change no image, and other runs start from those beside it, of either kernel."""
+    config = small("iqp", "model.prior.kernel=adaptive")
+    run, _ = train_config(tmp_path / "run", config)
+    saved = load_checkpoint(run.checkpoints()[-1]).tensors
+    assert {name for name in saved["weights"] if name not in saved["ema"]} >= {"kernel.logits", "kernel.mixture"}
+    trained = open_trained(run).generator
+    images = trained.sample(range(3))
+    with torch.no_grad():
+        trained.network.kernel.logits.normal_()
+    assert torch.equal(trained.sample(range(3)), images)
+    other = small("iqp", f"start.run={run.path}", "model.prior.kernel=gaussian")
+    later, _ = train_config(tmp_path / "later", other)
+    assert later.checkpoints()
 
 
 def test_runs_of_before_kernels_had_names_are_known() -> None:

@@ -155,9 +155,3 @@ def products(rates: Tensor) -> Tensor:
     for rate in rates.T:
         found = torch.cat([found * (1 - rate[:, None]), found * rate[:, None]], 1)
     return found
-
-
-def make_kernel(name: str, bits: int, scales: Sequence[float], seed: int) -> GaussianKernels | AdaptiveKernel:
-    """Return the kernel of a name, `gaussian` or `adaptive`; see them for what is raised."""
-    gaussian = GaussianKernels(bits, scales)
-    return AdaptiveKernel(gaussian, seed) if name == "adaptive" else gaussian

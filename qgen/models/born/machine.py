@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from typing import Any, cast
 from zlib import crc32
 
 import torch
@@ -15,11 +15,10 @@ from qgen.backends.statevector.outcomes import OutcomeProbabilities
 from qgen.circuits import LayerCircuit
 from qgen.circuits.iqp import IQP
 from qgen.errors import CircuitError
-from qgen.models.born.kernels import make_kernel
+from qgen.models.born.kernels import GaussianKernels, Kernel
 from qgen.models.born.moments import fit_moments
 from qgen.models.born.strings import data_values, exact_squared_differences, phases, squared_differences
 from qgen.nn.compiled import CompiledCircuit
-from qgen.randomness import derive
 
 #: Qubits of exact probabilities: their gradients hold two states.
 MOST_EXACT = 20
@@ -41,11 +40,11 @@ class BornMachine(nn.Module):
         scales: of the Gaussian kernels of the loss, in bits.
         strings, samples: how many Z strings, and how many phases for each, a loss of an IQP circuit takes.
         seed: of the initial weights, which are small.
-        kernel: `gaussian`, or `adaptive`: half of the strings go where the distributions differ; see `AdaptiveKernel`.
 
     Attributes:
         weight: (W,), the angles.
         bits: how many are drawn.
+        kernel: of the loss.
         compiled: the circuit on its backend.
         gates: (), a checksum of which qubits the gates of an IQP circuit act on: the couplers of a device may change.
 
@@ -67,7 +66,6 @@ class BornMachine(nn.Module):
         strings: int = 512,
         samples: int = 512,
         seed: int = 0,
-        kernel: Literal["gaussian", "adaptive"] = "gaussian",
     ) -> None:
         super().__init__()
         self.iqp = circuit if isinstance(circuit, IQP) else None
@@ -82,7 +80,7 @@ class BornMachine(nn.Module):
             )
         self.strings, self.samples = strings, samples
         self.bits = self.circuit.qubits - self.hidden
-        self.kernel = make_kernel(kernel, self.bits, scales, derive(seed, "kernel"))
+        self.kernel = GaussianKernels(self.bits, scales)
         self.compiled = CompiledCircuit.build(self.circuit, backend)
         self.outcomes = None if self.circuit.qubits > MOST_EXACT else OutcomeProbabilities(self.circuit)
         source = torch.Generator().manual_seed(seed)
@@ -124,7 +122,7 @@ class BornMachine(nn.Module):
         joint: Tensor = cast(Any, _Probabilities).apply(self.weight, self.outcomes)
         return joint.reshape(1 << self.hidden, -1).sum(0)
 
-    def loss(self, bits: Tensor, source: torch.Generator) -> Tensor:
+    def loss(self, bits: Tensor, source: torch.Generator, kernel: Kernel | None = None) -> Tensor:
         """Return an estimate of the squared MMD between the distribution of these bits and that of what is drawn.
 
         Unbiased: it may be negative, where it is zero within its error.
@@ -132,16 +130,18 @@ class BornMachine(nn.Module):
         Args:
             bits: (B, n), float, 0 or 1: samples.
             source: of the strings and phases of an IQP circuit, on the CPU.
+            kernel: another one than its own, such as `AdaptiveKernel`.
         """
+        kernel = self.kernel if kernel is None else kernel
         if self.iqp is None:
             codes = (bits.long() << torch.arange(self.bits, device=bits.device)).sum(1)
             data = torch.bincount(codes, minlength=1 << self.bits) / len(bits)
-            return self.kernel.exact_mmd(exact_squared_differences(self.probabilities(), data, len(bits)))
-        own = self.kernel.draw(self.strings, source).to(bits.device)
+            return kernel.exact_mmd(exact_squared_differences(self.probabilities(), data, len(bits)))
+        own = kernel.draw(self.strings, source).to(bits.device)
         uniform = torch.rand(self.samples, self.iqp.qubits, generator=source).round().to(bits.device)
         padded = nn.functional.pad(own, (0, self.hidden))
         cosines = phases(self.weight, self.masks, padded, uniform).cos()
-        return self.kernel.mmd(squared_differences(cosines, data_values(bits, own), len(bits)), own)
+        return kernel.mmd(squared_differences(cosines, data_values(bits, own), len(bits)), own)
 
     @torch.no_grad()
     def start(self, mean: Tensor, second: Tensor) -> None:

@@ -14,6 +14,7 @@ from qgen.circuits import LayerCircuit, ansatz
 from qgen.circuits.iqp import IQP, iqp
 from qgen.models.autoencoder.binary import BinaryAutoencoder, bernoulli_kl, straight_through
 from qgen.models.born.couplings import find_coupling
+from qgen.models.born.kernels import AdaptiveKernel
 from qgen.models.born.machine import BornMachine
 from qgen.models.born.priors import BoltzmannPrior, ProductPrior
 from qgen.models.born.settings import BornPriorSettings, BornSettings
@@ -24,7 +25,9 @@ SHARE = 0.02
 
 
 class BornNetwork(nn.Module):
-    """The two parts. The names of parameters begin with `autoencoder` or `prior`.
+    """The two parts, and the kernel of the prior's loss where that learns, too: nothing is drawn with it.
+
+    The names of parameters begin with `autoencoder`, `prior` or `kernel`.
 
     Args:
         settings: what to build.
@@ -45,6 +48,7 @@ class BornNetwork(nn.Module):
         self.settings, self.shape = settings, shape
         self.autoencoder = BinaryAutoencoder(settings.bits, settings.widths, shape, seed)
         self.prior = build_prior(settings.prior, settings.bits, backend, derive(seed, "prior"))
+        self.kernel = build_kernel(settings.prior, self.prior, derive(seed, "prior"))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self.register_buffer("mean", torch.full((settings.bits,), 0.5))
         self.register_buffer("second", torch.full((settings.bits, settings.bits), 0.25))
@@ -89,8 +93,14 @@ def build_prior(
         strings=settings.strings,
         samples=settings.samples,
         seed=derive(seed, "angles"),
-        kernel=settings.kernel,
     )
+
+
+def build_kernel(settings: BornPriorSettings, prior: nn.Module, seed: int) -> AdaptiveKernel | None:
+    """Return the kernel that a Born machine's loss learns; None: it keeps its own."""
+    if settings.kernel == "gaussian" or not isinstance(prior, BornMachine):
+        return None
+    return AdaptiveKernel(prior.kernel, derive(derive(seed, "angles"), "kernel"))
 
 
 def prior_circuit(settings: BornPriorSettings, bits: int) -> IQP | LayerCircuit | None:
@@ -171,10 +181,12 @@ class PriorObjective(_Objective):
 
     def forward(self, images: Tensor, draws: Uniform, conditioning: Any = None) -> Tensor:
         """Return the loss of the prior; zero before."""
+        prior, kernel = self.network.prior, self.network.kernel
         if not self.network.rests:
-            return sum(weight.sum() for weight in self.network.prior.parameters()) * torch.zeros(())
+            learned = [*prior.parameters(), *(() if kernel is None else kernel.parameters())]
+            return torch.stack([weight.sum() for weight in learned]).sum() * torch.zeros(())
         with torch.no_grad():
             chances = self.network.autoencoder.logits(images).sigmoid()
             bits = (draws.numbers[:, :-1].to(chances.device) < chances).float()
         source = torch.Generator().manual_seed(int(draws.numbers[0, -1] * 2**53))
-        return self.network.prior.loss(bits, source)
+        return prior.loss(bits, source, kernel) if isinstance(prior, BornMachine) else prior.loss(bits, source)
