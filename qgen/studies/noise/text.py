@@ -18,6 +18,8 @@ from qgen.studies.statistics import ENOUGH, estimate
 
 #: Of images in [-1, 1] with 8 bits: pixels that change by less look the same.
 GREY_LEVEL = 2 / 255
+#: Images whose pixels change by less than this share of what the values of circuits do hardly depend on them.
+HARDLY = 0.1
 _MEASURES = {
     LOSS: "loss of quality",
     PIXELS.key: PIXELS.name,
@@ -275,14 +277,22 @@ def warnings(results: NoiseResults) -> Iterator[str]:
             others = f", and so {len(signs) - 1} more of this generator's ideal cells" if len(signs) > 1 else ""
             yield f"{name}: {sign}{others}."
     for source in results.study.sources:
-        change = _largest_pixel_change(results, source.name)
+        change, error = (_largest(results, source.name, metric) for metric in (PIXELS, EXPECTATIONS))
         if source.judged_by.name not in DISTRIBUTIONS and change is not None and change < GREY_LEVEL:
-            yield (
+            little = (
                 f"{source.name}: noise changes the pixels of its images by less than one of 256 grey levels "
-                f"(root mean square; {change:.2g} of a range of 2 at most). Images that hardly depend on circuits lose "
-                "nothing with them: this is no robustness of the circuits. The controls of `qgen evaluate` tell how "
-                "much the images depend on them."
+                f"(root mean square; {change:.2g} of a range of 2 at most)"
             )
+            if error is None or change < HARDLY * error:
+                yield (
+                    f"{little}. Images that hardly depend on circuits lose nothing with them: this is no robustness of "
+                    "the circuits. The controls of `qgen evaluate` tell how much the images depend on them."
+                )
+            else:
+                yield (
+                    f"{little}, as it changes the values of circuits by little, too ({error:.2g}): it is too weak to "
+                    "tell how robust they are. Larger scales tell more."
+                )
     if runs := [source.name for source in results.study.sources if source.run is not None]:
         intervals = "intervals are over seeds of images, and " if len(results.study.seeds) > 1 else "results "
         yield (
@@ -291,10 +301,10 @@ def warnings(results: NoiseResults) -> Iterator[str]:
         )
 
 
-def _largest_pixel_change(results: NoiseResults, source: str) -> float | None:
-    """Return the largest change of pixels of a source in any cell with noise; None where there is none."""
+def _largest(results: NoiseResults, source: str, metric: Metric) -> float | None:
+    """Return the largest change of pixels, or of values, of a source in any cell with noise; None without one."""
     own = [cell for cell in results.cells.results.values() if cell.cell.generation.source.name == source]
-    changes = [cell.value(PIXELS.key) for cell in own if cell.cell.condition.scale > 0]
+    changes = [cell.value(metric.key) for cell in own if cell.cell.condition.scale > 0]
     return max(known(changes), default=None)
 
 

@@ -154,23 +154,29 @@ def test_unfinished_cells_are_named_and_left_out(
     assert "1 of 9 cells" in markdown(results)
 
 
+@pytest.mark.parametrize("errors", [9, 11])
 @pytest.mark.parametrize("levels", [0.0, 0.99, 1.01])
 def test_images_that_noise_hardly_changes_are_warned_of(
-    levels: float, make_noise: Callable[..., Any], analysed: Callable[..., Any], rng: np.random.Generator
+    levels: float, errors: int, make_noise: Callable[..., Any], analysed: Callable[..., Any], rng: np.random.Generator
 ) -> None:
-    """By one of 256 grey levels, in the worst of all cells of that source."""
+    """By one of 256 grey levels, in the worst of all cells of that source.
+
+    If the circuits' values change by over ten times as much, images hardly depend on them; else the noise is weak.
+    """
     study = make_noise(("still", "moved"), seeds=2)
     worst = int(rng.integers(2))
 
     def values(cell: NoiseCell) -> dict[str, Any]:
         noisy, seed = cell.condition.scale > 0, cell.generation.seed
         own = levels if seed == worst else levels / 2
-        return worse(cell) | {"pixels": noisy * 2 / 255 * (own if cell.generation.source.name == "still" else 3)}
+        pixels = noisy * 2 / 255 * (own if cell.generation.source.name == "still" else 3)
+        return worse(cell) | {"pixels": pixels, "layers": {"circuit": errors * pixels + 1e-3 * noisy * (not own)}}
 
     results = analysed(study, values)
     warned = [line for line in text.warnings(results) if "grey levels" in line]
     assert [line.split(":")[0] for line in warned] == (["still"] if levels < 1 else [])
-    assert all(line in page(results) for line in warned)
+    assert all(line.replace("`qgen evaluate`", "<code>qgen evaluate</code>") in page(results) for line in warned)
+    assert all(("hardly depend" in line) == (errors > 10 or not levels) for line in warned)
 
 
 def test_nothing_finished_is_a_page_too(make_noise: Callable[..., Any], tmp_path: Path) -> None:
