@@ -72,7 +72,7 @@ def whole_words(line: str, columns: int) -> str:
     kept, column = "", 0
     for word in re.split("(?<= )(?=[^ ])", line):  # each with the spaces after it, so that no row begins with one
         width = cell_len(word)
-        if column and column + width > columns >= width:
+        if column and column + width > columns >= cell_len(word.rstrip(" ")):
             kept, column = kept + " " * (columns - column), 0
         kept, column = kept + word, (column + width) % columns
     return kept
