@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qgen.cli.output import print_note
-
 if TYPE_CHECKING:
     from qgen.runs import Run
+
+_log = logging.getLogger(__name__)
 
 HELP = (
     "The folder of a run, or its name in runs/; or a preset whose trained weights come with qgen "
@@ -30,5 +31,5 @@ def named_run(given: Path | None) -> Run:
 
     run = find_run(given)
     if hides_pretrained(given, run.preset):
-        print_note(f"{given} is a run here, {run.path}; the weights that come with qgen are {SCHEME}{given}")
+        _log.warning("%s is a run here, %s; the weights that come with qgen are %s%s", given, run.path, SCHEME, given)
     return run

@@ -85,10 +85,14 @@ def train(
     data_dir: options.DataDir = None,
     device: options.Device = "auto",
     devices: Annotated[int, typer.Option(min=1, help="How many devices train together.")] = 1,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write metrics for TensorBoard too.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write metrics and samples for TensorBoard too.")
+    ] = False,
     wandb: Annotated[
         bool,
-        typer.Option("--wandb", help="Log metrics to Weights & Biases too; WANDB_MODE=offline needs no account."),
+        typer.Option(
+            "--wandb", help="Log metrics and samples to Weights & Biases; WANDB_MODE=offline needs no account."
+        ),
     ] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the presets instead.")] = False,
     keys: Annotated[bool, typer.Option("--keys", help="List the settings instead.")] = False,

@@ -122,5 +122,5 @@ def _same(file: Path, facts: dict[str, Any], count: int) -> PriorPool:
 
 def _how(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a pool's backend its codes depend on most."""
-    backend = facts["backend"]
-    return {"backend": backend["name"], "mitigation": backend.get("mitigation")}
+    backend = facts.get("backend", {})  # a file that was made otherwise says nothing of one
+    return {"backend": backend.get("name"), "mitigation": backend.get("mitigation")}

@@ -116,14 +116,19 @@ def test_python_loads_them_by_name(here: Path) -> None:
     assert not list(here.iterdir())
 
 
-def test_a_run_of_that_name_wins_and_it_is_said(here: Path, trained_once: Callable[..., Path]) -> None:
+def test_a_run_of_that_name_wins_and_it_is_said(
+    here: Path, trained_once: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
     shutil.copytree(trained_once(), here / "runs" / "digits")
+    invoke("sample", "digits", "--count", "1", "--steps", "1")
+    assert "pretrained:digits" in caplog.text
+    caplog.clear()
+    assert invoke("sample", "digits", "--count", "1", "--steps", "1", "--quiet").output == ""
     result = invoke("sample", "digits", "--count", "1", "--steps", "1", "--json")
     assert json.loads(result.stdout)["run"] == str(Path("runs", "digits"))
-    assert "pretrained:digits" in result.stderr
     result = invoke("sample", "pretrained:digits", "--count", "1", "--steps", "1", "--json")
     assert json.loads(result.stdout)["run"] == "pretrained:digits"
-    assert result.stderr == ""
+    assert result.stderr == caplog.text == ""
     with pytest.warns(UserWarning, match="pretrained:digits has the weights of qgen"):
         assert qgen.load("digits").path == Path("runs", "digits")
     (here / "runs" / "digits").rename(here / "runs" / "other")

@@ -59,6 +59,10 @@ def test_an_interrupted_pool_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
         draw_pool(trained, out, 100, 4)
     with pytest.raises(RunError, match="codes of another number"):
         draw_pool(trained, out, 99, 3)
+    other = tmp_path / "other.safetensors"
+    PriorPool(whole.bits, {"circuit": None, "weights": "shuffled"}).write(other)
+    with pytest.raises(RunError, match="codes of another circuit"):
+        draw_pool(trained, other, 100, 3)
     with torch.no_grad():
         prior.weight.add_(0.1)
     with pytest.raises(RunError, match="codes of another weights"):
