@@ -155,7 +155,7 @@ def main(
     subjects: dict[str, Callable[[str, str, Path], Row]] = {
         f"values, {name}:{qubits},{layers}": partial(values, (name, qubits, layers))
         for name, qubits, layers in CIRCUITS
-    } | {f"images, {run}": partial(images, run) for run in RUNS}
+    } | {f"images, {run}": partial(images, f"pretrained:{run}") for run in RUNS}
     for what, subject in subjects.items():
         for one in device:
             for name in WAYS:

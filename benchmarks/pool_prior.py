@@ -72,7 +72,7 @@ def main(
 def make_pools(folder: Path, codes: int) -> dict[str, Path]:
     """Draw a pool from the weights of `born-digits` that come with qgen, and shuffle each of its bits by itself."""
     files = {name: folder / f"{name}.pool" for name in PRIORS[:2]}
-    pool = draw_pool(open_trained(find_run(Path("born-digits"))), files["pool"], codes)
+    pool = draw_pool(open_trained(find_run(Path("pretrained:born-digits"))), files["pool"], codes)
     source = torch.Generator().manual_seed(0)
     orders = torch.rand(pool.bits.shape, generator=source).argsort(0)
     PriorPool(pool.bits.gather(0, orders), {"circuit": None, "weights": "shuffled"}).write(files["independent bits"])

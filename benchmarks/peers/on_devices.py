@@ -18,18 +18,18 @@ from qiskit.transpiler import Target
 STOCK_SEEDS = 60
 #: Of BQSKit, whose higher levels take minutes for a circuit of 12 qubits.
 BQSKIT_LEVEL = 1
-#: The last circuit and device of `level_3`, and what came of it: it may take minutes.
-_last: tuple[QuantumCircuit, Target, list[QuantumCircuit]] | None = None
+#: The last circuit, device and seeds of `level_3`, and what came of them: it may take minutes.
+_last: tuple[QuantumCircuit, Target, int, list[QuantumCircuit]] | None = None
 
 
 def level_3(circuit: QuantumCircuit, target: Target, seeds: int = STOCK_SEEDS) -> list[QuantumCircuit]:
     """Return what Qiskit's level 3 makes of a circuit with so many seeds."""
     global _last
-    if _last is None or _last[0] is not circuit or _last[1] is not target:
+    if _last is None or _last[0] is not circuit or _last[1] is not target or _last[2] != seeds:
         numbers = range(seeds)
         routed = [transpile(circuit, target=target, optimization_level=3, seed_transpiler=seed) for seed in numbers]
-        _last = circuit, target, routed
-    return _last[2]
+        _last = circuit, target, seeds, routed
+    return _last[-1]
 
 
 def mapomatic(circuit: QuantumCircuit, target: Target, seeds: int = STOCK_SEEDS) -> list[QuantumCircuit]:
