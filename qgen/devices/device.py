@@ -146,8 +146,7 @@ class Device:
         Two-qubit gates that could not be calibrated (error 1) are left out: routing ignores errors, and one such gate
         turns a circuit's values into noise.
         """
-        given = _snapshot_target(self.name) if self.machine is None else self.machine.target
-        return without_faulty_gates(given)
+        return without_faulty_gates(self.backend.target)
 
     @cached_property
     def summary(self) -> DeviceSummary:
@@ -173,19 +172,14 @@ class Device:
         )
 
 
+@lru_cache(maxsize=32)
 def _fake_backend(name: str) -> Any:
+    """Return a snapshot's backend, made once in a process: to convert 156 qubits takes tenths of a second."""
     module = import_module(f"qiskit_ibm_runtime.fake_provider.backends.{name.removeprefix(PREFIX)}")
     kinds = [kind for kind in vars(module).values() if getattr(kind, "backend_name", None) == name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # FakeNighthawk warns that it is no machine, as its note says
         return kinds[0]()
-
-
-@lru_cache(maxsize=32)
-def _snapshot_target(name: str) -> Target:
-    """Return a snapshot's gates, converted once in a process: of 156 qubits that takes tenths of a second."""
-    target: Target = _fake_backend(name).target
-    return target
 
 
 def without_faulty_gates(target: Target, leave_out: Collection[str] = ()) -> Target:

@@ -83,8 +83,8 @@ class Network(NamedTuple):
         numbers = _numbers(order, pairs, sizes)
         if numbers > log2(MAX_NUMBERS):
             raise BackendError(
-                f"{wires} qubits of the circuit are connected by gates, and so many gates cross any cut between them "
-                f"that boundaries of its tensor network have 2^{numbers:.0f} numbers; the devserver takes "
+                f"{wires} qubits of the circuit are connected by gates, and so many gates lie between them in either "
+                f"order that was tried that its tensor network has 2^{numbers:.0f} numbers; the devserver takes "
                 f"2^{log2(MAX_NUMBERS):.0f}, or 24 qubits. Take couplings that need no SWAP (`device:NAME`), fewer "
                 "layers, or fewer qubits"
             )

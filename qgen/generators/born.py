@@ -144,7 +144,10 @@ class BornGenerator:
         progress: ProgressCallback | None = None,
         preview: bool = False,
     ) -> Tensor:
-        """Return images (N, C, H, W): image k is shot k of the circuit, whose seed is that of the first image."""
+        """Return images (N, C, H, W): image k is shot k of the circuit, whose seed is that of the first image.
+
+        With mitigation it is a string that some shot read.
+        """
         import torch
 
         from qgen.generators.sampling import sample_in_batches

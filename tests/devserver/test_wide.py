@@ -110,5 +110,5 @@ def test_what_is_too_wide_is_refused(rng: np.random.Generator) -> None:
         for qubit in range(layer % 2, 24, 2):
             deep.sx(qubit)
             deep.cz(qubit, qubit + 1)
-    with pytest.raises(BackendError, match=r"25 qubits .* network have 2\^\d+ numbers; .* takes 2\^22"):
+    with pytest.raises(BackendError, match=r"25 qubits .* network has 2\^\d+ numbers; .* takes 2\^22"):
         simulate(deep.compose(circuit), NO_VALUES, 10, None, rng)
