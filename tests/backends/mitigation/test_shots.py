@@ -52,6 +52,24 @@ def test_it_is_dense_inversion_among_what_was_read(
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6 * np.linalg.cond(part))
 
 
+def test_an_iteration_that_does_not_converge_ends_soon(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 9 bits that are read wrongly nearly half of the time the condition is 10^9 and more."""
+    products, times = [], Confusion._times
+
+    def counted(self: Confusion, values: Floats) -> Floats:
+        products.append(len(values))
+        return times(self, values)
+
+    monkeypatch.setattr(module, "MOST_DENSE", 0)
+    monkeypatch.setattr(Confusion, "_times", counted)
+    confusion = Confusion(all_strings(9), rng.uniform(0.45, 0.47, size=(9, 2)))
+    with pytest.raises(BackendError, match=r"512 strings could not be inverted in 500 steps\. Take other qubits"):
+        confusion.invert(rng.dirichlet(np.ones(512)))
+    assert 500 <= len(products) <= 500 + 2 * 25  # restarts have a product or two each, beside their steps
+
+
 def test_the_nearest_probabilities(rng: np.random.Generator) -> None:
     quasi = rng.normal(size=50)
     quasi += (1 - quasi.sum()) / 50
