@@ -51,14 +51,24 @@ class Calibration:
         return reading_weights(self.errors(streams))
 
 
+def invertible(errors: Doubles) -> Doubles:
+    """Return readout errors (..., 2) as they are inverted.
+
+    Errors a and b that were found in few shots may leave nothing to invert: where 1 - a - b is below `LEAST`, both are
+    scaled down until it is not.
+    """
+    sums = errors.sum(axis=-1, keepdims=True)
+    return np.asarray(errors * np.minimum(1, (1 - LEAST) / np.maximum(sums, LEAST)))
+
+
 def reading_weights(errors: Doubles) -> Doubles:
     """Return what a reading of 0 and of 1 counts, (..., 2), from readout errors (..., 2) of a prepared 0 and 1.
 
-    Errors found in few shots may leave nothing to invert: then 1 - a - b counts as `LEAST`.
+    Errors count as `invertible` says.
     """
-    a, b = errors[..., 0], errors[..., 1]
-    left = np.maximum(1 - a - b, LEAST)
-    return np.stack([1 - (b - a), -1 - (b - a)], axis=-1) / left[..., None]
+    counted = invertible(errors)
+    a, b = counted[..., 0], counted[..., 1]
+    return np.stack([1 - (b - a), -1 - (b - a)], axis=-1) / (1 - a - b)[..., None]
 
 
 def logical_confusion(placed: Placed) -> Doubles:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from qgen.backends.drawing import Bits
-from qgen.backends.mitigation.readout import LEAST
+from qgen.backends.mitigation.readout import invertible
 from qgen.backends.parameters import Doubles
 from qgen.errors import BackendError
 
@@ -58,15 +58,14 @@ def mitigate_shots(bits: Bits, errors: Doubles, rng: np.random.Generator) -> Bit
 
     Args:
         bits: what was read, (shots, n).
-        errors: of reading a prepared 0 and 1, (n, 2); found in few shots they may leave nothing to invert, see `LEAST`.
+        errors: of reading a prepared 0 and 1, (n, 2); counted as `invertible` says.
         rng: source of randomness.
 
     Raises:
         BackendError: nearly all strings are different, and far apart: nothing can be corrected.
     """
     readings = Readings.of(bits)
-    sums = errors.sum(axis=1, keepdims=True)
-    confusion = Confusion(readings.strings, errors * np.minimum(1, (1 - LEAST) / np.maximum(sums, LEAST)))
+    confusion = Confusion(readings.strings, invertible(errors))
     wanted = nearest_probabilities(confusion.invert(readings.shares))
     moved = float(np.abs(wanted - readings.shares).sum()) / 2
     rare = 2 * len(readings.strings) > len(bits) > 1 and len(readings.strings) < 2 ** bits.shape[1]

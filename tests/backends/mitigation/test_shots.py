@@ -11,6 +11,7 @@ import torch
 
 from qgen.backends import open_backend
 from qgen.backends.mitigation import shots as module
+from qgen.backends.mitigation.readout import reading_weights
 from qgen.backends.mitigation.shots import Confusion, Readings, mitigate_shots, nearest_probabilities
 from qgen.circuits import ansatz
 from qgen.errors import BackendError
@@ -99,6 +100,24 @@ def test_means_over_mitigated_shots_are_without_bias_where_all_strings_are_read(
     wanted = 2000 * nearest_probabilities(Confusion(readings.strings, errors).invert(readings.shares))
     places = readings.strings @ [1, 2, 4]
     assert (np.abs(2000 * means[-1][places] - wanted) < 1 + 1e-9).all()  # each to the next whole number
+
+
+def test_values_and_bits_take_the_same_errors_where_these_leave_next_to_nothing(rng: np.random.Generator) -> None:
+    """Of one qubit a + b is found to be nearly 1 or more, of the other one not; all strings are read."""
+    shots, errors = 200_000, np.stack([rng.uniform(0.5, 0.9, 2), rng.uniform(0.05, 0.2, 2)])
+    counted = errors.copy()
+    counted[0] *= 0.95 / errors[0].sum()  # what `LEAST` leaves
+    if rng.random() < 0.5:
+        errors, counted = errors[::-1], counted[::-1]
+    true = np.full(4, 0.15) + 0.4 * rng.dirichlet(np.ones(4))
+    counts = np.floor(shots * dense(counted) @ true).astype(int)
+    bits = np.repeat(all_strings(2), counts, axis=0)
+    weights = reading_weights(errors)
+    values = np.stack([weights[qubit][bits[:, qubit]] for qubit in range(2)])  # (qubit, shot)
+    mitigated = 1 - 2.0 * mitigate_shots(bits, errors, rng).T
+    for own in ([0], [1], [0, 1]):
+        # Each of the four strings is kept to the next whole number.
+        assert values[own].prod(axis=0).mean() == pytest.approx(mitigated[own].prod(axis=0).mean(), abs=4 / len(bits))
 
 
 @pytest.mark.parametrize("count", [16, 156])
