@@ -74,3 +74,18 @@ def measure(folder: Path, seed: int = 1, backend: IBMBackend | None = None, **op
     opened = hardware(folder, **{"shots": SHOTS} | options) if backend is None else nullcontext(backend)
     with opened as device:
         return np.asarray(device.compile(CIRCUIT).expectations(INPUTS, WEIGHTS, seed))
+
+
+def couplers(backend: IBMBackend) -> list[tuple[int, int]]:
+    """The couplers that the small circuit runs on, in its last layout."""
+    (*_, pins) = backend.layouts(CIRCUIT)
+    isa = pins.route(CIRCUIT, backend.target)
+    pairs = [tuple(isa.find_bit(qubit).index for qubit in step.qubits) for step in isa.data]
+    return [pair for pair in pairs if len(pair) == 2]
+
+
+def break_couplers(server: DevServer, folder: Path, **options: Any) -> None:
+    """Put them out of order: the small circuit has to move."""
+    with hardware(folder, shots=SHOTS, **options) as backend:
+        for first, second in couplers(backend):
+            server.device(backend.name).break_coupler(first, second)

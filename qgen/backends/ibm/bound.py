@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from qgen.backends.device.bound import BoundExecutable, bound_rows
 from qgen.backends.device.saved_layouts import SavedLayouts
 from qgen.backends.drawing import Bits, refuse_mixture
 from qgen.backends.ibm.executable import HardwareExecutable
-from qgen.backends.ibm.hardware import Hardware
+from qgen.backends.ibm.hardware import Hardware, Submit
 from qgen.backends.ibm.runner import NotStoredError
 from qgen.circuits import LayerCircuit
 from qgen.circuits.bound import BoundCircuit
@@ -41,15 +42,21 @@ class BoundHardwareExecutable(BoundExecutable):
         super().__init__(circuit, backend, weights, [bound.columns], [self._own])
         layouts = backend.layouts(circuit) if backend.runner.journal.records() else []
         known = bool(layouts) and all(circuit.digest in layout.routed for layout in layouts)
-        self._earlier = HardwareExecutable(circuit, backend, stored_only=True) if known else None
+        self._earlier = HardwareExecutable(circuit, backend, Submit.CALIBRATIONS) if known else None
+        self._mitigates = backend.mitigation is not None
 
     def evaluate(self, batch: Batch, streams: Streams) -> torch.Tensor:
-        if self._earlier is not None:
-            try:
-                return self._earlier.evaluate(batch, streams)
-            except NotStoredError:
-                pass
-        return super().evaluate(batch, streams)
+        own, earlier = super().evaluate, self._earlier
+        if earlier is None:
+            return own(batch, streams)
+        with suppress(NotStoredError), earlier.submitting(Submit.NOTHING):
+            return earlier.evaluate(batch, streams)
+        if self._mitigates:
+            with suppress(NotStoredError), self._own.submitting(Submit.NOTHING):
+                return own(batch, streams)
+            with suppress(NotStoredError):  # what was run with open weights may lack a calibration alone
+                return earlier.evaluate(batch, streams)
+        return own(batch, streams)
 
     def draw_rows(self, batch: Batch, shots: int, streams: Streams) -> Bits:
         refuse_mixture(self.circuit, self.backend.name)

@@ -10,7 +10,7 @@ from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.routing import refuse_open_delays, route, route_layer
 from qgen.backends.device.tiles import single_tile
 from qgen.backends.ibm.cost import CostModel
-from qgen.backends.ibm.hardware import Hardware, HardwareLayout
+from qgen.backends.ibm.hardware import Hardware, HardwareLayout, Submit
 from qgen.backends.ibm.layouts import Layout
 from qgen.backends.ibm.results import ExpectedResult, unpack
 from qgen.backends.measurement import Basis
@@ -55,12 +55,12 @@ class EstimatorJobs:
         bases: number of measurement bases of its observables.
 
     Attributes:
-        stored_only: answer from the journal alone, and submit nothing.
+        submit: see `Jobs`.
     """
 
     def __init__(self, circuit: LayerCircuit, backend: Hardware, layout: Layout, bases: int) -> None:
         conditional, target = circuit.conditional, layout.target
-        self._hardware, self.stored_only = backend, layout.faulty
+        self._hardware, self.submit = backend, Submit.NOTHING if layout.faulty else Submit.ALL
         isa, basis = layout.saved.route(circuit, target), Basis("Z" * circuit.qubits)
         parameters = conditional.inputs + conditional.weights
         # No basis changes at the end: the Estimator adds its own.
@@ -75,6 +75,9 @@ class EstimatorJobs:
     @property
     def method(self) -> str:
         return f"{self._hardware.shots:,} shots"
+
+    def submit_no_circuits(self) -> None:
+        self.submit = Submit.NOTHING
 
     @property
     def tiling(self) -> Tiling | None:
@@ -96,7 +99,7 @@ class EstimatorJobs:
             size = self._circuits(len(part), 1), self._hardware.shots
             expected = ExpectedResult.values((len(self._observables), len(part)), prod(size))
             requests.append(self._costs.request("estimator", pubs, part, *size, (streams.joint_seed, k), expected))
-        results = self._hardware.runner.run(requests, self.stored_only)
+        results = self._hardware.runner.run(requests, stored_only=self.submit is not Submit.ALL)
         values = [unpack(result)[0].data.evs.array for result in results]
         return np.concatenate(values, axis=1).T
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from qgen.backends.batch import Batch
 from qgen.backends.device.saved_layouts import SavedLayouts
 from qgen.backends.drawing import Bits, along_z, reads_all_along_z, refuse_mixture
 from qgen.backends.ibm.estimated import NO_BITS, estimated_layout
-from qgen.backends.ibm.hardware import Hardware, HardwareLayout, Jobs
+from qgen.backends.ibm.hardware import Hardware, HardwareLayout, Jobs, Submit
 from qgen.backends.ibm.layouts import Layout, load_calibration, with_faulty_gates
 from qgen.backends.ibm.runner import NotStoredError
 from qgen.backends.ibm.sampled import sampled_layout
@@ -28,14 +30,15 @@ from qgen.transpilation.tiling import Tiling
 class HardwareExecutable(Executable):
     """A circuit in all of its layouts on a device: each call is answered in the one whose results the journal has.
 
-    What the journal has of none runs in the last layout, as long as the device can run it there; else the circuit is
-    placed anew.
+    Where it lacks a calibration of readout alone, that runs in the layout of these results, as long as the qubits that
+    are read there work. What the journal has of none runs in the last layout, as long as the device can run it there;
+    else the circuit is placed anew.
 
     Args:
         circuit: the circuit.
         backend: the device.
-        stored_only: answer from the journal alone, in the layouts that it has, of which there are some; what it does
-            not have raises `NotStoredError`.
+        most: what may be submitted. Of less than all, only the layouts that the journal has are taken, of which there
+            are some, and `NotStoredError` is raised where that is not enough.
 
     Attributes:
         moved: why it was placed anew, or cannot be; None: it was not.
@@ -44,18 +47,18 @@ class HardwareExecutable(Executable):
         BackendError: the circuit does not fit on the device, or uses what the device does not have or what is faulty.
     """
 
-    def __init__(self, circuit: LayerCircuit, backend: Hardware, stored_only: bool = False) -> None:
+    def __init__(self, circuit: LayerCircuit, backend: Hardware, most: Submit = Submit.ALL) -> None:
         super().__init__(circuit, backend)
-        self._hardware, self._stored_only = backend, stored_only
+        self._hardware, self._most = backend, most
         self.moved: str | None = None
         known = backend.layouts(circuit)
         self._layouts = [self._known(saved, number) for number, saved in enumerate(known)]
-        if not stored_only and (not known or self._layouts[-1].jobs.stored_only):
+        if most is Submit.ALL and (not known or self._layouts[-1].jobs.submit is not Submit.ALL):
             self._place_anew(len(known))
         self._use_last()
 
     def __reduce__(self) -> Any:
-        return HardwareExecutable, (self.circuit, self._hardware, self._stored_only)
+        return HardwareExecutable, (self.circuit, self._hardware, self._most)
 
     @property
     def method(self) -> str:
@@ -132,22 +135,52 @@ class HardwareExecutable(Executable):
 
     def on_one_layout(self, call: Callable[[], Value]) -> Value:
         drawn = torch.random.get_rng_state()
-        for layout in self._layouts:
-            self._used = layout
+        for layout, submit in self._attempts():
             try:
-                return call()
+                with self._using(layout, submit):
+                    return call()
             except NotStoredError:
                 torch.random.set_rng_state(drawn)
-            finally:
-                self._used = self._layouts[-1]
-        if self._stored_only:
+        if self._most is not Submit.ALL:
             raise NotStoredError
         raise BackendError(f"this cannot run on {self._hardware.name} today: {self.moved}")
 
+    @contextmanager
+    def submitting(self, most: Submit) -> Iterator[None]:
+        """Submit no more than this within the block: `NotStoredError` is raised where that is not enough."""
+        before, self._most = self._most, most
+        try:
+            yield
+        finally:
+            self._most = before
+
+    def _attempts(self) -> list[tuple[HardwareLayout, Submit]]:
+        """Return where a call is tried, and what is submitted there, until one has it all.
+
+        At first nothing, in any layout; then calibrations of what was read in earlier layouts; then all, in the last.
+        """
+        attempts = [
+            (layout, submit)
+            for submit in Submit
+            for layout in self._layouts
+            if submit <= self._most and submit in (Submit.NOTHING, layout.jobs.submit)
+        ]
+        # Of attempts that follow one another in the same layout the last one does what the others would.
+        return [list(same)[-1] for _, same in groupby(attempts, key=lambda attempt: id(attempt[0]))]
+
+    @contextmanager
+    def _using(self, layout: HardwareLayout, submit: Submit) -> Iterator[None]:
+        before = layout.jobs.submit
+        self._used, layout.jobs.submit = layout, submit
+        try:
+            yield
+        finally:
+            self._used, layout.jobs.submit = self._layouts[-1], before
+
     def _use_last(self) -> None:
-        """Run what is not in the journal in the last layout."""
-        for earlier in self._layouts if self._stored_only else self._layouts[:-1]:
-            earlier.jobs.stored_only = True
+        """Run circuits that are not in the journal in the last layout."""
+        for earlier in self._layouts[:-1] if self._most is Submit.ALL else self._layouts:
+            earlier.jobs.submit_no_circuits()
         self._used = self._layouts[-1]
 
     def _known(self, saved: SavedLayouts, number: int) -> HardwareLayout:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
 from qiskit.transpiler import Target
@@ -71,14 +72,26 @@ class Hardware(Backend):
         """
 
 
+class Submit(IntEnum):
+    """What may be submitted: nothing; calibrations alone, of circuits that the journal has; or all that it lacks."""
+
+    NOTHING = 0
+    CALIBRATIONS = 1
+    ALL = 2
+
+
 class Jobs(Protocol):
     """The jobs of a circuit in one layout.
 
     Attributes:
-        stored_only: answer from the journal alone, and submit nothing.
+        submit: what may be submitted of what the journal does not have.
     """
 
-    stored_only: bool
+    submit: Submit
+
+    def submit_no_circuits(self) -> None:
+        """Let no more than calibrations be submitted, where there are any."""
+        ...
 
     @property
     def tiling(self) -> Tiling | None:

@@ -1,7 +1,8 @@
 """Calibrations of readout on IBM's hardware: two circuits in a job of their own, beside those that they correct.
 
 Beside, and not in their job, so that circuits are the same requests with and without mitigation: what was paid for
-without it is corrected for the price of a calibration, and what cannot be corrected is kept.
+without it is corrected for the price of a calibration, and what cannot be corrected is kept. That holds in layouts that
+the circuit has left, too: a calibration takes the qubits that were read and no coupler, and runs there while they work.
 """
 
 from __future__ import annotations
@@ -36,16 +37,21 @@ class ReadoutJobs:
         layout: the circuit's layout.
         tiled: its copies.
 
+    Attributes:
+        fault: why there are none today, in a layout that is known to be faulty; None: there are.
+
     Raises:
-        BackendError: by what the device reports the readings of a qubit are hardly better than chance.
+        BackendError: a qubit that is read is out of order, or by what the device reports its readings are hardly better
+            than chance.
     """
 
     def __init__(self, backend: Hardware, layout: Layout, tiled: TiledCircuits) -> None:
         self._hardware, self._tiled, self._tiles = backend, tiled, len(tiled.tiling.tiles)
-        if not layout.faulty:
-            _check_invertible(backend, tiled)
+        self.fault = _fault(backend, tiled)
+        if self.fault is not None and not layout.faulty:
+            raise BackendError(self.fault)
         self._circuits = tiled.calibrations()
-        self._costs = CostModel(self._circuits, backend, faulty=layout.faulty)
+        self._costs = CostModel(self._circuits, backend, faulty=self.fault is not None)
 
     def cost(self, shots: int) -> WorkloadCost:
         """Return what calibrating for circuits of so many shots costs."""
@@ -78,14 +84,17 @@ class ReadoutJobs:
         return self._hardware.round_shots(min(shots, MOST_SHOTS))
 
 
-def _check_invertible(backend: Hardware, tiled: TiledCircuits) -> None:
-    """Refuse to pay for what cannot be inverted; a device reports the mean of both errors."""
+def _fault(backend: Hardware, tiled: TiledCircuits) -> str | None:
+    """Return why the qubits that are read cannot be calibrated, or what they read not be inverted; None: they can."""
     for qubit in sorted(place for logical in tiled.read for place in tiled.places(logical)):
-        entry = backend.target["measure"].get((qubit,))
-        error = entry.error if entry is not None and entry.error is not None else 0.0
+        if not all(backend.target.instruction_supported(name, (qubit,)) for name in ("x", "measure")):
+            return f"qubit {qubit} of {backend.name} is out of order: it cannot be prepared as 1 and read"
+        entry = backend.target["measure"][qubit,]
+        error = entry.error or 0.0 if entry is not None else 0.0  # the mean of both errors
         if 1 - 2 * error < LEAST:
-            raise BackendError(
+            return (
                 f"qubit {qubit} of {backend.name} is read wrongly with a probability of {error:.2g}, hardly better "
                 "than chance: its readout cannot be inverted. Take other qubits (--layout), or leave `readout` out of "
                 "the mitigation"
             )
+    return None

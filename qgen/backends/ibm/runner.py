@@ -21,6 +21,8 @@ from qgen.errors import BudgetError, HardwareError
 
 #: How often in a process a job is asked for its bill after it ended.
 _BILL_TRIES = 3
+#: What becomes of the others. Circuits of one call run in one layout: those that are done are of no use in another one.
+_KEPT = "all else is kept, and not paid for again as long as the circuit stays where it is on the device"
 _log = logging.getLogger(__name__)
 
 
@@ -345,8 +347,8 @@ class JobRunner:
 def _failure_message(job: JobInfo) -> str:
     bill = "" if job.seconds is None else f" ({job.seconds:g} QPU seconds were billed)"
     if job.status == "CANCELLED":
-        return f"job {job.job_id} was cancelled{bill}: run the same command again to submit it anew; all else is kept"
+        return f"job {job.job_id} was cancelled{bill}: run the same command again to submit it anew; {_KEPT}"
     if job.status == GONE:
-        return f"IBM no longer has job {job.job_id}: the same command submits it anew; all else is kept"
+        return f"IBM no longer has job {job.job_id}: the same command submits it anew; {_KEPT}"
     reason = " ".join((job.reason or "no reason given").split())
-    return f"job {job.job_id} failed{bill}: {reason}. The same command submits it anew; all else is kept"
+    return f"job {job.job_id} failed{bill}: {reason}. The same command submits it anew; {_KEPT}"

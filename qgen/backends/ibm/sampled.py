@@ -15,11 +15,11 @@ from qgen.backends.device.routing import RoutedCircuit, refuse_open_delays, rout
 from qgen.backends.device.sampling import SampledSubmitter, tile
 from qgen.backends.device.tiles import TiledCircuits, tiling_now
 from qgen.backends.ibm.cost import CostModel
-from qgen.backends.ibm.hardware import Hardware, HardwareLayout
+from qgen.backends.ibm.hardware import Hardware, HardwareLayout, Submit
 from qgen.backends.ibm.layouts import Layout, load_tiling, save_tiling
 from qgen.backends.ibm.readout_jobs import ReadoutJobs
 from qgen.backends.ibm.results import ExpectedResult, unpack
-from qgen.backends.ibm.runner import Request
+from qgen.backends.ibm.runner import NotStoredError, Request
 from qgen.backends.mitigation.sampled import Calibrated, MitigatedSubmitter
 from qgen.circuits import LayerCircuit
 from qgen.randomness import Streams
@@ -73,14 +73,19 @@ class SamplerJobs:
         tiled: its copies; None where there is nothing to measure.
 
     Attributes:
-        stored_only: answer from the journal alone, and submit nothing.
+        submit: see `Jobs`.
     """
 
     def __init__(self, backend: Hardware, layout: Layout, routed: RoutedCircuit, tiled: TiledCircuits | None) -> None:
         self._hardware, self._layout, self._routed, self._tiled = backend, layout, routed, tiled
-        self.stored_only = layout.faulty
+        self.submit = Submit.ALL
+        if layout.faulty:
+            self.submit_no_circuits()
         self._circuits = () if tiled is None else tiled.circuits
         self._costs = CostModel(self._circuits, backend, faulty=layout.faulty)
+
+    def submit_no_circuits(self) -> None:
+        self.submit = Submit.NOTHING
 
     @property
     def tiling(self) -> Tiling | None:
@@ -103,7 +108,7 @@ class SamplerJobs:
         return _results(self._run(self._requests(pubs, rows, shots, streams)))
 
     def _run(self, requests: Sequence[Request]) -> list[bytes]:
-        return self._hardware.runner.run(requests, self.stored_only)
+        return self._hardware.runner.run(requests, stored_only=self.submit is not Submit.ALL)
 
     def _requests(self, pubs: Sequence[Any], rows: int, shots: int, streams: Streams) -> list[Request]:
         seed = streams.joint_seed  # a device has no seeds: this one tells equal requests apart
@@ -152,17 +157,42 @@ class CalibratedJobs(SamplerJobs):
         super().__init__(backend, layout, routed, tiled)
         self._readout = ReadoutJobs(backend, layout, tiled)
 
+    def submit_no_circuits(self) -> None:
+        self.submit = Submit.CALIBRATIONS
+
     def cost(self, samples: int, shots: int | None = None) -> WorkloadCost:
         plain = super().cost(samples, shots)
         return total_cost([plain, self._readout.cost(shots or self._hardware.shots)]) if plain.jobs else plain
 
     def sample_calibrated(self, pubs: Sequence[Any], rows: int, shots: int, streams: Streams) -> Calibrated:
-        """See `CalibratedSampler`; all jobs are submitted before any is waited for."""
+        """See `CalibratedSampler`; all jobs that may be are submitted before any is waited for."""
         requests = self._requests(pubs, rows, shots, streams)
         calibration = self._readout.request(shots, requests)
-        *packed, found = self._run([*requests, calibration])
+        if self.submit is Submit.CALIBRATIONS:
+            *packed, found = [*self._run(requests), self._calibrate(calibration)]
+        else:
+            *packed, found = self._run([*requests, calibration])
         self._warn_of_age(requests, calibration)
         return Calibrated(_results(packed), self._readout.errors(found))
+
+    def _calibrate(self, calibration: Request) -> bytes:
+        """Return the result of a calibration alone, whose circuits the journal has.
+
+        Raises:
+            NotStoredError: the journal does not have it, and it cannot be made where they ran; a line says why.
+        """
+        fault = self._readout.fault
+        try:
+            (found,) = self._hardware.runner.run([calibration], stored_only=fault is not None)
+        except NotStoredError:
+            _log.warning(
+                "what was read and paid for on %s cannot be corrected, and with mitigation the circuit has to run anew "
+                "in another layout; without, it is answered from the journal. Why it cannot: %s",
+                self._hardware.name,
+                fault,
+            )
+            raise
+        return found
 
     def _warn_of_age(self, requests: Sequence[Request], calibration: Request) -> None:
         """Say so where the journal had either long before the other."""

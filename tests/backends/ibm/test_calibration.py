@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cloud import CIRCUIT, INPUTS, SHOTS, WEIGHTS, cloud, hardware, measure
+from cloud import CIRCUIT, INPUTS, SHOTS, WEIGHTS, break_couplers, cloud, couplers, hardware, measure
 
 from qgen.backends.device.saved_layouts import read_layouts, write_layouts
 from qgen.backends.gradients import SPSA, ParameterShift
-from qgen.backends.ibm import IBMBackend
 from qgen.devserver import DevServer
 from qgen.errors import BackendError, BudgetError
 
@@ -31,27 +30,13 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         yield running
 
 
-def used(backend: IBMBackend) -> list[tuple[int, int]]:
-    """The couplers that the circuit runs on."""
-    (*_, pins) = backend.layouts(CIRCUIT)
-    isa = pins.route(CIRCUIT, backend.target)
-    pairs = [tuple(isa.find_bit(qubit).index for qubit in step.qubits) for step in isa.data]
-    return [pair for pair in pairs if len(pair) == 2]
-
-
-def break_it(server: DevServer, folder: Path, **options: Any) -> None:
-    with hardware(folder, shots=SHOTS, **options) as backend:
-        for first, second in used(backend):
-            server.device(DEVICE).break_coupler(first, second)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_what_is_paid_is_answered_and_what_is_not_is_placed_anew(
     options: dict[str, Any], server: DevServer, tmp_path: Path
 ) -> None:
     paid = [measure(tmp_path, seed, **options) for seed in range(3)]
-    break_it(server, tmp_path, **options)
+    break_couplers(server, tmp_path, **options)
     jobs = len(server.ledger.jobs)
     for seed in range(3):
         assert np.array_equal(measure(tmp_path, seed, allow=0.1, **options), paid[seed])
@@ -63,7 +48,7 @@ def test_what_is_paid_is_answered_and_what_is_not_is_placed_anew(
     assert len(server.ledger.jobs) == jobs
     assert server.ledger.jobs[-1].state == "Completed"
     # Both are answered from then on, also after another change.
-    break_it(server, tmp_path, **options)
+    break_couplers(server, tmp_path, **options)
     assert np.array_equal(measure(tmp_path, 4, **options), new)
     assert np.array_equal(measure(tmp_path, 0, **options), paid[0])
     assert len(server.ledger.jobs) == jobs
@@ -82,7 +67,7 @@ def test_gradients_are_answered_too(method: Any, server: DevServer, tmp_path: Pa
 
     before = gradients()
     jobs = len(server.ledger.jobs)
-    break_it(server, tmp_path)
+    break_couplers(server, tmp_path)
     for one, other in zip(before, gradients(), strict=True):
         assert torch.equal(one, other)
     assert len(server.ledger.jobs) == jobs
@@ -105,7 +90,7 @@ def test_pins_stay_where_they_are(server: DevServer, tmp_path: Path) -> None:
     with hardware(tmp_path / "first", shots=SHOTS) as backend:
         backend.compile(CIRCUIT)
         (pins,) = backend.layouts(CIRCUIT)
-        couplers = used(backend)
+        pairs = couplers(backend)
         write_layouts(tmp_path / "pins.json", DEVICE, [(CIRCUIT, pins.route(CIRCUIT, backend.target))])
 
     def pinned(seed: int) -> np.ndarray:
@@ -117,7 +102,7 @@ def test_pins_stay_where_they_are(server: DevServer, tmp_path: Path) -> None:
             backend.close()
 
     paid = pinned(1)
-    for first, second in couplers:
+    for first, second in pairs:
         server.device(DEVICE).break_coupler(first, second)
     assert np.array_equal(pinned(1), paid)
     with pytest.raises(BackendError, match="pin it anew"):
