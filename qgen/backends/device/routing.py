@@ -53,6 +53,11 @@ class RoutedCircuit:
     size: int
 
     @property
+    def read(self) -> tuple[int, ...]:
+        """The logical qubits that some basis reads, ascending."""
+        return tuple(sorted({qubit for basis in self.bases for qubit in basis.read}))
+
+    @property
     def has_open_delays(self) -> bool:
         """Whether a delay is as long as a parameter says."""
         return any(map(delay_parameters, self.circuits))
@@ -85,10 +90,9 @@ class RoutedCircuit:
     def _widened(self, circuit: QuantumCircuit, basis: Basis, measure: bool) -> QuantumCircuit:
         wide = QuantumCircuit(self.device_qubits).compose(circuit, self.physical)
         if measure:
-            read = [qubit for qubit, axis in enumerate(basis.axes) if axis != "I"]
             wide.add_register(ClassicalRegister(len(self.wires), "meas"))
             wide.barrier(self.physical)  # no qubit is read while others are still at work
-            wide.measure([self.physical[self.wires[qubit]] for qubit in read], read)
+            wide.measure([self.physical[self.wires[qubit]] for qubit in basis.read], basis.read)
         return wide
 
 
@@ -191,7 +195,7 @@ def route(
     """
     isa = _transpile(circuit, target, seed, level) if isa is None else isa
     ends = isa.layout.final_index_layout() if isa.layout is not None else range(circuit.num_qubits)
-    read = {ends[q] for basis in bases for q, axis in enumerate(basis.axes) if axis != "I"}
+    read = {ends[qubit] for basis in bases for qubit in basis.read}
     isa = insert_idle_delays(isa, target, read) if idle else isa
     physical = tuple(sorted(read | _touched(isa)))
     wire_of = {position: wire for wire, position in enumerate(physical)}

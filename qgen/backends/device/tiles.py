@@ -136,8 +136,8 @@ class TiledCircuits:
 
     @property
     def read(self) -> tuple[int, ...]:
-        """The logical qubits that some basis reads, ascending."""
-        return tuple(sorted({qubit for basis in self._routed.bases for qubit in _read(basis)}))
+        """See `RoutedCircuit.read`."""
+        return self._routed.read
 
     def places(self, qubit: int) -> list[int]:
         """Return the physical qubit that a logical one is read on, for each tile."""
@@ -181,7 +181,7 @@ class TiledCircuits:
     def _measure(self, wide: QuantumCircuit, name: str, tile: Tile, basis: Basis) -> None:
         register = ClassicalRegister(len(self._routed.wires), name)
         wide.add_register(register)
-        for qubit in _read(basis):
+        for qubit in basis.read:
             wide.measure(tile.mapping[self._routed.physical[self._routed.wires[qubit]]], register[qubit])
 
 
@@ -193,12 +193,7 @@ def _longest(routed: RoutedCircuit) -> QuantumCircuit:
 
 def _measured(routed: RoutedCircuit) -> list[int]:
     """The physical qubits that some basis reads."""
-    read = {qubit for basis in routed.bases for qubit in _read(basis)}
-    return sorted(routed.physical[routed.wires[qubit]] for qubit in read)
-
-
-def _read(basis: Basis) -> list[int]:
-    return [qubit for qubit, axis in enumerate(basis.axes) if axis != "I"]
+    return sorted(routed.physical[routed.wires[qubit]] for qubit in routed.read)
 
 
 def _integers(bits: Any, rows: int) -> Outcomes:

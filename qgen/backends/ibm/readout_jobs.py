@@ -17,7 +17,7 @@ from qgen.backends.ibm.hardware import Hardware
 from qgen.backends.ibm.layouts import Layout
 from qgen.backends.ibm.results import ExpectedResult, unpack
 from qgen.backends.ibm.runner import Request
-from qgen.backends.mitigation.readout import LEAST
+from qgen.backends.mitigation.readout import unreadable
 from qgen.backends.parameters import Doubles
 from qgen.errors import BackendError
 from qgen.transpilation.cost import WorkloadCost
@@ -91,10 +91,6 @@ def _fault(backend: Hardware, tiled: TiledCircuits) -> str | None:
             return f"qubit {qubit} of {backend.name} is out of order: it cannot be prepared as 1 and read"
         entry = backend.target["measure"][qubit,]
         error = entry.error or 0.0 if entry is not None else 0.0  # the mean of both errors
-        if 1 - 2 * error < LEAST:
-            return (
-                f"qubit {qubit} of {backend.name} is read wrongly with a probability of {error:.2g}, hardly better "
-                "than chance: its readout cannot be inverted. Take other qubits (--layout), or leave `readout` out of "
-                "the mitigation"
-            )
+        if (reason := unreadable(error, error)) is not None:
+            return f"qubit {qubit} of {backend.name} {reason}"
     return None

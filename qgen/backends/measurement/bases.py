@@ -20,6 +20,11 @@ class Basis(NamedTuple):
 
     axes: str
 
+    @property
+    def read(self) -> list[int]:
+        """The qubits that are read, ascending."""
+        return [qubit for qubit, axis in enumerate(self.axes) if axis != "I"]
+
 
 class Pauli(NamedTuple):
     """A Pauli string; bit q of x and of z says whether qubit q has an X and a Z, both for a Y."""

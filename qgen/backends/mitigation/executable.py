@@ -17,8 +17,8 @@ from qgen.backends.device.executable import DeviceExecutable
 from qgen.backends.device.routing import RoutedCircuit
 from qgen.backends.drawing import Bits
 from qgen.backends.mitigation.method import Mitigation
-from qgen.backends.mitigation.readout import RESAMPLING, Calibration
-from qgen.backends.mitigation.shots import mitigate_shots
+from qgen.backends.mitigation.readout import Calibration
+from qgen.backends.mitigation.shots import mitigate_rows
 from qgen.backends.parameters import Doubles
 from qgen.circuits import LayerCircuit
 from qgen.errors import BackendError
@@ -86,8 +86,7 @@ class MitigatedExecutable(Executable):
             )
         read = self._read
         bits = read.executable.draw_rows(batch, shots, streams)
-        errors, rngs = Calibration(read.confusion, shots).errors(streams), streams.generators(RESAMPLING)
-        return np.array([mitigate_shots(*row) for row in zip(bits, errors, rngs, strict=True)])
+        return mitigate_rows(bits, Calibration(read.confusion, shots).errors(streams), streams)
 
     def evaluate_vjp(
         self, batch: Batch, upstream: torch.Tensor, wants: tuple[bool, bool], streams: Streams

@@ -9,7 +9,6 @@ multiqubit experiments", 2020, arXiv:2006.14044.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -75,7 +74,7 @@ def logical_confusion(placed: Placed) -> Doubles:
     """Return the readout errors (n, 2, 2) of logical qubits; none of those that no wire is read for."""
     wires = placed.routed.wires
     confusion = np.tile(np.eye(2), (len(wires), 1, 1))
-    for qubit in _read(placed):
+    for qubit in placed.routed.read:
         confusion[qubit] = placed.noise.confusion[wires[qubit]]
     return confusion
 
@@ -85,23 +84,25 @@ def without_readout(noise: LocalNoise) -> LocalNoise:
     return replace(noise, confusion=np.tile(np.eye(2), (len(noise.confusion), 1, 1)))
 
 
+def unreadable(a: float, b: float) -> str | None:
+    """Return why readings cannot be inverted that are wrong with these probabilities, of 0 and 1; None: they can."""
+    if 1 - a - b >= LEAST:
+        return None
+    wrongly = f"a probability of {a:.2g}" if a == b else f"probabilities {a:.2g} (of 0) and {b:.2g} (of 1)"
+    return (
+        f"is read wrongly with {wrongly}, hardly better than chance: its readout cannot be inverted. Take qubits that "
+        "are read better (--layout), weaker noise where it is simulated, or leave `readout` out of the mitigation"
+    )
+
+
 def check_invertible(placed: Placed) -> None:
     """Refuse to invert readings that say nothing.
 
     Raises:
         BackendError: the readings of a qubit are hardly better than chance.
     """
-    for qubit in _read(placed):
+    for qubit in placed.routed.read:
         wire = placed.routed.wires[qubit]
-        a, b = placed.noise.confusion[wire, 0, 1], placed.noise.confusion[wire, 1, 0]
-        if 1 - a - b < LEAST:
-            raise BackendError(
-                f"qubit {placed.routed.physical[wire]} is read wrongly with probabilities {a:.2g} (of 0) and {b:.2g} "
-                "(of 1), hardly better than chance: its readout cannot be inverted. Take other qubits (--layout), "
-                "weaker noise, or leave `readout` out of the mitigation"
-            )
-
-
-def _read(placed: Placed) -> Sequence[int]:
-    bases = placed.routed.bases
-    return [q for q in range(len(placed.routed.wires)) if any(basis.axes[q] != "I" for basis in bases)]
+        reason = unreadable(placed.noise.confusion[wire, 0, 1], placed.noise.confusion[wire, 1, 0])
+        if reason is not None:
+            raise BackendError(f"qubit {placed.routed.physical[wire]} {reason}")

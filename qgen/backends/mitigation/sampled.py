@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-
 from qgen.backends.device.routing import RoutedCircuit
 from qgen.backends.device.sampling import SampledSubmitter, Sampler
 from qgen.backends.device.tiles import TiledCircuits
 from qgen.backends.drawing import Bits
 from qgen.backends.measurement import Measurement
-from qgen.backends.mitigation.readout import RESAMPLING, reading_weights
-from qgen.backends.mitigation.shots import mitigate_shots
+from qgen.backends.mitigation.readout import reading_weights
+from qgen.backends.mitigation.shots import mitigate_rows
 from qgen.backends.parameters import Doubles
 from qgen.errors import BackendError
 from qgen.randomness import Streams
@@ -78,8 +76,7 @@ class MitigatedSubmitter(SampledSubmitter):
         """
         results, errors = self._calibrated.sample_calibrated(*self._job(self._copies, angles), shots, streams)
         (bits,) = self._copies.bits(results, len(angles))
-        of_rows, rngs = errors[self._copies.tile_of(len(angles))], streams.generators(RESAMPLING)
         try:
-            return np.array([mitigate_shots(*row) for row in zip(bits, of_rows, rngs, strict=True)])
+            return mitigate_rows(bits, errors[self._copies.tile_of(len(angles))], streams)
         except BackendError as error:
             raise BackendError(f"{error}. What was read is kept: without mitigation it is not paid for again") from None

@@ -20,9 +20,10 @@ import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from qgen.backends.drawing import Bits
-from qgen.backends.mitigation.readout import invertible
+from qgen.backends.mitigation.readout import RESAMPLING, invertible
 from qgen.backends.parameters import Doubles
 from qgen.errors import BackendError
+from qgen.randomness import Streams
 
 MOST_DENSE = 1024  # strings of a matrix that is held and solved directly
 BLOCK = 1 << 22  # numbers of a matrix that is not held, at a time: 32 MiB
@@ -76,6 +77,12 @@ def mitigate_shots(bits: Bits, errors: Doubles, rng: np.random.Generator) -> Bit
             "fewer bits, or leave it out"
         )
     return np.ascontiguousarray(rng.permutation(readings.strings[_systematic(wanted, len(bits), rng)]))
+
+
+def mitigate_rows(bits: Bits, errors: Doubles, streams: Streams) -> Bits:
+    """Return what `mitigate_shots` does of each row (N, shots, n), whose errors are (N, n, 2)."""
+    rows = zip(bits, errors, streams.generators(RESAMPLING), strict=True)
+    return np.array([mitigate_shots(*row) for row in rows])
 
 
 class Confusion:

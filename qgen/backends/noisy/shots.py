@@ -71,7 +71,7 @@ class _ReadBasis:
     """
 
     def __init__(self, circuit: LayerCircuit, placed: Placed, basis: Basis) -> None:
-        self.qubits = [qubit for qubit, axis in enumerate(basis.axes) if axis != "I"]
+        self.qubits = basis.read
         if len(self.qubits) > MOST_READ:
             raise BackendError(
                 f"backend `noisy:` draws the shots of {MOST_READ} qubits at most, and {len(self.qubits)} are read "
