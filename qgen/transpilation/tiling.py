@@ -20,6 +20,9 @@ from qgen.transpilation.subgraph_isomorphism import Embedding, EmbeddingSearch, 
 #: so that values of one call differ by the tile that they come from; calibrations of the same qubits differ by a fifth
 #: from one to the next.
 MIN_RELATIVE_SUCCESS = 0.8
+#: Regions of which tiles are chosen together; of more, as a circuit in several parts has, one after the other. And
+#: regions whose success is computed in search of the best one.
+MOST_REGIONS, MOST_COMPUTED = 2_000, 300
 #: Rounds of choosing tiles, measuring them, and choosing again with what was measured.
 ROUNDS = 10
 #: Success may be so many times its estimate, which takes the state for entangled: what might be better is computed.
@@ -176,7 +179,7 @@ class _TileSearch:
         self._embeddings.setdefault(home, Embedding(identity, math.inf))
         tiles = [tile for mapping in mappings if (tile := self._make_tile(mapping))]
         self._tiles: dict[frozenset[int], Tile | None] = {}
-        self._underestimate = UNDERESTIMATE
+        self._underestimate, self._tries_left = UNDERESTIMATE, MOST_COMPUTED
         self._note(home, max(tiles, key=_total))
 
     def run(self) -> tuple[Tile, ...]:
@@ -201,15 +204,29 @@ class _TileSearch:
     def _choose(self) -> list[frozenset[int]]:
         floor = self._floor()
         regions = [region for region in self._embeddings if self._weight(region) >= floor]
+        if len(regions) > MOST_REGIONS:
+            return self._heaviest(regions)
         weights = [self._weight(region) for region in regions]
         chosen = heavy_independent_set(self._distances.conflicts(regions), weights, self._max_tiles)
         return [regions[k] for k in chosen]
 
+    def _heaviest(self, regions: Iterable[frozenset[int]]) -> list[frozenset[int]]:
+        """Choose regions one after the other: of those apart from the ones before, that of the most success per qubit.
+
+        The qubits are its own and those that no other tile may use then.
+        """
+        chosen, blocked, around = list[frozenset[int]](), set[int](), {one: self.blocked([one]) for one in regions}
+        for region in sorted(regions, key=lambda one: self._weight(one) / len(around[one]), reverse=True):
+            if blocked.isdisjoint(region):
+                chosen.append(region)
+                blocked |= around[region]
+        return chosen[: self._max_tiles]
+
     def _best_region(self) -> frozenset[int]:
-        """Return the region of the largest success, which is computed, not estimated."""
-        while self._evaluate(best := max(self._embeddings, key=self._weight)):
-            pass
-        return best
+        """Return the region of the largest success, which is computed, not estimated, as long as tries are left."""
+        while self._tries_left and self._evaluate(max(self._embeddings, key=self._weight)):
+            self._tries_left -= 1
+        return max(self._tiles, key=self._weight)
 
     def _weight(self, region: frozenset[int]) -> float:
         """Return the success of a region, estimated if it was not computed."""

@@ -183,7 +183,7 @@ def run_preset(
         raise BackendError(
             f"Qiskit's transpiler fails on an angle of this circuit at level {options.level} ({error}): take level 2"
         ) from error
-    except (QiskitError, ValueError) as error:
+    except (QiskitError, ValueError, IndexError) as error:  # an IndexError of layout `dense` on a device of one qubit
         reason = error.message if isinstance(error, QiskitError) else error
         raise BackendError(f"the transpiler cannot fit this circuit to the device: {reason}") from error
     return gates_to_delays(isa, placeholders, target)

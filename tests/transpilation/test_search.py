@@ -173,6 +173,13 @@ def test_levels_and_seeds_out_of_range_are_refused(levels: list[int], seeds: lis
         search(QuantumCircuit(2), open_device(LAGOS).target, levels, seeds)
 
 
+def test_a_device_of_one_qubit_has_one_place() -> None:
+    circuit = QuantumCircuit(1)
+    circuit.ry(Parameter("angle"), 0)
+    results = search(circuit, open_device("fake_armonk").target, [2], range(1))
+    assert {one.result.layout for one in results} == {(0,)}
+
+
 def test_a_circuit_that_cannot_be_routed_is_refused_with_the_reason() -> None:
     target = Target(num_qubits=3)
     target.add_instruction(UGate(*map(Parameter, "abc")), {(q,): None for q in range(3)})

@@ -17,7 +17,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from qgen.devices import open_device
 from qgen.errors import BackendError
-from qgen.transpilation import compute_metrics
+from qgen.transpilation import compute_metrics, tiling
 from qgen.transpilation.independent_set import DistanceGraph, heavy_independent_set
 from qgen.transpilation.relayout import fix_directions, relabel_qubits
 from qgen.transpilation.tiling import Tiling, find_tiles, refresh_tiling
@@ -189,6 +189,18 @@ def test_packings_of_a_device_are_close_to_the_best(rng: np.random.Generator) ->
     rows = np.array(rules)[:, chosen]
     assert rows.sum(axis=1).max() <= 1
     assert weights[chosen].sum() >= -0.95 * best.fun
+
+
+def test_a_circuit_in_parts_has_many_regions(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more regions than are compared at once tiles are taken one after the other, after a limited search."""
+    target = device(nx.convert_node_labels_to_integers(nx.grid_2d_graph(6, 6)), rng, CZGate())
+    isa, measured = placed(chain(2, 0, rng).compose(chain(1, 1, rng)).compose(chain(1, 1, rng), [1]), target)
+    together = find_tiles(isa, target, measured)
+    monkeypatch.setattr(tiling, "MOST_REGIONS", 50)
+    monkeypatch.setattr(tiling, "MOST_COMPUTED", 3)
+    found = find_tiles(isa, target, measured)
+    check(found, isa, target, measured, 0.0)
+    assert found.expected > 0.5 * together.expected
 
 
 def test_the_best_place_comes_alone_or_first(rng: np.random.Generator) -> None:
