@@ -74,7 +74,9 @@ class RoutedCircuit:
                 "gradient spsa, or give the delay a number"
             )
         measured = [self.wires[qubit] for qubit in support(circuit.observables)]
-        return angle_frequencies(self.circuits[0], self.parameters, measured) if self.circuits else ()
+        if not self.circuits:  # nothing is measured
+            return ((),) * len(self.parameters)
+        return angle_frequencies(self.circuits[0], self.parameters, measured)
 
     def physical_circuits(self, measure: bool) -> tuple[QuantumCircuit, ...]:
         """Return the circuits on all qubits of the device.

@@ -75,7 +75,7 @@ class _ReadBasis:
         if len(self.qubits) > MOST_READ:
             raise BackendError(
                 f"backend `noisy:` draws the shots of {MOST_READ} qubits at most, and {len(self.qubits)} are read "
-                "together here: take `aer:` with shots, or leave shots out"
+                "together here: take `aer:` in its place, which draws those of more"
             )
         self._count = circuit.qubits
         conditional = circuit.conditional

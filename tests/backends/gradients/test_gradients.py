@@ -165,6 +165,18 @@ def test_mixtures_are_averaged() -> None:
         torch.testing.assert_close(one, other, rtol=0, atol=EXACT)
 
 
+@pytest.mark.parametrize("backend", ["reference", "aer:fake_lagos"])
+def test_what_nothing_is_measured_of_has_no_gradient(backend: str) -> None:
+    circuit = QuantumCircuit(2)
+    circuit.rx(X, 0)
+    circuit.cx(0, 1)
+    circuit.ry(W, 1)
+    executable = open_backend(backend).compile(LayerCircuit(circuit, [X], [W], ["II"]))
+    values, vjp = ParameterShift().value_and_vjp(executable, torch.ones(3, 1), torch.ones(1), BOTH)
+    assert values.tolist() == [[1.0]] * 3
+    assert [part.abs().max().item() for part in vjp(torch.ones(3, 1))] == [0, 0]
+
+
 def test_only_what_is_wanted_is_evaluated() -> None:
     circuit = QuantumCircuit(3)
     circuit.rx(X, 0)
