@@ -252,7 +252,7 @@ def test_what_is_claimed_follows_from_the_intervals(controlled, digits_reference
     assert said[-1] == control_text.LIMITS
     assert "better without" in controlled(noise, mean=good).controls.summary[0]
     same = controlled(good, mean=good, shuffled=good.clone())
-    assert "the same in another order" in same.controls.summary[0]
+    assert all("has 0 in it" in line for line in same.controls.summary[:2])  # not one image is another one
     assert control_text.LIMITS not in same.controls.summary  # nothing was found to depend on the circuits
     unresolved = controlled(noise, mean=noise.roll(1, 0) + 0.05 * torch.sign(noise)).controls.samples[0]
     verdict = unresolved.differences["fid"].verdict
