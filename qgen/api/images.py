@@ -15,7 +15,7 @@ from torch import Tensor
 from qgen import storage
 from qgen.data import ImageSet, save_samples
 from qgen.data.image_files import as_bytes, to_pillow
-from qgen.errors import counted
+from qgen.errors import RunError, counted
 from qgen.runs import writing
 
 if TYPE_CHECKING:
@@ -67,9 +67,11 @@ class Images:
         """Write the grid as a PNG file, and the facts as a JSON file beside it; return the path of the grid.
 
         Raises:
-            RunError: a file cannot be written.
+            RunError: a file cannot be written, or its name does not end in .png.
         """
         grid = Path(path)
+        if grid.suffix.lower() != ".png":
+            raise RunError(f"{grid}: images are written as a PNG file, whose name ends in .png")
         with writing(grid):
             grid.parent.mkdir(parents=True, exist_ok=True)
             save_samples(self.values, grid, self.real)

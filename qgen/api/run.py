@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +145,7 @@ class TrainedRun:
             "sampler": sampler,
             "steps": steps,
             "guidance": guidance,
-            "labels": [label] if isinstance(label, int) else label,
+            "labels": [int(label)] if isinstance(label, Integral) else label,
             "prompts": [prompt] if isinstance(prompt, str) else prompt,
             "negative_prompt": negative_prompt,
         }

@@ -15,6 +15,7 @@ from qgen.data import ImageSet, paired_rows, save_animation, save_grid
 from qgen.data.distributions import DISTRIBUTIONS
 from qgen.errors import ConfigError
 from qgen.generators import DenoisingSteps, Generator, HasSteps, image_seeds
+from qgen.generators.protocols import DrawsShots
 from qgen.interpolation import seeds_between
 from qgen.metrics.neighbours import nearest
 from qgen.progress import ProgressCallback
@@ -64,14 +65,19 @@ def check_interpolation(trained: Trained) -> None:
     """Refuse an interpolation that cannot be.
 
     Raises:
-        ConfigError: the run makes samples of a distribution; or its circuits would run on a device, whose plans and
-            bills are for the samples of a seed.
+        ConfigError: the run makes samples of a distribution, or its images are shots; or its circuits would run on a
+            device, whose plans and bills are for the samples of a seed.
     """
     check_images(trained)
     if trained.backend.capabilities.remote:
         raise ConfigError(
             f"images between two samples are made on a simulator, and {trained.backend.name} is a device: leave "
             "--interpolate or --backend out"
+        )
+    if isinstance(trained.generator, DrawsShots):
+        raise ConfigError(
+            f"images of {trained.run.address} are shots of one circuit: there is nothing between two of them; leave "
+            "--interpolate out"
         )
 
 

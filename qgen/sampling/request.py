@@ -32,7 +32,7 @@ def sampling_config(
         usual = config.groups.get("sampling")
         if usual is None:
             raise ConfigError(
-                f"{run.path} makes an image in one pass: it has no sampler, and takes none of its options"
+                f"{run.address} makes an image in one pass: it has no sampler, and takes none of its options"
             )
         changes["sampling"] = usual.plain() | sampling
     return RunConfig.read(config.plain() | changes)

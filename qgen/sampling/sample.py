@@ -220,7 +220,7 @@ def sample_name(trained: Trained, count: int, seed: int) -> str:
 def _conditions(trained: Trained) -> Iterator[str]:
     """Yield the settings of a sampled or noisy backend that differ from the defaults."""
     backend, shots = trained.config.backend, trained.backend.capabilities.shots
-    if shots is not None:
+    if shots is not None and not isinstance(trained.generator, DrawsShots):
         yield f"shots{shots}"
     if backend.noise_scale is not None:
         yield f"noise{exact_text(backend.noise_scale)}"
@@ -271,8 +271,14 @@ def _pretrained_facts(run: Run) -> dict[str, Any]:
     return {"pretrained": {"preset": run.preset, "sha256": weights, **run.provenance().get("made", {})}}
 
 
+def _drawn(trained: Trained, count: int) -> dict[str, int]:
+    """Return how many shots are drawn where each is an image, whatever the backend takes for a value."""
+    return {"shots": count} if isinstance(trained.generator, DrawsShots) else {}
+
+
 def sample_facts(trained: Trained, count: int, seed: int, device: torch.device) -> dict[str, Any]:
     """Return where samples came from, in plain values."""
+    count, seed = int(count), int(seed)  # NumPy's are not plain
     generator, source = trained.generator, trained.generator.conditioning
     prompts = {"prompts": source.asked(count)} if isinstance(source, TextConditioning) else {}
     return {
@@ -284,7 +290,7 @@ def sample_facts(trained: Trained, count: int, seed: int, device: torch.device) 
         "seed": seed,
         "sampling": dict(generator.sampling_info),
         **prompts,
-        "backend": provenance.backend_facts(trained.backend) | _weights_facts(trained),
+        "backend": provenance.backend_facts(trained.backend) | _weights_facts(trained) | _drawn(trained, count),
         "circuits_per_image": generator.circuits_per_image,
         "circuits": min(1, generator.circuits_per_image)
         if isinstance(generator, DrawsShots)

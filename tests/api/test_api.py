@@ -82,6 +82,16 @@ def test_options_of_backend_and_sampler_reach_them(trained_once: Callable[..., P
         run.sample(2, backend="aer", backend_options={"noise_scale": 2.0}, progress=False)
 
 
+def test_whole_numbers_may_be_numpys(trained_once: Callable[..., Path], tmp_path: Path) -> None:
+    run = qgen.load(trained_once())
+    made = run.sample(np.int64(2), seed=np.int64(3), progress=False)
+    assert torch.equal(made.values, run.sample(2, seed=3, progress=False).values)
+    facts = json.loads(made.save(tmp_path / "grid.png").with_suffix(".json").read_text())
+    assert (facts["images"], facts["seed"]) == (2, 3)
+    with pytest.raises(RunError, match=r"grid\.json: images .* ends in \.png"):
+        made.save(tmp_path / "grid.json")
+
+
 @pytest.mark.parametrize("count", [0, -3, 2.5, "8", True])
 def test_a_number_of_images_is_one(count: Any, trained_once: Callable[..., Path]) -> None:
     run = qgen.load(trained_once())

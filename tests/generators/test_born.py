@@ -11,13 +11,14 @@ from small_runs import resume_small, train_config
 
 from qgen.backends.device.bound import BoundExecutable
 from qgen.costing import plan_sampling
-from qgen.errors import InputError
+from qgen.errors import ConfigError, InputError
 from qgen.generators import image_seeds
 from qgen.randomness import derive
 from qgen.runs import Run, RunConfig, read_config
 from qgen.runs.building import build_generator
 from qgen.runs.checkpoint import fingerprint, load_checkpoint, model_fingerprint
-from qgen.sampling import open_trained, sample_run
+from qgen.sampling import check_interpolation, open_trained, sample_run
+from qgen.sampling.sample import sample_facts, sample_name
 
 PRIORS = ("iqp", "ansatz", "product", "boltzmann")
 
@@ -87,6 +88,11 @@ def test_runs_of_before_kernels_had_names_are_known() -> None:
 
 def test_all_images_are_shots_of_one_circuit(tmp_path: Path) -> None:
     run, _ = train_config(tmp_path / "run", small("iqp"))
+    shots = open_trained(run, {"name": "aer", "shots": 100})
+    assert sample_facts(shots, 7, 0, torch.device("cpu"))["backend"]["shots"] == 7
+    assert "shots" not in sample_name(shots, 7, 0)
+    with pytest.raises(ConfigError, match="are shots of one circuit: there is nothing between two"):
+        check_interpolation(shots)
     trained = open_trained(run)
     samples = sample_run(trained, tmp_path / "grid.png", count=9, seed=3)
     assert (samples.facts["images"], samples.facts["circuits"]) == (9, 1)

@@ -28,7 +28,7 @@ from qgen.sampling.sample import _conditions
 def test_conditions_of_a_noisy_backend(options: dict[str, Any], shots: int | None, wanted: list[str]) -> None:
     settings = BackendSettings.read({"name": "noisy:fake_fez", "shots": shots} | options)
     backend = SimpleNamespace(capabilities=Capabilities(exact=shots is None, shots=shots))
-    trained: Any = SimpleNamespace(config=SimpleNamespace(backend=settings), backend=backend)
+    trained: Any = SimpleNamespace(config=SimpleNamespace(backend=settings), backend=backend, generator=None)
     found = list(_conditions(trained))
     assert found == wanted
     assert not set(":,/") & set("".join(found))  # of no use in names of files everywhere
