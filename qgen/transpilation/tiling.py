@@ -211,12 +211,16 @@ class _TileSearch:
         return [regions[k] for k in chosen]
 
     def _heaviest(self, regions: Iterable[frozenset[int]]) -> list[frozenset[int]]:
-        """Choose regions one after the other: of those apart from the ones before, that of the most success per qubit.
+        """Choose regions one after the other: of those apart from the ones before, that of the most success.
 
-        The qubits are its own and those that no other tile may use then.
+        If as many are wanted as fit, it is the success per qubit, its own and those that no other tile may use then.
         """
         chosen, blocked, around = list[frozenset[int]](), set[int](), {one: self.blocked([one]) for one in regions}
-        for region in sorted(regions, key=lambda one: self._weight(one) / len(around[one]), reverse=True):
+
+        def worth(region: frozenset[int]) -> float:
+            return self._weight(region) / (len(around[region]) if self._max_tiles is None else 1)
+
+        for region in sorted(regions, key=worth, reverse=True):
             if blocked.isdisjoint(region):
                 chosen.append(region)
                 blocked |= around[region]
