@@ -110,7 +110,8 @@ def find_tiles(
     The search maximises the sum of successes: the expected number of error-free executions of
     the circuit in one execution of the device. Each tile adds to it, so that without `max_tiles` about as many are
     chosen as fit, except for those below `min_relative_success`. With `max_tiles=1` it is the best position of the one
-    circuit. Equal arguments give equal results.
+    circuit. Equal arguments give equal results. Of more places than `MOST_REGIONS`, as a circuit in several parts has,
+    tiles are taken one after the other, and the sum is not the largest.
 
     On a device that lists no couplers, where no other position is known, the circuit stays alone where it is.
 
