@@ -27,8 +27,8 @@ _LAST_WIDTHS = (4, 16, 64)
 _CHANGES, _CHANGES_NEAR, _USUAL_BLOCKS = 1_500, 1_000, 42
 #: Blocks above which a circuit is left to Qiskit alone.
 MAX_BLOCKS = 2_000
-#: Times that a route near good places is written anew (`resynthesize`).
-_TRIES_NEAR = 4
+#: Parts of a route that are written anew without success before that ends (`resynthesize`); and near good places.
+_PATIENCE, _PATIENCE_NEAR = 100, 500
 #: Steps of the search for places without a SWAP.
 _CALLS = 100_000
 #: Rounds forwards and backwards from each first places.
@@ -98,9 +98,9 @@ def route_blocks(
         prices,
     )
     rng = random.Random(derive(seed, "route blocks"))
-    changes, temperature, tries = _CHANGES, _TEMPERATURE, 1
+    changes, temperature, patience = _CHANGES, _TEMPERATURE, _PATIENCE
     if start is not None:
-        changes, temperature, tries = _CHANGES_NEAR, _TEMPERATURE_NEAR, _TRIES_NEAR
+        changes, temperature, patience = _CHANGES_NEAR, _TEMPERATURE_NEAR, _PATIENCE_NEAR
     elif seed % _SABRE_EVERY:
         start = _random_region(device, wires, rng)
     if start is None:
@@ -111,7 +111,7 @@ def route_blocks(
     if route is None:
         return None
     routed = _routed_circuit(blocks, route, target.num_qubits)
-    return routed._replace(circuit=resynthesize(routed.circuit, derive(seed, "resynthesis"), tries))
+    return routed._replace(circuit=resynthesize(routed.circuit, prices, derive(seed, "resynthesis"), patience))
 
 
 def _fits(pairs: Sequence[Sequence[int]], coupling: CouplingMap) -> bool:

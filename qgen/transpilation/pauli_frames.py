@@ -8,20 +8,23 @@ Clifford gates before make of its own.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from qiskit import QuantumCircuit
-from qiskit.circuit import CircuitInstruction, ParameterExpression
+from qiskit.circuit import ParameterExpression
 from qiskit.circuit.library import get_standard_gate_name_mapping
-from qiskit.quantum_info import Clifford, Pauli, PauliList, Statevector
+from qiskit.quantum_info import Statevector
 from qiskit.synthesis import OneQubitEulerDecomposer
 
+from qgen.transpilation.paulis import OF_AXIS, Paulis, X, Y, Z, pulled_back
+
 _CLIFFORD = ("id", "x", "y", "z", "h", "s", "sdg", "sx", "sxdg", "cx", "cy", "cz", "swap")
+_NAMES = {X: "x", Z: "z", Y: "y"}
 _AXES = {"rx": "X", "ry": "Y", "rz": "Z", "p": "Z"}
 #: Rotations by multiples of a quarter turn, as Clifford gates in the order of time.
 _QUARTERS = {
@@ -38,14 +41,19 @@ class PauliProgram:
     """Rotations, then a Clifford operator.
 
     Attributes:
-        rotations: their operators, seen from the beginning, with signs.
-        angles: one each.
-        clifford: all Clifford gates together.
+        qubits: the circuit's, those with gates; they are numbered by their places here.
+        paulis: the operators of the R rotations, seen from the beginning; then, for each qubit, the operators that all
+            Clifford gates together make its X and its Z of.
+        angles: (R,).
+        operations: the circuit's gates and rotations, (N, 4), as in `kernels.parts`.
+        measured: (K,), for each qubit the Pauli that is its Z behind these.
     """
 
-    rotations: PauliList
+    qubits: tuple[Any, ...]
+    paulis: Paulis
     angles: tuple[Any, ...]
-    clifford: Clifford
+    operations: np.ndarray
+    measured: np.ndarray
 
 
 def simplified(circuit: QuantumCircuit) -> QuantumCircuit | None:
@@ -97,139 +105,117 @@ def _phase(axis: str, angle: float, gates: tuple[str, ...]) -> float:
     return float(np.angle(np.vdot(Statevector(others).data, Statevector(rotation).data)))
 
 
-def pauli_program(steps: Iterable[CircuitInstruction], index: dict[Any, int]) -> PauliProgram:
-    """Read the gates of a `simplified` circuit.
-
-    Args:
-        steps: the gates.
-        index: qubit -> its number.
-    """
-    clifford = Clifford(np.eye(2 * len(index), dtype=bool))
-    rotations, angles = [], []
-    for step in steps:
-        qubits = [index[qubit] for qubit in step.qubits]
-        if step.operation.params:
-            label = ["I"] * len(index)
-            label[-1 - qubits[0]] = _AXES[step.operation.name]
-            rotations.append(Pauli("".join(label)).evolve(clifford, frame="h"))
-            angles.append(step.operation.params[0])
+def pauli_program(circuit: QuantumCircuit) -> PauliProgram:
+    """Read a `simplified` circuit."""
+    used = {qubit for step in circuit.data for qubit in step.qubits}
+    qubits = tuple(qubit for qubit in circuit.qubits if qubit in used)
+    index = {qubit: k for k, qubit in enumerate(qubits)}
+    steps = [(step.operation, [index[qubit] for qubit in step.qubits]) for step in circuit.data]
+    angles = tuple(operation.params[0] for operation, _ in steps if operation.params)
+    paulis = Paulis(len(angles) + 2 * len(qubits), len(qubits))
+    for qubit in range(len(qubits)):
+        for pauli in (X, Z):
+            paulis.set(len(angles) + 2 * qubit + pauli - 1, qubit, pauli)
+    left = len(angles)
+    for operation, places in reversed(steps):
+        if operation.params:
+            left -= 1
+            paulis.set(left, places[0], OF_AXIS[_AXES[operation.name]])
+        elif len(places) == 1:
+            paulis.pull_back(operation.name, places[0])
         else:
-            clifford = clifford.compose(step.operation, qubits)
-    empty = PauliList(["I" * len(index)])[:0]
-    return PauliProgram(PauliList(rotations) if rotations else empty, tuple(angles), clifford)
+            for first, p, second, q in reversed(_controls(operation.name, places)):
+                paulis.conjugate(first, p, second, q)
+    return PauliProgram(qubits, paulis, angles, *_operations(steps, len(qubits)))
 
 
-def goals(clifford: Clifford) -> PauliList:
-    """For each qubit the operators that a Clifford operator makes its X and its Z of."""
-    labels = ["I" * (clifford.num_qubits - 1 - k) + axis + "I" * k for k in range(clifford.num_qubits) for axis in "XZ"]
-    return PauliList(labels).evolve(clifford, frame="h")
+def _operations(steps: Sequence[tuple[Any, list[int]]], qubits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Move all one-qubit gates to the end, which exchange the Paulis of what they pass; return these of Z, too."""
+    before = [[0, X, Z, Y] for _ in range(qubits)]  # for each qubit, what its Paulis are before those gates
+    rows, rotations = list[tuple[int, int, int, int]](), 0
+    for operation, places in steps:
+        one = before[places[0]]
+        if operation.params:
+            rows.append((places[0], -1, one[OF_AXIS[_AXES[operation.name]]], rotations))
+            rotations += 1
+        elif len(places) == 1:
+            x, z = (one[pauli] for pauli, _ in pulled_back(operation.name))
+            before[places[0]] = [0, x, z, x ^ z]
+        else:
+            controls = _controls(operation.name, places)
+            rows += [(first, second, before[first][p], before[second][q]) for first, p, second, q in controls]
+    return np.array(rows, np.int32).reshape(-1, 4), np.array([one[Z] for one in before], np.int64)
 
 
-def emit(
-    program: PauliProgram, before: Sequence[Sequence[int]], gates: Sequence[tuple[tuple[int, int], str]]
-) -> QuantumCircuit:
-    """Write a program with given two-qubit gates, one-qubit gates between them; up to its phase.
+def _controls(name: str, places: Sequence[int]) -> list[tuple[int, int, int, int]]:
+    """Return a two-qubit gate as Paulis that control each other: qubit, Pauli, qubit, Pauli."""
+    a, b = places
+    if name == "swap":
+        return [(a, Z, b, X), (a, X, b, Z), (a, Z, b, X)]
+    return [(a, Z, b, OF_AXIS[name[1].upper()])]
+
+
+def emit(program: PauliProgram, operations: np.ndarray) -> QuantumCircuit:
+    """Write a program with other operations, one-qubit gates between them; up to its phase.
 
     Args:
         program: on K qubits.
-        before: for each rotation, those before it.
-        gates: two qubits, and the Paulis, of "XYZ", that control each other there.
+        operations: see `kernels.parts`.
 
     Raises:
-        ValueError: it cannot be done with these gates.
+        ValueError: it cannot be done with these.
     """
-    circuit = QuantumCircuit(program.clifford.num_qubits)
-    rotations, last = program.rotations.copy(), goals(program.clifford)
-    left = dict(enumerate(before))
-
-    def turn() -> None:
-        for k, others in list(left.items()):
-            place = _place(rotations[k])
-            if place is not None and not any(one in left for one in others):
-                sign = -1 if place.negative else 1
-                getattr(circuit, f"r{place.axis.lower()}")(sign * program.angles[k], place.qubit)
-                del left[k]
-
-    turn()
-    for pair, paulis in gates:
-        for name, qubits in _controlled(pair, paulis):
-            gate = get_standard_gate_name_mapping()[name]
-            circuit.append(gate, qubits)
-            rotations, last = (some.evolve(gate, qubits, frame="s") for some in (rotations, last))
-        turn()
+    circuit, paulis = QuantumCircuit(len(program.qubits)), program.paulis.copy()
+    left = np.arange(len(paulis.power)) < len(program.angles)  # rotations that are to come
+    for first, second, p, q in operations.tolist():
+        if second >= 0:
+            _append_controlled(circuit, first, p, second, q)
+            paulis.conjugate(first, p, second, q)
+            continue
+        place, angle, earlier = paulis.place(q), program.angles[q], np.flatnonzero(left[:q])
+        if not left[q] or place is None or place[:2] != (first, p) or not paulis.commutes(q, earlier):
+            raise ValueError("these operations lead to another unitary")
+        left[q] = False
+        getattr(circuit, f"r{_NAMES[p]}")(-angle if place.negative else angle, first)
     for qubit in range(circuit.num_qubits):
-        x, z = (_place(last[2 * qubit + k]) for k in range(2))
-        if left or x is None or z is None or not x.qubit == z.qubit == qubit:
-            raise ValueError("these gates lead to another unitary")
-        for name in _local_cliffords()[x.axis, x.negative, z.axis, z.negative]:
+        x, z = (paulis.place(len(program.angles) + 2 * qubit + k) for k in range(2))
+        if left.any() or x is None or z is None or not x.qubit == z.qubit == qubit:
+            raise ValueError("these operations lead to another unitary")
+        for name in _local_cliffords()[x[1:], z[1:]]:
             getattr(circuit, name)(qubit)
     return circuit
 
 
-class _Place(NamedTuple):
-    """A Pauli operator of one qubit."""
-
-    qubit: int
-    axis: str
-    negative: bool
-
-
-def _place(pauli: Pauli) -> _Place | None:
-    """Return where a Pauli operator is; None if it is on several qubits."""
-    support = np.flatnonzero(pauli.x | pauli.z)
-    if len(support) != 1:
-        return None
-    label = pauli.to_label()
-    return _Place(int(support[0]), label.strip("-I"), label.startswith("-"))
-
-
 #: Gates in the order of time that make a Pauli Z; those that undo them.
-_TO_Z = {"X": (("h",), ("h",)), "Y": (("sx",), ("sxdg",)), "Z": ((), ())}
+_TO_Z = {X: (("h",), ("h",)), Y: (("sx",), ("sxdg",)), Z: ((), ())}
 
 
-def _controlled(pair: tuple[int, int], paulis: str) -> list[tuple[str, list[int]]]:
-    (first, second), p, q = pair, paulis[0], paulis[1]
-    if q == "Z":
+def _append_controlled(circuit: QuantumCircuit, first: int, p: int, second: int, q: int) -> None:
+    if q == Z:
         first, second, p, q = second, first, q, p
     there, back = _TO_Z[p]
-    name = f"c{q.lower()}"
-    return [*((one, [first]) for one in there), (name, [first, second]), *((one, [first]) for one in back)]
+    for name in there:
+        getattr(circuit, name)(first)
+    getattr(circuit, f"c{_NAMES[q]}")(first, second)
+    for name in back:
+        getattr(circuit, name)(first)
 
 
 @cache
-def _local_cliffords() -> dict[tuple[str, bool, str, bool], tuple[str, ...]]:
-    """Images of X and Z (axis and whether it is negative) -> gates in the order of time that lead back to X and Z."""
-    found: dict[tuple[str, bool, str, bool], tuple[str, ...]] = {}
+def _local_cliffords() -> dict[tuple[tuple[int, bool], tuple[int, bool]], tuple[str, ...]]:
+    """What X and Z were before -> gates in the order of time that lead back to them."""
+    found: dict[tuple[tuple[int, bool], tuple[int, bool]], tuple[str, ...]] = {}
     words = sorted(
         product(("", "h", "s", "sdg", "sx", "sxdg"), ("", "h", "s", "sx"), ("", "x", "y", "z")),
         key=lambda word: sum(map(bool, word)),
     )
     for word in words:
-        gates = tuple(one for one in word if one)
-        x, z = Pauli("X"), Pauli("Z")
+        gates, paulis = tuple(one for one in word if one), Paulis(2, 1)
+        paulis.set(0, 0, X)
+        paulis.set(1, 0, Z)
         for gate in reversed(gates):
-            x, z = (one.evolve(get_standard_gate_name_mapping()[gate], frame="h") for one in (x, z))
-        of_x, of_z = (one.to_label() for one in (x, z))
-        found.setdefault((of_x[-1], of_x.startswith("-"), of_z[-1], of_z.startswith("-")), gates)
+            paulis.pull_back(gate, 0)
+        x, z = paulis.place(0), paulis.place(1)
+        if x is not None and z is not None:
+            found.setdefault((x[1:], z[1:]), gates)
     return found
-
-
-def phase_between(circuit: QuantumCircuit, other: QuantumCircuit) -> float:
-    """Return the phase of the second circuit over the first, with all angles at 0.
-
-    Raises:
-        ValueError: they differ by more than a phase.
-    """
-    one, two = (Statevector(_at_zero(some)) for some in (circuit, other))
-    overlap = np.vdot(one.data, two.data)
-    if abs(abs(overlap) - 1) > 1e-9:
-        raise ValueError("the two circuits differ")
-    return float(np.angle(overlap))
-
-
-def _at_zero(circuit: QuantumCircuit) -> QuantumCircuit:
-    clifford = QuantumCircuit(circuit.num_qubits)
-    for step in circuit.data:
-        if not step.operation.params:
-            clifford.append(step.operation, [circuit.find_bit(qubit).index for qubit in step.qubits])
-    return clifford

@@ -51,8 +51,8 @@ def route_prices(blocks: Iterable[Block], target: Target, usual: bool) -> Prices
     rates = [target_rates(target, site) for site in range(size)]
     waiting = np.array([populations / 4 + coherences / 2 for populations, coherences in rates])
     reading = np.array([_lost(readout_error(target, site) or 0.0, 1.0) for site in range(size)])
+    beside = np.full(size, one_lost)
     if usual:
-        gate, seconds = gate + 2 * one_lost, seconds + one_seconds
         waiting, reading = np.full(size, median(waiting)), np.full(size, median(reading))
     else:
         for (a, b), lost in pair.lost.items():
@@ -60,8 +60,15 @@ def route_prices(blocks: Iterable[Block], target: Target, usual: bool) -> Prices
         for (a, b), duration in pair.seconds.items():
             seconds[a, b] = seconds[b, a] = duration
         beside = np.array([one.lost.get((site,), one_lost) for site in range(size)])
-        gate, seconds = gate + beside[:, None] + beside[None, :], seconds + one_seconds
-    return Prices(np.array([block.gates for block in blocks], np.int32), gate, seconds, waiting, reading)
+    return Prices(
+        np.array([block.gates for block in blocks], np.int32),
+        gate + beside[:, None] + beside[None, :],
+        seconds + one_seconds,
+        beside,
+        np.full(size, one_seconds),
+        waiting,
+        reading,
+    )
 
 
 def _usual_kind(target: Target, qubits: int) -> _Kind:

@@ -13,7 +13,13 @@ def quick_search(patch: pytest.MonkeyPatch) -> None:
 
     names = {
         "search": {"MAX_MOVED": 2, "MAX_REROUTED": 1},
-        "block_search": {"_CHANGES": 50, "_CHANGES_NEAR": 50, "_LAST_WIDTHS": (4,), "_TRIES_NEAR": 1},
+        "block_search": {
+            "_CHANGES": 50,
+            "_CHANGES_NEAR": 50,
+            "_LAST_WIDTHS": (4,),
+            "_PATIENCE": 30,
+            "_PATIENCE_NEAR": 30,
+        },
     }
     assert qgen.transpilation.search  # its module is behind the function of that name
     for module, values in names.items():

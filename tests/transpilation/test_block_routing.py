@@ -178,7 +178,7 @@ def test_a_route_is_priced_as_a_schedule_of_its_gates(seed: int, coupling: str) 
         one + one.T for one in (lost.uniform(0, 0.02, (SITES, SITES)), lost.uniform(0, 1e-7, (SITES, SITES)))
     )
     waiting, reading = lost.uniform(0, 3e3, SITES), lost.uniform(0, 0.1, SITES)
-    prices = Prices(np.array(gates, np.int32), gate, seconds, waiting, reading)
+    prices = Prices(np.array(gates, np.int32), gate, seconds, np.zeros(SITES), np.zeros(SITES), waiting, reading)
     route = BlockRouter(pairs, order, more, neighbours, distances, prices).route(rng.sample(range(SITES), 4), 2, rng)
     sites, steps = list(route.start), []
     for move in route.moves:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.circuit.library import CXGate, RXGate
-from qiskit.quantum_info import Operator
+from qiskit.quantum_info import Operator, Statevector
 
 from qgen.transpilation.absorb_swaps import absorb_swaps
-from qgen.transpilation.pauli_frames import simplified
+from qgen.transpilation.kernels.pricing import Prices
+from qgen.transpilation.pauli_frames import emit, pauli_program, simplified
 from qgen.transpilation.resynthesis import resynthesize
 
 QUBITS = 5
@@ -24,6 +25,16 @@ COUPLINGS = {
     "ring": [(0, 1), (1, 2), (2, 3), (3, 4), (4, 0)],
     "apart": [(0, 1), (2, 3), (3, 4)],
 }
+#: All sites alike: a two-qubit gate, a one-qubit gate, and waiting for as long as the former takes.
+PRICES = Prices(
+    block_gates=np.zeros(0, np.int32),
+    gate=np.full((QUBITS, QUBITS), 0.012),
+    seconds=np.full((QUBITS, QUBITS), 1e-7),
+    one=np.full(QUBITS, 0.001),
+    one_seconds=np.full(QUBITS, 3e-8),
+    waiting=np.full(QUBITS, 0.001 / 1e-7),
+    reading=np.zeros(QUBITS),
+)
 ONE = ("rx", "ry", "rz", "p", "h", "s", "sdg", "sx", "sxdg", "x", "y", "z", "t", "u", "r", "id")
 
 
@@ -76,7 +87,7 @@ def circuits(draw: st.DrawFn) -> QuantumCircuit:
 @examples(12)
 @given(circuit=circuits(), seed=st.integers(0, 2**32 - 1))
 def test_unitary_and_angles_stay_and_no_gate_is_added(circuit: QuantumCircuit, seed: int) -> None:
-    anew = resynthesize(circuit, seed)
+    anew = resynthesize(circuit, PRICES, seed)
     np.testing.assert_allclose(matrix(anew, seed), matrix(circuit, seed), rtol=0, atol=1e-10)
     assert two_qubit_gates(anew) <= two_qubit_gates(circuit)
     assert pairs_of(anew) <= pairs_of(circuit)
@@ -90,6 +101,104 @@ def test_simplified_circuits_do_the_same(circuit: QuantumCircuit, seed: int) -> 
     assert simple is not None
     np.testing.assert_allclose(matrix(simple, seed), matrix(circuit, seed), rtol=0, atol=1e-10)
     assert two_qubit_gates(simple) == two_qubit_gates(circuit)
+
+
+@examples(40)
+@given(circuit=circuits(), seed=st.integers(0, 2**32 - 1))
+def test_its_own_operations_make_the_circuit_again(circuit: QuantumCircuit, seed: int) -> None:
+    simple = simplified(circuit)
+    assert simple is not None
+    program = pauli_program(simple)
+    anew = simple.copy_empty_like()
+    anew.compose(emit(program, program.operations), program.qubits, inplace=True)
+    one, other = matrix(anew, seed), matrix(circuit, seed)
+    assert abs(np.vdot(one, other)) == pytest.approx(len(one), abs=1e-9)
+    assert two_qubit_gates(anew) == two_qubit_gates(circuit)
+
+
+def test_operations_of_another_unitary_are_refused() -> None:
+    circuit = QuantumCircuit(3)
+    controlled_rotation(circuit, Parameter("a"), 0, 1)
+    controlled_rotation(circuit, Parameter("b"), 1, 2)
+    program = pauli_program(circuit)
+    for wrong in (program.operations[1:], program.operations[:-1], program.operations[::-1]):
+        with pytest.raises(ValueError, match="another unitary"):
+            emit(program, wrong)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_long_circuits_on_more_qubits_than_a_part(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    circuit, couplers = QuantumCircuit(9), [(k, k + 1) for k in range(7)] + [(3, 8)]
+    for k in range(120):
+        pair = [int(qubit) for qubit in rng.permutation(couplers[rng.integers(8)])]
+        getattr(circuit, rng.choice(["cx", "cy", "cz"]))(*pair)
+        for name in rng.choice(["rx", "ry", "rz"], rng.integers(1, 5)):
+            getattr(circuit, name)(Parameter(f"p{k}{len(circuit.data)}"), pair[0])
+        if rng.random() < 0.3:
+            circuit.swap(*pair)
+    prices = Prices(*(np.resize(one, (9, 9) if one.ndim == 2 else one.shape if not one.size else 9) for one in PRICES))
+    anew = resynthesize(circuit, prices, seed)
+    assert two_qubit_gates(anew) < sum(3 if step.name == "swap" else len(step.qubits) == 2 for step in circuit.data)
+    assert pairs_of(anew) <= pairs_of(circuit)
+    assert open_angles(anew) == open_angles(circuit)
+    np.testing.assert_allclose(state(anew, seed), state(circuit, seed), rtol=0, atol=1e-10)
+
+
+def state(circuit: QuantumCircuit, seed: int) -> np.ndarray:
+    """The state from a product state that is drawn."""
+    rng = np.random.default_rng(seed)
+    whole = QuantumCircuit(circuit.num_qubits)
+    for qubit in range(circuit.num_qubits):
+        whole.u(*rng.uniform(-7, 7, 3), qubit)
+    names = sorted(circuit.parameters, key=lambda parameter: parameter.name)
+    whole.compose(
+        circuit.assign_parameters(dict(zip(names, rng.uniform(-7, 7, len(names)), strict=True))), inplace=True
+    )
+    return np.asarray(Statevector(whole).data)
+
+
+@pytest.mark.parametrize("what", ["one", "waiting"])
+def test_of_as_many_two_qubit_gates_the_cheaper_are_taken(what: str) -> None:
+    """A Clifford gate in a place where it costs one-qubit gates, and time for which the others wait."""
+    circuit = QuantumCircuit(4)
+    for k in range(6):
+        controlled_rotation(circuit, Parameter(f"a{k}"), k % 3, k % 3 + 1)
+        for name in ("h", "s", "h"):
+            getattr(circuit, name)(k % 3)
+        circuit.rz(Parameter(f"b{k}"), k % 3)
+    prices = PRICES._replace(**{what: 100 * getattr(PRICES, what)})
+    losses = []
+    for circuits in ((circuit,), tuple(resynthesize(circuit, prices, seed, 300) for seed in range(3))):
+        losses.append(min(float(loss(one, prices)) for one in circuits))
+    assert losses[1] < losses[0]
+
+
+def loss(circuit: QuantumCircuit, prices: Prices) -> float:
+    """As the search counts it, but step by step on Qiskit's circuit: what lies between two diagonal gates is a turn."""
+    simple = simplified(circuit)
+    assert simple is not None
+    program = pauli_program(simple)
+    began, axes, lost = np.zeros(4), program.measured.tolist(), 0.0
+
+    def turn(qubit: int, pauli: int) -> None:
+        nonlocal lost
+        if axes[qubit] != pauli:
+            axes[qubit] = pauli
+            began[qubit] += prices.one_seconds[qubit]
+            lost += prices.one[qubit]
+
+    for one, other, p, q in program.operations[::-1].tolist():
+        turn(one, p)
+        if other >= 0:
+            turn(other, q)
+            start = max(began[one], began[other])
+            lost += sum((start - began[k]) * prices.waiting[k] for k in (one, other))
+            lost += prices.gate[one, other] - prices.one[one] - prices.one[other]
+            began[[one, other]] = start + prices.seconds[one, other] - prices.one_seconds[one]
+    for qubit in range(4):
+        turn(qubit, 2)
+    return lost
 
 
 def controlled_rotation(circuit: QuantumCircuit, angle: Parameter, control: int, target: int) -> None:
@@ -106,7 +215,7 @@ def test_a_swap_of_a_qubit_that_was_a_control_since_is_absorbed() -> None:
     controlled_rotation(circuit, Parameter("b"), 1, 2)
     for pair in ((0, 1), (1, 0), (0, 1)):
         circuit.cx(*pair)
-    anew = resynthesize(circuit, 0)
+    anew = resynthesize(circuit, PRICES, 0)
     assert (two_qubit_gates(absorb_swaps(circuit)), two_qubit_gates(anew)) == (7, 5)
     np.testing.assert_allclose(matrix(anew, 1), matrix(circuit, 1), rtol=0, atol=1e-10)
 
@@ -126,4 +235,4 @@ def test_what_is_not_known_stays(kind: str) -> None:
             circuit.append(Own(0.3), [0])
         case _:
             circuit.u(Parameter("a"), 0.1, 0.2, 0)
-    assert resynthesize(circuit, 0) is circuit
+    assert resynthesize(circuit, PRICES, 0) is circuit

@@ -17,6 +17,8 @@ class Prices(NamedTuple):
         block_gates: (B,), two-qubit gates of each block.
         gate: (S, S), lost by a two-qubit gate on two sites, and the one-qubit gates beside it.
         seconds: (S, S), of the same.
+        one: (S,), lost by a one-qubit gate alone.
+        one_seconds: (S,), of the same.
         waiting: (S,), lost by a qubit that waits there for a second.
         reading: (S,), lost by reading it.
     """
@@ -24,6 +26,8 @@ class Prices(NamedTuple):
     block_gates: np.ndarray
     gate: np.ndarray
     seconds: np.ndarray
+    one: np.ndarray
+    one_seconds: np.ndarray
     waiting: np.ndarray
     reading: np.ndarray
 
