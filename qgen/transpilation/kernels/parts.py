@@ -126,8 +126,17 @@ def rewrite(
         apply(columns, first, second, p, q)
         written[end, 0], written[end, 1], written[end, 2], written[end, 3] = chosen[first], chosen[second], p, q
         end = _write_rotations(columns, done, rotations, behind, numbers, chosen, written, end + 1)
-    renamed = np.zeros((size, 4), np.int32)  # what each Pauli of a site is called from here on
-    for site in range(size):
+    return _write_after(operations, count, where, columns, goals, chosen, place, measured, written, end)
+
+
+@internal
+def _write_after(
+    operations: Any, count: int, where: Any, columns: Any, goals: Any, chosen: Any, place: Any, measured: Any,
+    written: Any, end: int,
+) -> int:  # fmt: skip
+    """Write what comes after the part, with its Paulis by the names that they have behind the new gates."""
+    renamed = np.zeros((len(chosen), 4), np.int32)
+    for site in range(len(chosen)):
         for pauli in range(1, 3):
             renamed[site, pauli] = pauli_at(columns[site], goals[2 * site + pauli - 1])
         renamed[site, 3] = renamed[site, 1] ^ renamed[site, 2]
