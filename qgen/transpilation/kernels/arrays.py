@@ -1,4 +1,4 @@
-"""What is done with the arrays of a state: loops, since numba's assignment of arrays compiles for seconds."""
+"""Chance, and arrays of a state, in loops: numba compiles assignments of arrays for seconds."""
 
 from __future__ import annotations
 
@@ -28,3 +28,18 @@ def hashed(sites: Any, last: Any, done: Any) -> Any:
         mixed = (mixed ^ word) * prime
         mixed ^= mixed >> np.uint64(32)
     return mixed
+
+
+@internal
+def chance(random: Any) -> float:
+    """Draw from 0 to 1, by an xorshift generator (Marsaglia, 2003, doi:10.18637/jss.v008.i14).
+
+    Args:
+        random: (1,) of 64 bits, not 0.
+    """
+    x = random[0]
+    x ^= x << np.uint64(13)
+    x ^= x >> np.uint64(7)
+    x ^= x << np.uint64(17)
+    random[0] = x
+    return float(x >> np.uint64(40)) / float(1 << 24)

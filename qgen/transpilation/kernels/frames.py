@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from qgen.compilation import inlined, internal
+from qgen.transpilation.kernels.arrays import chance
 
 #: Of a part, at most.
 SITES, ROTATIONS = 8, 128
@@ -281,18 +282,3 @@ def _mixed(columns: Any, done: Any, first: int, second: int, one: Any, other: An
         mixed = (mixed ^ done[k]) * prime
         mixed ^= mixed >> np.uint64(29)
     return mixed
-
-
-@internal
-def chance(random: Any) -> float:
-    """Draw from 0 to 1, by an xorshift generator (Marsaglia, 2003, doi:10.18637/jss.v008.i14).
-
-    Args:
-        random: (1,) of 64 bits, not 0.
-    """
-    x = random[0]
-    x ^= x << np.uint64(13)
-    x ^= x >> np.uint64(7)
-    x ^= x << np.uint64(17)
-    random[0] = x
-    return float(x >> np.uint64(40)) / float(1 << 24)

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from qgen.compilation import internal
+from qgen.transpilation.kernels.arrays import chance
 from qgen.transpilation.kernels.frames import (
     ROTATIONS,
     anticommuting,
     apply,
-    chance,
     find_gates,
     is_free,
     pauli_at,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qgen.compilation import internal, kernel
-from qgen.transpilation.kernels.arrays import copy, hashed
+from qgen.transpilation.kernels.arrays import chance, copy, hashed
 
 #: Two-qubit gates of a SWAP alone, and of one with an empty site, which is in its ground state.
 SWAP_GATES, EMPTY_GATES = 3, 2
@@ -280,13 +280,7 @@ def _change(problem: Any, ahead: Any, wire: int, sites: Any, old: int, new: int,
 
 @internal
 def _noise(state: Any) -> float:
-    """Draw a small number, by an xorshift generator (Marsaglia, 2003, doi:10.18637/jss.v008.i14)."""
-    x = state[0]
-    x ^= x << np.uint64(13)
-    x ^= x >> np.uint64(7)
-    x ^= x << np.uint64(17)
-    state[0] = x
-    return 1e-3 * float(x >> np.uint64(40)) / float(1 << 24)
+    return 1e-3 * chance(state)  # decides between equals
 
 
 @internal

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qgen.compilation import internal, kernel
-from qgen.transpilation.kernels.frames import SITES, chance
+from qgen.transpilation.kernels.arrays import chance
+from qgen.transpilation.kernels.frames import SITES
 from qgen.transpilation.kernels.parts import copy, draw_part, rewrite
 
 #: Prices that differ by less are equal.
