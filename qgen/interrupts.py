@@ -30,6 +30,7 @@ class Interrupts:
         count: number of these signals.
         listening: whether a thread is notified of them.
         ignored: whether they are ignored, because a child process handles them.
+        ending: whether the process ends at once.
         cleanups: called in reverse order before the process ends at once, to kill children or clean the terminal.
     """
 
@@ -37,6 +38,7 @@ class Interrupts:
     count: int = 0
     listening: bool = False
     ignored: bool = False
+    ending: bool = False
     cleanups: list[Callable[[], object]] = field(default_factory=list)
 
     @property
@@ -59,6 +61,7 @@ class Interrupts:
 
     def end(self) -> None:
         """End the process now, whatever it is doing. Files are safe, since they are written atomically."""
+        self.ending = True
         for cleanup in reversed(self.cleanups):
             with suppress(Exception):
                 cleanup()
@@ -87,6 +90,8 @@ def listening() -> Iterator[Interrupts]:
     try:
         yield interrupts
     finally:
+        if interrupts.ending:  # a cleanup may have ended what this thread waited for: the exit code is that of a signal
+            threading.Event().wait()
         interrupts.listening = False
         signal.set_wakeup_fd(before)
         os.close(writer)  # the thread reads the end of the pipe, and ends
