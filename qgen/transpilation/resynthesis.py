@@ -23,11 +23,11 @@ from qgen.transpilation.pauli_frames import emit, pauli_program, simplified
 _KEPT = 10
 #: What a part may cost more than before, in the mean, in two-qubit gates.
 _WARMTH = 0.2
-#: Parts that are tried without success before the search ends; and in all, so many times that.
-PATIENCE, _PARTS = 100, 5
+#: Parts that are tried in all, in those that may be tried without success.
+_PARTS = 5
 
 
-def resynthesize(circuit: QuantumCircuit, prices: Prices, seed: int, patience: int = PATIENCE) -> QuantumCircuit:
+def resynthesize(circuit: QuantumCircuit, prices: Prices, seed: int, patience: int) -> QuantumCircuit:
     """Write parts anew wherever that saves two-qubit gates, or one-qubit gates or time for as many.
 
     The unitary and its phase stay the same, and so do the angles, but for their signs.
@@ -36,7 +36,7 @@ def resynthesize(circuit: QuantumCircuit, prices: Prices, seed: int, patience: i
         circuit: in CX, CY, CZ, SWAP and one-qubit gates, on the device's qubits.
         prices: of the device.
         seed: of the choice of parts.
-        patience: parts that are tried without success before the search ends.
+        patience: parts that are tried without success before the search ends; in all, five times as many.
     """
     simple = simplified(circuit)
     if simple is None or simple.num_nonlocal_gates() == 0:

@@ -18,7 +18,7 @@ from qgen.transpilation.kernels.pricing import Prices
 from qgen.transpilation.pauli_frames import emit, pauli_program, simplified
 from qgen.transpilation.resynthesis import resynthesize
 
-QUBITS = 5
+QUBITS, PATIENCE = 5, 100
 COUPLINGS = {
     "line": [(0, 1), (1, 2), (2, 3), (3, 4)],
     "star": [(2, 0), (2, 1), (2, 3), (2, 4)],
@@ -88,7 +88,7 @@ def circuits(draw: st.DrawFn) -> QuantumCircuit:
 @examples(12)
 @given(circuit=circuits(), seed=st.integers(0, 2**32 - 1))
 def test_unitary_and_angles_stay_and_no_gate_is_added(circuit: QuantumCircuit, seed: int) -> None:
-    anew = resynthesize(circuit, PRICES, seed)
+    anew = resynthesize(circuit, PRICES, seed, PATIENCE)
     np.testing.assert_allclose(matrix(anew, seed), matrix(circuit, seed), rtol=0, atol=1e-10)
     assert two_qubit_gates(anew) <= two_qubit_gates(circuit)
     assert pairs_of(anew) <= pairs_of(circuit)
@@ -139,7 +139,7 @@ def test_long_circuits_on_more_qubits_than_a_part(seed: int) -> None:
         if rng.random() < 0.3:
             circuit.swap(*pair)
     prices = Prices(*(np.resize(one, (9, 9) if one.ndim == 2 else one.shape if not one.size else 9) for one in PRICES))
-    anew = resynthesize(circuit, prices, seed)
+    anew = resynthesize(circuit, prices, seed, PATIENCE)
     assert two_qubit_gates(anew) < sum(3 if step.name == "swap" else len(step.qubits) == 2 for step in circuit.data)
     assert pairs_of(anew) <= pairs_of(circuit)
     assert open_angles(anew) == open_angles(circuit)
@@ -179,7 +179,7 @@ def test_what_is_dear_is_less_afterwards(what: str, measure: Callable[[QuantumCi
         getattr(circuit, rng.choice(["cx", "cy", "cz"]))(*pair)
         getattr(circuit, rng.choice(["rx", "ry", "rz"]))(Parameter(f"p{k}"), pair[0])
     prices = PRICES._replace(**{what: 100 * getattr(PRICES, what)})
-    assert measure(resynthesize(circuit, prices, 0)) < measure(circuit)
+    assert measure(resynthesize(circuit, prices, 0, PATIENCE)) < measure(circuit)
 
 
 def controlled_rotation(circuit: QuantumCircuit, angle: Parameter, control: int, target: int) -> None:
@@ -196,7 +196,7 @@ def test_a_swap_of_a_qubit_that_was_a_control_since_is_absorbed() -> None:
     controlled_rotation(circuit, Parameter("b"), 1, 2)
     for pair in ((0, 1), (1, 0), (0, 1)):
         circuit.cx(*pair)
-    anew = resynthesize(circuit, PRICES, 0)
+    anew = resynthesize(circuit, PRICES, 0, PATIENCE)
     assert (two_qubit_gates(absorb_swaps(circuit)), two_qubit_gates(anew)) == (7, 5)
     np.testing.assert_allclose(matrix(anew, 1), matrix(circuit, 1), rtol=0, atol=1e-10)
 
@@ -216,4 +216,4 @@ def test_what_is_not_known_stays(kind: str) -> None:
             circuit.append(Own(0.3), [0])
         case _:
             circuit.u(Parameter("a"), 0.1, 0.2, 0)
-    assert resynthesize(circuit, PRICES, 0) is circuit
+    assert resynthesize(circuit, PRICES, 0, PATIENCE) is circuit
